@@ -1,0 +1,90 @@
+"""Score methods on the frozen judge pairs by the rule of their README.
+
+python benchmarks/judge.py [--model FILE] [--steps 1 2 4] [--out benchmarks/results/judge.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from coldray.degradations.mtf_blend import Degradation
+from coldray.evaluate.metrics import Convention, psnr_db, ssim
+from coldray.methods import cold, direct, wiener
+from coldray.methods._frame import Frame
+from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.restore.consistency import consistency_gain
+from coldray.restore.model import load_model
+
+EXPOSURES = {"lr_1s": 1.0, "lr_025s": 0.25, "lr_005s": 0.05}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--judge", type=Path, default=Path(__file__).parents[2] / "shared" / "judge" / "pairs.npz")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--steps", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    if not given.judge.is_file():
+        raise SystemExit(f"{given.judge.name} is absent; the judge pairs are not part of the project")
+    pairs = np.load(given.judge, allow_pickle=False)
+    level = float(pairs["open_beam"])
+    truth = pairs["truth"] / level
+    pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
+    degradation = Degradation(pair)
+    try:
+        model = load_model(given.model)
+    except Exception as problem:
+        print(f"no model: {problem}")
+        model = None
+    convention = Convention()
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for key, exposure in EXPOSURES.items():
+        noise = NoiseModel.of_detector(pair.blurred, exposure)
+        scores: dict[str, list[tuple[float, float, float]]] = {}
+        for stored, sharp in zip(pairs[key], truth, strict=True):
+            image = (stored / level).astype(np.float32)
+            frame = Frame(image, pair, noise, ObjectPrior() if model is None else model.prior)
+            runs = {
+                "blurred": lambda: image,
+                "wiener local": lambda: wiener.restore(frame, degradation),
+                "wiener mean": lambda: wiener.restore(frame, degradation, noise="mean"),
+                "wiener scalar": lambda: wiener.restore(frame, degradation, noise="scalar"),
+            }
+            if model is not None:
+                network = model.predictor()
+                gain = consistency_gain(frame, degradation, model.error_ratio)
+                runs["direct"] = lambda: direct.restore(frame, degradation, network)
+                for steps in given.steps:
+                    runs[f"cold {steps} K=1"] = lambda s=steps: cold.restore(frame, degradation, network, steps=s)
+                    if gain is not None:
+                        runs[f"cold {steps} K"] = lambda s=steps: cold.restore(
+                            frame, degradation, network, steps=s, consistency=gain
+                        )
+            for name, run in runs.items():
+                began = time.perf_counter()
+                out = run()
+                seconds = time.perf_counter() - began
+                scores.setdefault(name, []).append(
+                    (psnr_db(out, sharp, convention), ssim(out, sharp, convention), seconds)
+                )
+        results[key] = {}
+        for name, found in scores.items():
+            mean = np.mean(found, axis=0)
+            results[key][name] = {"psnr_db": mean[0], "ssim": mean[1], "seconds": mean[2]}
+            print(f"{key:8s} {name:16s} {mean[0]:7.3f} dB  {mean[1]:.4f}  {mean[2]:.2f} s", flush=True)
+    if given.out:
+        given.out.write_text(
+            json.dumps({"convention": convention.to_dict(), "model": None if model is None else model.header, "scores": results}, indent=1)
+        )
+
+
+if __name__ == "__main__":
+    main()

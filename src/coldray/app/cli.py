@@ -1,0 +1,68 @@
+"""The command line: one verb per function, thin."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from coldray import __version__
+from coldray.app import console
+from coldray.errors import ColdrayError
+
+app = typer.Typer(
+    name="coldray",
+    help="Restore what a thick phosphor blurred, and prove what was measured and what was inferred.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        sys.stdout.write(f"coldray {__version__}\n")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Restore what a thick phosphor blurred, and prove what was measured and what was inferred."""
+
+
+def _register() -> None:
+    from coldray.app.commands import demo, images, measure, models, restore, simulate
+
+    for module in (demo, images, restore, simulate, measure, models):
+        module.register(app)
+
+
+_register()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; leaves with the contract's exit codes."""
+    given = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in given
+    try:
+        code = app(args=given, standalone_mode=False)
+    except SystemExit:
+        raise
+    except (KeyboardInterrupt, typer.Abort):
+        console.fail("interrupted", console.INTERRUPTED)
+    except ColdrayError as problem:
+        console.fail(console.one_line(problem), console.exit_code(problem), as_json)
+    except MemoryError:
+        console.fail("out of memory; restore fewer images at once or close other programs", console.CANNOT_RUN, as_json)
+    except Exception as problem:
+        usage = getattr(problem, "format_message", None)
+        if usage is not None:
+            console.fail(f"{usage().rstrip('.')}; see coldray --help", console.USAGE, as_json)
+        if "--debug" in given:
+            raise
+        console.fail(f"{type(problem).__name__}: {console.one_line(problem)}", console.CANNOT_RUN, as_json)
+    raise SystemExit(code if isinstance(code, int) else console.OK)

@@ -1,0 +1,1 @@
+"""Verbs of the command line, grouped by what they need."""

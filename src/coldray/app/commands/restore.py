@@ -1,0 +1,150 @@
+"""`restore`: the main job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app import console
+from coldray.errors import ColdrayError
+
+EXAMPLE = """
+Example: coldray restore board_thick.tif -o restored.tif --exposure-s 0.25
+Example: coldray restore scans/ -o restored/ --blurred thick.json --sharp thin.json --noise flats/
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("restore", epilog=EXAMPLE)(restore)
+
+
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Images, or folders of images.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder; or one image file for one input.")],
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
+    method: Annotated[str, typer.Option(help="Method: cold, direct or wiener.")] = "cold",
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Sampling steps of cold.")] = None,
+    gain: Annotated[str, typer.Option(help="Data consistency of cold: calibrated, or paper (K = 1).")] = "calibrated",
+    blurred: Annotated[str, typer.Option(metavar="DET", help="Detector that took the image.")] = "gos135",
+    sharp: Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")] = "gos34",
+    exposure_s: Annotated[float | None, typer.Option(help="Exposure of one frame [s].")] = None,
+    noise: Annotated[list[Path] | None, typer.Option(metavar="FLATS", help="Flat fields of the same exposure.")] = None,
+    pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
+    open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
+    provenance: Annotated[bool, typer.Option("--provenance", help="Also write the three provenance layers.")] = False,
+    raw: Annotated[str | None, typer.Option(help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> int:
+    """Restore radiographs to the sharpness of another detector."""
+    import numpy as np
+
+    from coldray.app.files import expand, pair_outputs
+    from coldray.contracts import plugin
+    from coldray.data.formats import read_image
+    from coldray.data.formats.raw import RawGeometry
+    from coldray.errors import SettingsError
+    from coldray.restore.model import load_model
+    from coldray.restore.pipeline import Job
+
+    if gain not in ("calibrated", "paper"):
+        raise SettingsError(f"--gain {gain!r}: choose calibrated or paper")
+    for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise SettingsError(f"{name} {value}: must be positive")
+    learned = plugin("method", method).LEARNS
+    geometry = None if raw is None else RawGeometry.parse(raw)
+    flats = None
+    if noise:
+        frames = [read_image(path, raw=geometry).pixels for path, _ in expand(noise)]
+        flats = np.concatenate([f if f.ndim == 3 else f[None] for f in frames])
+    pairs = pair_outputs(inputs, out, overwrite=overwrite)
+    job = Job(
+        method=method,
+        model=load_model(model) if learned else None,
+        steps=steps,
+        gain=gain,
+        blurred=blurred,
+        sharp=sharp,
+        exposure_s=exposure_s,
+        flats=flats,
+        open_beam=open_beam,
+        pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
+        provenance=provenance,
+    )
+    entries: list[dict[str, Any]] = []
+    last: ColdrayError | None = None
+    with console.progress("restore", len(pairs), quiet=as_json) as advance:
+        for number, pair in enumerate(pairs):
+            try:
+                entries.append(_one(pair.source, pair.target, pair.is_file, job, geometry))
+            except ColdrayError as problem:
+                last = problem
+                entries.append({"input": str(pair.source), "error": console.one_line(problem)})
+                if len(pairs) > 1:
+                    console.say(f"coldray: {console.one_line(problem)}")
+            advance(number + 1, note=pair.source.name)
+    good = [e for e in entries if "error" not in e]
+    if not good:
+        assert last is not None
+        console.fail(console.one_line(last) if len(pairs) == 1 else "no image could be restored", console.exit_code(last), as_json)
+    if as_json:
+        console.emit({"files": entries})
+    else:
+        for entry in good:
+            for warning in entry["warnings"]:
+                console.say(f"warning: {Path(entry['input']).name}: {warning}")
+            typer.echo(f"{entry['output']}  ({entry['method']}, {entry['steps']} steps, {entry['seconds']:.1f} s)")
+    return console.OK if len(good) == len(entries) else console.SOME_FAILED
+
+
+def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> dict[str, Any]:
+    from coldray.checkpoint import file_sha256
+    from coldray.data.formats import format_for, read_image, write_image
+    from coldray.restore.pipeline import restore as restore_image
+
+    format_for(target)
+    image = read_image(source, raw=geometry)
+    digest = file_sha256(source)
+    if job.provenance and image.pixels.ndim == 3:
+        job = replace(job, provenance=False)
+    result = restore_image(image, job)
+    details = dict(result.image.history[-1].details) | {"sha256_in": digest}
+    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    layers_path = target.with_name(f"{target.stem}.provenance.tif")
+    if result.layers is not None:
+        from coldray.radiograph import Radiograph
+
+        write_image(layers_path, Radiograph(result.layers, result.image.acquisition, history))
+    try:
+        write_image(target, replace(result.image, history=history))
+    except ColdrayError:
+        layers_path.unlink(missing_ok=True)
+        raise
+    entry = {
+        "input": str(source),
+        "output": str(target),
+        "sha256_in": digest,
+        "sha256_out": file_sha256(target),
+        "method": job.method,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "clipped_pixels": result.clipped_pixels,
+        "consistency": result.consistency,
+        "warnings": list(result.warnings),
+    }
+    if result.layers is not None:
+        entry["provenance"] = str(layers_path)
+    if is_file:
+        from coldray.data.formats._safe import write_atomically
+
+        record = json.dumps(entry | {"settings": details}, indent=1)
+        write_atomically(target.with_name(target.name + ".json"), lambda f: f.write(record.encode()))
+    return entry

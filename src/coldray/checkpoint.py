@@ -1,0 +1,79 @@
+"""Tensor files: safetensors with a JSON header, written whole, never a pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from coldray.errors import CheckpointError
+
+MODEL_FORMAT = "coldray-model"
+MODEL_VERSION = 1
+
+
+def write_tensors(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+    """Write tensors and a JSON header; whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Final path.
+    tensors : dict of str to ndarray
+    header : dict
+        JSON-able; stored under the key "coldray" of the file's metadata.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, partial, {"coldray": json.dumps(header)})
+        with open(partial, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, cut, a pickle, or has no coldray header.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path.name}: no such model file")
+    with open(path, "rb") as handle:
+        start = handle.read(4)
+    if start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"):
+        raise CheckpointError(
+            f"{path.name}: this is a pickled checkpoint, which can run code; coldray reads safetensors and ONNX only"
+        )
+    try:
+        with safe_open(path, framework="np") as file:
+            header = json.loads((file.metadata() or {}).get("coldray", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError, OSError) as problem:
+        raise CheckpointError(f"{path.name}: broken or not a safetensors file ({problem})") from None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path.name}: a safetensors file without a coldray header; it was not written by coldray")
+    for name, value in tensors.items():
+        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            raise CheckpointError(f"{path.name}: tensor {name} holds NaN or infinite weights")
+    return tensors, header
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Image files, corrections, boards and training fields."""

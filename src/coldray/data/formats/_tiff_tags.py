@@ -1,0 +1,107 @@
+"""Reading between the lines of a TIFF file: its tags as pitch, record and texts to hand on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from coldray.data.formats import _pitch, _record
+from coldray.data.formats._tiff_layout import Layout, Page
+
+_LONGEST_DESCRIPTION = 2**24
+# Document name, make, model, page name, artist, host, copyright; and private numbers from 32768 on.
+_TEXT_TAGS = (269, 271, 272, 285, 315, 316, 33432)
+# Private tags that describe the old file's bytes, not the image: ImageJ, sub-IFDs, EXIF and GPS, COG.
+_NOT_CARRIED = frozenset({32997, 32996, 33434, 34665, 34853, 40965, 50838, 50839, 65000, 65420, 65426})
+_LONGEST_CARRIED = 2**16
+
+
+@dataclass(frozen=True)
+class TiffCarrier:
+    """What a TIFF file gives back to the TIFF writer.
+
+    Parameters
+    ----------
+    compressed : bool
+        Whether the pixels were compressed.
+    differenced : bool
+        Whether a predictor was used.
+    photometric : int
+        0 for MinIsWhite, 1 for MinIsBlack.
+    source : dict of str to str
+        Description, software and date of the original.
+    tags : tuple
+        Further tags, as tifffile's `extratags`.
+    """
+
+    compressed: bool
+    differenced: bool
+    photometric: int
+    source: dict[str, str] = field(default_factory=dict)
+    tags: tuple[tuple[int, int, int, Any, bool], ...] = ()
+
+
+def description(layout: Layout, page: Page, notes: list[str]) -> str:
+    """ImageDescription, unless it is absurdly long."""
+    tag = page.tags.get(270)
+    if tag is not None and tag.size > _LONGEST_DESCRIPTION:
+        notes.append(f"an ImageDescription of {tag.size} bytes was left out")
+        return ""
+    return layout.text(page, 270)
+
+
+def declared_frames(description: str, page: Page) -> int:
+    """Frames that an ImageJ or tifffile description speaks of: both may write one page for many."""
+    if description.startswith("ImageJ="):
+        lines = dict(line.split("=", 1) for line in description[:65536].splitlines() if "=" in line)
+        return int(lines["images"]) if lines.get("images", "").isdecimal() else 1
+    if description.startswith('{"shape"'):
+        try:
+            shape = json.loads(description)["shape"]
+            return math.prod(int(n) for n in shape) // (page.rows * page.cols * page.samples)
+        except (ValueError, TypeError, RecursionError):
+            return 1
+    return 1
+
+
+def pitch_mm(layout: Layout, page: Page, description: str, recorded: float | None, notes: list[str]) -> float | None:
+    """Pixel pitch [mm]: our own record, then ImageJ or OME, then the resolution tags."""
+    if (orientation := int(layout.number(page, 274, 1))) != 1:
+        notes.append(f"Orientation is {orientation}: rows and columns are kept as stored")
+    if page.photometric == 0:
+        notes.append("MinIsWhite: stored values are kept, larger means darker")
+    x = layout.number(page, 282, math.nan)
+    y = layout.number(page, 283, x)
+    unit_mm = {2: _pitch.MM_PER_INCH, 3: 10.0}.get(int(layout.number(page, 296, 2)))
+    if recorded is not None:
+        if unit_mm is None or not x > 0 or math.isclose(unit_mm / x, recorded, rel_tol=1e-6):
+            return recorded
+        notes.append(f"resolution tags changed since coldray wrote {recorded:.6g} mm: the tags are believed")
+    spoken, pitch = _pitch.from_description(description, x, y, notes)
+    if spoken or unit_mm is None or 282 not in page.tags:
+        return pitch
+    return _pitch.from_density(x, y, unit_mm, "resolution", notes)
+
+
+def source(layout: Layout, page: Page, description: str) -> dict[str, str]:
+    """Texts of a foreign file that go into our record."""
+    texts = {"description": description, "software": layout.text(page, 305), "date_time": layout.text(page, 306)}
+    return {name: _record.shortened(text) for name, text in texts.items() if text}
+
+
+def carried(layout: Layout, page: Page) -> tuple[tuple[int, int, int, Any, bool], ...]:
+    """Tags to hand on: who made it with what, its orientation, and private ones of moderate size."""
+    kept: list[tuple[int, int, int, Any, bool]] = []
+    for code, tag in sorted(page.tags.items()):
+        private = code >= 32768 and code not in _NOT_CARRIED and code != 33432
+        if not (code in _TEXT_TAGS or code == 274 or private) or not 0 < tag.size <= _LONGEST_CARRIED or tag.kind > 12:
+            continue
+        value: Any = layout.raw(tag) if tag.kind in (1, 2, 7) else layout.values(tag)
+        if code == 274 and value == (1,):
+            continue
+        if len(value) == 1 and tag.kind not in (1, 2, 7):
+            value = value[0]
+        kept.append((code, tag.kind, tag.count, value, True))
+    return tuple(kept)

@@ -1,0 +1,94 @@
+"""Invertible scaling between stored pixel values and the fraction of the open beam."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import ImageError, MetadataError
+from coldray.radiograph import Radiograph
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Stored value = fraction of the open beam times `open_beam`.
+
+    Parameters
+    ----------
+    open_beam : float
+        Stored value of the unattenuated beam; 1 for floating-point images.
+    dtype : numpy.dtype
+        Stored type.
+    source : str
+        "fraction", "option", "file" or "full scale": where `open_beam` comes from.
+    """
+
+    open_beam: float
+    dtype: np.dtype[Any]
+    source: str
+
+    def to_fraction(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Stored values as float32 fractions of the open beam."""
+        return np.asarray(pixels / self.open_beam, dtype=np.float32) if self.open_beam != 1 else pixels.astype(np.float32)
+
+    def to_stored(self, fraction: NDArray[np.floating]) -> tuple[NDArray[Any], int]:
+        """Return stored values and how many had to be clipped to the type's range.
+
+        Notes
+        -----
+        Integers are rounded to nearest; floats are never clipped.
+        """
+        if self.dtype.kind == "f":
+            return (fraction * np.float32(self.open_beam)).astype(self.dtype), 0
+        values = np.rint(np.asarray(fraction, dtype=np.float64) * self.open_beam)
+        limits = np.iinfo(self.dtype)
+        clipped = int(np.count_nonzero((values < limits.min) | (values > limits.max)))
+        return np.clip(values, limits.min, limits.max).astype(self.dtype), clipped
+
+
+def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, list[str]]:
+    """Find the open-beam level of an image.
+
+    Parameters
+    ----------
+    image : Radiograph
+    open_beam : float, optional
+        Stored value of the open beam, overriding the file.
+
+    Returns
+    -------
+    scale : Scale
+    warnings : list of str
+
+    Raises
+    ------
+    ImageError
+        If the image is known to be log-scaled, or holds NaN or infinite pixels.
+    MetadataError
+        If the given level is not positive.
+    """
+    if image.acquisition.linear is False:
+        raise ImageError("the image is log-scaled; deblurring is valid on linear data only: export the linear image")
+    if image.dtype.kind == "f" and not np.all(np.isfinite(image.pixels)):
+        bad = int(np.count_nonzero(~np.isfinite(image.pixels)))
+        raise ImageError(f"{bad} pixels are NaN or infinite; correct bad pixels first (coldray correct)")
+    if open_beam is not None:
+        if not (np.isfinite(open_beam) and open_beam > 0):
+            raise MetadataError(f"open beam is {open_beam}; it must be positive")
+        return Scale(float(open_beam), image.dtype, "option"), []
+    if image.acquisition.open_beam is not None:
+        return Scale(float(image.acquisition.open_beam), image.dtype, "file"), []
+    if image.dtype.kind == "f":
+        highest = float(np.max(image.pixels))
+        if highest > 4:
+            return Scale(1.0, image.dtype, "fraction"), [
+                f"floating-point pixels reach {highest:.4g} but should be fractions of the open beam; give --open-beam"
+            ]
+        return Scale(1.0, image.dtype, "fraction"), []
+    full = float(np.iinfo(image.dtype).max)
+    return Scale(full, image.dtype, "full scale"), [
+        f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; give --open-beam DN for the right noise level"
+    ]

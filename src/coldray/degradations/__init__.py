@@ -1,0 +1,1 @@
+"""Degradations: plug-ins that state a transfer function of strength."""

@@ -1,0 +1,94 @@
+"""One shared operator: a radial transfer function applied with half-sample symmetric boundaries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from coldray.errors import PhysicsError
+from coldray.physics.grids import dct_radial_frequency
+
+
+PARALLEL_PIXELS = 2**19
+"""Images smaller than this are transformed on one thread; starting more costs more than it saves."""
+
+
+class TransferOperator:
+    """Filter that is diagonal in the DCT-II.
+
+    Parameters
+    ----------
+    transfer : ndarray, shape (rows, cols)
+        Gain of every DCT-II coefficient, real; the gain at [0, 0] acts on the mean.
+
+    Notes
+    -----
+    Half-sample symmetric extension makes a symmetric convolution diagonal in the DCT-II: the operator
+    is self-adjoint, keeps a constant exactly when its zero-frequency gain is 1, and never wraps one
+    border onto the other. Works on numpy arrays (scipy.fft) and on torch tensors (FFT of the mirrored
+    image); the dtype of the image is kept.
+    """
+
+    def __init__(self, transfer: NDArray[np.floating]) -> None:
+        if transfer.ndim != 2 or not np.all(np.isfinite(transfer)):
+            raise PhysicsError("a transfer function must be a finite 2-D array on the DCT grid")
+        self.transfer = np.asarray(transfer, dtype=np.float64)
+        self._cache: dict[Any, Any] = {}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Image shape (rows, cols) the operator acts on."""
+        rows, cols = self.transfer.shape
+        return rows, cols
+
+    def __call__(self, image: Any) -> Any:
+        """Apply to an image of shape (..., rows, cols); numpy array or torch tensor."""
+        if tuple(image.shape[-2:]) != self.shape:
+            raise PhysicsError(f"the operator acts on {self.shape} pixels, the image has {tuple(image.shape[-2:])}")
+        if isinstance(image, np.ndarray):
+            gain = self._cached(image.dtype, lambda: self.transfer.astype(image.dtype))
+            workers = -1 if image.size >= PARALLEL_PIXELS else 1
+            spectrum = scipy.fft.dctn(image, axes=(-2, -1), norm="ortho", workers=workers)
+            spectrum *= gain
+            return scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", workers=workers, overwrite_x=True)
+        return self._torch(image)
+
+    def _cached(self, key: Any, make: Any) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def _torch(self, image: Any) -> Any:
+        import torch
+
+        rows, cols = self.shape
+
+        def mirrored_gain() -> Any:
+            # rfft2 of the 2R x 2C mirror image: row index r and 2R - r carry DCT coefficient r
+            full = np.zeros((2 * rows, cols + 1))
+            full[:rows, :cols] = self.transfer
+            full[rows + 1 :, :cols] = self.transfer[:0:-1, :]
+            return torch.as_tensor(full, dtype=image.dtype, device=image.device)
+
+        gain = self._cached((image.dtype, image.device), mirrored_gain)
+        wide = torch.cat([image, image.flip(-1)], dim=-1)
+        mirror = torch.cat([wide, wide.flip(-2)], dim=-2)
+        out = torch.fft.irfft2(torch.fft.rfft2(mirror) * gain, s=mirror.shape[-2:])
+        return out[..., :rows, :cols]
+
+
+def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float) -> TransferOperator:
+    """Operator of a radial transfer function.
+
+    Parameters
+    ----------
+    transfer : callable
+        Gain as a function of radial frequency [cycles/mm].
+    shape : (rows, cols)
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+    """
+    return TransferOperator(transfer(dct_radial_frequency(shape, pixel_pitch_mm)))

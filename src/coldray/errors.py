@@ -1,0 +1,79 @@
+"""Every exception coldray raises, as one tree.
+
+::
+
+    ColdrayError
+    ├── ImageError (ValueError)          pixels are not what they must be
+    │   ├── ImageReadError (OSError)       a file cannot be read as it claims
+    │   └── ImageWriteError (OSError)      a file cannot be written whole
+    ├── MetadataError (ValueError)       pitch, level or tag missing or contradictory
+    ├── MeasurementError (ValueError)    a curve or number cannot be measured honestly
+    ├── PhysicsError (ValueError)        a model is asked for something unphysical
+    │   ├── StrengthError                  blend strength outside [0, 1]
+    │   └── DetectorError                  detector file or pair does not fit
+    ├── CheckpointError (ValueError)     model file broken, foreign or for another detector
+    ├── SettingsError (ValueError)       a setting is unknown or out of range
+    ├── PluginError (LookupError)        no plug-in of that name
+    └── MissingExtraError (ImportError)  an optional package is not installed
+
+Messages say what was found, what was needed (with units) and what to do.
+"""
+
+from __future__ import annotations
+
+
+class ColdrayError(Exception):
+    """Base of all errors raised on purpose by coldray."""
+
+
+class ImageError(ColdrayError, ValueError):
+    """Pixels are not what they must be (shape, type, finiteness, colour)."""
+
+
+class ImageReadError(ImageError, OSError):
+    """A file is missing, cut, of another format than its name says, or not an image."""
+
+
+class ImageWriteError(ImageError, OSError):
+    """A file cannot be written whole; nothing was left behind."""
+
+
+class MetadataError(ColdrayError, ValueError):
+    """Pixel pitch, open-beam level or another tag is missing or contradictory."""
+
+
+class MeasurementError(ColdrayError, ValueError):
+    """A curve or number cannot be measured from this image."""
+
+
+class PhysicsError(ColdrayError, ValueError):
+    """A physical model was asked for something outside its domain."""
+
+
+class StrengthError(PhysicsError):
+    """Blend strength outside [0, 1]."""
+
+
+class DetectorError(PhysicsError):
+    """A detector file is invalid, or two detectors do not form a pair."""
+
+
+class CheckpointError(ColdrayError, ValueError):
+    """A model file is broken, unsafe, foreign or made for another detector."""
+
+
+class SettingsError(ColdrayError, ValueError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class PluginError(ColdrayError, LookupError):
+    """No plug-in of the requested name exists."""
+
+
+class MissingExtraError(ColdrayError, ImportError):
+    """An optional package is needed; the message names the extra to install."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}; install it with: pip install 'coldray[{extra}]'"
+        )

@@ -1,0 +1,1 @@
+"""Judging restorations: metrics, comparisons, figures and reports."""

@@ -1,0 +1,1 @@
+"""Images in, curves out; the same code judges detectors and restorations."""

@@ -1,0 +1,119 @@
+"""Shared entrance of the measurements: arrays or radiographs in, checked float64 frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import ImageError, MeasurementError
+from coldray.radiograph import Radiograph
+
+Images: TypeAlias = NDArray[Any] | Radiograph | Sequence[NDArray[Any] | Radiograph]
+
+SATURATED_FRACTION = 1e-3
+"""Share of pixels at one common maximum above which an image counts as saturated."""
+SPECKLE = 0.15
+
+
+def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[list[NDArray[Any]], list[str]]:
+    """Give a list of 2-D frames in their own dtype, and warnings about them.
+
+    Parameters
+    ----------
+    images : ndarray (rows, cols) or (frames, rows, cols), Radiograph, or a sequence of them
+    mask : ndarray of bool, shape (rows, cols), optional
+        True where a pixel does not count; it may then be NaN.
+
+    Returns
+    -------
+    frames : list of ndarray, each (rows, cols)
+    warnings : list of str
+        Saturation, data marked as log-scaled.
+
+    Raises
+    ------
+    ImageError
+        If an image is not 2-D or 3-D, not a real number, holds NaN, or frames differ in shape.
+    """
+    several = [images] if isinstance(images, (np.ndarray, Radiograph)) else list(images)
+    frames: list[NDArray[Any]] = []
+    warnings: list[str] = []
+    for image in several:
+        if isinstance(image, Radiograph):
+            if image.acquisition.linear is False:
+                warnings.append("the image is marked as log-scaled; this measurement needs linear intensities")
+        pixels: NDArray[Any] = np.asarray(image.pixels if isinstance(image, Radiograph) else image)
+        if pixels.ndim not in (2, 3) or pixels.size == 0:
+            raise ImageError(f"an image is (rows, cols) or (frames, rows, cols); found shape {pixels.shape}")
+        if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.shape[0] > 4:
+            raise ImageError(f"shape {pixels.shape} looks like a colour image; give one intensity channel")
+        if pixels.dtype.kind not in "uif":
+            raise ImageError(f"pixel type {pixels.dtype} is not an intensity; integers or floats are needed")
+        frames.extend(pixels[None] if pixels.ndim == 2 else pixels)
+    if not frames:
+        raise ImageError("no image was given")
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) > 1:
+        raise ImageError(f"frames differ in shape: {sorted(shapes)}; give frames of one detector")
+    if mask is not None and mask.shape != frames[0].shape:
+        raise ImageError(f"the mask has shape {mask.shape}, the image {frames[0].shape}")
+    for frame in frames:
+        if frame.dtype.kind == "f" and not np.all(np.isfinite(frame) if mask is None else np.isfinite(frame) | mask):
+            raise ImageError("the image holds NaN or infinite pixels; correct or mask them first")
+    saturated = max(
+        saturated_fraction(frame if mask is None else np.where(mask, frame[~mask].min(), frame)) for frame in frames
+    )
+    if saturated > SATURATED_FRACTION:
+        warnings.append(f"saturated: {100 * saturated:.2g} % of the pixels share the largest value")
+    return frames, warnings
+
+
+def as_frame(image: NDArray[Any] | Radiograph) -> tuple[NDArray[np.float64], list[str]]:
+    """Give one float64 image; a stack is averaged. Raises like `as_frames`."""
+    frames, warnings = as_frames(image)
+    if len(frames) == 1:
+        return frames[0].astype(np.float64), warnings
+    mean = np.asarray(np.mean(frames, axis=0, dtype=np.float64))
+    return mean, [*warnings, f"measured on the mean of {len(frames)} frames"]
+
+
+def saturated_fraction(frame: NDArray[Any]) -> float:
+    """Share of pixels at the largest value, where that value looks like a limit.
+
+    An integer image has a limit at 2^n - 1; elsewhere a cut-off noise leaves speckle at the top, while
+    the even background of an ideal image does not.
+    """
+    if frame.size == 0 or frame.max() == frame.min():
+        return 0.0
+    top = frame == frame.max()
+    share = float(np.count_nonzero(top)) / frame.size
+    if share <= SATURATED_FRACTION:
+        return share
+    highest = int(frame.max()) if frame.dtype.kind in "ui" else 0
+    if highest > 0 and highest & (highest + 1) == 0:
+        return share
+    if frame.ndim != 2:
+        return 0.0
+    edge = top[:, :-1] & ~top[:, 1:]
+    return share if np.count_nonzero(edge) > SPECKLE * np.count_nonzero(top) else 0.0
+
+
+def crop(image: NDArray[Any], roi: tuple[int, int, int, int] | None) -> NDArray[Any]:
+    """Cut the region X, Y, W, H [pixels]; raises MeasurementError when it leaves the image."""
+    if roi is None:
+        return image
+    x, y, width, height = (int(n) for n in roi)
+    rows, cols = image.shape[-2:]
+    if x < 0 or y < 0 or width < 1 or height < 1 or x + width > cols or y + height > rows:
+        raise MeasurementError(f"ROI {x},{y},{width},{height} (X,Y,W,H) leaves the image of {cols} x {rows} pixels")
+    return image[..., y : y + height, x : x + width]
+
+
+def check_pitch(pixel_pitch_mm: float) -> float:
+    """Pixel pitch [mm] as a positive finite float, or MeasurementError."""
+    if not (np.isfinite(pixel_pitch_mm) and pixel_pitch_mm > 0):
+        raise MeasurementError(f"pixel pitch is {pixel_pitch_mm} mm; it must be positive")
+    return float(pixel_pitch_mm)

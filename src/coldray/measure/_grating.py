@@ -1,0 +1,214 @@
+"""Phase-free harmonic fit of one bar group at any tilt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from coldray.errors import MeasurementError
+
+HIGHEST_HARMONIC = 2.5
+"""Harmonics are fitted up to this frequency [cycles/pixel] as long as the tilt keeps them apart."""
+WORST_CONDITION = 30.0
+FEWEST_PERIODS = 1.4
+SIGNIFICANT = 3.0
+"""Amplitude of a harmonic over its standard error that lets it count."""
+
+Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Grating:
+    """Fitted group: wave vector (v, u) [cycles/pixel], Fourier series of the profile, and its noise.
+
+    `cosine` and `sine` belong to `order`; `mean` is the level about which they swing. `span` holds the
+    extent used across the bars [periods].
+    """
+
+    wave: tuple[float, float]
+    mean: float
+    order: NDArray[np.int64]
+    cosine: Float
+    sine: Float
+    amplitude_sd: float
+    residual_sd: float
+    span: float
+    periods: float
+
+    @property
+    def frequency(self) -> float:
+        """Bar frequency [cycles/pixel]."""
+        return float(np.hypot(*self.wave))
+
+    @property
+    def amplitude(self) -> Float:
+        """Amplitude of every fitted harmonic."""
+        return np.hypot(self.cosine, self.sine)
+
+    @property
+    def seen(self) -> Mask:
+        """Harmonics that stand out of the noise, the fundamental always among them."""
+        return np.asarray((self.order == 1) | (self.amplitude > SIGNIFICANT * self.amplitude_sd))
+
+    @property
+    def extreme_sd(self) -> float:
+        """Standard uncertainty of half the distance of the extremes."""
+        return float(self.amplitude_sd * np.sqrt(np.count_nonzero(self.seen)))
+
+    def profile(self, phase: Float) -> Float:
+        """Oversampled profile at phases [periods], from the harmonics that are seen."""
+        angle = 2 * np.pi * np.outer(phase, self.order[self.seen])
+        return np.asarray(self.mean + np.cos(angle) @ self.cosine[self.seen] + np.sin(angle) @ self.sine[self.seen])
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """Smallest and largest value of the profile at the middle of space and bar.
+
+        Noise moves a plain maximum outwards, so values are read at the phase of the fundamental,
+        where a symmetric bar has its middle.
+        """
+        start = np.arctan2(self.sine[0], self.cosine[0]) / (2 * np.pi)
+        top, bottom = self.profile(np.array([start, start + 0.5]))
+        return float(min(top, bottom)), float(max(top, bottom))
+
+
+def fit_grating(image: Float, mask: Mask, most_pixels: int = 60_000) -> Grating:
+    """Fit the bars under a mask that covers them from the first to the last.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+    mask : ndarray of bool, same shape
+        One group.
+    most_pixels : int
+        Larger groups are fitted on that many pixels, drawn evenly.
+
+    Returns
+    -------
+    Grating
+
+    Raises
+    ------
+    MeasurementError
+        If fewer than two periods lie under the mask, or no grating stands out.
+    """
+    y, x = (a.astype(np.float64) for a in np.nonzero(mask))
+    values = image[mask]
+    wave = _peak(image, mask)
+    if values.size > most_pixels:
+        drawn = np.random.default_rng(0).permutation(values.size)[:most_pixels]
+        y, x, values = y[drawn], x[drawn], values[drawn]
+    wave = _refined(y, x, values, wave)
+    inner, periods = _inner(y, x, wave)
+    if periods < FEWEST_PERIODS or np.count_nonzero(inner) < 50:
+        raise MeasurementError("fewer than two bar periods in the region; a CTF needs three or more bars")
+    wave = _refined(y[inner], x[inner], values[inner], wave)
+    inner, periods = _inner(y, x, wave)
+    return _series(y[inner], x[inner], values[inner], wave, periods)
+
+
+def _peak(image: Float, mask: Mask) -> tuple[float, float]:
+    """Wave vector of the strongest oscillation under the mask, on a padded DFT."""
+    rows, cols = np.nonzero(mask)
+    window = np.s_[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
+    region, inside = image[window], mask[window]
+    v, u = np.mgrid[-1 : 1 : region.shape[0] * 1j, -1 : 1 : region.shape[1] * 1j]
+    design = np.stack([np.ones(inside.sum()), v[inside], u[inside]], axis=1)
+    flat = np.zeros(region.shape)
+    flat[inside] = region[inside] - design @ np.linalg.lstsq(design, region[inside], rcond=None)[0]
+    shape = tuple(scipy.fft.next_fast_len(2 * n, real=True) for n in region.shape)
+    power = np.abs(scipy.fft.rfft2(flat, shape)) ** 2
+    fv, fu = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
+    power[np.hypot(fv * region.shape[0], fu * region.shape[1]) < 1.3] = 0
+    i, j = np.unravel_index(int(np.argmax(power)), power.shape)
+    if power[i, j] <= 0:
+        raise MeasurementError("the region is constant; no bars to measure")
+    return float(fv[i, 0]), float(fu[0, j])
+
+
+def _refined(y: Float, x: Float, values: Float, wave: tuple[float, float]) -> tuple[float, float]:
+    """Least-squares wave vector: Gauss-Newton on phase, frequency and tilt of the fundamental."""
+    yc, xc = y - y.mean(), x - x.mean()
+    scale = np.array([max(np.ptp(y), 1.0), max(np.ptp(x), 1.0)])
+    k = np.array(wave)
+    for _ in range(12):
+        angle = 2 * np.pi * (k[0] * yc + k[1] * xc)
+        c, s = np.cos(angle), np.sin(angle)
+        base = np.stack([np.ones_like(yc), yc / scale[0], xc / scale[1], c, s], axis=1)
+        fit = np.linalg.lstsq(base, values, rcond=None)[0]
+        slope = 2 * np.pi * (fit[4] * c - fit[3] * s)
+        design = np.concatenate([base, (slope * yc / scale[0])[:, None], (slope * xc / scale[1])[:, None]], axis=1)
+        step = np.linalg.lstsq(design, values - base @ fit, rcond=None)[0][5:] / scale
+        step = np.clip(step, -0.25 / scale, 0.25 / scale)
+        k = k + step
+        if np.all(np.abs(step) * scale < 1e-7):
+            break
+    return float(k[0]), float(k[1])
+
+
+def _inner(y: Float, x: Float, wave: tuple[float, float]) -> tuple[Mask, float]:
+    """Pixels of the inner bars, whole periods, ends of the bars left out; and the periods covered."""
+    frequency = np.hypot(*wave)
+    across = wave[0] * (y - y.mean()) + wave[1] * (x - x.mean())
+    along = (wave[1] * (y - y.mean()) - wave[0] * (x - x.mean())) / frequency
+    low, high = np.quantile(across, [0.005, 0.995])
+    span = float(high - low)
+    trim = 1.0 if span > 4.2 else 0.5 if span > 2.4 else 0.25 if span > 2 else 0.0
+    left, right = np.quantile(along, [0.005, 0.995])
+    ends = max(0.15 * (right - left), min(3.0, 0.3 * (right - left)))
+    periods = float(np.floor((span - 2 * trim) * 2 + 1e-6) / 2) if span - 2 * trim >= 1 else span - 2 * trim
+    middle = (low + high) / 2
+    inside = (np.abs(across - middle) <= periods / 2) & (along > left + ends) & (along < right - ends)
+    return inside, span
+
+
+def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: float) -> Grating:
+    """Fit background, all harmonics that the sampling keeps apart, and the wave vector again with them."""
+    yc, xc = y - y.mean(), x - x.mean()
+    scale_y, scale_x = max(float(np.ptp(yc)), 1.0), max(float(np.ptp(xc)), 1.0)
+    smooth = np.stack([np.ones_like(yc), yc / scale_y, xc / scale_x], axis=1)
+    frequency = float(np.hypot(*wave))
+    most = max(1, min(int(HIGHEST_HARMONIC / frequency), 61, values.size // 8))
+    order = np.arange(1, most + 1)
+    order = order[(order % 2 == 1) | (order == 2)]
+    for last in (False, False, True):
+        phase = wave[0] * yc + wave[1] * xc
+        design, order, normal, size = _separable(smooth, phase, order)
+        fit = np.linalg.solve(normal, design.T @ values / size) / size
+        residual = values - design @ fit
+        if last:
+            break
+        count = order.size
+        swing = design[:, 3 : 3 + count] @ (order * fit[3 + count :]) - design[:, 3 + count :] @ (
+            order * fit[3 : 3 + count]
+        )
+        slope = 2 * np.pi * swing[:, None] * np.stack([yc / scale_y, xc / scale_x], axis=1)
+        slope_left = slope - design @ (np.linalg.solve(normal, design.T @ slope / size[:, None]) / size[:, None])
+        step = np.linalg.lstsq(slope_left, residual, rcond=1e-6)[0]
+        step = np.clip(step, -0.2, 0.2)
+        wave = (wave[0] + step[0] / scale_y, wave[1] + step[1] / scale_x)
+    count = order.size
+    sd = float(np.sqrt(residual @ residual / max(values.size - fit.size, 1)))
+    error = sd * np.sqrt(np.linalg.inv(normal)[3, 3]) / size[3]
+    return Grating(
+        wave, float(fit[0]), order, fit[3 : 3 + count], fit[3 + count :], float(error), sd, span, float(np.ptp(phase))
+    )
+
+
+def _separable(smooth: Float, phase: Float, order: NDArray[np.int64]) -> tuple[Float, NDArray[np.int64], Float, Float]:
+    """Design matrix of as many harmonics as the sampling tells apart, and its scaled normal matrix."""
+    angle = 2 * np.pi * np.outer(phase, order)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    while True:
+        count = order.size
+        design = np.concatenate([smooth, cosine[:, :count], sine[:, :count]], axis=1)
+        gram = design.T @ design
+        size = np.sqrt(np.maximum(np.diag(gram), 1e-12))
+        normal = gram / np.outer(size, size)
+        if count == 1 or np.linalg.cond(normal) < WORST_CONDITION:
+            return design, order, normal, size
+        order = order[:-1]

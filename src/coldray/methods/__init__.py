@@ -1,0 +1,1 @@
+"""Restoration methods: plug-ins with `restore`, and `example` if they learn."""

@@ -1,0 +1,88 @@
+"""What every method is given: one blurred frame, its detectors and its noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.degradations._operator import TransferOperator
+from coldray.errors import ImageError
+from coldray.physics.detector import DetectorPair
+from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One blurred image with all that is known about how it came about.
+
+    Parameters
+    ----------
+    blurred : ndarray or torch tensor, shape (rows, cols)
+        Image as a fraction of the open beam.
+    pair : DetectorPair
+        Detector that took it and detector it is restored towards.
+    noise : NoiseModel
+        Noise of this frame.
+    prior : ObjectPrior
+        Mean power spectrum of the objects.
+    """
+
+    blurred: Any
+    pair: DetectorPair
+    noise: NoiseModel
+    prior: ObjectPrior = field(default_factory=ObjectPrior)
+
+    def __post_init__(self) -> None:
+        if self.blurred.ndim != 2:
+            raise ImageError(f"a method restores one frame (rows, cols); found shape {tuple(self.blurred.shape)}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (rows, cols)."""
+        rows, cols = self.blurred.shape
+        return int(rows), int(cols)
+
+    @cached_property
+    def mean_signal(self) -> float:
+        """Mean of the image, fraction of the open beam, not below 0.001."""
+        return max(float(self.blurred.mean()), 1e-3)
+
+    @cached_property
+    def frequency_lp_mm(self) -> NDArray[np.float64]:
+        """Radial frequency of every DCT coefficient [cycles/mm]."""
+        return dct_radial_frequency(self.shape, self.pair.pixel_pitch_mm)
+
+    def operator(self, degradation: Any, strength: float = 1.0) -> TransferOperator:
+        """Blur of the given strength as an operator on this frame."""
+        return TransferOperator(degradation.transfer(self.frequency_lp_mm, strength))
+
+    def wiener_operator(self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0) -> TransferOperator:
+        """Linear minimum-mean-square-error filter for the noise at one signal level.
+
+        Parameters
+        ----------
+        degradation : object
+            Offers ``transfer(frequency, strength)``.
+        signal : float, optional
+            Local signal (fraction of open beam); the mean of the frame by default.
+        regularisation : float
+            Factor on the noise power; below 1 gives a sharper, noisier estimate.
+
+        Notes
+        -----
+        W = H / (H^2 + N / S), S the object prior seen through the sharp detector's MTF; W = 1 at
+        zero frequency, so the mean is kept.
+        """
+        f = self.frequency_lp_mm
+        transfer = degradation.transfer(f, 1.0)
+        noise = self.noise.power(f, self.mean_signal if signal is None else signal) * regularisation
+        contrast = self.prior(f) * np.maximum(self.pair.sharp.mtf(f), self.pair.floor) ** 2
+        gain = transfer / (transfer**2 + noise / contrast)
+        gain[0, 0] = 1.0
+        return TransferOperator(gain)

@@ -1,0 +1,89 @@
+"""Cold sampling: walk from the blurred to the sharp image in small deterministic steps (TACoS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coldray.degradations._operator import TransferOperator
+from coldray.errors import SettingsError
+from coldray.methods import _channels
+from coldray.methods._example import Example, TrainingPair, blend_example
+from coldray.methods._frame import Frame
+
+LEARNS = True
+FULL_STRENGTH_SHARE = 0.5
+"""Share of training examples at strength 1, the state every run starts from."""
+
+
+def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:
+    """Show a blend of random strength, or the blurred frame itself."""
+    strength = 1.0 if rng.random() < FULL_STRENGTH_SHARE else float(rng.uniform(0.0, 1.0))
+    return blend_example(pair, degradation, strength)
+
+
+def restore(
+    frame: Frame,
+    degradation: Any,
+    predictor: Any = None,
+    rng: Any = None,
+    *,
+    steps: int = 1,
+    consistency: Any = None,
+) -> Any:
+    """Restore by cold sampling.
+
+    Parameters
+    ----------
+    frame : Frame
+        The blurred frame y and what is known of it.
+    degradation : object
+        Offers ``transfer(frequency, strength)`` with the blur H at strength 1.
+    predictor : callable
+        ``predictor(channels, conditions)`` for the whole frame, an estimate of x_0.
+    rng : ignored
+        The sampler has no randomness.
+    steps : int
+        Network evaluations, at least 1.
+    consistency : TransferOperator, optional
+        The gain K(u) with which the measurement corrects the prediction; 1 everywhere by default,
+        which is the paper's sampler.
+
+    Returns
+    -------
+    ndarray or tensor, shape (rows, cols)
+        xbar + K (y - H xbar), xbar the mean prediction along the path.
+
+    Raises
+    ------
+    SettingsError
+        If `steps` is not positive.
+
+    Notes
+    -----
+    TACoS, x_{t-1} = x_t - D_t(xhat) + D_{t-1}(xhat), with D_t = (1 - t/T) I + (t/T) H is
+    x_{t-1} = x_t + (I - H) xhat / T. Hence x_t = y + (I - H) s_t with s_t the running sum of predictions
+    over T, and x_0 = y + (I - H) xbar = xbar + (y - H xbar): the mean prediction and exactly one
+    data-consistency step. K < 1 where noise outweighs what the measurement can still say.
+
+    References
+    ----------
+    Bansal et al., Cold Diffusion, arXiv:2208.09392, algorithm 2; Oh et al., eqs 1-2.
+    """
+    if steps < 1:
+        raise SettingsError(f"{steps} sampling steps; at least 1 is needed")
+    y = frame.blurred
+    blur = frame.operator(degradation)
+    remainder = TransferOperator(1.0 - blur.transfer)
+    linear = _channels.linear_estimates(frame, degradation)
+    conditions = _channels.conditions(frame, degradation)
+    total = 0.0 * y
+    for step in range(steps, 0, -1):
+        state = y if step == steps else y + remainder(total)
+        at = conditions.copy()
+        at[0] = step / steps
+        total = total + predictor((state, *linear), at) / steps
+    if consistency is None:
+        return y + remainder(total)
+    return total + consistency(y - blur(total))

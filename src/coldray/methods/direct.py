@@ -1,0 +1,42 @@
+"""Regression: one evaluation of the network on the blurred image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coldray.methods import _channels
+from coldray.methods._example import Example, TrainingPair, blend_example
+from coldray.methods._frame import Frame
+
+LEARNS = True
+
+
+def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:
+    """Show the blurred frame itself (strength 1)."""
+    return blend_example(pair, degradation, 1.0)
+
+
+def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None) -> Any:
+    """Return the network's estimate of the sharp image.
+
+    Parameters
+    ----------
+    frame : Frame
+        The blurred frame and what is known of it.
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    predictor : callable
+        ``predictor(channels, conditions)`` for the whole frame.
+    rng : ignored
+        The method is deterministic.
+
+    Returns
+    -------
+    ndarray, shape (rows, cols)
+        Mean kept: the network's mean error, if any, is removed exactly.
+    """
+    linear = _channels.linear_estimates(frame, degradation)
+    estimate = predictor((frame.blurred, *linear), _channels.conditions(frame, degradation))
+    return estimate + (frame.blurred.mean() - estimate.mean())

@@ -1,0 +1,69 @@
+"""Wiener filter with the measured noise at the local dose, or with one scalar noise-to-signal ratio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+
+from coldray.degradations._operator import TransferOperator
+from coldray.errors import SettingsError
+from coldray.methods._frame import Frame
+
+LEARNS = False
+SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)
+"""Local signal levels [fraction of open beam] between which the dose-dependent filters are blended."""
+SIGNAL_SIGMA_PX = 4.0
+
+
+def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None, *, noise: str = "local") -> Any:
+    """Linear restoration.
+
+    Parameters
+    ----------
+    frame : Frame
+        The blurred frame and what is known of it.
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    predictor, rng : ignored
+        The method neither learns nor draws.
+    noise : {"local", "mean", "scalar"}
+        Measured noise power at the local signal; at the mean signal (one linear filter); or one white
+        noise-to-signal ratio for all frequencies, as most papers use.
+
+    Returns
+    -------
+    ndarray, shape (rows, cols)
+
+    Raises
+    ------
+    SettingsError
+        If `noise` is none of the three.
+    """
+    if noise == "mean":
+        return frame.wiener_operator(degradation)(frame.blurred)
+    if noise == "scalar":
+        return scalar_operator(frame, degradation)(frame.blurred)
+    if noise != "local":
+        raise SettingsError(f"noise={noise!r}; choose local, mean or scalar")
+    levels = np.log(SIGNAL_LEVELS)
+    local = scipy.ndimage.gaussian_filter(np.asarray(frame.blurred), SIGNAL_SIGMA_PX, mode="reflect")
+    place = np.log(np.clip(local, SIGNAL_LEVELS[0], SIGNAL_LEVELS[-1]))
+    out = np.zeros_like(frame.blurred)
+    for i, level in enumerate(SIGNAL_LEVELS):
+        near = np.interp(place, levels, np.eye(len(levels))[i]).astype(out.dtype)
+        if near.any():
+            out += near * frame.wiener_operator(degradation, signal=level)(frame.blurred)
+    return out + (frame.blurred.mean() - out.mean())
+
+
+def scalar_operator(frame: Frame, degradation: Any) -> TransferOperator:
+    """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance."""
+    f = frame.frequency_lp_mm
+    transfer = degradation.transfer(f, 1.0)
+    noise = float(frame.noise.power(f, frame.mean_signal).mean()) / frame.pair.pixel_pitch_mm**2
+    variance = max(float(frame.blurred.var()) - noise, noise * 1e-3)
+    gain = transfer / (transfer**2 + noise / variance)
+    gain[0, 0] = 1.0
+    return TransferOperator(gain)

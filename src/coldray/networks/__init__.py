@@ -1,0 +1,1 @@
+"""Networks: plug-ins with a torch module `Network`."""

@@ -1,0 +1,1 @@
+"""Formulas: numpy in, numpy out; no torch, no plots, no image files."""

@@ -1,0 +1,1 @@
+"""Detectors: JSON files from `characterise`, and parametric models."""

@@ -1,0 +1,81 @@
+"""Noise of one frame: power that scales with the signal, power that does not, and draws of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import ArrayLike, NDArray
+
+from coldray.errors import PhysicsError
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.detector import Detector
+from coldray.physics.grids import dct_radial_frequency
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseModel:
+    """Noise power of one frame in units of the open beam.
+
+    Parameters
+    ----------
+    quantum : FrequencyCurve
+        Power at the open beam [fraction squared, mm2]; at local transmission s it is s times this.
+    electronic_mm2 : float
+        White power that does not depend on the signal [fraction squared, mm2].
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+    source : str
+        Where the numbers come from: "exposure", "flats" or "estimated".
+    """
+
+    quantum: FrequencyCurve
+    electronic_mm2: float
+    pixel_pitch_mm: float
+    source: str = "exposure"
+
+    @classmethod
+    def of_detector(cls, detector: Detector, exposure_s: float) -> NoiseModel:
+        """Noise of one frame of the given exposure [s], from the detector's NNPS."""
+        frequency = np.linspace(0, np.sqrt(2) * detector.nyquist_lp_mm, 257)
+        quantum, electronic = detector.noise_power(frequency, exposure_s)
+        return cls(FrequencyCurve(frequency, quantum), float(electronic[0]), detector.pixel_pitch_mm)
+
+    def power(self, frequency_lp_mm: ArrayLike, signal: float) -> NDArray[np.float64]:
+        """Noise power [fraction squared, mm2] at a local signal (fraction of open beam)."""
+        return self.quantum(frequency_lp_mm) * max(signal, 0.0) + self.electronic_mm2
+
+    def relative_sd(self, signal: float = 1.0) -> float:
+        """Standard deviation of one pixel at a local signal, in units of the open beam."""
+        frequency = dct_radial_frequency((64, 64), self.pixel_pitch_mm)
+        return float(np.sqrt(self.power(frequency, signal).mean()) / self.pixel_pitch_mm)
+
+    def scaled(self, factor: float) -> NoiseModel:
+        """Model with all power multiplied by `factor`."""
+        return NoiseModel(self.quantum.scaled(factor), self.electronic_mm2 * factor, self.pixel_pitch_mm, self.source)
+
+    def draw(self, signal: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Draw one noise field.
+
+        Parameters
+        ----------
+        signal : ndarray, shape (rows, cols)
+            Noise-free image, fraction of the open beam.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, float32, shape (rows, cols)
+            Zero-mean noise; quanta are drawn at the local signal and then coloured, as light is
+            spread after absorption.
+        """
+        if signal.ndim != 2:
+            raise PhysicsError(f"noise is drawn for one frame (rows, cols); found shape {signal.shape}")
+        rows, cols = signal.shape
+        amplitude = np.sqrt(self.quantum(dct_radial_frequency((rows, cols), self.pixel_pitch_mm))).astype(np.float32)
+        amplitude /= np.float32(self.pixel_pitch_mm)
+        quanta = rng.standard_normal((rows, cols), dtype=np.float32) * np.sqrt(np.maximum(signal, 0), dtype=np.float32)
+        coloured = scipy.fft.idctn(scipy.fft.dctn(quanta, norm="ortho") * amplitude, norm="ortho")
+        white = np.float32(np.sqrt(self.electronic_mm2) / self.pixel_pitch_mm)
+        return np.asarray(coloured + white * rng.standard_normal((rows, cols), dtype=np.float32), dtype=np.float32)

@@ -1,0 +1,117 @@
+"""Radiograph: pixels, how they were acquired, and what was done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import ImageError, MetadataError
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How an image was taken; `None` means the file does not say.
+
+    Parameters
+    ----------
+    pixel_pitch_mm : float, optional
+        Pixel pitch at the detector plane [mm], equal along rows and columns.
+    tube_voltage_kv : float, optional
+        Tube voltage [kV].
+    exposure_s : float, optional
+        Exposure of one frame [s].
+    air_kerma_ugy : float, optional
+        Air kerma at the detector per frame [uGy].
+    frames : int
+        Number of averaged frames.
+    magnification : float
+        Source-detector over source-object distance; 1 means object on the detector.
+    open_beam : float, optional
+        Pixel value of the unattenuated beam, in the units of `pixels`.
+    detector : str, optional
+        Name of the detector.
+    linear : bool, optional
+        True if pixel value is proportional to absorbed energy; False for log-scaled data.
+    """
+
+    pixel_pitch_mm: float | None = None
+    tube_voltage_kv: float | None = None
+    exposure_s: float | None = None
+    air_kerma_ugy: float | None = None
+    frames: int = 1
+    magnification: float = 1.0
+    open_beam: float | None = None
+    detector: str | None = None
+    linear: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pixel_pitch_mm", "open_beam", "magnification", "exposure_s", "air_kerma_ugy"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise MetadataError(f"{name} is {value!r}; it must be positive and finite, or None if unknown")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One entry of an image's history: a verb and its JSON-able details."""
+
+    verb: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One radiograph or a stack of frames.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (rows, cols) or (frames, rows, cols)
+        Stored values, in the file's own dtype and byte-swapped to native order.
+    acquisition : Acquisition
+        How the image was taken.
+    history : tuple of Step
+        What was done to it, oldest first.
+    carrier : object, optional
+        What the reading format wants to give back to its writer (tags, a DICOM data set).
+
+    Raises
+    ------
+    ImageError
+        If `pixels` is not a real-valued 2-D or 3-D array with at least one pixel.
+    """
+
+    pixels: NDArray[Any]
+    acquisition: Acquisition = Acquisition()
+    history: tuple[Step, ...] = ()
+    carrier: Any = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim not in (2, 3) or self.pixels.size == 0:
+            raise ImageError(
+                f"an image has shape (rows, cols) or (frames, rows, cols) with at least one pixel; found {self.pixels.shape}"
+            )
+        if self.pixels.dtype.kind not in "uif":
+            raise ImageError(f"pixel type {self.pixels.dtype} is not an intensity; integers or floats are needed")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the pixel array."""
+        return tuple(self.pixels.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixel values."""
+        return self.pixels.dtype
+
+    def with_pixels(self, pixels: NDArray[Any], step: Step | None = None) -> Radiograph:
+        """Return a copy that holds `pixels` and, if given, one more history step."""
+        history = self.history if step is None else (*self.history, step)
+        return replace(self, pixels=pixels, history=history)
+
+    def with_acquisition(self, **changes: Any) -> Radiograph:
+        """Return a copy whose acquisition has the given fields replaced."""
+        return replace(self, acquisition=replace(self.acquisition, **changes))

@@ -1,0 +1,1 @@
+"""Restoration of images: models, tiles, the pipeline and its checks."""

@@ -1,0 +1,225 @@
+"""Models at hand: the shipped one, files, their headers and engines."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import CheckpointError
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.prior import ObjectPrior
+from coldray.restore.tiles import TiledPredictor
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
+
+DEFAULT_MODEL = "compact"
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxEngine:
+    """Network in ONNX Runtime, fp32 on the CPU.
+
+    Parameters
+    ----------
+    path : Path
+        ONNX file without external data.
+    stride, radius : int
+        Grid and reach of the network [pixels].
+    """
+
+    path: Path
+    stride: int
+    radius: int
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+        if threads:
+            options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # the arena keeps every tile size it ever saw; frames of many sizes would add up
+        options.enable_cpu_mem_arena = False
+        try:
+            return onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        except Exception as problem:
+            raise CheckpointError(f"{self.path.name}: not a usable ONNX model ({type(problem).__name__})") from None
+
+    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Evaluate one tile."""
+        answer = self._session.run(None, {"channels": channels, "conditions": conditions})[0]
+        return np.asarray(answer, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class TorchEngine:
+    """Network in torch, fp32, on any device.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With `stride` and `radius`.
+    device : str
+        torch device.
+    """
+
+    network: Any
+    device: str = "cpu"
+
+    @property
+    def stride(self) -> int:
+        """Grid of the network [pixels]."""
+        return int(self.network.stride)
+
+    @property
+    def radius(self) -> int:
+        """Reach of the network [pixels]."""
+        return int(self.network.radius)
+
+    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Evaluate one tile."""
+        import torch
+
+        with torch.no_grad():
+            image = torch.from_numpy(channels).to(self.device, memory_format=torch.channels_last)
+            return np.asarray(self.network(image, torch.from_numpy(conditions).to(self.device)).cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model: header, file and engine.
+
+    Parameters
+    ----------
+    name : str
+    path : Path
+        ONNX or safetensors file.
+    header : dict
+        Network, training, family, scores: the model card as data.
+    sha256 : str
+        Of the file.
+    """
+
+    name: str
+    path: Path
+    header: dict[str, Any]
+    sha256: str
+
+    @cached_property
+    def engine(self) -> Any:
+        """Engine for one tile; ONNX Runtime for ONNX files, torch for safetensors."""
+        if self.path.suffix == ".onnx":
+            return OnnxEngine(self.path, int(self.header["stride"]), int(self.header["radius"]))
+        return TorchEngine(network_of(self.path))
+
+    def predictor(self, budget_pixels: int | None = None) -> TiledPredictor:
+        """Return the network as a function of whole frames."""
+        return TiledPredictor(self.engine) if budget_pixels is None else TiledPredictor(self.engine, budget_pixels)
+
+    @property
+    def prior(self) -> ObjectPrior:
+        """Object prior of the linear estimates the network was trained with."""
+        return ObjectPrior(**self.header["prior"])
+
+    @property
+    def error_ratio(self) -> FrequencyCurve | None:
+        """Error power of the prediction over that of a Wiener filter, per cycles/pixel; None if not calibrated."""
+        found = self.header.get("error_ratio")
+        return None if found is None else FrequencyCurve.from_dict(found)
+
+    def warnings_for(self, ratio_at: NDArray[np.float64], exposure_equivalent_s: float | None = None) -> list[str]:
+        """Say where a detector pair leaves the family the model was trained over."""
+        family = self.header.get("family", {})
+        out = []
+        low, high = np.array(family.get("ratio_low", [])), np.array(family.get("ratio_high", []))
+        if low.size == ratio_at.size and (np.any(ratio_at < low - 0.02) or np.any(ratio_at > high + 0.02)):
+            out.append("the MTF ratio lies outside the family this model was trained over; expect less, or train on it")
+        return out
+
+
+def network_of(path: Path) -> Any:
+    """Build the torch network of a safetensors model file, in evaluation mode."""
+    from coldray.contracts import plugin
+
+    try:
+        import torch
+    except ImportError:
+        from coldray.errors import MissingExtraError
+
+        raise MissingExtraError("torch", "train", f"running {path.name}") from None
+    tensors, header = read_tensors(path)
+    _check_header(path, header)
+    network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
+    wanted = network.state_dict()
+    if set(wanted) != set(tensors):
+        odd = sorted(set(wanted) ^ set(tensors))[:3]
+        raise CheckpointError(f"{path.name}: tensors do not match the network {header['network']['name']!r} ({', '.join(odd)} …)")
+    for name, value in tensors.items():
+        if tuple(value.shape) != tuple(wanted[name].shape):
+            raise CheckpointError(f"{path.name}: {name} has shape {value.shape}, the network needs {tuple(wanted[name].shape)}")
+    network.load_state_dict({k: torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in tensors.items()})
+    return network.to(memory_format=torch.channels_last).eval()
+
+
+def _check_header(path: Path, header: dict[str, Any]) -> None:
+    if header.get("format") != MODEL_FORMAT:
+        raise CheckpointError(f"{path.name}: not a coldray model (format {header.get('format')!r})")
+    if header.get("version") != MODEL_VERSION:
+        raise CheckpointError(f"{path.name}: model version {header.get('version')!r}; this coldray reads {MODEL_VERSION}")
+    for key in ("network", "stride", "radius", "prior", "method"):
+        if key not in header:
+            raise CheckpointError(f"{path.name}: the header lacks {key!r}")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Models that come with the package, by name."""
+    folder = Path(str(resources.files("coldray"))) / "models"
+    return {p.stem: p for p in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
+
+
+def load_model(source: str | Path | None = None) -> Model:
+    """Load a model by shipped name or file.
+
+    Parameters
+    ----------
+    source : str or Path, optional
+        Name of a shipped model, an ``.onnx`` file with its ``.json`` header beside it, or a
+        ``.safetensors`` model file; the default model if not given.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, its file is broken, a pickle, or does not match its header's sha256.
+    """
+    known = shipped_models()
+    text = DEFAULT_MODEL if source is None else str(source)
+    path = known.get(text, Path(text))
+    if not path.is_file():
+        raise CheckpointError(f"no model {text!r}: not a file, and the shipped ones are {', '.join(known) or 'none'}")
+    if path.suffix == ".safetensors":
+        _, header = read_tensors(path)
+    elif path.suffix == ".onnx":
+        note = path.with_suffix(".json")
+        if not note.is_file():
+            raise CheckpointError(f"{path.name}: the header {note.name} is missing beside it")
+        try:
+            header = json.loads(note.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise CheckpointError(f"{note.name}: not valid JSON") from None
+    else:
+        read_tensors(path)  # names a pickle as such
+        raise CheckpointError(f"{path.name}: a model is an .onnx or a .safetensors file")
+    _check_header(path, header)
+    digest = file_sha256(path)
+    if path.suffix == ".onnx" and header.get("sha256") != digest:
+        raise CheckpointError(f"{path.name}: sha256 {digest[:12]}… does not match its header; the file was changed or cut")
+    return Model(header.get("name", path.stem), path, header, digest)

@@ -1,0 +1,271 @@
+"""Restore one radiograph: check, scale, sample, unscale, record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray import __version__
+from coldray.contracts import plugin
+from coldray.data.scale import scale_of
+from coldray.errors import DetectorError, SettingsError
+from coldray.methods._channels import RATIO_FREQUENCIES
+from coldray.methods._frame import Frame
+from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
+from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.prior import ObjectPrior
+from coldray.radiograph import Radiograph, Step
+from coldray.restore.consistency import consistency_gain, reblur_residual
+from coldray.restore.model import Model
+from coldray.restore.noise import choose_noise
+
+DEFAULT_METHOD = "cold"
+DEFAULT_STEPS = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What to do to every image of a restoration.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    model : Model, optional
+        Needed by methods that learn.
+    steps : int, optional
+        Sampling steps of methods that sample.
+    blurred, sharp : str
+        Detectors: name, model or file.
+    degradation : str
+        Name of the degradation.
+    gain : {"calibrated", "paper"}
+        How the measurement corrects the prediction of the cold sampler.
+    exposure_s : float, optional
+        Exposure of one frame [s].
+    flats : ndarray, optional
+        Flat fields of the same exposure.
+    open_beam : float, optional
+        Stored value of the open beam.
+    pixel_pitch_mm : float, optional
+        Pitch [mm], overriding the file.
+    provenance : bool
+        Whether to compute the three layers.
+    """
+
+    method: str = DEFAULT_METHOD
+    model: Model | None = None
+    steps: int | None = None
+    blurred: str = "gos135"
+    sharp: str = "gos34"
+    degradation: str = "mtf_blend"
+    gain: str = "calibrated"
+    exposure_s: float | None = None
+    flats: NDArray[Any] | None = None
+    open_beam: float | None = None
+    pixel_pitch_mm: float | None = None
+    provenance: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restored radiograph and what is to be said about it.
+
+    Parameters
+    ----------
+    image : Radiograph
+        In the input's units, dtype and shape, with one more history step.
+    layers : ndarray, float32, shape (3, rows, cols), optional
+        Measured y, linear part (W - I) y, prior part out - W y, as fractions of the open beam.
+    clipped_pixels : int
+        Pixels that left the range of the dtype.
+    steps : int
+        Network evaluations per frame.
+    seconds : float
+        Wall time.
+    consistency : dict
+        Re-blurred residual over noise, see `reblur_residual`.
+    warnings : tuple of str
+    """
+
+    image: Radiograph
+    layers: NDArray[np.float32] | None
+    clipped_pixels: int
+    steps: int
+    seconds: float
+    consistency: dict[str, float]
+    warnings: tuple[str, ...] = field(default_factory=tuple)
+
+
+def pixel_pitch(image: Radiograph, stated_mm: float | None, needed_mm: float | None) -> tuple[float, list[str]]:
+    """Decide the pixel pitch of an image.
+
+    Parameters
+    ----------
+    image : Radiograph
+    stated_mm : float, optional
+        What the user says; overrides the file with a warning if they differ.
+    needed_mm : float, optional
+        Pitch of the detectors, taken with a warning if nobody else knows.
+
+    Raises
+    ------
+    DetectorError
+        If nothing states a pitch.
+    """
+    from_file = image.acquisition.pixel_pitch_mm
+    if stated_mm is not None:
+        if from_file is not None and abs(from_file / stated_mm - 1) > PITCH_TOLERANCE:
+            return stated_mm, [
+                f"--pitch-um {stated_mm * 1e3:.4g} is used, although the file says {from_file * 1e3:.4g} um"
+            ]
+        return stated_mm, []
+    if from_file is not None:
+        return from_file, []
+    if needed_mm is None:
+        raise DetectorError("the image states no pixel pitch and neither do the detectors; give --pitch-um")
+    return needed_mm, [f"the image states no pixel pitch; the detectors' {needed_mm * 1e3:.4g} um is assumed (--pitch-um)"]
+
+
+def detectors_of(image: Radiograph, job: Job) -> tuple[DetectorPair, list[str]]:
+    """Load both detectors and check their pitch against the image's.
+
+    Raises
+    ------
+    DetectorError
+        If the pitches of image and detectors differ by more than 1 %.
+    """
+    known = None
+    for source in (job.blurred, job.sharp):
+        try:
+            known = load_detector(source).pixel_pitch_mm
+            break
+        except DetectorError as problem:
+            if "pixel pitch" not in str(problem):
+                raise
+    pitch, warnings = pixel_pitch(image, job.pixel_pitch_mm, known)
+    blurred = load_detector(job.blurred, pixel_pitch_mm=pitch)
+    sharp = load_detector(job.sharp, pixel_pitch_mm=pitch)
+    pair = DetectorPair(blurred, sharp)
+    if abs(pair.pixel_pitch_mm / pitch - 1) > PITCH_TOLERANCE:
+        raise DetectorError(
+            f"pixel pitch is {pitch * 1e3:.4g} um for the image and {pair.pixel_pitch_mm * 1e3:.4g} um for the detectors "
+            f"{blurred.name!r} and {sharp.name!r}; choose the image's own detectors (--blurred, --sharp) or correct --pitch-um"
+        )
+    return pair, warnings
+
+
+def restore(image: Radiograph, job: Job) -> Restoration:
+    """Restore a radiograph or every frame of a stack.
+
+    Parameters
+    ----------
+    image : Radiograph
+        Linear data; floats are fractions of the open beam, integers are divided by their open-beam level.
+    job : Job
+
+    Returns
+    -------
+    Restoration
+
+    Raises
+    ------
+    ImageError
+        If the image is log-scaled or holds NaN.
+    DetectorError
+        If pitch and detectors do not fit.
+    SettingsError
+        If the method needs a model and there is none, or an option does not fit the method.
+    """
+    began = time.perf_counter()
+    scale, warnings = scale_of(image, job.open_beam)
+    pair, more = detectors_of(image, job)
+    warnings += more
+    degradation = plugin("degradation", job.degradation).Degradation(pair)
+    method = plugin("method", job.method)
+    if method.LEARNS and job.model is None:
+        raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
+    if job.model is not None and method.LEARNS:
+        warnings += job.model.warnings_for(degradation.transfer(np.array(RATIO_FREQUENCIES) / pair.pixel_pitch_mm, 1.0))
+    stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
+    out = np.empty_like(stack)
+    layers, clipped, steps, agreement = None, 0, 0, {}
+    for number, stored in enumerate(stack):
+        measured = scale.to_fraction(stored)
+        noise, more = choose_noise(measured, pair.blurred, job.exposure_s, job.flats)
+        warnings += [w for w in more if w not in warnings]
+        prior = job.model.prior if job.model is not None else ObjectPrior()
+        frame = Frame(measured, pair, noise, prior)
+        restored, steps = run_method(frame, degradation, job)
+        out[number], lost = scale.to_stored(restored)
+        clipped += lost
+        agreement = reblur_residual(frame, degradation, restored)
+        if job.provenance and stack.shape[0] == 1:
+            layers = provenance_layers(frame, degradation, restored)
+    if clipped:
+        warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
+    details = {
+        "coldray": __version__,
+        "method": job.method,
+        "steps": steps,
+        "degradation": job.degradation,
+        "blurred": pair.blurred.name,
+        "sharp": pair.sharp.name,
+        "pixel_pitch_mm": pair.pixel_pitch_mm,
+        "open_beam": scale.open_beam,
+        "noise": noise.source,
+        "noise_relative_sd": noise.relative_sd(),
+    }
+    if job.model is not None and method.LEARNS:
+        details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
+    restored_image = image.with_pixels(out.reshape(image.shape), Step("restore", details)).with_acquisition(
+        pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm
+    )
+    return Restoration(restored_image, layers, clipped, steps, time.perf_counter() - began, agreement, tuple(warnings))
+
+
+def run_method(frame: Frame, degradation: Any, job: Job) -> tuple[NDArray[np.float32], int]:
+    """Run the job's method on one frame; returns the result and the network evaluations."""
+    method = plugin("method", job.method)
+    if not method.LEARNS:
+        return np.asarray(method.restore(frame, degradation), dtype=np.float32), 0
+    assert job.model is not None
+    predictor = job.model.predictor()
+    options: dict[str, Any] = {}
+    if job.method == "cold":
+        options["steps"] = DEFAULT_STEPS if job.steps is None else job.steps
+        if job.gain == "calibrated":
+            options["consistency"] = consistency_gain(frame, degradation, job.model.error_ratio)
+    elif job.steps not in (None, 1):
+        raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to cold")
+    restored = method.restore(frame, degradation, predictor, None, **options)
+    return np.asarray(restored, dtype=np.float32), predictor.evaluations
+
+
+def provenance_layers(frame: Frame, degradation: Any, restored: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Split a result into measured, linear and prior parts.
+
+    Returns
+    -------
+    ndarray, float32, shape (3, rows, cols)
+        y, (W - I) y and out - W y, W the Wiener filter at the mean signal; they sum to `restored`.
+    """
+    linear = frame.wiener_operator(degradation)(frame.blurred)
+    return np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
+
+
+def wiener_record(frame: Frame, degradation: Any) -> dict[str, list[float]]:
+    """Radial gain of the filter W behind the provenance layers, to be stored with them."""
+    pitch = frame.pair.pixel_pitch_mm
+    frequency = dct_radial_frequency(frame.shape, pitch)
+    gain = frame.wiener_operator(degradation).transfer
+    radial = np.linspace(0, np.sqrt(0.5) / pitch, 129)
+    order = np.argsort(frequency, axis=None)
+    return {
+        "frequency_lp_mm": radial.round(6).tolist(),
+        "gain": np.interp(radial, frequency.ravel()[order], gain.ravel()[order]).round(6).tolist(),
+    }

@@ -1,0 +1,103 @@
+"""Run a network of finite reach over a frame of any size, tile by tile, without seams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE_BUDGET_PIXELS = 1_600_000
+"""Largest tile with its margin; bounds the memory of the network's features."""
+
+
+class Engine(Protocol):
+    """Runs a network on one tile."""
+
+    stride: int
+    radius: int
+
+    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (1, 1, rows, cols) for channels (1, channels, rows, cols) and conditions (1, conditions)."""
+        ...
+
+
+def mirrored(first: int, last: int, length: int) -> NDArray[np.intp]:
+    """Indices first..last-1 of a half-sample symmetric extension of 0..length-1, any distance out."""
+    place = np.arange(first, last) % (2 * length)
+    return np.where(place < length, place, 2 * length - 1 - place)
+
+
+def split(length: int, parts: int, stride: int) -> list[tuple[int, int]]:
+    """Cut 0..length into about equal parts whose origins lie on the stride grid."""
+    cells = -(-length // stride)
+    edges = sorted({round(i * cells / parts) * stride for i in range(parts + 1)})
+    return [(a, min(b, length)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+class TiledPredictor:
+    """A network as a function of whole frames.
+
+    Parameters
+    ----------
+    engine : Engine
+        Runs the network on one tile; states its stride and its reach.
+    budget_pixels : int
+        Largest tile including its margin [pixels].
+
+    Notes
+    -----
+    Each tile carries a margin of at least the network's reach, cut from the half-sample symmetric
+    extension of the frame, and its origin lies on the stride grid. Its inner pixels therefore equal
+    those of the untiled result up to the rounding of the convolution kernels.
+    """
+
+    def __init__(self, engine: Engine, budget_pixels: int = TILE_BUDGET_PIXELS) -> None:
+        self._engine = engine
+        self._budget = budget_pixels
+        self.halo = -(-engine.radius // engine.stride) * engine.stride
+        self.evaluations = 0
+
+    def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict a frame.
+
+        Parameters
+        ----------
+        channels : tuple of ndarray, each of shape (rows, cols)
+        conditions : ndarray, shape (conditions,)
+
+        Returns
+        -------
+        ndarray, float32, shape (rows, cols)
+        """
+        images = [np.asarray(image) for image in channels]
+        rows, cols = images[0].shape
+        out = np.empty((rows, cols), dtype=np.float32)
+        self.evaluations += 1
+        for (r0, r1), (c0, c1) in self._tiles(rows, cols):
+            stride, halo = self._engine.stride, self.halo
+            # the far side is filled up to the stride grid
+            r_end, c_end = r0 + -(-(r1 - r0) // stride) * stride, c0 + -(-(c1 - c0) // stride) * stride
+            grid = np.ix_(mirrored(r0 - halo, r_end + halo, rows), mirrored(c0 - halo, c_end + halo, cols))
+            tile = np.stack([image[grid] for image in images]).astype(np.float32)
+            answer = self._engine.run(tile[None], conditions[None].astype(np.float32))
+            out[r0:r1, c0:c1] = answer[0, 0, halo : halo + r1 - r0, halo : halo + c1 - c0]
+        return out
+
+    def _tiles(self, rows: int, cols: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        best: tuple[int, int] | None = None
+        least = np.inf
+        for down in range(1, 65):
+            for across in range(1, 65):
+                height, width = -(-rows // down) + 2 * self.halo, -(-cols // across) + 2 * self.halo
+                total = height * width * down * across
+                if height * width <= self._budget and total < least:
+                    best, least = (down, across), total
+        if best is None:
+            # huge frame or small budget: square tiles of twice the margin
+            side = max(2 * self.halo, int(self._budget**0.5) - 2 * self.halo)
+            best = (-(-rows // side), -(-cols // side))
+        for row_part in split(rows, best[0], self._engine.stride):
+            for col_part in split(cols, best[1], self._engine.stride):
+                yield row_part, col_part

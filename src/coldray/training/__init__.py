@@ -1,0 +1,1 @@
+"""Training: recipes, pairs, the loop and its resumable states."""

@@ -1,0 +1,233 @@
+"""One training loop for every method that learns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from coldray.contracts import plugin
+from coldray.errors import SettingsError
+from coldray.methods import _channels
+from coldray.training.states import RunStates
+from coldray.training.pairs import PairSource
+from coldray.training.recipe import OptimiserRecipe, Recipe
+
+Progress = Callable[[int, int, str], None]
+
+
+def has_amx() -> bool:
+    """Whether the CPU multiplies bf16 matrices in hardware."""
+    check = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(check is not None and check())
+
+
+def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
+    """Warm-up, constant, then a cosine fall to zero over the last `decay_steps` [per update]."""
+    rate = recipe.learning_rate
+    if step < recipe.warmup_steps:
+        return rate * (step + 1) / recipe.warmup_steps
+    left = recipe.steps - step
+    if left < recipe.decay_steps:
+        return rate * 0.5 * (1 - float(np.cos(np.pi * left / recipe.decay_steps)))
+    return rate
+
+
+def loss_of(recipe: OptimiserRecipe, estimate: Tensor, target: Tensor) -> Tensor:
+    """Loss over the inner pixels; `log_mse` weighs every example by its relative improvement."""
+    if recipe.border:
+        b = recipe.border
+        estimate, target = estimate[..., b:-b, b:-b], target[..., b:-b, b:-b]
+    error = estimate - target
+    if recipe.loss == "l1":
+        return error.abs().mean()
+    squared = error.square().mean(dim=(1, 2, 3))
+    return squared.mean() if recipe.loss == "mse" else torch.log(squared + 1e-8).mean()
+
+
+def _ema(recipe: OptimiserRecipe) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+    @torch.no_grad()
+    def average(mean: list[Tensor], current: list[Tensor], count: Any) -> None:
+        # a short memory at first, so that the average is not held back by the start
+        decay = min(recipe.ema, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(mean, current, 1 - decay)
+
+    return average
+
+
+class Training:
+    """A resumable run.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    train, validation : PairSource
+    folder : Path
+        Run folder; states, scores and pictures go there.
+
+    Notes
+    -----
+    The stream of examples is a function of the step, and the state holds weights, averages and
+    optimiser moments: on one CPU thread a killed and restarted run ends with the same weights as an
+    unbroken one.
+    """
+
+    def __init__(self, recipe: Recipe, train: PairSource, validation: PairSource, folder: Path) -> None:
+        self.recipe, self._train, self._validation, self.folder = recipe, train, validation, folder
+        optimiser = recipe.optimiser
+        if optimiser.threads:
+            torch.set_num_threads(optimiser.threads)
+        bf16 = optimiser.precision == "bf16" or (optimiser.precision == "auto" and (torch.cuda.is_available() or has_amx()))
+        self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+        torch.manual_seed(recipe.random_state)
+        network = plugin("network", recipe.network.name).Network(
+            channels=len(_channels.CHANNELS), conditions=len(_channels.CONDITIONS), **recipe.network.settings
+        )
+        network = network.to(memory_format=torch.channels_last)
+        moments = torch.optim.Adam(network.parameters(), lr=optimiser.learning_rate)
+        self.network, self._adam = self.accelerator.prepare(network, moments)
+        self.average = AveragedModel(self.accelerator.unwrap_model(self.network), multi_avg_fn=_ema(optimiser))
+        self.step = 0
+        self.warnings: list[str] = []
+        self._states = RunStates(folder / "states", recipe.log.keep)
+        self._resume()
+
+    @property
+    def plain_network(self) -> nn.Module:
+        """Averaged network, as it is used."""
+        return self.average.module
+
+    def run(self, progress: Progress | None = None, stop_at: int | None = None) -> list[dict[str, Any]]:
+        """Train until the recipe's last step (or `stop_at`) and return the validation scores so far."""
+        optimiser, log = self.recipe.optimiser, self.recipe.log
+        last = min(optimiser.steps, stop_at or optimiser.steps)
+        began, first = time.perf_counter(), self.step
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        # on a CPU a second thread would only take the cores from the convolutions
+        ahead = self.accelerator.device.type != "cpu"
+        with ThreadPoolExecutor(1) as pool:
+            coming = None
+            while self.step < last:
+                number = self.step * ranks + rank
+                channels, conditions, target = self._train.batch(number) if coming is None else coming.result()
+                coming = pool.submit(self._train.batch, number + ranks) if ahead and self.step + 1 < last else None
+                loss = self._update(channels, conditions, target)
+                self.step += 1
+                due = self.step == last
+                if self.step % log.validate_every == 0 or due:
+                    self._record(loss)
+                if self.step % log.save_every == 0 or due:
+                    self.save()
+                if progress is not None:
+                    pace = (self.step - first) * optimiser.batch / (time.perf_counter() - began)
+                    progress(self.step, last, f"loss {loss:.3f}, {pace:.1f} examples/s")
+        return self.scores()
+
+    def _update(self, channels: NDArray[np.float32], conditions: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+        device = self.accelerator.device
+        shown = torch.from_numpy(channels).to(device, memory_format=torch.channels_last)
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate(self.recipe.optimiser, self.step)
+        with self.accelerator.autocast():
+            estimate = self.network(shown, torch.from_numpy(conditions).to(device))
+        loss = loss_of(self.recipe.optimiser, estimate.float(), torch.from_numpy(target).to(device))
+        self._adam.zero_grad()
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.optimiser.clip)
+        self._adam.step()
+        self.average.update_parameters(self.accelerator.unwrap_model(self.network))
+        return float(loss.detach())
+
+    def validate(self, exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05)) -> dict[str, float]:
+        """Mean PSNR [dB, data range 1] of one step on the validation fields, per exposure."""
+        from coldray.methods import direct, wiener
+
+        scores: dict[str, float] = {}
+        network = self.plain_network.eval()
+
+        def predictor(channels: Any, conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+            with torch.no_grad():
+                image = torch.from_numpy(np.stack(channels)[None].astype(np.float32)).to(self.accelerator.device)
+                answer = network(image.to(memory_format=torch.channels_last), torch.from_numpy(conditions[None]).to(image.device))
+                return np.asarray(answer[0, 0].cpu().numpy())
+
+        for exposure in exposures_s:
+            found: dict[str, list[float]] = {"direct": [], "wiener": []}
+            for number in range(len(self._validation)):
+                pair, degradation = self._validation.pair(number, np.random.default_rng([11, number]), exposure)
+                for name, restored in (
+                    ("direct", direct.restore(pair.frame, degradation, predictor)),
+                    ("wiener", wiener.restore(pair.frame, degradation)),
+                ):
+                    inner = (restored - pair.sharp)[16:-16, 16:-16]
+                    found[name].append(-10 * float(np.log10(np.square(inner, dtype=np.float64).mean())))
+            for name, values in found.items():
+                scores[f"{name}_{exposure:g}s_psnr_db"] = float(np.mean(values))
+        return scores
+
+    def save(self) -> None:
+        """Write the resumable state."""
+        if not self.accelerator.is_main_process:
+            return
+        tensors = {f"network.{k}": v for k, v in self.accelerator.unwrap_model(self.network).state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.plain_network.state_dict().items()}
+        tensors["averaged"] = self.average.n_averaged
+        for i, moments in self._adam.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{k}": v for k, v in moments.items()}
+        self._states.save(
+            self.step,
+            {k: v.detach().float().cpu().contiguous().numpy() for k, v in tensors.items()},
+            {"recipe": self.recipe.model_dump(mode="json")},
+        )
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Validation scores of the run so far."""
+        path = self.folder / "scores.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+    def _resume(self) -> None:
+        found = self._states.newest()
+        if found is None:
+            return
+        tensors, header, self.warnings = found
+        if header["recipe"]["network"] != self.recipe.network.model_dump(mode="json"):
+            raise SettingsError("the run folder holds another network; choose another run folder or delete this one")
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k[len(prefix) :]: torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.accelerator.unwrap_model(self.network).load_state_dict(part("network."))
+        self.plain_network.load_state_dict(part("average."))
+        self.average.n_averaged.copy_(torch.from_numpy(np.array(tensors["averaged"])))
+        state = self._adam.state_dict()
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in part("adam.").items():
+            number, _, key = name.partition(".")
+            moments.setdefault(int(number), {})[key] = value
+        state["state"] = moments
+        self._adam.load_state_dict(state)
+        self.step = int(header["step"])
+
+    def _record(self, loss: float) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        entry = {"step": self.step, "loss": loss, "time": time.time(), **self.validate()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # a killed run repeats steps; its later entries replace the earlier ones
+        kept = [e for e in self.scores() if e["step"] < self.step] + [entry]
+        (self.folder / "scores.jsonl").write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+        with open(self.folder / "scores.csv", "w", newline="", encoding="utf-8") as handle:
+            table = csv.DictWriter(handle, fieldnames=list(kept[-1]), extrasaction="ignore")
+            table.writeheader()
+            table.writerows(kept)

@@ -1,0 +1,112 @@
+"""Fields → noisy training pairs: windows, flips, exposures and independent noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.contracts import plugin
+from coldray.data.fields import FieldSet, PairDraw
+from coldray.degradations._operator import radial_operator
+from coldray.methods._example import Example, TrainingPair
+from coldray.methods._frame import Frame
+from coldray.physics.detector import DetectorPair
+from coldray.physics.noise import NoiseModel
+from coldray.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class _Field:
+    sharp: NDArray[np.float32]
+    blurred: NDArray[np.float32]
+    pair: DetectorPair
+    degradation: Any
+    note: dict[str, Any]
+
+
+class PairSource:
+    """All fields of a set in memory, degraded anew at every draw.
+
+    Parameters
+    ----------
+    fields : FieldSet
+    recipe : Recipe
+
+    Notes
+    -----
+    D_T(x_0) is built on the whole field and only then cut, so no window wraps or mirrors what lies
+    beside it. Example `number` depends on the recipe's random state and `number` alone: neither
+    restarts nor batch order change it.
+    """
+
+    def __init__(self, fields: FieldSet, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._method = plugin("method", recipe.method)
+        build = plugin("degradation", recipe.degradation).Degradation
+        self._fields = []
+        for sharp, note in fields:
+            pair = PairDraw(**note["pair"]).pair()
+            degradation = build(pair)
+            blur = radial_operator(lambda f, d=degradation: d.transfer(f, 1.0), sharp.shape, pair.pixel_pitch_mm)
+            self._fields.append(_Field(sharp, blur(sharp), pair, degradation, note))
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def pair(self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None) -> tuple[TrainingPair, Any]:
+        """Draw one noisy pair from field `number`.
+
+        Parameters
+        ----------
+        number : int
+            Field.
+        rng : numpy.random.Generator
+        exposure_s : float, optional
+            Exposure [s]; log-uniform over the recipe's range by default.
+        window : int, optional
+            Side of the square window [pixels]; the recipe's by default.
+
+        Returns
+        -------
+        pair : TrainingPair
+        degradation : object
+        """
+        data = self._recipe.data
+        item = self._fields[number]
+        side = min(window or data.window, *item.sharp.shape)
+        row, col = (int(rng.integers(0, n - side + 1)) for n in item.sharp.shape)
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+
+        def cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
+            part = np.rot90(image[row : row + side, col : col + side], turns)
+            return np.ascontiguousarray(part[:, ::-1] if flip else part)
+
+        if exposure_s is None:
+            low, high = np.log(data.exposure_s)
+            exposure_s = float(np.exp(rng.uniform(low, high)))
+        sharp, blurred = cut(item.sharp), cut(item.blurred)
+        noise = NoiseModel.of_detector(item.pair.blurred, exposure_s)
+        measured = blurred + noise.draw(sharp, rng) if data.noise == "measured" else blurred
+        return TrainingPair(Frame(measured, item.pair, noise), sharp, blurred), item.degradation
+
+    def example(self, number: int) -> Example:
+        """Return example `number` of the endless, reproducible stream."""
+        rng = np.random.default_rng([self._recipe.random_state, 7, number])
+        pair, degradation = self.pair(int(rng.integers(len(self._fields))), rng)
+        shown = self._method.example(pair, degradation, rng)
+        m = self._recipe.data.margin
+        inner = slice(m, -m if m else None)
+        return Example(shown.channels[:, inner, inner], shown.conditions, shown.target[inner, inner])
+
+    def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return channels, conditions and targets of optimiser step `step`."""
+        size = self._recipe.optimiser.batch
+        examples = [self.example(step * size + i) for i in range(size)]
+        return (
+            np.stack([e.channels for e in examples]),
+            np.stack([e.conditions for e in examples]),
+            np.stack([e.target for e in examples])[:, None],
+        )

@@ -1,0 +1,142 @@
+"""The training recipe: what a TOML file may say."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coldray.errors import SettingsError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataRecipe(_Strict):
+    """Where fields come from and how they are degraded."""
+
+    folder: str = "runs/fields"
+    train_fields: int = Field(600, ge=1)
+    validation_fields: int = Field(16, ge=1)
+    field_size: int = Field(512, ge=64)
+    window: int = Field(256, ge=64)
+    margin: int = Field(16, ge=0)
+    gerber: list[str] = []
+    gerber_cache: str = ".cache/boards"
+    real_share: float = Field(0.4, ge=0, le=1)
+    paper_share: float = Field(0.5, ge=0, le=1)
+    exposure_s: tuple[float, float] = (0.05, 1.0)
+    noise: Literal["measured", "none"] = "measured"
+    workers: int = Field(2, ge=1)
+    random_state: int = 0
+
+
+class NetworkRecipe(_Strict):
+    """Which network, and its size."""
+
+    name: str = "compact"
+    settings: dict[str, Any] = {}
+
+
+class OptimiserRecipe(_Strict):
+    """How the weights are fitted."""
+
+    steps: int = Field(20000, ge=1)
+    batch: int = Field(4, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup_steps: int = Field(200, ge=0)
+    decay_steps: int = Field(2000, ge=0)
+    clip: float = Field(0.1, gt=0)
+    loss: Literal["log_mse", "l1", "mse"] = "log_mse"
+    border: int = Field(8, ge=0)
+    ema: float = Field(0.999, ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = Field(0, ge=0)
+
+
+class LogRecipe(_Strict):
+    """How often the run looks at itself and saves."""
+
+    validate_every: int = Field(500, ge=1)
+    save_every: int = Field(250, ge=1)
+    keep: int = Field(2, ge=1)
+
+
+class Recipe(_Strict):
+    """A whole training recipe."""
+
+    run: str = "runs/compact"
+    method: str = "cold"
+    degradation: str = "mtf_blend"
+    random_state: int = 0
+    data: DataRecipe = DataRecipe()
+    network: NetworkRecipe = NetworkRecipe()
+    optimiser: OptimiserRecipe = OptimiserRecipe()
+    log: LogRecipe = LogRecipe()
+
+
+def read_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
+    """Read a recipe file and apply ``section.key=value`` changes.
+
+    Parameters
+    ----------
+    path : Path
+        TOML file.
+    changes : list of str, optional
+        Values are TOML; plain words count as text.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing or not TOML, a key is unknown (the nearest known one is suggested) or a
+        value is out of range.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise SettingsError(f"{path.name}: cannot be read ({problem.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise SettingsError(f"{path.name}: not valid TOML ({problem})") from None
+    for change in changes or []:
+        name, mark, text = change.partition("=")
+        if not mark:
+            raise SettingsError(f"--set {change!r}: write section.key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *sections, key = name.strip().split(".")
+        place = data
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"--set {change!r}: {section!r} is a value, not a section")
+        place[key] = value
+    return parse_recipe(data)
+
+
+def parse_recipe(data: dict[str, Any]) -> Recipe:
+    """Validate a recipe given as nested dictionaries."""
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, _known_keys(Recipe), 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"unknown setting {name!r}{hint}") from None
+        raise SettingsError(f"setting {name!r}: {first['msg'].lower()} (found {first['input']!r})") from None
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    names = []
+    for key, info in model.model_fields.items():
+        names.append(prefix + key)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            names += _known_keys(info.annotation, f"{prefix}{key}.")
+    return names

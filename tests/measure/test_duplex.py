@@ -1,0 +1,128 @@
+"""Duplex wires of known blur: dips, SRb and iSRb."""
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.special import erf
+
+from coldray.errors import ImageError, MeasurementError
+from coldray.measure.duplex import SPACINGS_MM, duplex_isrb, interpolated_srb
+
+PITCH = 0.05
+
+
+def integral(x, sigma):
+    """Antiderivative of erf(x / (sqrt(2) sigma)) / 2."""
+    return sigma / np.sqrt(2 * np.pi) * np.exp(-(x**2) / (2 * sigma**2)) + x / 2 * erf(x / (np.sqrt(2) * sigma))
+
+
+def strip(x, left, right, sigma, pixel=1.0):
+    """Strip blurred by a Gaussian and averaged over a pixel, exactly."""
+    return (
+        integral(x - left + pixel / 2, sigma)
+        - integral(x - left - pixel / 2, sigma)
+        - integral(x - right + pixel / 2, sigma)
+        + integral(x - right - pixel / 2, sigma)
+    ) / pixel
+
+
+def exact_dip(width_px, sigma):
+    x = np.linspace(0, 2.5 * width_px + 3, 8001)
+    profile = strip(x, -1.5 * width_px, -0.5 * width_px, sigma) + strip(x, 0.5 * width_px, 1.5 * width_px, sigma)
+    return 100 * (profile.max() - profile[0]) / profile.max()
+
+
+def exact_isrb(sigma):
+    return brentq(lambda w: exact_dip(w, sigma) - 20, 0.5, 16) * PITCH
+
+
+def wires(sigma, angle_deg, rows=240, cols=660, contrast=0.6):
+    """All thirteen pairs; the pixel is taken upright on the wires, which is exact to second order of the tilt."""
+    a = np.radians(angle_deg)
+    y, x = np.arange(rows)[:, None] - (rows - 1) / 2, np.arange(cols)[None, :]
+    across = x * np.cos(a) - y * np.sin(a)
+    image, place = np.zeros((rows, cols)), 26.0
+    for spacing in SPACINGS_MM:
+        w = spacing / PITCH
+        for k in (0, 2):
+            image += strip(across, place + k * w, place + (k + 1) * w, sigma)
+        place += 3 * w + 30
+    image *= np.abs(y) < 0.42 * rows
+    return 4000 * (1 - contrast * image) * (1 + 0.02 * y / rows + 0.03 * x / cols)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.2, 2.4])
+@pytest.mark.parametrize("angle", [2.5, -4.0])
+def test_isrb_is_within_three_percent(sigma, angle):
+    m = duplex_isrb(wires(sigma, angle), PITCH)
+    assert m.isrb_mm == pytest.approx(exact_isrb(sigma), rel=0.015)
+    assert m.angle_deg == pytest.approx(angle, abs=0.05)
+    assert [p.element for p in m.pairs][:10] == list(range(1, 11))
+    resolved = [p for p in m.pairs if p.spacing_mm > 1.2 * m.isrb_mm]
+    for pair in resolved:
+        assert pair.dip_percent == pytest.approx(exact_dip(pair.spacing_mm / PITCH, sigma), abs=1.5)
+    assert m.srb_mm == next(d for d in SPACINGS_MM if exact_dip(d / PITCH, sigma) < 20)
+
+
+def test_wires_along_rows_bright_wires_and_reversed_order():
+    image = wires(1.2, 3.0)
+    truth = exact_isrb(1.2)
+    for variant in (image.T, 8000 - image, image[:, ::-1]):
+        assert duplex_isrb(variant, PITCH).isrb_mm == pytest.approx(truth, rel=0.02)
+
+
+def test_no_crash_and_little_scatter_at_snr_50():
+    rng = np.random.default_rng(0)
+    for sigma in (0.7, 1.2, 2.4):
+        clean = wires(sigma, 3.3)
+        found = [duplex_isrb(clean + clean / 50 * rng.standard_normal(clean.shape), PITCH).isrb_mm for _ in range(4)]
+        assert all(f is not None for f in found)
+        assert np.allclose(found, exact_isrb(sigma), rtol=0.04)
+
+
+def test_heavy_noise_gives_a_result_or_a_measurement_error():
+    clean = wires(1.0, 3.0)
+    for snr in (20, 5, 1):
+        noisy = clean * (1 + np.random.default_rng(snr).standard_normal(clean.shape) / snr)
+        try:
+            duplex_isrb(noisy, PITCH)
+        except MeasurementError:
+            assert snr < 20
+
+
+def test_a_region_with_part_of_the_pairs():
+    image = wires(1.2, 3.0)
+    m = duplex_isrb(image, PITCH, (250, 30, 410, 180))
+    assert m.isrb_mm == pytest.approx(exact_isrb(1.2), rel=0.02)
+    assert m.pairs[0].element > 3
+    assert duplex_isrb(image, PITCH, (250, 30, 410, 180), first_element=m.pairs[0].element).pairs == m.pairs
+
+
+def test_everything_resolved_has_no_srb():
+    m = duplex_isrb(wires(1.2, 3.0)[:, :330], PITCH)
+    assert m.srb_mm is None and m.isrb_mm is None and m.warnings
+    assert {"pairs", "isrb_mm", "warnings"} <= set(m.to_json())
+
+
+def test_interpolation_follows_a_parabola():
+    spacing = np.array(SPACINGS_MM[:8])
+    dip = np.clip(200 * (spacing - 0.25) - 60 * (spacing - 0.25) ** 2, 0, None)
+    truth = brentq(lambda d: 200 * (d - 0.25) - 60 * (d - 0.25) ** 2 - 20, 0.25, 1)
+    notes: list[str] = []
+    assert interpolated_srb(spacing, dip, notes) == pytest.approx(truth, abs=1e-3)
+    assert interpolated_srb(spacing, np.full(8, 90.0)) is None
+
+
+@pytest.mark.parametrize("image", [np.full((100, 100), 5.0), 1000 + np.random.default_rng(0).standard_normal((150, 200))])
+def test_images_without_wires_are_refused(image):
+    with pytest.raises(MeasurementError, match="wire"):
+        duplex_isrb(image, PITCH)
+
+
+def test_wrong_input_is_refused():
+    with pytest.raises(MeasurementError, match="16 x 16"):
+        duplex_isrb(np.ones((8, 100)), PITCH)
+    with pytest.raises(MeasurementError, match="pitch"):
+        duplex_isrb(np.ones((80, 100)), -1)
+    with pytest.raises(ImageError):
+        duplex_isrb(np.full((80, 100), np.nan), PITCH)
