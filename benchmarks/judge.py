@@ -82,7 +82,14 @@ def main() -> None:
             print(f"{key:8s} {name:16s} {mean[0]:7.3f} dB  {mean[1]:.4f}  {mean[2]:.2f} s", flush=True)
     if given.out:
         given.out.write_text(
-            json.dumps({"convention": convention.to_dict(), "model": None if model is None else model.header, "scores": results}, indent=1)
+            json.dumps(
+                {
+                    "convention": convention.to_dict(),
+                    "model": None if model is None else model.header,
+                    "scores": results,
+                },
+                indent=1,
+            )
         )
 
 

@@ -62,11 +62,13 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         with safe_open(path, framework="np") as file:
             header = json.loads((file.metadata() or {}).get("coldray", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError) as problem:
         raise CheckpointError(f"{path.name}: broken or not a safetensors file ({problem})") from None
     if not isinstance(header, dict):
-        raise CheckpointError(f"{path.name}: a safetensors file without a coldray header; it was not written by coldray")
+        raise CheckpointError(
+            f"{path.name}: a safetensors file without a coldray header; it was not written by coldray"
+        )
     for name, value in tensors.items():
         if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
             raise CheckpointError(f"{path.name}: tensor {name} holds NaN or infinite weights")

@@ -74,6 +74,4 @@ class MissingExtraError(ColdrayError, ImportError):
     """An optional package is needed; the message names the extra to install."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the package {package!r}; install it with: pip install 'coldray[{extra}]'"
-        )
+        super().__init__(f"{purpose} needs the package {package!r}; install it with: pip install 'coldray[{extra}]'")

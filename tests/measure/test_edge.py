@@ -124,6 +124,16 @@ def test_many_frames_are_combined_in_the_edge_response():
     assert error(all_, truth) < 0.03 and all_.rows == 9 * 256
 
 
+def test_fixed_pattern_shared_by_frames_stays_in_the_band():
+    pattern = 0.02 * np.random.default_rng(1).standard_normal((256, 256))
+    clean, truth = slanted_edge((256, 256), GaussianBlur(0.5), PITCH, angle_deg=3.0)
+    frames = [clean + pattern + 0.002 * np.random.default_rng(k).standard_normal(clean.shape) for k in range(2, 8)]
+    one, all_ = edge_mtf(frames[0], PITCH), edge_mtf(frames, PITCH)
+    assert np.mean(all_.mtf.high - all_.mtf.low) > 0.8 * np.mean(one.mtf.high - one.mtf.low)
+    f = all_.mtf.frequency_lp_mm
+    assert ((all_.mtf.low <= truth(f)) & (truth(f) <= all_.mtf.high)).mean() > 0.7
+
+
 def test_edges_of_unlike_contrast_and_angle_combine():
     first, truth = slanted_edge((200, 200), GaussianBlur(0.7), PITCH, angle_deg=3)
     second, _ = slanted_edge((200, 200), GaussianBlur(0.7), PITCH, angle_deg=-2.2, low=0.4, high=0.6, rising=False)

@@ -29,15 +29,17 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Restore what a thick phosphor blurred, and prove what was measured and what was inferred."""
 
 
 def _register() -> None:
-    from coldray.app.commands import demo, images, measure, models, restore, simulate
+    from coldray.app.commands import demo, images, models, restore, simulate
 
-    for module in (demo, images, restore, simulate, measure, models):
+    for module in (demo, images, restore, simulate, models):
         module.register(app)
 
 

@@ -34,7 +34,9 @@ def expand(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
             if not inside:
-                raise ImageReadError(f"{path.name}: the folder holds no image; known suffixes are {' '.join(sorted(SUFFIXES))}")
+                raise ImageReadError(
+                    f"{path.name}: the folder holds no image; known suffixes are {' '.join(sorted(SUFFIXES))}"
+                )
             found += [(p, p.relative_to(path)) for p in inside]
         else:
             found.append((path, Path(path.name)))

@@ -110,7 +110,9 @@ class FieldRecipe:
     paper_share: float = 0.5
 
 
-def make_field(recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Path | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+def make_field(
+    recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Path | None = None
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Make one noise-free sharp field in the blurred detector's response.
 
     Parameters
@@ -129,7 +131,9 @@ def make_field(recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Pa
     description : dict
         Board, pair and recipe, JSON-able.
     """
-    rng = np.random.default_rng([recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index])
+    rng = np.random.default_rng(
+        [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
+    )
     is_paper = rng.random() < recipe.paper_share
     is_real = bool(real_boards) and rng.random() < recipe.real_share
     if is_real:
@@ -139,7 +143,9 @@ def make_field(recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Pa
         maps = _real_window(str(rng.choice(real_boards)), cells, rng, cache)
     else:
         oversampling = 3
-        pitch = PAPER_PITCH_MM if is_paper or rng.random() < 0.4 else float(np.exp(rng.uniform(np.log(0.04), np.log(0.2))))
+        pitch = (
+            PAPER_PITCH_MM if is_paper or rng.random() < 0.4 else float(np.exp(rng.uniform(np.log(0.04), np.log(0.2))))
+        )
         cells = recipe.size * oversampling
         family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))
         maps = procedural_board(family, (cells, cells), pitch / oversampling, rng)
@@ -225,7 +231,9 @@ def build_fields(
         if not note.exists():
             missing.append(recipe)
         elif json.loads(note.read_text(encoding="utf-8"))["recipe"] != asdict(recipe):
-            raise SettingsError(f"{note.name} was made by another recipe; choose another data folder or delete this one")
+            raise SettingsError(
+                f"{note.name} was made by another recipe; choose another data folder or delete this one"
+            )
     done = len(recipes) - len(missing)
     if workers <= 1:
         results: Any = map(_write_field, *_arguments(missing, folder, real_boards, cache))

@@ -378,7 +378,10 @@ def _check_overlap(
     """All layers must lie on the board, or one of them is in other units or of another board."""
     low, high = edges[0].min(axis=0), edges[0].max(axis=0)
     for name, shapes in zip(names, copper, strict=True):
-        x0, y0, x1, y1 = bounds_of(shapes)
+        box = bounds_of(shapes)
+        if box is None:
+            continue
+        x0, y0, x1, y1 = box
         if min(x1, high[0]) <= max(x0, low[0]) or min(y1, high[1]) <= max(y0, low[1]):
             raise PhysicsError(
                 f"{path}: layer {name} covers x {x0:.2f} to {x1:.2f}, y {y0:.2f} to {y1:.2f} mm, outside the board "

@@ -237,7 +237,9 @@ def _drill(canvas: Canvas, board: RasterBoard, build: BoardBuild, seed: int) -> 
         if found is None:
             continue
         where, outer = found
-        bore = canvas.stroke(*ends, hole.diameter_mm, where)[1]
+        inside = canvas.stroke(*ends, hole.diameter_mm, where)
+        assert inside is not None
+        bore = inside[1]
         laminate[where] *= 1 - outer
         copper[where] *= 1 - outer
         if wall:
@@ -488,6 +490,8 @@ def _pin(canvas: Canvas, hole: Hole, build: BoardBuild, pin_mm: float, length_mm
     if found is None:
         return
     where, bore = found
-    core = canvas.stroke(x, y, x, y, pin_mm, where)[1]
+    inside = canvas.stroke(x, y, x, y, pin_mm, where)
+    assert inside is not None
+    core = inside[1]
     canvas.add(build.solder, where, np.maximum(bore - core, 0) * np.float32(0.9 * build.board_thickness_mm))
     canvas.add("Cu", where, core * np.float32(length_mm))

@@ -232,18 +232,18 @@ def _role_of(low: str, suffix: str, head: str) -> tuple[str | None, float]:
     inner = re.fullmatch(r"g[lp]?(\d+)l?", suffix)
     if inner:
         return "copper", float(inner.group(1)) + 500.0 * suffix.startswith("gp")
-    bottom = 1000.0 if re.search(r"b_|bot|back", stem) else 0.0
+    below = 1000.0 if re.search(r"b_|bot|back", stem) else 0.0
     for role, words in (
         ("paste", r"paste|cream|stencil"), ("mask", r"mask|stop"), (None, r"silk|legend|fab|court|assembly|adhes"),
         ("outline", r"edge|outline|dimension|profile|contour"),
     ):  # fmt: skip
         if re.search(words, stem):
-            return role, bottom
+            return role, below
     inner = re.search(r"(?:in|ln|inner|layer|l)[_ -]?(\d+)", stem)
     if inner:
         return "copper", float(inner.group(1))
     if re.search(r"f_cu|b_cu|copper|top|bottom|sig|gnd|pwr", stem):
-        return "copper", bottom
+        return "copper", below
     return None, 0.0
 
 

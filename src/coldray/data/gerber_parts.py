@@ -146,7 +146,7 @@ def _ball_grids(
         ball_pads[:, 2] = np.median(ball_pads[:, 2]) * 2 / math.sqrt(3)
         free[members] = False
         grids.append(
-            Part("balls", side, *map(float, centre), 0.0, *map(float, extent), ball_pads, pitch_mm=pitch)
+            Part("balls", side, *map(float, centre), 0.0, *map(float, extent), ball_pads, pitch_mm=pitch)  # type: ignore[misc, call-arg, arg-type]
         )  # fmt: skip
     return grids
 

@@ -133,8 +133,8 @@ def _outlines(primitive: Any) -> Iterable[NDArray[np.float64]]:
             yield capsule(x, y, x, y, 2 * float(primitive.r))
     elif kind == "Line":
         if primitive.width > 0:
-            ends = (float(v) for v in (primitive.x1, primitive.y1, primitive.x2, primitive.y2))
-            yield capsule(*ends, float(primitive.width))
+            x1, y1, x2, y2 = (float(v) for v in (primitive.x1, primitive.y1, primitive.x2, primitive.y2))
+            yield capsule(x1, y1, x2, y2, float(primitive.width))
     elif kind == "Arc":
         if primitive.width > 0:
             start = (float(primitive.x1), float(primitive.y1))
@@ -255,7 +255,7 @@ def rasterise(shapes: Sequence[Shape], grid: Grid) -> NDArray[np.uint8]:
             continue
         image = Image.new("L", (grid.cols * fine, rows * fine), 0)
         pen = ImageDraw.Draw(image)
-        for i in touched:
+        for i in touched.tolist():
             shape = shapes[i]
             if shape.parts:
                 _stamp(image, shape, _to_pixels([p.outline for p in shape.parts], grid, scale), top)

@@ -81,7 +81,7 @@ class Canvas:
         if along > 1e-9:
             ux, uy = (x2 - x1) / along, (y2 - y1) / along
             t = np.clip(dx * ux + dy * uy, 0, along)
-            dx, dy = dx - t * ux, dy - t * uy
+            dx, dy = (dx - t * ux).astype(np.float32), (dy - t * uy).astype(np.float32)
         distance = np.sqrt(dx * dx + dy * dy)
         share = np.clip((width_mm / 2 - distance) / self.pitch_mm + 0.5, 0, 1)
         # A stroke thinner than a cell covers no cell fully.

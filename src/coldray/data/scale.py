@@ -32,7 +32,9 @@ class Scale:
 
     def to_fraction(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Stored values as float32 fractions of the open beam."""
-        return np.asarray(pixels / self.open_beam, dtype=np.float32) if self.open_beam != 1 else pixels.astype(np.float32)
+        return (
+            np.asarray(pixels / self.open_beam, dtype=np.float32) if self.open_beam != 1 else pixels.astype(np.float32)
+        )
 
     def to_stored(self, fraction: NDArray[np.floating]) -> tuple[NDArray[Any], int]:
         """Return stored values and how many had to be clipped to the type's range.

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from coldray.errors import PhysicsError
 from coldray.physics.grids import dct_radial_frequency
 
-
 PARALLEL_PIXELS = 2**19
 """Images smaller than this are transformed on one thread; starting more costs more than it saves."""
 

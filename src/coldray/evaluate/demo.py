@@ -30,7 +30,9 @@ PITCH_MM = 0.048
 LOADINGS_MG_CM2 = (33.91, 134.55)
 
 
-def run_demo(model: Model, random_state: int = 2026, size_px: int = SIZE_PX, say: Callable[[str], None] = lambda _: None) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+def run_demo(
+    model: Model, random_state: int = 2026, size_px: int = SIZE_PX, say: Callable[[str], None] = lambda _: None
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     """Simulate a board of a family unseen in training, restore it and judge the result.
 
     Parameters
@@ -67,7 +69,9 @@ def run_demo(model: Model, random_state: int = 2026, size_px: int = SIZE_PX, say
     for name in ("wiener", "direct", "cold"):
         say(f"restoring with {name}")
         began = time.perf_counter()
-        images[name], steps = run_method(frame, degradation, Job(method=name, model=model, steps=DEFAULT_STEPS if name == "cold" else None))
+        images[name], steps = run_method(
+            frame, degradation, Job(method=name, model=model, steps=DEFAULT_STEPS if name == "cold" else None)
+        )
         methods[name] = {"seconds": time.perf_counter() - began, "steps": steps}
     box = _flattest(seen.sharp_truth)
     maps = {}
@@ -118,7 +122,9 @@ def write_demo(folder: Path, results: dict[str, Any], images: dict[str, NDArray[
     from coldray.radiograph import Acquisition, Radiograph, Step
 
     folder.mkdir(parents=True, exist_ok=True)
-    acquisition = Acquisition(pixel_pitch_mm=PITCH_MM, exposure_s=EXPOSURE_S, tube_voltage_kv=70.0, open_beam=50000.0, linear=True)
+    acquisition = Acquisition(
+        pixel_pitch_mm=PITCH_MM, exposure_s=EXPOSURE_S, tube_voltage_kv=70.0, open_beam=50000.0, linear=True
+    )
     for name, image in images.items():
         stored = np.clip(np.rint(image * 50000.0), 0, 65535).astype(np.uint16)
         step = Step("simulate", {"board": results["board"], "image": name})

@@ -34,7 +34,9 @@ class Convention:
         return asdict(self) | {"ssim": "Wang 2004: Gaussian window sigma 1.5, K1 0.01, K2 0.03, population covariance"}
 
 
-def _inner(result: NDArray[Any], truth: NDArray[Any], convention: Convention) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _inner(
+    result: NDArray[Any], truth: NDArray[Any], convention: Convention
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if result.shape != truth.shape or truth.ndim != 2:
         raise ImageError(f"two images of one shape (rows, cols) are compared; found {result.shape} and {truth.shape}")
     b = convention.border_px
@@ -59,7 +61,9 @@ def psnr_db(result: NDArray[Any], truth: NDArray[Any], convention: Convention | 
     return float("inf") if error == 0 else 10 * float(np.log10(how.data_range**2 / error))
 
 
-def ssim_map(result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None) -> tuple[float, NDArray[np.float64]]:
+def ssim_map(
+    result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None
+) -> tuple[float, NDArray[np.float64]]:
     """Mean structural similarity and its map over the inner pixels.
 
     References

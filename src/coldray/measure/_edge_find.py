@@ -17,6 +17,7 @@ Float = NDArray[np.float64]
 COARSE_SIDE = 256  # px; the search runs on an image reduced to about this size
 SEARCH_SLOPE = np.tan(np.deg2rad(20.0))  # steeper gradients belong to the other orientation, or to neither
 LEAST_SLOPE = np.tan(np.deg2rad(0.7))  # edges nearer to the axis are taken only if nothing else is there
+SURROUNDINGS_PX = 600  # how far from the edge other structures are looked for
 TRIED = 8  # candidates whose surroundings are looked at
 
 
@@ -77,6 +78,7 @@ def _clearance(image: NDArray[Any], rows: tuple[int, int], column: Float, sign: 
     right = image.shape[1] - 2 - int(np.ceil(column.max()))
     if left < 3 or right < 3:
         return np.inf, np.inf
+    left, right = min(left, SURROUNDINGS_PX), min(right, SURROUNDINGS_PX)
     offset = np.arange(-left, right + 1)
     start = np.rint(column).astype(np.intp)
     border = np.linspace(0, row.size, max(1, min(8, row.size // 8)) + 1).astype(int)

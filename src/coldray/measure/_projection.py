@@ -47,14 +47,23 @@ class Sums:
         return Sums(self.count, (self.value - low * self.count) / step, self.place, square, self.place_square)
 
     def joined(self, other: Sums) -> Sums:
-        """These groups and those of `other`."""
+        """These groups and those of `other`.
+
+        Equally many groups are taken for the same rows of another frame and added one by one: a fixed pattern
+        that the frames share then stays within its group and in the band. Others are set side by side.
+        """
+        merge = np.add if self.count.shape == other.count.shape else _side_by_side
         return Sums(
-            np.concatenate([self.count, other.count]),
-            np.concatenate([self.value, other.value]),
-            np.concatenate([self.place, other.place]),
+            merge(self.count, other.count),
+            merge(self.value, other.value),
+            merge(self.place, other.place),
             self.value_square + other.value_square,
             self.place_square + other.place_square,
         )
+
+
+def _side_by_side(first: Float, second: Float) -> Float:
+    return np.concatenate([first, second])
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class BarGroup:
     mtf : float
         (pi/4) times the modulation of the fundamental over that of the plateaus.
     angle_deg : float
-        Tilt of the bars from the nearest pixel axis, signed.
+        Tilt of the bars from the nearest pixel axis: positive where the column of upright bars grows
+        with the row, or the row of lying ones with the column.
     periods : float
         Line pairs in the group; the outer ones are left out of the fit.
     roi : tuple of int
@@ -244,13 +245,13 @@ def _group(grating: Grating, roi: Roi, modulation: float, pitch: float) -> BarGr
     """Normalise one fitted grating."""
     low, high = grating.extremes
     v, u = grating.wave
-    angle = np.degrees(np.arctan2(v, u) if abs(u) >= abs(v) else np.arctan2(-u, v))
+    angle = np.degrees(-np.arctan(v / u) if abs(u) >= abs(v) else -np.arctan(u / v))
     return BarGroup(
         frequency_lp_mm=grating.frequency / pitch,
         ctf=(high - low) / (2 * grating.mean) / modulation,
         ctf_sd=grating.extreme_sd / abs(grating.mean) / modulation,
         mtf=float(np.pi / 4 * grating.amplitude[0] / grating.mean / modulation),
-        angle_deg=float((angle + 90) % 180 - 90),
+        angle_deg=float(angle),
         periods=grating.span,
         roi=roi,
     )

@@ -20,6 +20,8 @@ from coldray.radiograph import Radiograph
 SPACINGS_MM = (0.80, 0.63, 0.50, 0.40, 0.32, 0.25, 0.20, 0.16, 0.13, 0.10, 0.08, 0.063, 0.05)
 """Wire diameter and gap of the pairs 1D to 13D."""
 LIMIT_PERCENT = 20.0
+NEARLY_PERCENT, FARTHEST = 40.0, 0.8
+"""The curve is followed past a finest pair with a dip below 40 %, down to 0.8 of its spacing."""
 BINS_PER_PIXEL = 4
 WEAKEST = 0.02
 """Depth of a wire over that of the deepest one below which it is not looked for."""
@@ -167,7 +169,7 @@ def duplex_isrb(
 def interpolated_srb(
     spacing_mm: Sequence[float], dip_percent: Sequence[float], warnings: list[str] | None = None
 ) -> float | None:
-    """ISRb: where a quadratic through the dips next to 20 % crosses it.
+    """Where a quadratic through the dips next to 20 % crosses it.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def interpolated_srb(
     Returns
     -------
     float or None
-        Spacing [mm]; None without a pair above and one below 20 % that still shows a dip.
+        Spacing [mm]; None without pairs on both sides of 20 %, unless the finest dip is close above it.
 
     References
     ----------
@@ -189,6 +191,12 @@ def interpolated_srb(
     order = np.argsort(spacing_mm)[::-1]
     d, dip = np.asarray(spacing_mm, dtype=np.float64)[order], np.asarray(dip_percent, dtype=np.float64)[order]
     below = np.flatnonzero(dip < LIMIT_PERCENT)
+    if below.size == 0 and d.size >= 3 and dip[-1] < NEARLY_PERCENT:
+        fit = np.polynomial.Polynomial.fit(d[-3:], dip[-3:] - LIMIT_PERCENT, 2)
+        near = [float(r.real) for r in fit.roots() if abs(r.imag) < 1e-9 and FARTHEST * d[-1] <= r.real <= d[-1]]
+        if near:
+            notes.append("iSRb is extrapolated beyond the finest pair, whose dip is still above 20 %")
+            return max(near)
     if below.size == 0 or below[0] == 0:
         notes.append("iSRb needs pairs above and below 20 % dip")
         return None

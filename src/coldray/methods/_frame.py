@@ -62,7 +62,9 @@ class Frame:
         """Blur of the given strength as an operator on this frame."""
         return TransferOperator(degradation.transfer(self.frequency_lp_mm, strength))
 
-    def wiener_operator(self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0) -> TransferOperator:
+    def wiener_operator(
+        self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0
+    ) -> TransferOperator:
         """Linear minimum-mean-square-error filter for the noise at one signal level.
 
         Parameters

@@ -55,7 +55,9 @@ class Network(nn.Module):
             "blocks": list(blocks),
             "embedding": embedding,
         }
-        self.embed = nn.Sequential(nn.Linear(conditions, embedding), nn.ReLU(), nn.Linear(embedding, embedding), nn.ReLU())
+        self.embed = nn.Sequential(
+            nn.Linear(conditions, embedding), nn.ReLU(), nn.Linear(embedding, embedding), nn.ReLU()
+        )
         self.head = nn.Conv2d(channels * UNSHUFFLE**2, width, 3, padding=1)
         self.before = nn.ModuleList(ConditionedBlock(width, embedding) for _ in range(blocks[0]))
         self.down = nn.Conv2d(width, deep_width, 2, stride=2)
@@ -64,6 +66,7 @@ class Network(nn.Module):
         self.after = nn.ModuleList(ConditionedBlock(width, embedding) for _ in range(blocks[2]))
         self.tail = nn.Conv2d(width, UNSHUFFLE**2, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
+        assert self.tail.bias is not None
         nn.init.zeros_(self.tail.bias)
 
     @property
@@ -93,7 +96,9 @@ class Network(nn.Module):
         Tensor, shape (batch, 1, rows, cols)
         """
         base = channels[:, 1:2]
-        detail = torch.cat([channels[:, :1], (channels[:, 1:2] - channels[:, :1]) * 4, (channels[:, 2:] - base) * 4], dim=1)
+        detail = torch.cat(
+            [channels[:, :1], (channels[:, 1:2] - channels[:, :1]) * 4, (channels[:, 2:] - base) * 4], dim=1
+        )
         embedding = self.embed(conditions)
         fine = self.head(functional.pixel_unshuffle(detail, UNSHUFFLE))
         for block in self.before:

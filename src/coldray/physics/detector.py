@@ -61,7 +61,9 @@ class Detector:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.pixel_pitch_mm) and 1e-4 <= self.pixel_pitch_mm <= 10):
-            raise DetectorError(f"detector {self.name!r}: pixel pitch {self.pixel_pitch_mm} mm is not within 0.0001 to 10 mm")
+            raise DetectorError(
+                f"detector {self.name!r}: pixel pitch {self.pixel_pitch_mm} mm is not within 0.0001 to 10 mm"
+            )
         if not abs(float(self.mtf(0.0)) - 1.0) < 0.05:
             raise DetectorError(f"detector {self.name!r}: the MTF is {float(self.mtf(0.0)):.3f} at zero; it must be 1")
         if self.mtf.value.min() < -0.05 or self.mtf.value.max() > 1.5:
@@ -71,7 +73,9 @@ class Detector:
         if not self.nnps_exposure_s > 0:
             raise DetectorError(f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive")
         if not 0 <= self.electronic_fraction <= 1:
-            raise DetectorError(f"detector {self.name!r}: electronic fraction {self.electronic_fraction} is not in [0, 1]")
+            raise DetectorError(
+                f"detector {self.name!r}: electronic fraction {self.electronic_fraction} is not in [0, 1]"
+            )
 
     @property
     def nyquist_lp_mm(self) -> float:
@@ -142,7 +146,9 @@ class Detector:
         if not isinstance(data, dict) or data.get("format") != FILE_FORMAT:
             raise DetectorError(f"not a detector file: the key 'format' must be {FILE_FORMAT!r}")
         if data.get("version") != FILE_VERSION:
-            raise DetectorError(f"detector file version {data.get('version')!r}; this coldray reads version {FILE_VERSION}")
+            raise DetectorError(
+                f"detector file version {data.get('version')!r}; this coldray reads version {FILE_VERSION}"
+            )
         if unknown := sorted(set(data) - known):
             raise DetectorError(f"unknown keys in the detector file: {', '.join(unknown)}")
         try:
@@ -223,7 +229,9 @@ def _from_csv(path: Path, content: str, pixel_pitch_mm: float | None) -> Detecto
     rows = [row for row in csv.reader(content.splitlines()) if row and not row[0].lstrip().startswith("#")]
     header = [cell.strip() for cell in rows[0]] if rows else []
     if header[:2] != ["frequency_lp_mm", "mtf"] or header[2:] not in ([], ["nnps_mm2"]):
-        raise DetectorError(f"{path.name}: the columns must be frequency_lp_mm,mtf[,nnps_mm2]; found {','.join(header)}")
+        raise DetectorError(
+            f"{path.name}: the columns must be frequency_lp_mm,mtf[,nnps_mm2]; found {','.join(header)}"
+        )
     if pixel_pitch_mm is None:
         raise DetectorError(f"{path.name}: a CSV table has no pixel pitch; give --pitch-um or an image that states it")
     try:

@@ -57,7 +57,8 @@ def dft_axes(shape: tuple[int, int], pixel_pitch_mm: float) -> tuple[NDArray[np.
         Signed frequency [cycles/mm].
     """
     nyquist_lp_mm(pixel_pitch_mm)
-    return np.fft.fftfreq(shape[0], pixel_pitch_mm)[:, None], np.fft.fftfreq(shape[1], pixel_pitch_mm)[None, :]
+    rows, cols = (np.asarray(np.fft.fftfreq(n, pixel_pitch_mm), dtype=np.float64) for n in shape)
+    return rows[:, None], cols[None, :]
 
 
 def radial_average(

@@ -45,7 +45,9 @@ class ScreenDetector:
         """Energy-weighted transmission of an object on its own grid, fraction of the open beam."""
         return transmission(maps, energy_bins(self.screen.response, spectrum_70kv(), bins))
 
-    def image(self, fine: NDArray[np.floating], oversampling: int, transfer: NDArray[np.floating] | None = None) -> NDArray[np.float32]:
+    def image(
+        self, fine: NDArray[np.floating], oversampling: int, transfer: NDArray[np.floating] | None = None
+    ) -> NDArray[np.float32]:
         """Noise-free detector image of a fine-grid transmission.
 
         Parameters
@@ -75,7 +77,9 @@ class ScreenDetector:
         v, u = dct_axes((rows, cols), self.pixel_pitch_mm / oversampling)
         radial = np.hypot(v, u) / self.frequency_stretch
         screen = self.screen.mtf(radial) if layer is None else self.screen.layer_transfer(layer, radial)
-        return np.asarray(screen * np.sinc(self.pixel_pitch_mm * v) * np.sinc(self.pixel_pitch_mm * u), dtype=np.float32)
+        return np.asarray(
+            screen * np.sinc(self.pixel_pitch_mm * v) * np.sinc(self.pixel_pitch_mm * u), dtype=np.float32
+        )
 
     def frame(
         self,
@@ -120,12 +124,18 @@ class ScreenDetector:
         mean = np.maximum(np.asarray(fine, dtype=np.float64), 0.0)
         for layer, (quanta, gain) in enumerate(zip(self.screen.quanta_mm2_ugy, self.screen.gain_kev, strict=True)):
             absorbed = rng.poisson(mean * (quanta * kerma * cell_mm2)).astype(np.float32)
-            absorbed += np.sqrt(absorbed * np.float32(1 / SWANK_FACTOR - 1)) * rng.standard_normal(fine.shape, dtype=np.float32)
+            absorbed += np.sqrt(absorbed * np.float32(1 / SWANK_FACTOR - 1)) * rng.standard_normal(
+                fine.shape, dtype=np.float32
+            )
             spectrum = scipy.fft.dctn(absorbed * np.float32(gain * ELECTRONS_PER_KEV), norm="ortho", workers=-1)
             total += spectrum * self._transfer(fine.shape, oversampling, layer)
         first = oversampling // 2
-        electrons = scipy.fft.idctn(total, norm="ortho", workers=-1)[first::oversampling, first::oversampling] * oversampling**2
+        electrons = (
+            scipy.fft.idctn(total, norm="ortho", workers=-1)[first::oversampling, first::oversampling] * oversampling**2
+        )
         electrons += np.sqrt(np.maximum(electrons, 0)) * rng.standard_normal(electrons.shape, dtype=np.float32)
-        electrons += np.float32(self.read_noise_electrons * np.sqrt(frames)) * rng.standard_normal(electrons.shape, dtype=np.float32)
+        electrons += np.float32(self.read_noise_electrons * np.sqrt(frames)) * rng.standard_normal(
+            electrons.shape, dtype=np.float32
+        )
         open_beam = self.pixel_pitch_mm**2 * kerma * self.screen.signal_electrons_mm2_ugy
         return np.asarray(electrons / np.float32(open_beam), dtype=np.float32)

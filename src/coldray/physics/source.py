@@ -49,7 +49,9 @@ class Attenuation:
             If the material is not in the table.
         """
         if material not in self.mass_cm2_g:
-            raise PhysicsError(f"material {material!r} is not in the attenuation table; known: {sorted(self.mass_cm2_g)}")
+            raise PhysicsError(
+                f"material {material!r} is not in the attenuation table; known: {sorted(self.mass_cm2_g)}"
+            )
         return self.mass_cm2_g[material] * self.density_g_cm3[material] / 10.0
 
 
@@ -154,7 +156,7 @@ def energy_bins(response: NDArray[np.float64], spectrum: Spectrum, bins: int = 1
     signal = np.asarray(response, dtype=np.float64) * spectrum.photons_mm2_ugy
     signal = signal / signal.sum()
     edges = np.minimum((np.cumsum(signal) - 0.5 * signal) * bins, bins - 1e-9).astype(int)
-    weight = np.bincount(edges, weights=signal, minlength=bins)
+    weight = np.asarray(np.bincount(edges, weights=signal, minlength=bins), dtype=np.float64)
     filled = weight > 0
     per_mm = {}
     for material in table.mass_cm2_g:

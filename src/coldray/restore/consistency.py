@@ -57,7 +57,9 @@ def reblur_residual(frame: Frame, degradation: Any, restored: NDArray[np.floatin
     """
     y = np.asarray(frame.blurred)
     residual = y - frame.operator(degradation)(np.asarray(restored, dtype=np.float32))
-    noise = np.sqrt(frame.noise.relative_sd(1.0) ** 2 * np.clip(y, 0.0, None) + frame.noise.relative_sd(0.0) ** 2 + 1e-12)
+    noise = np.sqrt(
+        frame.noise.relative_sd(1.0) ** 2 * np.clip(y, 0.0, None) + frame.noise.relative_sd(0.0) ** 2 + 1e-12
+    )
     return {
         "residual_over_noise": float(np.sqrt(np.mean((residual / noise) ** 2, dtype=np.float64))),
         "mean_shift": float(np.mean(restored, dtype=np.float64) - np.mean(y, dtype=np.float64)),

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.errors import CheckpointError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.restore.tiles import TiledPredictor
-from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 
 DEFAULT_MODEL = "compact"
 
@@ -162,10 +162,14 @@ def network_of(path: Path) -> Any:
     wanted = network.state_dict()
     if set(wanted) != set(tensors):
         odd = sorted(set(wanted) ^ set(tensors))[:3]
-        raise CheckpointError(f"{path.name}: tensors do not match the network {header['network']['name']!r} ({', '.join(odd)} …)")
+        raise CheckpointError(
+            f"{path.name}: tensors do not match the network {header['network']['name']!r} ({', '.join(odd)} …)"
+        )
     for name, value in tensors.items():
         if tuple(value.shape) != tuple(wanted[name].shape):
-            raise CheckpointError(f"{path.name}: {name} has shape {value.shape}, the network needs {tuple(wanted[name].shape)}")
+            raise CheckpointError(
+                f"{path.name}: {name} has shape {value.shape}, the network needs {tuple(wanted[name].shape)}"
+            )
     network.load_state_dict({k: torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in tensors.items()})
     return network.to(memory_format=torch.channels_last).eval()
 
@@ -174,7 +178,9 @@ def _check_header(path: Path, header: dict[str, Any]) -> None:
     if header.get("format") != MODEL_FORMAT:
         raise CheckpointError(f"{path.name}: not a coldray model (format {header.get('format')!r})")
     if header.get("version") != MODEL_VERSION:
-        raise CheckpointError(f"{path.name}: model version {header.get('version')!r}; this coldray reads {MODEL_VERSION}")
+        raise CheckpointError(
+            f"{path.name}: model version {header.get('version')!r}; this coldray reads {MODEL_VERSION}"
+        )
     for key in ("network", "stride", "radius", "prior", "method"):
         if key not in header:
             raise CheckpointError(f"{path.name}: the header lacks {key!r}")
@@ -221,5 +227,7 @@ def load_model(source: str | Path | None = None) -> Model:
     _check_header(path, header)
     digest = file_sha256(path)
     if path.suffix == ".onnx" and header.get("sha256") != digest:
-        raise CheckpointError(f"{path.name}: sha256 {digest[:12]}… does not match its header; the file was changed or cut")
+        raise CheckpointError(
+            f"{path.name}: sha256 {digest[:12]}… does not match its header; the file was changed or cut"
+        )
     return Model(header.get("name", path.stem), path, header, digest)

@@ -96,7 +96,9 @@ def noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:
     block = 16
     rows, cols = (n // block * block for n in image.shape)
     if rows < 4 * block or cols < 4 * block:
-        raise MeasurementError(f"the image is {image.shape[0]}x{image.shape[1]} pixels; noise needs at least 64x64 to be estimated")
+        raise MeasurementError(
+            f"the image is {image.shape[0]}x{image.shape[1]} pixels; noise needs at least 64x64 to be estimated"
+        )
     part = np.asarray(image[:rows, :cols], dtype=np.float32)
     frequency = dct_radial_frequency(part.shape, 1.0)
     band = ((frequency >= HIGH_BAND[0]) & (frequency < HIGH_BAND[1])).astype(np.float32)

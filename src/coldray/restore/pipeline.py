@@ -128,7 +128,9 @@ def pixel_pitch(image: Radiograph, stated_mm: float | None, needed_mm: float | N
         return from_file, []
     if needed_mm is None:
         raise DetectorError("the image states no pixel pitch and neither do the detectors; give --pitch-um")
-    return needed_mm, [f"the image states no pixel pitch; the detectors' {needed_mm * 1e3:.4g} um is assumed (--pitch-um)"]
+    return needed_mm, [
+        f"the image states no pixel pitch; the detectors' {needed_mm * 1e3:.4g} um is assumed (--pitch-um)"
+    ]
 
 
 def detectors_of(image: Radiograph, job: Job) -> tuple[DetectorPair, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,7 +34,7 @@ def split(length: int, parts: int, stride: int) -> list[tuple[int, int]]:
     """Cut 0..length into about equal parts whose origins lie on the stride grid."""
     cells = -(-length // stride)
     edges = sorted({round(i * cells / parts) * stride for i in range(parts + 1)})
-    return [(a, min(b, length)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(a, min(b, length)) for a, b in pairwise(edges)]
 
 
 class TiledPredictor:

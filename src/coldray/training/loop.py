@@ -20,9 +20,9 @@ from torch.optim.swa_utils import AveragedModel
 from coldray.contracts import plugin
 from coldray.errors import SettingsError
 from coldray.methods import _channels
-from coldray.training.states import RunStates
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import OptimiserRecipe, Recipe
+from coldray.training.states import RunStates
 
 Progress = Callable[[int, int, str], None]
 
@@ -56,7 +56,7 @@ def loss_of(recipe: OptimiserRecipe, estimate: Tensor, target: Tensor) -> Tensor
     return squared.mean() if recipe.loss == "mse" else torch.log(squared + 1e-8).mean()
 
 
-def _ema(recipe: OptimiserRecipe) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+def _ema(recipe: OptimiserRecipe) -> Any:
     @torch.no_grad()
     def average(mean: list[Tensor], current: list[Tensor], count: Any) -> None:
         # a short memory at first, so that the average is not held back by the start
@@ -88,7 +88,9 @@ class Training:
         optimiser = recipe.optimiser
         if optimiser.threads:
             torch.set_num_threads(optimiser.threads)
-        bf16 = optimiser.precision == "bf16" or (optimiser.precision == "auto" and (torch.cuda.is_available() or has_amx()))
+        bf16 = optimiser.precision == "bf16" or (
+            optimiser.precision == "auto" and (torch.cuda.is_available() or has_amx())
+        )
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         torch.manual_seed(recipe.random_state)
         network = plugin("network", recipe.network.name).Network(
@@ -134,7 +136,9 @@ class Training:
                     progress(self.step, last, f"loss {loss:.3f}, {pace:.1f} examples/s")
         return self.scores()
 
-    def _update(self, channels: NDArray[np.float32], conditions: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+    def _update(
+        self, channels: NDArray[np.float32], conditions: NDArray[np.float32], target: NDArray[np.float32]
+    ) -> float:
         device = self.accelerator.device
         shown = torch.from_numpy(channels).to(device, memory_format=torch.channels_last)
         for group in self._adam.param_groups:
@@ -159,7 +163,9 @@ class Training:
         def predictor(channels: Any, conditions: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.no_grad():
                 image = torch.from_numpy(np.stack(channels)[None].astype(np.float32)).to(self.accelerator.device)
-                answer = network(image.to(memory_format=torch.channels_last), torch.from_numpy(conditions[None]).to(image.device))
+                answer = network(
+                    image.to(memory_format=torch.channels_last), torch.from_numpy(conditions[None]).to(image.device)
+                )
                 return np.asarray(answer[0, 0].cpu().numpy())
 
         for exposure in exposures_s:

@@ -56,7 +56,9 @@ class PairSource:
     def __len__(self) -> int:
         return len(self._fields)
 
-    def pair(self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None) -> tuple[TrainingPair, Any]:
+    def pair(
+        self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None
+    ) -> tuple[TrainingPair, Any]:
         """Draw one noisy pair from field `number`.
 
         Parameters

@@ -37,7 +37,7 @@ class RunStates:
 
     def newest(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any], list[str]] | None:
         """Return the newest whole state and warnings about broken ones; None if there is none."""
-        warnings = []
+        warnings: list[str] = []
         for path in sorted(self._folder.glob("step-*.safetensors"), reverse=True):
             try:
                 note = path.with_suffix(".sha256")

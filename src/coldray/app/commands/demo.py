@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for picture, report and images.")] = Path("coldray-demo"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for picture, report and images.")] = Path(
+        "coldray-demo"
+    ),
     model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
     random_state: Annotated[int, typer.Option(min=0, help="Another board and other noise.")] = 2026,
     size_px: Annotated[int, typer.Option(min=128, max=2048, help="Rows and columns of the images.")] = 512,
@@ -35,7 +37,9 @@ def demo(
         typer.echo(f"{'method':10s} {'PSNR [dB]':>10s} {'SSIM':>8s} {'time [s]':>9s}")
         for name, scores in results["methods"].items():
             typer.echo(f"{name:10s} {scores['psnr_db']:10.2f} {scores['ssim']:8.4f} {scores['seconds']:9.2f}")
-        typer.echo(f"against noise-free truth, data range 1 (open beam); simulated data\nreport: {out / written['report']}")
+        typer.echo(
+            f"against noise-free truth, data range 1 (open beam); simulated data\nreport: {out / written['report']}"
+        )
         typer.echo("next: coldray restore IMAGE -o OUT | coldray info IMAGE | coldray --help")
     if open_report:
         import webbrowser

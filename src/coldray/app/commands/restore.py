@@ -93,7 +93,11 @@ def restore(
     good = [e for e in entries if "error" not in e]
     if not good:
         assert last is not None
-        console.fail(console.one_line(last) if len(pairs) == 1 else "no image could be restored", console.exit_code(last), as_json)
+        console.fail(
+            console.one_line(last) if len(pairs) == 1 else "no image could be restored",
+            console.exit_code(last),
+            as_json,
+        )
     if as_json:
         console.emit({"files": entries})
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -315,7 +316,7 @@ def passive_groups(placer: Placer, sizes: tuple[str, ...], per_cm2: float, longe
         n = min(left, int(rng.integers(1, longest + 1)))
         side = int(rng.random() < lower)
         if n > 1:
-            placer.row(lambda s=size: parts.chip(rng, s, caps), n, side, float(rng.uniform(0.12, 0.4)))
+            placer.row(partial(parts.chip, rng, size, caps), n, side, float(rng.uniform(0.12, 0.4)))
         else:
             odd = float(rng.uniform(0, 360)) if rng.random() < 0.06 else None
             placer.anywhere(parts.chip(rng, size, caps), side, angle_deg=odd)

@@ -70,8 +70,8 @@ def quad_flat(
                     c.rect(board.solder, fp, u, edge + out - foot - 0.1, lead_w * 1.1, 0.2, 0.15, dome)
                 inner_u, inner_v = u * 0.72, max(paddle / 2 + 0.25, edge - 0.3 * (edge - paddle / 2))
                 if leads:
-                    a, b = f.at(u, edge), f.at(inner_u, inner_v - 0.15)
-                    strip(c, a, b, lead_w * 0.7, metal)
+                    tip, root = f.at(u, edge), f.at(inner_u, inner_v - 0.15)
+                    strip(c, tip, root, lead_w * 0.7, metal)
                 ends.append(back.at(inner_u, inner_v - 0.05) if leads else back.at(u, edge - 0.3))
         bond_fan(board, f0, die, die, 0.0, rng, targets=targets)
 

@@ -1,0 +1,56 @@
+# Needs Python >= 3.11, make and a package index (or a folder of wheels), nothing else.
+#   make demo     install the core and run the demonstration (no torch)
+#   make test     install everything that is tested and run the tests
+# PIP_ARGS goes to pip, for example PIP_ARGS="--find-links wheels" for CPU builds of torch.
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+PYTEST_ARGS ?= -n 2
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
+
+.PHONY: demo check test test-slow bench docs clean release
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	$(PIP) -e ".[train,gerber,codecs,dev]"
+	touch $@ $(VENV)/.core
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e ".[docs]"
+	touch $@
+
+demo: $(VENV)/.core
+	$(BIN)/coldray demo -o coldray-demo
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/architecture
+
+test: $(VENV)/.dev
+	$(BIN)/pytest $(PYTEST_ARGS) -m "not slow"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/pytest $(PYTEST_ARGS) -m slow
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/judge.py
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+release: check test docs
+	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+
+clean:
+	rm -rf docs/_build dist coldray-demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,189 @@
+"""`info` and `degrade`: look at images, and blur sharp ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app import console
+from coldray.errors import ColdrayError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("info", epilog="Example: coldray info scan.dcm flat.tif --json")(info)
+    app.command(
+        "degrade",
+        epilog="Example: coldray degrade sharp.tif -o blurred.tif --blurred gos135 --sharp gos34 --exposure-s 0.25",
+    )(degrade)
+
+
+def info(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images.")],
+    raw: Annotated[str | None, typer.Option(help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Say what files are, and what is missing in them."""
+    from coldray.app.files import expand
+    from coldray.data.formats import read_image
+    from coldray.data.formats.raw import RawGeometry
+
+    geometry = None if raw is None else RawGeometry.parse(raw)
+    entries: list[dict[str, Any]] = []
+    for path, _ in expand(files):
+        try:
+            entries.append(_describe(path, read_image(path, raw=geometry)))
+        except ColdrayError as problem:
+            entries.append({"path": str(path), "error": console.one_line(problem)})
+    failed = [e for e in entries if "error" in e]
+    if as_json:
+        console.emit({"files": entries})
+    for entry in entries:
+        if "error" in entry:
+            console.say(f"coldray: {entry['error']}")
+        elif not as_json:
+            typer.echo(entry["path"])
+            for key, value in entry.items():
+                if key not in ("path", "missing", "notes", "history"):
+                    typer.echo(f"  {key:20s} {value}")
+            for note in (*entry["notes"], *(f"missing: {m}" for m in entry["missing"])):
+                typer.echo(f"  {note}")
+    if len(failed) == len(entries):
+        return console.CANNOT_RUN
+    return console.SOME_FAILED if failed else console.OK
+
+
+def _describe(path: Path, image: Any) -> dict[str, Any]:
+    import numpy as np
+
+    from coldray.data.formats import reading_notes
+
+    pixels, known = image.pixels, image.acquisition
+    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else float(pixels.max())
+    at_top = float(np.mean(pixels >= top)) if pixels.dtype.kind in "ui" else 0.0
+    missing = []
+    if known.pixel_pitch_mm is None:
+        missing.append("pixel pitch (--pitch-um)")
+    if known.open_beam is None and pixels.dtype.kind in "ui":
+        missing.append("open-beam level (--open-beam)")
+    if known.exposure_s is None:
+        missing.append("exposure (--exposure-s), or flats for the noise")
+    return {
+        "path": str(path),
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "pixel_pitch_mm": known.pixel_pitch_mm,
+        "tube_voltage_kv": known.tube_voltage_kv,
+        "exposure_s": known.exposure_s,
+        "air_kerma_ugy": known.air_kerma_ugy,
+        "frames": known.frames,
+        "magnification": known.magnification,
+        "open_beam": known.open_beam,
+        "detector": known.detector,
+        "linear": known.linear,
+        "minimum": float(pixels.min()),
+        "maximum": float(pixels.max()),
+        "mean": float(pixels.mean(dtype=np.float64)),
+        "saturated_fraction": at_top,
+        "history": [{"verb": step.verb, "details": dict(step.details)} for step in image.history],
+        "notes": list(reading_notes(image)),
+        "missing": missing,
+    }
+
+
+def degrade(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sharp images.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder; or one image file for one input.")],
+    blurred: Annotated[str, typer.Option(metavar="DET", help="Detector to imitate.")] = "gos135",
+    sharp: Annotated[str, typer.Option(metavar="DET", help="Detector that took the images.")] = "gos34",
+    strength: Annotated[float, typer.Option(help="The paper's t/T, 0 to 1.")] = 1.0,
+    exposure_s: Annotated[float | None, typer.Option(help="Add noise of one frame of this exposure [s].")] = None,
+    degradation: Annotated[str, typer.Option(help="mtf_blend (the paper) or mtf_power.")] = "mtf_blend",
+    pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
+    open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
+    random_state: Annotated[int, typer.Option(min=0, help="Random state of the noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Blur sharp images with the MTF ratio of two detectors (eqs 1-2), and add noise."""
+    import numpy as np
+
+    from coldray.app.files import pair_outputs
+    from coldray.contracts import plugin
+    from coldray.data.formats import read_image, write_image
+    from coldray.data.scale import scale_of
+    from coldray.degradations._operator import radial_operator
+    from coldray.physics.noise import NoiseModel
+    from coldray.radiograph import Step
+    from coldray.restore.pipeline import Job, detectors_of
+
+    build = plugin("degradation", degradation)
+    pairs = pair_outputs(files, out, overwrite=overwrite)
+    job = Job(blurred=blurred, sharp=sharp, pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3)
+    entries: list[dict[str, Any]] = []
+    last: ColdrayError | None = None
+    for number, pair in enumerate(pairs):
+        try:
+            image = read_image(pair.source)
+            scale, warnings = scale_of(image, open_beam)
+            detectors, more = detectors_of(image, job)
+            blend = build.Degradation(detectors)
+            stack = scale.to_fraction(image.pixels if image.pixels.ndim == 3 else image.pixels[None])
+            blur = radial_operator(
+                lambda f, b=blend: b.transfer(f, strength), stack.shape[1:], detectors.pixel_pitch_mm
+            )
+            noise = None if exposure_s is None else NoiseModel.of_detector(detectors.blurred, exposure_s)
+            # one stream per image: neither order nor number of inputs changes it
+            rng = np.random.default_rng([random_state, number])
+            out_frames = [blur(f) if noise is None else blur(f) + noise.draw(f, rng) for f in stack]
+            stored, clipped = scale.to_stored(np.stack(out_frames).reshape(image.shape))
+            step = Step(
+                "degrade",
+                {
+                    "blurred": detectors.blurred.name,
+                    "sharp": detectors.sharp.name,
+                    "strength": strength,
+                    "exposure_s": exposure_s,
+                    "degradation": degradation,
+                    "random_state": random_state,
+                    "kind": "synthetic",
+                },
+            )
+            result = image.with_pixels(stored, step).with_acquisition(
+                pixel_pitch_mm=detectors.pixel_pitch_mm,
+                exposure_s=exposure_s or image.acquisition.exposure_s,
+                open_beam=scale.open_beam,
+            )
+            pair.target.parent.mkdir(parents=True, exist_ok=True)
+            write_image(pair.target, result)
+            entries.append(
+                {
+                    "input": str(pair.source),
+                    "output": str(pair.target),
+                    "clipped_pixels": clipped,
+                    "warnings": warnings + more,
+                }
+            )
+        except ColdrayError as problem:
+            last = problem
+            entries.append({"input": str(pair.source), "error": console.one_line(problem)})
+            if len(pairs) > 1:
+                console.say(f"coldray: {console.one_line(problem)}")
+    good = [e for e in entries if "error" not in e]
+    if not good:
+        assert last is not None
+        console.fail(
+            console.one_line(last) if len(pairs) == 1 else "no image could be degraded",
+            console.exit_code(last),
+            as_json,
+        )
+    if as_json:
+        console.emit({"files": entries})
+    else:
+        for entry in good:
+            for warning in entry["warnings"]:
+                console.say(f"warning: {Path(entry['input']).name}: {warning}")
+            typer.echo(entry["output"])
+    return console.OK if len(good) == len(entries) else console.SOME_FAILED

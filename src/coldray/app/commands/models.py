@@ -1,0 +1,163 @@
+"""`train`, `model` and `evaluate`: make models, look at them, judge them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app import console
+from coldray.errors import CheckpointError, MissingExtraError
+
+models = typer.Typer(help="The models at hand: list, card, verify, export.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("train", epilog="Example: coldray train configs/compact.toml --set optimiser.steps=20000")(train)
+    app.command("evaluate", epilog="Example: coldray evaluate --pairs pairs/ -o report/")(evaluate)
+    app.add_typer(models, name="model")
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Training recipe.")],
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Train a model; the same command resumes a run that was cut."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("torch", "train", "training") from None
+    from coldray.training.recipe import read_recipe
+    from coldray.training.run import prepare_fields, start
+
+    recipe = read_recipe(config, changes)
+    sources = {}
+    for role in ("train", "validation"):
+        with console.progress(f"fields ({role})", 1, quiet=as_json) as advance:
+            sources[role] = prepare_fields(recipe, role, advance)
+    run = start(recipe, sources["train"], sources["validation"])
+    for warning in run.warnings:
+        console.say(f"warning: {warning}")
+    if run.step:
+        console.say(f"resuming at step {run.step} of {recipe.optimiser.steps}")
+    with console.progress("train", recipe.optimiser.steps, quiet=as_json) as advance:
+        scores = run.run(lambda done, total, note: advance(done, total, note))
+    last = scores[-1] if scores else {}
+    if as_json:
+        console.emit({"run": recipe.run, "steps": run.step, "validation": last})
+    else:
+        typer.echo(
+            f"{recipe.run}: {run.step} steps; "
+            + ", ".join(f"{k} {v:.2f}" for k, v in last.items() if k.endswith("_db"))
+        )
+        typer.echo(f"next: coldray model export {recipe.run} -o my_model.onnx")
+    return console.OK
+
+
+@models.command("list", epilog="Example: coldray model list --json")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """List the models that come with coldray."""
+    from coldray.restore.model import DEFAULT_MODEL, load_model, shipped_models
+
+    found: list[dict[str, Any]] = [
+        {"name": name, "sha256": load_model(name).sha256, "default": name == DEFAULT_MODEL} for name in shipped_models()
+    ]
+    if as_json:
+        console.emit({"models": found})
+    for model in found if not as_json else []:
+        typer.echo(f"{model['name']:12s} {model['sha256'][:16]}{'  (default)' if model['default'] else ''}")
+    return console.OK
+
+
+@models.command("card", epilog="Example: coldray model card compact")
+def card(
+    model: Annotated[str | None, typer.Argument(help="Shipped model or model file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Print a model's card: data, family, training, scores."""
+    from coldray.restore.model import load_model
+
+    found = load_model(model)
+    if as_json:
+        console.emit(found.header | {"sha256": found.sha256})
+    else:
+        typer.echo(json.dumps(found.header | {"sha256": found.sha256}, indent=1))
+    return console.OK
+
+
+@models.command("verify", epilog="Example: coldray model verify my_model.onnx")
+def verify(
+    model: Annotated[str | None, typer.Argument(help="Shipped model or model file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Check a model's file against its header, and run it once."""
+    import numpy as np
+
+    from coldray.restore.model import load_model
+
+    found = load_model(model)
+    size = found.header["network"]["settings"]
+    answer = found.engine.run(
+        np.ones((1, size["channels"], 64, 64), np.float32), np.zeros((1, size["conditions"]), np.float32)
+    )
+    if answer.shape != (1, 1, 64, 64) or not np.all(np.isfinite(answer)):
+        raise CheckpointError(f"{found.path.name}: the network does not answer as it should")
+    if as_json:
+        console.emit({"model": found.name, "sha256": found.sha256, "matches": True})
+    else:
+        typer.echo(f"{found.name}: sha256 {found.sha256} matches, the network runs")
+    return console.OK
+
+
+@models.command("export", epilog="Example: coldray model export runs/compact -o my_model.onnx")
+def export(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN|MODEL.safetensors", help="Run folder of coldray train, or a model file.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file; a header and a safetensors file go beside it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Export a run's averaged weights as a model; parity with torch is checked."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("torch", "train", "exporting a model") from None
+    from coldray.training.export import export_run
+
+    written: dict[str, Any] = export_run(run, out)
+    if as_json:
+        console.emit(written)
+    else:
+        typer.echo(f"{out}: {written['megabytes']:.1f} MB, parity with torch {written['parity']:.1e}")
+    return console.OK
+
+
+def evaluate(
+    pairs: Annotated[
+        Path, typer.Option("--pairs", help="Data folder: BOARD/lr, BOARD/truth or BOARD/hr, BOARD/pair.json.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for results.json and report.html.")],
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method; repeat for several. All by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Judge methods on pairs against noise-free truth, or the mean of the sharp frames."""
+    from coldray.evaluate.compare import evaluate_folder, write_results
+    from coldray.restore.model import load_model
+
+    with console.progress("evaluate", 1, quiet=as_json) as advance:
+        results = evaluate_folder(pairs, load_model(model), method, advance)
+    written = write_results(out, results)
+    if as_json:
+        console.emit(results | {"report": str(written)})
+    else:
+        for name, scores in results["methods"].items():
+            typer.echo(f"{name:10s} {scores['psnr_db']:8.2f} dB  SSIM {scores['ssim']:.4f}")
+        typer.echo(f"report: {written}")
+    return console.OK

@@ -1,0 +1,152 @@
+"""Methods × pairs → one table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray import __version__
+from coldray.contracts import plugin, plugin_names
+from coldray.data.formats import read_image
+from coldray.data.scale import scale_of
+from coldray.degradations.mtf_blend import Degradation
+from coldray.errors import ImageReadError
+from coldray.evaluate.metrics import Convention, psnr_db, ssim
+from coldray.methods._frame import Frame
+from coldray.physics.detector import DetectorPair, load_detector
+from coldray.restore.model import Model
+from coldray.restore.noise import choose_noise
+from coldray.restore.pipeline import Job, run_method
+
+
+def _fraction(path: Path) -> NDArray[np.float32]:
+    image = read_image(path)
+    scale, _ = scale_of(image)
+    return scale.to_fraction(image.pixels)
+
+
+def read_pair(folder: Path) -> tuple[list[NDArray[np.float32]], NDArray[np.float32], dict[str, Any], str]:
+    """Read one board folder: blurred frames, reference, pair.json and what the reference is.
+
+    Raises
+    ------
+    ImageReadError
+        If frames, reference or pair.json are missing or broken.
+    """
+    try:
+        note = json.loads((folder / "pair.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as problem:
+        raise ImageReadError(f"{folder.name}/pair.json: cannot be read ({problem}); is this a data folder?") from None
+    blurred = [_fraction(p) for p in sorted((folder / "lr").glob("*.tif"))]
+    truth = folder / "truth" / "hr.tif"
+    frames = sorted((folder / "hr").glob("*.tif"))
+    if not blurred or not (truth.exists() or frames):
+        raise ImageReadError(f"{folder.name}: needs lr/NNN.tif and truth/hr.tif or hr/NNN.tif")
+    if truth.exists():
+        return blurred, _fraction(truth), note, "noise-free truth"
+    return (
+        blurred,
+        np.mean([_fraction(p) for p in frames], axis=0, dtype=np.float32),
+        note,
+        f"mean of {len(frames)} sharp frames",
+    )
+
+
+def evaluate_folder(
+    pairs: Path, model: Model, methods: list[str] | None = None, progress: Callable[..., None] | None = None
+) -> dict[str, Any]:
+    """Run every method on every blurred frame of a data folder.
+
+    Parameters
+    ----------
+    pairs : Path
+        Folder of board folders, or one board folder.
+    model : Model
+    methods : list of str, optional
+        All by default.
+    progress : callable, optional
+        Called as progress(done, total, note).
+
+    Returns
+    -------
+    dict
+        Per method and per image scores with their convention; JSON-able.
+    """
+    names = list(methods or plugin_names("method"))
+    for name in names:
+        plugin("method", name)
+    folders = [pairs] if (pairs / "pair.json").exists() else sorted(p.parent for p in pairs.glob("*/pair.json"))
+    if not folders:
+        raise ImageReadError(f"{pairs.name}: holds no board folder with a pair.json")
+    convention = Convention()
+    table: dict[str, list[dict[str, Any]]] = {"blurred": [], **{n: [] for n in names}}
+    for number, folder in enumerate(folders):
+        blurred, reference, note, kind = read_pair(folder)
+        pitch = float(note["pixel_pitch_mm"])
+        pair = DetectorPair(
+            load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
+        )
+        degradation = Degradation(pair)
+        for index, image in enumerate(blurred):
+            noise, _ = choose_noise(image, pair.blurred, note.get("exposure_s"))
+            frame = Frame(image, pair, noise, model.prior)
+            for name in table:
+                began = time.perf_counter()
+                restored = (
+                    image if name == "blurred" else run_method(frame, degradation, Job(method=name, model=model))[0]
+                )
+                table[name].append(
+                    {
+                        "board": folder.name,
+                        "frame": index,
+                        "reference": kind,
+                        "psnr_db": psnr_db(restored, reference, convention),
+                        "ssim": ssim(restored, reference, convention),
+                        "seconds": time.perf_counter() - began,
+                    }
+                )
+        if progress is not None:
+            progress(number + 1, len(folders), folder.name)
+    mean = {
+        n: {k: float(np.mean([r[k] for r in rows])) for k in ("psnr_db", "ssim", "seconds")}
+        for n, rows in table.items()
+    }
+    return {
+        "coldray": __version__,
+        "convention": convention.to_dict(),
+        "model": {"name": model.name, "sha256": model.sha256},
+        "methods": mean,
+        "images": table,
+    }
+
+
+def write_results(folder: Path, results: dict[str, Any]) -> Path:
+    """Write results.json and report.html; returns the report's path."""
+    import jinja2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    page = jinja2.Environment(autoescape=True).from_string(PAGE).render(r=results)
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>coldray evaluation</title>
+<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}
+td,th{padding:.3rem .9rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}</style>
+<h1>Evaluation</h1><p>Model {{ r.model.name }} ({{ r.model.sha256[:16] }}); data range {{ r.convention.data_range }} (open beam),
+{{ r.convention.border_px }} px border left out, gain matched: {{ r.convention.match_gain }}; SSIM: {{ r.convention.ssim }}.</p>
+<table><tr><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>time [s]</th></tr>
+{% for n, m in r.methods.items() %}<tr><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td><td>{{ '%.4f'|format(m.ssim) }}</td>
+<td>{{ '%.2f'|format(m.seconds) }}</td></tr>{% endfor %}</table>
+<h2>Per image</h2><table><tr><th>board</th><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>reference</th></tr>
+{% for n, rows in r.images.items() %}{% for m in rows %}<tr><td>{{ m.board }} {{ m.frame }}</td><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td>
+<td>{{ '%.4f'|format(m.ssim) }}</td><td>{{ m.reference }}</td></tr>{% endfor %}{% endfor %}</table></html>
+"""

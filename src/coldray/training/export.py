@@ -1,0 +1,171 @@
+"""A run's averaged weights as a model: safetensors, ONNX and the header both carry."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coldray import __version__
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors, write_tensors
+from coldray.contracts import plugin
+from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PairDraw
+from coldray.degradations.mtf_blend import Degradation
+from coldray.errors import CheckpointError
+from coldray.methods._channels import CHANNELS, CONDITIONS, RATIO_FREQUENCIES
+from coldray.physics.prior import ObjectPrior
+from coldray.training.states import RunStates
+
+PARITY = 1e-5
+"""Largest difference allowed between ONNX Runtime and torch [fraction of open beam]."""
+
+
+def family_limits(samples: int = 400, random_state: int = 5) -> dict[str, Any]:
+    """Span of the MTF ratios that training draws from, at the frequencies the network is told."""
+    rng = np.random.default_rng(random_state)
+    found = []
+    for _ in range(samples):
+        pitch = float(np.exp(rng.uniform(np.log(0.04), np.log(0.2))))
+        found.append(Degradation(PairDraw.draw(rng, pitch).pair()).transfer(np.array(RATIO_FREQUENCIES) / pitch, 1.0))
+    table = np.array(found)
+    return {
+        "ratio_frequencies_cycles_per_pixel": list(RATIO_FREQUENCIES),
+        "ratio_low": table.min(axis=0).round(4).tolist(),
+        "ratio_high": table.max(axis=0).round(4).tolist(),
+        "exposure_s": [0.05, 1.0],
+        "pixel_pitch_mm": [0.036, 0.2],
+    }
+
+
+def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Build the model card as data."""
+    recipe = run["recipe"]
+    return {
+        "format": MODEL_FORMAT,
+        "version": MODEL_VERSION,
+        "name": name,
+        "coldray": __version__,
+        "method": recipe["method"],
+        "degradation": recipe["degradation"],
+        "network": {"name": recipe["network"]["name"], "settings": network.settings},
+        "stride": network.stride,
+        "radius": network.radius,
+        "channels": list(CHANNELS),
+        "conditions": list(CONDITIONS),
+        "prior": {k: getattr(ObjectPrior(), k) for k in ("amplitude_mm2", "corner_lp_mm", "exponent")},
+        "family": family_limits(),
+        "training": {
+            "steps": run["step"],
+            "recipe": {k: v for k, v in recipe.items() if k != "run"}
+            | {"data": {k: v for k, v in recipe["data"].items() if k not in ("folder", "gerber_cache", "gerber")}},
+            "real_boards": [Path(board).stem for board in recipe["data"]["gerber"]],
+            "detectors": {"loadings_mg_cm2": list(PAPER_LOADINGS_MG_CM2), "pixel_pitch_mm": PAPER_PITCH_MM},
+            "kind": "simulated pairs (eq. 1 on noise-free sharp fields, noise of the measured NPS)",
+        },
+        "validation": scores[-1] if scores else {},
+    }
+
+
+def export_run(source: Path, out: Path) -> dict[str, Any]:
+    """Export a run folder or re-export a model file.
+
+    Parameters
+    ----------
+    source : Path
+        Run folder of `coldray train`, or a safetensors model file.
+    out : Path
+        ONNX file to write; `out` with .json and .safetensors go beside it.
+
+    Returns
+    -------
+    dict
+        Paths, size [MB], sha256 and the largest difference to torch.
+
+    Raises
+    ------
+    CheckpointError
+        If the run has no state, or ONNX Runtime and torch differ by more than 1e-5.
+    """
+    import torch
+
+    from coldray.restore.model import OnnxEngine
+
+    if out.suffix != ".onnx":
+        raise CheckpointError(f"{out.name}: the model file must end in .onnx")
+    if source.is_dir():
+        found = RunStates(source / "states", 2).newest()
+        if found is None:
+            raise CheckpointError(f"{source.name}: no state to export; has the run saved one?")
+        tensors, run, _ = found
+        scores_file = source / "scores.jsonl"
+        scores = (
+            [json.loads(s) for s in scores_file.read_text(encoding="utf-8").splitlines()]
+            if scores_file.exists()
+            else []
+        )
+        settings = run["recipe"]["network"]
+        network = plugin("network", settings["name"]).Network(len(CHANNELS), len(CONDITIONS), **settings["settings"])
+        weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+        header = header_of(run, network, scores, out.stem)
+    else:
+        weights, header = read_tensors(source)
+        network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
+    # half precision in storage: both files hold exactly the same rounded numbers
+    stored = {k: v.astype(np.float16) for k, v in weights.items()}
+    network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
+    network.eval()
+    write_tensors(out.with_suffix(".safetensors"), stored, header)
+    _write_onnx(network, out)
+    engine = OnnxEngine(out, network.stride, network.radius)
+    rng = np.random.default_rng(0)
+    channels = rng.uniform(0, 1, (1, len(CHANNELS), 96, 72)).astype(np.float32)
+    conditions = rng.uniform(-1, 1, (1, len(CONDITIONS))).astype(np.float32)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(channels), torch.from_numpy(conditions)).numpy()
+    parity = float(np.abs(engine.run(channels, conditions) - wanted).max())
+    if parity > PARITY:
+        raise CheckpointError(
+            f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"
+        )
+    header |= {"sha256": file_sha256(out), "parity": parity}
+    out.with_suffix(".json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+    return {"model": str(out), "sha256": header["sha256"], "megabytes": out.stat().st_size / 1e6, "parity": parity}
+
+
+def _write_onnx(network: Any, out: Path) -> None:
+    import onnx
+    import torch
+
+    partial = out.with_name(f".{out.name}.part")
+    sample = (torch.zeros(1, len(CHANNELS), 32, 40), torch.zeros(1, len(CONDITIONS)))
+    axes = {0: "batch", 2: "rows", 3: "cols"}
+    with warnings.catch_warnings():
+        # the tracing exporter is deprecated but writes dynamic sizes in a second and stays tested here
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            sample,
+            str(partial),
+            input_names=["channels", "conditions"],
+            output_names=["estimate"],
+            dynamic_axes={"channels": axes, "conditions": {0: "batch"}, "estimate": axes},
+            opset_version=17,
+            dynamo=False,
+        )
+    model = onnx.load(str(partial))
+    half = []
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size > 64:
+            name = tensor.name
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            half.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    for node in reversed(half):
+        model.graph.node.insert(0, node)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(partial))
+    os.replace(partial, out)

@@ -1,0 +1,47 @@
+"""From a recipe to a running training: fields on disk, sources in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from coldray.data.fields import FieldRecipe, FieldSet, build_fields
+from coldray.errors import SettingsError
+from coldray.training.loop import Training
+from coldray.training.pairs import PairSource
+from coldray.training.recipe import Recipe
+
+
+def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | None = None) -> FieldSet:
+    """Make the fields of one role that are still missing.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    role : {"train", "validation"}
+        Validation fields are procedural boards of families that training never sees.
+    progress : callable, optional
+        Called as progress(done, total).
+
+    Raises
+    ------
+    SettingsError
+        If a Gerber archive of the recipe does not exist.
+    """
+    data = recipe.data
+    count = data.train_fields if role == "train" else data.validation_fields
+    real = tuple(data.gerber) if role == "train" else ()
+    for archive in real:
+        if not Path(archive).exists():
+            raise SettingsError(
+                f"data.gerber: {archive} does not exist; give other boards, or an empty list for procedural boards only"
+            )
+    # without real boards the share is void; keeping it out of the recipe keeps fields reusable
+    share = data.real_share if real else 0.0
+    recipes = [FieldRecipe(role, i, data.random_state, data.field_size, share, data.paper_share) for i in range(count)]
+    return build_fields(Path(data.folder) / role, recipes, real, Path(data.gerber_cache), data.workers, progress)
+
+
+def start(recipe: Recipe, train: FieldSet, validation: FieldSet) -> Training:
+    """Load the fields and start or resume the run."""
+    return Training(recipe, PairSource(train, recipe), PairSource(validation, recipe), Path(recipe.run))

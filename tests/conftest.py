@@ -1,0 +1,55 @@
+"""One thread, no deadlines, and the two built-in detectors."""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+from coldray.degradations import mtf_blend
+from coldray.methods._frame import Frame
+from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.noise import NoiseModel
+
+settings.register_profile("coldray", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("coldray")
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """Torch on one thread; tests that need it are skipped where it is not installed."""
+    module = pytest.importorskip("torch")
+    module.set_num_threads(1)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pair():
+    return DetectorPair(load_detector("gos135"), load_detector("gos34"))
+
+
+@pytest.fixture(scope="session")
+def blend(pair):
+    return mtf_blend.Degradation(pair)
+
+
+@pytest.fixture
+def frame_of(pair):
+    """Frame of the built-in pair at 0.25 s around any image."""
+
+    def build(image, using=None, exposure_s=0.25):
+        using = using or pair
+        return Frame(image, using, NoiseModel.of_detector(using.blurred, exposure_s))
+
+    return build
+
+
+@pytest.fixture
+def picture():
+    """Float64 image with structure at all scales, 40 x 56 pixels, around half of the open beam."""
+    rng = np.random.default_rng(5)
+    steps = np.kron(rng.uniform(0.1, 0.9, (5, 7)), np.ones((8, 8)))
+    return steps + 0.02 * rng.standard_normal(steps.shape)
