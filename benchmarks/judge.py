@@ -60,7 +60,7 @@ def main() -> None:
             }
             if model is not None:
                 network = model.predictor()
-                gain = consistency_gain(frame, degradation, model.error_ratio)
+                gain = consistency_gain(frame, degradation, model.consistency_share)
                 runs["direct"] = lambda: direct.restore(frame, degradation, network)
                 for steps in given.steps:
                     runs[f"cold {steps} K=1"] = lambda s=steps: cold.restore(frame, degradation, network, steps=s)

@@ -68,7 +68,9 @@ def test_hotelling_observer_finds_a_known_signal():
     assert not result.warnings
 
 
-@pytest.mark.parametrize("channels", [dog_channels((32, 32)), gabor_channels((32, 32)), laguerre_gauss_channels((32, 32), 9)])
+@pytest.mark.parametrize(
+    "channels", [dog_channels((32, 32)), gabor_channels((32, 32)), laguerre_gauss_channels((32, 32), 9)]
+)
 def test_channels_have_unit_energy_and_no_signal_is_not_seen(channels):
     assert np.sum(channels**2, axis=(1, 2)) == pytest.approx(np.ones(len(channels)))
     rng = np.random.default_rng(2)

@@ -113,7 +113,9 @@ def test_interpolation_follows_a_parabola():
     assert interpolated_srb(spacing, np.full(8, 90.0)) is None
 
 
-@pytest.mark.parametrize("image", [np.full((100, 100), 5.0), 1000 + np.random.default_rng(0).standard_normal((150, 200))])
+@pytest.mark.parametrize(
+    "image", [np.full((100, 100), 5.0), 1000 + np.random.default_rng(0).standard_normal((150, 200))]
+)
 def test_images_without_wires_are_refused(image):
     with pytest.raises(MeasurementError, match="wire"):
         duplex_isrb(image, PITCH)

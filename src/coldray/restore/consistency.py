@@ -12,35 +12,49 @@ from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
 
 
-def consistency_gain(frame: Frame, degradation: Any, error_ratio: FrequencyCurve | None) -> TransferOperator | None:
-    """Gain K(u) of the data-consistency step, from the expected error of the prediction.
+def unshared_gain(frame: Frame, degradation: Any) -> NDArray[np.float64]:
+    """Gain of the data-consistency step for a prediction whose error is a Wiener filter's, blind to the noise.
+
+    Returns
+    -------
+    ndarray, shape of the frame
+        K_0 = H P_e / (H^2 P_e + N) with P_e = S N / (H^2 S + N); 1 at zero frequency.
+    """
+    f = frame.frequency_lp_mm
+    transfer = degradation.transfer(f, 1.0)
+    noise = frame.noise.power(f, frame.mean_signal)
+    contrast = frame.prior(f) * np.maximum(frame.pair.sharp.mtf(f), frame.pair.floor) ** 2
+    error = contrast * noise / (transfer**2 * contrast + noise)
+    gain = transfer * error / (transfer**2 * error + noise)
+    gain[0, 0] = 1.0
+    return np.asarray(gain)
+
+
+def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | None) -> TransferOperator | None:
+    """Gain K(u) with which the measurement corrects the prediction.
 
     Parameters
     ----------
     frame : Frame
     degradation : object
         Offers ``transfer(frequency, strength)``.
-    error_ratio : FrequencyCurve, optional
-        Error power of the prediction relative to the error power S N / (H^2 S + N) of a Wiener filter, as a function
-        of frequency in cycles/pixel; measured on calibration boards and stored with the model.
+    share : FrequencyCurve, optional
+        Share of `unshared_gain` that lowers the error on calibration boards, over frequency in cycles/pixel;
+        stored with the model. None gives None, the paper's K = 1.
 
     Returns
     -------
     TransferOperator or None
-        K = H P_e / (H^2 P_e + N), 1 at zero frequency; None (the paper's K = 1) without calibration.
+        K = share * K_0, 1 at zero frequency.
 
     Notes
     -----
-    With uncorrelated prediction error e and noise n this K minimises the error of xbar + K (y - H xbar).
+    The linear minimum-mean-square-error gain is S_er / S_rr with e = x_0 - xbar and r = y - H xbar. A good network
+    has used y already: what is left in r tells it little, and the share falls towards 0.
     """
-    if error_ratio is None:
+    if share is None:
         return None
-    f = frame.frequency_lp_mm
-    transfer = degradation.transfer(f, 1.0)
-    noise = frame.noise.power(f, frame.mean_signal)
-    contrast = frame.prior(f) * np.maximum(frame.pair.sharp.mtf(f), frame.pair.floor) ** 2
-    error = contrast * noise / (transfer**2 * contrast + noise) * error_ratio(f * frame.pair.pixel_pitch_mm)
-    gain = transfer * error / (transfer**2 * error + noise)
+    gain = unshared_gain(frame, degradation) * share(frame.frequency_lp_mm * frame.pair.pixel_pitch_mm)
     gain[0, 0] = 1.0
     return TransferOperator(gain)
 

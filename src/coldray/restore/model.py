@@ -131,9 +131,9 @@ class Model:
         return ObjectPrior(**self.header["prior"])
 
     @property
-    def error_ratio(self) -> FrequencyCurve | None:
-        """Error power of the prediction over that of a Wiener filter, per cycles/pixel; None if not calibrated."""
-        found = self.header.get("error_ratio")
+    def consistency_share(self) -> FrequencyCurve | None:
+        """Share of the data-consistency gain that helps this network, over cycles/pixel; None if not calibrated."""
+        found = self.header.get("consistency_share")
         return None if found is None else FrequencyCurve.from_dict(found)
 
     def warnings_for(self, ratio_at: NDArray[np.float64], exposure_equivalent_s: float | None = None) -> list[str]:

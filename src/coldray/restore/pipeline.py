@@ -241,7 +241,7 @@ def run_method(frame: Frame, degradation: Any, job: Job) -> tuple[NDArray[np.flo
     if job.method == "cold":
         options["steps"] = DEFAULT_STEPS if job.steps is None else job.steps
         if job.gain == "calibrated":
-            options["consistency"] = consistency_gain(frame, degradation, job.model.error_ratio)
+            options["consistency"] = consistency_gain(frame, degradation, job.model.consistency_share)
     elif job.steps not in (None, 1):
         raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to cold")
     restored = method.restore(frame, degradation, predictor, None, **options)

@@ -128,7 +128,7 @@ def export(
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("torch", "train", "exporting a model") from None
-    from coldray.training.export import export_run
+    from coldray.evaluate.export import export_run
 
     written: dict[str, Any] = export_run(run, out)
     if as_json:

@@ -13,11 +13,14 @@ import numpy as np
 from coldray import __version__
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors, write_tensors
 from coldray.contracts import plugin
-from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PairDraw
+from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
+from coldray.evaluate.calibrate import consistency_share
 from coldray.methods._channels import CHANNELS, CONDITIONS, RATIO_FREQUENCIES
 from coldray.physics.prior import ObjectPrior
+from coldray.training.pairs import PairSource
+from coldray.training.recipe import parse_recipe
 from coldray.training.states import RunStates
 
 PARITY = 1e-5
@@ -76,7 +79,8 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     Parameters
     ----------
     source : Path
-        Run folder of `coldray train`, or a safetensors model file.
+        Run folder of `coldray train` (the consistency share is calibrated on its validation fields, if they
+        are at hand), or a safetensors model file.
     out : Path
         ONNX file to write; `out` with .json and .safetensors go beside it.
 
@@ -111,13 +115,23 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
         network = plugin("network", settings["name"]).Network(len(CHANNELS), len(CONDITIONS), **settings["settings"])
         weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
         header = header_of(run, network, scores, out.stem)
+        fields = FieldSet(Path(run["recipe"]["data"]["folder"]) / "validation")
     else:
         weights, header = read_tensors(source)
         network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
+        fields = None
     # half precision in storage: both files hold exactly the same rounded numbers
     stored = {k: v.astype(np.float16) for k, v in weights.items()}
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
     network.eval()
+    if fields is not None and len(fields):
+        from coldray.restore.consistency import unshared_gain
+        from coldray.restore.model import TorchEngine
+        from coldray.restore.tiles import TiledPredictor
+
+        source = PairSource(fields, parse_recipe(run["recipe"]))
+        share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, source)
+        header["consistency_share"] = {k: np.round(v, 4).tolist() for k, v in share.to_dict().items()}
     write_tensors(out.with_suffix(".safetensors"), stored, header)
     _write_onnx(network, out)
     engine = OnnxEngine(out, network.stride, network.radius)

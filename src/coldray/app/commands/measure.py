@@ -1,0 +1,242 @@
+"""`measure edge | flat | bars | duplex | snr`: images in, curves and numbers out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app.commands._inputs import (
+    PLOT_SUFFIXES,
+    REPORT_SUFFIXES,
+    AsJson,
+    Inputs,
+    OneRoi,
+    Overwrite,
+    PitchUm,
+    Plot,
+    Raw,
+    Report,
+    check_outputs,
+    finish,
+    parse_roi,
+    pitch_of,
+    positive,
+    read_inputs,
+    read_mask,
+    sheets,
+    write_files,
+)
+from coldray.errors import SettingsError
+
+OneFile = Annotated[Path, typer.Argument(metavar="FILE", help="Linear image.")]
+SeveralRois = Annotated[list[str] | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region [px]; repeats.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(
+        name="measure",
+        help="Measure MTF, NNPS, CTF, duplex-wire resolution and SNR.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    group.command("edge", epilog="Example: coldray measure edge edge.tif --pitch-um 48 --plot mtf.pdf")(edge)
+    group.command("flat", epilog="Example: coldray measure flat flats/ --pitch-um 48 --report noise.html")(flat)
+    group.command("bars", epilog="Example: coldray measure bars bars.tif --pitch-um 48 --plot ctf.pdf --json")(bars)
+    group.command("duplex", epilog="Example: coldray measure duplex wires.tif --pitch-um 48 --roi 100,40,900,200")(
+        duplex
+    )
+    group.command("snr", epilog="Example: coldray measure snr weld.tif --roi 10,10,60,60 --roi 200,10,60,60")(snr)
+    app.add_typer(group)
+
+
+def edge(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images of slanted edges, linear.")],
+    pitch_um: PitchUm = None,
+    roi: OneRoi = None,
+    half_length_mm: Annotated[float | None, typer.Option(help="Largest distance from the edge to use [mm].")] = None,
+    plot: Plot = None,
+    report: Report = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the presampled MTF from slanted edges, with its k = 2 band."""
+    from coldray.evaluate.protocol import edge_protocol
+    from coldray.measure.edge import edge_mtf
+
+    region = None if roi is None else parse_roi(roi)
+    positive("--half-length-mm", half_length_mm)
+    found, pitch, notes = _prepare(files, "edge", pitch_um, plot, report, raw, overwrite)
+    measured = edge_mtf(found.frames, pitch, region, half_length_mm=half_length_mm)
+    result = _result(measured, found, pitch, notes)
+    protocol = edge_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
+    write_files(sheets(plot, report, protocol))
+    return finish(result, protocol.rows, found.code, as_json)
+
+
+def flat(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Flat fields of one exposure, or folders.")],
+    pitch_um: PitchUm = None,
+    roi: OneRoi = None,
+    roi_size: Annotated[int, typer.Option(min=64, max=4096, help="Side of the analysed squares [px].")] = 256,
+    bad_pixels: Annotated[Path | None, typer.Option(help="Image that is not zero where a pixel is bad.")] = None,
+    plot: Plot = None,
+    report: Report = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the NNPS of flat fields; temporal and fixed-pattern parts from several frames."""
+    from coldray.evaluate.protocol import flat_protocol
+    from coldray.measure._frames import crop
+    from coldray.measure.noise import flat_nnps
+
+    region = None if roi is None else parse_roi(roi)
+    if roi_size % 2:
+        raise SettingsError(f"--roi-size {roi_size}: must be even")
+    found, pitch, notes = _prepare(files, "flat", pitch_um, plot, report, raw, overwrite)
+    mask = read_mask(bad_pixels)
+    frames = [frame.with_pixels(crop(frame.pixels, region)) for frame in found.frames]
+    measured = flat_nnps(frames, pitch, roi_size, None if mask is None else crop(mask, region))
+    result = _result(measured, found, pitch, notes)
+    protocol = flat_protocol(measured, _inputs_of(found, report), result["warnings"])
+    write_files(sheets(plot, report, protocol))
+    return finish(result, protocol.rows, found.code, as_json)
+
+
+def bars(
+    file: OneFile,
+    pitch_um: PitchUm = None,
+    roi: SeveralRois = None,
+    plateau: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Pixel values of a wide bar and a wide space.")
+    ] = None,
+    plot: Plot = None,
+    report: Report = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the CTF of every bar group, and the MTF behind it (Coltman)."""
+    from coldray.evaluate.protocol import bars_protocol
+    from coldray.measure.bars import bars_ctf
+
+    regions = [parse_roi(text) for text in roi or []]
+    levels = None if plateau is None else _two_numbers("--plateau", plateau)
+    found, pitch, notes = _prepare([file], "bar", pitch_um, plot, report, raw, overwrite)
+    measured = bars_ctf(found.images[0], pitch, regions or None, plateau=levels)
+    result = _result(measured, found, pitch, notes)
+    protocol = bars_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
+    write_files(sheets(plot, report, protocol))
+    return finish(result, protocol.rows, found.code, as_json)
+
+
+def duplex(
+    file: OneFile,
+    pitch_um: PitchUm = None,
+    roi: OneRoi = None,
+    first_element: Annotated[
+        int | None, typer.Option(min=1, max=13, help="Number of the coarsest pair in the region.")
+    ] = None,
+    plot: Plot = None,
+    report: Report = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the dips of a duplex-wire indicator, SRb and iSRb."""
+    from coldray.evaluate.protocol import duplex_protocol
+    from coldray.measure.duplex import duplex_isrb
+
+    region = None if roi is None else parse_roi(roi)
+    found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, plot, report, raw, overwrite)
+    measured = duplex_isrb(found.images[0], pitch, region, first_element=first_element)
+    result = _result(measured, found, pitch, notes)
+    protocol = duplex_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
+    write_files(sheets(plot, report, protocol))
+    return finish(result, protocol.rows, found.code, as_json)
+
+
+def snr(
+    file: OneFile,
+    roi: SeveralRois = None,
+    srb_um: Annotated[float | None, typer.Option(help="Basic spatial resolution [um], for SNR_N.")] = None,
+    recess_percent: Annotated[
+        float | None, typer.Option(help="Depth of the recess in the first region, percent of the thickness around it.")
+    ] = None,
+    plot: Plot = None,
+    report: Report = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure SNR, SNR_N and CNR: the first region is the signal, the second the background."""
+    from coldray.evaluate.protocol import snr_protocol
+    from coldray.measure.contrast import contrast
+
+    regions = [parse_roi(text) for text in roi or []]
+    if len(regions) > 2:
+        raise SettingsError(f"{len(regions)} regions were given; the first is the signal, the second the background")
+    positive("--srb-um", srb_um)
+    positive("--recess-percent", recess_percent)
+    if recess_percent is not None and len(regions) < 2:
+        raise SettingsError("--recess-percent needs two regions: --roi of the recess, then --roi of its surroundings")
+    found = read_inputs([file], "SNR", raw)
+    _check(plot, report, found, overwrite)
+    signal, background = (*regions, None, None)[:2]
+    image = found.images[0]
+    measured = contrast(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
+    result = measured.to_json()
+    result["warnings"] = [*found.warnings(), *measured.warnings]
+    protocol = snr_protocol(measured, found.frames[0], (signal, background), _inputs_of(found, report), result)
+    write_files(sheets(plot, report, protocol))
+    return finish(result, protocol.rows, found.code, as_json)
+
+
+def _prepare(
+    paths: list[Path],
+    role: str,
+    pitch_um: float | None,
+    plot: Path | None,
+    report: Path | None,
+    raw: str | None,
+    overwrite: bool,
+) -> tuple[Inputs, float, list[str]]:
+    """Read the inputs and settle pitch and outputs before anything is measured."""
+    positive("--pitch-um", pitch_um)
+    found = read_inputs(paths, role, raw)
+    _check(plot, report, found, overwrite)
+    pitch, warnings = pitch_of(found.images, pitch_um)
+    return found, pitch, [*warnings, *found.warnings()]
+
+
+def _check(plot: Path | None, report: Path | None, found: Inputs, overwrite: bool) -> None:
+    check_outputs({plot: PLOT_SUFFIXES}, found.files, overwrite)
+    check_outputs({report: REPORT_SUFFIXES}, found.files, overwrite)
+
+
+def _inputs_of(found: Inputs, report: Path | None) -> list[dict[str, Any]]:
+    """Hashes cost a second read of every file, so only a report has them."""
+    return [] if report is None else found.records()
+
+
+def _result(measured: Any, found: Inputs, pitch: float, notes: list[str]) -> dict[str, Any]:
+    """JSON of a measurement with everything the command line knows beside it."""
+    result: dict[str, Any] = measured.to_json()
+    result["warnings"] = [*notes, *measured.warnings]
+    result["pixel_pitch_mm"] = pitch
+    result["nyquist_lp_mm"] = 0.5 / pitch
+    result["files"] = [str(path) for path in found.files]
+    return result
+
+
+def _two_numbers(name: str, text: str) -> tuple[float, float]:
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"{name} {text!r}: give two numbers A,B") from None
+    return first, second
