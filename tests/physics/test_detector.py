@@ -171,8 +171,9 @@ def test_dqe_of_the_built_in_detectors(name, dqe_1):
 @given(st.floats(0.01, 100), st.floats(0, 1))
 def test_noise_power_by_dose(exposure_s, share):
     d = detector(electronic_fraction=share)
-    reference, at = d.noise_power(F, 0.5), d.noise_power(F, exposure_s)
-    np.testing.assert_allclose(reference[0] + reference[1], d.nnps(F), rtol=1e-12)
+    f = F[F <= d.nyquist_lp_mm]
+    reference, at = d.noise_power(f, 0.5), d.noise_power(f, exposure_s)
+    np.testing.assert_allclose(reference[0] + reference[1], d.nnps(f), rtol=1e-12)
     np.testing.assert_allclose(at[0] * exposure_s, reference[0] * 0.5, rtol=1e-9)
     np.testing.assert_allclose(at[1] * exposure_s**2, reference[1] * 0.25, rtol=1e-9)
 

@@ -43,7 +43,7 @@ def test_parseval_the_variance_is_the_integral_of_the_power(model):
     field = model.draw(np.ones((512, 512), dtype=np.float32), rng)
     expected = model.power(dct_radial_frequency(field.shape, PITCH), 1.0).mean() / PITCH**2
     assert field.var() == pytest.approx(expected, rel=0.03)
-    assert model.relative_sd(1.0) == pytest.approx(np.sqrt(expected), rel=0.01)
+    assert model.relative_sd(1.0) == pytest.approx(np.sqrt(expected), rel=0.003)
 
 
 def test_white_noise_has_no_neighbours():
@@ -91,7 +91,8 @@ def test_a_draw_is_for_one_frame(model):
 
 @pytest.mark.parametrize(("name", "relative_sd"), [("gos34", 0.0177), ("gos135", 0.0062)])
 def test_open_field_noise_of_the_built_in_detectors(name, relative_sd):
-    assert NoiseModel.of_detector(load_detector(name), 1.0).relative_sd() == pytest.approx(relative_sd, rel=0.03)
+    # the stored curve is the NNPS beside the axis, taken as radial: 2 to 3 % more noise than the full plane holds
+    assert NoiseModel.of_detector(load_detector(name), 1.0).relative_sd() == pytest.approx(relative_sd, rel=0.04)
 
 
 def test_noise_of_a_quarter_second_is_four_times_the_power():

@@ -19,6 +19,9 @@ from coldray.errors import CheckpointError
 from coldray.evaluate.calibrate import consistency_share
 from coldray.methods._channels import CHANNELS, CONDITIONS, RATIO_FREQUENCIES
 from coldray.physics.prior import ObjectPrior
+from coldray.restore.consistency import unshared_gain
+from coldray.restore.model import OnnxEngine, TorchEngine
+from coldray.restore.tiles import TiledPredictor
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import parse_recipe
 from coldray.training.states import RunStates
@@ -96,8 +99,6 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     """
     import torch
 
-    from coldray.restore.model import OnnxEngine
-
     if out.suffix != ".onnx":
         raise CheckpointError(f"{out.name}: the model file must end in .onnx")
     if source.is_dir():
@@ -125,12 +126,8 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
     network.eval()
     if fields is not None and len(fields):
-        from coldray.restore.consistency import unshared_gain
-        from coldray.restore.model import TorchEngine
-        from coldray.restore.tiles import TiledPredictor
-
-        source = PairSource(fields, parse_recipe(run["recipe"]))
-        share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, source)
+        boards = PairSource(fields, parse_recipe(run["recipe"]))
+        share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, boards)
         header["consistency_share"] = {k: np.round(v, 4).tolist() for k, v in share.to_dict().items()}
     write_tensors(out.with_suffix(".safetensors"), stored, header)
     _write_onnx(network, out)

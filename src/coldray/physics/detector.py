@@ -70,8 +70,8 @@ class Detector:
             raise DetectorError(f"detector {self.name!r}: the MTF leaves the range 0 to 1.5; is the column right?")
         if self.nnps is not None and not (self.nnps.value.min() >= 0 and self.nnps.value.max() > 0):
             raise DetectorError(f"detector {self.name!r}: the NNPS must be >= 0 and somewhere positive [mm2]")
-        if not self.nnps_exposure_s > 0:
-            raise DetectorError(f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive")
+        if not 0 < self.nnps_exposure_s < np.inf:
+            raise DetectorError(f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive and finite")
         if not 0 <= self.electronic_fraction <= 1:
             raise DetectorError(
                 f"detector {self.name!r}: electronic fraction {self.electronic_fraction} is not in [0, 1]"
@@ -109,8 +109,8 @@ class Detector:
             raise DetectorError(
                 f"detector {self.name!r} has no NNPS; give --noise FLATS, or a detector file with an nnps_mm2 column"
             )
-        if not exposure_s > 0:
-            raise DetectorError(f"exposure is {exposure_s} s; it must be positive")
+        if not 0 < exposure_s < np.inf:
+            raise DetectorError(f"exposure is {exposure_s} s; it must be positive and finite")
         dose = exposure_s / self.nnps_exposure_s
         frequency = np.asarray(frequency_lp_mm, dtype=np.float64)
         inside = np.linspace(0, self.nyquist_lp_mm, 256)

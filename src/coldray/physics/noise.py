@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from coldray.errors import PhysicsError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
-from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.grids import dct_radial_frequency, nyquist_lp_mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,10 @@ class NoiseModel:
 
     def relative_sd(self, signal: float = 1.0) -> float:
         """Standard deviation of one pixel at a local signal, in units of the open beam."""
-        frequency = dct_radial_frequency((64, 64), self.pixel_pitch_mm)
-        return float(np.sqrt(self.power(frequency, signal).mean()) / self.pixel_pitch_mm)
+        # midpoints: a grid that starts at zero would count the noise of low frequencies twice
+        axis = (np.arange(64) + 0.5) / 64 * nyquist_lp_mm(self.pixel_pitch_mm)
+        power = self.power(np.hypot(axis[:, None], axis), signal)
+        return float(np.sqrt(power.mean()) / self.pixel_pitch_mm)
 
     def scaled(self, factor: float) -> NoiseModel:
         """Model with all power multiplied by `factor`."""

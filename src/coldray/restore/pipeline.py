@@ -25,6 +25,7 @@ from coldray.restore.noise import choose_noise
 
 DEFAULT_METHOD = "cold"
 DEFAULT_STEPS = 1
+PROVENANCE_LAYERS = ("measured y", "linear part (W - I) y", "prior part out - W y")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,8 @@ class Restoration:
         In the input's units, dtype and shape, with one more history step.
     layers : ndarray, float32, shape (3, rows, cols), optional
         Measured y, linear part (W - I) y, prior part out - W y, as fractions of the open beam.
+    wiener : dict, optional
+        Radial gain of the filter W behind the layers.
     clipped_pixels : int
         Pixels that left the range of the dtype.
     steps : int
@@ -94,6 +97,7 @@ class Restoration:
 
     image: Radiograph
     layers: NDArray[np.float32] | None
+    wiener: dict[str, list[float]] | None
     clipped_pixels: int
     steps: int
     seconds: float
@@ -195,7 +199,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         warnings += job.model.warnings_for(degradation.transfer(np.array(RATIO_FREQUENCIES) / pair.pixel_pitch_mm, 1.0))
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
-    layers, clipped, steps, agreement = None, 0, 0, {}
+    layers, wiener, clipped, steps, agreement = None, None, 0, 0, {}
     for number, stored in enumerate(stack):
         measured = scale.to_fraction(stored)
         noise, more = choose_noise(measured, pair.blurred, job.exposure_s, job.flats)
@@ -207,7 +211,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         clipped += lost
         agreement = reblur_residual(frame, degradation, restored)
         if job.provenance and stack.shape[0] == 1:
-            layers = provenance_layers(frame, degradation, restored)
+            layers, wiener = provenance_layers(frame, degradation, restored), wiener_record(frame, degradation)
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
     details = {
@@ -227,7 +231,9 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     restored_image = image.with_pixels(out.reshape(image.shape), Step("restore", details)).with_acquisition(
         pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm
     )
-    return Restoration(restored_image, layers, clipped, steps, time.perf_counter() - began, agreement, tuple(warnings))
+    return Restoration(
+        restored_image, layers, wiener, clipped, steps, time.perf_counter() - began, agreement, tuple(warnings)
+    )
 
 
 def run_method(frame: Frame, degradation: Any, job: Job) -> tuple[NDArray[np.float32], int]:

@@ -16,8 +16,15 @@ TILE_BUDGET_PIXELS = 1_600_000
 class Engine(Protocol):
     """Runs a network on one tile."""
 
-    stride: int
-    radius: int
+    @property
+    def stride(self) -> int:
+        """Grid of the network [pixels]."""
+        ...
+
+    @property
+    def radius(self) -> int:
+        """Reach of the network [pixels]."""
+        ...
 
     def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (1, 1, rows, cols) for channels (1, channels, rows, cols) and conditions (1, conditions)."""

@@ -178,12 +178,14 @@ def read_mask(path: Path | None, raw: str | None = None) -> Any:
     return (image.pixels if image.pixels.ndim == 2 else image.pixels.max(axis=0)) != 0
 
 
-def check_outputs(outputs: dict[Path | None, tuple[str, ...]], inputs: Iterable[Path], overwrite: bool) -> None:
+def check_outputs(
+    outputs: Iterable[tuple[Path | None, tuple[str, ...]]], inputs: Iterable[Path], overwrite: bool
+) -> None:
     """Refuse outputs of an unknown kind, that exist, that are inputs, or that are the same file.
 
     Parameters
     ----------
-    outputs : mapping of path (or None) to its allowed suffixes
+    outputs : iterable of (path or None, allowed suffixes)
     inputs : iterable of Path
     overwrite : bool
 
@@ -196,7 +198,7 @@ def check_outputs(outputs: dict[Path | None, tuple[str, ...]], inputs: Iterable[
     """
     sources = {path.resolve() for path in inputs}
     seen = set()
-    for path, suffixes in outputs.items():
+    for path, suffixes in outputs:
         if path is None:
             continue
         if path.suffix.lower() not in suffixes:

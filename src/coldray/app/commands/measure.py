@@ -192,7 +192,8 @@ def snr(
     measured = contrast(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
     result = measured.to_json()
     result["warnings"] = [*found.warnings(), *measured.warnings]
-    protocol = snr_protocol(measured, found.frames[0], (signal, background), _inputs_of(found, report), result)
+    inputs = _inputs_of(found, report)
+    protocol = snr_protocol(measured, found.frames[0], (signal, background), inputs, result["warnings"])
     write_files(sheets(plot, report, protocol))
     return finish(result, protocol.rows, found.code, as_json)
 
@@ -215,8 +216,7 @@ def _prepare(
 
 
 def _check(plot: Path | None, report: Path | None, found: Inputs, overwrite: bool) -> None:
-    check_outputs({plot: PLOT_SUFFIXES}, found.files, overwrite)
-    check_outputs({report: REPORT_SUFFIXES}, found.files, overwrite)
+    check_outputs([(plot, PLOT_SUFFIXES), (report, REPORT_SUFFIXES)], found.files, overwrite)
 
 
 def _inputs_of(found: Inputs, report: Path | None) -> list[dict[str, Any]]:

@@ -111,6 +111,7 @@ def restore(
 def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> dict[str, Any]:
     from coldray.checkpoint import file_sha256
     from coldray.data.formats import format_for, read_image, write_image
+    from coldray.restore.pipeline import PROVENANCE_LAYERS
     from coldray.restore.pipeline import restore as restore_image
 
     format_for(target)
@@ -126,7 +127,9 @@ def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> 
     if result.layers is not None:
         from coldray.radiograph import Radiograph
 
-        write_image(layers_path, Radiograph(result.layers, result.image.acquisition, history))
+        known = replace(result.image.acquisition, open_beam=1.0)
+        step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
+        write_image(layers_path, Radiograph(result.layers, known, (*history[:-1], step)))
     try:
         write_image(target, replace(result.image, history=history))
     except ColdrayError:

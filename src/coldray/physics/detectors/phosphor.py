@@ -29,12 +29,14 @@ def detector(argument: str, pixel_pitch_mm: float) -> Detector:
     Raises
     ------
     DetectorError
-        If the argument is not a number.
+        If the argument is not a number, or the pitch not positive and finite.
     """
     try:
         loading = float(argument)
     except ValueError:
         raise DetectorError(f"phosphor loading {argument!r} is not a number of mg/cm2") from None
+    if not 0 < pixel_pitch_mm < np.inf:
+        raise DetectorError(f"pixel pitch is {pixel_pitch_mm} mm; it must be positive and finite")
     screen = gos_screen(loading)
     last = np.sqrt(0.5) / pixel_pitch_mm
     frequency = np.linspace(0, last, 181)

@@ -1,0 +1,287 @@
+"""The main job through the command line, on small simulated data."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from coldray.app.cli import main
+from coldray.data.formats import read_image, write_image
+from coldray.physics.detector import load_detector
+from coldray.radiograph import Acquisition, Radiograph
+
+OPEN_BEAM = 50000.0
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return run
+
+
+def board_image(shape=(96, 120), random_state=0):
+    rng = np.random.default_rng(random_state)
+    image = np.full(shape, 0.7)
+    for _ in range(12):
+        r, c = rng.integers(0, shape[0] - 20), rng.integers(0, shape[1] - 20)
+        image[r : r + rng.integers(4, 20), c : c + rng.integers(4, 20)] *= 0.6
+    return gaussian_filter(image, 1.5) + rng.normal(0, 0.005, shape)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    path = tmp_path / "scan.tif"
+    stored = np.rint(board_image() * OPEN_BEAM).astype(np.uint16)
+    write_image(path, Radiograph(stored, Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, exposure_s=0.25)))
+    return path
+
+
+def test_one_image_keeps_type_pitch_and_mean_and_gains_a_history(call, scan, tmp_path):
+    before = scan.read_bytes()
+    code, out, _ = call("restore", scan, "-o", tmp_path / "out.tif", "--exposure-s", 0.25, "--json")
+    assert code == 0
+    entry = json.loads(out)["files"][0]
+    result, source = read_image(tmp_path / "out.tif"), read_image(scan)
+    assert scan.read_bytes() == before
+    assert result.dtype == source.dtype and result.shape == source.shape
+    assert result.acquisition.pixel_pitch_mm == pytest.approx(0.048)
+    assert result.pixels.mean() == pytest.approx(source.pixels.mean(), rel=2e-5)
+    assert result.history[-1].verb == "restore"
+    assert result.history[-1].details["sha256_in"] == entry["sha256_in"]
+    assert entry["method"] == "cold" and entry["steps"] >= 1 and len(entry["sha256_out"]) == 64
+    assert abs(entry["consistency"]["mean_shift"]) < 1e-6
+    assert json.loads((tmp_path / "out.tif.json").read_text())["sha256_out"] == entry["sha256_out"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "out.tif.json", "scan.tif"]
+
+
+def test_the_same_command_gives_the_same_bytes(call, scan, tmp_path):
+    for name in ("a.tif", "b.tif"):
+        assert call("restore", scan, "-o", tmp_path / name, "--exposure-s", 0.25)[0] == 0
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
+@pytest.mark.parametrize("method", ["wiener", "direct", "cold"])
+def test_every_method_sharpens_what_degrade_blurred(call, tmp_path, method):
+    sharp = tmp_path / "sharp.tif"
+    known = Acquisition(pixel_pitch_mm=0.048, linear=True)
+    write_image(sharp, Radiograph(board_image((160, 128), 3).astype(np.float32), known))
+    assert call("degrade", sharp, "-o", tmp_path / "blurred.tif", "--exposure-s", 1.0)[0] == 0
+    assert (
+        call("restore", tmp_path / "blurred.tif", "-o", tmp_path / "out.tif", "--method", method, "--exposure-s", 1.0)[
+            0
+        ]
+        == 0
+    )
+    truth, blurred, out = (read_image(tmp_path / f"{n}.tif").pixels for n in ("sharp", "blurred", "out"))
+    assert out.dtype == np.float32
+    assert np.mean((out - truth) ** 2) < 0.5 * np.mean((blurred - truth) ** 2)
+
+
+def test_strength_zero_returns_the_input_and_one_is_the_full_blur(call, scan, tmp_path):
+    assert call("degrade", scan, "-o", tmp_path / "same.tif", "--strength", 0)[0] == 0
+    assert np.array_equal(read_image(tmp_path / "same.tif").pixels, read_image(scan).pixels)
+    code, _, err = call("degrade", scan, "-o", tmp_path / "no.tif", "--strength", 1.5)
+    assert code == 2 and "1.5" in err and not (tmp_path / "no.tif").exists()
+
+
+def test_provenance_layers_sum_to_the_output(call, tmp_path):
+    path = tmp_path / "in.tif"
+    write_image(path, Radiograph(board_image().astype(np.float32), Acquisition(pixel_pitch_mm=0.048, linear=True)))
+    assert call("restore", path, "-o", tmp_path / "out.tif", "--exposure-s", 0.25, "--provenance")[0] == 0
+    layers = read_image(tmp_path / "out.provenance.tif").pixels
+    assert layers.shape == (3, 96, 120) and layers.dtype == np.float32
+    assert np.allclose(layers.sum(axis=0), read_image(tmp_path / "out.tif").pixels, atol=1e-6)
+    assert np.allclose(layers[0], read_image(path).pixels, atol=1e-7)
+    filter_record = read_image(tmp_path / "out.provenance.tif").history[-1].details["wiener"]
+    assert filter_record["gain"][0] == pytest.approx(1.0, abs=1e-3) and len(filter_record["gain"]) > 50
+
+
+def test_two_mtf_tables_and_flats_are_enough(call, tmp_path):
+    for name, loading in (("thin", 20), ("thick", 80)):
+        curve = load_detector(f"phosphor:{loading}", pixel_pitch_mm=0.1).mtf
+        rows = "".join(f"{f:.4f},{v:.5f}\n" for f, v in zip(curve.frequency_lp_mm, curve.value, strict=True))
+        (tmp_path / f"{name}.csv").write_text("frequency_lp_mm,mtf\n" + rows)
+    rng = np.random.default_rng(1)
+    flats = np.rint((1 + 0.01 * rng.standard_normal((2, 256, 256))) * OPEN_BEAM).astype(np.uint16)
+    write_image(tmp_path / "flats.tif", Radiograph(flats, Acquisition(pixel_pitch_mm=0.1, open_beam=OPEN_BEAM)))
+    stored = np.rint(board_image() * OPEN_BEAM).astype(np.uint16)
+    write_image(tmp_path / "in.tif", Radiograph(stored, Acquisition(pixel_pitch_mm=0.1, open_beam=OPEN_BEAM)))
+    code, out, _ = call(
+        "restore", tmp_path / "in.tif", "-o", tmp_path / "out.tif", "--blurred", tmp_path / "thick.csv",
+        "--sharp", tmp_path / "thin.csv", "--noise", tmp_path / "flats.tif", "--json",
+    )  # fmt: skip
+    assert code == 0 and json.loads(out)["files"][0]["clipped_pixels"] == 0
+
+
+def test_a_folder_keeps_names_and_counts_one_bad_file(call, scan, tmp_path):
+    folder = tmp_path / "scans"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.tif", "sub/b.tif"):
+        (folder / name).write_bytes(scan.read_bytes())
+    (folder / "bad.tif").write_bytes(scan.read_bytes()[:400])
+    code, out, err = call("restore", folder, "-o", tmp_path / "out", "--exposure-s", 0.25, "--json")
+    entries = json.loads(out)["files"]
+    assert code == 1 and len(entries) == 3
+    assert [e["input"].endswith("bad.tif") for e in entries if "error" in e] == [True]
+    assert "bad.tif" in err and len(err.strip().splitlines()) == 1
+    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert made == ["a.tif", os.path.join("sub", "b.tif")]
+
+
+def test_pitch_that_does_not_fit_is_refused_with_a_remedy(call, scan, tmp_path):
+    code, _, err = call("restore", scan, "-o", tmp_path / "out.tif", "--pitch-um", 100)
+    assert code == 3 and "100" in err and "48" in err and "--blurred" in err
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_unknown_pitch_and_level_are_assumed_with_a_warning(call, tmp_path):
+    np.save(tmp_path / "in.npy", np.rint(board_image() * 60000).astype(np.uint16))
+    code, out, _ = call("restore", tmp_path / "in.npy", "-o", tmp_path / "out.npy", "--json")
+    warnings = " ".join(json.loads(out)["files"][0]["warnings"])
+    assert code == 0 and "48 um is assumed" in warnings and "--open-beam" in warnings
+
+
+def test_a_wrong_dose_is_noticed(call, scan, tmp_path):
+    code, out, _ = call("restore", scan, "-o", tmp_path / "out.tif", "--exposure-s", 100, "--json")
+    assert code == 0 and any("noise power" in w for w in json.loads(out)["files"][0]["warnings"])
+
+
+def bad_inputs(folder, scan):
+    good = scan.read_bytes()
+    yield "empty", _write(folder / "empty.tif", b"")
+    yield "cut", _write(folder / "cut.tif", good[: len(good) // 2])
+    yield "another format", _write(folder / "text.tif", b"hello, this is not an image")
+    nan = board_image().astype(np.float32)
+    nan[3, 4] = np.nan
+    np.save(folder / "nan.npy", nan)
+    yield "NaN", folder / "nan.npy"
+    np.save(folder / "colour.npy", np.zeros((8, 8, 3, 2)))
+    yield "four axes", folder / "colour.npy"
+    np.save(folder / "zero.npy", np.zeros((0, 8)))
+    yield "zero size", folder / "zero.npy"
+    yield "missing", folder / "missing.tif"
+
+
+def _write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_bad_inputs_get_one_line_the_right_code_and_leave_nothing(call, scan, tmp_path):
+    for cause, path in bad_inputs(tmp_path, scan):
+        code, _, err = call("restore", path, "-o", tmp_path / "out" / "x.tif")
+        assert code == 3, cause
+        assert len(err.strip().splitlines()) == 1 and path.name in err and "Traceback" not in err, cause
+        assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir()), cause
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["--method", "colt"], 2, "did you mean 'cold'"),
+        (["--steps", "0"], 2, "steps"),
+        (["--exposure-s", "-1"], 2, "--exposure-s"),
+        (["--nonsense"], 2, "nonsense"),
+        (["--gain", "loud"], 2, "calibrated"),
+        (["-m", "nothing.onnx"], 3, "nothing.onnx"),
+        (["--blurred", "gos13"], 3, "gos135"),
+        (["--method", "direct", "--steps", "3"], 2, "one step"),
+    ],
+)
+def test_bad_options(call, scan, tmp_path, arguments, code, word):
+    found, _, err = call("restore", scan, "-o", tmp_path / "out.tif", *arguments)
+    assert found == code and word in err and not (tmp_path / "out.tif").exists()
+
+
+def test_a_pickle_is_refused_as_a_model(call, scan, tmp_path):
+    import pickle
+
+    path = tmp_path / "model.pt"
+    path.write_bytes(pickle.dumps({"weights": 1}))
+    code, _, err = call("restore", scan, "-o", tmp_path / "out.tif", "-m", path)
+    assert code == 3 and "pickle" in err
+
+
+def test_outputs_are_never_overwritten_unasked_and_never_the_input(call, scan, tmp_path):
+    assert call("restore", scan, "-o", tmp_path / "out.tif", "--method", "wiener")[0] == 0
+    code, _, err = call("restore", scan, "-o", tmp_path / "out.tif", "--method", "wiener")
+    assert code == 3 and "--overwrite" in err
+    code, _, err = call("restore", scan, "-o", scan, "--method", "wiener", "--overwrite")
+    assert code == 3 and "input" in err
+
+
+@pytest.mark.parametrize("shape", [(1021, 77), (9, 200), (1, 1)])
+def test_any_size(call, tmp_path, shape):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "in.npy", rng.uniform(0.3, 1, shape).astype(np.float32))
+    assert call("restore", tmp_path / "in.npy", "-o", tmp_path / "out.npy", "--exposure-s", 1)[0] == 0
+    assert np.load(tmp_path / "out.npy").shape == shape
+
+
+def test_info_names_what_is_missing(call, scan, tmp_path):
+    code, out, _ = call("info", scan, "--json")
+    entry = json.loads(out)["files"][0]
+    assert code == 0 and entry["pixel_pitch_mm"] == pytest.approx(0.048) and entry["dtype"] == "uint16"
+    assert entry["saturated_fraction"] == 0 and entry["open_beam"] == OPEN_BEAM
+    np.save(tmp_path / "bare.npy", np.ones((4, 4), np.uint16))
+    missing = json.loads(call("info", tmp_path / "bare.npy", "--json")[1])["files"][0]["missing"]
+    assert any("pitch" in m for m in missing)
+    assert call("info", tmp_path / "absent.tif")[0] == 3
+
+
+def test_simulate_then_evaluate_ranks_the_methods(call, tmp_path):
+    code, out, _ = call(
+        "simulate", "board", "-o", tmp_path / "pairs", "--family", "sensor_mcu", "--size-px", 128,
+        "--exposure-s", 0.25, "--random-state", 4, "--json",
+    )  # fmt: skip
+    assert code == 0 and set(json.loads(out)["truth"]) == {"hr", "lr", "target"}
+    code, out, _ = call("evaluate", "--pairs", tmp_path / "pairs", "-o", tmp_path / "report", "--json")
+    methods = json.loads(out)["methods"]
+    assert code == 0 and methods["wiener"]["psnr_db"] > methods["blurred"]["psnr_db"]
+    assert (tmp_path / "report" / "report.html").stat().st_size > 1000
+
+
+def test_demo_writes_a_self_contained_report(call, tmp_path):
+    code, out, _ = call("demo", "-o", tmp_path / "demo", "--size-px", 128, "--json")
+    result = json.loads(out)
+    assert code == 0 and result["kind"] == "simulated"
+    assert {"wiener", "direct", "cold"} <= set(result["methods"])
+    assert result["methods"]["cold"]["psnr_db"] > result["methods"]["blurred"]["psnr_db"]
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page and "https://" not in page and "data:image/png;base64," in page
+    assert (tmp_path / "demo" / "before_after.png").stat().st_size > 10000
+
+
+def test_model_verbs(call, tmp_path):
+    listed = json.loads(call("model", "list", "--json")[1])["models"]
+    assert any(m["default"] for m in listed)
+    assert json.loads(call("model", "verify", "--json")[1])["matches"] is True
+    card = json.loads(call("model", "card", "--json")[1])
+    assert card["radius"] > 0 and "training" in card and "validation" in card
+
+
+def test_a_changed_model_file_is_refused(call, scan, tmp_path):
+    from coldray.restore.model import shipped_models
+
+    source = shipped_models()["compact"]
+    content = bytearray(source.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "m.onnx").write_bytes(content)
+    (tmp_path / "m.json").write_bytes(source.with_suffix(".json").read_bytes())
+    code, _, err = call("restore", scan, "-o", tmp_path / "out.tif", "-m", tmp_path / "m.onnx")
+    assert code == 3 and "sha256" in err
+
+
+def test_help_has_an_example_for_every_verb(call):
+    for verb in ("demo", "info", "degrade", "restore", "simulate", "train", "evaluate"):
+        code, out, _ = call(verb, "--help")
+        assert code == 0 and "Example:" in out, verb
