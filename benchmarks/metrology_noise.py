@@ -43,6 +43,7 @@ class Mark:
 
     @property
     def reached(self) -> bool:
+        """True within the limits."""
         return bool(self.low <= self.figure <= self.high)
 
 

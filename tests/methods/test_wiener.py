@@ -51,7 +51,7 @@ def test_the_filter_reaches_the_theoretical_minimum(gaussian_world, blend):
 
 
 def test_no_other_regularisation_and_no_scalar_does_better(gaussian_world, blend):
-    worlds, theory = gaussian_world
+    worlds, _ = gaussian_world
     best = errors(worlds, lambda frame: wiener.restore(frame, blend, noise="mean")).sum()
     for factor in (0.5, 2.0):
         other = errors(worlds, lambda f, k=factor: f.wiener_operator(blend, regularisation=k)(f.blurred)).sum()

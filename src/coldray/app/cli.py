@@ -37,9 +37,9 @@ def _root(
 
 
 def _register() -> None:
-    from coldray.app.commands import demo, images, models, restore, simulate
+    from coldray.app.commands import characterise, correct, demo, images, measure, models, restore, simulate
 
-    for module in (demo, images, restore, simulate, models):
+    for module in (demo, images, correct, measure, characterise, restore, simulate, models):
         module.register(app)
 
 

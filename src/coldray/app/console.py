@@ -34,16 +34,17 @@ def fail(message: str, code: int, as_json: bool = False) -> NoReturn:
 
 def emit(result: dict[str, Any]) -> None:
     """Print one JSON object on stdout; NaN becomes null."""
-    sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(plain(result), allow_nan=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Value as JSON knows it: arrays as lists, NaN and infinity as None."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not abs(value) < float("inf"):
         return None
     return value

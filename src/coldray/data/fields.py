@@ -25,6 +25,7 @@ from coldray.physics.simulate import ScreenDetector
 REAL_GRID_MM = 0.012
 PAPER_LOADINGS_MG_CM2 = (33.91, 134.55)
 PAPER_PITCH_MM = 0.048
+PITCH_RANGE_MM = (0.04, 0.2)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def make_field(
     else:
         oversampling = 3
         pitch = (
-            PAPER_PITCH_MM if is_paper or rng.random() < 0.4 else float(np.exp(rng.uniform(np.log(0.04), np.log(0.2))))
+            PAPER_PITCH_MM
+            if is_paper or rng.random() < 0.4
+            else float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
         )
         cells = recipe.size * oversampling
         family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))

@@ -48,6 +48,8 @@ class TransferOperator:
         if tuple(image.shape[-2:]) != self.shape:
             raise PhysicsError(f"the operator acts on {self.shape} pixels, the image has {tuple(image.shape[-2:])}")
         if isinstance(image, np.ndarray):
+            if image.dtype.kind != "f":
+                raise PhysicsError(f"the operator acts on floats, the image holds {image.dtype}; convert it first")
             gain = self._cached(image.dtype, lambda: self.transfer.astype(image.dtype))
             workers = -1 if image.size >= PARALLEL_PIXELS else 1
             spectrum = scipy.fft.dctn(image, axes=(-2, -1), norm="ortho", workers=workers)

@@ -13,11 +13,13 @@ import numpy as np
 from coldray import __version__
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors, write_tensors
 from coldray.contracts import plugin
-from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, FieldSet, PairDraw
+from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.evaluate.calibrate import consistency_share
-from coldray.methods._channels import CHANNELS, CONDITIONS, RATIO_FREQUENCIES
+from coldray.methods._channels import CHANNELS, CONDITIONS, conditions
+from coldray.methods._frame import Frame
+from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.restore.consistency import unshared_gain
 from coldray.restore.model import OnnxEngine, TorchEngine
@@ -30,20 +32,24 @@ PARITY = 1e-5
 """Largest difference allowed between ONNX Runtime and torch [fraction of open beam]."""
 
 
-def family_limits(samples: int = 400, random_state: int = 5) -> dict[str, Any]:
-    """Span of the MTF ratios that training draws from, at the frequencies the network is told."""
+def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int = 5) -> dict[str, Any]:
+    """Span of the conditions that training draws from: MTF ratio and noise level as the network is told them."""
     rng = np.random.default_rng(random_state)
-    found = []
+    exposures = recipe["data"]["exposure_s"]
+    low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
+    pixel = np.ones((1, 1), dtype=np.float32)
     for _ in range(samples):
-        pitch = float(np.exp(rng.uniform(np.log(0.04), np.log(0.2))))
-        found.append(Degradation(PairDraw.draw(rng, pitch).pair()).transfer(np.array(RATIO_FREQUENCIES) / pitch, 1.0))
-    table = np.array(found)
+        pitch = float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
+        pair = PairDraw.draw(rng, pitch).pair()
+        for exposure in exposures:
+            frame = Frame(pixel, pair, NoiseModel.of_detector(pair.blurred, exposure))
+            found = conditions(frame, Degradation(pair))
+            low, high = np.minimum(low, found), np.maximum(high, found)
     return {
-        "ratio_frequencies_cycles_per_pixel": list(RATIO_FREQUENCIES),
-        "ratio_low": table.min(axis=0).round(4).tolist(),
-        "ratio_high": table.max(axis=0).round(4).tolist(),
-        "exposure_s": [0.05, 1.0],
-        "pixel_pitch_mm": [0.036, 0.2],
+        "conditions_low": low.round(4).tolist(),
+        "conditions_high": high.round(4).tolist(),
+        "exposure_s": list(exposures),
+        "pixel_pitch_mm": list(PITCH_RANGE_MM),
     }
 
 
@@ -63,7 +69,7 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
         "channels": list(CHANNELS),
         "conditions": list(CONDITIONS),
         "prior": {k: getattr(ObjectPrior(), k) for k in ("amplitude_mm2", "corner_lp_mm", "exponent")},
-        "family": family_limits(),
+        "family": family_limits(recipe),
         "training": {
             "steps": run["step"],
             "recipe": {k: v for k, v in recipe.items() if k != "run"}
@@ -134,10 +140,10 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     engine = OnnxEngine(out, network.stride, network.radius)
     rng = np.random.default_rng(0)
     channels = rng.uniform(0, 1, (1, len(CHANNELS), 96, 72)).astype(np.float32)
-    conditions = rng.uniform(-1, 1, (1, len(CONDITIONS))).astype(np.float32)
+    told = rng.uniform(-1, 1, (1, len(CONDITIONS))).astype(np.float32)
     with torch.no_grad():
-        wanted = network(torch.from_numpy(channels), torch.from_numpy(conditions)).numpy()
-    parity = float(np.abs(engine.run(channels, conditions) - wanted).max())
+        wanted = network(torch.from_numpy(channels), torch.from_numpy(told)).numpy()
+    parity = float(np.abs(engine.run(channels, told) - wanted).max())
     if parity > PARITY:
         raise CheckpointError(
             f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"

@@ -23,7 +23,7 @@ Roi = tuple[int, int, int, int]
 
 # Okabe and Ito's colours, told apart by all readers and in grey.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "0.45"
-STYLE = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,

@@ -20,6 +20,8 @@ from coldray.physics.prior import ObjectPrior
 from coldray.restore.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"
+FAMILY_MARGIN = 0.05
+"""How far conditions may leave the trained span without a warning; conditions span about +-1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +138,35 @@ class Model:
         found = self.header.get("consistency_share")
         return None if found is None else FrequencyCurve.from_dict(found)
 
-    def warnings_for(self, ratio_at: NDArray[np.float64], exposure_equivalent_s: float | None = None) -> list[str]:
-        """Say where a detector pair leaves the family the model was trained over."""
+    def warnings_for(self, conditions: NDArray[np.float32]) -> list[str]:
+        """Say where detectors or noise leave the family the model was trained over.
+
+        Parameters
+        ----------
+        conditions : ndarray, shape (conditions,)
+            What the network will be told: strength, MTF ratio, noise levels.
+        """
         family = self.header.get("family", {})
+        low, high = np.array(family.get("conditions_low", [])), np.array(family.get("conditions_high", []))
+        if low.size != conditions.size:
+            return []
         out = []
-        low, high = np.array(family.get("ratio_low", [])), np.array(family.get("ratio_high", []))
-        if low.size == ratio_at.size and (np.any(ratio_at < low - 0.02) or np.any(ratio_at > high + 0.02)):
-            out.append("the MTF ratio lies outside the family this model was trained over; expect less, or train on it")
+        beyond = (conditions < low - FAMILY_MARGIN) | (conditions > high + FAMILY_MARGIN)
+        if beyond[1:-2].any():
+            out.append(
+                "the detectors' MTF ratio lies outside the family this model was trained over; "
+                "expect less, or train a model on this pair"
+            )
+        if (conditions[-2:] > high[-2:] + FAMILY_MARGIN).any():
+            shortest = family["exposure_s"][0]
+            out.append(
+                f"noise is stronger than in training (frames of {shortest:g} s); average frames, or check that the "
+                "image is not already sharper than the detector named as blurred"
+            )
+        if (conditions[-2:] < low[-2:] - FAMILY_MARGIN).any():
+            out.append(
+                f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s); the result is cautious"
+            )
         return out
 
 

@@ -13,7 +13,7 @@ from coldray import __version__
 from coldray.contracts import plugin
 from coldray.data.scale import scale_of
 from coldray.errors import DetectorError, SettingsError
-from coldray.methods._channels import RATIO_FREQUENCIES
+from coldray.methods._channels import conditions
 from coldray.methods._frame import Frame
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.grids import dct_radial_frequency
@@ -195,8 +195,6 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     method = plugin("method", job.method)
     if method.LEARNS and job.model is None:
         raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
-    if job.model is not None and method.LEARNS:
-        warnings += job.model.warnings_for(degradation.transfer(np.array(RATIO_FREQUENCIES) / pair.pixel_pitch_mm, 1.0))
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
     layers, wiener, clipped, steps, agreement = None, None, 0, 0, {}
@@ -206,6 +204,8 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         warnings += [w for w in more if w not in warnings]
         prior = job.model.prior if job.model is not None else ObjectPrior()
         frame = Frame(measured, pair, noise, prior)
+        if job.model is not None and method.LEARNS:
+            warnings += [w for w in job.model.warnings_for(conditions(frame, degradation)) if w not in warnings]
         restored, steps = run_method(frame, degradation, job)
         out[number], lost = scale.to_stored(restored)
         clipped += lost

@@ -19,6 +19,7 @@ PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 REPORT_SUFFIXES = (".html", ".htm")
 SAME_PITCH = 1e-3
 """Relative difference below which two pitches are the same number, rounded differently."""
+LEVELS_APART = 1.1
 
 Roi = tuple[int, int, int, int]
 
@@ -260,3 +261,18 @@ def finish(result: dict[str, Any], rows: Iterable[tuple[str, str]], code: int, a
     for name, value in rows:
         typer.echo(f"{name:{width}s}  {value}")
     return code
+
+
+def by_level(frames: Sequence[Radiograph], offset: float = 0.0) -> list[list[Radiograph]]:
+    """Group flats of several exposures by their mean above an offset, weakest first; 10 % apart is another level."""
+    import numpy as np
+
+    groups: list[list[Radiograph]] = []
+    begins = 0.0
+    means = [float(np.mean(f.pixels, dtype=np.float64)) - offset for f in frames]
+    for mean, frame in sorted(zip(means, frames, strict=True), key=lambda item: item[0]):
+        if not groups or mean > LEVELS_APART * begins:
+            groups.append([])
+            begins = mean
+        groups[-1].append(frame)
+    return groups

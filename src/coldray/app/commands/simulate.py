@@ -12,18 +12,22 @@ from coldray.app import console
 from coldray.errors import SettingsError
 
 OPEN_BEAM_DN = 50000.0
+EXAMPLE = """
+Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --random-state 3
+Example: coldray simulate edge --ideal -o targets --detector gos135 --noise 0.01
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(
-        "simulate",
-        epilog="Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --random-state 3",
-    )(simulate)
+    app.command("simulate", epilog=EXAMPLE)(simulate)
 
 
 def simulate(
-    kind: Annotated[str, typer.Argument(metavar="board|flat", help="What to radiograph.")],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="board|flat|edge|bars|duplex", help="What to radiograph; the last three with --ideal."),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Data folder to write.")],
     gerber: Annotated[Path | None, typer.Option(help="Gerber zip or folder of a real board.")] = None,
     family: Annotated[str | None, typer.Option(help="Family of procedural boards; drawn if not given.")] = None,
@@ -34,10 +38,26 @@ def simulate(
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames of each detector.")] = 1,
     exposure_s: Annotated[float, typer.Option(help="Exposure of one frame [s].")] = 1.0,
     random_state: Annotated[int, typer.Option(min=0, help="Board and noise.")] = 0,
+    ideal: Annotated[
+        bool, typer.Option("--ideal", help="Analytic target with a truth JSON: edge, bars, flat or duplex.")
+    ] = False,
+    detector: Annotated[str | None, typer.Option(metavar="DET", help="Detector of an ideal target.")] = None,
+    sigma_px: Annotated[float, typer.Option(help="Gaussian blur of an ideal target without a detector [px].")] = 0.6,
+    angle_deg: Annotated[float, typer.Option(help="Tilt of an ideal target [deg].")] = 3.0,
+    noise: Annotated[
+        float | None,
+        typer.Option(help="Relative pixel noise of an ideal target at the open beam; 0.01 for flats, else 0."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into an existing folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
-    """Simulate a board or flat field with a thin and a thick screen; truth included."""
+    """Simulate a board or flat field with a thin and a thick screen, or an ideal target; truth included."""
+    if ideal:
+        return _ideal_target(
+            kind, out, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state, overwrite, as_json
+        )
+    if kind in ("edge", "bars", "duplex"):
+        raise SettingsError(f"{kind} is simulated with --ideal only")
     import numpy as np
 
     from coldray.data.formats import write_image
@@ -123,4 +143,48 @@ def simulate(
         console.emit({"files": written, "truth": truth, "pair": str(folder / "pair.json")})
     else:
         typer.echo(f"{folder}: {frames} frame(s) of each detector, truth beside them")
+    return console.OK
+
+
+def _ideal_target(
+    kind: str,
+    out: Path,
+    detector: str | None,
+    sigma_px: float,
+    angle_deg: float,
+    noise: float | None,
+    pitch_um: float,
+    size_px: int,
+    frames: int,
+    random_state: int,
+    overwrite: bool,
+    as_json: bool,
+) -> int:
+    """Write an analytic target and say where."""
+    from coldray.app.commands._ideal import ideal, ideal_blur
+
+    relative = (0.01 if kind == "flat" else 0.0) if noise is None else noise
+    if not 5 <= pitch_um <= 1000 or not 0 <= sigma_px <= 50 or not 0 <= relative < 1 or not 0 <= abs(angle_deg) <= 45:
+        raise SettingsError(
+            f"pitch {pitch_um} um, blur {sigma_px} px, noise {relative} and angle {angle_deg} deg must lie within "
+            "5 to 1000, 0 to 50, 0 to 1 and -45 to 45"
+        )
+    blur, note = ideal_blur(detector, sigma_px, pitch_um * 1e-3)
+    written = ideal(
+        kind,
+        out,
+        blur=blur,
+        blur_note=note,
+        pitch_mm=pitch_um * 1e-3,
+        size_px=size_px,
+        frames=frames,
+        angle_deg=angle_deg,
+        noise=relative,
+        random_state=random_state,
+        overwrite=overwrite,
+    )
+    if as_json:
+        console.emit(written)
+    else:
+        typer.echo(f"{out / kind}: {frames} ideal frame(s), truth in {Path(written['truth'][kind]).name}")
     return console.OK

@@ -1,0 +1,104 @@
+"""Designs of the default network side by side: parameters, speed, and scores after an equal time of training.
+
+python benchmarks/networks.py --fields runs/fields [--minutes 4] [--out benchmarks/results/networks.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from coldray.data.fields import FieldSet
+from coldray.networks.compact import Network
+from coldray.training.loop import Training, has_amx
+from coldray.training.pairs import PairSource
+from coldray.training.recipe import parse_recipe
+
+DESIGNS = {
+    "128, blocks 1-2-1": {"width": 128, "deep_width": 192, "blocks": [1, 2, 1]},
+    "128, blocks 2-3-2": {"width": 128, "deep_width": 192, "blocks": [2, 3, 2]},
+    "128/256, blocks 1-4-1": {"width": 128, "deep_width": 256, "blocks": [1, 4, 1]},
+    "96, blocks 2-4-2": {"width": 96, "deep_width": 160, "blocks": [2, 4, 2]},
+    "128, one level, blocks 3-0-3": {"width": 128, "deep_width": 192, "blocks": [3, 0, 3]},
+}
+
+
+def speed(settings: dict) -> dict[str, float]:
+    """Parameters, training pace and inference time of one design."""
+    network = Network(**settings).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-4)
+    channels = torch.randn(3, 3, 192, 192).contiguous(memory_format=torch.channels_last)
+    conditions = torch.randn(3, 11)
+    for i in range(6):
+        if i == 2:
+            began = time.perf_counter()
+        loss = network(channels, conditions).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    step = (time.perf_counter() - began) / 4
+    with torch.no_grad():
+        began = time.perf_counter()
+        network(channels, conditions)
+        once = time.perf_counter() - began
+    return {
+        "parameters_m": sum(p.numel() for p in network.parameters()) / 1e6,
+        "reach_px": network.radius,
+        "patches_128_per_s": channels.shape[0] * 192**2 / 128**2 / step,
+        "inference_s_per_mpx": once / (channels.shape[0] * 192**2 / 1e6),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--fields", type=Path, default=None, help="folder with train/ and validation/; speed only without"
+    )
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--designs", nargs="*", default=list(DESIGNS))
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    table = []
+    sources = None
+    for name in given.designs:
+        row = {"design": name} | speed(DESIGNS[name])
+        if given.fields is not None:
+            recipe = parse_recipe(
+                {
+                    "network": {"settings": DESIGNS[name]},
+                    "data": {"window": 224},
+                    "optimiser": {"steps": 100000, "batch": 3, "learning_rate": 5e-4, "decay_steps": 0, "ema": 0.995},
+                    "log": {"validate_every": 100000, "save_every": 100000},
+                }
+            )
+            if sources is None:
+                sources = [PairSource(FieldSet(given.fields / role), recipe) for role in ("train", "validation")]
+            with tempfile.TemporaryDirectory() as folder:
+                run = Training(recipe, sources[0], sources[1], Path(folder))
+                began = time.perf_counter()
+                while time.perf_counter() - began < 60 * given.minutes:
+                    # private on purpose: a run bounded by time, not by steps
+                    run._update(*sources[0].batch(run.step))
+                    run.step += 1
+                row |= {"updates": run.step} | {k: float(np.round(v, 3)) for k, v in run.validate().items()}
+        table.append(row)
+        print(json.dumps(row), flush=True)
+    if given.out:
+        note = {
+            "date": date.today().isoformat(),
+            "threads": torch.get_num_threads(),
+            "amx": has_amx(),
+            "minutes": given.minutes,
+        }
+        given.out.write_text(json.dumps(note | {"rows": table}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

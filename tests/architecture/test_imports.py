@@ -1,0 +1,172 @@
+"""Imports point one way, start fast, and nothing can run a pickle."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import coldray
+
+ROOT = Path(coldray.__file__).parent
+FREE = {"radiograph", "contracts", "errors", "checkpoint", ""}
+"""What everyone may use; the empty name is the package itself (its version)."""
+ALLOWED = {
+    "physics": set(),
+    "measure": {"physics"},
+    "data": {"physics"},
+    "degradations": {"physics", "data", "measure"},
+    "networks": {"physics", "data", "measure"},
+    "methods": {"networks", "degradations", "physics", "data", "measure"},
+    "restore": {"methods", "networks", "degradations", "physics", "data", "measure"},
+    "training": {"methods", "networks", "degradations", "physics", "data", "measure"},
+    "evaluate": {"restore", "methods", "networks", "degradations", "physics", "data", "measure"},
+    "app": {"evaluate", "training", "restore", "methods", "networks", "degradations", "physics", "data", "measure"},
+}
+HEAVY = ("torch", "matplotlib", "pydicom", "tifffile", "scipy", "skimage", "onnxruntime", "PIL", "pydantic", "typer")
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def package_of(module):
+    """First name below coldray; '' for coldray itself."""
+    parts = module.split(".")
+    if parts[0] != "coldray":
+        return None
+    if len(parts) == 1:
+        return ""
+    return parts[1]
+
+
+def imported(path):
+    """Absolute module names a file imports anywhere, function bodies and TYPE_CHECKING blocks included."""
+    here = ["coldray", *path.relative_to(ROOT).with_suffix("").parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(here[: -node.level]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            for alias in node.names:
+                # `from coldray import x` may name a sub-package
+                is_package = module == "coldray" and ((ROOT / alias.name).is_dir() or (ROOT / f"{alias.name}.py").is_file())
+                yield node.lineno, f"coldray.{alias.name}" if is_package else module
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            first = node.args[0] if node.args else None
+            if name in ("import_module", "__import__") and isinstance(first, ast.Constant):
+                yield node.lineno, str(first.value)
+
+
+def violations(package):
+    found = []
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] != package:
+            continue
+        for line, module in imported(path):
+            target = package_of(module)
+            if target is not None and target not in FREE | {package} | ALLOWED[package]:
+                found.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
+    return found
+
+
+def test_every_package_has_a_place_in_the_order():
+    packages = {p.name for p in ROOT.iterdir() if (p / "__init__.py").is_file()}
+    assert packages == set(ALLOWED)
+    modules = {p.stem for p in ROOT.glob("*.py") if p.stem not in ("__init__", "__main__")}
+    assert modules == FREE - {""}
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_point_one_way(package):
+    assert not violations(package)
+
+
+@pytest.mark.parametrize("name", sorted(FREE - {""}))
+def test_what_everyone_uses_uses_no_package(name):
+    targets = {package_of(module) for _, module in imported(ROOT / f"{name}.py")} - {None}
+    assert targets <= FREE
+
+
+def test_the_order_has_no_cycle():
+    done = set()
+    while len(done) < len(ALLOWED):
+        ready = {p for p, uses in ALLOWED.items() if p not in done and uses <= done}
+        assert ready
+        done |= ready
+
+
+def test_the_parser_sees_imports_in_functions(tmp_path):
+    path = ROOT / "physics" / "imaginary.py"
+    source = "def f():\n    from coldray.restore import tiles\n    from coldray import app\n    from ..data import scale\n"
+    tree = tmp_path / "imaginary.py"
+    tree.write_text(source)
+
+    class Elsewhere(type(path)):
+        def read_text(self, **kw):
+            return source
+
+    assert {package_of(m) for _, m in imported(Elsewhere(path))} == {"restore", "app", "data"}
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT.parent)!r}); {code}"],
+                          capture_output=True, text=True, check=True).stdout  # fmt: skip
+
+
+def test_import_coldray_is_fast():
+    code = "import time; t = time.perf_counter(); import coldray; print(time.perf_counter() - t)"
+    assert min(float(run(code)) for _ in range(5)) <= 0.3
+
+
+def test_import_coldray_loads_nothing_heavy():
+    loaded = run("import coldray; print(*sys.modules)").split()
+    assert "coldray" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("module", ["coldray.radiograph", "coldray.contracts", "coldray.errors", "coldray.physics.curves"])
+def test_what_everyone_uses_stays_light(module):
+    loaded = run(f"import {module}; print(*sys.modules)").split()
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_nothing_can_run_a_pickle():
+    found = []
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for _, module in imported(path):
+            if module.split(".")[0] in ("pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"):
+                found.append(f"{path.name}: imports {module}")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and not (
+                isinstance(node.value, ast.Constant) and node.value.value is False
+            ):
+                found.append(f"{path.name}:{node.value.lineno} allow_pickle")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner = getattr(node.func.value, "id", "")
+                if (owner, node.func.attr) in (("pickle", "load"), ("pickle", "loads"), ("torch", "load")):
+                    found.append(f"{path.name}:{node.lineno} {owner}.{node.func.attr}")
+                if (owner, node.func.attr) == ("np", "load") and not any(k.arg == "allow_pickle" for k in node.keywords):
+                    found.append(f"{path.name}:{node.lineno} np.load without allow_pickle=False")
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("eval", "exec"):
+                found.append(f"{path.name}:{node.lineno} {node.func.id}")
+    assert not found
+
+
+def test_no_torchvision():
+    assert not [p.name for p in FILES if any(m.split(".")[0] == "torchvision" for _, m in imported(p))]
+
+
+def test_torch_stays_in_the_packages_that_need_it():
+    """At module level torch belongs to networks and training; elsewhere it loads when first used."""
+    found = []
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] in ("networks", "training"):
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
+            if isinstance(node, ast.Import | ast.ImportFrom) and any(n.split(".")[0] == "torch" for n in names):
+                found.append(str(path.relative_to(ROOT)))
+    assert not found

@@ -1,0 +1,138 @@
+"""Every plug-in of every kind meets its contract, and a new file is found by its name."""
+
+import importlib.util
+import inspect
+import sys
+
+import numpy as np
+import pytest
+
+from coldray import contracts
+from coldray.contracts import FOLDERS, Degradation, DetectorModel, Method, plugin, plugin_names
+from coldray.errors import PluginError
+from coldray.physics.detector import Detector
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="needs the train extra")
+
+
+def names(kind):
+    return plugin_names(kind)
+
+
+def test_the_plugins_we_ship():
+    assert {"mtf_blend", "mtf_power"} <= set(names("degradation"))
+    assert {"wiener", "direct", "cold"} <= set(names("method"))
+    assert "compact" in names("network")
+    assert "phosphor" in names("detector model")
+    for kind in FOLDERS:
+        assert not [n for n in names(kind) if n.startswith("_")]
+
+
+@pytest.mark.parametrize("name", names("degradation"))
+def test_degradation(name, pair):
+    degradation = plugin("degradation", name).Degradation(pair)
+    assert isinstance(degradation, Degradation)
+    f = np.linspace(0, 15, 60).reshape(6, 10)
+    for strength in (0.0, 0.3, 1.0):
+        transfer = degradation.transfer(f, strength)
+        assert transfer.shape == f.shape
+        assert transfer.dtype == np.float64
+        assert transfer[0, 0] == 1
+        assert transfer.min() >= 0
+        assert transfer.max() <= 1
+    np.testing.assert_allclose(degradation.transfer(f, 0.0), 1)
+    np.testing.assert_allclose(degradation.transfer(f, 1.0), pair.ratio(f))
+
+
+@pytest.mark.parametrize("degradation_name", names("degradation"))
+@pytest.mark.parametrize("name", names("method"))
+def test_method(name, degradation_name, pair, frame_of):
+    method = plugin("method", name)
+    assert isinstance(method, Method)
+    assert isinstance(method.LEARNS, bool)
+    assert list(inspect.signature(method.restore).parameters)[:4] == ["frame", "degradation", "predictor", "rng"]
+    frame = frame_of(np.random.default_rng(0).uniform(0.2, 0.8, (31, 42)).astype(np.float32))
+    degradation = plugin("degradation", degradation_name).Degradation(pair)
+    calls = []
+
+    def predictor(channels, conditions):
+        calls.append(conditions)
+        assert {c.shape for c in channels} == {frame.shape}
+        return channels[1]
+
+    before = frame.blurred.copy()
+    out = method.restore(frame, degradation, predictor if method.LEARNS else None, np.random.default_rng(0))
+    assert out.shape == frame.shape
+    assert np.all(np.isfinite(out))
+    assert bool(calls) is method.LEARNS
+    assert float(out.mean()) == pytest.approx(float(before.mean()), abs=1e-5)
+    np.testing.assert_array_equal(frame.blurred, before)
+
+
+@pytest.mark.parametrize("name", [n for n in names("method") if plugin("method", n).LEARNS])
+def test_methods_that_learn_show_examples(name, pair, blend, frame_of):
+    from coldray.methods._example import TrainingPair
+
+    sharp = np.random.default_rng(0).uniform(0.2, 0.8, (24, 32)).astype(np.float32)
+    shown = plugin("method", name).example(TrainingPair(frame_of(sharp), sharp, sharp), blend, np.random.default_rng(0))
+    assert shown.channels.shape == (3, 24, 32)
+    assert shown.conditions.shape == (11,)
+    assert shown.target.shape == sharp.shape
+    assert {shown.channels.dtype, shown.conditions.dtype, shown.target.dtype} == {np.dtype(np.float32)}
+
+
+@needs_torch
+@pytest.mark.torch
+@pytest.mark.parametrize("name", names("network"))
+def test_network(name):
+    import torch
+
+    from coldray.methods._channels import CHANNELS, CONDITIONS
+
+    torch.set_num_threads(1)
+    network = plugin("network", name).Network(channels=len(CHANNELS), conditions=len(CONDITIONS)).eval()
+    assert network.stride > 0
+    assert network.radius > 0
+    rows, cols = 2 * network.stride, 3 * network.stride
+    with torch.no_grad():
+        out = network(torch.rand(2, len(CHANNELS), rows, cols), torch.rand(2, len(CONDITIONS)))
+    assert out.shape == (2, 1, rows, cols)
+    assert plugin("network", name).Network(**network.settings).state_dict().keys() == network.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", names("detector model"))
+def test_detector_model(name):
+    model = plugin("detector model", name)
+    assert isinstance(model, DetectorModel)
+    detector = model.detector("80", 0.1)
+    assert isinstance(detector, Detector)
+    assert detector.pixel_pitch_mm == 0.1
+    assert Detector.from_dict(detector.to_dict()).to_dict() == detector.to_dict()
+
+
+def test_a_new_file_is_a_new_plugin(tmp_path, monkeypatch, pair):
+    package = sys.modules["coldray.degradations"]
+    (tmp_path / "twice.py").write_text("class Degradation:\n    def __init__(self, pair):\n        self.pair = pair\n")
+    (tmp_path / "_helper.py").write_text("")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    try:
+        assert "twice" in plugin_names("degradation")
+        assert "_helper" not in plugin_names("degradation")
+        assert plugin("degradation", "twice").Degradation(pair).pair is pair
+    finally:
+        sys.modules.pop("coldray.degradations.twice", None)
+    monkeypatch.undo()
+    assert "twice" not in contracts.plugin_names("degradation")
+
+
+@pytest.mark.parametrize(("kind", "wrong", "near"), [("method", "cald", "cold"), ("degradation", "mtf_blned", "mtf_blend")])
+def test_a_misspelt_name_gets_a_suggestion(kind, wrong, near):
+    with pytest.raises(PluginError, match=f"did you mean '{near}'"):
+        plugin(kind, wrong)
+
+
+@pytest.mark.parametrize("name", ["_frame", "../errors", "", "os"])
+def test_what_is_no_plugin_is_not_imported(name):
+    with pytest.raises(PluginError, match="no method"):
+        plugin("method", name)

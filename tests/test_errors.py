@@ -1,0 +1,30 @@
+"""The tree drawn at the top of errors.py is the tree there is."""
+
+import inspect
+import re
+
+import pytest
+
+from coldray import errors
+from coldray.errors import ColdrayError, MissingExtraError
+
+TREE = {name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, Exception)}
+
+
+def test_every_error_is_ours_and_documented():
+    for cls in TREE.values():
+        assert issubclass(cls, ColdrayError)
+        assert cls.__doc__
+
+
+def test_the_drawing_names_every_error_and_its_built_in_parent():
+    drawn = dict(re.findall(r"(?m)^[\s│├└─]*(\w+Error)(?: \((\w+)\))?", errors.__doc__))
+    assert set(drawn) == set(TREE)
+    for name, builtin in drawn.items():
+        if builtin:
+            assert issubclass(TREE[name], __builtins__[builtin] if isinstance(__builtins__, dict) else getattr(__builtins__, builtin))
+
+
+def test_a_missing_extra_says_how_to_get_it():
+    with pytest.raises(ImportError, match=r"training needs.*'torch'.*pip install 'coldray\[train\]'"):
+        raise MissingExtraError("torch", "train", "training")

@@ -1,0 +1,155 @@
+"""The training loop: resumes bit for bit, schedules, averages, scores."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+from coldray.errors import SettingsError  # noqa: E402
+from coldray.training.loop import Training, _ema, learning_rate, loss_of  # noqa: E402
+from coldray.training.pairs import PairSource  # noqa: E402
+from coldray.training.recipe import OptimiserRecipe  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def start(fields, recipe_of):
+    """Build a training in a folder."""
+    torch.set_num_threads(1)
+
+    def build(folder, **sections):
+        recipe = recipe_of(**sections)
+        return Training(recipe, *(PairSource(f, recipe) for f in fields), folder)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def straight(start, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    run = start(folder)
+    before = weights(run)
+    return run, before, run.run(), folder
+
+
+def weights(run):
+    return {k: v.clone() for k, v in run.network.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_moves_the_weights_and_leaves_its_scores(straight):
+    run, before, scores, folder = straight
+    assert run.step == 6
+    assert not same(before, weights(run))
+    assert [s["step"] for s in scores] == [6]
+    assert {"direct_1s_psnr_db", "wiener_0.05s_psnr_db"} <= set(scores[0])
+    assert json.loads((folder / "scores.jsonl").read_text()) == scores[0]
+    assert (folder / "scores.csv").read_text().startswith("step,loss")
+
+
+def test_killed_and_resumed_equals_straight_bit_for_bit(start, straight, tmp_path):
+    start(tmp_path).run(stop_at=2)
+    second = start(tmp_path)
+    assert second.step == 2
+    second.run(stop_at=5)
+    third = start(tmp_path)
+    scores = third.run()
+    run = straight[0]
+    assert same(weights(run), weights(third))
+    assert same(run.plain_network.state_dict(), third.plain_network.state_dict())
+    assert int(run.average.n_averaged) == int(third.average.n_averaged) == 6
+    assert [s["step"] for s in scores] == [2, 5, 6]
+    for key in ("loss", "direct_1s_psnr_db", "direct_0.05s_psnr_db"):
+        assert scores[-1][key] == straight[2][-1][key]
+    assert start(tmp_path).run() == scores, "a finished run does nothing more"
+
+
+def test_a_broken_newest_state_costs_steps_not_the_run(start, straight, tmp_path):
+    run = start(tmp_path)
+    run.run(stop_at=2)
+    run.run(stop_at=4)
+    newest = sorted((tmp_path / "states").glob("*.safetensors"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    again = start(tmp_path)
+    assert again.step == 2
+    assert len(again.warnings) == 1
+    assert "step-00000004" in again.warnings[0]
+    again.run()
+    assert same(weights(again), weights(straight[0]))
+
+
+def test_another_network_does_not_resume_here(start, straight):
+    with pytest.raises(SettingsError, match="another network"):
+        start(straight[3], network={"settings": {"width": 24, "deep_width": 16, "blocks": [1, 1, 0], "embedding": 8}})
+
+
+def test_the_average_follows_its_recursion_over_parameters_only():
+    plain = torch.nn.BatchNorm1d(3)
+    average = torch.optim.swa_utils.AveragedModel(plain, multi_avg_fn=_ema(OptimiserRecipe(ema=0.9)))
+    expected = None
+    for n in range(100):
+        with torch.no_grad():
+            plain.weight.copy_(torch.randn(3, generator=torch.Generator().manual_seed(n)))
+            plain.running_mean.fill_(n)
+        average.update_parameters(plain)
+        value = plain.weight.detach().clone()
+        decay = min(0.9, (1 + n) / (10 + n))
+        expected = value if expected is None else decay * expected + (1 - decay) * value
+        assert torch.allclose(average.module.weight, expected, atol=1e-5)
+    assert torch.equal(average.module.running_mean, plain.running_mean), "buffers are copied, not averaged"
+
+
+def test_the_loop_averages_parameters_only(straight):
+    run = straight[0]
+    assert not run.average.use_buffers
+    assert not same(weights(run), run.plain_network.state_dict())
+
+
+def test_learning_rate_schedule():
+    recipe = OptimiserRecipe(steps=100, learning_rate=2e-3, warmup_steps=10, decay_steps=20)
+    rate = np.array([learning_rate(recipe, s) for s in range(101)])
+    np.testing.assert_allclose(rate[:10], 2e-3 * np.arange(1, 11) / 10)
+    np.testing.assert_allclose(rate[10:81], 2e-3)
+    assert rate[90] == pytest.approx(1e-3)
+    assert rate[100] == pytest.approx(0, abs=1e-12)
+    assert np.all(np.diff(rate[80:]) < 0)
+    constant = OptimiserRecipe(steps=5, learning_rate=1e-3, warmup_steps=0, decay_steps=0)
+    assert [learning_rate(constant, s) for s in range(5)] == [1e-3] * 5
+
+
+def test_losses():
+    target = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    estimate = target + torch.tensor([0.1, 0.2, 0.4])[:, None, None, None]
+    for kind, expected in (("l1", 0.7 / 3), ("mse", 0.21 / 3), ("log_mse", np.log([0.01, 0.04, 0.16]).mean())):
+        assert float(loss_of(OptimiserRecipe(loss=kind, border=0), estimate, target)) == pytest.approx(expected, rel=1e-3)
+    estimate[..., :2, :] = 99
+    assert float(loss_of(OptimiserRecipe(loss="mse", border=2), estimate, target)) == pytest.approx(0.07, rel=1e-3)
+
+
+def test_log_mse_weighs_every_example_by_relative_improvement():
+    target = torch.zeros(2, 1, 4, 4)
+    error = torch.tensor([0.01, 1.0])[:, None, None, None].repeat(1, 1, 4, 4).requires_grad_()
+    loss_of(OptimiserRecipe(loss="log_mse", border=0), target + error, target).backward()
+    relative = (error * error.grad).sum(dim=(1, 2, 3)).detach().numpy()
+    assert relative[0] == pytest.approx(relative[1], rel=0.01)
+
+
+def test_a_few_steps_reduce_the_loss(start, tmp_path):
+    run = start(tmp_path, optimiser={"steps": 30, "warmup_steps": 1, "decay_steps": 1, "learning_rate": 3e-3, "loss": "mse"})
+    held_out = [run._train.batch(10_000 + n) for n in range(4)]
+
+    def score():
+        with torch.no_grad():
+            errors = [run.network(torch.from_numpy(c), torch.from_numpy(k)).numpy() - t for c, k, t in held_out]
+        return float(np.mean(np.square(errors)))
+
+    before = score()
+    run.run()
+    assert score() < before

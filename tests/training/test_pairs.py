@@ -1,0 +1,97 @@
+"""Training pairs: a reproducible stream of windows, noise and exposures."""
+
+import numpy as np
+import pytest
+
+from coldray.degradations._operator import radial_operator
+from coldray.training.pairs import PairSource
+
+
+@pytest.fixture(scope="module")
+def source(fields, recipe_of):
+    return PairSource(fields[0], recipe_of())
+
+
+def test_example_n_is_always_the_same(fields, recipe_of, source):
+    again = PairSource(fields[0], recipe_of())
+    for number in (0, 5, 123456):
+        one, two = source.example(number), again.example(number)
+        np.testing.assert_array_equal(one.channels, two.channels)
+        np.testing.assert_array_equal(one.conditions, two.conditions)
+        np.testing.assert_array_equal(one.target, two.target)
+    assert np.any(source.example(0).target != source.example(1).target)
+    other = PairSource(fields[0], recipe_of(random_state=4))
+    assert np.any(other.example(0).channels != source.example(0).channels)
+
+
+def test_a_batch_is_its_examples_whatever_the_batch_size(fields, recipe_of, source):
+    channels, conditions, target = source.batch(3)
+    assert channels.shape == (2, 3, 32, 32)
+    assert conditions.shape == (2, 11)
+    assert target.shape == (2, 1, 32, 32)
+    for i, number in enumerate((6, 7)):
+        example = source.example(number)
+        np.testing.assert_array_equal(channels[i], example.channels)
+        np.testing.assert_array_equal(target[i, 0], example.target)
+    large = PairSource(fields[0], recipe_of(optimiser={"batch": 4})).batch(1)
+    np.testing.assert_array_equal(large[0][2:], channels)
+
+
+def test_without_a_margin_the_whole_window_is_shown(fields, recipe_of):
+    assert PairSource(fields[0], recipe_of(data={"margin": 0})).example(0).target.shape == (64, 64)
+
+
+def turned(part, turns, flip):
+    part = np.rot90(part, turns)
+    return part[:, ::-1] if flip else part
+
+
+def test_a_window_is_a_turned_cut_of_the_field_and_of_its_blur(fields, recipe_of):
+    source = PairSource(fields[0], recipe_of(data={"noise": "none"}))
+    sharp, _ = next(iter(fields[0]))
+    seen = set()
+    for seed in range(8):
+        pair, degradation = source.pair(0, np.random.default_rng(seed))
+        assert pair.sharp.shape == pair.blurred.shape == (64, 64)
+        np.testing.assert_array_equal(pair.frame.blurred, pair.blurred)
+        pitch = pair.frame.pair.pixel_pitch_mm
+        blurred = radial_operator(lambda f, d=degradation: d.transfer(f, 1.0), sharp.shape, pitch)(sharp)
+        found = [
+            (turns, flip)
+            for turns in range(4)
+            for flip in (False, True)
+            for r in range(17)
+            for c in range(17)
+            if np.array_equal(turned(sharp[r : r + 64, c : c + 64], turns, flip), pair.sharp)
+            and np.allclose(turned(blurred[r : r + 64, c : c + 64], turns, flip), pair.blurred, atol=1e-6)
+        ]
+        assert found
+        seen.add(found[0])
+    assert len(seen) > 2
+
+
+@pytest.mark.parametrize("exposure_s", [0.05, 1.0])
+def test_noise_has_the_level_of_the_exposure(source, exposure_s):
+    noise = []
+    for seed in range(6):
+        pair, _ = source.pair(0, np.random.default_rng(seed), exposure_s)
+        noise.append((pair.frame.blurred - pair.blurred).astype(np.float64))
+    assert np.std(noise) == pytest.approx(pair.frame.noise.relative_sd(float(pair.sharp.mean())), rel=0.15)
+
+
+def test_exposures_are_drawn_log_uniformly_over_the_range(source):
+    power = [float(source.pair(0, np.random.default_rng(s))[0].frame.noise.quantum(1.0)) for s in range(200)]
+    exposure = float(source.pair(0, np.random.default_rng(0), 1.0)[0].frame.noise.quantum(1.0)) / np.array(power)
+    assert exposure.min() >= 0.05 * (1 - 1e-9)
+    assert exposure.max() <= 1 + 1e-9
+    assert np.median(np.log(exposure)) == pytest.approx(np.log(0.05) / 2, abs=0.4)
+
+
+def test_every_field_keeps_its_own_detectors(source):
+    assert len(source) == 2
+    assert [source.pair(i, np.random.default_rng(0))[0].frame.pair.pixel_pitch_mm for i in range(2)] == [0.048, 0.1]
+
+
+def test_fields_smaller_than_the_window_are_shown_whole(fields, recipe_of):
+    source = PairSource(fields[0], recipe_of(data={"window": 256}))
+    assert source.pair(0, np.random.default_rng(0))[0].sharp.shape == (80, 80)
