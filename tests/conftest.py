@@ -1,5 +1,7 @@
 """One thread, no deadlines, and the two built-in detectors."""
 
+# ruff: noqa: E402
+
 import os
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -81,7 +81,8 @@ def test_the_blend_is_no_semigroup_but_the_power_family_is(image):
         return np.abs(half(half(image)) - blur(image.shape, 1.0, kind)(image)).max()
 
     assert gap(mtf_blend) > 0.01
-    assert gap(mtf_power) < 1e-12
+    # gains are looked up on a radial grid of 2^15 points: exact to about 1e-10
+    assert gap(mtf_power) < 1e-9
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,10 +9,13 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
-from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.grids import dct_axes
 
 PARALLEL_PIXELS = 2**19
 """Images smaller than this are transformed on one thread; starting more costs more than it saves."""
+
+RADIAL_SAMPLES = 2**15
+"""Points of the radial grid a transfer function is looked up on."""
 
 
 class TransferOperator:
@@ -34,7 +37,7 @@ class TransferOperator:
     def __init__(self, transfer: NDArray[np.floating]) -> None:
         if transfer.ndim != 2 or not np.all(np.isfinite(transfer)):
             raise PhysicsError("a transfer function must be a finite 2-D array on the DCT grid")
-        self.transfer = np.asarray(transfer, dtype=np.float64)
+        self.transfer = np.asarray(transfer)
         self._cache: dict[Any, Any] = {}
 
     @property
@@ -50,7 +53,7 @@ class TransferOperator:
         if isinstance(image, np.ndarray):
             if image.dtype.kind != "f":
                 raise PhysicsError(f"the operator acts on floats, the image holds {image.dtype}; convert it first")
-            gain = self._cached(image.dtype, lambda: self.transfer.astype(image.dtype))
+            gain = self._cached(image.dtype, lambda: self.transfer.astype(image.dtype, copy=False))
             workers = -1 if image.size >= PARALLEL_PIXELS else 1
             spectrum = scipy.fft.dctn(image, axes=(-2, -1), norm="ortho", workers=workers)
             spectrum *= gain
@@ -91,5 +94,18 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
     shape : (rows, cols)
     pixel_pitch_mm : float
         Pixel pitch [mm].
+
+    Notes
+    -----
+    The function is evaluated once on a fine radial grid, then looked up row by row: memory grows by one gain per
+    pixel only. Images above `PARALLEL_PIXELS` keep their gains in single precision.
     """
-    return TransferOperator(transfer(dct_radial_frequency(shape, pixel_pitch_mm)))
+    v, u = dct_axes(shape, pixel_pitch_mm)
+    radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])), RADIAL_SAMPLES)
+    values = np.asarray(transfer(radial), dtype=np.float64)
+    gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
+    strip = max(1, 2**18 // shape[1])
+    for first in range(0, shape[0], strip):
+        part = slice(first, first + strip)
+        gain[part] = np.interp(np.hypot(v[part], u), radial, values)
+    return TransferOperator(gain)

@@ -26,7 +26,7 @@ def consistency_share(
     predictor : callable
         ``predictor(channels, conditions)`` for whole frames.
     unshared_gain : callable
-        ``unshared_gain(frame, degradation)``, the gain K_0 of the same frame.
+        ``unshared_gain(frame, degradation, frequency)``, the gain K_0.
     source : PairSource
         Calibration fields, of boards never trained on.
     exposures_s : tuple of float
@@ -53,7 +53,7 @@ def consistency_share(
             estimate = predictor((frame.blurred, *linear), _channels.conditions(frame, degradation))
             error = scipy.fft.dctn(pair.sharp - estimate, norm="ortho")
             rest = scipy.fft.dctn(frame.blurred - frame.operator(degradation)(estimate), norm="ortho")
-            rest *= unshared_gain(frame, degradation)
+            rest *= unshared_gain(frame, degradation, frame.frequency_lp_mm)
             place = np.digitize(frame.frequency_lp_mm * frame.pair.pixel_pitch_mm, BIN_EDGES[1:-1]).ravel()
             partial_top += np.bincount(place, (error * rest).ravel(), bins)
             partial_bottom += np.bincount(place, (rest**2).ravel(), bins)

@@ -24,7 +24,7 @@ from coldray.measure._projection import Projection
 Float = NDArray[np.float64]
 
 # Kernel width per distance beyond the onset, and the onset in 25-75 % widths of the edge. Chosen on analytic
-# Gaussian, exponential and glare line spreads: bias <= 0.0006, noise at Nyquist 25 % below that of a box kernel
+# Gaussian, exponential and glare line spreads: bias <= 0.0006, noise at Nyquist about a quarter below a box kernel
 # of half-width 0.15 per px from 2.5 widths.
 SMOOTHING = 0.24
 ONSET_WIDTHS = 1.75

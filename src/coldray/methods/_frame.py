@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.degradations._operator import TransferOperator
+from coldray.degradations._operator import TransferOperator, radial_operator
 from coldray.errors import ImageError
 from coldray.physics.detector import DetectorPair
 from coldray.physics.grids import dct_radial_frequency
@@ -58,9 +59,17 @@ class Frame:
         """Radial frequency of every DCT coefficient [cycles/mm]."""
         return dct_radial_frequency(self.shape, self.pair.pixel_pitch_mm)
 
+    def radial_operator(self, transfer: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> TransferOperator:
+        """Operator on this frame from a gain over radial frequency [cycles/mm]."""
+        return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm)
+
     def operator(self, degradation: Any, strength: float = 1.0) -> TransferOperator:
         """Blur of the given strength as an operator on this frame."""
-        return TransferOperator(degradation.transfer(self.frequency_lp_mm, strength))
+        return self.radial_operator(lambda f: degradation.transfer(f, strength))
+
+    def contrast_power(self, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected power of the sharp image [fraction squared, mm2]: object prior through the sharp MTF."""
+        return self.prior(frequency_lp_mm) * np.maximum(self.pair.sharp.mtf(frequency_lp_mm), self.pair.floor) ** 2
 
     def wiener_operator(
         self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0
@@ -81,10 +90,11 @@ class Frame:
         W = H / (H^2 + N / S), S the object prior seen through the sharp detector's MTF; W = 1 at
         zero frequency, so the mean is kept.
         """
-        f = self.frequency_lp_mm
-        transfer = degradation.transfer(f, 1.0)
-        noise = self.noise.power(f, self.mean_signal if signal is None else signal) * regularisation
-        contrast = self.prior(f) * np.maximum(self.pair.sharp.mtf(f), self.pair.floor) ** 2
-        gain = transfer / (transfer**2 + noise / contrast)
-        gain[0, 0] = 1.0
-        return TransferOperator(gain)
+        level = self.mean_signal if signal is None else signal
+
+        def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+            transfer = degradation.transfer(f, 1.0)
+            noise = self.noise.power(f, level) * regularisation
+            return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / self.contrast_power(f)))
+
+        return self.radial_operator(gain)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
+from numpy.typing import NDArray
 
 from coldray.degradations._operator import TransferOperator
 from coldray.errors import SettingsError
@@ -60,10 +61,11 @@ def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = No
 
 def scalar_operator(frame: Frame, degradation: Any) -> TransferOperator:
     """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance."""
-    f = frame.frequency_lp_mm
-    transfer = degradation.transfer(f, 1.0)
-    noise = float(frame.noise.power(f, frame.mean_signal).mean()) / frame.pair.pixel_pitch_mm**2
+    noise = frame.noise.relative_sd(frame.mean_signal) ** 2
     variance = max(float(frame.blurred.var()) - noise, noise * 1e-3)
-    gain = transfer / (transfer**2 + noise / variance)
-    gain[0, 0] = 1.0
-    return TransferOperator(gain)
+
+    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        transfer = degradation.transfer(f, 1.0)
+        return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / variance))
+
+    return frame.radial_operator(gain)

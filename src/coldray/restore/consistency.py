@@ -12,22 +12,27 @@ from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
 
 
-def unshared_gain(frame: Frame, degradation: Any) -> NDArray[np.float64]:
+def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gain of the data-consistency step for a prediction whose error is a Wiener filter's, blind to the noise.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    frequency_lp_mm : ndarray
+        Radial frequency [cycles/mm].
 
     Returns
     -------
-    ndarray, shape of the frame
+    ndarray, same shape
         K_0 = H P_e / (H^2 P_e + N) with P_e = S N / (H^2 S + N); 1 at zero frequency.
     """
-    f = frame.frequency_lp_mm
-    transfer = degradation.transfer(f, 1.0)
-    noise = frame.noise.power(f, frame.mean_signal)
-    contrast = frame.prior(f) * np.maximum(frame.pair.sharp.mtf(f), frame.pair.floor) ** 2
+    transfer = degradation.transfer(frequency_lp_mm, 1.0)
+    noise = frame.noise.power(frequency_lp_mm, frame.mean_signal)
+    contrast = frame.contrast_power(frequency_lp_mm)
     error = contrast * noise / (transfer**2 * contrast + noise)
-    gain = transfer * error / (transfer**2 * error + noise)
-    gain[0, 0] = 1.0
-    return np.asarray(gain)
+    return np.where(frequency_lp_mm == 0, 1.0, transfer * error / (transfer**2 * error + noise))
 
 
 def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | None) -> TransferOperator | None:
@@ -54,9 +59,12 @@ def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | Non
     """
     if share is None:
         return None
-    gain = unshared_gain(frame, degradation) * share(frame.frequency_lp_mm * frame.pair.pixel_pitch_mm)
-    gain[0, 0] = 1.0
-    return TransferOperator(gain)
+    pitch = frame.pair.pixel_pitch_mm
+
+    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(f == 0, 1.0, unshared_gain(frame, degradation, f) * share(f * pitch))
+
+    return frame.radial_operator(gain)
 
 
 def reblur_residual(frame: Frame, degradation: Any, restored: NDArray[np.floating]) -> dict[str, float]:

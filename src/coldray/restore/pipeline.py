@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from coldray.errors import DetectorError, SettingsError
 from coldray.methods._channels import conditions
 from coldray.methods._frame import Frame
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
-from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Radiograph, Step
 from coldray.restore.consistency import consistency_gain, reblur_residual
@@ -269,11 +268,11 @@ def provenance_layers(frame: Frame, degradation: Any, restored: NDArray[np.float
 def wiener_record(frame: Frame, degradation: Any) -> dict[str, list[float]]:
     """Radial gain of the filter W behind the provenance layers, to be stored with them."""
     pitch = frame.pair.pixel_pitch_mm
-    frequency = dct_radial_frequency(frame.shape, pitch)
-    gain = frame.wiener_operator(degradation).transfer
-    radial = np.linspace(0, np.sqrt(0.5) / pitch, 129)
-    order = np.argsort(frequency, axis=None)
+    # the diagonal of the DCT grid runs evenly from 0 to sqrt(2) Nyquist
+    size = 256
+    probe = replace(frame, blurred=np.full((size, size), frame.mean_signal, dtype=np.float32))
+    gain = np.diagonal(probe.wiener_operator(degradation).transfer)
     return {
-        "frequency_lp_mm": radial.round(6).tolist(),
-        "gain": np.interp(radial, frequency.ravel()[order], gain.ravel()[order]).round(6).tolist(),
+        "frequency_lp_mm": (np.arange(size) * np.sqrt(0.5) / (size * pitch)).round(6).tolist(),
+        "gain": gain.round(6).tolist(),
     }
