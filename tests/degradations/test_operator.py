@@ -10,6 +10,7 @@ from coldray.degradations import mtf_blend, mtf_power
 from coldray.degradations._operator import PARALLEL_PIXELS, TransferOperator, radial_operator
 from coldray.errors import PhysicsError, StrengthError
 from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.grids import dct_radial_frequency
 
 PITCH = 0.048
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))
@@ -149,6 +150,13 @@ def test_the_gradient_is_the_operator_itself(torch, image):
     weight = np.random.default_rng(1).standard_normal(image.shape)
     (h(x) * torch.from_numpy(weight)).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), h(weight), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(23, 34), (1, 200), (700, 800)])
+def test_gains_looked_up_along_the_radius_are_those_of_the_transfer_function(shape):
+    gain = radial_operator(PAIR.ratio, shape, PITCH).transfer
+    assert gain[0, 0] == 1
+    np.testing.assert_allclose(gain, PAIR.ratio(dct_radial_frequency(shape, PITCH)), atol=1e-6)
 
 
 def test_refusals(image):

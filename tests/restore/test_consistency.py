@@ -5,7 +5,7 @@ import pytest
 
 from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
-from coldray.restore.consistency import consistency_gain, reblur_residual
+from coldray.restore.consistency import consistency_gain, reblur_residual, unshared_gain
 
 
 def constant(value):
@@ -21,42 +21,52 @@ def test_without_calibration_it_is_the_papers_sampler(frame, blend):
     assert consistency_gain(frame, blend, None) is None
 
 
-def test_a_perfect_prediction_needs_only_the_mean_of_the_measurement(frame, blend):
-    gain = consistency_gain(frame, blend, constant(0.0)).transfer
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_scales_the_gain_and_the_mean_stays_measured(frame, blend, share):
+    gain = consistency_gain(frame, blend, constant(share)).transfer
+    whole = consistency_gain(frame, blend, constant(1.0)).transfer
     assert gain[0, 0] == 1
-    assert np.abs(gain.ravel()[1:]).max() == 0
+    np.testing.assert_allclose(gain.ravel()[1:], share * whole.ravel()[1:], rtol=1e-6)
 
 
-def test_a_hopeless_prediction_is_replaced_by_the_inverse_filter(frame, blend):
-    gain = consistency_gain(frame, blend, constant(1e15)).transfer
-    np.testing.assert_allclose(gain, 1 / frame.operator(blend).transfer, rtol=1e-6)
+def test_the_share_is_told_in_cycles_per_pixel(frame, blend):
+    step = FrequencyCurve([0, 0.25, 0.2501, 1.0], [1, 1, 0, 0])
+    gain = consistency_gain(frame, blend, step).transfer
+    f_px = frame.frequency_lp_mm * frame.pair.pixel_pitch_mm
+    assert np.all(gain[f_px < 0.249] > 0)
+    assert np.all(gain[f_px > 0.251] == 0)
 
 
-def test_gain_minimises_the_expected_error(frame, blend):
+def test_unshared_gain_minimises_the_error_of_a_wiener_prediction(frame, blend):
     """d/dK of (1 - K H)^2 P_e + K^2 N is zero, and K lies between 0 and 1/H."""
-    ratio = FrequencyCurve([0, 0.2, 0.7], [1.5, 0.7, 0.3])
-    k = consistency_gain(frame, blend, ratio).transfer
-    f, h = frame.frequency_lp_mm, frame.operator(blend).transfer
+    f = np.linspace(0.1, 14, 200)
+    k, h = unshared_gain(frame, blend, f), blend.transfer(f, 1.0)
     noise = frame.noise.power(f, frame.mean_signal)
     signal = frame.prior(f) * frame.pair.sharp.mtf(f) ** 2
-    error = ratio(f * frame.pair.pixel_pitch_mm) * signal * noise / (h**2 * signal + noise)
+    error = signal * noise / (h**2 * signal + noise)
 
     def cost(k):
         return (1 - k * h) ** 2 * error + k**2 * noise
 
-    rest = np.ones(k.shape, bool)
-    rest[0, 0] = False
-    assert np.all((k >= 0) & (k <= 1 / h + 1e-12))
+    assert np.all((k >= 0) & (k <= 1 / h))
     for other in (0.99 * k, 1.01 * k, 0 * k, np.ones_like(k)):
-        assert np.all(cost(k)[rest] <= cost(other)[rest] * (1 + 1e-12))
-    np.testing.assert_allclose(((1 - k * h) * h * error - k * noise)[rest], 0, atol=1e-18)
+        assert np.all(cost(k) <= cost(other))
+    assert float(unshared_gain(frame, blend, np.zeros(1))[0]) == 1
+
+
+def test_gain_without_and_with_overwhelming_noise(frame, blend):
+    """Towards no noise the Wiener error is N / H^2, so K H is 1/2; towards all noise it is S, so K is H S / N -> 0."""
+    f = np.linspace(0.1, 10, 50)
+    h = blend.transfer(f, 1.0)
+    quiet, loud = (Frame(frame.blurred, frame.pair, frame.noise.scaled(s)) for s in (1e-14, 1e14))
+    np.testing.assert_allclose(unshared_gain(quiet, blend, f) * h, 0.5, rtol=1e-3)
+    assert unshared_gain(loud, blend, f).max() < 1e-6
 
 
 def test_more_noise_trusts_the_measurement_less(frame, blend):
+    f = np.linspace(0.1, 14, 100)
     loud = Frame(frame.blurred, frame.pair, frame.noise.scaled(100))
-    quiet_gain, loud_gain = (consistency_gain(f, blend, constant(1.0)).transfer for f in (frame, loud))
-    assert np.all(loud_gain <= quiet_gain + 1e-12)
-    assert loud_gain.mean() < 0.9 * quiet_gain.mean()
+    assert np.all(unshared_gain(loud, blend, f) < unshared_gain(frame, blend, f))
 
 
 def test_the_noise_free_truth_leaves_a_residual_of_one_noise(frame_of, pair, blend):

@@ -52,7 +52,8 @@ class OnnxEngine:
         # the arena keeps every tile size it ever saw; frames of many sizes would add up
         options.enable_cpu_mem_arena = False
         try:
-            return onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+            # from bytes, so that a crafted file cannot name other files as its weights
+            return onnxruntime.InferenceSession(self.path.read_bytes(), options, providers=["CPUExecutionProvider"])
         except Exception as problem:
             raise CheckpointError(f"{self.path.name}: not a usable ONNX model ({type(problem).__name__})") from None
 
