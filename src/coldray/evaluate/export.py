@@ -122,7 +122,11 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
         network = plugin("network", settings["name"]).Network(len(CHANNELS), len(CONDITIONS), **settings["settings"])
         weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
         header = header_of(run, network, scores, out.stem)
-        fields = FieldSet(Path(run["recipe"]["data"]["folder"]) / "validation")
+        folder = Path(run["recipe"]["data"]["folder"])
+        fields = FieldSet(folder / "validation")
+        if (folder / "train").is_dir():
+            shown = FieldSet(folder / "train")
+            header["training"] |= {"fields": len(shown), "fields_sha256": shown.digest()}
     else:
         weights, header = read_tensors(source)
         network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])

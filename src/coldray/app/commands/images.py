@@ -110,7 +110,8 @@ def degrade(
     """Blur sharp images with the MTF ratio of two detectors (eqs 1-2), and add noise."""
     import numpy as np
 
-    from coldray.app.files import pair_outputs
+    from coldray.app.each import run_each
+    from coldray.app.files import Pairing, pair_outputs
     from coldray.contracts import plugin
     from coldray.data.formats import read_image, write_image
     from coldray.data.scale import scale_of
@@ -122,68 +123,39 @@ def degrade(
     build = plugin("degradation", degradation)
     pairs = pair_outputs(files, out, overwrite=overwrite)
     job = Job(blurred=blurred, sharp=sharp, pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3)
-    entries: list[dict[str, Any]] = []
-    last: ColdrayError | None = None
-    for number, pair in enumerate(pairs):
-        try:
-            image = read_image(pair.source)
-            scale, warnings = scale_of(image, open_beam)
-            detectors, more = detectors_of(image, job)
-            blend = build.Degradation(detectors)
-            stack = scale.to_fraction(image.pixels if image.pixels.ndim == 3 else image.pixels[None])
-            blur = radial_operator(
-                lambda f, b=blend: b.transfer(f, strength), stack.shape[1:], detectors.pixel_pitch_mm
-            )
-            noise = None if exposure_s is None else NoiseModel.of_detector(detectors.blurred, exposure_s)
-            # one stream per image: neither order nor number of inputs changes it
-            rng = np.random.default_rng([random_state, number])
-            out_frames = [blur(f) if noise is None else blur(f) + noise.draw(f, rng) for f in stack]
-            stored, clipped = scale.to_stored(np.stack(out_frames).reshape(image.shape))
-            step = Step(
-                "degrade",
-                {
-                    "blurred": detectors.blurred.name,
-                    "sharp": detectors.sharp.name,
-                    "strength": strength,
-                    "exposure_s": exposure_s,
-                    "degradation": degradation,
-                    "random_state": random_state,
-                    "kind": "synthetic",
-                },
-            )
-            result = image.with_pixels(stored, step).with_acquisition(
-                pixel_pitch_mm=detectors.pixel_pitch_mm,
-                exposure_s=exposure_s or image.acquisition.exposure_s,
-                open_beam=scale.open_beam,
-            )
-            pair.target.parent.mkdir(parents=True, exist_ok=True)
-            write_image(pair.target, result)
-            entries.append(
-                {
-                    "input": str(pair.source),
-                    "output": str(pair.target),
-                    "clipped_pixels": clipped,
-                    "warnings": warnings + more,
-                }
-            )
-        except ColdrayError as problem:
-            last = problem
-            entries.append({"input": str(pair.source), "error": console.one_line(problem)})
-            if len(pairs) > 1:
-                console.say(f"coldray: {console.one_line(problem)}")
-    good = [e for e in entries if "error" not in e]
-    if not good:
-        assert last is not None
-        console.fail(
-            console.one_line(last) if len(pairs) == 1 else "no image could be degraded",
-            console.exit_code(last),
-            as_json,
+
+    def work(number: int, pair: Pairing) -> dict[str, Any]:
+        image = read_image(pair.source)
+        scale, warnings = scale_of(image, open_beam)
+        detectors, more = detectors_of(image, job)
+        blend = build.Degradation(detectors)
+        stack = scale.to_fraction(image.pixels if image.pixels.ndim == 3 else image.pixels[None])
+        blur = radial_operator(lambda f: blend.transfer(f, strength), stack.shape[1:], detectors.pixel_pitch_mm)
+        noise = None if exposure_s is None else NoiseModel.of_detector(detectors.blurred, exposure_s)
+        # one stream per image: neither order nor number of inputs changes it
+        rng = np.random.default_rng([random_state, number])
+        frames = [blur(f) if noise is None else blur(f) + noise.draw(f, rng) for f in stack]
+        stored, clipped = scale.to_stored(np.stack(frames).reshape(image.shape))
+        step = Step(
+            "degrade",
+            {
+                "blurred": detectors.blurred.name,
+                "sharp": detectors.sharp.name,
+                "strength": strength,
+                "exposure_s": exposure_s,
+                "degradation": degradation,
+                "random_state": random_state,
+                "kind": "synthetic",
+            },
         )
-    if as_json:
-        console.emit({"files": entries})
-    else:
-        for entry in good:
-            for warning in entry["warnings"]:
-                console.say(f"warning: {Path(entry['input']).name}: {warning}")
-            typer.echo(entry["output"])
-    return console.OK if len(good) == len(entries) else console.SOME_FAILED
+        result = image.with_pixels(stored, step).with_acquisition(
+            pixel_pitch_mm=detectors.pixel_pitch_mm,
+            exposure_s=exposure_s or image.acquisition.exposure_s,
+            open_beam=scale.open_beam,
+        )
+        pair.target.parent.mkdir(parents=True, exist_ok=True)
+        write_image(pair.target, result)
+        entry = {"input": str(pair.source), "output": str(pair.target), "clipped_pixels": clipped}
+        return entry | {"warnings": warnings + more}
+
+    return run_each("degrade", pairs, work, lambda e: str(e["output"]), as_json)

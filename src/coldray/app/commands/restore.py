@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from coldray.app import console
 from coldray.errors import ColdrayError
 
 EXAMPLE = """
@@ -45,6 +44,7 @@ def restore(
     """Restore radiographs to the sharpness of another detector."""
     import numpy as np
 
+    from coldray.app.each import run_each
     from coldray.app.files import expand, pair_outputs
     from coldray.contracts import plugin
     from coldray.data.formats import read_image
@@ -78,34 +78,13 @@ def restore(
         pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
         provenance=provenance,
     )
-    entries: list[dict[str, Any]] = []
-    last: ColdrayError | None = None
-    with console.progress("restore", len(pairs), quiet=as_json) as advance:
-        for number, pair in enumerate(pairs):
-            try:
-                entries.append(_one(pair.source, pair.target, pair.is_file, job, geometry))
-            except ColdrayError as problem:
-                last = problem
-                entries.append({"input": str(pair.source), "error": console.one_line(problem)})
-                if len(pairs) > 1:
-                    console.say(f"coldray: {console.one_line(problem)}")
-            advance(number + 1, note=pair.source.name)
-    good = [e for e in entries if "error" not in e]
-    if not good:
-        assert last is not None
-        console.fail(
-            console.one_line(last) if len(pairs) == 1 else "no image could be restored",
-            console.exit_code(last),
-            as_json,
-        )
-    if as_json:
-        console.emit({"files": entries})
-    else:
-        for entry in good:
-            for warning in entry["warnings"]:
-                console.say(f"warning: {Path(entry['input']).name}: {warning}")
-            typer.echo(f"{entry['output']}  ({entry['method']}, {entry['steps']} steps, {entry['seconds']:.1f} s)")
-    return console.OK if len(good) == len(entries) else console.SOME_FAILED
+    return run_each(
+        "restore",
+        pairs,
+        lambda _, pair: _one(pair.source, pair.target, pair.is_file, job, geometry),
+        lambda e: f"{e['output']}  ({e['method']}, {e['steps']} steps, {e['seconds']:.1f} s)",
+        as_json,
+    )
 
 
 def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> dict[str, Any]:

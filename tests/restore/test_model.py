@@ -1,0 +1,112 @@
+"""Model files: what is read is what was written, and everything else is refused with its reason."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, write_tensors
+from coldray.errors import CheckpointError
+from coldray.physics.prior import ObjectPrior
+from coldray.restore.model import load_model, network_of
+
+SETTINGS = {"width": 16, "deep_width": 16, "blocks": [1, 0, 0], "embedding": 8}
+
+
+def header(**changes):
+    out = {
+        "format": MODEL_FORMAT, "version": MODEL_VERSION, "name": "tiny", "method": "cold", "stride": 8, "radius": 40,
+        "network": {"name": "compact", "settings": SETTINGS},
+        "prior": {"amplitude_mm2": 0.2, "corner_lp_mm": 0.3, "exponent": 2.5},
+    }  # fmt: skip
+    return {k: v for k, v in (out | changes).items() if v is not ...}
+
+
+@pytest.fixture
+def network(torch):
+    from coldray.networks.compact import Network
+
+    torch.manual_seed(0)
+    made = Network(**SETTINGS).eval()
+    torch.nn.init.normal_(made.tail.weight)
+    return made
+
+
+@pytest.fixture
+def save(network, tmp_path):
+    def build(changes=None, drop=None, **head):
+        tensors = {k: v.numpy() for k, v in network.state_dict().items()} | (changes or {})
+        path = tmp_path / "m.safetensors"
+        write_tensors(path, {k: v for k, v in tensors.items() if k != drop}, header(**head))
+        return path
+
+    return build
+
+
+@pytest.mark.torch
+def test_a_model_file_predicts_what_its_network_does(torch, save, network):
+    model = load_model(save())
+    assert (model.name, model.prior) == ("tiny", ObjectPrior(0.2, 0.3, 2.5))
+    rng = np.random.default_rng(0)
+    channels = tuple(rng.uniform(0, 1, (48, 64)).astype(np.float32) for _ in range(3))
+    conditions = rng.uniform(0, 1, 11).astype(np.float32)
+    predictor = model.predictor()
+    halo = predictor.halo
+    wide = np.stack([np.pad(c, halo, mode="symmetric") for c in channels])[None]
+    with torch.no_grad():
+        expected = network(torch.from_numpy(wide), torch.from_numpy(conditions[None]))[0, 0, halo:-halo, halo:-halo].numpy()
+    np.testing.assert_allclose(predictor(channels, conditions), expected, atol=1e-5)
+    assert predictor.evaluations == 1
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ({"format": "other"}, "not a coldray model"),
+        ({"version": 99}, "version 99"),
+        *(({key: ...}, f"lacks '{key}'") for key in ("network", "stride", "radius", "prior", "method")),
+    ],
+)
+def test_a_wrong_header_says_what_is_wrong(save, head, message):
+    with pytest.raises(CheckpointError, match=message):
+        load_model(save(**head))
+
+
+@pytest.mark.torch
+def test_tensors_must_fit_the_network(save):
+    with pytest.raises(CheckpointError, match="do not match"):
+        network_of(save(drop="tail.bias"))
+    with pytest.raises(CheckpointError, match="do not match"):
+        network_of(save({"extra": np.ones(2, np.float32)}))
+    with pytest.raises(CheckpointError, match=r"tail\.bias has shape"):
+        network_of(save({"tail.bias": np.ones(3, np.float32)}))
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="no model 'nothing'"):
+        load_model("nothing")
+    pickled = tmp_path / "m.pt"
+    pickled.write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(CheckpointError, match="pickled"):
+        load_model(pickled)
+    onnx = tmp_path / "m.onnx"
+    onnx.write_bytes(b"not onnx")
+    with pytest.raises(CheckpointError, match="header.*missing"):
+        load_model(onnx)
+    note = tmp_path / "m.json"
+    note.write_text("{")
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        load_model(onnx)
+    note.write_text(json.dumps(header(sha256="0" * 64)))
+    with pytest.raises(CheckpointError, match="does not match its header"):
+        load_model(onnx)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3"])
+def test_a_header_that_is_no_object_is_refused(tmp_path, content):
+    (tmp_path / "m.onnx").write_bytes(b"x")
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(CheckpointError):
+        load_model(tmp_path / "m.onnx")
