@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError, MetadataError
 from coldray.radiograph import Radiograph
 
+SATURATED_SHARE = 1e-4
+"""Share of pixels at the top of their type above which the user is warned."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -77,12 +80,13 @@ def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, 
     if image.dtype.kind == "f" and not np.all(np.isfinite(image.pixels)):
         bad = int(np.count_nonzero(~np.isfinite(image.pixels)))
         raise ImageError(f"{bad} pixels are NaN or infinite; correct bad pixels first (coldray correct)")
+    warnings = _saturation(image)
     if open_beam is not None:
         if not (np.isfinite(open_beam) and open_beam > 0):
             raise MetadataError(f"open beam is {open_beam}; it must be positive")
-        return Scale(float(open_beam), image.dtype, "option"), []
+        return Scale(float(open_beam), image.dtype, "option"), warnings
     if image.acquisition.open_beam is not None:
-        return Scale(float(image.acquisition.open_beam), image.dtype, "file"), []
+        return Scale(float(image.acquisition.open_beam), image.dtype, "file"), warnings
     if image.dtype.kind == "f":
         highest = float(np.max(image.pixels))
         if highest > 4:
@@ -91,6 +95,17 @@ def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, 
             ]
         return Scale(1.0, image.dtype, "fraction"), []
     full = float(np.iinfo(image.dtype).max)
-    return Scale(full, image.dtype, "full scale"), [
-        f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; give --open-beam DN for the right noise level"
-    ]
+    warnings.append(
+        f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; "
+        "give --open-beam DN for the right noise level"
+    )
+    return Scale(full, image.dtype, "full scale"), warnings
+
+
+def _saturation(image: Radiograph) -> list[str]:
+    if image.dtype.kind not in "ui":
+        return []
+    share = float(np.mean(image.pixels == np.iinfo(image.dtype).max))
+    if share <= SATURATED_SHARE:
+        return []
+    return [f"{100 * share:.2g} % of the pixels are saturated; what is restored in and near them is not measured"]
