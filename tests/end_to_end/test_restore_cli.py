@@ -133,8 +133,44 @@ def test_a_folder_keeps_names_and_counts_one_bad_file(call, scan, tmp_path):
     assert code == 1 and len(entries) == 3
     assert [e["input"].endswith("bad.tif") for e in entries if "error" in e] == [True]
     assert "bad.tif" in err and len(err.strip().splitlines()) == 1
-    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("[!.]*") if p.is_file())
     assert made == ["a.tif", os.path.join("sub", "b.tif")]
+
+
+def test_the_same_folder_command_repeats_nothing_and_finishes_what_is_missing(call, scan, tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"{i}.tif").write_bytes(scan.read_bytes())
+    command = ("restore", folder, "-o", tmp_path / "out", "--method", "wiener", "--exposure-s", 0.25, "--json")
+    first = json.loads(call(*command)[1])["files"]
+    (tmp_path / "out" / "1.tif").unlink()
+    code, out, _ = call(*command)
+    again = json.loads(out)["files"]
+    assert code == 0 and [e.get("skipped", False) for e in again] == [True, False, True]
+    assert [e["sha256_out"] for e in again] == [e["sha256_out"] for e in first]
+    # other settings are other work
+    code, _, err = call(*command[:-1], "--pitch-um", 48.1)
+    assert code == 3 and "--overwrite" in err
+    # a damaged result of this very work is made anew
+    (tmp_path / "out" / "1.tif").write_bytes(b"damaged")
+    assert json.loads(call(*command)[1])["files"][1].get("skipped") is None
+    assert call(*command[:-1], "--pitch-um", 48.1, "--overwrite")[0] == 0
+
+
+def test_workers_give_the_same_bytes(call, scan, tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for i in range(2):
+        (folder / f"{i}.tif").write_bytes(scan.read_bytes())
+    hashes = []
+    for workers in (1, 2):
+        code, out, _ = call(
+            "restore", folder, "-o", tmp_path / f"out{workers}", "--exposure-s", 0.25, "--workers", workers, "--json"
+        )
+        assert code == 0
+        hashes.append([e["sha256_out"] for e in json.loads(out)["files"]])
+    assert hashes[0] == hashes[1]
 
 
 def test_pitch_that_does_not_fit_is_refused_with_a_remedy(call, scan, tmp_path):

@@ -43,8 +43,10 @@ def expand(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
     return found
 
 
-def pair_outputs(paths: list[Path], out: Path, *, overwrite: bool) -> list[Pairing]:
+def pair_outputs(paths: list[Path], out: Path, *, overwrite: bool, ledger: bool = False) -> list[Pairing]:
     """Decide where each input goes.
+
+    With a ledger, an output folder may hold results already: the ledger decides which are this work's own.
 
     Raises
     ------
@@ -69,6 +71,6 @@ def pair_outputs(paths: list[Path], out: Path, *, overwrite: bool) -> list[Pairi
     for pair in pairs:
         if pair.target.resolve() in inputs:
             raise ImageWriteError(f"{pair.target.name}: the output would replace an input; choose another OUT")
-        if pair.target.exists() and not overwrite:
+        if pair.target.exists() and not overwrite and not (ledger and not single):
             raise ImageWriteError(f"{pair.target.name}: exists already; give --overwrite or another OUT")
     return pairs

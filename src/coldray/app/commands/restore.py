@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +36,7 @@ def restore(
     pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
     open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
     provenance: Annotated[bool, typer.Option("--provenance", help="Also write the three provenance layers.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for many images.")] = 1,
     raw: Annotated[str | None, typer.Option(help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -64,7 +65,7 @@ def restore(
     if noise:
         frames = [read_image(path, raw=geometry).pixels for path, _ in expand(noise)]
         flats = np.concatenate([f if f.ndim == 3 else f[None] for f in frames])
-    pairs = pair_outputs(inputs, out, overwrite=overwrite)
+    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True)
     job = Job(
         method=method,
         model=load_model(model) if learned else None,
@@ -78,13 +79,59 @@ def restore(
         pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
         provenance=provenance,
     )
-    return run_each(
-        "restore",
-        pairs,
-        lambda _, pair: _one(pair.source, pair.target, pair.is_file, job, geometry),
-        lambda e: f"{e['output']}  ({e['method']}, {e['steps']} steps, {e['seconds']:.1f} s)",
-        as_json,
-    )
+    work = _Work(job, geometry, None if pairs[0].is_file or overwrite else out, _settings(job, noise or []))
+    return run_each("restore", pairs, work, _line, as_json, workers)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    done = "already there" if entry.get("skipped") else f"{entry['steps']} steps, {entry['seconds']:.1f} s"
+    return f"{entry['output']}  ({entry['method']}, {done})"
+
+
+def _settings(job: Any, noise: list[Path]) -> dict[str, Any]:
+    """Everything but the input that decides an output; files count by content."""
+    from coldray import __version__
+    from coldray.app.files import expand
+    from coldray.checkpoint import file_sha256
+
+    def content(source: str) -> str:
+        return file_sha256(Path(source)) if Path(source).is_file() else source
+
+    plain = ("method", "steps", "gain", "degradation", "exposure_s", "open_beam", "pixel_pitch_mm", "provenance")
+    return {name: getattr(job, name) for name in plain} | {
+        "coldray": __version__,
+        "model": None if job.model is None else job.model.sha256,
+        "blurred": content(job.blurred),
+        "sharp": content(job.sharp),
+        "noise": [file_sha256(path) for path, _ in expand(noise)],
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Restore one file, unless the ledger of its folder says that it is done."""
+
+    job: Any
+    geometry: Any
+    folder: Path | None
+    settings: dict[str, Any]
+
+    def __call__(self, _number: int, pair: Any) -> dict[str, Any]:
+        if self.folder is None:
+            return _one(pair.source, pair.target, pair.is_file, self.job, self.geometry)
+        from coldray.app.ledger import Ledger
+        from coldray.checkpoint import file_sha256
+
+        ledger = Ledger(self.folder, self.settings)
+        name = pair.target.relative_to(self.folder).as_posix()
+        known = ledger.finished(pair.source, pair.target, name)
+        if known is not None:
+            return known | {"skipped": True}
+        if pair.source.is_file():
+            ledger.start(file_sha256(pair.source), name)
+        entry = _one(pair.source, pair.target, False, self.job, self.geometry)
+        ledger.finish(name, entry)
+        return entry
 
 
 def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> dict[str, Any]:
