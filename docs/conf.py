@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import io
 import re
 from importlib import metadata
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from matplotlib.mathtext import math_to_image
 
 project = "coldray"
 author = "The coldray authors"
@@ -18,15 +24,12 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "matplotlib.sphinxext.mathmpl",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 suppress_warnings: list[str] = []
 default_role = "literal"
 nitpicky = False
 
-# equations are drawn by matplotlib, so no page loads a script or a font from elsewhere
-mathmpl_fontsize = 11.0
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
@@ -52,13 +55,43 @@ html_copy_source = False
 html_show_sphinx = False
 
 
+class Equation(Directive):
+    """An equation as inline SVG, drawn by matplotlib: no page loads a script or a font from elsewhere."""
+
+    has_content = True
+
+    def run(self):
+        """Return one block; the source is its text for screen readers."""
+        source = " ".join(line.strip() for line in self.content)
+        drawn = io.BytesIO()
+        math_to_image(f"${source}$", drawn, format="svg")
+        svg = drawn.getvalue().decode()
+        svg = svg[svg.index("<svg") :].replace("<svg ", '<svg fill="currentColor" ', 1).replace("fill: #ffffff", "fill: none")
+        svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+        label = html.escape(source, quote=True)
+        text = f'<div class="equation" role="img" aria-label="{label}">{svg}</div>'
+        return [nodes.raw("", text, format="html")]
+
+
 def _plain_text(app, what, name, obj, options, lines):
     """Docstrings are prose: keep |x| and names with a trailing underscore from being read as markup."""
     for number, line in enumerate(lines):
         lines[number] = re.sub(r"(?<!\\)\|", r"\\|", line)
 
 
+def _types_are_prose(app, doctree):
+    """Words such as "shape" in the description of a type are no references; names of classes are."""
+    from sphinx.addnodes import pending_xref
+
+    for node in list(doctree.findall(pending_xref)):
+        target = node.get("reftarget", "")
+        if node.get("refdomain") == "py" and target[:1].islower() and not target.startswith("coldray."):
+            node.replace_self(node.children)
+
+
 def setup(app):
-    """Register the docstring hook before napoleon's."""
+    """Register the hooks; docstrings are escaped before napoleon reads them."""
+    app.add_directive("equation", Equation)
+    app.connect("doctree-read", _types_are_prose)
     app.connect("autodoc-process-docstring", _plain_text, priority=400)
     return {"parallel_read_safe": True}

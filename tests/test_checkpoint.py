@@ -68,7 +68,7 @@ def test_a_torch_archive_is_named_as_a_pickle(tmp_path):
         read_tensors(path)
 
 
-@given(st.integers(0, 400))
+@given(cut=st.integers(0, 400))
 def test_a_cut_file_is_refused(cut, tmp_path_factory):
     path = tmp_path_factory.mktemp("cut") / "m.safetensors"
     write_tensors(path, TENSORS, {"step": 1})

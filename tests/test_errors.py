@@ -22,7 +22,9 @@ def test_the_drawing_names_every_error_and_its_built_in_parent():
     assert set(drawn) == set(TREE)
     for name, builtin in drawn.items():
         if builtin:
-            assert issubclass(TREE[name], __builtins__[builtin] if isinstance(__builtins__, dict) else getattr(__builtins__, builtin))
+            assert issubclass(
+                TREE[name], __builtins__[builtin] if isinstance(__builtins__, dict) else getattr(__builtins__, builtin)
+            )
 
 
 def test_a_missing_extra_says_how_to_get_it():

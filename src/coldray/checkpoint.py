@@ -34,7 +34,9 @@ def write_tensors(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     try:
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, partial, {"coldray": json.dumps(header)})
+        # ascontiguousarray alone would turn a scalar into an array of one
+        whole = {k: np.ascontiguousarray(v).reshape(np.shape(v)) for k, v in tensors.items()}
+        save_file(whole, partial, {"coldray": json.dumps(header)})
         with open(partial, "rb+") as handle:
             os.fsync(handle.fileno())
         os.replace(partial, path)
@@ -63,7 +65,7 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         with safe_open(path, framework="np") as file:
             header = json.loads((file.metadata() or {}).get("coldray", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, json.JSONDecodeError, OSError) as problem:
+    except (SafetensorError, json.JSONDecodeError, OSError, TypeError) as problem:
         raise CheckpointError(f"{path.name}: broken or not a safetensors file ({problem})") from None
     if not isinstance(header, dict):
         raise CheckpointError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.errors import PluginError
+from coldray.errors import PluginError, SettingsError
 
 
 @runtime_checkable
@@ -39,6 +41,26 @@ class Method(Protocol):
 
     def restore(self, frame: Any, degradation: Degradation, predictor: Predictor | None, rng: Any) -> Any:
         """Return the restored frame, shape (rows, cols)."""
+        ...
+
+
+@runtime_checkable
+class LearningMethod(Method, Protocol):
+    """A method with a network: it says what the network is shown and what it should answer.
+
+    Notes
+    -----
+    The training loop builds a network of `len(CHANNELS)` images and `len(CONDITIONS)` numbers, the names
+    travel in the model's header, and a model is used by every method that shows its network the same.
+    Keyword-only parameters of `example` and `restore` are the method's options: recipes and the command
+    line offer them by name.
+    """
+
+    CHANNELS: tuple[str, ...]
+    CONDITIONS: tuple[str, ...]
+
+    def example(self, pair: Any, degradation: Degradation, rng: Any) -> Any:
+        """Return one Example: channels, conditions and target."""
         ...
 
 
@@ -94,3 +116,30 @@ def plugin(kind: str, name: str) -> Any:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise PluginError(f"no {kind} {name!r}{hint} (there are {', '.join(names)})")
     return import_module(f"{FOLDERS[kind]}.{name}")
+
+
+def shown_by(method: Any) -> tuple[list[str], list[str]]:
+    """Names of the images and of the conditions that a method shows its network; empty if it has none."""
+    return list(getattr(method, "CHANNELS", ())), list(getattr(method, "CONDITIONS", ()))
+
+
+def options_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword-only parameters of a function with their defaults: the options of a method."""
+    found = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def check_options(function: Callable[..., Any], names: Iterable[str], owner: str) -> None:
+    """Refuse options that a function does not take.
+
+    Raises
+    ------
+    SettingsError
+        If one is unknown; the message suggests the nearest one.
+    """
+    known = options_of(function)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"{owner} has no option {name!r}{hint} (it has {', '.join(sorted(known)) or 'none'})")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coldray import contracts
-from coldray.contracts import FOLDERS, Degradation, DetectorModel, Method, plugin, plugin_names
+from coldray.contracts import FOLDERS, Degradation, DetectorModel, LearningMethod, Method, plugin, plugin_names
 from coldray.errors import PluginError
 from coldray.physics.detector import Detector
 
@@ -58,6 +58,8 @@ def test_method(name, degradation_name, pair, frame_of):
 
     def predictor(channels, conditions):
         calls.append(conditions)
+        assert len(channels) == len(method.CHANNELS)
+        assert conditions.shape == (len(method.CONDITIONS),)
         assert {c.shape for c in channels} == {frame.shape}
         return channels[1]
 
@@ -75,9 +77,11 @@ def test_methods_that_learn_show_examples(name, pair, blend, frame_of):
     from coldray.methods._example import TrainingPair
 
     sharp = np.random.default_rng(0).uniform(0.2, 0.8, (24, 32)).astype(np.float32)
-    shown = plugin("method", name).example(TrainingPair(frame_of(sharp), sharp, sharp), blend, np.random.default_rng(0))
-    assert shown.channels.shape == (3, 24, 32)
-    assert shown.conditions.shape == (11,)
+    method = plugin("method", name)
+    assert isinstance(method, LearningMethod)
+    shown = method.example(TrainingPair(frame_of(sharp), sharp, sharp), blend, np.random.default_rng(0))
+    assert shown.channels.shape == (len(method.CHANNELS), 24, 32)
+    assert shown.conditions.shape == (len(method.CONDITIONS),)
     assert shown.target.shape == sharp.shape
     assert {shown.channels.dtype, shown.conditions.dtype, shown.target.dtype} == {np.dtype(np.float32)}
 
@@ -126,7 +130,9 @@ def test_a_new_file_is_a_new_plugin(tmp_path, monkeypatch, pair):
     assert "twice" not in contracts.plugin_names("degradation")
 
 
-@pytest.mark.parametrize(("kind", "wrong", "near"), [("method", "cald", "cold"), ("degradation", "mtf_blned", "mtf_blend")])
+@pytest.mark.parametrize(
+    ("kind", "wrong", "near"), [("method", "cald", "cold"), ("degradation", "mtf_blned", "mtf_blend")]
+)
 def test_a_misspelt_name_gets_a_suggestion(kind, wrong, near):
     with pytest.raises(PluginError, match=f"did you mean '{near}'"):
         plugin(kind, wrong)

@@ -28,7 +28,9 @@ def test_psnr_and_ssim_are_those_of_scikit_image(images, data_range, border):
     x, t = result[inner, inner], truth[inner, inner]
     assert psnr_db(result, truth, how) == pytest.approx(peak_signal_noise_ratio(t, x, data_range=data_range), rel=1e-12)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    assert ssim(result, truth, how) == pytest.approx(structural_similarity(t, x, data_range=data_range, **options), rel=1e-12)
+    assert ssim(result, truth, how) == pytest.approx(
+        structural_similarity(t, x, data_range=data_range, **options), rel=1e-12
+    )
     value, field = ssim_map(result, truth, how)
     assert field.shape == t.shape
     assert value == ssim(result, truth, how)
@@ -82,7 +84,9 @@ def test_identical_images(images):
 
 def test_float32_images_are_compared_in_double(images):
     result, truth = (i.astype(np.float32) for i in images)
-    assert psnr_db(result, truth) == pytest.approx(psnr_db(result.astype(np.float64), truth.astype(np.float64)), rel=1e-6)
+    assert psnr_db(result, truth) == pytest.approx(
+        psnr_db(result.astype(np.float64), truth.astype(np.float64)), rel=1e-6
+    )
 
 
 def test_roi_snr_takes_a_box_of_x_y_width_height():

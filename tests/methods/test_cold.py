@@ -122,7 +122,9 @@ def test_frequencies_that_were_not_blurred_equal_the_measurement(frame_of, pictu
     f = np.linspace(0, 15, 151)
     sharp = FrequencyCurve(f, np.exp(-f / 8))
     blurred = FrequencyCurve(f, np.where(f < 4, sharp.value, 0.4 * sharp.value))
-    pair = DetectorPair(*(Detector(n, 0.048, m, FrequencyCurve(f, 1e-6 + 0 * f)) for n, m in (("a", blurred), ("b", sharp))))
+    pair = DetectorPair(
+        *(Detector(n, 0.048, m, FrequencyCurve(f, 1e-6 + 0 * f)) for n, m in (("a", blurred), ("b", sharp)))
+    )
     degradation = mtf_blend.Degradation(pair)
     frame = frame_of(picture, pair)
     kept = frame.operator(degradation).transfer > 0.999
@@ -319,7 +321,8 @@ def test_training_state_is_the_blend_plus_all_of_the_noise(strength):
 
 def test_half_of_the_examples_start_at_full_strength(frame_of, blend, picture):
     rng = np.random.default_rng(0)
-    pair = TrainingPair(frame_of(picture.astype(np.float32)), picture.astype(np.float32), picture.astype(np.float32))
-    strengths = np.array([float(cold.example(pair, blend, rng).conditions[0]) for _ in range(200)])
-    assert 70 < (strengths == 1).sum() < 130
-    assert strengths.min() < 0.1
+    small = picture[:8, :8].astype(np.float32)
+    pair = TrainingPair(frame_of(small), small, small)
+    strengths = np.array([float(cold.example(pair, blend, rng).conditions[0]) for _ in range(60)])
+    assert 20 <= (strengths == 1).sum() <= 40
+    assert 0 < strengths.min() < 0.2

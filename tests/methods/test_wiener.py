@@ -92,7 +92,9 @@ def test_dark_regions_are_restored_more_cautiously(frame_of, blend):
 
 
 def test_local_is_the_default(frame_of, blend, picture):
-    np.testing.assert_array_equal(wiener.restore(frame_of(picture), blend), wiener.restore(frame_of(picture), blend, noise="local"))
+    np.testing.assert_array_equal(
+        wiener.restore(frame_of(picture), blend), wiener.restore(frame_of(picture), blend, noise="local")
+    )
 
 
 def test_an_unknown_choice_is_refused(frame_of, blend, picture):

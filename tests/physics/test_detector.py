@@ -145,7 +145,12 @@ def test_pitch_and_name_are_asked_for(tmp_path):
         load_detector("gos35")
     with pytest.raises(DetectorError, match="not a number"):
         load_detector("phosphor:thick", pixel_pitch_mm=0.05)
-    for source, pitch in (("phosphor:nan", 0.05), ("phosphor:9999", 0.05), ("phosphor:80", 0.0), ("phosphor:80", float("nan"))):
+    for source, pitch in (
+        ("phosphor:nan", 0.05),
+        ("phosphor:9999", 0.05),
+        ("phosphor:80", 0.0),
+        ("phosphor:80", float("nan")),
+    ):
         with pytest.raises(ColdrayError):
             load_detector(source, pixel_pitch_mm=pitch)
 

@@ -20,7 +20,9 @@ def flat(level=1.0, side=SIDE, oversampling=3):
     return np.full((side * oversampling, side * oversampling), level, dtype=np.float32)
 
 
-@pytest.mark.parametrize(("loading", "exposure_s", "level"), [(33.91, 1.0, 1.0), (134.55, 0.05, 1.0), (134.55, 0.25, 0.2)])
+@pytest.mark.parametrize(
+    ("loading", "exposure_s", "level"), [(33.91, 1.0, 1.0), (134.55, 0.05, 1.0), (134.55, 0.25, 0.2)]
+)
 def test_flat_frame_has_the_closed_form_nnps(loading, exposure_s, level):
     detector = ScreenDetector.gos(loading, PITCH)
     image = detector.frame(flat(level), 3, exposure_s, np.random.default_rng(11))
@@ -112,7 +114,9 @@ def test_an_acquired_pair_is_registered_and_obeys_equation_1(pair):
     thin, thick = ScreenDetector.gos(33.91, PITCH), ScreenDetector.gos(134.55, PITCH)
     found = acquire_pair(maps, thin, thick, 3, np.random.default_rng(0), exposure_s=0.25)
     shape = (96, 96)
-    assert {a.shape for a in (found.sharp, found.blurred, found.sharp_truth, found.blurred_truth, found.target)} == {shape}
+    assert {a.shape for a in (found.sharp, found.blurred, found.sharp_truth, found.blurred_truth, found.target)} == {
+        shape
+    }
     ratio = pair.ratio(dct_radial_frequency(shape, PITCH))
     reblurred = scipy.fft.idctn(scipy.fft.dctn(found.target.astype(np.float64), norm="ortho") * ratio, norm="ortho")
     assert np.abs(reblurred - found.blurred_truth).max() < 0.03 * np.ptp(found.blurred_truth)

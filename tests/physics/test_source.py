@@ -73,6 +73,7 @@ def test_tabulated_attenuation():
     assert len(table.mass_cm2_g) == 22
     at = {40.0: (4.8612, 5.8538), 60.0: (1.5926, 9.8140)}
     for energy, (copper, gos) in at.items():
+
         def value(curve, energy=energy):
             return float(np.interp(energy, table.energy_kev, curve))
 

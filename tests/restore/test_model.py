@@ -55,7 +55,9 @@ def test_a_model_file_predicts_what_its_network_does(torch, save, network):
     halo = predictor.halo
     wide = np.stack([np.pad(c, halo, mode="symmetric") for c in channels])[None]
     with torch.no_grad():
-        expected = network(torch.from_numpy(wide), torch.from_numpy(conditions[None]))[0, 0, halo:-halo, halo:-halo].numpy()
+        expected = network(torch.from_numpy(wide), torch.from_numpy(conditions[None]))[
+            0, 0, halo:-halo, halo:-halo
+        ].numpy()
     np.testing.assert_allclose(predictor(channels, conditions), expected, atol=1e-5)
     assert predictor.evaluations == 1
 

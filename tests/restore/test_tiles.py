@@ -25,7 +25,9 @@ class Window:
         image, r = channels[0, 0].astype(np.float64), self._reach
         for axis in (0, 1):
             wide = np.pad(image, [(r, r) if a == axis else (0, 0) for a in (0, 1)])
-            image = sum(np.take(wide, np.arange(k, k + image.shape[axis]), axis) for k in range(2 * r + 1)) / (2 * r + 1)
+            image = sum(np.take(wide, np.arange(k, k + image.shape[axis]), axis) for k in range(2 * r + 1)) / (
+                2 * r + 1
+            )
         return image.astype(np.float32)[None, None]
 
 
@@ -86,7 +88,9 @@ def test_mirrored_indices_follow_half_sample_symmetry(length, first, last):
 
 @given(st.integers(1, 40), st.integers(0, 120))
 def test_mirrored_is_the_symmetric_padding_of_numpy(length, margin):
-    np.testing.assert_array_equal(mirrored(-margin, length + margin, length), np.pad(np.arange(length), margin, mode="symmetric"))
+    np.testing.assert_array_equal(
+        mirrored(-margin, length + margin, length), np.pad(np.arange(length), margin, mode="symmetric")
+    )
 
 
 @given(st.integers(1, 500), st.integers(1, 40), st.sampled_from([1, 4, 8]))

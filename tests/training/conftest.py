@@ -19,7 +19,9 @@ def write_fields(folder, count, seed):
         draw = PairDraw() if index % 2 == 0 else PairDraw(0.1, 40.0, 120.0, 1.1, 0.9)
         image = np.kron(rng.uniform(0.2, 0.9, (SIDE // 8, SIDE // 8)), np.ones((8, 8))).astype(np.float32)
         np.save(folder / f"{index:05d}.npy", image)
-        (folder / f"{index:05d}.json").write_text(json.dumps({"pair": asdict(draw), "board": f"board {index}", "real": False}))
+        (folder / f"{index:05d}.json").write_text(
+            json.dumps({"pair": asdict(draw), "board": f"board {index}", "real": False})
+        )
     return FieldSet(folder)
 
 

@@ -128,7 +128,9 @@ def test_losses():
     target = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
     estimate = target + torch.tensor([0.1, 0.2, 0.4])[:, None, None, None]
     for kind, expected in (("l1", 0.7 / 3), ("mse", 0.21 / 3), ("log_mse", np.log([0.01, 0.04, 0.16]).mean())):
-        assert float(loss_of(OptimiserRecipe(loss=kind, border=0), estimate, target)) == pytest.approx(expected, rel=1e-3)
+        assert float(loss_of(OptimiserRecipe(loss=kind, border=0), estimate, target)) == pytest.approx(
+            expected, rel=1e-3
+        )
     estimate[..., :2, :] = 99
     assert float(loss_of(OptimiserRecipe(loss="mse", border=2), estimate, target)) == pytest.approx(0.07, rel=1e-3)
 
@@ -142,7 +144,9 @@ def test_log_mse_weighs_every_example_by_relative_improvement():
 
 
 def test_a_few_steps_reduce_the_loss(start, tmp_path):
-    run = start(tmp_path, optimiser={"steps": 30, "warmup_steps": 1, "decay_steps": 1, "learning_rate": 3e-3, "loss": "mse"})
+    run = start(
+        tmp_path, optimiser={"steps": 30, "warmup_steps": 1, "decay_steps": 1, "learning_rate": 3e-3, "loss": "mse"}
+    )
     held_out = [run._train.batch(10_000 + n) for n in range(4)]
 
     def score():

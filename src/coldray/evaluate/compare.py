@@ -22,7 +22,7 @@ from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.restore.model import Model
 from coldray.restore.noise import choose_noise
-from coldray.restore.pipeline import Job, run_method
+from coldray.restore.pipeline import Job, check_job, run_method
 
 
 def _fraction(path: Path) -> NDArray[np.float32]:
@@ -58,6 +58,12 @@ def read_pair(folder: Path) -> tuple[list[NDArray[np.float32]], NDArray[np.float
     )
 
 
+def _usable(name: str, model: Model) -> bool:
+    """Whether a method needs no network or fits the model's."""
+    method = plugin("method", name)
+    return not method.LEARNS or model.fits(method)
+
+
 def evaluate_folder(
     pairs: Path, model: Model, methods: list[str] | None = None, progress: Callable[..., None] | None = None
 ) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def evaluate_folder(
         Folder of board folders, or one board folder.
     model : Model
     methods : list of str, optional
-        All by default.
+        All that need no network or fit the model's by default.
     progress : callable, optional
         Called as progress(done, total, note).
 
@@ -78,9 +84,10 @@ def evaluate_folder(
     dict
         Per method and per image scores with their convention; JSON-able.
     """
-    names = list(methods or plugin_names("method"))
-    for name in names:
-        plugin("method", name)
+    names = list(methods or [n for n in plugin_names("method") if _usable(n, model)])
+    jobs = {name: Job(method=name, model=model) for name in names}
+    for job in jobs.values():
+        check_job(job)
     folders = [pairs] if (pairs / "pair.json").exists() else sorted(p.parent for p in pairs.glob("*/pair.json"))
     if not folders:
         raise ImageReadError(f"{pairs.name}: holds no board folder with a pair.json")
@@ -99,7 +106,7 @@ def evaluate_folder(
             for name in table:
                 began = time.perf_counter()
                 restored = (
-                    image if name == "blurred" else run_method(frame, degradation, Job(method=name, model=model))[0]
+                    image if name == "blurred" else run_method(frame, degradation, jobs[name], index)[0]
                 )
                 table[name].append(
                     {

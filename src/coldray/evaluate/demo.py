@@ -20,7 +20,7 @@ from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.simulate import ScreenDetector
 from coldray.restore.model import Model
-from coldray.restore.pipeline import DEFAULT_STEPS, Job, run_method
+from coldray.restore.pipeline import Job, run_method
 
 FAMILY = "handheld"
 SIZE_PX = 512
@@ -69,9 +69,7 @@ def run_demo(
     for name in ("wiener", "direct", "cold"):
         say(f"restoring with {name}")
         began = time.perf_counter()
-        images[name], steps = run_method(
-            frame, degradation, Job(method=name, model=model, steps=DEFAULT_STEPS if name == "cold" else None)
-        )
+        images[name], steps = run_method(frame, degradation, Job(method=name, model=model))
         methods[name] = {"seconds": time.perf_counter() - began, "steps": steps}
     box = _flattest(seen.sharp_truth)
     maps = {}

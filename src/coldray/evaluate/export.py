@@ -12,12 +12,12 @@ import numpy as np
 
 from coldray import __version__
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors, write_tensors
-from coldray.contracts import plugin
+from coldray.contracts import options_of, plugin, shown_by
 from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.evaluate.calibrate import consistency_share
-from coldray.methods._channels import CHANNELS, CONDITIONS, conditions
+from coldray.methods._channels import CONDITIONS, conditions
 from coldray.methods._frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
@@ -56,6 +56,7 @@ def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int 
 def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Build the model card as data."""
     recipe = run["recipe"]
+    channels, told = shown_by(plugin("method", recipe["method"]))
     return {
         "format": MODEL_FORMAT,
         "version": MODEL_VERSION,
@@ -66,8 +67,8 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
         "network": {"name": recipe["network"]["name"], "settings": network.settings},
         "stride": network.stride,
         "radius": network.radius,
-        "channels": list(CHANNELS),
-        "conditions": list(CONDITIONS),
+        "channels": channels,
+        "conditions": told,
         "prior": {k: getattr(ObjectPrior(), k) for k in ("amplitude_mm2", "corner_lp_mm", "exponent")},
         "family": family_limits(recipe),
         "training": {
@@ -119,7 +120,8 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
             else []
         )
         settings = run["recipe"]["network"]
-        network = plugin("network", settings["name"]).Network(len(CHANNELS), len(CONDITIONS), **settings["settings"])
+        shown, told = shown_by(plugin("method", run["recipe"]["method"]))
+        network = plugin("network", settings["name"]).Network(len(shown), len(told), **settings["settings"])
         weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
         header = header_of(run, network, scores, out.stem)
         folder = Path(run["recipe"]["data"]["folder"])
@@ -135,7 +137,8 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     stored = {k: v.astype(np.float16) for k, v in weights.items()}
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
     network.eval()
-    if fields is not None and len(fields):
+    corrects = "consistency" in options_of(plugin("method", header["method"]).restore)
+    if corrects and fields is not None and len(fields):
         boards = PairSource(fields, parse_recipe(run["recipe"]))
         share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, boards)
         header["consistency_share"] = {k: np.round(v, 4).tolist() for k, v in share.to_dict().items()}
@@ -143,11 +146,12 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     _write_onnx(network, out)
     engine = OnnxEngine(out, network.stride, network.radius)
     rng = np.random.default_rng(0)
-    channels = rng.uniform(0, 1, (1, len(CHANNELS), 96, 72)).astype(np.float32)
-    told = rng.uniform(-1, 1, (1, len(CONDITIONS))).astype(np.float32)
+    size = (1, network.settings["channels"], 8 * network.stride, 7 * network.stride)
+    images = rng.uniform(0, 1, size).astype(np.float32)
+    numbers = rng.uniform(-1, 1, (1, network.settings["conditions"])).astype(np.float32)
     with torch.no_grad():
-        wanted = network(torch.from_numpy(channels), torch.from_numpy(told)).numpy()
-    parity = float(np.abs(engine.run(channels, told) - wanted).max())
+        wanted = network(torch.from_numpy(images), torch.from_numpy(numbers)).numpy()
+    parity = float(np.abs(engine.run(images, numbers) - wanted).max())
     if parity > PARITY:
         raise CheckpointError(
             f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"
@@ -162,7 +166,8 @@ def _write_onnx(network: Any, out: Path) -> None:
     import torch
 
     partial = out.with_name(f".{out.name}.part")
-    sample = (torch.zeros(1, len(CHANNELS), 32, 40), torch.zeros(1, len(CONDITIONS)))
+    size = (1, network.settings["channels"], 4 * network.stride, 5 * network.stride)
+    sample = (torch.zeros(size), torch.zeros(1, network.settings["conditions"]))
     axes = {0: "batch", 2: "rows", 3: "cols"}
     with warnings.catch_warnings():
         # the tracing exporter is deprecated but writes dynamic sizes in a second and stays tested here

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,17 +40,32 @@ DPI = 200
 SHOWN_LSF = 0.003
 """The edge panel reaches to where the line spread has fallen to this share of its peak."""
 
+LEFT_OF_NYQUIST: Any = {"loc": "upper right", "bbox_to_anchor": (0.92, 1.0), "borderaxespad": 0.2}
+LEAST_FIXED = 0.1
+"""A fixed pattern below this share of the noise is not drawn: its curve is the scatter of the estimate."""
+
+
+def _styled(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Draw under our style: texts and lines take it when they are made."""
+
+    @wraps(draw)
+    def drawn(*args: Any, **options: Any) -> Any:
+        from matplotlib import rc_context
+
+        with rc_context(STYLE):
+            return draw(*args, **options)
+
+    return drawn
+
 
 def new_figure(width_in: float, height_in: float, columns: int = 1, **options: Any) -> tuple[Any, Any]:
     """Figure without a display, and its axes side by side."""
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width_in, height_in), layout="constrained")
-        FigureCanvasAgg(figure)
-        return figure, figure.subplots(1, columns, **options)
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns, **options)
 
 
 def render(figure: Any, kind: str) -> bytes:
@@ -74,16 +90,16 @@ def render(figure: Any, kind: str) -> bytes:
     return out.getvalue()
 
 
-def _frequency_axis(axis: Any, nyquist_lp_mm: float, label: str, reach: float = 1.04) -> None:
+def _frequency_axis(axis: Any, nyquist_lp_mm: float, label: str, reach: float = 1.07) -> None:
     """Spatial frequency from zero with a line at Nyquist."""
     axis.axvline(nyquist_lp_mm, color=GREY, lw=0.8, ls=":")
     axis.annotate(
         "Nyquist",
         (nyquist_lp_mm, 1),
-        (-2, -2),
+        (2, -2),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
-        ha="right",
+        ha="left",
         va="top",
         rotation=90,
         fontsize=7,
@@ -116,19 +132,20 @@ def draw_nnps(axis: Any, measured: NoiseMeasurement) -> None:
     vertical = measured.nnps_vertical
     axis.plot(vertical.frequency_lp_mm, vertical.value, color=ORANGE, lw=0.9, label="beside the v axis")
     axis.plot(measured.radial.frequency_lp_mm, measured.radial.value, color="k", lw=0.9, label="radial average")
-    for curve, colour, name in (
-        (measured.temporal, GREEN, "temporal"),
-        (measured.fixed_pattern, RED, "fixed pattern"),
-    ):
+    share = (measured.fixed_relative_sd or 0.0) / measured.pixel_relative_sd
+    parts = [(measured.temporal, GREEN, "temporal")]
+    if share > LEAST_FIXED:
+        parts.append((measured.fixed_pattern, RED, "fixed pattern"))
+    lowest = [measured.nnps.value, measured.radial.value]
+    for curve, colour, name in parts:
         if curve is not None:
             shown = np.where(curve.value > 0, curve.value, np.nan)
             axis.plot(curve.frequency_lp_mm, shown, color=colour, lw=0.9, ls="--", label=name)
+            lowest.append(shown[np.isfinite(shown)])
     axis.set_yscale("log")
     top = float(measured.nnps.value.max())
-    bottom = max(min(float(np.min(measured.nnps.value)), float(np.min(measured.radial.value))) / 2, top * 1e-4)
-    if measured.fixed_pattern is not None:
-        bottom = max(bottom / 50, top * 1e-3)
-    axis.set_ylim(bottom, 2 * top)
+    bottom = min(float(np.quantile(values, 0.05)) for values in lowest)
+    axis.set_ylim(max(bottom / 12, 1e-5 * top), 2 * top)
     _frequency_axis(axis, 0.5 / measured.pixel_pitch_mm, "NNPS [mm²]")
 
 
@@ -141,15 +158,16 @@ def draw_ctf(axis: Any, measured: BarsMeasurement, pixel_pitch_mm: float) -> Non
     axis.plot(frequency, measured.mtf, color=RED, marker="s", ms=3.5, ls="--", lw=0.9, label="MTF by Coltman's series")
     axis.plot(frequency, [g.mtf for g in measured.groups], "k^", ms=3.5, mfc="none", label="MTF by the fundamental")
     nyquist = 0.5 / pixel_pitch_mm
-    _frequency_axis(axis, nyquist, "contrast transfer", max(1.04, 1.05 * float(frequency.max()) / nyquist))
+    _frequency_axis(axis, nyquist, "contrast transfer", max(1.07, 1.05 * float(frequency.max()) / nyquist))
     axis.set_ylim(0, max(1.08, 1.05 * float((ctf + spread).max())))
 
 
+@_styled
 def edge_figure(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Any:
     """MTF with its band, beside the edge response and the line spread."""
     figure, (left, right) = new_figure(7.0, 2.9, 2, width_ratios=(1.5, 1))
     draw_mtf(left, measured, pixel_pitch_mm)
-    left.legend(loc="lower left")
+    left.legend(**LEFT_OF_NYQUIST)
     peak = float(measured.lsf_per_mm.max())
     wide = np.abs(measured.distance_mm[measured.lsf_per_mm > SHOWN_LSF * peak])
     reach = min(float(np.abs(measured.distance_mm).max()), 1.2 * float(wide.max()) + pixel_pitch_mm)
@@ -167,13 +185,12 @@ def edge_figure(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Any:
     return figure
 
 
+@_styled
 def flat_figure(measured: NoiseMeasurement) -> Any:
     """NNPS curves beside the two-dimensional map."""
-    from matplotlib import rc_context
-
     figure, (left, right) = new_figure(7.0, 2.9, 2, width_ratios=(1.5, 1))
     draw_nnps(left, measured)
-    left.legend(loc="lower left", ncols=2)
+    left.legend(loc="lower left", ncols=2, columnspacing=1.0, handlelength=1.5)
     pages = "1 frame" if measured.frames == 1 else f"{measured.frames} frames"
     left.set_title(
         f"{pages}, {measured.rois} regions of {measured.roi_size}², {measured.pixel_pitch_mm * 1e3:.4g} µm pixels",
@@ -186,16 +203,16 @@ def flat_figure(measured: NoiseMeasurement) -> Any:
     extent = (-nyquist, nyquist, nyquist, -nyquist)
     shown = right.imshow(decibel, cmap="viridis", vmin=low, vmax=high, extent=extent, interpolation="nearest")
     right.set(xlabel="u [lp/mm]", ylabel="v [lp/mm]", title="NNPS map")
-    with rc_context(STYLE):
-        figure.colorbar(shown, ax=right, shrink=0.85, label="dB above the median")
+    figure.colorbar(shown, ax=right, shrink=0.85, label="dB above the median")
     return figure
 
 
+@_styled
 def bars_figure(measured: BarsMeasurement, pixel_pitch_mm: float) -> Any:
     """CTF and MTF of the bar groups."""
     figure, axis = new_figure(4.6, 3.0)
     draw_ctf(axis, measured, pixel_pitch_mm)
-    axis.legend(loc="lower left")
+    axis.legend(**LEFT_OF_NYQUIST)
     angle = float(np.median([g.angle_deg for g in measured.groups]))
     axis.set_title(
         f"{len(measured.groups)} bar groups at {angle:+.1f}°, {pixel_pitch_mm * 1e3:.4g} µm pixels", loc="left"
@@ -203,6 +220,7 @@ def bars_figure(measured: BarsMeasurement, pixel_pitch_mm: float) -> Any:
     return figure
 
 
+@_styled
 def duplex_figure(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Any:
     """Profile across the wires, and the dips against the spacing."""
     figure, (left, right) = new_figure(7.0, 2.9, 2, width_ratios=(1.6, 1))
@@ -237,6 +255,7 @@ def duplex_figure(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Any:
     return figure
 
 
+@_styled
 def snr_figure(
     image: NDArray[Any], regions: Sequence[Roi | None], measured: ContrastMeasurement, labels: Sequence[str]
 ) -> Any:
@@ -272,6 +291,7 @@ def snr_figure(
     return figure
 
 
+@_styled
 def average_figure(average: FrameAverage) -> Any:
     """Noise-to-signal ratio of the mean against the number of frames, with its two parts."""
     figure, axis = new_figure(4.6, 3.0)
@@ -285,11 +305,13 @@ def average_figure(average: FrameAverage) -> Any:
         axis.axvline(average.enough_frames, color=GREY, lw=0.8, ls=":", label="drop under 1 %")
     axis.set(xlabel="frames n", ylabel="noise-to-signal ratio [%]")
     axis.set_ylim(0, 1.1 * 100 * max(average.nsr_by_frame))
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="best")
     axis.set_title("averaging", loc="left")
     return figure
 
 
+@_styled
 def detector_figure(
     name: str,
     pixel_pitch_mm: float,
@@ -304,16 +326,17 @@ def detector_figure(
     if bars is not None:
         place = [g.frequency_lp_mm for g in bars.groups]
         first.plot(place, [g.mtf for g in bars.groups], "k^", ms=3.5, mfc="none", label="bars, fundamental")
-    first.legend(loc="upper right")
+    first.legend(**LEFT_OF_NYQUIST)
     first.set_title(f"{name}: {pixel_pitch_mm * 1e3:.4g} µm pixels", loc="left")
     draw_nnps(second, flat)
-    second.legend(loc="lower left", ncols=2)
+    second.legend(loc="lower left", ncols=2, columnspacing=0.6, handlelength=1.1, fontsize=6.5)
     second.set_title(f"{flat.frames} flat frames", loc="left")
     curve, label = (neq.neq, f"{neq.label} [1/mm²]") if neq.dqe is None else (neq.dqe, "DQE")
     _band(third, curve, BLUE, "band k = 2")
     _frequency_axis(third, 0.5 / pixel_pitch_mm, label)
-    third.set_ylim(0, 1.25 * float(np.quantile(curve.value, 0.98)) if neq.dqe is None else 1.0)
+    most = float(np.quantile(curve.value, 0.98))
+    third.set_ylim(0, 1.25 * most if neq.dqe is None else max(1.0, 1.1 * most))
     if neq.dqe is not None and neq.beam is not None:
         third.set_title(f"{neq.beam.name}, {neq.air_kerma_ugy:.4g} µGy", loc="left")
-    third.legend(loc="upper right")
+    third.legend(**LEFT_OF_NYQUIST)
     return figure

@@ -13,6 +13,8 @@ RATIO_FREQUENCIES = tuple(k / 16 for k in range(1, 9))
 """Where the MTF ratio is told to the network [cycles/pixel]."""
 SHARP_REGULARISATION = 0.1
 """Noise factor of the second, sharper linear estimate."""
+LEVEL_DECADES = 1.5
+"""Decades of noise power per unit of the two noise conditions."""
 CHANNELS = ("state", "linear estimate", "sharper linear estimate")
 CONDITIONS = (
     "strength",
@@ -33,7 +35,7 @@ def conditions(frame: Frame, degradation: Any) -> NDArray[np.float32]:
     pitch = frame.pair.pixel_pitch_mm
     ratio = degradation.transfer(np.array(RATIO_FREQUENCIES) / pitch, 1.0)
     power = frame.noise.power(np.array([1 / 32, 1 / 2]) / pitch, 1.0) / pitch**2
-    level = (np.log10(np.maximum(power, 1e-12)) + np.array([3.0, 4.3])) / 1.5
+    level = (np.log10(np.maximum(power, 1e-12)) + np.array([3.0, 4.3])) / LEVEL_DECADES
     return np.concatenate([[1.0], 2 * ratio - 1, level]).astype(np.float32)
 
 

@@ -9,18 +9,38 @@ import numpy as np
 from coldray.degradations._operator import TransferOperator
 from coldray.errors import SettingsError
 from coldray.methods import _channels
-from coldray.methods._example import Example, TrainingPair, blend_example
+from coldray.methods._example import Example, TrainingPair, blend_example, draw_strength
 from coldray.methods._frame import Frame
 
 LEARNS = True
+CHANNELS = _channels.CHANNELS
+CONDITIONS = _channels.CONDITIONS
 FULL_STRENGTH_SHARE = 0.5
 """Share of training examples at strength 1, the state every run starts from."""
 
 
-def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:
-    """Show a blend of random strength, or the blurred frame itself."""
-    strength = 1.0 if rng.random() < FULL_STRENGTH_SHARE else float(rng.uniform(0.0, 1.0))
-    return blend_example(pair, degradation, strength)
+def example(
+    pair: TrainingPair,
+    degradation: Any,
+    rng: np.random.Generator,
+    *,
+    full_strength_share: float = FULL_STRENGTH_SHARE,
+    levels: int | None = None,
+) -> Example:
+    """Show a blend of random strength, or the blurred frame itself.
+
+    Parameters
+    ----------
+    pair : TrainingPair
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    rng : numpy.random.Generator
+    full_strength_share : float
+        Share of examples at strength 1; 0 for the paper's uniform t.
+    levels : int, optional
+        The paper's T: strengths are 1/T ... 1. Continuous by default.
+    """
+    return blend_example(pair, degradation, draw_strength(rng, full_strength_share, levels))
 
 
 def restore(

@@ -11,6 +11,8 @@ from coldray.methods._example import Example, TrainingPair, blend_example
 from coldray.methods._frame import Frame
 
 LEARNS = True
+CHANNELS = _channels.CHANNELS
+CONDITIONS = _channels.CONDITIONS
 
 
 def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:

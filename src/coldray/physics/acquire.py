@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.errors import PhysicsError
+from coldray.physics._cascade import forward
 from coldray.physics.objects import ThicknessMaps
 from coldray.physics.simulate import ScreenDetector
 
@@ -43,6 +45,7 @@ def acquire_pair(
     exposure_s: float = 0.25,
     sharp_exposure_s: float = 1.0,
     sharp_frames: int = 20,
+    workers: int | None = None,
 ) -> AcquiredPair:
     """Acquire one object with both detectors, registered by construction.
 
@@ -59,12 +62,28 @@ def acquire_pair(
         Exposure of the blurred frame [s].
     sharp_exposure_s, sharp_frames : float, int
         Exposure of one sharp frame [s] and how many are averaged.
+    workers : int, optional
+        Threads; one per core by default. The result does not depend on it.
+
+    Returns
+    -------
+    AcquiredPair
+
+    Raises
+    ------
+    PhysicsError
+        If the two pitches differ, the grid does not fit, or an exposure is not positive.
     """
-    thin, thick = sharp.transmission(maps), blurred.transmission(maps)
+    if sharp.pixel_pitch_mm != blurred.pixel_pitch_mm:
+        raise PhysicsError(
+            f"pixel pitch is {sharp.pixel_pitch_mm} mm and {blurred.pixel_pitch_mm} mm; a pair needs equal pixels"
+        )
+    thin, thick = (detector.transmission(maps, workers=workers) for detector in (sharp, blurred))
+    spectrum = forward(thick, workers)
     return AcquiredPair(
-        sharp_truth=sharp.image(thin, oversampling),
-        blurred_truth=blurred.image(thick, oversampling),
-        sharp=sharp.frame(thin, oversampling, sharp_exposure_s, rng, frames=sharp_frames),
-        blurred=blurred.frame(thick, oversampling, exposure_s, rng),
-        target=sharp.image(thick, oversampling),
+        sharp_truth=sharp.image_of_spectrum(forward(thin, workers), oversampling),
+        blurred_truth=blurred.image_of_spectrum(spectrum.copy(), oversampling),
+        sharp=sharp.frame(thin, oversampling, sharp_exposure_s, rng, frames=sharp_frames, workers=workers),
+        blurred=blurred.frame(thick, oversampling, exposure_s, rng, workers=workers),
+        target=sharp.image_of_spectrum(spectrum, oversampling),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
+from coldray.physics._cascade import in_order, strips
 from coldray.physics.objects import ThicknessMaps
 
 AIR_KERMA_RATE_UGY_S = 42.56
@@ -165,7 +166,7 @@ def energy_bins(response: NDArray[np.float64], spectrum: Spectrum, bins: int = 1
     return EnergyBins(weight[filled], MappingProxyType(per_mm))
 
 
-def transmission(maps: ThicknessMaps, bins: EnergyBins) -> NDArray[np.float32]:
+def transmission(maps: ThicknessMaps, bins: EnergyBins, workers: int | None = 1) -> NDArray[np.float32]:
     """Detected signal behind an object, as a fraction of the open beam.
 
     Parameters
@@ -174,6 +175,8 @@ def transmission(maps: ThicknessMaps, bins: EnergyBins) -> NDArray[np.float32]:
         Thickness of each material [mm].
     bins : EnergyBins
         Detector-weighted energy bins.
+    workers : int, optional
+        Threads; None means one per core. The result does not depend on it.
 
     Returns
     -------
@@ -193,15 +196,18 @@ def transmission(maps: ThicknessMaps, bins: EnergyBins) -> NDArray[np.float32]:
     for material in maps.thickness_mm:
         if material not in bins.per_mm:
             raise PhysicsError(f"material {material!r} is not in the attenuation table; known: {sorted(bins.per_mm)}")
-    rows, cols = maps.shape
-    out = np.empty((rows, cols), dtype=np.float32)
-    materials = list(maps.thickness_mm)
-    mu = np.array([bins.per_mm[m] for m in materials], dtype=np.float32)
+    out = np.ones(maps.shape, dtype=np.float32)
     weight = bins.weight.astype(np.float32)
-    strip = max(1, 2**18 // cols)
-    for first in range(0, rows, strip):
-        part = slice(first, min(first + strip, rows))
-        stack = np.stack([maps.thickness_mm[m][part] for m in materials]).reshape(len(materials), -1)
-        attenuated = np.exp(-(mu.T @ stack))
-        out[part] = (weight @ attenuated).reshape(-1, cols)
+
+    def attenuate(part: slice) -> None:
+        present = {m: t[part] for m, t in maps.thickness_mm.items() if t[part].any()}
+        if present:
+            mu = np.array([bins.per_mm[m] for m in present], dtype=np.float32)
+            stack = np.stack([t.ravel() for t in present.values()]).astype(np.float32, copy=False)
+            attenuated = -(mu.T @ stack)
+            np.exp(attenuated, out=attenuated)
+            out[part] = (weight @ attenuated).reshape(out[part].shape)
+
+    for _ in in_order(attenuate, strips(maps.shape, 2**16), workers):
+        pass
     return out

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
+from coldray.contracts import plugin, shown_by
 from coldray.errors import CheckpointError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
@@ -139,6 +140,26 @@ class Model:
         found = self.header.get("consistency_share")
         return None if found is None else FrequencyCurve.from_dict(found)
 
+    def fits(self, method: Any) -> bool:
+        """Whether a method shows its network what this one was trained to see."""
+        channels, conditions = shown_by(plugin("method", self.header["method"]))
+        trained = (self.header.get("channels", channels), self.header.get("conditions", conditions))
+        return shown_by(method) == trained
+
+    def check_fits(self, method: Any, name: str) -> None:
+        """Refuse a method that shows its network something else.
+
+        Raises
+        ------
+        CheckpointError
+            If the model was trained for other images or conditions.
+        """
+        if not self.fits(method):
+            raise CheckpointError(
+                f"the model {self.name!r} was trained for {self.header['method']!r} and does not fit the method {name!r}; "
+                f"choose a model trained with method = {name!r}"
+            )
+
     def warnings_for(self, conditions: NDArray[np.float32]) -> list[str]:
         """Say where detectors or noise leave the family the model was trained over.
 
@@ -173,8 +194,6 @@ class Model:
 
 def network_of(path: Path) -> Any:
     """Build the torch network of a safetensors model file, in evaluation mode."""
-    from coldray.contracts import plugin
-
     try:
         import torch
     except ImportError:
@@ -200,6 +219,8 @@ def network_of(path: Path) -> Any:
 
 
 def _check_header(path: Path, header: dict[str, Any]) -> None:
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path.name}: not a coldray model (the header is no JSON object)")
     if header.get("format") != MODEL_FORMAT:
         raise CheckpointError(f"{path.name}: not a coldray model (format {header.get('format')!r})")
     if header.get("version") != MODEL_VERSION:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
-from coldray.contracts import plugin
+from coldray.contracts import check_options, options_of, plugin, plugin_names
 from coldray.data.scale import scale_of
 from coldray.errors import DetectorError, SettingsError
 from coldray.methods._channels import conditions
@@ -38,7 +38,7 @@ class Job:
     model : Model, optional
         Needed by methods that learn.
     steps : int, optional
-        Sampling steps of methods that sample.
+        Steps of methods that go step by step; the method's own number by default.
     blurred, sharp : str
         Detectors: name, model or file.
     degradation : str
@@ -55,6 +55,10 @@ class Job:
         Pitch [mm], overriding the file.
     provenance : bool
         Whether to compute the three layers.
+    options : dict
+        Further options of the method by name, see `contracts.options_of`.
+    random_state : int
+        Of methods that draw; every frame of a stack has its own stream.
     """
 
     method: str = DEFAULT_METHOD
@@ -69,6 +73,8 @@ class Job:
     open_beam: float | None = None
     pixel_pitch_mm: float | None = None
     provenance: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    random_state: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +191,8 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         If pitch and detectors do not fit.
     SettingsError
         If the method needs a model and there is none, or an option does not fit the method.
+    CheckpointError
+        If the model was trained for another method.
     """
     began = time.perf_counter()
     scale, warnings = scale_of(image, job.open_beam)
@@ -192,8 +200,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     warnings += more
     degradation = plugin("degradation", job.degradation).Degradation(pair)
     method = plugin("method", job.method)
-    if method.LEARNS and job.model is None:
-        raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
+    chosen = check_job(job)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
     layers, wiener, clipped, steps, agreement = None, None, 0, 0, {}
@@ -205,7 +212,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         frame = Frame(measured, pair, noise, prior)
         if job.model is not None and method.LEARNS:
             warnings += [w for w in job.model.warnings_for(conditions(frame, degradation)) if w not in warnings]
-        restored, steps = run_method(frame, degradation, job)
+        restored, steps = run_method(frame, degradation, job, number)
         out[number], lost = scale.to_stored(restored)
         clipped += lost
         agreement = reblur_residual(frame, degradation, restored)
@@ -216,6 +223,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     details = {
         "coldray": __version__,
         "method": job.method,
+        "options": {**{k: v for k, v in options_of(method.restore).items() if k != "consistency"}, **chosen},
         "steps": steps,
         "degradation": job.degradation,
         "blurred": pair.blurred.name,
@@ -227,6 +235,8 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     }
     if job.model is not None and method.LEARNS:
         details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
+    if is_stochastic(method):
+        details["random_state"] = job.random_state
     restored_image = image.with_pixels(out.reshape(image.shape), Step("restore", details)).with_acquisition(
         pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm
     )
@@ -235,22 +245,72 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     )
 
 
-def run_method(frame: Frame, degradation: Any, job: Job) -> tuple[NDArray[np.float32], int]:
-    """Run the job's method on one frame; returns the result and the network evaluations."""
+def is_stochastic(method: Any) -> bool:
+    """Whether a method draws random numbers."""
+    return bool(getattr(method, "STOCHASTIC", False))
+
+
+def check_job(job: Job) -> dict[str, Any]:
+    """Check that method, model and options fit; nothing is read or computed.
+
+    Returns
+    -------
+    dict
+        Options for the method, without the data-consistency gain.
+
+    Raises
+    ------
+    SettingsError
+        If the method needs a model and there is none, or has no such option.
+    CheckpointError
+        If the model was trained for another method.
+    """
     method = plugin("method", job.method)
-    if not method.LEARNS:
-        return np.asarray(method.restore(frame, degradation), dtype=np.float32), 0
-    assert job.model is not None
-    predictor = job.model.predictor()
-    options: dict[str, Any] = {}
-    if job.method == "cold":
-        options["steps"] = DEFAULT_STEPS if job.steps is None else job.steps
-        if job.gain == "calibrated":
-            options["consistency"] = consistency_gain(frame, degradation, job.model.consistency_share)
+    if method.LEARNS:
+        if job.model is None:
+            raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
+        job.model.check_fits(method, job.method)
+    check_options(method.restore, job.options, f"the method {job.method!r}")
+    options = dict(job.options)
+    if "steps" in options_of(method.restore):
+        if job.steps is not None:
+            options["steps"] = job.steps
     elif job.steps not in (None, 1):
-        raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to cold")
-    restored = method.restore(frame, degradation, predictor, None, **options)
-    return np.asarray(restored, dtype=np.float32), predictor.evaluations
+        stepping = [n for n in plugin_names("method") if "steps" in options_of(plugin("method", n).restore)]
+        raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to {', '.join(stepping)}")
+    return options
+
+
+def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tuple[NDArray[np.float32], int]:
+    """Run the job's method on one frame.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    job : Job
+    number : int
+        Of the frame in its stack; part of the random state.
+
+    Returns
+    -------
+    restored : ndarray, float32, shape (rows, cols)
+    evaluations : int
+        Of the network.
+    """
+    options = check_job(job)
+    method = plugin("method", job.method)
+    predictor = None
+    if method.LEARNS:
+        assert job.model is not None
+        predictor = job.model.predictor()
+        gains = "consistency" in options_of(method.restore) and "consistency" not in options
+        if gains and job.gain == "calibrated":
+            options["consistency"] = consistency_gain(frame, degradation, job.model.consistency_share)
+    rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
+    restored = method.restore(frame, degradation, predictor, rng, **options)
+    return np.asarray(restored, dtype=np.float32), 0 if predictor is None else predictor.evaluations
 
 
 def provenance_layers(frame: Frame, degradation: Any, restored: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from coldray.contracts import plugin
+from coldray.contracts import check_options, plugin, shown_by
 from coldray.errors import SettingsError
-from coldray.methods import _channels
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import OptimiserRecipe, Recipe
 from coldray.training.states import RunStates
@@ -66,6 +65,30 @@ def _ema(recipe: OptimiserRecipe) -> Any:
     return average
 
 
+def validation_method(recipe: Recipe) -> tuple[Any, str]:
+    """Method that scores a run, and its name.
+
+    Returns
+    -------
+    method, name
+        The recipe's choice; else one step (`direct`) where it shows the network what the trained method
+        shows it; else the trained method itself.
+
+    Raises
+    ------
+    SettingsError
+        If the chosen method shows its network something else, or lacks one of the options.
+    """
+    trained, one_step = plugin("method", recipe.method), plugin("method", "direct")
+    fits = shown_by(one_step) == shown_by(trained)
+    name = recipe.log.validate_with or ("direct" if fits else recipe.method)
+    method = plugin("method", name)
+    if shown_by(method) != shown_by(trained):
+        raise SettingsError(f"log.validate_with: {name!r} does not use the network that {recipe.method!r} trains")
+    check_options(method.restore, recipe.log.validate_options, f"log.validate_options: the method {name!r}")
+    return method, name
+
+
 class Training:
     """A resumable run.
 
@@ -93,9 +116,11 @@ class Training:
         )
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         torch.manual_seed(recipe.random_state)
+        method = plugin("method", recipe.method)
         network = plugin("network", recipe.network.name).Network(
-            channels=len(_channels.CHANNELS), conditions=len(_channels.CONDITIONS), **recipe.network.settings
+            channels=len(method.CHANNELS), conditions=len(method.CONDITIONS), **recipe.network.settings
         )
+        self._judge, self._judge_name = validation_method(recipe)
         network = network.to(memory_format=torch.channels_last)
         moments = torch.optim.Adam(network.parameters(), lr=optimiser.learning_rate)
         self.network, self._adam = self.accelerator.prepare(network, moments)
@@ -154,8 +179,8 @@ class Training:
         return float(loss.detach())
 
     def validate(self, exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05)) -> dict[str, float]:
-        """Mean PSNR [dB, data range 1] of one step on the validation fields, per exposure."""
-        from coldray.methods import direct, wiener
+        """Mean PSNR [dB, data range 1] on the validation fields, per exposure, beside the Wiener filter's."""
+        from coldray.methods import wiener
 
         scores: dict[str, float] = {}
         network = self.plain_network.eval()
@@ -169,11 +194,13 @@ class Training:
                 return np.asarray(answer[0, 0].cpu().numpy())
 
         for exposure in exposures_s:
-            found: dict[str, list[float]] = {"direct": [], "wiener": []}
+            found: dict[str, list[float]] = {self._judge_name: [], "wiener": []}
             for number in range(len(self._validation)):
                 pair, degradation = self._validation.pair(number, np.random.default_rng([11, number]), exposure)
+                rng = np.random.default_rng([17, number])
+                options = self.recipe.log.validate_options
                 for name, restored in (
-                    ("direct", direct.restore(pair.frame, degradation, predictor)),
+                    (self._judge_name, self._judge.restore(pair.frame, degradation, predictor, rng, **options)),
                     ("wiener", wiener.restore(pair.frame, degradation)),
                 ):
                     inner = (restored - pair.sharp)[16:-16, 16:-16]
@@ -209,18 +236,25 @@ class Training:
         tensors, header, self.warnings = found
         if header["recipe"]["network"] != self.recipe.network.model_dump(mode="json"):
             raise SettingsError("the run folder holds another network; choose another run folder or delete this one")
+        began, here = (plugin("method", name) for name in (header["recipe"]["method"], self.recipe.method))
+        if shown_by(began) != shown_by(here):
+            raise SettingsError(
+                f"the run folder holds a network for {header['recipe']['method']!r}, which is shown other images than "
+                f"for {self.recipe.method!r}; choose another run folder or delete this one"
+            )
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k[len(prefix) :]: torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith(prefix)}
 
         self.accelerator.unwrap_model(self.network).load_state_dict(part("network."))
         self.plain_network.load_state_dict(part("average."))
-        self.average.n_averaged.copy_(torch.from_numpy(np.array(tensors["averaged"])))
+        # earlier states held scalars as arrays of one
+        self.average.n_averaged.copy_(torch.from_numpy(np.array(tensors["averaged"]).reshape(())))
         state = self._adam.state_dict()
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in part("adam.").items():
             number, _, key = name.partition(".")
-            moments.setdefault(int(number), {})[key] = value
+            moments.setdefault(int(number), {})[key] = value.reshape(()) if key == "step" else value
         state["state"] = moments
         self._adam.load_state_dict(state)
         self.step = int(header["step"])

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.contracts import plugin
+from coldray.contracts import check_options, plugin
 from coldray.data.fields import FieldSet, PairDraw
 from coldray.degradations._operator import radial_operator
+from coldray.errors import SettingsError
 from coldray.methods._example import Example, TrainingPair
 from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair
@@ -45,6 +46,9 @@ class PairSource:
     def __init__(self, fields: FieldSet, recipe: Recipe) -> None:
         self._recipe = recipe
         self._method = plugin("method", recipe.method)
+        if not self._method.LEARNS:
+            raise SettingsError(f"the method {recipe.method!r} has nothing to train; choose one with a network")
+        check_options(self._method.example, recipe.example, f"the example of {recipe.method!r}")
         build = plugin("degradation", recipe.degradation).Degradation
         self._fields = []
         for sharp, note in fields:
@@ -98,7 +102,7 @@ class PairSource:
         """Return example `number` of the endless, reproducible stream."""
         rng = np.random.default_rng([self._recipe.random_state, 7, number])
         pair, degradation = self.pair(int(rng.integers(len(self._fields))), rng)
-        shown = self._method.example(pair, degradation, rng)
+        shown = self._method.example(pair, degradation, rng, **self._recipe.example)
         m = self._recipe.data.margin
         inner = slice(m, -m if m else None)
         return Example(shown.channels[:, inner, inner], shown.conditions, shown.target[inner, inner])

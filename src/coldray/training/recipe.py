@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from coldray.errors import SettingsError
 
@@ -34,6 +35,13 @@ class DataRecipe(_Strict):
     workers: int = Field(2, ge=1)
     random_state: int = 0
 
+    @field_validator("exposure_s")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1] < math.inf:
+            raise ValueError("shortest and longest exposure must be positive, finite and in this order")
+        return value
+
 
 class NetworkRecipe(_Strict):
     """Which network, and its size."""
@@ -59,20 +67,23 @@ class OptimiserRecipe(_Strict):
 
 
 class LogRecipe(_Strict):
-    """How often the run looks at itself and saves."""
+    """How often the run looks at itself and saves; by which method it is scored, and that method's options."""
 
     validate_every: int = Field(500, ge=1)
+    validate_with: str | None = None
+    validate_options: dict[str, Any] = {}
     save_every: int = Field(250, ge=1)
     keep: int = Field(2, ge=1)
 
 
 class Recipe(_Strict):
-    """A whole training recipe."""
+    """A whole training recipe; `example` holds options of the method's examples."""
 
     run: str = "runs/compact"
     method: str = "cold"
     degradation: str = "mtf_blend"
     random_state: int = 0
+    example: dict[str, Any] = {}
     data: DataRecipe = DataRecipe()
     network: NetworkRecipe = NetworkRecipe()
     optimiser: OptimiserRecipe = OptimiserRecipe()
@@ -122,7 +133,7 @@ def read_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
 def parse_recipe(data: dict[str, Any]) -> Recipe:
     """Validate a recipe given as nested dictionaries."""
     try:
-        return Recipe.model_validate(data)
+        recipe = Recipe.model_validate(data)
     except ValidationError as problem:
         first = problem.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -131,6 +142,13 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SettingsError(f"unknown setting {name!r}{hint}") from None
         raise SettingsError(f"setting {name!r}: {first['msg'].lower()} (found {first['input']!r})") from None
+    margin, border = recipe.data.margin, recipe.optimiser.border
+    if recipe.data.window - 2 * (margin + border) < 8:
+        raise SettingsError(
+            f"data.window {recipe.data.window} less data.margin {margin} and optimiser.border {border} on every side leaves "
+            "nothing to learn from; at least 8 pixels are needed"
+        )
+    return recipe
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 TARGETS = ("edge", "bars", "flat", "duplex")
 BAR_FREQUENCIES = (0.04, 0.1, 0.15, 0.2, 0.3, 0.4)
 """Groups of the bar target [cycles/pixel]; the first is wide enough to be its own plateau."""
+BAR_MARGIN_PX = 48
+"""Half-width of the solid bar and clear space beside groups: the tails of a thick screen end within it."""
 BEYOND_TABLE = 8.0
 """A tabulated MTF goes on as 1 / f^2 up to here [cycles/pixel]."""
 
@@ -158,7 +160,8 @@ def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[
 def _bars(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
     from coldray.physics.phantoms import bars
 
-    image, groups = bars([f / pitch for f in BAR_FREQUENCIES], blur, pitch, rows=size, tilt_deg=angle)
+    frequencies = [f / pitch for f in BAR_FREQUENCIES]
+    image, groups = bars(frequencies, blur, pitch, rows=size, tilt_deg=angle, margin_mm=BAR_MARGIN_PX * pitch)
     return image, {
         "groups": [
             {"frequency_lp_mm": g.frequency_lp_mm, "ctf": g.ctf, "mtf": g.mtf, "roi": list(g.box)} for g in groups

@@ -247,7 +247,7 @@ def _disagreement(edge: EdgeMeasurement, bars: list[BarsMeasurement]) -> list[st
     if worst <= BARS_AGREE:
         return []
     return [
-        f"bars and edge differ by {worst:.2f} in MTF at {place:.3g} lp/mm: magnification, focus, or a bar target's own"
+        f"bars and edge differ by {worst:.2f} in MTF at {place:.3g} lp/mm: check magnification, focus and the plateaus of the bars"
     ]
 
 

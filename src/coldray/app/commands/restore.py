@@ -26,8 +26,12 @@ def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder; or one image file for one input.")],
     model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
-    method: Annotated[str, typer.Option(help="Method: cold, direct or wiener.")] = "cold",
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Sampling steps of cold.")] = None,
+    method: Annotated[str, typer.Option(help="Method: cold, direct, wiener or any other plug-in.")] = "cold",
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Steps of methods that go step by step.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Option of the method, e.g. samples=8.")
+    ] = None,
+    random_state: Annotated[int, typer.Option(min=0, help="Random state of methods that draw.")] = 0,
     gain: Annotated[str, typer.Option(help="Data consistency of cold: calibrated, or paper (K = 1).")] = "calibrated",
     blurred: Annotated[str, typer.Option(metavar="DET", help="Detector that took the image.")] = "gos135",
     sharp: Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")] = "gos34",
@@ -52,7 +56,7 @@ def restore(
     from coldray.data.formats.raw import RawGeometry
     from coldray.errors import SettingsError
     from coldray.restore.model import load_model
-    from coldray.restore.pipeline import Job
+    from coldray.restore.pipeline import Job, check_job
 
     if gain not in ("calibrated", "paper"):
         raise SettingsError(f"--gain {gain!r}: choose calibrated or paper")
@@ -78,9 +82,30 @@ def restore(
         open_beam=open_beam,
         pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
         provenance=provenance,
+        options=_options(changes or []),
+        random_state=random_state,
     )
+    check_job(job)
     work = _Work(job, geometry, None if pairs[0].is_file or overwrite else out, _settings(job, noise or []))
     return run_each("restore", pairs, work, _line, as_json, workers)
+
+
+def _options(changes: list[str]) -> dict[str, Any]:
+    """Options of the method from NAME=VALUE; values are TOML, plain words count as text."""
+    import tomllib
+
+    from coldray.errors import SettingsError
+
+    out: dict[str, Any] = {}
+    for change in changes:
+        name, mark, text = change.partition("=")
+        if not mark:
+            raise SettingsError(f"--set {change!r}: write NAME=VALUE")
+        try:
+            out[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            out[name.strip()] = text
+    return out
 
 
 def _line(entry: dict[str, Any]) -> str:
@@ -98,6 +123,7 @@ def _settings(job: Any, noise: list[Path]) -> dict[str, Any]:
         return file_sha256(Path(source)) if Path(source).is_file() else source
 
     plain = ("method", "steps", "gain", "degradation", "exposure_s", "open_beam", "pixel_pitch_mm", "provenance")
+    plain += ("options", "random_state")
     return {name: getattr(job, name) for name in plain} | {
         "coldray": __version__,
         "model": None if job.model is None else job.model.sha256,

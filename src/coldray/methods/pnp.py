@@ -1,0 +1,131 @@
+"""Plug-and-play: half-quadratic splitting between an NPS-whitened data term and a denoiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coldray.degradations._operator import TransferOperator
+from coldray.errors import SettingsError
+from coldray.methods import _channels, cold
+from coldray.methods._frame import Frame
+from coldray.methods.tv import filtered_noise_sd
+
+LEARNS = True
+CHANNELS = _channels.CHANNELS
+CONDITIONS = _channels.CONDITIONS
+example = cold.example
+"""The denoiser is the cold network at strength 0, so its examples are cold's."""
+LAST_LEVEL = 0.5
+"""Noise the denoiser removes in the last step, over the frame's own (as a standard deviation)."""
+TV_WEIGHT = 1.0
+"""Weight of the total-variation denoiser per standard deviation of the noise it is to remove."""
+
+
+def restore(
+    frame: Frame,
+    degradation: Any,
+    predictor: Any = None,
+    rng: Any = None,
+    *,
+    steps: int = 4,
+    denoiser: str = "network",
+    trust: float = 0.3,
+) -> Any:
+    """Alternate between fitting the measurement and denoising.
+
+    Parameters
+    ----------
+    frame : Frame
+        The blurred frame and what is known of it.
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    predictor : callable, optional
+        ``predictor(channels, conditions)`` for the whole frame; without it total variation denoises.
+    rng : ignored
+        The method does not draw.
+    steps : int
+        Rounds of one data step and one denoising, at least 1.
+    denoiser : {"network", "tv"}
+        What denoises.
+    trust : float
+        Weight of the denoised image against the measurement; larger relies more on the denoiser.
+
+    Returns
+    -------
+    ndarray, shape (rows, cols)
+        The last denoised image, with the measurement's mean.
+
+    Raises
+    ------
+    SettingsError
+        If `steps` or `trust` is not positive, or `denoiser` is neither.
+
+    Notes
+    -----
+    Data step: min_x |(y - H x) / sqrt(N)|^2 + |x - z|^2 / s^2 weighs every frequency by its noise power N(u)
+    and is solved by x = (H y / N + rho z) / (H^2 / N + rho) with rho = trust / s^2, one gain per DCT coefficient.
+    The assumed noise level s falls geometrically from that of the first linear estimate to `LAST_LEVEL` times the
+    frame's.
+
+    The network as a denoiser: it is trained on D_t(x_0) + n with all of the noise n at every strength, so at
+    strength 0 it takes x_0 + n to x_0. It is shown the data step's x as that state, strength 0, and noise
+    powers scaled so that one pixel has standard deviation s; the linear estimates stay those of the frame.
+
+    References
+    ----------
+    Zhang et al., Plug-and-play image restoration with deep denoiser prior (DPIR), arXiv:2008.13751.
+    """
+    if steps < 1 or trust <= 0:
+        raise SettingsError(f"steps={steps}, trust={trust}; both must be positive")
+    if denoiser not in ("network", "tv"):
+        raise SettingsError(f"denoiser={denoiser!r}; choose network or tv")
+    y = frame.blurred
+    linear = _channels.linear_estimates(frame, degradation)
+    own = filtered_noise_sd(frame, np.ones(frame.shape))
+    filtered = filtered_noise_sd(frame, frame.wiener_operator(degradation).transfer)
+    levels = np.geomspace(max(filtered, own), LAST_LEVEL * own, steps)
+    conditions = _channels.conditions(frame, degradation)
+    z = linear[0]
+    for level in levels:
+        fit, keep = data_step(frame, degradation, trust / level**2)
+        x = fit(y) + keep(z)
+        if predictor is None or denoiser == "tv":
+            z = _flatten(x, TV_WEIGHT * level)
+        else:
+            at = conditions.copy()
+            at[0] = 0.0
+            at[-2:] = conditions[-2:] + 2 * np.log10(level / own) / _channels.LEVEL_DECADES
+            z = predictor((x, *linear), at)
+    return z + (y.mean() - z.mean())
+
+
+def data_step(frame: Frame, degradation: Any, rho: float) -> tuple[TransferOperator, TransferOperator]:
+    """Closed form of the data step as gains on the measurement and on the denoised image.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    rho : float
+        Weight of the denoised image [1 / fraction of open beam squared, per pixel].
+
+    Returns
+    -------
+    fit, keep : TransferOperator
+        x = fit(y) + keep(z); H fit + keep = 1.
+    """
+    f = frame.frequency_lp_mm
+    transfer = degradation.transfer(f, 1.0)
+    ratio = rho * frame.noise.power(f, frame.mean_signal) / frame.pair.pixel_pitch_mm**2
+    below = transfer**2 + ratio
+    return TransferOperator(transfer / below), TransferOperator(ratio / below)
+
+
+def _flatten(image: Any, weight: float) -> Any:
+    """Total-variation denoising of a numpy image."""
+    from skimage.restoration import denoise_tv_chambolle
+
+    return denoise_tv_chambolle(np.asarray(image), weight=weight, max_num_iter=60)
