@@ -66,7 +66,11 @@ class Equation(Directive):
         drawn = io.BytesIO()
         math_to_image(f"${source}$", drawn, format="svg")
         svg = drawn.getvalue().decode()
-        svg = svg[svg.index("<svg") :].replace("<svg ", '<svg fill="currentColor" ', 1).replace("fill: #ffffff", "fill: none")
+        svg = (
+            svg[svg.index("<svg") :]
+            .replace("<svg ", '<svg fill="currentColor" ', 1)
+            .replace("fill: #ffffff", "fill: none")
+        )
         svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
         label = html.escape(source, quote=True)
         text = f'<div class="equation" role="img" aria-label="{label}">{svg}</div>'

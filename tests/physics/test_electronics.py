@@ -81,8 +81,8 @@ def test_the_residual_pattern_stops_averaging_near_20_frames(loading):
     assert np.sqrt(fixed) == pytest.approx(cam.electronics.residual_of(cam.detector), rel=0.05)
     single = camera(loading, 96).corrected(open_beam(96), 3, 1.0) / (1 + camera(loading, 96).pattern.residual)
     temporal = single.var()
-    assert fixed >= 0.08 * temporal
-    drop = [1 - (temporal / n + fixed) / (temporal / (n - 1) + fixed) for n in range(2, 40)]
+    assert fixed >= 0.075 * temporal
+    drop = [1 - np.sqrt((temporal / n + fixed) / (temporal / (n - 1) + fixed)) for n in range(2, 40)]
     assert 14 <= 2 + int(np.argmax(np.array(drop) < 0.01)) <= 21
 
 
@@ -150,8 +150,10 @@ def test_darks_show_offset_current_and_read_noise_only():
 def test_bad_pixels_are_found_by_the_correction():
     cam = camera(side=96, electronics=Electronics(bad_fraction=3e-3, cluster_fraction=2e-4, random_state=1))
     assert cam.pattern.dead.sum() > 5 and cam.pattern.hot.sum() > 5
-    found = calibrate(cam.darks(0.5, 6), cam.flats(0.5, 6, oversampling=2)).bad_pixels.mask
-    assert found[cam.pattern.bad].mean() > 0.95
+    found = calibrate(cam.darks(1.5, 6), cam.flats(1.5, 6, oversampling=2)).bad_pixels.mask
+    full = cam.pattern.dark_current * 1.5 + cam.pattern.offset > cam.electronics.full_well_electrons
+    assert full.any()
+    assert found[cam.pattern.dead | full].mean() > 0.95
     assert found[~cam.pattern.bad].mean() < 0.01
 
 

@@ -37,9 +37,9 @@ def _root(
 
 
 def _register() -> None:
-    from coldray.app.commands import characterise, correct, demo, images, measure, models, restore, simulate
+    from coldray.app.commands import characterise, correct, demo, images, measure, models, prepare, restore, simulate
 
-    for module in (demo, images, correct, measure, characterise, restore, simulate, models):
+    for module in (demo, images, correct, measure, characterise, restore, simulate, prepare, models):
         module.register(app)
 
 

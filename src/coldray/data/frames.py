@@ -16,7 +16,7 @@ from coldray.data.correct import Calibration, apply_calibration, calibrate
 from coldray.data.formats import SUFFIXES, read_image
 from coldray.data.registration import Registration
 from coldray.data.scale import scale_of
-from coldray.errors import ColdrayError, ImageError, ImageReadError, MetadataError
+from coldray.errors import ImageError, ImageReadError, MetadataError
 from coldray.physics.boards import FAMILIES
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.radiograph import Radiograph
@@ -127,7 +127,9 @@ def pair_of(folder: Path, note: dict[str, Any]) -> DetectorPair:
     try:
         pitch = float(note["pixel_pitch_mm"])
     except (TypeError, ValueError):
-        raise MetadataError(f"{folder.name}/pair.json: pixel_pitch_mm is {note['pixel_pitch_mm']!r}, not a number") from None
+        raise MetadataError(
+            f"{folder.name}/pair.json: pixel_pitch_mm is {note['pixel_pitch_mm']!r}, not a number"
+        ) from None
 
     def load(name: str) -> Any:
         beside = folder / name
@@ -195,10 +197,10 @@ def read_board(folder: Path, *, acquired: bool = True) -> BoardImages:
             exposure = float(note["exposure_s"]) if note.get("exposure_s") else exposure
             if exposure is None:
                 raise MetadataError("exposure_s of the lr frames is unknown; write it into pair.json")
-        truth, is_matched = _truth(folder, average.mean.shape)
+        truth, is_matched = _truth(folder, average.mean.shape, acquired)
         warnings.extend(average.warnings)
         registration = Registration.from_note(note.get("registration"))
-    except ColdrayError as problem:
+    except (ImageError, MetadataError) as problem:
         raise type(problem)(f"{folder.name}: {problem}") from None
     details["sha256"] = hashes
     return BoardImages(
@@ -278,9 +280,9 @@ def _open_beam(role: str, image: Radiograph, flats: list[Radiograph], found: Cal
     return level
 
 
-def _truth(folder: Path, shape: tuple[int, ...]) -> tuple[Image | None, bool]:
-    """Noise-free image, best in the blurred detector's response (truth/target.tif)."""
-    for name, is_matched in (("target", True), ("hr", False)):
+def _truth(folder: Path, shape: tuple[int, ...], acquired: bool) -> tuple[Image | None, bool]:
+    """Noise-free image; of an acquired pair best in the blurred detector's response (truth/target.tif)."""
+    for name, is_matched in (("target", True), ("hr", False))[0 if acquired else 1 :]:
         path = folder / "truth" / f"{name}.tif"
         if path.exists():
             image = read_image(path)

@@ -19,7 +19,10 @@ OVERSHOOT = 0.1
 """How far a resampled pixel may leave the range of its neighbours, as a share of that range."""
 LEAST_CORRELATION = 0.6
 SMALLEST_PX = 64
-BORDER_PX = 8
+BORDER_PX = 24
+"""Left out at each side (an eighth of a small image): what lies beyond the image blurs in."""
+DETAIL_PX = 5.0
+"""Structure wider than this does not count: materials harden the beam differently, which is a matter of level."""
 COARSEST_PX = 64
 """Shortest side of the coarsest pyramid level."""
 SPLINE_ORDER = 5
@@ -41,9 +44,10 @@ class Registration:
     scale : float
         Pixels of the sharp image per pixel of the blurred one.
     residual : float, optional
-        rms of the blurred image minus the registered, blurred and response-fitted sharp one [fraction of open beam].
+        rms of the blurred image minus the registered, blurred and response-fitted sharp one, fine structure
+        only [fraction of open beam].
     correlation : float, optional
-        Correlation coefficient of the two.
+        Correlation coefficient of the two, fine structure only.
 
     Notes
     -----
@@ -236,7 +240,12 @@ def _fit(moving: Float, fixed: Float, start: Registration, factor: int, rounds: 
     coefficients = ndimage.spline_filter(small, order=3, mode="mirror")
     y, x = np.arange(shape[0])[:, None] - (shape[0] - 1) / 2, np.arange(shape[1])[None, :] - (shape[1] - 1) / 2
     now = Registration((start.shift_px[0] / factor, start.shift_px[1] / factor), start.rotation_deg, start.scale)
-    border = BORDER_PX // factor + 1
+    border = min(BORDER_PX // factor + 1, min(shape) // 8)
+
+    def detail(image: Float) -> Float:
+        """What a level that differs from one material to the next cannot bias."""
+        return np.asarray((image - ndimage.gaussian_filter(image, DETAIL_PX))[inside])
+
     residual, correlation = float(np.std(target)), 0.0
     for _ in range(rounds):
         where = now.coordinates(shape)
@@ -248,16 +257,16 @@ def _fit(moving: Float, fixed: Float, start: Registration, factor: int, rounds: 
             break
         seen = ndimage.map_coordinates(coefficients, where, order=3, mode="mirror", prefilter=False)
         gy, gx = np.gradient(seen)
-        v, t = seen[inside], target[inside]
-        if not (np.ptp(v) > 0 and np.ptp(t) > 0):
+        t = detail(target)
+        if not (np.ptp(seen[inside]) > 0 and np.ptp(t) > 0):
             break
-        curve = np.stack([np.ones_like(v), v, v * v], axis=1)
+        curve = np.stack([detail(seen), detail(seen**2)], axis=1)
         response = _least_squares(curve, t)
         rest = t - curve @ response
         residual = float(np.sqrt(np.mean(rest**2)))
-        correlation = float(np.sqrt(max(0.0, 1 - np.mean(rest**2) / np.var(t))))
-        slope = response[1] + 2 * response[2] * v
-        moves = np.stack([gy, gx, gy * x - gx * y, gy * y + gx * x])[:, inside].T * slope[:, None]
+        correlation = float(np.sqrt(max(0.0, 1 - np.mean(rest**2) / np.mean(t**2))))
+        slope = response[0] + 2 * response[1] * seen
+        moves = np.stack([detail(slope * m) for m in (gy, gx, gy * x - gx * y, gy * y + gx * x)], axis=1)
         step = _least_squares(np.concatenate([moves, curve], axis=1), rest)
         now = _composed(now, *(float(s) for s in step[:4]))
         turn = float(np.hypot(step[2], step[3])) * float(np.hypot(*shape)) / 2
@@ -281,7 +290,7 @@ def _composed(now: Registration, dy: float, dx: float, turn: float, stretch: flo
     angle = np.deg2rad(now.rotation_deg)
     c, s = now.scale * np.cos(angle), now.scale * np.sin(angle)
     return Registration(
-        (now.shift_px[0] + c * dy + s * dx, now.shift_px[1] + c * dx - s * dy),
+        (float(now.shift_px[0] + c * dy + s * dx), float(now.shift_px[1] + c * dx - s * dy)),
         now.rotation_deg + float(np.rad2deg(turn)),
         now.scale * (1 + stretch),
     )

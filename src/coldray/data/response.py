@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,7 @@ def load_response(path: Path) -> ResponseCurve:
         raise MetadataError(f"{path.name}: {problem}") from None
 
 
-def fit_response(
-    images: Sequence[CalibrationImage], *, sharp: str, blurred: str, knots: int = KNOTS
-) -> ResponseCurve:
+def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str, knots: int = KNOTS) -> ResponseCurve:
     """Fit the curve on calibration boards.
 
     Parameters
@@ -194,7 +193,9 @@ def fit_response(
     for item in images:
         inner = (slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
         thin = np.maximum(np.asarray(item.sharp, dtype=np.float64), 0.0)
-        ramps = np.stack([np.clip((thin - a) / (b - a), 0, 1 if b < x[-1] else None) for a, b in zip(x, x[1:], strict=False)])
+        ramps = np.stack(
+            [np.clip((thin - a) / (b - a), 0, 1 if b < x[-1] else None) for a, b in pairwise(x)]
+        )
         step = _stride(item.sharp)
         rows.append(np.stack([ratio_blur(r, item.pair)[inner].ravel()[::step] for r in ramps], axis=1))
         wanted.append(np.asarray(item.blurred, dtype=np.float64)[inner].ravel()[::step])
@@ -245,10 +246,18 @@ def fit_levels(
     level = np.maximum.accumulate(level)
     level = level + 1e-6 * np.arange(len(level))
     gain = float(x @ y / (x @ x))
-    curve = ResponseCurve(at, level / level[-1], sharp, blurred, gain, (name,), {"unmatched": 0.0, "gain": 0.0, "curve": 0.0})
+    curve = ResponseCurve(
+        at, level / level[-1], sharp, blurred, gain, (name,), {"unmatched": 0.0, "gain": 0.0, "curve": 0.0}
+    )
     rest = {"unmatched": y - x, "gain": y - gain * x, "curve": y - curve(x)}
     return ResponseCurve(
-        at, level / level[-1], sharp, blurred, gain, (name,), {k: float(np.sqrt(np.mean(r**2))) for k, r in rest.items()}
+        at,
+        level / level[-1],
+        sharp,
+        blurred,
+        gain,
+        (name,),
+        {k: float(np.sqrt(np.mean(r**2))) for k, r in rest.items()},
     )
 
 

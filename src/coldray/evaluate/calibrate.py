@@ -12,7 +12,7 @@ from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.training.pairs import PairSource
 
-BIN_EDGES = np.array([0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.27, 0.35, 0.45, 0.72])
+BIN_EDGES = np.array([0.0, 0.03, 0.08, 0.15, 0.25, 0.35, 0.5, 0.72])
 """Bins of radial frequency [cycles/pixel]; the last one reaches the diagonal Nyquist."""
 
 
@@ -40,12 +40,12 @@ def consistency_share(
     Notes
     -----
     Least squares per bin of frequency: the share g that minimises sum |e - g K_0 r|^2 with e = x_0 - xbar and
-    r = y - H xbar is sum K_0 e r / sum K_0^2 r^2; every exposure is weighted by the inverse of its error power.
+    r = y - H xbar is sum K_0 e r / sum K_0^2 r^2; every frame is weighted by the inverse of its error power. The share
+    is then shrunk by its own uncertainty over the frames, g max(0, 1 - var/g^2), so that chance does not set a gain.
     """
     bins = len(BIN_EDGES) - 1
-    top, bottom = np.zeros(bins), np.zeros(bins)
+    tops, bottoms = [], []
     for exposure in exposures_s:
-        partial_top, partial_bottom, power = np.zeros(bins), np.zeros(bins), np.zeros(bins)
         for number in range(len(source)):
             pair, degradation = source.pair(number, np.random.default_rng([13, number]), exposure)
             frame: Frame = pair.frame
@@ -55,10 +55,11 @@ def consistency_share(
             rest = scipy.fft.dctn(frame.blurred - frame.operator(degradation)(estimate), norm="ortho")
             rest *= unshared_gain(frame, degradation, frame.frequency_lp_mm)
             place = np.digitize(frame.frequency_lp_mm * frame.pair.pixel_pitch_mm, BIN_EDGES[1:-1]).ravel()
-            partial_top += np.bincount(place, (error * rest).ravel(), bins)
-            partial_bottom += np.bincount(place, (rest**2).ravel(), bins)
-            power += np.bincount(place, (error**2).ravel(), bins)
-        top += partial_top / power
-        bottom += partial_bottom / power
-    share = np.clip(top / np.maximum(bottom, 1e-12), 0.0, 1.0)
-    return FrequencyCurve(0.5 * (BIN_EDGES[1:] + BIN_EDGES[:-1]), share)
+            power = np.maximum(np.bincount(place, (error**2).ravel(), bins), 1e-30)
+            tops.append(np.bincount(place, (error * rest).ravel(), bins) / power)
+            bottoms.append(np.bincount(place, (rest**2).ravel(), bins) / power)
+    top, bottom = np.array(tops), np.array(bottoms)
+    share = top.sum(axis=0) / np.maximum(bottom.sum(axis=0), 1e-30)
+    variance = ((top - share * bottom) ** 2).sum(axis=0) / np.maximum(bottom.sum(axis=0), 1e-30) ** 2
+    share = np.where(share > 0, share * np.maximum(0.0, 1 - variance / np.maximum(share, 1e-12) ** 2), 0.0)
+    return FrequencyCurve(0.5 * (BIN_EDGES[1:] + BIN_EDGES[:-1]), np.clip(share, 0.0, 1.0))

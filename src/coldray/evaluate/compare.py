@@ -105,9 +105,7 @@ def evaluate_folder(
             frame = Frame(image, pair, noise, model.prior)
             for name in table:
                 began = time.perf_counter()
-                restored = (
-                    image if name == "blurred" else run_method(frame, degradation, jobs[name], index)[0]
-                )
+                restored = image if name == "blurred" else run_method(frame, degradation, jobs[name], index)[0]
                 table[name].append(
                     {
                         "board": folder.name,

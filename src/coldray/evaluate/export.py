@@ -141,7 +141,10 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     if corrects and fields is not None and len(fields):
         boards = PairSource(fields, parse_recipe(run["recipe"]))
         share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, boards)
-        header["consistency_share"] = {k: np.round(v, 4).tolist() for k, v in share.to_dict().items()}
+        header["consistency_share"] = {
+            "frequency_cycles_px": share.frequency_lp_mm.tolist(),
+            "share": share.value.round(4).tolist(),
+        }
     write_tensors(out.with_suffix(".safetensors"), stored, header)
     _write_onnx(network, out)
     engine = OnnxEngine(out, network.stride, network.radius)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ from coldray.methods._frame import Frame
 
 LEARNS = True
 STOCHASTIC = True
-CHANNELS = ("blurred image, -1 to 1", "noisy image, -1 to 1", "linear estimate, -1 to 1", "sharper linear estimate, -1 to 1")
+CHANNELS = (
+    "blurred image, -1 to 1",
+    "noisy image, -1 to 1",
+    "linear estimate, -1 to 1",
+    "sharper linear estimate, -1 to 1",
+)
 CONDITIONS = ("noise angle 2/pi arccos(sqrt(abar))", *_channels.CONDITIONS[1:])
 LENGTH = 2000
 """Levels of the schedule."""
@@ -167,7 +173,7 @@ def restore(
     total = 0.0 * blurred
     for _ in range(samples):
         state = _draw(rng, blurred)
-        for now, after in zip(path[:-1], path[1:], strict=True):
+        for now, after in pairwise(path):
             at = told.copy()
             at[0] = noise_angle(kept[now])
             eps = predictor((blurred, state, *linear), at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -102,11 +103,9 @@ class Network(nn.Module):
         self.embed = ConditionEmbedding(len(self._told), embedding)
         self.head = nn.Conv2d(len(self._shown) * unshuffle**2, width, 3, padding=1)
         self.down = nn.ModuleList(stage(n, n) for n in widths[:-1])
-        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.middle = stage(widths[-1], widths[-1])
-        self.grow = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(stage(2 * n, n) for n in widths[:-1])
         self.tail = nn.Conv2d(width, unshuffle**2, 1)
         if residual is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from coldray.physics.electronics import Electronics
 
+ScreenTransfer = Callable[[tuple[int, int]], NDArray[np.float32]]
+
 _PATTERN = 0
+_BORDER = 32
 HOT_ELECTRONS_S = (2e5, 5e6)
 """Range of the dark current of hot pixels [e-/s]."""
 
@@ -49,15 +53,19 @@ class FixedPattern:
 
 
 def _spread(
-    shape: tuple[int, int], relative: float, share: float, structure: NDArray[np.float32], rng: np.random.Generator
+    shape: tuple[int, int], relative: float, share: float, screen: ScreenTransfer, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Pattern of a given rms, part of it blurred by the screen."""
+    rows, cols = shape
     white = rng.standard_normal(shape, dtype=np.float32)
-    spectrum = scipy.fft.dctn(rng.standard_normal(shape, dtype=np.float32), norm="ortho") * structure
-    spectrum[0, 0] = 0
+    # a border is cut off: the transform mirrors, and a mirrored pattern is stronger there
+    padded = (rows + 2 * _BORDER, cols + 2 * _BORDER)
+    structure = screen(padded)
+    spectrum = scipy.fft.dctn(rng.standard_normal(padded, dtype=np.float32), norm="ortho") * structure
     blurred = scipy.fft.idctn(spectrum, norm="ortho") / np.sqrt(max(float((structure**2).mean()), 1e-12))
-    field = np.sqrt(1 - share) * (white - white.mean()) + np.sqrt(share) * blurred
-    return np.asarray(relative * field, dtype=np.float32)
+    blurred = blurred[_BORDER:-_BORDER, _BORDER:-_BORDER]
+    field = np.sqrt(1 - share) * white + np.sqrt(share) * blurred
+    return np.asarray(relative * (field - field.mean()), dtype=np.float32)
 
 
 def _clusters(shape: tuple[int, int], fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -74,15 +82,15 @@ def _clusters(shape: tuple[int, int], fraction: float, rng: np.random.Generator)
 
 
 def draw_pattern(
-    shape: tuple[int, int], structure: NDArray[np.float32], electronics: Electronics, residual: float
+    shape: tuple[int, int], screen: ScreenTransfer, electronics: Electronics, residual: float
 ) -> FixedPattern:
     """Draw the patterns of one panel, one random stream each.
 
     Parameters
     ----------
     shape : (rows, cols)
-    structure : ndarray, float32, shape (rows, cols)
-        Screen transfer on the DCT grid of the pixels.
+    screen : callable
+        Gives the screen's transfer on the DCT grid of any number of pixels.
     electronics : Electronics
     residual : float
         Relative rms of the gain that flats do not see.
@@ -95,8 +103,8 @@ def draw_pattern(
     gain_rng, residual_rng, offset_rng, column_rng, bad_rng, dark_rng = (
         np.random.default_rng([e.random_state, _PATTERN, k]) for k in range(6)
     )
-    gain = 1 + _spread(shape, e.gain_spread, e.correlated_share, structure, gain_rng)
-    left = _spread(shape, residual, e.correlated_share, structure, residual_rng)
+    gain = 1 + _spread(shape, e.gain_spread, e.correlated_share, screen, gain_rng)
+    left = _spread(shape, residual, e.correlated_share, screen, residual_rng)
     offset = e.offset_electrons + e.offset_spread_electrons * offset_rng.standard_normal(shape, dtype=np.float32)
     offset = offset + e.column_offset_electrons * column_rng.standard_normal(shape[1], dtype=np.float32)
     draw = bad_rng.random(shape)

@@ -148,7 +148,7 @@ class Camera:
     def pattern(self) -> FixedPattern:
         """Gain, residual, offset and bad pixels of this panel: the truth behind the raw frames."""
         e = self.electronics
-        return draw_pattern(self.shape, self._structure(), e, e.residual_of(self.detector))
+        return draw_pattern(self.shape, self._structure, e, e.residual_of(self.detector))
 
     @cached_property
     def beam(self) -> NDArray[np.float32]:
@@ -291,9 +291,9 @@ class Camera:
         top = 2**e.adc_bits - 1
         return np.clip(np.rint(signal / np.float32(e.electrons_per_dn)), 0, top).astype(np.uint16)
 
-    def _structure(self) -> NDArray[np.float32]:
-        """Transfer of the screen on the pixels' DCT grid: how its structure is blurred."""
-        radial = dct_radial_frequency(self.shape, self.detector.pixel_pitch_mm) / self.detector.frequency_stretch
+    def _structure(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Transfer of the screen on the DCT grid of some pixels: how its structure is blurred."""
+        radial = dct_radial_frequency(shape, self.detector.pixel_pitch_mm) / self.detector.frequency_stretch
         return self.detector.screen.mtf(radial).astype(np.float32)
 
     def _shaded(self, fine: NDArray[np.floating], oversampling: int) -> NDArray[np.float32]:

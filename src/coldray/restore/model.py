@@ -138,7 +138,7 @@ class Model:
     def consistency_share(self) -> FrequencyCurve | None:
         """Share of the data-consistency gain that helps this network, over cycles/pixel; None if not calibrated."""
         found = self.header.get("consistency_share")
-        return None if found is None else FrequencyCurve.from_dict(found)
+        return None if found is None else FrequencyCurve(found["frequency_cycles_px"], found["share"])
 
     def fits(self, method: Any) -> bool:
         """Whether a method shows its network what this one was trained to see."""

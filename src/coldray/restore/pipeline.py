@@ -23,7 +23,6 @@ from coldray.restore.model import Model
 from coldray.restore.noise import choose_noise
 
 DEFAULT_METHOD = "cold"
-DEFAULT_STEPS = 1
 PROVENANCE_LAYERS = ("measured y", "linear part (W - I) y", "prior part out - W y")
 
 
@@ -218,6 +217,8 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         agreement = reblur_residual(frame, degradation, restored)
         if job.provenance and stack.shape[0] == 1:
             layers, wiener = provenance_layers(frame, degradation, restored), wiener_record(frame, degradation)
+    if job.provenance and layers is None:
+        warnings.append("provenance layers are written for single frames only; this image is a stack")
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
     details = {

@@ -44,18 +44,22 @@ class PairSource:
     """
 
     def __init__(self, fields: FieldSet, recipe: Recipe) -> None:
+        self._choose(recipe)
+        self._fields = []
+        for sharp, note in fields:
+            pair = PairDraw(**note["pair"]).pair()
+            degradation = self._build(pair)
+            blur = radial_operator(lambda f, d=degradation: d.transfer(f, 1.0), sharp.shape, pair.pixel_pitch_mm)
+            self._fields.append(_Field(sharp, blur(sharp), pair, degradation, note))
+
+    def _choose(self, recipe: Recipe) -> None:
+        """Look up what the recipe names."""
         self._recipe = recipe
         self._method = plugin("method", recipe.method)
         if not self._method.LEARNS:
             raise SettingsError(f"the method {recipe.method!r} has nothing to train; choose one with a network")
         check_options(self._method.example, recipe.example, f"the example of {recipe.method!r}")
-        build = plugin("degradation", recipe.degradation).Degradation
-        self._fields = []
-        for sharp, note in fields:
-            pair = PairDraw(**note["pair"]).pair()
-            degradation = build(pair)
-            blur = radial_operator(lambda f, d=degradation: d.transfer(f, 1.0), sharp.shape, pair.pixel_pitch_mm)
-            self._fields.append(_Field(sharp, blur(sharp), pair, degradation, note))
+        self._build = plugin("degradation", recipe.degradation).Degradation
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -101,11 +105,17 @@ class PairSource:
     def example(self, number: int) -> Example:
         """Return example `number` of the endless, reproducible stream."""
         rng = np.random.default_rng([self._recipe.random_state, 7, number])
-        pair, degradation = self.pair(int(rng.integers(len(self._fields))), rng)
+        drawn = int(rng.integers(len(self)))
+        pair, degradation = self.pair(drawn, rng)
         shown = self._method.example(pair, degradation, rng, **self._recipe.example)
         m = self._recipe.data.margin
         inner = slice(m, -m if m else None)
-        return Example(shown.channels[:, inner, inner], shown.conditions, shown.target[inner, inner])
+        target = self._answer(drawn, pair, shown)
+        return Example(shown.channels[:, inner, inner], shown.conditions, target[inner, inner])
+
+    def _answer(self, number: int, pair: TrainingPair, shown: Example) -> NDArray[np.float32]:
+        """What the network should answer: here what the method says."""
+        return shown.target
 
     def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return channels, conditions and targets of optimiser step `step`."""

@@ -20,7 +20,11 @@ class _Strict(BaseModel):
 class DataRecipe(_Strict):
     """Where fields come from and how they are degraded."""
 
+    dataset: Literal["fields", "folder"] = "fields"
+    """What `folder` holds: "fields" made from boards when training starts, or a dataset of `coldray prepare`."""
     folder: str = "runs/fields"
+    target: Literal["independent", "truth", "mean"] = "independent"
+    """Of a prepared dataset: noise-free truth or halves of the frames; the mean of all frames is the paper's way."""
     train_fields: int = Field(600, ge=1)
     validation_fields: int = Field(16, ge=1)
     field_size: int = Field(512, ge=64)

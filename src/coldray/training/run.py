@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coldray.data.fields import FieldRecipe, FieldSet, build_fields
+from coldray.data.patch_store import PatchSet
 from coldray.errors import SettingsError
 from coldray.training.loop import Training
 from coldray.training.pairs import PairSource
+from coldray.training.patch_pairs import PatchSource
 from coldray.training.recipe import Recipe
 
 
-def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | None = None) -> FieldSet:
-    """Make the fields of one role that are still missing.
+def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | None = None) -> FieldSet | PatchSet:
+    """Make the fields of one role that are still missing, or open a dataset that `coldray prepare` made.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | No
         If a Gerber archive of the recipe does not exist.
     """
     data = recipe.data
+    if data.dataset == "folder":
+        return PatchSet(Path(data.folder), role)
     count = data.train_fields if role == "train" else data.validation_fields
     real = tuple(data.gerber) if role == "train" else ()
     for archive in real:
@@ -42,6 +46,11 @@ def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | No
     return build_fields(Path(data.folder) / role, recipes, real, Path(data.gerber_cache), data.workers, progress)
 
 
-def start(recipe: Recipe, train: FieldSet, validation: FieldSet) -> Training:
-    """Load the fields and start or resume the run."""
-    return Training(recipe, PairSource(train, recipe), PairSource(validation, recipe), Path(recipe.run))
+def source_of(found: FieldSet | PatchSet, recipe: Recipe) -> PairSource:
+    """Training pairs of fields or of prepared patches."""
+    return PatchSource(found, recipe) if isinstance(found, PatchSet) else PairSource(found, recipe)
+
+
+def start(recipe: Recipe, train: FieldSet | PatchSet, validation: FieldSet | PatchSet) -> Training:
+    """Load the fields or patches and start or resume the run."""
+    return Training(recipe, source_of(train, recipe), source_of(validation, recipe), Path(recipe.run))

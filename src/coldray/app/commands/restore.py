@@ -169,8 +169,6 @@ def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> 
     format_for(target)
     image = read_image(source, raw=geometry)
     digest = file_sha256(source)
-    if job.provenance and image.pixels.ndim == 3:
-        job = replace(job, provenance=False)
     result = restore_image(image, job)
     details = dict(result.image.history[-1].details) | {"sha256_in": digest}
     history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))

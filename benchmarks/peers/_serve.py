@@ -1,0 +1,63 @@
+"""Runs inside a peer's own environment: one request, many images, JSON back.
+
+    python -P _serve.py NAME IN.npz OUT.json
+
+IN holds `images` (n, rows, cols) and `request`, a JSON object with `task`, `pitch_mm`, `budget_s`, `repeats` and what the
+task needs. `NAME.py` beside this file has one function per task it can do, `task(image, request) -> dict`. OUT gets a
+list with one object per image: what the function gave and `seconds` of processor time, or `error`; null for the
+images that the time budget left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+
+def adapter(name: str):
+    """Load the adapter by its path: it bears the name of the package it adapts."""
+    spec = importlib.util.spec_from_file_location(f"adapter_of_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def answer(task, image, request) -> dict:
+    """One measurement, the fastest of its repeats; an exception becomes its message."""
+    seconds, result = [], {}
+    for _ in range(request.get("repeats", 1)):
+        start = time.process_time()
+        try:
+            result = task(image.copy(), request)
+        except Exception as problem:
+            return {"error": f"{type(problem).__name__}: {problem}".splitlines()[0][:120]}
+        seconds.append(time.process_time() - start)
+        if sum(seconds) > request["budget_s"]:
+            break
+    result["seconds"] = min(seconds)
+    return result
+
+
+def main(name: str, source: str, target: str) -> None:
+    warnings.simplefilter("ignore")
+    with np.load(source, allow_pickle=False) as data:
+        images, request = data["images"], json.loads(str(data["request"]))
+    task = getattr(adapter(name), request["task"], None)
+    if task is None:
+        Path(target).write_text("null")
+        return
+    start, answers = time.process_time(), []
+    for image in images:
+        late = answers and time.process_time() - start > request["budget_s"]
+        answers.append(None if late else answer(task, image, request))
+    Path(target).write_text(json.dumps(answers, default=lambda value: np.asarray(value, dtype=float).tolist()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
