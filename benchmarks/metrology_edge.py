@@ -1,30 +1,19 @@
-"""How accurate, honest and fast is the edge MTF? One command, one table, every number against a known truth.
+"""Edge part of the metrology benchmark: accuracy, coverage of the band, angle and speed against a known truth.
 
-    python benchmarks/metrology_edge.py [--quick] [--out results.json] [--peer NAME=COMMAND ...]
-
-Questions, in the order of the table: noise-free error over edge shapes and angles; median over noisy images of the
-largest error; how often the k = 2 band holds the truth; angle error; seconds.
-
-A peer is a command that lives in its own environment. It is called as `COMMAND IN.npz OUT.json`: IN holds `images`
-(n, rows, cols) and `angle_deg`; OUT must hold a list of n objects with `frequency_px` and `mtf`, or null for an image
-the peer could not measure. Peers see the same noise-free and noisy images and are timed in the same run.
+Run by `metrology.py`. Peers get the same images, and the angle and polarity as well, which coldray finds itself.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import shlex
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _marks import Mark
+from _peers import Answer, Peers, figures
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -34,12 +23,12 @@ from coldray.physics.phantoms import Blur, GaussianBlur, PhosphorBlur, slanted_e
 PITCH_MM = 0.1
 LOWEST = 0.02  # cycles/px; below it every method is judged by its normalisation alone
 Image = NDArray[np.floating[Any]]
-Measure = Callable[[Sequence[Image], float], list[tuple[NDArray[Any], NDArray[Any]] | None]]
+Curve = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class NoisyCase:
-    """One edge at one noise level, with the largest median error allowed (None: reported only)."""
+    """One edge at one noise level; `mark` is the largest median error allowed (None: reported only)."""
 
     name: str
     blur: Blur
@@ -73,14 +62,58 @@ SHAPES: dict[str, Blur] = {
 }
 ANGLES = (1.5, 2.0, 2.5, 3.0, 4.0, 5.7106, 7.3, -1.5, -2.2, -7.3)
 NOISY = (
-    NoisyCase("Gauss 0.5, 10000 e-", GaussianBlur(0.5), 2.0, 1e4, 0.006),
-    NoisyCase("Gauss 1.2, 10000 e-", GaussianBlur(1.2), 2.5, 1e4, 0.006),
-    NoisyCase("glare 4 %, 10000 e-", GLARE, 2.2, 1e4, 0.006),
-    NoisyCase("phosphor 0.6, 2500 e-", PhosphorBlur(0.6), 3.0, 2500, 0.012),
+    NoisyCase("Gauss 0.5, 10,000 e⁻", GaussianBlur(0.5), 2.0, 1e4, 0.006),
+    NoisyCase("Gauss 1.2, 10,000 e⁻", GaussianBlur(1.2), 2.5, 1e4, 0.006),
+    NoisyCase("glare 4 %, 10,000 e⁻", GLARE, 2.2, 1e4, 0.006),
+    NoisyCase("phosphor 0.6, 2,500 e⁻", PhosphorBlur(0.6), 3.0, 2500, 0.012),
     NoisyCase("Gauss 0.5, SNR 20", GaussianBlur(0.5), 2.0, 400, 0.026),
-    NoisyCase("Gauss 0.5, 10000 e-, correlated", GaussianBlur(0.5), 2.0, 1e4, None, correlation_px=0.8),
-    NoisyCase("Gauss 0.5, 10000 e-, Poisson", GaussianBlur(0.5), 2.0, 1e4, None, signal_dependent=True),
+    NoisyCase("Gauss 0.5, 10,000 e⁻, correlated", GaussianBlur(0.5), 2.0, 1e4, None, correlation_px=0.8),
+    NoisyCase("Gauss 0.5, 10,000 e⁻, Poisson", GaussianBlur(0.5), 2.0, 1e4, None, signal_dependent=True),
 )
+SPEED = {(256, 256): 0.015, (2048, 1024): 0.5}  # seconds
+
+
+@dataclass(frozen=True)
+class Target:
+    """One noise-free edge."""
+
+    shape: str
+    angle_deg: float
+    orientation: str
+    rising: bool
+
+    @property
+    def blur(self) -> Blur:
+        """Blur of its shape."""
+        return SHAPES[self.shape]
+
+    def image(self) -> Image:
+        """256 x 256 pixels."""
+        return slanted_edge(
+            (256, 256),
+            self.blur,
+            PITCH_MM,
+            angle_deg=self.angle_deg,
+            orientation=self.orientation,
+            rising=self.rising,
+            centre_px=128.3,
+        )[0]
+
+    def request(self) -> dict[str, Any]:
+        """What a peer is told."""
+        return request(self.angle_deg, 128.3, self.orientation, self.rising)
+
+
+def request(angle_deg: float, centre_px: float, orientation: str = "vertical", rising: bool = True) -> dict[str, Any]:
+    """What a peer is told about an edge."""
+    return {
+        "task": "edge",
+        "pitch_mm": PITCH_MM,
+        "angle_deg": angle_deg,
+        "centre_px": centre_px,
+        "orientation": orientation,
+        "rising": rising,
+    }
 
 
 def truth(blur: Blur, angle_deg: float, frequency_px: NDArray[Any]) -> NDArray[Any]:
@@ -89,72 +122,127 @@ def truth(blur: Blur, angle_deg: float, frequency_px: NDArray[Any]) -> NDArray[A
     return blur.mtf(frequency_px) * np.sinc(frequency_px * np.cos(a)) * np.sinc(frequency_px * np.sin(a))
 
 
-def ours(images: Sequence[Image], angle_deg: float) -> list[tuple[NDArray[Any], NDArray[Any]] | None]:
-    """coldray, through the same door as a peer."""
-    curves = [edge_mtf(image, PITCH_MM).mtf for image in images]
-    return [(curve.frequency_lp_mm * PITCH_MM, curve.value) for curve in curves]
-
-
-def peer(command: str) -> Measure:
-    """A peer in its own environment, by the protocol at the top of this file."""
-
-    def measure(images: Sequence[Image], angle_deg: float) -> list[tuple[NDArray[Any], NDArray[Any]] | None]:
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "in.npz", Path(folder) / "out.json"
-            np.savez(source, images=np.stack(images).astype(np.float32), angle_deg=angle_deg)
-            subprocess.run([*shlex.split(command), str(source), str(target)], check=True, stdout=subprocess.DEVNULL)
-            answer = json.loads(target.read_text())
-        return [None if a is None else (np.asarray(a["frequency_px"]), np.asarray(a["mtf"])) for a in answer]
-
-    return measure
-
-
-def largest_error(answer: tuple[NDArray[Any], NDArray[Any]] | None, blur: Blur, angle_deg: float) -> float:
-    """Largest |dMTF| from `LOWEST` to Nyquist; infinite for a failure."""
-    if answer is None:
-        return float("inf")
+def largest_error(found: Curve, blur: Blur, angle_deg: float) -> float:
+    """Largest |dMTF| from `LOWEST` to Nyquist."""
     grid = np.arange(LOWEST, 0.5 + 1e-9, 0.005)
-    return float(np.abs(np.interp(grid, *answer) - truth(blur, angle_deg, grid)).max())
+    return float(np.abs(np.interp(grid, *found) - truth(blur, angle_deg, grid)).max())
 
 
-def mtf50_error(answer: tuple[NDArray[Any], NDArray[Any]] | None, blur: Blur, angle_deg: float) -> float:
-    """Relative error of the frequency where the MTF is one half."""
-    if answer is None:
-        return float("inf")
+def mtf50_error(found: Curve, blur: Blur, angle_deg: float) -> float:
+    """Relative error of the frequency where the MTF is one half; 0 where the truth has none below Nyquist."""
     grid = np.linspace(0, 0.5, 5001)
-    true, found = truth(blur, angle_deg, grid), np.interp(grid, *answer)
-    if true[-1] > 0.5:
+    true = _crossing(grid, truth(blur, angle_deg, grid))
+    if true is None:
         return 0.0
-    return float(grid[np.argmax(found < 0.5)] / grid[np.argmax(true < 0.5)] - 1)
+    measured = _crossing(grid, np.interp(grid, *found))
+    return float("inf") if measured is None else abs(measured / true - 1)
 
 
-def noise_free(measure: Measure, angles: Sequence[float]) -> dict[str, Any]:
-    """Worst error of every shape over angles, both orientations and polarities in turn."""
-    rows = {}
-    for name, blur in SHAPES.items():
-        errors, relative = [], []
-        for k, angle in enumerate(angles):
-            orientation = ("vertical", "horizontal")[k % 2]
-            image, _ = slanted_edge(
-                (256, 256), blur, PITCH_MM, angle_deg=angle, orientation=orientation, rising=k % 3 > 0, centre_px=128.3
+def _crossing(grid: NDArray[Any], value: NDArray[Any]) -> float | None:
+    """First frequency where the curve falls through one half."""
+    below = np.flatnonzero(value < 0.5)
+    if below.size == 0 or below[0] == 0:
+        return None
+    k = int(below[0])
+    share = (value[k - 1] - 0.5) / (value[k - 1] - value[k])
+    return float(grid[k - 1] + share * (grid[k] - grid[k - 1]))
+
+
+def measured(image: Image) -> Curve:
+    """Curve of coldray, in cycles/px."""
+    curve = edge_mtf(image, PITCH_MM).mtf
+    return curve.frequency_lp_mm * PITCH_MM, curve.value
+
+
+def _curve(answer: Answer) -> Curve:
+    """A peer's curve."""
+    return np.asarray(answer["frequency_px"], dtype=np.float64), np.asarray(answer["mtf"], dtype=np.float64)
+
+
+def noise_free(peers: Peers, quick: bool) -> list[Mark]:
+    """Worst error of every shape over angles of both signs, orientations and polarities in turn."""
+    angles = ANGLES[::3] if quick else ANGLES
+    # Angle by angle, so that a slow peer has measured every shape when its time is up.
+    targets = [
+        Target(shape, angle, ("vertical", "horizontal")[k % 2], k % 3 > 0)
+        for k, angle in enumerate(angles)
+        for shape in SHAPES
+    ]
+    images = [target.image() for target in targets]
+    curves = [measured(image) for image in images]
+    answers = peers.ask(images, [target.request() for target in targets])
+    marks = []
+    for error, name, high, unit in ((largest_error, "max |ΔMTF|", 0.001, ""), (mtf50_error, "MTF50 error", 0.1, "%")):
+        scale = 100.0 if unit else 1.0
+
+        def of(curve: Curve, k: int, error: Callable[..., float] = error, scale: float = scale) -> float:
+            return scale * error(curve, targets[k].blur, targets[k].angle_deg)
+
+        for shape in SHAPES:
+            places = [k for k, target in enumerate(targets) if target.shape == shape]
+            if error is mtf50_error and all(of(curves[k], k) == 0 for k in places):
+                continue  # no such frequency below Nyquist
+            marks.append(
+                Mark(
+                    "Edge, noise-free, 1.5 to 7.3°",
+                    f"{name}, {shape}",
+                    max(of(curves[k], k) for k in places),
+                    0,
+                    high,
+                    unit,
+                    figures(answers, places, lambda answer, k: of(_curve(answer), k)),
+                )
             )
-            answer = measure([image], angle)[0]
-            errors.append(largest_error(answer, blur, angle))
-            relative.append(abs(mtf50_error(answer, blur, angle)))
-        rows[name] = {"max_error": max(errors), "mtf50_relative_error": max(relative)}
-    return rows
+    return marks
 
 
-def noisy(measures: dict[str, Measure], images_per_case: int) -> dict[str, Any]:
-    """Median over images of the largest error, for every tool on the same images."""
-    rows: dict[str, Any] = {}
+def noisy(peers: Peers, quick: bool) -> list[Mark]:
+    """Median over images of the largest error, and the angle, for every tool on the same images."""
+    count, shared = (31, 6) if quick else (60, 30)
+    images = {case.name: list(case.images(count, 1)) for case in NOISY}
+    asked = [(case, k) for k in range(shared) for case in NOISY]
+    answers = peers.ask(
+        [images[case.name][k] for case, k in asked], [request(case.angle_deg, 127.5) for case, _ in asked]
+    )
+    marks, angles = [], []
     for case in NOISY:
-        images = list(case.images(images_per_case, 1))
-        rows[case.name] = {"mark": case.mark}
-        for name, measure in measures.items():
-            errors = [largest_error(a, case.blur, case.angle_deg) for a in measure(images, case.angle_deg)]
-            rows[case.name][name] = float(np.median(errors))
-    return rows
+        errors = [largest_error(measured(image), case.blur, case.angle_deg) for image in images[case.name]]
+        places = [k for k, (other, _) in enumerate(asked) if other is case]
+        marks.append(
+            Mark(
+                f"Edge, noisy: median over {count} images of max |ΔMTF|",
+                case.name,
+                float(np.median(errors)),
+                0 if case.mark else -np.inf,
+                case.mark or np.inf,
+                "",
+                figures(answers, places, lambda a, k: largest_error(_curve(a), case.blur, case.angle_deg), _median),
+            )
+        )
+        if case.electrons == 1e4:
+            found = [abs(edge_mtf(image, PITCH_MM).angle_deg - case.angle_deg) for image in images[case.name]]
+            with_angle = {
+                name: given
+                for name, given in answers.items()
+                if not isinstance(given, str) and any("angle_deg" in (a or {}) for a in given)
+            }
+            angles.append(
+                Mark(
+                    f"Edge angle: largest error over {count} images",
+                    case.name,
+                    max(found),
+                    0,
+                    0.01,
+                    "°",
+                    figures(with_angle, places, lambda a, k: abs(a["angle_deg"] - case.angle_deg)),
+                    {"sd_deg": float(np.std(found))},
+                )
+            )
+    return marks + angles
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values))
 
 
 def wilson(hits: NDArray[Any], trials: int, z: float = 1.96) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -165,107 +253,73 @@ def wilson(hits: NDArray[Any], trials: int, z: float = 1.96) -> tuple[NDArray[An
     return centre - half, centre + half
 
 
-def coverage(trials: int) -> dict[str, Any]:
-    """How often the k = 2 band holds the truth, per frequency, and the angle error on the way."""
-    rows = {}
-    for case in NOISY:
-        hits: NDArray[Any] = np.zeros(0)
-        frequency: NDArray[Any] = np.zeros(0)
-        angles = []
-        for k, image in enumerate(case.images(trials, 2)):
-            result = edge_mtf(image, PITCH_MM)
-            frequency = result.mtf.frequency_lp_mm * PITCH_MM
-            expected = truth(case.blur, case.angle_deg, frequency)
-            assert result.mtf.low is not None and result.mtf.high is not None
-            hit = (result.mtf.low <= expected) & (expected <= result.mtf.high)
-            hits = hit.astype(np.float64) if k == 0 else hits + hit
-            angles.append(result.angle_deg - case.angle_deg)
-        judged = frequency >= LOWEST - 1e-9
-        low, high = wilson(hits[judged], trials)
-        share = hits[judged] / trials
-        rows[case.name] = {
-            "mean": float(share.mean()),
-            "lowest": float(share.min()),
-            "highest": float(share.max()),
-            "frequencies_off": int(((high < 0.90) | (low > 0.98)).sum()),
-            "angle_sd_deg": float(np.std(angles)),
-            "angle_max_deg": float(np.abs(angles).max()),
-        }
-    return rows
+def _hits(place: int, trials: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How often the band of one case held the truth, per frequency [cycles/px]."""
+    case, hits, frequency = NOISY[place], np.zeros(0), np.zeros(0)
+    for image in case.images(trials, 2):
+        curve = edge_mtf(image, PITCH_MM).mtf
+        frequency = curve.frequency_lp_mm * PITCH_MM
+        expected = truth(case.blur, case.angle_deg, frequency)
+        assert curve.low is not None and curve.high is not None
+        hit = ((curve.low <= expected) & (expected <= curve.high)).astype(np.float64)
+        hits = hit if hits.size == 0 else hits + hit
+    return frequency, hits
 
 
-def speed(measures: dict[str, Measure], repeats: int) -> dict[str, Any]:
-    """Fastest of several runs on one noisy edge [s]."""
-    rows: dict[str, Any] = {}
-    for shape in ((256, 256), (2048, 1024)):
-        image = slanted_edge(shape, GaussianBlur(0.5), PITCH_MM, angle_deg=2.0)[0]
-        image = image + 0.01 * np.random.default_rng(3).standard_normal(shape).astype(np.float32)
-        row = {}
-        for name, measure in measures.items():
-            spent = []
-            for _ in range(repeats):
-                start = time.perf_counter()
-                measure([image], 2.0)
-                spent.append(time.perf_counter() - start)
-            row[name] = min(spent)
-        rows[f"{shape[0]} x {shape[1]}"] = row
-    return rows
+def coverage(trials: int, workers: int) -> list[Mark]:
+    """How often the k = 2 band holds the truth; no peer gives a band."""
+    marks = []
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [pool.submit(_hits, place, trials) for place in range(len(NOISY))]
+        for case, job in zip(NOISY, jobs, strict=True):
+            frequency, hits = job.result()
+            hits = hits[frequency >= LOWEST - 1e-9]
+            low, high = wilson(hits, trials)
+            share = 100 * hits / trials
+            judged = not case.signal_dependent  # the mark names white and correlated noise
+            off = int(((high < 0.90) | (low > 0.98)).sum())
+            detail = {"trials": trials, "lowest": float(share.min()), "highest": float(share.max())}
+            part = f"Edge: coverage of the k = 2 band over {trials} trials, 0.02 to 0.5 cycles/px"
+            limits = (93.0, 97.0) if judged else (-np.inf, np.inf)
+            marks.append(Mark(part, f"mean, {case.name}", float(share.mean()), *limits, "%", detail=detail))
+            limits = (0.0, 0.0) if judged else (-np.inf, np.inf)
+            name = f"frequencies of {hits.size} whose Wilson interval misses 90 to 98 %, {case.name}"
+            marks.append(Mark(part, name, off, *limits, detail=detail))
+    return sorted(marks, key=lambda mark: mark.name.startswith("frequencies"))
 
 
-def print_table(result: dict[str, Any]) -> None:
-    """Everything as one table on stdout."""
-    tools = list(result["noise_free"])
-    print("noise-free: max |dMTF| (mark 0.001), MTF50 error (mark 0.1 %)")
-    for shape in SHAPES:
-        cells = [
-            f"{tool} {result['noise_free'][tool][shape]['max_error']:.4f} "
-            f"{100 * result['noise_free'][tool][shape]['mtf50_relative_error']:.3f} %"
-            for tool in tools
-        ]
-        print(f"  {shape:32s}", "   ".join(cells))
-    print("noisy, 256 x 256: median of max |dMTF|")
-    for case, row in result["noisy"].items():
-        mark = "-" if row["mark"] is None else f"{row['mark']:.3f}"
-        print(f"  {case:32s} mark {mark:6s}", "   ".join(f"{tool} {row[tool]:.4f}" for tool in tools))
-    print("k = 2 band: coverage over 0.02 to 0.5 cycles/px (mark: mean 93-97 %, no frequency off 90-98 %); angle")
-    for case, row in result["coverage"].items():
-        print(
-            f"  {case:32s} mean {100 * row['mean']:.1f} %  range {100 * row['lowest']:.1f}-{100 * row['highest']:.1f} %"
-            f"  off {row['frequencies_off']}  angle SD {row['angle_sd_deg']:.4f}, max {row['angle_max_deg']:.4f} deg"
+def speed(peers: Peers, quick: bool) -> list[Mark]:
+    """Fastest of several runs on one noisy edge; the band is included for coldray."""
+    images = []
+    for shape in SPEED:
+        clean = slanted_edge(shape, GaussianBlur(0.5), PITCH_MM, angle_deg=2.0)[0]
+        images.append(clean + 0.01 * np.random.default_rng(3).standard_normal(shape).astype(np.float32))
+    requests = [{**request(2.0, (shape[1] - 1) / 2), "repeats": 2 if quick else 5} for shape in SPEED]
+    answers = peers.ask(images, requests)
+    return [
+        Mark(
+            "Speed: processor time, one thread (in brackets: times coldray's)",
+            f"edge {shape[0]} × {shape[1]}",
+            best_seconds(lambda: edge_mtf(image, PITCH_MM), 3 if quick else 9),
+            0,
+            limit,
+            "s",
+            figures(answers, [k], lambda answer, _: answer["seconds"]),
         )
-    print("seconds, one edge (ratio to coldray)")
-    for shape, row in result["speed"].items():
-        cells = [f"{tool} {row[tool]:.3f} ({row[tool] / row['coldray']:.1f}x)" for tool in tools]
-        print(f"  {shape:32s}", "   ".join(cells))
+        for k, (image, (shape, limit)) in enumerate(zip(images, SPEED.items(), strict=True))
+    ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Accuracy, coverage and speed of the edge MTF against known truth.")
-    parser.add_argument("--quick", action="store_true", help="about a minute: fewer angles, images and trials")
-    parser.add_argument("--trials", type=int, help="noise trials for the coverage (default 1000, quick 100)")
-    parser.add_argument("--out", type=Path, help="write all numbers to this JSON file")
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="see the top of the script")
-    options = parser.parse_args(arguments)
-    measures: dict[str, Measure] = {"coldray": ours}
-    for text in options.peer:
-        name, found, command = text.partition("=")
-        if not found:
-            parser.error(f"--peer needs NAME=COMMAND; found {text!r}")
-        measures[name] = peer(command)
-    angles = ANGLES[::3] if options.quick else ANGLES
-    trials = options.trials or (100 if options.quick else 1000)
-    result = {
-        "noise_free": {name: noise_free(measure, angles) for name, measure in measures.items()},
-        "noisy": noisy(measures, 31 if options.quick else 60),
-        "coverage": coverage(trials),
-        "coverage_trials": trials,
-        "speed": speed(measures, 3 if options.quick else 9),
-    }
-    print_table(result)
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
-    return 0
+def best_seconds(call: Callable[[], object], repeats: int) -> float:
+    """Shortest processor time of one call, which other load on the machine changes least."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        call()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def all_marks(peers: Peers, quick: bool, trials: int, workers: int) -> Sequence[Mark]:
+    """Every mark of the edge."""
+    return [*noise_free(peers, quick), *noisy(peers, quick), *coverage(trials, workers), *speed(peers, quick)]

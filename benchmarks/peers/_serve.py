@@ -2,10 +2,11 @@
 
     python -P _serve.py NAME IN.npz OUT.json
 
-IN holds `images` (n, rows, cols) and `request`, a JSON object with `task`, `pitch_mm`, `budget_s`, `repeats` and what the
-task needs. `NAME.py` beside this file has one function per task it can do, `task(image, request) -> dict`. OUT gets a
-list with one object per image: what the function gave and `seconds` of processor time, or `error`; null for the
-images that the time budget left out.
+IN holds `image_0`, `image_1`, ... and `requests`, a JSON list with one object per image: `task` (the same for all),
+`pitch_mm`, `budget_s`, perhaps `repeats`, and what the task needs. `NAME.py` beside this file has one function per task
+it can do, `task(image, request) -> dict`. OUT gets a list with one object per image: what the function gave and
+`seconds` of processor time, or `error`; null for the images that the time budget left out. A task that the peer
+cannot do makes OUT null.
 """
 
 from __future__ import annotations
@@ -47,13 +48,14 @@ def answer(task, image, request) -> dict:
 def main(name: str, source: str, target: str) -> None:
     warnings.simplefilter("ignore")
     with np.load(source, allow_pickle=False) as data:
-        images, request = data["images"], json.loads(str(data["request"]))
-    task = getattr(adapter(name), request["task"], None)
+        requests = json.loads(str(data["requests"]))
+        images = [data[f"image_{k}"] for k in range(len(requests))]
+    task = getattr(adapter(name), requests[0]["task"], None)
     if task is None:
         Path(target).write_text("null")
         return
     start, answers = time.process_time(), []
-    for image in images:
+    for image, request in zip(images, requests, strict=True):
         late = answers and time.process_time() - start > request["budget_s"]
         answers.append(None if late else answer(task, image, request))
     Path(target).write_text(json.dumps(answers, default=lambda value: np.asarray(value, dtype=float).tolist()))
