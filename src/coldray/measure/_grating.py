@@ -16,6 +16,10 @@ WORST_CONDITION = 30.0
 FEWEST_PERIODS = 1.4
 SIGNIFICANT = 3.0
 """Amplitude of a harmonic over its standard error that lets it count."""
+DIFFERENT = 0.2
+"""Relative distance of two frequencies that are worth a fit each."""
+CURVED = ((4.5, 4), (2.4, 2))
+"""Degree of the slow variation across the bars from so many periods on."""
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -25,8 +29,9 @@ Mask = NDArray[np.bool_]
 class Grating:
     """Fitted group: wave vector (v, u) [cycles/pixel], Fourier series of the profile, and its noise.
 
-    `cosine` and `sine` belong to `order`; `mean` is the level about which they swing. `span` holds the
-    extent used across the bars [periods].
+    `cosine` and `sine` belong to `order` and to phases counted from `origin` (row, column); `mean` is the
+    level about which they swing. `span` holds the extent across the bars and `periods` the part used
+    [periods].
     """
 
     wave: tuple[float, float]
@@ -38,6 +43,7 @@ class Grating:
     residual_sd: float
     span: float
     periods: float
+    origin: tuple[float, float]
 
     @property
     def frequency(self) -> float:
@@ -98,10 +104,22 @@ def fit_grating(image: Float, mask: Mask, most_pixels: int = 60_000) -> Grating:
     """
     y, x = (a.astype(np.float64) for a in np.nonzero(mask))
     values = image[mask]
-    wave = _peak(image, mask)
     if values.size > most_pixels:
         drawn = np.random.default_rng(0).permutation(values.size)[:most_pixels]
         y, x, values = y[drawn], x[drawn], values[drawn]
+    fits, failed = [], None
+    for wave in _candidates(image, mask):
+        try:
+            fits.append(_fit(y, x, values, wave))
+        except MeasurementError as error:
+            failed = failed or error
+    if not fits:
+        raise failed or MeasurementError("no grating stands out in the region")
+    return max(fits, key=lambda g: g.amplitude[0] / max(g.residual_sd, 1e-9 * abs(g.mean), 1e-300))
+
+
+def _fit(y: Float, x: Float, values: Float, wave: tuple[float, float]) -> Grating:
+    """Grating near a first wave vector."""
     wave = _refined(y, x, values, wave)
     inner, periods = _inner(y, x, wave)
     if periods < FEWEST_PERIODS or np.count_nonzero(inner) < 50:
@@ -111,23 +129,47 @@ def fit_grating(image: Float, mask: Mask, most_pixels: int = 60_000) -> Grating:
     return _series(y[inner], x[inner], values[inner], wave, periods)
 
 
-def _peak(image: Float, mask: Mask) -> tuple[float, float]:
-    """Wave vector of the strongest oscillation under the mask, on a padded DFT."""
+def _candidates(image: Float, mask: Mask) -> list[tuple[float, float]]:
+    """Wave vectors of the strongest oscillation under the mask, on a padded DFT.
+
+    The second one is looked for without the slow fall towards the ends of the group, which on screens
+    with long tails is larger than fine bars, and with high frequencies preferred.
+    """
     rows, cols = np.nonzero(mask)
     window = np.s_[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
     region, inside = image[window], mask[window]
     v, u = np.mgrid[-1 : 1 : region.shape[0] * 1j, -1 : 1 : region.shape[1] * 1j]
-    design = np.stack([np.ones(inside.sum()), v[inside], u[inside]], axis=1)
-    flat = np.zeros(region.shape)
-    flat[inside] = region[inside] - design @ np.linalg.lstsq(design, region[inside], rcond=None)[0]
     shape = tuple(scipy.fft.next_fast_len(2 * n, real=True) for n in region.shape)
-    power = np.abs(scipy.fft.rfft2(flat, shape)) ** 2
     fv, fu = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
-    power[np.hypot(fv * region.shape[0], fu * region.shape[1]) < 1.3] = 0
-    i, j = np.unravel_index(int(np.argmax(power)), power.shape)
-    if power[i, j] <= 0:
+    slow = np.hypot(fv * region.shape[0], fu * region.shape[1]) < 1.3
+    found: list[tuple[float, float]] = []
+    for degree, gain in ((1, np.ones(slow.shape)), (4, fv**2 + fu**2)):
+        terms = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
+        design = np.stack([v[inside] ** i * u[inside] ** j for i, j in terms], axis=1)
+        flat = np.zeros(region.shape)
+        flat[inside] = region[inside] - design @ np.linalg.lstsq(design, region[inside], rcond=None)[0]
+        power = np.where(slow, 0.0, gain * np.abs(scipy.fft.rfft2(flat, shape)) ** 2)
+        i, j = np.unravel_index(int(np.argmax(power)), power.shape)
+        wave = (float(fv[i, 0]), float(fu[0, j]))
+        if power[i, j] <= 0:
+            continue
+        if not found or abs(np.hypot(*wave) / np.hypot(*found[0]) - 1) > DIFFERENT:
+            found.append(wave)
+    if not found:
         raise MeasurementError("the region is constant; no bars to measure")
-    return float(fv[i, 0]), float(fu[0, j])
+    return found
+
+
+def _smooth(y: Float, x: Float, wave: tuple[float, float]) -> Float:
+    """Slowly varying terms: a plane and, across enough bars, the fall towards the ends of the group."""
+    frequency = np.hypot(*wave)
+    across = (wave[0] * y + wave[1] * x) / frequency
+    along = (wave[1] * y - wave[0] * x) / frequency
+    across, along = (2 * (a - (a.max() + a.min()) / 2) / max(float(np.ptp(a)), 1.0) for a in (across, along))
+    periods = float(np.ptp(wave[0] * y + wave[1] * x))
+    degree = next((d for least, d in CURVED if periods >= least), 1)
+    shapes = [np.polynomial.legendre.legval(across, np.eye(degree + 1)[n]) for n in range(1, degree + 1)]
+    return np.stack([np.ones_like(across), along, *shapes], axis=1)
 
 
 def _refined(y: Float, x: Float, values: Float, wave: tuple[float, float]) -> tuple[float, float]:
@@ -135,14 +177,16 @@ def _refined(y: Float, x: Float, values: Float, wave: tuple[float, float]) -> tu
     yc, xc = y - y.mean(), x - x.mean()
     scale = np.array([max(np.ptp(y), 1.0), max(np.ptp(x), 1.0)])
     k = np.array(wave)
+    smooth = _smooth(y, x, wave)
+    count = smooth.shape[1]
     for _ in range(12):
         angle = 2 * np.pi * (k[0] * yc + k[1] * xc)
         c, s = np.cos(angle), np.sin(angle)
-        base = np.stack([np.ones_like(yc), yc / scale[0], xc / scale[1], c, s], axis=1)
+        base = np.concatenate([smooth, c[:, None], s[:, None]], axis=1)
         fit = np.linalg.lstsq(base, values, rcond=None)[0]
-        slope = 2 * np.pi * (fit[4] * c - fit[3] * s)
+        slope = 2 * np.pi * (fit[count + 1] * c - fit[count] * s)
         design = np.concatenate([base, (slope * yc / scale[0])[:, None], (slope * xc / scale[1])[:, None]], axis=1)
-        step = np.linalg.lstsq(design, values - base @ fit, rcond=None)[0][5:] / scale
+        step = np.linalg.lstsq(design, values - base @ fit, rcond=None)[0][count + 2 :] / scale
         step = np.clip(step, -0.25 / scale, 0.25 / scale)
         k = k + step
         if np.all(np.abs(step) * scale < 1e-7):
@@ -170,7 +214,8 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
     """Fit background, all harmonics that the sampling keeps apart, and the wave vector again with them."""
     yc, xc = y - y.mean(), x - x.mean()
     scale_y, scale_x = max(float(np.ptp(yc)), 1.0), max(float(np.ptp(xc)), 1.0)
-    smooth = np.stack([np.ones_like(yc), yc / scale_y, xc / scale_x], axis=1)
+    smooth = _smooth(y, x, wave)
+    first = smooth.shape[1]
     frequency = float(np.hypot(*wave))
     most = max(1, min(int(HIGHEST_HARMONIC / frequency), 61, values.size // 8))
     order = np.arange(1, most + 1)
@@ -183,9 +228,8 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
         if last:
             break
         count = order.size
-        swing = design[:, 3 : 3 + count] @ (order * fit[3 + count :]) - design[:, 3 + count :] @ (
-            order * fit[3 : 3 + count]
-        )
+        cosine, sine = fit[first : first + count], fit[first + count :]
+        swing = design[:, first : first + count] @ (order * sine) - design[:, first + count :] @ (order * cosine)
         slope = 2 * np.pi * swing[:, None] * np.stack([yc / scale_y, xc / scale_x], axis=1)
         slope_left = slope - design @ (np.linalg.solve(normal, design.T @ slope / size[:, None]) / size[:, None])
         step = np.linalg.lstsq(slope_left, residual, rcond=1e-6)[0]
@@ -193,9 +237,18 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
         wave = (wave[0] + step[0] / scale_y, wave[1] + step[1] / scale_x)
     count = order.size
     sd = float(np.sqrt(residual @ residual / max(values.size - fit.size, 1)))
-    error = sd * np.sqrt(np.linalg.inv(normal)[3, 3]) / size[3]
+    error = sd * np.sqrt(np.linalg.inv(normal)[first, first]) / size[first]
     return Grating(
-        wave, float(fit[0]), order, fit[3 : 3 + count], fit[3 + count :], float(error), sd, span, float(np.ptp(phase))
+        wave,
+        float(fit[0]),
+        order,
+        fit[first : first + count],
+        fit[first + count :],
+        float(error),
+        sd,
+        span,
+        float(np.ptp(phase)),
+        (float(y.mean()), float(x.mean())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ PLATE_EDGE = 5
 NARROWEST = 8.5
 """Extent of a group across its bars [pixels]; the curved top of a single narrower bar is no group."""
 MONOTONE = 0.8
+FAINT_PERIODS, FAINT_SIGNIFICANT, FAINT_SHARE = 2.9, 15.0, 0.01
+"""Bars that swing little within their group count from so many periods, standard errors and part of its depth on."""
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -34,11 +36,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Groups found, each with its mask, and the levels of background and solid patches."""
+    """Groups found, each with its mask, the level of the background, and solid patches with theirs."""
 
     groups: list[tuple[Grating, Mask]]
     background: float
-    patches: list[float]
+    patches: list[tuple[float, Mask]]
 
 
 def find_groups(image: Float, depth: int = 3) -> Target:
@@ -62,12 +64,21 @@ def _inside(image: Float, plate: Mask, depth: int) -> Target:
     if core.sum() < FEWEST_PIXELS:
         return Target([], 0.0, [])
     found = find_groups(np.where(core, image[window], _mode(image[window][core])), depth - 1)
-    groups = []
-    for grating, mask in found.groups:
-        whole = np.zeros(image.shape, dtype=bool)
-        whole[window] = mask
-        groups.append((grating, whole))
-    return Target(groups, found.background, found.patches)
+    groups = [(_moved(grating, window), _spread(mask, window, image.shape)) for grating, mask in found.groups]
+    patches = [(level, _spread(mask, window, image.shape)) for level, mask in found.patches]
+    return Target(groups, found.background, patches)
+
+
+def _moved(grating: Grating, window: tuple[slice, ...]) -> Grating:
+    """A grating of a window in the coordinates of the whole."""
+    return replace(grating, origin=(grating.origin[0] + window[0].start, grating.origin[1] + window[1].start))
+
+
+def _spread(mask: Mask, window: tuple[slice, ...], shape: tuple[int, ...]) -> Mask:
+    """A mask of a window as one of the whole."""
+    whole = np.zeros(shape, dtype=bool)
+    whole[window] = mask
+    return whole
 
 
 def _search(image: Float) -> tuple[Target, list[Mask]]:
@@ -81,7 +92,7 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
     sign = 1.0 if difference[mask].sum() >= 0 else -1.0
     mask &= sign * difference > 0
     groups: list[tuple[Grating, Mask]] = []
-    patches: list[float] = []
+    patches: list[tuple[float, Mask]] = []
     plates: list[Mask] = []
     refused: set[tuple[int, int, int, int]] = set()
     for radius in CLOSINGS:
@@ -95,19 +106,16 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
             if radius > 0 and key in refused and region.sum() < 1.02 * mask[place].sum():
                 continue
             refused.add(key)
-            if radius == 0:
+            if radius == 0 and region.sum() > PLATE_SHARE * image.size:
+                plates.append(_spread(region, place, image.shape))
+            grating = _grating_in(image[place], region, background)
+            if grating is not None:
+                groups.append((_moved(grating, place), _spread(region, place, image.shape)))
+                mask[groups[-1][1]] = False
+            elif radius == 0:
                 level = _patch_level(image[place], region)
                 if level is not None:
-                    patches.append(level)
-                if region.sum() > PLATE_SHARE * image.size:
-                    plates.append(np.zeros(image.shape, dtype=bool))
-                    plates[-1][place] = region
-            grating = _grating_in(image[place], region)
-            if grating is not None:
-                whole = np.zeros(image.shape, dtype=bool)
-                whole[place] = region
-                groups.append((grating, whole))
-                mask[whole] = False
+                    patches.append((level, _spread(region, place, image.shape)))
         if not mask.any():
             break
     groups.sort(key=lambda g: g[0].frequency)
@@ -121,26 +129,35 @@ def _plausible(grating: Grating, finer: list[tuple[Grating, Mask]]) -> bool:
     return all(modulation > MONOTONE * g.amplitude[0] / abs(g.mean) for g, _ in finer)
 
 
-def _grating_in(image: Float, region: Mask) -> Grating | None:
+def _grating_in(image: Float, region: Mask, background: float) -> Grating | None:
     """The grating under a region if a convincing one is there."""
     try:
         grating = fit_grating(image, region, DRAFT_PIXELS)
-        if _convincing(grating, image, region) and region.sum() > DRAFT_PIXELS:
+        if _convincing(grating, image, region, background) and region.sum() > DRAFT_PIXELS:
             grating = fit_grating(image, region)
     except (MeasurementError, np.linalg.LinAlgError):
         return None
-    return grating if _convincing(grating, image, region) else None
+    return grating if _convincing(grating, image, region, background) else None
 
 
-def _convincing(grating: Grating, image: Float, region: Mask) -> bool:
-    """True where a fit is strong, long and upright enough to be bars."""
+def _convincing(grating: Grating, image: Float, region: Mask, background: float) -> bool:
+    """True where a fit is strong, long and upright enough to be bars.
+
+    On a screen with long tails fine bars swing by less than the group falls off towards its ends.
+    """
     swing = float(np.std(image[region]))
+    faint = (
+        grating.frequency > COARSE
+        and grating.periods > FAINT_PERIODS
+        and grating.amplitude[0] > FAINT_SIGNIFICANT * grating.amplitude_sd
+        and grating.amplitude[0] > FAINT_SHARE * abs(grating.mean - background)
+    )
     return bool(
         grating.amplitude[0] > SIGNIFICANT * grating.amplitude_sd
         and grating.span > 2.2
         and grating.frequency < 0.7
         and grating.amplitude[0] > (CLEAR if grating.frequency < COARSE else CLEAR / 3) * grating.residual_sd
-        and grating.amplitude[0] > 0.2 * swing
+        and (grating.amplitude[0] > 0.2 * swing or faint)
         and grating.span / grating.frequency > NARROWEST
         and _filled(region, grating.wave) > FILLED
     )

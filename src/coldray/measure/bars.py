@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from coldray.errors import MeasurementError
 from coldray.measure._frames import as_frame, check_pitch, crop
 from coldray.measure._grating import Grating, fit_grating
+from coldray.measure._plateau import fitted_levels, solid_patches, transfers
 from coldray.measure._targets import Target, find_groups
 from coldray.measure.coltman import mtf_from_ctf
 from coldray.physics.curves import FrequencyCurve
@@ -19,8 +21,13 @@ from coldray.radiograph import Radiograph
 
 COARSE = 0.05
 """Bars 10 pixels wide or wider [cycles/pixel] reach their plateau."""
-SAME_MATERIAL = (0.95, 1.4)
-"""A solid patch is taken for bar material when its contrast over that of the widest bars lies here."""
+PLATEAU_ERROR = 0.005
+"""Relative error of the plateau contrast that is told; half of it makes the fitted plateaus count."""
+WORST_MISFIT = 0.02
+"""Largest rms over the contrast that the model of a target may leave over."""
+NO_PATCH = "no bars 10 pixels wide or solid patch: plateaus follow from the mean of 50 % duty groups"
+EQUAL = 1e-6
+"""Relative distance of group frequencies that count as one."""
 UNEVEN_DUTY = 0.08
 RESOLVED = 4.0
 FULL_REGION = 0.85
@@ -30,6 +37,7 @@ FREQUENCY_TOLERANCE = 0.1
 ODD_ANGLE_DEG = 1.5
 
 Roi = tuple[int, int, int, int]
+Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,11 @@ class BarGroup:
     frequency_lp_mm : float
         Bar frequency, measured [cycles/mm].
     ctf : float
-        Square-wave response: modulation of bar and space middles over that of the plateaus.
+        Square-wave response: difference of bar and space middles over that of the plateaus.
     ctf_sd : float
         Standard uncertainty from the noise in the group; that of the plateaus comes on top.
     mtf : float
-        (pi/4) times the modulation of the fundamental over that of the plateaus.
+        (pi/4) times the amplitude of the fundamental over that of the plateaus.
     angle_deg : float
         Tilt of the bars from the nearest pixel axis: positive where the column of upright bars grows
         with the row, or the row of lying ones with the column.
@@ -169,6 +177,7 @@ def bars_ctf(
         regions = list(rois)  # type: ignore[arg-type]
     found: list[tuple[Grating, Roi]]
     target: Target | None = None
+    region: Float | None = None
     if regions is None or len(regions) == 1:
         x0, y0 = (0, 0) if regions is None else regions[0][:2]
         region = crop(pixels, None if regions is None else regions[0])
@@ -183,12 +192,11 @@ def bars_ctf(
     if frequencies_lp_mm is not None:
         _compare(found, frequencies_lp_mm, pitch, warnings)
     found.sort(key=lambda item: item[0].frequency)
-    levels, source = (plateau, "given") if plateau is not None else _plateau(found, target, warnings)
+    levels, source = (plateau, "given") if plateau is not None else _plateau(found, region, target, warnings)
     bright, dark = max(levels), min(levels)
     if not bright > dark or not bright + dark > 0:
         raise MeasurementError(f"plateau levels {levels} must differ and have a positive mean; use linear intensities")
-    modulation = (bright - dark) / (bright + dark)
-    groups = tuple(_group(g, roi, modulation, pitch) for g, roi in found)
+    groups = tuple(_group(g, roi, bright - dark, pitch) for g, roi in found)
     _flag(found, groups, warnings)
     frequency = [g.frequency_lp_mm for g in groups]
     curve = _curve(frequency, [g.ctf for g in groups])
@@ -214,43 +222,86 @@ def _single(region: NDArray[np.float64], roi: Roi, target: Target) -> tuple[Grat
 
 
 def _plateau(
-    found: list[tuple[Grating, Roi]], target: Target | None, warnings: list[str]
+    found: list[tuple[Grating, Roi]], image: Float | None, target: Target | None, warnings: list[str]
 ) -> tuple[tuple[float, float], str]:
-    """Levels of modulation 1: solid patch, coarsest group, or the mean of the groups."""
+    """Levels of modulation 1: as measured, or as fitted with the blur where that moves them."""
+    levels, source, assumed = _measured_plateau(found, target)
+    if target is None or not target.groups or image is None:
+        if assumed:
+            warnings.append(assumed)
+        loss = _own_loss(found, levels)
+        if loss > PLATEAU_ERROR:
+            warnings.append(
+                f"normalised to the coarsest group, at {found[0][0].frequency:.3f} cycles/pixel, whose own CTF is about "
+                f"{1 - loss:.2f}: all CTFs are too high by about {100 * loss / (1 - loss):.0f} %; give plateau levels"
+            )
+        return levels, source
+    fit = fitted_levels(image, target)
+    if fit is None:
+        return levels, source
+    contrast = abs(fit.material - fit.background)
+    change = abs(abs(levels[1] - levels[0]) / contrast - 1)
+    if fit.misfit < WORST_MISFIT and (change > PLATEAU_ERROR / 2 or assumed):
+        levels = (fit.background, fit.material)
+        source = "solid patch and background" if fit.solid else "background and mean of the groups"
+        source += ", tails of the blur fitted"
+        assumed = "" if fit.solid else NO_PATCH
+        change = fit.uncertainty
+    if assumed:
+        warnings.append(assumed)
+    if change > PLATEAU_ERROR:
+        warnings.append(
+            f"the blur reaches so far that the plateaus are uncertain: all CTFs may be wrong by {100 * change:.1f} %; "
+            "give plateau levels, or more room around a wider solid patch"
+        )
+    return levels, source
+
+
+def _measured_plateau(found: list[tuple[Grating, Roi]], target: Target | None) -> tuple[tuple[float, float], str, str]:
+    """Levels read from a solid patch, the coarsest group, or the mean of the groups; and what that assumes."""
     coarse = found[0][0]
     low, high = coarse.extremes
-    if target is not None and target.patches:
+    if target is not None and target.groups and target.patches:
         background = target.background
-        widest = min((low, high), key=lambda level: -abs(level - background))
-        ratio = [(p - background) / (widest - background) for p in target.patches if widest != background]
-        fitting = [r for r in ratio if SAME_MATERIAL[0] <= r <= SAME_MATERIAL[1]]
-        if fitting:
-            level = background + float(np.median(fitting)) * (widest - background)
-            return (background, level), "solid patch and background"
+        solids = [level for level, _ in solid_patches(target)]
+        if solids:
+            return (background, float(np.median(solids))), "solid patch and background", ""
     if coarse.frequency <= COARSE:
-        return (low, high), "coarsest group"
+        return (low, high), "coarsest group", ""
     if target is not None:
         background = target.background
         level = 2 * float(np.median([g.mean for g, _ in found])) - background
-        warnings.append("no bars 10 pixels wide or solid patch: plateaus follow from the mean of 50 % duty groups")
-        return (background, level), "background and mean of the groups"
-    warnings.append(
-        f"normalised to the coarsest group at {coarse.frequency:.3f} cycles/pixel, whose own CTF is below 1; "
-        "give plateau levels"
-    )
-    return (low, high), "coarsest group"
+        return (background, level), "background and mean of the groups", NO_PATCH
+    return (low, high), "coarsest group", ""
 
 
-def _group(grating: Grating, roi: Roi, modulation: float, pitch: float) -> BarGroup:
-    """Normalise one fitted grating."""
+def _own_loss(found: list[tuple[Grating, Roi]], levels: tuple[float, float]) -> float:
+    """What the plateaus of the coarsest group lack, by a mixture of blurs through all harmonics that are seen."""
+    frequency, swing = [], []
+    for grating, _ in found:
+        seen = grating.seen & (grating.order % 2 == 1)
+        frequency += list(grating.frequency * grating.order[seen])
+        swing += list(np.pi / 2 * grating.amplitude[seen] * grating.order[seen])
+    f, y = np.array(frequency), np.array(swing)
+    mixture = np.stack([t for t in transfers(f**2)], axis=1)
+    total = float(nnls(mixture, y)[0].sum())
+    return max(0.0, 1 - abs(levels[1] - levels[0]) / total) if total > 0 else 0.0
+
+
+def _group(grating: Grating, roi: Roi, contrast: float, pitch: float) -> BarGroup:
+    """Normalise one fitted grating.
+
+    By the contrast, not by the mean of the group, which a few bars behind long tails do not bring down
+    to the middle of the plateaus.
+    """
     low, high = grating.extremes
     v, u = grating.wave
     angle = np.degrees(-np.arctan(v / u) if abs(u) >= abs(v) else -np.arctan(u / v))
     return BarGroup(
         frequency_lp_mm=grating.frequency / pitch,
-        ctf=(high - low) / (2 * grating.mean) / modulation,
-        ctf_sd=grating.extreme_sd / abs(grating.mean) / modulation,
-        mtf=float(np.pi / 4 * grating.amplitude[0] / grating.mean / modulation),
+        ctf=(high - low) / contrast,
+        ctf_sd=2 * grating.extreme_sd / contrast,
+        mtf=float(np.pi / 2 * grating.amplitude[0] / contrast),
         angle_deg=float(angle),
         periods=grating.span,
         roi=roi,
@@ -307,6 +358,12 @@ def _box(mask: NDArray[np.bool_], x0: int, y0: int) -> Roi:
 
 def _curve(frequency: Sequence[float], ctf: Sequence[float]) -> FrequencyCurve:
     """CTF through the groups from 1 at zero; equal frequencies are averaged."""
-    points = np.unique(np.round(frequency, 9))
-    value = [float(np.mean([c for f, c in zip(frequency, ctf, strict=True) if round(f, 9) == p])) for p in points]
-    return FrequencyCurve(np.r_[0.0, points], np.r_[1.0, value])
+    order = np.argsort(frequency)
+    points: list[list[float]] = []
+    for f, c in zip(np.asarray(frequency)[order], np.asarray(ctf)[order], strict=True):
+        if points and f <= points[-1][0] * (1 + EQUAL):
+            points[-1] = [f, *points[-1][1:], c]
+        else:
+            points.append([f, c])
+    # The largest of equal frequencies stands for all, so that none lies beyond the end of the curve.
+    return FrequencyCurve(np.r_[0.0, [p[0] for p in points]], np.r_[1.0, [np.mean(p[1:]) for p in points]])
