@@ -21,8 +21,12 @@ LEAST_CORRELATION = 0.6
 SMALLEST_PX = 64
 BORDER_PX = 24
 """Left out at each side (an eighth of a small image): what lies beyond the image blurs in."""
-DETAIL_PX = 5.0
-"""Structure wider than this does not count: materials harden the beam differently, which is a matter of level."""
+DETAIL_PX = 3.0
+"""Structure wider than this does not count: levels differ between materials."""
+SIGNIFICANT = 40.0
+"""Fall of the residual power, in residual powers of one pixel, that turns and scales must bring to be believed."""
+TILE_PX = 32
+"""The response is fitted in tiles of this side: few materials share one."""
 COARSEST_PX = 64
 """Shortest side of the coarsest pyramid level."""
 SPLINE_ORDER = 5
@@ -161,7 +165,9 @@ def register(
     Notes
     -----
     Starts from the whole-pixel and upsampled cross-correlation of the high-passed images, then Gauss-Newton on
-    a pyramid: position and a quadratic response (beam hardening differs between screens) are fitted together.
+    a pyramid: position and a quadratic response in tiles (beam hardening differs between screens and materials) are
+    fitted together. Rotation and scale are dropped where they do not lower the residual significantly, or move no
+    corner by twice `tolerance_px`.
 
     References
     ----------
@@ -179,10 +185,15 @@ def register(
     while min(fixed.shape) // (2 * factor) >= COARSEST_PX and factor < 4:
         factor *= 2
     starts = [Registration(), Registration(_start(moving, fixed))]
-    found = min((_fit(moving, fixed, start, factor) for start in starts), key=lambda r: -(r.correlation or 0.0))
+    found = min((_fit(moving, fixed, s, factor) for s in starts), key=lambda r: -(r.correlation or 0.0))
     while factor > 1:
         factor //= 2
         found = _fit(moving, fixed, found, factor)
+    straight = _fit(moving, fixed, Registration(found.shift_px), 1, shift_only=True)
+    worse = ((straight.residual or 0.0) / max(found.residual or 0.0, 1e-12)) ** 2 - 1
+    turn = Registration((0.0, 0.0), found.rotation_deg, found.scale).largest_displacement_px(fixed.shape)
+    if worse * fixed.size < SIGNIFICANT or turn < 2 * tolerance_px:
+        found = straight
     if not (found.correlation or 0) >= LEAST_CORRELATION:
         raise MeasurementError(
             f"the sharp and the blurred image do not match (correlation {found.correlation:.2f}, {LEAST_CORRELATION} is "
@@ -233,7 +244,15 @@ def _start(moving: Float, fixed: Float) -> tuple[float, float]:
     return -float(shift[0]), -float(shift[1])
 
 
-def _fit(moving: Float, fixed: Float, start: Registration, factor: int, rounds: int = 25) -> Registration:
+def _fit(
+    moving: Float,
+    fixed: Float,
+    start: Registration,
+    factor: int,
+    *,
+    shift_only: bool = False,
+    rounds: int = 25,
+) -> Registration:
     """Gauss-Newton on images shrunk by a whole factor."""
     small, target = _shrunk(moving, factor), _shrunk(fixed, factor)
     shape = (target.shape[0], target.shape[1])
@@ -242,11 +261,12 @@ def _fit(moving: Float, fixed: Float, start: Registration, factor: int, rounds: 
     now = Registration((start.shift_px[0] / factor, start.shift_px[1] / factor), start.rotation_deg, start.scale)
     border = min(BORDER_PX // factor + 1, min(shape) // 8)
 
-    def detail(image: Float) -> Float:
-        """What a level that differs from one material to the next cannot bias."""
-        return np.asarray((image - ndimage.gaussian_filter(image, DETAIL_PX))[inside])
-
     residual, correlation = float(np.std(target)), 0.0
+
+    def detail(image: Float) -> Float:
+        """Fine structure in view, tile by tile: what a level that differs between materials cannot bias."""
+        return _tiles(np.where(inside, image - ndimage.gaussian_filter(image, DETAIL_PX), 0.0))
+
     for _ in range(rounds):
         where = now.coordinates(shape)
         inside = np.zeros(shape, dtype=bool)
@@ -260,14 +280,15 @@ def _fit(moving: Float, fixed: Float, start: Registration, factor: int, rounds: 
         t = detail(target)
         if not (np.ptp(seen[inside]) > 0 and np.ptp(t) > 0):
             break
-        curve = np.stack([detail(seen), detail(seen**2)], axis=1)
-        response = _least_squares(curve, t)
-        rest = t - curve @ response
-        residual = float(np.sqrt(np.mean(rest**2)))
-        correlation = float(np.sqrt(max(0.0, 1 - np.mean(rest**2) / np.mean(t**2))))
-        slope = response[0] + 2 * response[1] * seen
-        moves = np.stack([detail(slope * m) for m in (gy, gx, gy * x - gx * y, gy * y + gx * x)], axis=1)
-        step = _least_squares(np.concatenate([moves, curve], axis=1), rest)
+        levels = np.stack([detail(seen), detail(seen**2)])
+        response, rest = _without(levels, t[None])
+        residual = float(np.sqrt(np.sum(rest**2) / np.count_nonzero(inside)))
+        correlation = float(np.sqrt(max(0.0, 1 - np.sum(rest**2) / np.sum(t**2))))
+        slope = response[0] + 2 * response[1] * _tiles(seen)
+        ways = (gy, gx) if shift_only else (gy, gx, gy * x - gx * y, gy * y + gx * x)
+        moves = _without(levels, np.stack([detail(m) for m in ways]) * slope)[1]
+        step = np.zeros(4)
+        step[: len(ways)] = _least_squares(moves.reshape(len(ways), -1).T, rest.ravel())
         now = _composed(now, *(float(s) for s in step[:4]))
         turn = float(np.hypot(step[2], step[3])) * float(np.hypot(*shape)) / 2
         if float(np.hypot(step[0], step[1])) + turn < 1e-3:
@@ -275,6 +296,22 @@ def _fit(moving: Float, fixed: Float, start: Registration, factor: int, rounds: 
     return Registration(
         (now.shift_px[0] * factor, now.shift_px[1] * factor), now.rotation_deg, now.scale, residual, correlation
     )
+
+
+def _tiles(image: Float) -> Float:
+    """Square tiles (n, pixels), the border filled up with zeros."""
+    rows, cols = (-(-n // TILE_PX) for n in image.shape)
+    whole = np.zeros((rows * TILE_PX, cols * TILE_PX))
+    whole[: image.shape[0], : image.shape[1]] = image
+    return whole.reshape(rows, TILE_PX, cols, TILE_PX).swapaxes(1, 2).reshape(rows * cols, -1)
+
+
+def _without(levels: Float, images: Float) -> tuple[Float, Float]:
+    """Fit `levels` (2, tiles, pixels) to each of `images` in every tile; the first fit, and what is left of all."""
+    gram = np.einsum("atp,btp->tab", levels, levels)
+    gram += np.eye(2) * np.maximum(np.trace(gram, axis1=1, axis2=2), 1e-30)[:, None, None] * 1e-9
+    fit = np.linalg.solve(gram, np.einsum("atp,itp->tai", levels, images))
+    return fit[:, :, 0].T[:, :, None], images - np.einsum("atp,tai->itp", levels, fit)
 
 
 def _least_squares(columns: Float, wanted: Float) -> Float:
