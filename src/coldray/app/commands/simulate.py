@@ -26,11 +26,15 @@ def register(app: typer.Typer) -> None:
 def simulate(
     kind: Annotated[
         str,
-        typer.Argument(metavar="board|flat|edge|bars|duplex", help="What to radiograph; the last three with --ideal."),
+        typer.Argument(
+            metavar="board|battery|flat|edge|bars|duplex", help="What to radiograph; the last three with --ideal."
+        ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Data folder to write.")],
     gerber: Annotated[Path | None, typer.Option(help="Gerber zip or folder of a real board.")] = None,
-    family: Annotated[str | None, typer.Option(help="Family of procedural boards; drawn if not given.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Family of procedural boards, or pouch or cylindrical; drawn if not given.")
+    ] = None,
     sharp_mg_cm2: Annotated[float, typer.Option(help="Loading of the thin screen [mg/cm2].")] = 33.91,
     blurred_mg_cm2: Annotated[float, typer.Option(help="Loading of the thick screen [mg/cm2].")] = 134.55,
     pitch_um: Annotated[float, typer.Option(help="Pixel pitch [um].")] = 48.0,
@@ -38,6 +42,12 @@ def simulate(
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames of each detector.")] = 1,
     exposure_s: Annotated[float, typer.Option(help="Exposure of one frame [s].")] = 1.0,
     random_state: Annotated[int, typer.Option(min=0, help="Board and noise.")] = 0,
+    defects: Annotated[int, typer.Option(min=0, max=10000, help="Known defects to put into a board or battery.")] = 0,
+    magnification: Annotated[float, typer.Option(help="Source-detector over source-object distance.")] = 1.0,
+    focal_spot_um: Annotated[float, typer.Option(help="Focal spot, full width at half maximum [um].")] = 50.0,
+    scatter_to_primary: Annotated[
+        float, typer.Option(help="Scatter over primary: 0.005-0.03 for a board, 0.05-0.2 for a cell.")
+    ] = 0.0,
     ideal: Annotated[
         bool, typer.Option("--ideal", help="Analytic target with a truth JSON: edge, bars, flat or duplex.")
     ] = False,
@@ -51,7 +61,7 @@ def simulate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into an existing folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
-    """Simulate a board or flat field with a thin and a thick screen, or an ideal target; truth included."""
+    """Simulate a board, battery or flat field with a thin and a thick screen, or an ideal target; truth included."""
     if ideal:
         return _ideal_target(
             kind, out, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state, overwrite, as_json
@@ -63,7 +73,9 @@ def simulate(
     from coldray.data.formats import write_image
     from coldray.errors import ImageWriteError
     from coldray.physics.acquire import acquire_pair
+    from coldray.physics.batteries import CELL_FORMS, battery
     from coldray.physics.boards import FAMILIES, procedural_board
+    from coldray.physics.geometry import Geometry
     from coldray.physics.objects import ThicknessMaps
     from coldray.physics.simulate import ScreenDetector
     from coldray.radiograph import Acquisition, Radiograph, Step
@@ -74,25 +86,39 @@ def simulate(
     pitch = pitch_um * 1e-3
     oversampling = 4
     cells = size_px * oversampling
+    geometry = Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary)
+    object_step = geometry.object_grid_mm(pitch, oversampling)
     if kind == "flat":
-        board = ThicknessMaps({"FR4": np.zeros((cells, cells), dtype=np.float32)}, pitch / oversampling, "flat")
+        if defects:
+            raise SettingsError("a flat field has no place for defects; choose board or battery")
+        board = ThicknessMaps({"FR4": np.zeros((cells, cells), dtype=np.float32)}, object_step, "flat")
     elif kind == "board" and gerber is not None:
         from coldray.data.gerber import BoardBuild, build_object, read_board
 
         console.say(f"rasterising {gerber.name}")
-        raster = read_board(gerber, pitch / oversampling)
+        raster = read_board(gerber, object_step)
         rows, cols = raster.copper[0].shape
         first = ((rows - cells) // 2, (cols - cells) // 2)
         board = build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
     elif kind == "board":
         name = str(rng.choice(sorted(FAMILIES))) if family is None else family
-        board = procedural_board(name, (cells, cells), pitch / oversampling, rng)
+        board = procedural_board(name, (cells, cells), object_step, rng)
+    elif kind == "battery":
+        form = str(rng.choice(CELL_FORMS)) if family is None else family
+        board = battery(form, (cells, cells), object_step, rng)
     else:
-        raise SettingsError(f"{kind!r} cannot be simulated; choose board or flat")
+        raise SettingsError(f"{kind!r} cannot be simulated; choose board, battery or flat")
     folder = out / (board.name if kind == "flat" else f"{board.name}-{random_state}")
     if folder.exists() and not overwrite:
         raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
     sharp, blurred = (ScreenDetector.gos(loading, pitch) for loading in (sharp_mg_cm2, blurred_mg_cm2))
+    found: tuple[Any, ...] = ()
+    if defects:
+        from coldray.physics.defects import add_defects
+
+        board, found = add_defects(
+            board, defects, rng, detector=sharp, exposure_s=exposure_s, magnification=magnification
+        )
     written, truth = [], {}
     step = Step("simulate", {"board": board.name, "random_state": random_state, "kind": "simulated"})
     common: dict[str, Any] = {
@@ -100,6 +126,7 @@ def simulate(
         "tube_voltage_kv": 70.0,
         "open_beam": OPEN_BEAM_DN,
         "linear": True,
+        "magnification": magnification,
     }
     with console.progress("simulate", frames, quiet=as_json) as advance:
         for number in range(frames):
@@ -112,6 +139,7 @@ def simulate(
                 exposure_s=exposure_s,
                 sharp_exposure_s=exposure_s,
                 sharp_frames=1,
+                geometry=geometry,
             )
             for role, image, loading in (("hr", seen.sharp, sharp_mg_cm2), ("lr", seen.blurred, blurred_mg_cm2)):
                 path = folder / role / f"{number:03d}.tif"
@@ -126,6 +154,13 @@ def simulate(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, Radiograph(image, Acquisition(**(common | {"open_beam": 1.0})), (step,)))
         truth[role] = str(path)
+    if found:
+        from coldray.physics.defects import defect_labels
+
+        path = folder / "truth" / "defects.tif"
+        mask = defect_labels(found, board.shape, oversampling)
+        write_image(path, Radiograph(mask, Acquisition(pixel_pitch_mm=pitch), (step,)))
+        truth["defects"] = str(path)
     note = {
         "board": board.name,
         "kind": "simulated",
@@ -137,6 +172,10 @@ def simulate(
         "frames": frames,
         "registration": "identity",
         "random_state": random_state,
+        "magnification": magnification,
+        "focal_spot_um": focal_spot_um,
+        "scatter_to_primary": scatter_to_primary,
+        "defects": [one.to_dict(board.grid_pitch_mm) for one in found],
     }
     (folder / "pair.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
     if as_json:
