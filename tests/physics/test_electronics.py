@@ -176,7 +176,13 @@ def test_full_well_and_digitiser_limit_the_signal():
 
 
 def test_refusals():
-    for name, value in (("gain_spread", -0.1), ("lag", 1.5), ("adc_bits", 20), ("full_well_electrons", 10.0), ("shading", np.nan)):
+    for name, value in (
+        ("gain_spread", -0.1),
+        ("lag", 1.5),
+        ("adc_bits", 20),
+        ("full_well_electrons", 10.0),
+        ("shading", np.nan),
+    ):
         with pytest.raises(PhysicsError, match=name if name != "full_well_electrons" else "full well"):
             Electronics(**{name: value})
     cam = camera(side=16)

@@ -38,9 +38,7 @@ def _moved_sheet(
 ) -> Change | None:
     """Replace one sheet of some materials [mm of each] by another."""
     spans = [s.window(sites.maps.shape, sites.pitch) for s in (old, new)]
-    window = tuple(
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(spans[0], spans[1], strict=True)
-    )
+    window = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(spans[0], spans[1], strict=True))
     if any(s.stop <= s.start for s in window):
         return None
     both = (window[0], window[1])
@@ -116,11 +114,14 @@ def fold(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> Change
     own = sheet.cover(window, sites.pitch)
     removed = own * np.clip(0.5 - crease / sites.pitch, 0, 1)
     # the mirror image of the corner: inside where its original was
-    landed = np.clip(np.minimum(mirrored_y, mirrored_in) / sites.pitch + 0.5, 0, 1) * np.clip(crease / sites.pitch + 0.5, 0, 1)
+    landed = np.clip(np.minimum(mirrored_y, mirrored_in) / sites.pitch + 0.5, 0, 1) * np.clip(
+        crease / sites.pitch + 0.5, 0, 1
+    )
     s = layout.stack
     layers = {"Cu": 1e-3 * s.copper_um, "graphite_coating": 2e-3 * s.anode_um}
     changed = {
-        m: np.maximum(maps[m][window] + np.float32(t) * (landed - removed).astype(np.float32), 0) for m, t in layers.items()
+        m: np.maximum(maps[m][window] + np.float32(t) * (landed - removed).astype(np.float32), 0)
+        for m, t in layers.items()
     }
     return Change(window, changed, depth)
 

@@ -48,7 +48,10 @@ class Sheet:
         a = np.radians(self.turn_deg)
         across, along = x, y
         if a:
-            across, along = x * np.float32(np.cos(a)) + y * np.float32(np.sin(a)), y * np.float32(np.cos(a)) - x * np.float32(np.sin(a))
+            across, along = (
+                x * np.float32(np.cos(a)) + y * np.float32(np.sin(a)),
+                y * np.float32(np.cos(a)) - x * np.float32(np.sin(a)),
+            )
         r = min(self.corner_mm, 0.5 * min(self.height_mm, self.width_mm))
         dx = np.abs(across) - np.float32(self.width_mm / 2 - r)
         dy = np.abs(along) - np.float32(self.height_mm / 2 - r)
@@ -64,9 +67,7 @@ class Sheet:
             target[window] += np.float32(thickness_mm) * self.cover(window, pitch_mm)
 
 
-def texture(
-    shape: tuple[int, int], pitch_mm: float, grain_mm: float, relative: float, rng: np.random.Generator
-) -> Map:
+def texture(shape: tuple[int, int], pitch_mm: float, grain_mm: float, relative: float, rng: np.random.Generator) -> Map:
     """Smooth random field of mean 1, given grain and relative standard deviation."""
     step = max(1, round(grain_mm / pitch_mm))
     coarse = rng.standard_normal(tuple(-(-n // step) + 3 for n in shape), dtype=np.float32)
@@ -79,9 +80,16 @@ def texture(
 
 def disc_chord(x_mm: Map, radius_mm: NDArray[np.floating]) -> NDArray[np.float64]:
     """Chord through a circle at a distance from its centre [mm], broadcast."""
-    return 2 * np.sqrt(np.maximum(np.asarray(radius_mm, dtype=np.float64) ** 2 - np.asarray(x_mm, dtype=np.float64) ** 2, 0))
+    return 2 * np.sqrt(
+        np.maximum(np.asarray(radius_mm, dtype=np.float64) ** 2 - np.asarray(x_mm, dtype=np.float64) ** 2, 0)
+    )
 
 
-def span(z_mm: NDArray[np.floating], start_mm: NDArray[np.floating] | float, end_mm: NDArray[np.floating] | float, step_mm: float) -> NDArray[np.float64]:
+def span(
+    z_mm: NDArray[np.floating],
+    start_mm: NDArray[np.floating] | float,
+    end_mm: NDArray[np.floating] | float,
+    step_mm: float,
+) -> NDArray[np.float64]:
     """Share of a cell at `z_mm` between two heights, broadcast."""
     return np.asarray(np.clip((z_mm - start_mm) / step_mm + 0.5, 0, 1) * np.clip((end_mm - z_mm) / step_mm + 0.5, 0, 1))

@@ -33,7 +33,9 @@ def pick(items: list[Blob], rng: np.random.Generator) -> Blob | None:
 def square(shape: tuple[int, int], row: float, col: float, reach: float) -> Window:
     """Window around a point, cut at the border."""
     a, b = (max(0, int(np.floor(x - reach))) for x in (row, col))
-    return slice(a, min(shape[0], int(np.ceil(row + reach)) + 1)), slice(b, min(shape[1], int(np.ceil(col + reach)) + 1))
+    return slice(a, min(shape[0], int(np.ceil(row + reach)) + 1)), slice(
+        b, min(shape[1], int(np.ceil(col + reach)) + 1)
+    )
 
 
 def offsets(window: Window, row: float, col: float, pitch: float) -> tuple[Map, Map]:
@@ -63,7 +65,9 @@ def ball_void(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> C
     size = radius * float(rng.uniform(0.15, 0.6))
     away, angle = float(rng.uniform(0, 0.9)) * (radius - size), float(rng.uniform(0, 2 * np.pi))
     row, col = ball.centre
-    y, x = offsets(ball.window, row + away * np.sin(angle) / sites.pitch, col + away * np.cos(angle) / sites.pitch, sites.pitch)
+    y, x = offsets(
+        ball.window, row + away * np.sin(angle) / sites.pitch, col + away * np.cos(angle) / sites.pitch, sites.pitch
+    )
     left = np.maximum(solder - sphere_chord(y, x, size), 0.02 * ball.cells * solder)
     return Change(ball.window, {ball.material: np.minimum(left, solder)}, 2 * size)
 
@@ -123,7 +127,9 @@ def ball_bridge(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) ->
     middle = np.abs(2 * along / (distance * sites.pitch) - 1)
     neck = height * (0.7 + 0.6 * middle**2) * strip_cover(across, width * 1.0, sites.pitch)
     rounded = np.sqrt(np.maximum(1 - (2 * across / (width + sites.pitch)) ** 2, 0))
-    return Change(window, {ball.material: maps[ball.material][window] + (neck * rounded * inside).astype(np.float32)}, width)
+    return Change(
+        window, {ball.material: maps[ball.material][window] + (neck * rounded * inside).astype(np.float32)}, width
+    )
 
 
 def _turn(y: Map, x: Map, along: tuple[float, float]) -> tuple[Map, Map]:
@@ -131,9 +137,7 @@ def _turn(y: Map, x: Map, along: tuple[float, float]) -> tuple[Map, Map]:
     return np.asarray(along[0] * y + along[1] * x), np.asarray(along[1] * y - along[0] * x)
 
 
-def _trace_window(
-    sites: Sites, point: TracePoint, reach_mm: float
-) -> tuple[Window, Map, Map, Map]:
+def _trace_window(sites: Sites, point: TracePoint, reach_mm: float) -> tuple[Window, Map, Map, Map]:
     """Window round a trace point, coordinates along and across, and the foil that belongs to the trace [mm]."""
     window = square(sites.maps.shape, point.row, point.col, reach_mm / sites.pitch)
     along, across = _turn(*offsets(window, point.row, point.col, sites.pitch), point.along)
@@ -189,7 +193,9 @@ def trace_short(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) ->
         steps = np.arange(point.width_mm / 2 + 2.5 * sites.pitch, point.width_mm / 2 + 0.4, 0.5 * sites.pitch)
         rows = np.rint(point.row + side * point.along[1] * steps / sites.pitch).astype(int)
         cols = np.rint(point.col - side * point.along[0] * steps / sites.pitch).astype(int)
-        if not (0 <= min(rows.min(), cols.min()) and rows.max() < sites.maps.shape[0] and cols.max() < sites.maps.shape[1]):
+        if not (
+            0 <= min(rows.min(), cols.min()) and rows.max() < sites.maps.shape[0] and cols.max() < sites.maps.shape[1]
+        ):
             continue
         hit = np.flatnonzero(sites.trace_mask[rows, cols])
         gap_free = ~sites.trace_mask[rows[0], cols[0]]

@@ -21,11 +21,12 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class Blob:
-    """A connected piece of one material: where it is, and its own cells inside that window."""
+    """A connected piece of one material: where it is, its own cells inside that window, how far it was grown."""
 
     material: str
     window: Window
     cells: Mask
+    grown: int = 0
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -35,9 +36,18 @@ class Blob:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Extent (rows, cols)."""
+        """Extent before growing (rows, cols)."""
         rows, cols = self.cells.shape
-        return rows, cols
+        return rows - 2 * self.grown, cols - 2 * self.grown
+
+    def grow(self, cells: int, shape: tuple[int, int]) -> Blob:
+        """The same piece with its thin rim; itself at the border of the grid."""
+        low = [s.start - cells for s in self.window]
+        high = [s.stop + cells for s in self.window]
+        if min(low) < 0 or high[0] > shape[0] or high[1] > shape[1]:
+            return self
+        wider = ndimage.binary_dilation(np.pad(self.cells, cells), iterations=cells, structure=np.ones((3, 3)))
+        return Blob(self.material, (slice(low[0], high[0]), slice(low[1], high[1])), wider, self.grown + cells)
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,8 @@ class Sites:
                 fill = blob.cells.sum() / (np.pi / 4 * h * w)
                 peak = float(self.maps.thickness_mm[material][blob.window].max())
                 if 0.85 <= fill <= 1.15 and 0.35 * diameter <= peak <= 1.8 * diameter:
-                    found.append(blob)
+                    # the rim of a sphere is thinner than the floor
+                    found.append(blob.grow(max(1, round(0.03 * diameter / self.pitch)), self.maps.shape))
         return found
 
     @cached_property
@@ -165,7 +176,7 @@ class Sites:
         for _ in range(attempts if len(points) else 0):
             row, col = (int(x) for x in points[int(rng.integers(len(points)))])
             half = float(depth[row, col])
-            reach = max(6, int(4 * half))
+            reach = max(8, int(7 * half))
             if not (0.05 <= 2 * half * self.pitch <= 0.3 and reach < row < rows - reach and reach < col < cols - reach):
                 continue
             window = (slice(row - reach, row + reach + 1), slice(col - reach, col + reach + 1))
@@ -174,9 +185,21 @@ class Sites:
             y, x = np.nonzero(own)
             spread = np.cov(np.stack([y - reach, x - reach]).astype(float))
             size, axes = np.linalg.eigh(spread)
-            if size[0] <= 0 or size[1] < 6 * size[0] or np.hypot(*np.mean([y - reach, x - reach], axis=1)) > half:
+            if size[0] <= 0 or size[1] < 20 * size[0] or np.hypot(*np.mean([y - reach, x - reach], axis=1)) > half:
                 continue
             foil = float(np.median(self.foil_excess[window][own & (depth[window] > 0.6 * half)]))
-            if 0.008 <= foil <= 0.11:
+            if 0.008 <= foil <= 0.11 and self._bare_sides(row, col, axes[:, 1], half + 2.5, 0.3 * foil):
                 return TracePoint(row, col, (float(axes[0, 1]), float(axes[1, 1])), 2 * half * self.pitch, foil)
         return None
+
+    def _bare_sides(self, row: int, col: int, along: NDArray[np.float64], away: float, most_mm: float) -> bool:
+        """True if there is little copper on both sides of a trace, here and a little further on."""
+        for step in (-2 * away, 0.0, 2 * away):
+            for side in (-away, away):
+                i = round(row + along[0] * step + along[1] * side)
+                j = round(col + along[1] * step - along[0] * side)
+                if not (0 <= i < self.maps.shape[0] and 0 <= j < self.maps.shape[1]):
+                    return False
+                if self.foil_excess[i, j] > most_mm:
+                    return False
+        return True

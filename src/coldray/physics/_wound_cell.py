@@ -70,7 +70,9 @@ def wound_maps(
     roll_bottom = bottom - cell.can_mm - 0.6
     paths = _turn_paths(cell, x, pitch, rng)
     turns = cell.turns
-    drift = np.cumsum(rng.normal(0, cell.telescope_spread_mm, turns)) * 0.5 + rng.normal(0, cell.telescope_spread_mm, turns)
+    drift = np.cumsum(rng.normal(0, cell.telescope_spread_mm, turns)) * 0.5 + rng.normal(
+        0, cell.telescope_spread_mm, turns
+    )
     wave = drift - drift.mean()
     ends = {
         name: np.stack([roll_top + less + wave + extra, roll_bottom - less + wave - extra], axis=1)
@@ -96,7 +98,9 @@ def wound_maps(
     return maps, paths, ends
 
 
-def _ring(x: NDArray[np.float64], outer: NDArray[np.floating], inner: NDArray[np.floating], pitch: float) -> NDArray[np.float64]:
+def _ring(
+    x: NDArray[np.float64], outer: NDArray[np.floating], inner: NDArray[np.floating], pitch: float
+) -> NDArray[np.float64]:
     """Mean chord through a tube over the width of a cell."""
     shifts = (np.arange(4) - 1.5) / 4 * pitch
     return np.asarray(np.mean([disc_chord(x + d, outer) - disc_chord(x + d, inner) for d in shifts], axis=0))
@@ -123,7 +127,9 @@ def _can_and_cap(
     lip = np.where((z > top + 0.35) & (z < top + 0.35 + wall), 0.9, 0.0)
     inner = np.maximum(outer - wall * (1 + 0.3 * np.exp(-(((z - groove) / 0.35) ** 2))) - lip, 0)
     steel = _ring(x[None, :], outer, inner, pitch) * span(z, top + 0.35, bottom, pitch)
-    base = _ring(x[None, :], np.full_like(z, radius - wall), np.zeros_like(z), pitch) * span(z, bottom - wall, bottom, pitch)
+    base = _ring(x[None, :], np.full_like(z, radius - wall), np.zeros_like(z), pitch) * span(
+        z, bottom - wall, bottom, pitch
+    )
     seat = radius - wall - 0.35
     plate = _ring(x[None, :], np.full_like(z, seat), np.zeros_like(z), pitch)
     button = _ring(x[None, :], np.full_like(z, 0.55 * seat), np.full_like(z, 0.55 * seat - 0.2), pitch)
@@ -131,10 +137,14 @@ def _can_and_cap(
     cap = plate * span(z, top + 0.75, top + 0.95, pitch) + lid * span(z, top, top + 0.2, pitch)
     cap = cap + button * span(z, top + 0.2, top + 0.75, pitch)
     vent = plate * span(z, top + 1.05, top + 1.15, pitch)
-    gasket = _ring(x[None, :], np.full_like(z, radius - wall), np.full_like(z, seat), pitch) * span(z, top + 0.5, top + 1.6, pitch)
+    gasket = _ring(x[None, :], np.full_like(z, radius - wall), np.full_like(z, seat), pitch) * span(
+        z, top + 0.5, top + 1.6, pitch
+    )
     maps["Fe"] = (steel + base + cap).astype(np.float32)
     maps["Al"] = maps["Al"] + vent.astype(np.float32)
-    plates = plate * (span(z, roll_top - 0.35, roll_top - 0.15, pitch) + span(z, bottom - wall - 0.35, bottom - wall - 0.15, pitch))
+    plates = plate * (
+        span(z, roll_top - 0.35, roll_top - 0.15, pitch) + span(z, bottom - wall - 0.35, bottom - wall - 0.15, pitch)
+    )
     maps["separator_PE"] = maps["separator_PE"] + (gasket + plates).astype(np.float32)
 
 
@@ -155,14 +165,16 @@ def _tabs(
     reach = min(0.6 * (roll_bottom - roll_top), 15.0)
     first = middle + float(rng.uniform(-0.15, 0.15)) * cell.diameter_mm
     start = top + 1.3
-    Sheet((start + roll_top + reach) / 2, first, roll_top + reach - start, width, float(rng.normal(0, 0.4)), 0.05).add_to(
-        maps["Al"], pitch, 0.12
-    )
+    Sheet(
+        (start + roll_top + reach) / 2, first, roll_top + reach - start, width, float(rng.normal(0, 0.4)), 0.05
+    ).add_to(maps["Al"], pitch, 0.12)
     # folded under the cap
-    Sheet(start + 0.3, first + 0.15 * width, 0.12, 1.5 * width, float(rng.uniform(4, 10)), 0.03).add_to(maps["Al"], pitch, width)
+    Sheet(start + 0.3, first + 0.15 * width, 0.12, 1.5 * width, float(rng.uniform(4, 10)), 0.03).add_to(
+        maps["Al"], pitch, width
+    )
     nickel = maps.setdefault("Ni", np.zeros_like(maps["Al"]))
     second = middle + float(rng.uniform(-0.3, 0.3)) * cell.diameter_mm
     end = bottom - cell.can_mm
-    Sheet((end + roll_bottom - reach) / 2, second, end - roll_bottom + reach, 0.8 * width, float(rng.normal(0, 0.4)), 0.05).add_to(
-        nickel, pitch, 0.08
-    )
+    Sheet(
+        (end + roll_bottom - reach) / 2, second, end - roll_bottom + reach, 0.8 * width, float(rng.normal(0, 0.4)), 0.05
+    ).add_to(nickel, pitch, 0.08)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
 from coldray.physics._cascade import forward
+from coldray.physics.geometry import Geometry
 from coldray.physics.objects import ThicknessMaps
 from coldray.physics.simulate import ScreenDetector
 
@@ -45,6 +46,7 @@ def acquire_pair(
     exposure_s: float = 0.25,
     sharp_exposure_s: float = 1.0,
     sharp_frames: int = 20,
+    geometry: Geometry | None = None,
     workers: int | None = None,
 ) -> AcquiredPair:
     """Acquire one object with both detectors, registered by construction.
@@ -52,7 +54,7 @@ def acquire_pair(
     Parameters
     ----------
     maps : ThicknessMaps
-        Object on a grid of pitch / oversampling.
+        Object on a grid of pitch / oversampling, or `geometry.object_grid_mm`.
     sharp, blurred : ScreenDetector
         Thin and thick screen on equal pixels.
     oversampling : int
@@ -62,6 +64,8 @@ def acquire_pair(
         Exposure of the blurred frame [s].
     sharp_exposure_s, sharp_frames : float, int
         Exposure of one sharp frame [s] and how many are averaged.
+    geometry : Geometry, optional
+        Magnification, focal spot and scatter; contact imaging without scatter by default.
     workers : int, optional
         Threads; one per core by default. The result does not depend on it.
 
@@ -78,7 +82,10 @@ def acquire_pair(
         raise PhysicsError(
             f"pixel pitch is {sharp.pixel_pitch_mm} mm and {blurred.pixel_pitch_mm} mm; a pair needs equal pixels"
         )
-    thin, thick = (detector.transmission(maps, workers=workers) for detector in (sharp, blurred))
+    if geometry is None:
+        thin, thick = (detector.transmission(maps, workers=workers) for detector in (sharp, blurred))
+    else:
+        thin, thick = (geometry.project(maps, detector, oversampling, workers) for detector in (sharp, blurred))
     spectrum = forward(thick, workers)
     return AcquiredPair(
         sharp_truth=sharp.image_of_spectrum(forward(thin, workers), oversampling),

@@ -181,8 +181,8 @@ class CylindricalCell:
 
     @property
     def turns(self) -> int:
-        """Whole turns of the winding."""
-        return int((self.diameter_mm / 2 - self.can_mm - 0.05 - self.core_mm / 2) / self.stack.pair_mm)
+        """Whole turns of the winding; the spiral itself needs one pair more than they do."""
+        return int((self.diameter_mm / 2 - self.can_mm - 0.05 - self.core_mm / 2) / self.stack.pair_mm) - 1
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> CylindricalCell:
@@ -288,7 +288,12 @@ def _pouch(
         dy, dx = rng.normal(0, cell.misalignment_spread_mm, 2)
         turn = float(rng.normal(0, cell.turn_spread_deg))
         return Sheet(
-            middle + float(dy), centre_x + float(dx), cell.height_mm - 2 * less_mm, cell.width_mm - 2 * less_mm, turn, 0.6
+            middle + float(dy),
+            centre_x + float(dx),
+            cell.height_mm - 2 * less_mm,
+            cell.width_mm - 2 * less_mm,
+            turn,
+            0.6,
         )
 
     cathodes = tuple(placed(cell.overhang_mm) for _ in range(cell.pairs))
@@ -318,7 +323,9 @@ def _pouch(
     for material, microns in (("Al", cell.pouch_aluminium_um), ("separator_PE", cell.pouch_polymer_um)):
         bag.add_to(map_of(material), pitch, 2e-3 * microns)
         for side in (-1, 1):
-            flange = Sheet(middle - 1.6, centre_x + side * (cell.width_mm / 2 + 0.75), cell.height_mm + 6.4, 0.9, 0.0, 0.1)
+            flange = Sheet(
+                middle - 1.6, centre_x + side * (cell.width_mm / 2 + 0.75), cell.height_mm + 6.4, 0.9, 0.0, 0.1
+            )
             flange.add_to(map_of(material), pitch, 2e-3 * microns)
     for side, metal, foil, sheets, lead in (
         (-1, "Al", s.aluminium_um, cathodes, "Al"),

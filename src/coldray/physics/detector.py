@@ -71,7 +71,9 @@ class Detector:
         if self.nnps is not None and not (self.nnps.value.min() >= 0 and self.nnps.value.max() > 0):
             raise DetectorError(f"detector {self.name!r}: the NNPS must be >= 0 and somewhere positive [mm2]")
         if not 0 < self.nnps_exposure_s < np.inf:
-            raise DetectorError(f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive and finite")
+            raise DetectorError(
+                f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive and finite"
+            )
         if not 0 <= self.electronic_fraction <= 1:
             raise DetectorError(
                 f"detector {self.name!r}: electronic fraction {self.electronic_fraction} is not in [0, 1]"

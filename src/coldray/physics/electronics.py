@@ -82,7 +82,9 @@ class Electronics:
             if value is None and f.name == "residual_spread":
                 continue
             if not (np.isfinite(value) and value >= 0) or (f.name in shares and value > 1):
-                raise PhysicsError(f"{f.name} is {value}; it must be finite and {'0 to 1' if f.name in shares else '>= 0'}")
+                raise PhysicsError(
+                    f"{f.name} is {value}; it must be finite and {'0 to 1' if f.name in shares else '>= 0'}"
+                )
         if not 4 <= self.adc_bits <= 16 or int(self.adc_bits) != self.adc_bits:
             raise PhysicsError(f"adc_bits is {self.adc_bits}; raw frames have 4 to 16 bits")
         if not self.full_well_electrons > self.offset_electrons:

@@ -145,9 +145,7 @@ class ScreenDetector:
             )
             quanta *= np.float32(self.screen.gain_kev[layer] * ELECTRONS_PER_KEV)
             spectrum = scipy.fft.dctn(quanta, norm="ortho", overwrite_x=True)
-            return apply_radial(
-                spectrum, lambda f: self.screen.layer_transfer(layer, f), step, self.frequency_stretch
-            )
+            return apply_radial(spectrum, lambda f: self.screen.layer_transfer(layer, f), step, self.frequency_stretch)
 
         total = np.zeros(fine.shape, dtype=np.float32)
         # a few at a time: each holds a whole fine grid
@@ -155,7 +153,9 @@ class ScreenDetector:
         for first in range(0, layers, together):
             for part in in_order(light, range(first, min(first + together, layers)), together):
                 total += part
-        collected = sampled(apply_aperture(total, self.pixel_pitch_mm, step), oversampling) * np.float32(oversampling**2)
+        collected = sampled(apply_aperture(total, self.pixel_pitch_mm, step), oversampling) * np.float32(
+            oversampling**2
+        )
         collected += np.sqrt(np.maximum(collected, 0)) * rng.standard_normal(collected.shape, dtype=np.float32)
         return np.asarray(collected, dtype=np.float32)
 

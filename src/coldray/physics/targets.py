@@ -45,9 +45,7 @@ def step_wedge_object(
     thickness = np.zeros(shape, dtype=np.float32)
     for t, first, last in zip(steps_mm, borders[:-1], borders[1:], strict=True):
         thickness[:, first:last] = t
-    steps = tuple(
-        (int(a), int(b), float(t)) for a, b, t in zip(borders[:-1], borders[1:], steps_mm, strict=True)
-    )
+    steps = tuple((int(a), int(b), float(t)) for a, b, t in zip(borders[:-1], borders[1:], steps_mm, strict=True))
     return ThicknessMaps({material: thickness}, grid_pitch_mm, "step wedge", {"steps": steps})
 
 
@@ -85,7 +83,9 @@ def edge_object(
     """
     attenuation().linear_per_mm(material)
     if not abs(angle_deg) <= 45 or not 0 < thickness_mm < np.inf:
-        raise PhysicsError(f"edge at {angle_deg} deg, {thickness_mm} mm thick; needed: -45 to 45 deg and a positive thickness")
+        raise PhysicsError(
+            f"edge at {angle_deg} deg, {thickness_mm} mm thick; needed: -45 to 45 deg and a positive thickness"
+        )
     height, width = shape[0] * grid_pitch_mm, shape[1] * grid_pitch_mm
     length = 4 * (height + width)
     a = np.radians(angle_deg)

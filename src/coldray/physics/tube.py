@@ -45,7 +45,9 @@ def tube_spectrum(
     if not 0.1 <= aluminium_mm <= 50:
         raise PhysicsError(f"filtration is {aluminium_mm} mm Al; it must be 0.1 to 50")
     if not (4 <= anode_angle_deg <= 45 and 0 <= air_mm <= 10000):
-        raise PhysicsError(f"anode angle {anode_angle_deg} deg and air {air_mm} mm must lie within 4 to 45 and 0 to 10000")
+        raise PhysicsError(
+            f"anode angle {anode_angle_deg} deg and air {air_mm} mm must lie within 4 to 45 and 0 to 10000"
+        )
     if (tube_voltage_kv, aluminium_mm, anode_angle_deg, air_mm) == (70.0, 2.5, 12.0, 1000.0):
         return spectrum_70kv()
     try:

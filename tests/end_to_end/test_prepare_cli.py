@@ -1,0 +1,166 @@
+"""`coldray prepare` from simulated boards and data folders, and a training on what it made."""
+
+import json
+
+import numpy as np
+import pytest
+
+from coldray.app.cli import main
+from coldray.data.patch_store import PatchSet
+
+SMALL = ("--patch-px", 32, "--context-px", 8, "--size-px", 96, "--json")
+
+
+@pytest.fixture(scope="module")
+def call():
+    """Run the command line; returns exit code, stdout and stderr."""
+    import contextlib
+    import io
+
+    def run(*arguments):
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.raises(SystemExit) as left, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main([str(a) for a in arguments])
+        return left.value.code, out.getvalue(), err.getvalue()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(call, tmp_path_factory):
+    """Two simulated boards in data folders."""
+    out = tmp_path_factory.mktemp("data")
+    for family, state in (("power", 0), ("mixed_signal", 1)):
+        arguments = ("--family", family, "--size-px", 96, "--frames", 3, "--random-state", state)
+        assert call("simulate", "board", "-o", out, *arguments)[0] == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def acquired(call, folder, tmp_path_factory):
+    """Folders for training, simulated boards for validation and test."""
+    out = tmp_path_factory.mktemp("set") / "acquired"
+    code, text, err = call(
+        "prepare", folder, "simulated:memory_module:1", "simulated:sensor_mcu:1", "-o", out,
+        "--patches", 24, "--validation-patches", 2, "--test-patches", 4, "--workers", 1, *SMALL,
+    )  # fmt: skip
+    assert code == 0, err
+    return out, json.loads(text)
+
+
+def test_the_answer_names_boards_and_counts(acquired):
+    out, answer = acquired
+    assert (answer["train"], answer["validation"], answer["test"]) == (24, 2, 4)
+    assert [b["split"] for b in answer["boards"]] == ["train", "train", "validation", "test"]
+    assert answer["largest_overlap"] <= 0.25
+    assert "truth" in answer["layers"] and "measured" in answer["layers"]
+    assert answer["response"]["boards"] and answer["response"]["gain"] > 1
+    rms = answer["response"]["rms"]
+    assert rms["curve"] < rms["gain"] < rms["unmatched"]
+    assert PatchSet(out, "train").verify() == []
+
+
+def test_references_are_in_the_measured_response(acquired):
+    out, _ = acquired
+    patches = PatchSet(out, "test")
+    for number in range(len(patches)):
+        truth, mean, measured = (patches.patch(number, layer) for layer in ("truth", "mean", "measured"))
+        assert abs(np.mean(mean - truth)) < 0.006
+        assert abs(np.mean(patches.patch(number, "truth_blurred") - measured)) < 0.006
+
+
+def recipe_for(out, tmp_path, **data):
+    from coldray.training.recipe import parse_recipe
+
+    return parse_recipe(
+        {
+            "run": str(tmp_path / "run"),
+            "data": {"dataset": "folder", "folder": str(out), "margin": 8, **data},
+            "network": {"settings": {"width": 16, "deep_width": 16, "blocks": [1, 1, 0], "embedding": 8}},
+            "optimiser": {
+                "steps": 2, "batch": 2, "warmup_steps": 1, "decay_steps": 1, "border": 2,
+                "precision": "fp32", "threads": 1,
+            },
+        }
+    )  # fmt: skip
+
+
+def test_training_draws_its_pairs_from_the_dataset(acquired, tmp_path):
+    from coldray.training.patch_pairs import PatchSource
+
+    out, _ = acquired
+    source = PatchSource(PatchSet(out, "train"), recipe_for(out, tmp_path))
+    one, two = source.example(3), source.example(3)
+    np.testing.assert_array_equal(one.channels, two.channels)
+    assert one.target.shape == (32, 32)
+    pair, degradation = source.pair(0, np.random.default_rng(0))
+    patches = PatchSet(out, "train")
+    np.testing.assert_array_equal(pair.sharp, patches.patch(0, "truth", 8))
+    np.testing.assert_array_equal(pair.frame.blurred, patches.patch(0, "measured", 8))
+    again = degradation.transfer(np.array([0.0, 5.0]), 1.0)
+    assert again[0] == 1 and again[1] < 0.5
+    mean = PatchSource(patches, recipe_for(out, tmp_path, target="mean"))
+    np.testing.assert_array_equal(mean.pair(0, np.random.default_rng(0))[0].sharp, patches.patch(0, "mean", 8))
+
+
+def test_halves_keep_input_and_target_noise_apart(call, folder, tmp_path):
+    """Measured frames without truth: the target's noise is in no channel the network is shown."""
+    from coldray.errors import SettingsError
+    from coldray.training.patch_pairs import PatchSource
+
+    for note in folder.glob("*/pair.json"):
+        copy = tmp_path / "boards" / note.parent.name
+        copy.mkdir(parents=True)
+        for name in ("hr", "lr", "pair.json"):
+            (copy / name).symlink_to(note.parent / name)
+    out = tmp_path / "halves"
+    code, text, err = call(
+        "prepare", tmp_path / "boards", "-o", out, "--kind", "synthetic", "--test-patches", 0,
+        "--validation-patches", 0, "--patches", 8, "--workers", 1, *SMALL,
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(text)["layers"] == ["mean", "mean_blurred", "half_a", "half_a_blurred", "half_b"]
+    patches = PatchSet(out, "train")
+    source = PatchSource(patches, recipe_for(out, tmp_path, noise="none"))
+    pair, _ = source.pair(0, np.random.default_rng(0))
+    noise_a = patches.patch(0, "half_a", 8) - patches.patch(0, "mean", 8)
+    np.testing.assert_array_equal(pair.sharp, patches.patch(0, "half_a", 8))
+    example = source.example(0)
+    shown = {p.tobytes() for n in range(8) for p in [patches.patch(n, "half_b")]}
+    assert example.target.tobytes() in shown
+    assert np.any(noise_a)
+    with pytest.raises(SettingsError, match="noise-free truth"):
+        PatchSource(patches, recipe_for(out, tmp_path, target="truth"))
+    with pytest.raises(SettingsError, match="margin"):
+        PatchSource(patches, recipe_for(out, tmp_path, margin=9))
+    with pytest.raises(SettingsError, match="no validation patches"):
+        PatchSource(PatchSet(out, "validation"), recipe_for(out, tmp_path))
+
+
+def test_a_training_runs_on_the_dataset(acquired, tmp_path, torch):
+    pytest.importorskip("accelerate")
+    from coldray.training.run import prepare_fields, start
+
+    recipe = recipe_for(acquired[0], tmp_path)
+    run = start(recipe, prepare_fields(recipe, "train"), prepare_fields(recipe, "validation"))
+    scores = run.run()
+    assert run.step == 2
+    assert np.isfinite([v for k, v in scores[-1].items() if k.endswith("_db")]).all()
+
+
+def test_bad_input_gives_one_line_and_the_right_code(call, folder, tmp_path):
+    def refused(code, match, *arguments):
+        left, out, err = call("prepare", *arguments, "-o", tmp_path / "d", *SMALL)
+        assert left == code, err
+        assert match in json.loads(out)["error"]
+        assert len(err.strip().splitlines()) == 1
+
+    refused(3, "no such folder", tmp_path / "nothing")
+    (tmp_path / "lone" / "b" / "hr").mkdir(parents=True)
+    refused(3, "no pair.json", tmp_path / "lone")
+    refused(2, "no board family 'toaster'", "simulated:toaster:2")
+    refused(2, "simulated:power:4", "simulated:power:none")
+    board = next(folder.glob("power*"))
+    refused(2, "leak: board 'power-0' is in two splits", folder, "--test", board)
+    refused(2, "kind is 'both'", folder, "--kind", "both")
+    refused(2, "exposure", folder, "--exposure-s", "long")
