@@ -193,9 +193,7 @@ def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str
     for item in images:
         inner = (slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
         thin = np.maximum(np.asarray(item.sharp, dtype=np.float64), 0.0)
-        ramps = np.stack(
-            [np.clip((thin - a) / (b - a), 0, 1 if b < x[-1] else None) for a, b in pairwise(x)]
-        )
+        ramps = np.stack([np.clip((thin - a) / (b - a), 0, 1 if b < x[-1] else None) for a, b in pairwise(x)])
         step = _stride(item.sharp)
         rows.append(np.stack([ratio_blur(r, item.pair)[inner].ravel()[::step] for r in ramps], axis=1))
         wanted.append(np.asarray(item.blurred, dtype=np.float64)[inner].ravel()[::step])
