@@ -83,7 +83,7 @@ def test_mirrored_border(margin):
 
 
 def test_more_iterations_are_sharper_and_noisier(scene, blend):
-    truth, frame = scene
+    _, frame = scene
     few, many = (richardson_lucy.restore(frame, blend, steps=n) for n in (3, 30))
     assert np.std(np.diff(many)) > 1.2 * np.std(np.diff(few))
 

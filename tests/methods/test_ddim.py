@@ -1,6 +1,7 @@
 """Conditional diffusion: the published step, the schedule, exact sampling with an exact network."""
 
 import importlib.util
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,9 +13,12 @@ from coldray.methods import ddim
 from coldray.methods._example import TrainingPair
 from coldray.methods._frame import Frame
 from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
 
 SHAPE = (48, 48)
 LEVEL = 0.5
+WIDER = 2000.0
+"""Factor on signal and noise power of the Gaussian world, so that its posterior is wider than the last steps."""
 
 
 def published_step(x, eps, a, a_next, eta, z):
@@ -97,8 +101,10 @@ def test_steps_out_of_range_are_refused(steps):
 def gaussian_world(pair, blend):
     """Fields with exactly the prior's spectrum, blurred, noisy, and the exact noise prediction for them."""
     rng = np.random.default_rng(4)
-    noise = NoiseModel.of_detector(pair.blurred, 0.05)
-    probe = Frame(np.full(SHAPE, LEVEL), pair, noise)
+    # the last DDIM step jumps to the mean of what is still open; a posterior narrower than that is lost
+    noise = NoiseModel.of_detector(pair.blurred, 0.05).scaled(WIDER)
+    prior = replace(ObjectPrior(), amplitude_mm2=WIDER * ObjectPrior().amplitude_mm2)
+    probe = Frame(np.full(SHAPE, LEVEL), pair, noise, prior)
     f, pitch = probe.frequency_lp_mm, pair.pixel_pitch_mm
     signal = probe.prior(f) * np.maximum(pair.sharp.mtf(f), pair.floor) ** 2 / pitch**2
     signal[0, 0] = 0
@@ -109,7 +115,7 @@ def gaussian_world(pair, blend):
     n = np.sqrt(power) * rng.standard_normal(SHAPE)
     n[0, 0] = 0
     y = probe.operator(blend)(x) + scipy.fft.idctn(n, norm="ortho")
-    frame = Frame(y, pair, noise)
+    frame = Frame(y, pair, noise, prior)
 
     def exact(channels, conditions):
         """E[eps | x_t, y] from the posterior N(linear estimate, variance) of every coefficient."""
@@ -128,11 +134,11 @@ def error(image, other, variance):
     return float(np.mean(difference**2 / variance.ravel()[1:]))
 
 
-@pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_one_sample_has_twice_the_error_of_the_posterior_mean(gaussian_world, blend, eta):
+@pytest.mark.parametrize(("eta", "steps"), [(0.0, 250), (1.0, 800)])
+def test_one_sample_has_twice_the_error_of_the_posterior_mean(gaussian_world, blend, eta, steps):
     frame, truth, exact, variance = gaussian_world
     mean = frame.wiener_operator(blend)(frame.blurred)
-    out = ddim.restore(frame, blend, exact, np.random.default_rng(1), steps=250, eta=eta, clip=False)
+    out = ddim.restore(frame, blend, exact, np.random.default_rng(1), steps=steps, eta=eta, clip=False)
     assert error(mean, truth, variance) == pytest.approx(1, rel=0.1)
     assert error(out, mean, variance) == pytest.approx(1, rel=0.1)
     loss_db = 10 * np.log10(error(out, truth, variance) / error(mean, truth, variance))

@@ -161,7 +161,9 @@ def restore(
     Notes
     -----
     An exact sampler has twice the squared error of the posterior mean (3.01 dB less PSNR), the mean of S
-    samples 1 + 1/S times. A network that is better than that with one sample does not sample.
+    samples 1 + 1/S times. A network that is better than that with one sample does not sample. The last step
+    jumps to the mean of what is still open: with 50 even steps it starts at noise of 0.03 of the open beam, and
+    what the posterior is narrower than that comes out as its mean, not as a draw.
     """
     if rng is None:
         raise SettingsError("conditional diffusion draws noise; give a random state")
@@ -193,7 +195,7 @@ def _condition(frame: Frame, degradation: Any) -> tuple[Any, Any, Any]:
 def _draw(rng: np.random.Generator, like: Any) -> Any:
     """Standard normal noise of an image's shape, dtype and place."""
     if isinstance(like, np.ndarray):
-        return rng.standard_normal(like.shape).astype(like.dtype)
+        return np.asarray(rng.standard_normal(like.shape), dtype=like.dtype)
     import torch
 
     return torch.from_numpy(rng.standard_normal(tuple(like.shape))).to(dtype=like.dtype, device=like.device)

@@ -79,6 +79,7 @@ class ConditionEmbedding(nn.Module):
 
     FASTEST = 100.0
     """Fastest wave over the first condition [rad]; strengths 0.01 apart stay distinct."""
+    rates: Tensor
 
     def __init__(self, conditions: int, embedding: int) -> None:
         super().__init__()

@@ -137,7 +137,7 @@ class Network(nn.Module):
         """First and last input pixel, along one axis, that an output pixel depends on."""
 
         def reach(stage: nn.Module) -> int:
-            return sum(int(block.radius) for block in stage.children())  # type: ignore[arg-type]
+            return sum(block.radius for block in stage.children() if isinstance(block, ConvNextBlock))
 
         low = high = pixel // self.unshuffle
         skips = []
