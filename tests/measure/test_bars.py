@@ -121,6 +121,17 @@ def test_bars_along_the_pixels_are_told():
     assert any("tilt" in w for w in bars_ctf(image, 0.1).warnings)
 
 
+def test_a_region_at_nyquist_along_the_pixels_is_refused():
+    """Every second pixel bright: phase and amplitude cannot be told apart, so there is no CTF."""
+    image = np.tile([300.0, 1000.0], (60, 30))
+    with pytest.raises(MeasurementError, match="two pixels"):
+        bars_ctf(image, 0.1, [(0, 0, 60, 60), (0, 0, 60, 60)], plateau=(300, 1000))
+    single = np.full((80, 80), 1000.0)
+    single[5:75, 30:42] = 300.0
+    with pytest.raises(MeasurementError, match="no bar group"):
+        bars_ctf(single, 0.1)
+
+
 def test_images_without_bars_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(MeasurementError, match="no bar group"):

@@ -13,6 +13,8 @@ from coldray.errors import MeasurementError
 HIGHEST_HARMONIC = 2.5
 """Harmonics are fitted up to this frequency [cycles/pixel] as long as the tilt keeps them apart."""
 WORST_CONDITION = 30.0
+DEGENERATE = 1e4
+"""Condition from which on the samples do not tell the phase of the bars from their amplitude (bars at Nyquist)."""
 FEWEST_PERIODS = 1.4
 SIGNIFICANT = 3.0
 """Amplitude of a harmonic over its standard error that lets it count."""
@@ -237,7 +239,8 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
         wave = (wave[0] + step[0] / scale_y, wave[1] + step[1] / scale_x)
     count = order.size
     sd = float(np.sqrt(residual @ residual / max(values.size - fit.size, 1)))
-    error = sd * np.sqrt(np.linalg.inv(normal)[first, first]) / size[first]
+    variance = np.diag(np.linalg.inv(normal))[[first, first + count]]
+    error = sd * np.sqrt(variance.max()) / size[first]
     return Grating(
         wave,
         float(fit[0]),
@@ -253,7 +256,10 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
 
 
 def _separable(smooth: Float, phase: Float, order: NDArray[np.int64]) -> tuple[Float, NDArray[np.int64], Float, Float]:
-    """Design matrix of as many harmonics as the sampling tells apart, and its scaled normal matrix."""
+    """Design matrix of as many harmonics as the sampling tells apart, and its scaled normal matrix.
+
+    Harmonics are scaled by what they weigh at many phases, so that one sampled at its zeros alone does not pass.
+    """
     angle = 2 * np.pi * np.outer(phase, order)
     cosine, sine = np.cos(angle), np.sin(angle)
     while True:
@@ -261,7 +267,11 @@ def _separable(smooth: Float, phase: Float, order: NDArray[np.int64]) -> tuple[F
         design = np.concatenate([smooth, cosine[:, :count], sine[:, :count]], axis=1)
         gram = design.T @ design
         size = np.sqrt(np.maximum(np.diag(gram), 1e-12))
+        size[smooth.shape[1] :] = np.sqrt(phase.size / 2)
         normal = gram / np.outer(size, size)
-        if count == 1 or np.linalg.cond(normal) < WORST_CONDITION:
+        condition = np.linalg.cond(normal)
+        if count == 1 and not condition < DEGENERATE:
+            raise MeasurementError("bars of two pixels along the pixel grid: their samples do not hold the amplitude")
+        if count == 1 or condition < WORST_CONDITION:
             return design, order, normal, size
         order = order[:-1]

@@ -23,6 +23,8 @@ AROUND_PX = 80
 BAR_END_PX = 8.0
 STRANGE = 0.15
 """What differs from the background by more than this part of the contrast and is no bar is left out."""
+FEWEST_PIXELS = 200
+"""Pixels away from the ends of the bars that the fit needs."""
 SAME_MATERIAL = (0.9, 1.45)
 """Contrast of a solid patch of bar material over that which the mean of the bars implies at 50 % duty."""
 
@@ -94,17 +96,18 @@ def fitted_levels(image: Float, target: Target) -> Levels | None:
         slice(max(int(a.min()) - AROUND_PX, 0), min(int(a.max()) + 1 + AROUND_PX, n))
         for a, n in zip((rows, cols), image.shape, strict=True)
     )
-    thin = (slice(None, None, 2), slice(None, None, 2))
+    thin = np.s_[::2, ::2]
     used, depth = used[window][thin], depth[window][thin]
-    if np.count_nonzero(used) < 200:
+    weight = cover[window][thin][used]
+    if weight.size < FEWEST_PIXELS or not weight.any():
         return None
     blurred = [b[thin][used] for b in _blurred(cover[window])]
-    v, u = (a[thin][used] for a in np.mgrid[-1 : 1 : cover[window].shape[0] * 1j, -1 : 1 : cover[window].shape[1] * 1j])
-    weight = cover[window][thin][used]
+    ramps = np.meshgrid(*(np.linspace(-1, 1, n) for n in cover[window].shape), indexing="ij")
+    v, u = (np.asarray(ramp[thin][used], dtype=np.float64) for ramp in ramps)
     v, u = v - np.average(v, weights=weight), u - np.average(u, weights=weight)
     plane = [s * t for t in (np.ones_like(v), v, u) for s in (1, -1)]
     first = len(plane)
-    triangle = np.linalg.qr(np.stack([*plane, *blurred, depth[used]], axis=1), mode="r")
+    triangle = np.asarray(np.linalg.qr(np.stack([*plane, *blurred, depth[used]], axis=1), mode="r"))
     design, values = triangle[:, :-1], triangle[:, -1]
     long = np.r_[np.zeros(first + 1 + len(GAUSSIANS_PX), dtype=bool), np.array(TAILS_PX) > SHORT_PX]
     fit, left = optimize.nnls(design, values)
