@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coldray.errors import ColdrayError
+if TYPE_CHECKING:
+    from coldray.app.recipe import Recipe
 
 EXAMPLE = """
 Example: coldray restore board_thick.tif -o restored.tif --exposure-s 0.25
@@ -51,42 +52,33 @@ def restore(
 
     from coldray.app.each import run_each
     from coldray.app.files import expand, pair_outputs
-    from coldray.contracts import plugin
-    from coldray.data.formats import read_image
-    from coldray.data.formats.raw import RawGeometry
+    from coldray.app.recipe import Recipe
     from coldray.errors import SettingsError
-    from coldray.restore.model import load_model
-    from coldray.restore.pipeline import Job, check_job
 
     if gain not in ("calibrated", "paper"):
         raise SettingsError(f"--gain {gain!r}: choose calibrated or paper")
     for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise SettingsError(f"{name} {value}: must be positive")
-    learned = plugin("method", method).LEARNS
-    geometry = None if raw is None else RawGeometry.parse(raw)
-    flats = None
-    if noise:
-        frames = [read_image(path, raw=geometry).pixels for path, _ in expand(noise)]
-        flats = np.concatenate([f if f.ndim == 3 else f[None] for f in frames])
-    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True)
-    job = Job(
+    recipe = Recipe(
         method=method,
-        model=load_model(model) if learned else None,
+        model=model,
         steps=steps,
         gain=gain,
         blurred=blurred,
         sharp=sharp,
         exposure_s=exposure_s,
-        flats=flats,
+        noise=tuple(str(path) for path, _ in expand(noise or [])),
         open_beam=open_beam,
         pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
         provenance=provenance,
-        options=_options(changes or []),
+        options_json=json.dumps(_options(changes or []), sort_keys=True, default=str),
         random_state=random_state,
+        raw=raw,
     )
-    check_job(job)
-    work = _Work(job, geometry, None if pairs[0].is_file or overwrite else out, _settings(job, noise or []))
+    recipe.job()
+    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True)
+    work = _Work(recipe, None if pairs[0].is_file or overwrite else out)
     return run_each("restore", pairs, work, _line, as_json, workers)
 
 
@@ -113,95 +105,27 @@ def _line(entry: dict[str, Any]) -> str:
     return f"{entry['output']}  ({entry['method']}, {done})"
 
 
-def _settings(job: Any, noise: list[Path]) -> dict[str, Any]:
-    """Everything but the input that decides an output; files count by content."""
-    from coldray import __version__
-    from coldray.app.files import expand
-    from coldray.checkpoint import file_sha256
-
-    def content(source: str) -> str:
-        return file_sha256(Path(source)) if Path(source).is_file() else source
-
-    plain = ("method", "steps", "gain", "degradation", "exposure_s", "open_beam", "pixel_pitch_mm", "provenance")
-    plain += ("options", "random_state")
-    return {name: getattr(job, name) for name in plain} | {
-        "coldray": __version__,
-        "model": None if job.model is None else job.model.sha256,
-        "blurred": content(job.blurred),
-        "sharp": content(job.sharp),
-        "noise": [file_sha256(path) for path, _ in expand(noise)],
-    }
-
-
 @dataclass(frozen=True)
 class _Work:
     """Restore one file, unless the ledger of its folder says that it is done."""
 
-    job: Any
-    geometry: Any
+    recipe: Recipe
     folder: Path | None
-    settings: dict[str, Any]
 
     def __call__(self, _number: int, pair: Any) -> dict[str, Any]:
-        if self.folder is None:
-            return _one(pair.source, pair.target, pair.is_file, self.job, self.geometry)
         from coldray.app.ledger import Ledger
+        from coldray.app.one import restore_file
         from coldray.checkpoint import file_sha256
 
-        ledger = Ledger(self.folder, self.settings)
+        if self.folder is None:
+            return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file)
+        ledger = Ledger(self.folder, self.recipe.settings())
         name = pair.target.relative_to(self.folder).as_posix()
         known = ledger.finished(pair.source, pair.target, name)
         if known is not None:
             return known | {"skipped": True}
         if pair.source.is_file():
             ledger.start(file_sha256(pair.source), name)
-        entry = _one(pair.source, pair.target, False, self.job, self.geometry)
+        entry = restore_file(pair.source, pair.target, self.recipe)
         ledger.finish(name, entry)
         return entry
-
-
-def _one(source: Path, target: Path, is_file: bool, job: Any, geometry: Any) -> dict[str, Any]:
-    from coldray.checkpoint import file_sha256
-    from coldray.data.formats import format_for, read_image, write_image
-    from coldray.restore.pipeline import PROVENANCE_LAYERS
-    from coldray.restore.pipeline import restore as restore_image
-
-    format_for(target)
-    image = read_image(source, raw=geometry)
-    digest = file_sha256(source)
-    result = restore_image(image, job)
-    details = dict(result.image.history[-1].details) | {"sha256_in": digest}
-    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    layers_path = target.with_name(f"{target.stem}.provenance.tif")
-    if result.layers is not None:
-        from coldray.radiograph import Radiograph
-
-        known = replace(result.image.acquisition, open_beam=1.0)
-        step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
-        write_image(layers_path, Radiograph(result.layers, known, (*history[:-1], step)))
-    try:
-        write_image(target, replace(result.image, history=history))
-    except ColdrayError:
-        layers_path.unlink(missing_ok=True)
-        raise
-    entry = {
-        "input": str(source),
-        "output": str(target),
-        "sha256_in": digest,
-        "sha256_out": file_sha256(target),
-        "method": job.method,
-        "steps": result.steps,
-        "seconds": round(result.seconds, 3),
-        "clipped_pixels": result.clipped_pixels,
-        "consistency": result.consistency,
-        "warnings": list(result.warnings),
-    }
-    if result.layers is not None:
-        entry["provenance"] = str(layers_path)
-    if is_file:
-        from coldray.data.formats._safe import write_atomically
-
-        record = json.dumps(entry | {"settings": details}, indent=1)
-        write_atomically(target.with_name(target.name + ".json"), lambda f: f.write(record.encode()))
-    return entry

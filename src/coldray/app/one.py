@@ -1,0 +1,130 @@
+"""Restore one file: read, restore, write whole with its history and what belongs beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coldray.app.recipe import Recipe, environment
+from coldray.errors import ImageReadError
+
+PROVENANCE_SUFFIX = ".provenance.tif"
+
+
+def provenance_path(target: Path) -> Path:
+    """Where the layers of an output go: NAME.provenance.tif beside it."""
+    return target.with_name(f"{target.stem}{PROVENANCE_SUFFIX}")
+
+
+def read_whole(source: Path, geometry: Any = None) -> tuple[Any, str]:
+    """Read an image and hash its file, sure that both saw the same content.
+
+    Returns
+    -------
+    image : Radiograph
+    sha256 : str
+
+    Raises
+    ------
+    ImageReadError
+        If it cannot be read, or changed meanwhile.
+    """
+    from coldray.checkpoint import file_sha256
+    from coldray.data.formats import read_image
+    from coldray.data.formats._safe import shown
+
+    before = _state(source)
+    image = read_image(source, raw=geometry)
+    try:
+        digest = file_sha256(source)
+    except OSError:
+        digest = ""
+    if not digest or _state(source) != before:
+        raise ImageReadError(f"{shown(source)} changed while it was read; restore it again when it is whole")
+    return image, digest
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = False) -> dict[str, Any]:
+    """Restore one file; all of its outputs are written, or none.
+
+    Parameters
+    ----------
+    source, target : Path
+    recipe : Recipe
+    record : bool
+        Also leave ``TARGET.json``, for files without a ledger.
+
+    Returns
+    -------
+    dict
+        The file's entry in the command's JSON.
+    """
+    from coldray.checkpoint import file_sha256
+    from coldray.data.formats import format_for, write_image
+    from coldray.data.formats._safe import write_atomically
+    from coldray.radiograph import Radiograph
+    from coldray.restore.pipeline import PROVENANCE_LAYERS
+    from coldray.restore.pipeline import restore as restore_image
+
+    format_for(target)
+    image, digest = read_whole(source, recipe.geometry)
+    result = restore_image(image, recipe.job())
+    settings = recipe.settings()
+    details = dict(result.image.history[-1].details) | {"sha256_in": digest, "settings": settings}
+    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
+    entry: dict[str, Any] = {
+        "input": str(source),
+        "output": str(target),
+        "sha256_in": digest,
+        "sha256_out": "",
+        "method": recipe.method,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "clipped_pixels": result.clipped_pixels,
+        "consistency": result.consistency,
+        "warnings": list(result.warnings),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    try:
+        if result.layers is not None:
+            known = replace(result.image.acquisition, open_beam=1.0)
+            step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
+            layers = Radiograph(result.layers, known, (*history[:-1], step))
+            written.append(provenance_path(target))
+            write_image(written[-1], layers)
+            entry["provenance"] = str(written[-1])
+            entry["side_files"] = {written[-1].name: file_sha256(written[-1])}
+        written.append(target)
+        write_image(target, replace(result.image, history=history))
+        entry["sha256_out"] = file_sha256(target)
+        if record:
+            content = entry | {"settings": details, "recipe": recipe_record(recipe, source)}
+            written.append(target.with_name(target.name + ".json"))
+            write_atomically(written[-1], lambda file: file.write(json.dumps(content, indent=1).encode()))
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    return entry
+
+
+def recipe_record(recipe: Recipe, source: Path | None = None) -> dict[str, Any]:
+    """What `coldray verify` needs beside the image: settings, where their files are, and the environment."""
+    found: dict[str, Any] = {
+        "settings": recipe.settings(),
+        "sources": recipe.sources(),
+        "environment": environment(),
+    }
+    return found if source is None else found | {"input": str(source.absolute())}

@@ -1,0 +1,191 @@
+"""What to do to every image, as plain values that cross processes, machines and time."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coldray import __version__
+from coldray.errors import MetadataError
+
+if TYPE_CHECKING:
+    from coldray.restore.pipeline import Job
+
+PLAIN = (
+    "method",
+    "steps",
+    "gain",
+    "degradation",
+    "exposure_s",
+    "open_beam",
+    "pixel_pitch_mm",
+    "provenance",
+    "random_state",
+    "raw",
+)
+"""Fields whose value is itself the setting; the others name files."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a restoration as the command line states them.
+
+    Small and picklable: every process builds its own `Job` (model engine, flats) from it once.
+
+    Parameters
+    ----------
+    method, model, steps, gain, blurred, sharp, degradation, exposure_s, open_beam, pixel_pitch_mm, provenance
+        As in `coldray.restore.pipeline.Job`, but the model by name or file.
+    noise : tuple of str
+        Files with flat fields.
+    options_json : str
+        Further options of the method, a JSON object.
+    random_state : int
+        Of methods that draw.
+    raw : str, optional
+        Geometry of raw files.
+    """
+
+    method: str = "cold"
+    model: str | None = None
+    steps: int | None = None
+    gain: str = "calibrated"
+    blurred: str = "gos135"
+    sharp: str = "gos34"
+    degradation: str = "mtf_blend"
+    exposure_s: float | None = None
+    noise: tuple[str, ...] = ()
+    open_beam: float | None = None
+    pixel_pitch_mm: float | None = None
+    provenance: bool = False
+    options_json: str = "{}"
+    random_state: int = 0
+    raw: str | None = None
+
+    @property
+    def geometry(self) -> Any:
+        """Geometry of raw files, parsed; None if there is none."""
+        from coldray.data.formats.raw import RawGeometry
+
+        return None if self.raw is None else RawGeometry.parse(self.raw)
+
+    def job(self) -> Job:
+        """Return the job with model and flats loaded; the same object every time within a process."""
+        return _job(self)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the input that decides an output: values, and files by the hash of their content."""
+        from coldray.checkpoint import file_sha256
+
+        job = self.job()
+        return {name: getattr(self, name) for name in PLAIN} | {
+            "options": json.loads(self.options_json),
+            "coldray": __version__,
+            "model": None if job.model is None else job.model.sha256,
+            "blurred": _content(self.blurred),
+            "sharp": _content(self.sharp),
+            "noise": [file_sha256(Path(path)) for path in self.noise],
+        }
+
+    def sources(self) -> dict[str, Any]:
+        """Where the files named in `settings` are, absolute; built-in names stay names."""
+
+        def place(text: str | None) -> str | None:
+            return str(Path(text).absolute()) if text and Path(text).is_file() else text
+
+        return {
+            "model": place(self.model),
+            "blurred": place(self.blurred),
+            "sharp": place(self.sharp),
+            "noise": [place(path) for path in self.noise],
+        }
+
+    @classmethod
+    def of_record(cls, settings: Mapping[str, Any], sources: Mapping[str, Any]) -> Recipe:
+        """Rebuild a recipe from recorded `settings` and from where its files are now.
+
+        Raises
+        ------
+        MetadataError
+            If the record lacks a setting.
+        """
+        try:
+            plain = {name: settings[name] for name in PLAIN}
+            options = json.dumps(settings["options"], sort_keys=True)
+            return cls(
+                **plain,
+                options_json=options,
+                model=sources.get("model") if settings["model"] else None,
+                blurred=sources.get("blurred") or settings["blurred"],
+                sharp=sources.get("sharp") or settings["sharp"],
+                noise=tuple(sources.get("noise") or ()),
+            )
+        except (KeyError, TypeError) as problem:
+            raise MetadataError(
+                f"the recorded settings are incomplete ({problem}); the restoration cannot be repeated"
+            ) from None
+
+
+def _content(source: str) -> str:
+    """Hash of a detector file; names and models stand for themselves."""
+    from coldray.checkpoint import file_sha256
+
+    return file_sha256(Path(source)) if Path(source).is_file() else source
+
+
+@lru_cache(maxsize=2)
+def _job(recipe: Recipe) -> Job:
+    import numpy as np
+
+    from coldray.contracts import plugin
+    from coldray.data.formats import read_image
+    from coldray.restore.model import load_model
+    from coldray.restore.pipeline import Job, check_job
+
+    flats = None
+    if recipe.noise:
+        frames = [read_image(Path(path), raw=recipe.geometry).pixels for path in recipe.noise]
+        flats = np.concatenate([f if f.ndim == 3 else f[None] for f in frames])
+    job = Job(
+        method=recipe.method,
+        model=load_model(recipe.model) if plugin("method", recipe.method).LEARNS else None,
+        steps=recipe.steps,
+        gain=recipe.gain,
+        blurred=recipe.blurred,
+        sharp=recipe.sharp,
+        degradation=recipe.degradation,
+        exposure_s=recipe.exposure_s,
+        flats=flats,
+        open_beam=recipe.open_beam,
+        pixel_pitch_mm=recipe.pixel_pitch_mm,
+        provenance=recipe.provenance,
+        options=json.loads(recipe.options_json),
+        random_state=recipe.random_state,
+    )
+    check_job(job)
+    return job
+
+
+def environment() -> dict[str, Any]:
+    """What besides the settings can move the last bit of a result: versions, processor, threads."""
+    packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or os.cpu_count()
+    return {"coldray": __version__, **packages, "machine": _machine(), "threads": threads}
+
+
+@cache
+def _machine() -> str:
+    model = platform.processor()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass
+    return f"{platform.system()} {platform.machine()} {model}".strip()
