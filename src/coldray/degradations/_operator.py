@@ -103,9 +103,14 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
     v, u = dct_axes(shape, pixel_pitch_mm)
     radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])), RADIAL_SAMPLES)
     values = np.asarray(transfer(radial), dtype=np.float64)
+    rise = np.append(np.diff(values), 0.0)
+    per_lp_mm = (RADIAL_SAMPLES - 1) / radial[-1] if radial[-1] > 0 else 0.0
     gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
     strip = max(1, 2**18 // shape[1])
     for first in range(0, shape[0], strip):
         part = slice(first, first + strip)
-        gain[part] = np.interp(np.hypot(v[part], u), radial, values)
+        place = np.hypot(v[part], u) * per_lp_mm
+        below = np.minimum(place.astype(np.int32), RADIAL_SAMPLES - 1)
+        place -= below
+        gain[part] = values[below] + place * rise[below]
     return TransferOperator(gain)
