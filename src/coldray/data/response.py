@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.data._hardening import fit_hardening, fit_rises, hardened, ramp_images
 from coldray.data._ratio_blur import ratio_blur
 from coldray.errors import MeasurementError, MetadataError
 from coldray.physics.detector import DetectorPair
@@ -23,6 +23,8 @@ KNOTS = 12
 LEAST_SLOPE = 0.05
 """Slope the curve keeps everywhere, so that it can be inverted."""
 LEAST_SPACING = 0.01
+WIDEST_GAP = 0.1
+"""Between two knots [fraction of the open beam]: where boards have no signal, the hardening law needs some too."""
 BORDER_PX = 8
 SAMPLES = 60_000
 """Pixels used of one calibration image."""
@@ -166,7 +168,7 @@ def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str
     sharp, blurred : str
         Names of the detectors, for the file.
     knots : int
-        At most; fewer where the signal does not spread.
+        Quantiles of the signal among the knots, at most; fewer where it does not spread.
 
     Returns
     -------
@@ -181,37 +183,32 @@ def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str
     -----
     Least squares of blurred = H f(sharp): the sharp image is mapped first and blurred then, in the order in which
     hardening and blur happen. f is a sum of ramps with non-negative weights (hence monotone) through
-    (0, 0) and (1, 1): both detectors are flat-fielded to their open beam.
+    (0, 0) and (1, 1): both detectors are flat-fielded to their open beam. Where the images hold few pixels of a
+    signal, f follows the hardening law x^(1 - a x^c) fitted to all of them; see `coldray.data._hardening`.
     """
-    from scipy.optimize import nnls
-
     if not images:
         raise MeasurementError("no calibration image; give a step wedge or boards that are not tested on")
     pooled = np.concatenate([np.asarray(i.sharp, dtype=np.float64).ravel()[:: _stride(i.sharp)] for i in images])
     x = _knots(pooled, knots)
-    rows, wanted, plain = [], [], []
-    for item in images:
-        inner = (slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
-        thin = np.maximum(np.asarray(item.sharp, dtype=np.float64), 0.0)
-        ramps = np.stack([np.clip((thin - a) / (b - a), 0, 1 if b < x[-1] else None) for a, b in pairwise(x)])
-        step = _stride(item.sharp)
-        rows.append(np.stack([ratio_blur(r, item.pair)[inner].ravel()[::step] for r in ramps], axis=1))
-        wanted.append(np.asarray(item.blurred, dtype=np.float64)[inner].ravel()[::step])
-        plain.append(np.asarray(ratio_blur(item.sharp, item.pair), dtype=np.float64)[inner].ravel()[::step])
-    a, y, v = np.concatenate(rows).astype(np.float64), np.concatenate(wanted), np.concatenate(plain)
-    least = LEAST_SLOPE * np.diff(x)
-    # the open beam is 1 in both detectors: as heavy as all pixels together
-    anchor = np.full(len(least), np.sqrt(len(y)))
-    system = np.concatenate([np.column_stack([a, y]), np.append(anchor, np.sqrt(len(y)))[None]])
-    triangle = np.linalg.qr(system, mode="r")
-    rises = least + nnls(triangle[:-1, :-1], triangle[:-1, -1] - triangle[:-1, :-1] @ least)[0]
-    response = np.concatenate([[0.0], np.cumsum(rises)])
-    gain = float(v @ y / (v @ v))
+    thin = [np.asarray(i.sharp, dtype=np.float64) for i in images]
+
+    def seen(mapped: Sequence[Float]) -> Float:
+        """Pixels of mapped sharp images, shape (..., pixels), after the blur."""
+        parts = [_pixels(ratio_blur(m, i.pair)) for m, i in zip(mapped, images, strict=True)]
+        return np.concatenate(parts, axis=-1)
+
+    y = np.concatenate([_pixels(i.blurred) for i in images])
+    plain = seen(thin)
+    law = fit_hardening(lambda f: seen([f(t) for t in thin]), y)
+    ramps = seen([ramp_images(t, x) for t in thin])
+    rises = fit_rises(ramps.T, y, np.diff(x), np.diff(hardened(x, *law)), least_slope=LEAST_SLOPE)
+    gain = float(plain @ y / (plain @ plain))
     rms = {
-        "unmatched": float(np.sqrt(np.mean((y - v) ** 2))),
-        "gain": float(np.sqrt(np.mean((y - gain * v) ** 2))),
-        "curve": float(np.sqrt(np.mean((y - a @ rises) ** 2))),
+        "unmatched": float(np.sqrt(np.mean((y - plain) ** 2))),
+        "gain": float(np.sqrt(np.mean((y - gain * plain) ** 2))),
+        "curve": float(np.sqrt(np.mean((y - rises @ ramps) ** 2))),
     }
+    response = np.concatenate([[0.0], np.cumsum(rises)])
     return ResponseCurve(x, response, sharp, blurred, gain, tuple(i.name for i in images), rms)
 
 
@@ -260,14 +257,26 @@ def fit_levels(
 
 
 def _knots(values: Float, most: int) -> Float:
-    """0, quantiles of the signal, 1 (or the brightest signal), at least `LEAST_SPACING` apart."""
+    """0, quantiles of the signal, 1, at least `LEAST_SPACING` and at most `WIDEST_GAP` apart."""
     if not np.quantile(values, 0.995) - np.quantile(values, 0.005) > 2 * LEAST_SPACING:
         raise MeasurementError("the calibration images hold one signal level only; a response curve needs a range")
     chosen = [0.0]
     for value in np.quantile(values, np.linspace(0.005, 0.995, max(most - 2, 2))):
         if value - chosen[-1] >= LEAST_SPACING and value <= 1 - LEAST_SPACING:
             chosen.append(float(value))
-    return np.array([*chosen, 1.0])
+    filled = [0.0]
+    for value in (*chosen[1:], 1.0):
+        parts = int(np.ceil((value - filled[-1]) / WIDEST_GAP))
+        filled.extend(np.linspace(filled[-1], value, parts + 1)[1:])
+    return np.array(filled)
+
+
+def _pixels(image: NDArray[np.floating]) -> Float:
+    """Pixels used of images (..., rows, cols), without their border, shape (..., pixels)."""
+    rows, cols = image.shape[-2:]
+    inner = image[..., BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
+    every = max(1, rows * cols // SAMPLES)
+    return np.asarray(inner.reshape(*image.shape[:-2], -1)[..., ::every], dtype=np.float64)
 
 
 def _stride(image: NDArray[Any]) -> int:
