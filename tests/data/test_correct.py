@@ -7,6 +7,9 @@ from coldray.data.averaging import average_frames
 from coldray.data.bad_pixels import find_bad_pixels, replace_bad_pixels
 from coldray.data.correct import apply_calibration, calibrate, correct
 from coldray.errors import ImageError
+from coldray.physics.electronics import Camera, Electronics
+
+from .pairs_of_boards import OVERSAMPLING, screens, transmissions
 
 SHAPE = (256, 256)
 
@@ -113,6 +116,21 @@ def test_an_object_in_the_frames_is_not_noise():
     scene[60:120, 60:200] = 400
     frames = scene * (1 + 0.01 * rng.standard_normal((8, *SHAPE)))
     assert average_frames(frames).temporal_nsr == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize("family", ["sensor_mcu", "memory_module", "discrete"])
+def test_structure_of_a_board_is_not_taken_for_a_fixed_pattern(family):
+    """Blocks of a board are never flat; the rule must stop where it stops on a flat field all the same."""
+    thin, _ = transmissions(family, 160)
+    detector = screens()[0]
+    pattern = Camera(detector, (160, 160), Electronics()).pattern.residual
+    rng = np.random.default_rng(0)
+    frames = [detector.frame(thin, OVERSAMPLING, 1.0, rng) * (1 + pattern) for _ in range(30)]
+    average = average_frames(frames, stop=True)
+    assert average.is_structured
+    assert 14 <= average.frames <= 28
+    assert average.fixed_pattern_nsr == pytest.approx(0.005, rel=0.25)
+    assert average_frames(frames[:3], stop=True).frames == 3
 
 
 def test_correct_end_to_end_gives_the_contract():

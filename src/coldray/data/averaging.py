@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ STOP_DROP = 0.01
 """The paper's rule: stop when one more frame lowers the noise-to-signal ratio by less."""
 QUIET_FACTOR = 2.0
 LARGEST_BLOCK = 32
+STRUCTURE_RATIO = 2.5
+"""What repeats has more power than this times its finest part: structure of the object (a fixed pattern, a third of
+it blurred by the screen, reaches 1.5)."""
+STRUCTURE_LEAST = 0.05
+"""Power that repeats, in powers of the temporal noise, under which structure does not matter."""
 
 Float = NDArray[np.float64]
 
@@ -30,7 +36,7 @@ class FrameAverage:
     frames : int
         Frames in `mean`.
     nsr : float
-        Noise-to-signal ratio of `mean` in its flat parts.
+        Noise-to-signal ratio of `mean` in its quiet parts.
     nsr_drop : float or None
         1 - NSR_n / NSR_(n-1) at the last frame; None for one frame.
     nsr_by_frame : tuple of float
@@ -40,6 +46,9 @@ class FrameAverage:
     fixed_pattern_nsr, temporal_nsr : float or None
         Part that repeats in every frame, and the changing part of one frame:
         NSR_n^2 = fixed^2 + temporal^2 / n.
+    is_structured : bool
+        True if even the quiet parts show structure of the object; the fixed pattern is then judged by its
+        finest detail.
     warnings : tuple of str
     """
 
@@ -51,6 +60,7 @@ class FrameAverage:
     enough_frames: int | None
     fixed_pattern_nsr: float | None
     temporal_nsr: float | None
+    is_structured: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -89,42 +99,72 @@ def average_frames(
     ones of an image). NSR_n^2 = F^2 + T^2/n. Temporal noise alone drops by 2.5 % at n = 20 and by
     1 % only at n = 50, so an earlier stop means that the fixed pattern F dominates: averaging cannot
     remove it, gain correction can.
+
+    On a board hardly a block is flat, and what the object shows repeats as a fixed pattern does. T is then
+    taken from differences of frames, F from the second differences along both axes (the finest detail, where the
+    detector transfers least of the object) as if it were white, and NSR_n follows from both.
     """
     stack = [np.asarray(frame) for frame in frames]
     if not stack or any(f.ndim != 2 for f in stack) or len({f.shape for f in stack}) != 1:
         raise ImageError(f"averaging needs frames of one 2-D shape; found {sorted({f.shape for f in stack})}")
     blocks = _Blocks(stack[0], mask)
-    total = np.zeros(stack[0].shape)
-    together = np.zeros(1)
-    squares, series = 0.0, []
-    enough: int | None = None
-    for n, frame in enumerate(stack, start=1):
-        total += frame
-        residual, level = blocks.residual(frame)
-        together = together + residual / level
-        squares += float(np.mean((residual / level) ** 2))
-        series.append(float(np.sqrt(np.mean((together / n) ** 2))))
-        if n > 1 and enough is None and (series[-2] == 0 or 1 - series[-1] / series[-2] < drop):
-            enough = n
-            if stop:
-                break
-    used = len(series)
+    coarse, fine = _Repeats(), _Repeats()
+    for frame in stack:
+        residual, finest, level = blocks.residual(frame)
+        coarse.add(residual / level)
+        fine.add(finest / level)
+    count = len(stack)
+    is_structured = False
+    series = coarse.series
+    if count > 1:
+        f_squared, t_squared = coarse.parts(count)
+        finest_squared = fine.parts(count)[0]
+        is_structured = f_squared > STRUCTURE_RATIO * finest_squared + STRUCTURE_LEAST * t_squared
+        if is_structured:
+            series = [float(np.sqrt(finest_squared + t_squared / n)) for n in range(1, count + 1)]
+    drops = [1 - now / before if before > 0 else 0.0 for before, now in pairwise(series)]
+    enough = next((n for n, fall in enumerate(drops, start=2) if fall < drop), None)
+    used = enough if stop and enough is not None else count
     temporal = fixed = nsr_drop = None
     warnings: list[str] = []
     if used > 1:
-        mean_square = series[-1] ** 2
-        t_squared = max((squares - used * mean_square) / (used - 1), 0.0)
-        f_squared = max(mean_square - t_squared / used, 0.0)
+        f_squared, t_squared = (finest_squared, t_squared) if is_structured else coarse.parts(used)
         temporal, fixed = float(np.sqrt(t_squared)), float(np.sqrt(f_squared))
-        nsr_drop = 1 - series[-1] / series[-2] if series[-2] > 0 else 0.0
+        nsr_drop = drops[used - 2]
         if f_squared > t_squared / used:
             share = 100 * f_squared / max(f_squared + t_squared / used, np.finfo(float).tiny)
             warnings.append(
                 f"fixed pattern dominates: it is {share:.0f} % of the noise power of the mean of {used} frames; "
                 "more frames cannot lower it, a better gain correction can"
             )
-    mean = (total / used).astype(np.float32)
-    return FrameAverage(mean, used, series[-1], nsr_drop, tuple(series), enough, fixed, temporal, tuple(warnings))
+    total = np.zeros(stack[0].shape)
+    for frame in stack[:used]:
+        total += frame
+    return FrameAverage(
+        (total / used).astype(np.float32), used, series[used - 1], nsr_drop, tuple(series[:used]), enough, fixed, temporal, is_structured,
+        tuple(warnings),
+    )  # fmt: skip
+
+
+class _Repeats:
+    """Relative residuals of frame after frame: how much repeats, and how much changes."""
+
+    def __init__(self) -> None:
+        self._total: Float = np.zeros(1)
+        self._squares: list[float] = []
+        self.series: list[float] = []
+
+    def add(self, residual: Float) -> None:
+        """Take in one more frame."""
+        self._total = self._total + residual
+        self._squares.append(float(np.mean(residual**2)))
+        self.series.append(float(np.sqrt(np.mean(self._total**2))) / len(self._squares))
+
+    def parts(self, frames: int) -> tuple[float, float]:
+        """Power that repeats, and power that changes from frame to frame, of the first `frames` frames."""
+        mean_square = self.series[frames - 1] ** 2
+        changing = max((sum(self._squares[:frames]) - frames * mean_square) / (frames - 1), 0.0)
+        return max(mean_square - changing / frames, 0.0), changing
 
 
 class _Blocks:
@@ -142,18 +182,24 @@ class _Blocks:
         sd = np.sqrt(np.mean(self._flat(blocks) ** 2, axis=(1, 2)))
         self._keep = clean & (sd <= QUIET_FACTOR * np.quantile(sd[clean], 0.1))
 
-    def residual(self, frame: NDArray[Any]) -> tuple[Float, float]:
-        """Detrended quiet blocks of a frame, and their mean level."""
+    def residual(self, frame: NDArray[Any]) -> tuple[Float, Float, float]:
+        """Quiet blocks of a frame without trend, their finest detail (white noise keeps its power), and their level."""
         blocks = self._cut(frame)[self._keep]
         level = float(blocks.mean())
         if not level > 0:
             raise ImageError(f"the mean signal is {level:.4g}; averaging needs positive, offset-corrected frames")
-        return self._flat(blocks), level
+        return self._flat(blocks), self._finest(blocks), level
 
     def _cut(self, image: NDArray[Any]) -> Float:
         rows, cols = (n // self.size * self.size for n in image.shape)
         tiles = image[:rows, :cols].reshape(rows // self.size, self.size, cols // self.size, self.size)
         return np.asarray(tiles.swapaxes(1, 2).reshape(-1, self.size, self.size), dtype=np.float64)
+
+    def _finest(self, blocks: Float) -> Float:
+        """Second differences along both axes, over their gain for white noise."""
+        if self.size < 3:
+            return blocks - blocks.mean(axis=(1, 2), keepdims=True)
+        return np.diff(np.diff(blocks, 2, axis=1), 2, axis=2) / 6.0
 
     def _flat(self, blocks: Float) -> Float:
         """Residual scaled for the six degrees of freedom that the trend takes."""
