@@ -129,7 +129,7 @@ def apply_radial(
     rows, cols = spectrum.shape
     grid = radial_grid((rows, cols), step_mm)
     last = float(np.hypot(*(0.5 / step_mm,) * 2)) / stretch
-    nodes = np.arange(int(last / _TABLE_STEP_LP_MM) + 3) * _TABLE_STEP_LP_MM
+    nodes = np.arange(int(last / _TABLE_STEP_LP_MM) + 3, dtype=np.float64) * np.float64(_TABLE_STEP_LP_MM)
     table = np.asarray(curve(nodes), dtype=np.float32)
     slope = np.append(np.diff(table), np.float32(0))
     for part in strips((rows, cols), 2**15):

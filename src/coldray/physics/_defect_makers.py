@@ -297,7 +297,7 @@ def ellipsoid(
             total += thick * np.sqrt(np.maximum(1 - (2 * along / length) ** 2 - (2 * across / thick) ** 2, 0))
     before = maps.get(material)
     base = np.zeros(total.shape, dtype=np.float32) if before is None else before[window]
-    return Change(window, {material: base + total / 16}, length)
+    return Change(window, {material: (base + total / 16).astype(np.float32)}, length)
 
 
 BOARD_KINDS: dict[str, Maker] = {

@@ -63,8 +63,9 @@ def wound_maps(
 ) -> tuple[dict[str, Map], Paths, Paths]:
     """Thickness maps, and path and ends of every turn of the electrodes."""
     rows, cols = shape
-    z = ((np.arange(rows) + 0.5) * pitch)[:, None]
-    x = (np.arange(cols) + 0.5 - cols / 2 + float(rng.uniform(-0.02, 0.02)) * cols) * pitch
+    z = np.asarray((np.arange(rows) + 0.5) * pitch, dtype=np.float64)[:, None]
+    shift = rng.uniform(-0.02, 0.02)
+    x = np.asarray((np.arange(cols) + 0.5 - cols / 2 + shift * cols) * pitch, dtype=np.float64)
     top = min(0.08 * rows * pitch, 2.0)
     roll_top, bottom = top + 3.0, top + cell.height_mm
     roll_bottom = bottom - cell.can_mm - 0.6

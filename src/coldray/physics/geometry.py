@@ -239,7 +239,7 @@ def _shift_average(values: NDArray[np.float32], start: float, end: float) -> NDA
     padded = np.pad(values, ((0, 0), (margin, margin)), mode="edge")
     total = np.zeros((values.shape[0], padded.shape[1] + 1), dtype=np.float64)
     np.cumsum(padded, axis=1, dtype=np.float64, out=total[:, 1:])
-    centre = np.arange(cols) + margin + 0.5
+    centre = np.arange(cols, dtype=np.float64) + np.float64(margin + 0.5)
 
     def up_to(position: NDArray[np.float64]) -> NDArray[np.float64]:
         index = np.floor(position).astype(int)
