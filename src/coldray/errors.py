@@ -14,6 +14,7 @@
     ├── CheckpointError (ValueError)     model file broken, foreign or for another detector
     ├── SettingsError (ValueError)       a setting is unknown or out of range
     ├── PluginError (LookupError)        no plug-in of that name
+    ├── WorkerError (RuntimeError)       a worker process or a cluster was lost
     └── MissingExtraError (ImportError)  an optional package is not installed
 
 Messages say what was found, what was needed (with units) and what to do.
@@ -68,6 +69,10 @@ class SettingsError(ColdrayError, ValueError):
 
 class PluginError(ColdrayError, LookupError):
     """No plug-in of the requested name exists."""
+
+
+class WorkerError(ColdrayError, RuntimeError):
+    """A worker process died over a piece of work, or a cluster cannot be reached."""
 
 
 class MissingExtraError(ColdrayError, ImportError):

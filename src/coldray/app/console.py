@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from coldray.errors import ColdrayError, PluginError, SettingsError, StrengthError
 
-OK, SOME_FAILED, USAGE, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
+OK, SOME_FAILED, USAGE, CANNOT_RUN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 
 def one_line(problem: BaseException) -> str:
     """Message of an exception on one line, control characters escaped."""
     text = str(problem) or type(problem).__name__
     return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def printable(text: object) -> str:
+    """Text on one line, with what cannot be printed escaped: file names may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
 
 
 def exit_code(problem: ColdrayError) -> int:
@@ -56,8 +63,18 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int, quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """Show a progress bar with ETA on stderr.
+def progress(title: str, total: int | None, quiet: bool = False, unit: str = "") -> Iterator[Callable[..., None]]:
+    """Show progress with ETA on stderr: a bar on a terminal, else a line now and then.
+
+    Parameters
+    ----------
+    title : str
+    total : int, optional
+        Unknown for work without an end.
+    quiet : bool
+        Show nothing.
+    unit : str
+        What is counted, for a rate per minute and for plain lines; without it there are none.
 
     Yields
     ------
@@ -66,6 +83,9 @@ def progress(title: str, total: int, quiet: bool = False) -> Iterator[Callable[.
     """
     if quiet:
         yield lambda *_args, **_more: None
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(title, total, unit).advance
         return
     from rich.console import Console
     from rich.progress import (
@@ -81,16 +101,44 @@ def progress(title: str, total: int, quiet: bool = False) -> Iterator[Callable[.
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total, note="")
+    began = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, note="", rate="")
 
         def advance(done: int, whole: int | None = None, note: str = "") -> None:
-            bar.update(task, completed=done, total=whole or total, note=note)
+            rate = f"{per_minute(done, began):.3g} {unit}/min" if unit else ""
+            bar.update(task, completed=done, total=whole or total, note=printable(note), rate=rate)
 
         yield advance
+
+
+def per_minute(done: int, began: float) -> float:
+    """Rate since `began` on the monotonic clock."""
+    return 60 * done / max(time.monotonic() - began, 1e-9)
+
+
+class _Lines:
+    """Progress where there is no terminal: one line every `EVERY_S` seconds, none if all is done before."""
+
+    EVERY_S = 15.0
+
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._began = self._said = time.monotonic()
+
+    def advance(self, done: int, whole: int | None = None, note: str = "") -> None:
+        """Say how far the work is, unless that was said lately."""
+        now, total = time.monotonic(), whole or self._total
+        if not self._unit or now - self._said < self.EVERY_S:
+            return
+        self._said = now
+        rate = per_minute(done, self._began)
+        left = f" of {total}" if total else ""
+        ends = f", ETA {timedelta(seconds=round(60 * (total - done) / rate))}" if total and rate else ""
+        say(f"{self._title}: {done}{left} {self._unit}, {rate:.3g} {self._unit}/min{ends}")

@@ -1,98 +1,196 @@
-"""One piece of work per input file: progress, one-line failures, JSON, exit code."""
+"""One piece of work per input file: ledger, progress, one-line failures, JSON, exit code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
-from pathlib import Path
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import typer
 
 from coldray.app import console
+from coldray.app.engines import Outcome, Task, Tasks, Try, code_of, run_here, run_in_processes, terminable
 from coldray.app.files import Pairing
-from coldray.errors import ColdrayError
+from coldray.app.ledger import Ledger
+from coldray.errors import ColdrayError, WorkerError
+
+UNDONE = "interrupted before it was done; the same command finishes it"
 
 
 @dataclass(frozen=True)
-class _Try:
-    """Work whose expected failures are values, so that they cross process borders."""
-
-    work: Callable[[int, Pairing], dict[str, Any]]
-
-    def __call__(self, number: int, pair: Pairing) -> dict[str, Any] | ColdrayError:
-        try:
-            return self.work(number, pair)
-        except ColdrayError as problem:
-            return problem
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    if workers <= 1:
-        yield map
-        return
-    # fresh interpreters: threads of numerical libraries do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield pool.map
-
-
-def run_each(
-    verb: str,
-    pairs: list[Pairing],
-    work: Callable[[int, Pairing], dict[str, Any]],
-    line: Callable[[dict[str, Any]], str],
-    as_json: bool,
-    workers: int = 1,
-) -> int:
-    """Do `work` on every pairing; one bad input costs one input.
+class Verb:
+    """What is done to every input and how it is told.
 
     Parameters
     ----------
-    verb : str
-        Name of the command, for the progress bar and the summary.
-    pairs : list of Pairing
+    name : str
+        Of the command, for the progress bar and the summary.
     work : callable
-        ``work(number, pair)`` returns the entry of one input, with "input" and "warnings"; it must be picklable
-        if there are several workers.
+        ``work(number, pair)`` returns the entry of one input, with "input" and "warnings"; it must be picklable if
+        there are several workers.
     line : callable
         One line of prose for a finished entry.
     as_json : bool
         Print all entries as one JSON object instead.
+    debug : bool
+        Let unexpected errors through.
+    """
+
+    name: str
+    work: Callable[[int, Pairing], dict[str, Any]]
+    line: Callable[[dict[str, Any]], str]
+    as_json: bool
+    debug: bool = False
+
+
+@dataclass
+class _Report:
+    """What became of every input, told as it happens."""
+
+    verb: Verb
+    alone: bool
+    pairs: dict[int, Pairing] = field(default_factory=dict)
+    entries: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last: ColdrayError | None = None
+    counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "failed": 0})
+
+    def add(self, number: int, outcome: Outcome) -> None:
+        """Keep and tell one outcome; the latest of an input counts."""
+        pair = self.pairs[number]
+        if isinstance(outcome, ColdrayError):
+            self.last = outcome
+            message = console.one_line(outcome)
+            self.entries[number] = {"input": str(pair.source), "error": message}
+            if not self.alone:
+                console.say(f"coldray: {message}")
+            return
+        self.entries[number] = outcome
+        if not self.verb.as_json:
+            for warning in outcome["warnings"]:
+                console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
+            typer.echo(console.printable(self.verb.line(outcome)))
+
+    def finish(self, interrupted: KeyboardInterrupt | None = None) -> int:
+        """Print the JSON and give the exit code; every input has one entry."""
+        for number, pair in self.pairs.items():
+            self.entries.setdefault(number, {"input": str(pair.source), "error": UNDONE})
+        good = sum("error" not in entry for entry in self.entries.values())
+        if interrupted is None and not good and self.entries:
+            assert self.last is not None
+            many = f"{self.verb.name}: none of {len(self.entries)} inputs could be done"
+            message = console.one_line(self.last) if self.alone else many
+            console.fail(message, console.exit_code(self.last), self.verb.as_json)
+        if self.verb.as_json:
+            result: dict[str, Any] = {"files": [self.entries[number] for number in sorted(self.entries)]}
+            console.emit(result if interrupted is None else result | {"interrupted": True})
+        if interrupted is not None:
+            console.say(f"coldray: interrupted; {good} of {len(self.entries)} inputs are done")
+            return code_of(interrupted)
+        return console.OK if good == len(self.entries) else console.SOME_FAILED
+
+
+def run_each(
+    verb: Verb,
+    pairs: Iterable[Pairing | None],
+    total: int | None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    ledger: Ledger | None = None,
+    watching: bool = False,
+) -> int:
+    """Do a verb's work on every pairing; one bad input costs one input.
+
+    Parameters
+    ----------
+    verb : Verb
+    pairs : iterable
+        Inputs as they come; None says that nothing is ready now. An input that comes again is done again.
+    total : int, optional
+        How many there are, if that is known.
     workers : int
-        Processes; results and messages keep the order of the inputs.
+        Processes.
+    scheduler : str, optional
+        Address of a Dask scheduler that is to do the work instead.
+    ledger : Ledger, optional
+        Of the output folder: work it knows as done is skipped.
+    watching : bool
+        Whether inputs that changed are done again.
 
     Returns
     -------
     int
-        0 if all inputs are done, 1 if some failed; leaves with 2 or 3 if none is done.
+        0 if all inputs are done, 1 if some failed, 130 or 143 if interrupted; leaves with 2 or 3 if none is done.
     """
-    entries: list[dict[str, Any]] = []
-    last: ColdrayError | None = None
-    tries = _Try(work)
-    with console.progress(verb, len(pairs), quiet=as_json) as advance, _pool(workers) as mapped:
-        for number, outcome in enumerate(mapped(tries, range(len(pairs)), pairs)):
-            if isinstance(outcome, ColdrayError):
-                last = outcome
-                entries.append({"input": str(pairs[number].source), "error": console.one_line(outcome)})
-                if len(pairs) > 1:
-                    console.say(f"coldray: {console.one_line(outcome)}")
-            else:
-                entries.append(outcome)
-            advance(number + 1, note=pairs[number].source.name)
-    good = [e for e in entries if "error" not in e]
-    if not good:
-        assert last is not None
-        message = console.one_line(last) if len(pairs) == 1 else f"{verb}: none of {len(pairs)} inputs could be done"
-        console.fail(message, console.exit_code(last), as_json)
-    if as_json:
-        console.emit({"files": entries})
-    else:
-        for entry in good:
-            for warning in entry["warnings"]:
-                console.say(f"warning: {Path(entry['input']).name}: {warning}")
-            typer.echo(line(entry))
-    return console.OK if len(good) == len(entries) else console.SOME_FAILED
+    report = _Report(verb, alone=total == 1)
+    if isinstance(pairs, list):
+        report.pairs.update(enumerate(pairs))
+    numbers = {pair: number for number, pair in report.pairs.items()}
+    interrupted: KeyboardInterrupt | None = None
+    attempt = Try(verb.work, verb.debug)
+    with console.progress(verb.name, total, quiet=verb.as_json, unit="images") as advance:
+
+        def tasks() -> Iterator[Task | None]:
+            for pair in pairs:
+                if pair is None:
+                    yield None
+                    continue
+                number = numbers.setdefault(pair, len(numbers))
+                report.pairs[number] = pair
+                known = _known(ledger, pair, watching)
+                if known is None:
+                    yield number, pair
+                else:
+                    settle(number, known)
+
+        def settle(number: int, outcome: Outcome) -> None:
+            report.add(number, outcome)
+            advance(len(report.entries), note=report.pairs[number].source.name)
+
+        with terminable():
+            try:
+                # closed at once when interrupted: no worker outlives the report
+                with closing(_engine(attempt, tasks(), workers, scheduler)) as outcomes:
+                    for number, outcome in outcomes:
+                        settle(number, _noted(ledger, report.pairs[number], outcome))
+            except KeyboardInterrupt as stopped:
+                interrupted = stopped
+    return report.finish(interrupted)
+
+
+def _engine(attempt: Try, tasks: Tasks, workers: int, scheduler: str | None) -> Generator[tuple[int, Outcome]]:
+    if scheduler is not None:
+        from coldray.app.cluster import run_on_cluster
+
+        return run_on_cluster(attempt, tasks, scheduler)
+    return run_here(attempt, tasks) if workers <= 1 else run_in_processes(attempt, tasks, workers)
+
+
+def _known(ledger: Ledger | None, pair: Pairing, watching: bool) -> Outcome | None:
+    """Entry of work that is done, an error if it must not be done, or None after claiming it."""
+    if ledger is None:
+        return None
+    try:
+        pair.check()
+        known = ledger.finished(pair.source, pair.target, replace=watching)
+        if known is not None:
+            return known | {"skipped": True}
+        ledger.claim(pair.source, pair.target)
+    except ColdrayError as problem:
+        return problem
+    except OSError as problem:
+        return WorkerError(f"{console.printable(pair.source.name)}: cannot be read ({problem.strerror}); check it")
+    return None
+
+
+def _noted(ledger: Ledger | None, pair: Pairing, outcome: Outcome) -> Outcome:
+    """Enter a finished piece of work into the ledger."""
+    if ledger is None or isinstance(outcome, ColdrayError):
+        return outcome
+    try:
+        ledger.finish(pair.target, json.loads(json.dumps(console.plain(outcome))))
+    except ColdrayError as problem:
+        return problem
+    return outcome

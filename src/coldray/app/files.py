@@ -2,26 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldray.data.formats import SUFFIXES
+from coldray.data.formats import SUFFIXES, TEMPORARY_PREFIX
+from coldray.data.formats._safe import shown
 from coldray.errors import ImageReadError, ImageWriteError, SettingsError
 
 UNWRITABLE = (".jpg", ".jpeg")
+LEDGER = ".coldray-ledger.sqlite"
+"""A folder with one holds results of `restore`."""
+BESIDE = ".provenance.tif"
+"""Ending of what `restore` leaves beside its results; never an input found in a folder."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """One input, its output, and whether the user named the output file itself."""
+    """One input, its output, whether the user named the output file itself, and the folder it was found in."""
 
     source: Path
     target: Path
     is_file: bool
+    root: Path | None = None
+
+    def check(self) -> None:
+        """Refuse what was found in a folder but lies elsewhere.
+
+        Raises
+        ------
+        ImageReadError
+            If the input is a link that leads out of the folder the user named, or nowhere.
+        """
+        if self.root is None or not self.source.is_symlink():
+            return
+        try:
+            inside = self.source.resolve(strict=True).is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):
+            inside = False
+        if not inside:
+            raise ImageReadError(
+                f"{shown(self.source)} is a link out of its folder or to nothing; name the file itself"
+            )
 
 
-def expand(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
+def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
+    """Find entries with an image suffix through all levels, sorted within each folder.
+
+    Parameters
+    ----------
+    folder : Path
+    leave_out : Path, optional
+        A folder below it that is not searched: our own output.
+
+    Yields
+    ------
+    Path
+        Files, and whatever else carries such a name: the reader refuses it. Dot names, results' side files, and
+        folders below that hold a ledger of `restore` are left out. Links to folders are not entered.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as problem:
+        raise ImageReadError(f"{shown(folder)}: the folder cannot be read ({problem.strerror}); check it") from None
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.name.startswith("."):
+            continue
+        if path.suffix.lower() in SUFFIXES and not entry.name.lower().endswith(BESIDE):
+            yield path
+        if entry.is_dir(follow_symlinks=False):
+            ours = (path / LEDGER).exists() or (leave_out is not None and path.resolve() == leave_out)
+            if not ours:
+                yield from walk(path, leave_out)
+
+
+def expand(paths: Iterable[Path], leave_out: Path | None = None) -> list[tuple[Path, Path]]:
     """List image files as (file, path relative to where the user pointed), sorted within folders.
 
     Raises
@@ -29,48 +88,107 @@ def expand(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
     ImageReadError
         If a path does not exist or a folder holds no image.
     """
-    found: list[tuple[Path, Path]] = []
+    return [(file, relative) for file, relative, _ in _expand(paths, leave_out)]
+
+
+def _expand(paths: Iterable[Path], leave_out: Path | None = None) -> list[tuple[Path, Path, Path | None]]:
+    found: list[tuple[Path, Path, Path | None]] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            inside = sorted(walk(path, leave_out))
             if not inside:
                 raise ImageReadError(
                     f"{path.name}: the folder holds no image; known suffixes are {' '.join(sorted(SUFFIXES))}"
                 )
-            found += [(p, p.relative_to(path)) for p in inside]
+            found += [(p, p.relative_to(path), path) for p in inside]
         else:
-            found.append((path, Path(path.name)))
+            found.append((path, Path(path.name), None))
     return found
 
 
-def pair_outputs(paths: list[Path], out: Path, *, overwrite: bool, ledger: bool = False) -> list[Pairing]:
-    """Decide where each input goes.
+def target_of(relative: Path, out: Path) -> Path:
+    """Output of a file found at `relative`: the same place under `out`, JPEG as TIFF."""
+    target = out / relative
+    return target.with_suffix(".tif") if target.suffix.lower() in UNWRITABLE else target
+
+
+def pair_outputs(
+    paths: list[Path], out: Path, *, overwrite: bool, ledger: bool = False, beside: bool = False
+) -> list[Pairing]:
+    """Decide where each input goes; nothing is written.
 
     With a ledger, an output folder may hold results already: the ledger decides which are this work's own.
+    With `beside`, every output also has a file `NAME.provenance.tif`.
 
     Raises
     ------
     SettingsError
         If several inputs are to become one file, or two inputs would write the same file.
     ImageWriteError
-        If an output exists and `overwrite` is not set, or is one of the inputs.
+        If an output exists and `overwrite` is not set, is one of the inputs, or cannot be written where it should.
     """
-    files = expand(paths)
+    files = _expand(paths, out.resolve())
     single = len(files) == 1 and not paths[0].is_dir() and out.suffix.lower() in SUFFIXES
     if not single and out.suffix.lower() in SUFFIXES and not out.is_dir():
         raise SettingsError(f"{out.name}: {len(files)} inputs cannot become one image; give a folder as OUT")
-    pairs = []
-    for source, relative in files:
-        target = out if single else out / relative
-        if target.suffix.lower() in UNWRITABLE and not single:
-            target = target.with_suffix(".tif")
-        pairs.append(Pairing(source, target, single))
-    if len({p.target for p in pairs}) < len(pairs):
+    check_folder(out.parent if single else out)
+    pairs = [Pairing(f, out if single else target_of(relative, out), single, root) for f, relative, root in files]
+    targets = [p.target for p in pairs]
+    if len(set(targets)) < len(pairs):
         raise SettingsError("two inputs have the same relative name; restore them into different folders")
+    if beside:
+        targets += [t.with_name(t.stem + BESIDE) for t in targets]
+        if len(set(targets)) < 2 * len(pairs):
+            raise SettingsError("two inputs differ only in their suffix; restore them into different folders")
     inputs = {p.source.resolve() for p in pairs}
+    for target in targets:
+        if target.resolve() in inputs:
+            raise ImageWriteError(f"{target.name}: the output would replace an input; choose another OUT")
     for pair in pairs:
-        if pair.target.resolve() in inputs:
-            raise ImageWriteError(f"{pair.target.name}: the output would replace an input; choose another OUT")
         if pair.target.exists() and not overwrite and not (ledger and not single):
             raise ImageWriteError(f"{pair.target.name}: exists already; give --overwrite or another OUT")
     return pairs
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse, before anything is computed, a folder that is a file or cannot be written.
+
+    Raises
+    ------
+    ImageWriteError
+    """
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise ImageWriteError(f"{shown(there)}: is a file, not a folder; choose another OUT")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ImageWriteError(
+            f"{shown(there)}: the folder cannot be written; choose another OUT or change its permissions"
+        )
+
+
+def clear_leftovers(folder: Path, deep: bool = True) -> int:
+    """Delete temporary files of writers that are gone, by default through all levels; returns how many."""
+    count = 0
+    pattern = f"{TEMPORARY_PREFIX}*.part"
+    for path in folder.rglob(pattern) if deep else folder.glob(pattern):
+        owner = re.fullmatch(re.escape(TEMPORARY_PREFIX) + r"(\d+)-[0-9a-f]+\.part", path.name)
+        if owner and not _runs(int(owner[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+                count += 1
+    return count
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this number exists; where that cannot be asked, an open file resists deletion."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

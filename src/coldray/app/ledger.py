@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from coldray.app.files import LEDGER as NAME
 from coldray.checkpoint import file_sha256
 from coldray.errors import ImageWriteError
 
-NAME = ".coldray-ledger.sqlite"
+VERSION = 2
 
 
 class Ledger:
-    """Finished and started work by content, not by name or time.
+    """Finished and claimed work by content, not by name or time; one owner at a time.
 
     Parameters
     ----------
@@ -23,63 +26,179 @@ class Ledger:
         Output folder; made if absent.
     settings : dict
         Everything but the input that decides an output, JSON-able.
+    record : dict
+        What else is worth keeping once per settings: where files are, versions.
+    fresh : bool
+        Take nothing as done, and any file in the way as ours to replace (``--overwrite``).
+
+    Raises
+    ------
+    ImageWriteError
+        If another process works in this folder, or the ledger is damaged.
 
     Notes
     -----
-    The key of a piece of work is the hash of the input's content and the settings. A row is written before the
-    output ("started") and completed after it, so after a kill at any point the same command finishes what is
-    missing, repeats nothing that is whole, and never takes a stranger's file for its own.
+    A row is written before the output ("claimed") and completed after it, so after a kill at any point the same
+    command finishes what is missing, repeats nothing that is whole, and never takes a stranger's file for its own.
+    The database stays locked while it is open: the operating system frees the lock of an owner that was killed.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], record: dict[str, Any] | None = None, *, fresh: bool = False
+    ) -> None:
+        self._folder, self._fresh = folder, fresh
+        self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        self._mine: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
-        self._settings = json.dumps(settings, sort_keys=True)
-        try:
-            self._base = sqlite3.connect(folder / NAME, timeout=60, isolation_level=None)
-            self._base.execute("PRAGMA journal_mode=WAL")
+        with _told(folder):
+            self._base = sqlite3.connect(folder / NAME, timeout=0, isolation_level=None)
+            self._base.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._base.execute("BEGIN EXCLUSIVE")
+            version = self._base.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, VERSION):
+                raise ImageWriteError(
+                    f"{folder.name}/{NAME}: written by another version of coldray ({version}, this one writes {VERSION}); "
+                    "choose another OUT, or delete the ledger and give --overwrite"
+                )
             self._base.execute(
-                "CREATE TABLE IF NOT EXISTS work (target TEXT PRIMARY KEY, key TEXT NOT NULL, entry TEXT)"
+                "CREATE TABLE IF NOT EXISTS work (target TEXT PRIMARY KEY, source TEXT NOT NULL, settings TEXT NOT NULL, "
+                "entry TEXT, seal TEXT)"
             )
-        except sqlite3.Error as problem:
-            raise ImageWriteError(
-                f"{folder.name}/{NAME}: the ledger cannot be used ({problem}); delete it to start anew"
-            ) from None
+            self._base.execute("CREATE TABLE IF NOT EXISTS runs (settings TEXT PRIMARY KEY, record TEXT NOT NULL)")
+            self._base.execute(f"PRAGMA user_version={VERSION}")
+            self._base.execute("REPLACE INTO runs VALUES (?, ?)", (self._settings, json.dumps(record or {})))
+            self._base.execute("COMMIT")
+            if self._base.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("its check fails")
 
-    def key(self, sha256_in: str) -> str:
-        """Return the key of one input's content under these settings."""
-        return hashlib.sha256(f"{sha256_in}\n{self._settings}".encode()).hexdigest()
+    def __enter__(self) -> Ledger:
+        return self
 
-    def finished(self, source: Path, target: Path, name: str) -> dict[str, Any] | None:
+    def __exit__(self, *_: object) -> None:
+        self._base.close()
+
+    def finished(self, source: Path, target: Path, *, replace: bool = False) -> dict[str, Any] | None:
         """Return the entry of work that is done and whole; None if it is to be done.
 
         Parameters
         ----------
         source, target : Path
-        name : str
-            Output path relative to the folder, as the ledger knows it.
+        replace : bool
+            Do it again if this ledger's own result is of an earlier content of the same source.
 
         Raises
         ------
         ImageWriteError
             If the output exists and this ledger did not write it from this input with these settings.
         """
-        row = self._base.execute("SELECT key, entry FROM work WHERE target = ?", (name,)).fetchone()
-        if not target.exists():
+        name = _key(target.relative_to(self._folder))
+        if not target.exists() or (self._fresh and name not in self._mine):
             return None
-        same = row is not None and source.is_file() and row[0] == self.key(file_sha256(source))
-        if not same:
+        with _told(self._folder):
+            row = self._base.execute(
+                "SELECT source, settings, entry, seal FROM work WHERE target = ?", (name,)
+            ).fetchone()
+        if row is not None and row[0] == _key(source) and row[1] == self._settings:
+            entry = _unsealed(row[2], row[3])
+            if entry is None:
+                return None  # claimed, then killed: the file is ours, whole or not
+            if source.is_file() and entry["sha256_in"] == file_sha256(source):
+                return entry if self._whole(target, entry) else None
+            if replace:
+                return None
             raise ImageWriteError(
-                f"{target.name}: exists already and is not this work's; give --overwrite or another OUT"
+                f"{target.name}: exists already, restored from an earlier content of {source.name}; "
+                "give --overwrite or another OUT"
             )
-        if row[1] is None:
-            return None
-        entry: dict[str, Any] = json.loads(row[1])
-        return entry if entry["sha256_out"] == file_sha256(target) else None
+        raise ImageWriteError(f"{target.name}: exists already and is not this work's; give --overwrite or another OUT")
 
-    def start(self, sha256_in: str, name: str) -> None:
+    @staticmethod
+    def _whole(target: Path, entry: dict[str, Any]) -> bool:
+        """Whether an output and what belongs beside it are what was written."""
+        written = {target.name: entry["sha256_out"], **entry.get("side_files", {})}
+        return all(
+            (target.parent / name).is_file() and file_sha256(target.parent / name) == digest
+            for name, digest in written.items()
+        )
+
+    def claim(self, source: Path, target: Path) -> None:
         """Note that an output is about to be written."""
-        self._base.execute("REPLACE INTO work VALUES (?, ?, NULL)", (name, self.key(sha256_in)))
+        name = _key(target.relative_to(self._folder))
+        self._mine.add(name)
+        with _told(self._folder):
+            self._base.execute("REPLACE INTO work VALUES (?, ?, ?, NULL, NULL)", (name, _key(source), self._settings))
 
-    def finish(self, name: str, entry: dict[str, Any]) -> None:
+    def finish(self, target: Path, entry: dict[str, Any]) -> None:
         """Note that an output is whole."""
-        self._base.execute("UPDATE work SET entry = ? WHERE target = ?", (json.dumps(entry), name))
+        text = json.dumps(entry)
+        with _told(self._folder):
+            self._base.execute(
+                "UPDATE work SET entry = ?, seal = ? WHERE target = ?",
+                (text, _seal(text), _key(target.relative_to(self._folder))),
+            )
+
+
+def _key(path: Path) -> str:
+    """Path as ASCII text: names need not be UTF-8."""
+    return json.dumps(path.as_posix())
+
+
+def _seal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unsealed(text: str | None, seal: str | None) -> dict[str, Any] | None:
+    """Entry of a row, unless it is open or was changed."""
+    if text is None or seal != _seal(text):
+        return None
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Turn what SQLite complains about into one line with a remedy."""
+    try:
+        yield
+    except sqlite3.Error as problem:
+        if "locked" in str(problem):
+            raise ImageWriteError(
+                f"{folder.name}: another coldray restores into this folder; wait for it or choose another OUT"
+            ) from None
+        raise ImageWriteError(
+            f"{folder.name}/{NAME}: the ledger cannot be used ({problem}); "
+            "check the disk, or delete the ledger and give --overwrite to start anew"
+        ) from None
+
+
+def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Entry and record of one output in a folder's ledger, which is only read.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the ledger.
+    target : Path
+        In it.
+
+    Returns
+    -------
+    tuple of dict, or None
+        None if the ledger does not know the file, or its row was changed.
+
+    Raises
+    ------
+    ImageWriteError
+        If the ledger is damaged or in use.
+    """
+    with _told(folder):
+        base = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            row = base.execute(
+                "SELECT entry, seal, record FROM work JOIN runs USING (settings) WHERE target = ?",
+                (_key(target.relative_to(folder)),),
+            ).fetchone()
+        finally:
+            base.close()
+    entry = None if row is None else _unsealed(row[0], row[1])
+    return None if entry is None else (entry, json.loads(row[2]))

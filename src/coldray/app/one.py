@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from coldray.app.files import BESIDE
 from coldray.app.recipe import Recipe, environment
 from coldray.errors import ImageReadError
-
-PROVENANCE_SUFFIX = ".provenance.tif"
 
 
 def provenance_path(target: Path) -> Path:
     """Where the layers of an output go: NAME.provenance.tif beside it."""
-    return target.with_name(f"{target.stem}{PROVENANCE_SUFFIX}")
+    return target.with_name(target.stem + BESIDE)
 
 
 def read_whole(source: Path, geometry: Any = None) -> tuple[Any, str]:

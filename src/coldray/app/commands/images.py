@@ -110,7 +110,7 @@ def degrade(
     """Blur sharp images with the MTF ratio of two detectors (eqs 1-2), and add noise."""
     import numpy as np
 
-    from coldray.app.each import run_each
+    from coldray.app.each import Verb, run_each
     from coldray.app.files import Pairing, pair_outputs
     from coldray.contracts import plugin
     from coldray.data.formats import read_image, write_image
@@ -158,4 +158,4 @@ def degrade(
         entry = {"input": str(pair.source), "output": str(pair.target), "clipped_pixels": clipped}
         return entry | {"warnings": warnings + more}
 
-    return run_each("degrade", pairs, work, lambda e: str(e["output"]), as_json)
+    return run_each(Verb("degrade", work, lambda e: str(e["output"]), as_json), pairs, len(pairs))

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from coldray.app.each import Verb
+    from coldray.app.files import Pairing
     from coldray.app.recipe import Recipe
 
 EXAMPLE = """
 Example: coldray restore board_thick.tif -o restored.tif --exposure-s 0.25
-Example: coldray restore scans/ -o restored/ --blurred thick.json --sharp thin.json --noise flats/
+Example: coldray restore scans/ -o restored/ --blurred thick.json --sharp thin.json --noise flats/ --workers 4
+Example: coldray restore incoming/ -o restored/ --watch
 """
 
 
@@ -42,6 +47,16 @@ def restore(
     open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
     provenance: Annotated[bool, typer.Option("--provenance", help="Also write the three provenance layers.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for many images.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that does the work, e.g. tcp://host:8786.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on restoring what appears in the folders.")] = False,
+    settle_s: Annotated[
+        float, typer.Option(min=0, help="With --watch: a file is whole when unchanged this long [s].")
+    ] = 3.0,
+    idle_s: Annotated[
+        float | None, typer.Option(min=0, help="With --watch: end after this long without a new file [s].")
+    ] = None,
     raw: Annotated[str | None, typer.Option(help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -50,9 +65,10 @@ def restore(
     """Restore radiographs to the sharpness of another detector."""
     import numpy as np
 
-    from coldray.app.each import run_each
-    from coldray.app.files import expand, pair_outputs
+    from coldray.app.each import Verb, run_each
+    from coldray.app.files import clear_leftovers, expand, pair_outputs
     from coldray.app.recipe import Recipe
+    from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
 
     if gain not in ("calibrated", "paper"):
@@ -77,9 +93,58 @@ def restore(
         raw=raw,
     )
     recipe.job()
-    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True)
-    work = _Work(recipe, None if pairs[0].is_file or overwrite else out)
-    return run_each("restore", pairs, work, _line, as_json, workers)
+    verb = Verb("restore", _Work(recipe), _line, as_json, debug)
+    if watch:
+        folders = _watched(inputs, out)
+        if overwrite:
+            raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
+        return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
+    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=provenance)
+    if pairs[0].is_file:
+        clear_leftovers(out.parent, deep=False)
+        return run_each(verb, pairs, 1)
+    return _into_folder(verb, recipe, out, pairs, len(pairs), workers, scheduler, fresh=overwrite)
+
+
+def _into_folder(
+    verb: Verb,
+    recipe: Recipe,
+    out: Path,
+    pairs: Iterable[Pairing | None],
+    total: int | None,
+    workers: int,
+    scheduler: str | None,
+    fresh: bool = False,
+) -> int:
+    """Restore into a folder, whose ledger and lock are ours meanwhile."""
+    from coldray.app.each import run_each
+    from coldray.app.files import check_folder, clear_leftovers
+    from coldray.app.ledger import Ledger
+    from coldray.app.one import recipe_record
+
+    check_folder(out)
+    with Ledger(out, recipe.settings(), recipe_record(recipe), fresh=fresh) as ledger:
+        clear_leftovers(out)
+        try:
+            return run_each(
+                verb, pairs, total, workers=workers, scheduler=scheduler, ledger=ledger, watching=total is None
+            )
+        finally:
+            clear_leftovers(out)
+
+
+def _watched(inputs: list[Path], out: Path) -> list[Path]:
+    """Folders to watch; SettingsError if an input is none, or the output would be an input."""
+    from coldray.errors import ImageReadError, SettingsError
+
+    for path in inputs:
+        if not path.exists():
+            raise ImageReadError(f"{path.name} does not exist; make the folder before it is watched")
+        if not path.is_dir():
+            raise SettingsError(f"{path.name}: --watch takes folders")
+        if out.resolve() == path.resolve():
+            raise SettingsError(f"{out.name}: results cannot go into the folder that is watched; choose another OUT")
+    return inputs
 
 
 def _options(changes: list[str]) -> dict[str, Any]:
@@ -107,25 +172,11 @@ def _line(entry: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """Restore one file, unless the ledger of its folder says that it is done."""
+    """Restore one file."""
 
     recipe: Recipe
-    folder: Path | None
 
     def __call__(self, _number: int, pair: Any) -> dict[str, Any]:
-        from coldray.app.ledger import Ledger
         from coldray.app.one import restore_file
-        from coldray.checkpoint import file_sha256
 
-        if self.folder is None:
-            return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file)
-        ledger = Ledger(self.folder, self.recipe.settings())
-        name = pair.target.relative_to(self.folder).as_posix()
-        known = ledger.finished(pair.source, pair.target, name)
-        if known is not None:
-            return known | {"skipped": True}
-        if pair.source.is_file():
-            ledger.start(file_sha256(pair.source), name)
-        entry = restore_file(pair.source, pair.target, self.recipe)
-        ledger.finish(name, entry)
-        return entry
+        return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file)

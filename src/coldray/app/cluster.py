@@ -1,0 +1,126 @@
+"""Hand work to a Dask cluster: the same pieces, the same entries, machines that may come and go."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+from coldray.app.engines import NOTHING_READY_S, Outcome, Tasks, Try
+from coldray.app.files import Pairing
+from coldray.data.formats._safe import shown, told
+from coldray.errors import ColdrayError, MissingExtraError, WorkerError
+
+CONNECT_S = 15
+LOST_S = 10.0
+"""How long the connection to the scheduler may be down before we give up."""
+AHEAD = 2
+"""Pieces of work in flight per thread of the cluster: enough to hide the network, few enough to bound memory."""
+
+
+def run_on_cluster(attempt: Try, tasks: Tasks, address: str) -> Generator[tuple[int, Outcome]]:
+    """Do the work on a Dask cluster.
+
+    Parameters
+    ----------
+    attempt : Try
+    tasks : iterator
+        Asked for one task at a time; at most `AHEAD` per thread of the cluster are in flight.
+    address : str
+        Of the scheduler, such as ``tcp://host:8786``.
+
+    Yields
+    ------
+    number : int
+    outcome : dict or ColdrayError
+        As they come. Work that killed its worker more often than the cluster allows (by default 3 times) is a
+        WorkerError.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dask distributed is not installed.
+    WorkerError
+        If the scheduler cannot be reached or goes away.
+
+    Notes
+    -----
+    Images travel by path: every worker sees the same folders under the same names, and has coldray installed. The
+    ledger stays with this process.
+    """
+    client = _connected(address)
+    done: queue.Queue[Any] = queue.Queue()
+    flying: dict[Any, tuple[int, Pairing]] = {}
+    finished = False
+    try:
+        while flying or not finished:
+            room = AHEAD * max(1, sum(client.nthreads().values())) - len(flying)
+            nothing = finished
+            while room > 0 and not nothing:
+                task = next(tasks, _END)
+                if task is None or task is _END:
+                    nothing, finished = True, finished or task is _END
+                    continue
+                # no key by content: the same work may be asked for again, and must then be done again
+                future = client.submit(attempt, task[0], _absolute(task[1]), pure=False)
+                flying[future] = task
+                future.add_done_callback(done.put)
+                room -= 1
+            try:
+                future = done.get(timeout=NOTHING_READY_S)
+            except queue.Empty:
+                _check(client, address)
+                continue
+            number, pair = flying.pop(future)
+            yield number, _outcome(client, future, pair, address)
+    finally:
+        client.cancel(list(flying))
+        client.close(timeout=CONNECT_S)
+
+
+_END: Any = object()
+
+
+def _connected(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError("distributed", "cluster", "--scheduler") from None
+    try:
+        return Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as problem:
+        raise WorkerError(f"no Dask scheduler answers at {address} ({told(problem)}); check address and port") from None
+
+
+def _absolute(pair: Pairing) -> Pairing:
+    root = None if pair.root is None else pair.root.absolute()
+    return replace(pair, source=pair.source.absolute(), target=pair.target.absolute(), root=root)
+
+
+def _check(client: Any, address: str) -> None:
+    """Raise WorkerError if the scheduler has been away too long."""
+    began = time.monotonic()
+    while client.status != "running":
+        if client.status == "closed" or time.monotonic() - began > LOST_S:
+            raise WorkerError(f"the Dask scheduler at {address} was lost; the same command finishes what is missing")
+        time.sleep(NOTHING_READY_S)
+
+
+def _outcome(client: Any, future: Any, pair: Pairing, address: str) -> Outcome:
+    """Entry of a finished future, told with the paths of this machine's command line."""
+    if future.status == "finished":
+        found: Outcome = future.result()
+        if isinstance(found, ColdrayError):
+            return found
+        return found | {"input": str(pair.source), "output": str(pair.target)}
+    if future.status == "cancelled":
+        _check(client, address)
+        raise WorkerError(f"the Dask scheduler at {address} was lost; the same command finishes what is missing")
+    problem = future.exception()
+    if type(problem).__name__ == "KilledWorker":
+        return WorkerError(f"{shown(pair.source)}: its worker died again and again; check memory, or restore it alone")
+    return WorkerError(
+        f"{shown(pair.source)}: the cluster failed ({told(problem)}); check that its workers run coldray"
+    )

@@ -1,0 +1,210 @@
+"""Where work runs: in this process, or in processes of our own that may die without harm to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from coldray.app import console
+from coldray.app.files import Pairing
+from coldray.data.formats._safe import shown, told
+from coldray.errors import ColdrayError, ImageError, WorkerError
+
+TRIES = 3
+"""How often a piece of work may kill its worker before it counts as failed."""
+NOTHING_READY_S = 0.2
+
+Task = tuple[int, Pairing]
+Tasks = Iterator[Task | None]
+"""Pieces of work; None says that nothing is ready now but more may come."""
+Outcome = dict[str, Any] | ColdrayError
+
+
+@dataclass(frozen=True)
+class Try:
+    """Work whose failures are values, so that they cross process borders and one bad input costs one input."""
+
+    work: Callable[[int, Pairing], dict[str, Any]]
+    debug: bool = False
+
+    def __call__(self, number: int, pair: Pairing) -> Outcome:
+        """Return the entry of one input, or why there is none."""
+        try:
+            pair.check()
+            return self.work(number, pair)
+        except ColdrayError as problem:
+            return problem
+        except Exception as problem:
+            if self.debug:
+                raise
+            remedy = "restore fewer at once" if isinstance(problem, MemoryError) else "run it alone with --debug"
+            return ImageError(f"{shown(pair.source)}: {type(problem).__name__}: {told(problem)}; {remedy}")
+
+
+def run_here(attempt: Try, tasks: Tasks) -> Generator[tuple[int, Outcome]]:
+    """Do the work in this process, one after the other."""
+    for task in tasks:
+        if task is None:
+            time.sleep(NOTHING_READY_S)
+        else:
+            yield task[0], attempt(*task)
+
+
+@dataclass
+class _Worker:
+    """A process, the pipe to it, and what it is busy with."""
+
+    attempt: Try
+    threads: int
+    task: Task | None = None
+    pipe: Connection = field(init=False)
+    process: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        # fresh interpreters: threads of numerical libraries do not survive a fork
+        context = get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other, self.attempt), daemon=True)
+        with _threads(self.threads):
+            self.process.start()
+        other.close()
+
+    def give(self, task: Task) -> None:
+        """Hand over a task; if the process is gone, the pipe will say so when it is read."""
+        self.task = task
+        with suppress(OSError):
+            self.pipe.send(task)
+
+    def stop(self, now: bool) -> None:
+        """End the process, at once or when it has nothing more to do."""
+        with suppress(OSError):
+            if now:
+                self.process.kill()
+            else:
+                self.pipe.send(None)
+        self.process.join()
+        self.pipe.close()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Environment of a process to be started: share the cores unless the user decided otherwise."""
+    names = [n for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if n not in os.environ]
+    os.environ.update({name: str(number) for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
+
+
+def _serve(pipe: Connection, attempt: Try) -> None:
+    """Do tasks from the pipe until it closes; an interrupt at the keyboard is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(EOFError, OSError):
+        while (task := pipe.recv()) is not None:
+            pipe.send((task[0], attempt(*task)))
+
+
+def run_in_processes(attempt: Try, tasks: Tasks, workers: int) -> Generator[tuple[int, Outcome]]:
+    """Do the work in several processes; one that dies costs nothing but the time of its task.
+
+    Parameters
+    ----------
+    attempt : Try
+        Pickled once per process.
+    tasks : iterator
+        Asked for one task at a time, when a process is idle: memory does not grow with their number.
+    workers : int
+
+    Yields
+    ------
+    number : int
+    outcome : dict or ColdrayError
+        As they come. Work that killed its process `TRIES` times is a WorkerError.
+    """
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    team: list[_Worker] = []
+    again: deque[Task] = deque()
+    deaths: dict[int, int] = {}
+    finished = clean = False
+    try:
+        while True:
+            nothing = finished
+            while (again or not nothing) and sum(w.task is not None for w in team) < workers:
+                task = again.popleft() if again else next(tasks, _END)
+                if task is None or task is _END:
+                    nothing, finished = True, finished or task is _END
+                    continue
+                idle = next((w for w in team if w.task is None), None)
+                if idle is None:
+                    team.append(idle := _Worker(attempt, threads))
+                idle.give(task)
+            busy = {w.pipe: w for w in team if w.task is not None}
+            if finished and not busy:
+                clean = True
+                return
+            if not busy:
+                time.sleep(NOTHING_READY_S)
+            for pipe in wait(list(busy), None if finished or len(busy) == workers else NOTHING_READY_S):
+                worker = busy[pipe]  # type: ignore[index]
+                number, pair = worker.task  # type: ignore[misc]
+                try:
+                    answer = worker.pipe.recv()
+                except (EOFError, OSError):
+                    team.remove(worker)
+                    worker.stop(now=True)
+                    deaths[number] = deaths.get(number, 0) + 1
+                    if deaths[number] < TRIES:
+                        again.append((number, pair))
+                        continue
+                    answer = (
+                        number,
+                        WorkerError(
+                            f"{shown(pair.source)}: its worker died {TRIES} times (exit code {worker.process.exitcode}); "
+                            "check memory, or restore it alone"
+                        ),
+                    )
+                worker.task = None
+                yield answer
+    finally:
+        for worker in team:
+            worker.stop(now=not clean)
+
+
+_END: Any = object()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, handled like an interrupt at the keyboard but for the exit code."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated` while the block runs, where signals can be handled."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def code_of(problem: KeyboardInterrupt) -> int:
+    """Exit code of an interruption: 128 + the signal's number."""
+    return console.TERMINATED if isinstance(problem, Terminated) else console.INTERRUPTED
