@@ -1,0 +1,65 @@
+"""`verify`: a restored file against its record, and the record against a repeated restoration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app import console
+
+EXAMPLE = """
+Example: coldray verify restored.tif
+Example: coldray verify restored/board_07.tif --input archive/ --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("verify", epilog=EXAMPLE)(verify)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Image that coldray restore wrote.")],
+    source: Annotated[
+        Path | None, typer.Option("--input", help="The original, or a folder in which it is found by its hash.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Where the recorded model is now.")] = None,
+    blurred: Annotated[str | None, typer.Option(metavar="DET", help="Where that detector file is now.")] = None,
+    sharp: Annotated[str | None, typer.Option(metavar="DET", help="Where that detector file is now.")] = None,
+    noise: Annotated[list[Path] | None, typer.Option(metavar="FLATS", help="Where the flat fields are now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Recompute the hashes of a restored file, restore its input again as recorded, and compare.
+
+    The same build, machine and thread count give the same bytes; elsewhere pixels may differ by one step of 16 bits,
+    which is reported. Exit code 0 if all agrees, 1 if not, 3 if the restoration cannot be repeated.
+    """
+    from coldray.app.files import expand
+    from coldray.app.verify import Sources
+    from coldray.app.verify import verify as check
+
+    flats = tuple(str(path) for path, _ in expand(noise or []))
+    result = check(file, Sources(source, model, blurred, sharp, flats))
+    if as_json:
+        console.emit(result)
+    else:
+        _tell(result)
+    return console.OK if result["matches"] else console.SOME_FAILED
+
+
+def _tell(result: dict[str, Any]) -> None:
+    name = console.printable(result["file"])
+    typer.echo(f"{name}: {'matches' if result['matches'] else 'DOES NOT MATCH'}")
+    typer.echo(f"  sha256    {result['sha256_out']}")
+    if (repeated := result.get("repeated")) is not None:
+        how = "the same bytes"
+        if not repeated["same_bytes"]:
+            lsb = repeated["largest_difference_lsb16"]
+            how = "another shape or type" if lsb is None else f"other bytes, pixels within {lsb:.3g} LSB of 16 bits"
+        typer.echo(f"  repeated  {how}")
+        for what, (before, now) in repeated["environment_differs"].items():
+            typer.echo(f"  {what:9s} {before} then, {now} now")
+    for problem in result["problems"]:
+        console.say(f"coldray: {problem}")

@@ -1,0 +1,280 @@
+"""Check a restored file against its record, and restore its input again to compare."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.app.files import BESIDE, LEDGER
+from coldray.app.one import restore_file
+from coldray.app.recipe import Recipe, environment
+from coldray.checkpoint import file_sha256
+from coldray.data.formats import SUFFIXES, read_image
+from coldray.data.formats._safe import shown
+from coldray.errors import ColdrayError, DetectorError, ImageReadError, MetadataError
+from coldray.radiograph import Radiograph
+
+LSB = 1 / 65535
+"""One step of 16 bits, as a share of the open beam: what another machine may differ by."""
+
+
+@dataclass
+class Sources:
+    """Where the user says things are; None leaves it to the record.
+
+    Parameters
+    ----------
+    input : Path, optional
+        The original, or a folder in which it is found by its hash.
+    model, blurred, sharp : str, optional
+    noise : tuple of str
+    """
+
+    input: Path | None = None
+    model: str | None = None
+    blurred: str | None = None
+    sharp: str | None = None
+    noise: tuple[str, ...] = ()
+
+
+@dataclass
+class Record:
+    """What is known of a restored file.
+
+    Parameters
+    ----------
+    image : Radiograph
+        The file itself.
+    entry : dict
+        Its entry in the command's JSON; empty if there is only the image's own history.
+    settings, sources, environment : dict
+        As in `coldray.app.one.recipe_record`.
+    input : str, optional
+        Path of the original.
+    origin : str
+        Where the record comes from: "file", "ledger" or "history".
+    """
+
+    image: Radiograph
+    entry: dict[str, Any]
+    settings: dict[str, Any]
+    sources: dict[str, Any]
+    environment: dict[str, Any]
+    input: str | None
+    origin: str
+    problems: list[str] = field(default_factory=list)
+
+
+def find_record(path: Path) -> Record:
+    """Find what is known of a restored file: its JSON beside it, its folder's ledger, its own history.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is no image.
+    MetadataError
+        If it was not restored by coldray, or nothing says how.
+    """
+    if path.name.endswith(BESIDE):
+        raise MetadataError(f"{shown(path)}: give the restored image itself; what lies beside it is checked with it")
+    image = read_image(path)
+    details = _restore_details(image)
+    beside, problems = path.with_name(path.name + ".json"), []
+    if beside.is_file():
+        try:
+            found = json.loads(beside.read_text(encoding="utf-8"))
+            recipe = found["recipe"]
+            parts = (recipe["settings"], recipe["sources"], recipe["environment"], recipe["input"], "file")
+            return Record(image, _entry(found), *parts)
+        except (ValueError, KeyError, TypeError):
+            problems.append(f"{shown(beside)} is damaged")
+    for folder in path.absolute().parents:
+        if (folder / LEDGER).is_file():
+            from coldray.app.ledger import recorded
+
+            known = recorded(folder, path.absolute())
+            if known is not None:
+                entry, run = known
+                parts = (run["settings"], run["sources"], run["environment"], entry["input"], "ledger")
+                return Record(image, _entry(entry), *parts, problems)
+            problems.append(f"the ledger of {folder.name} does not know {shown(path)}, or its row was changed")
+            break
+    if "settings" not in details:
+        raise MetadataError(
+            f"{shown(path)}: nothing says how it was restored; verify needs what `coldray restore` wrote, "
+            f"in a format that keeps its history, or {beside.name} beside it"
+        )
+    return Record(image, {}, details["settings"], {}, {}, None, "history", problems)
+
+
+def _entry(found: dict[str, Any]) -> dict[str, Any]:
+    """Parts of an entry that are checked; KeyError if one is missing."""
+    return {name: found[name] for name in ("sha256_in", "sha256_out")} | {"side_files": found.get("side_files", {})}
+
+
+def verify(path: Path, given: Sources) -> dict[str, Any]:
+    """Recompute the hashes of a restored file and repeat its restoration.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `coldray restore`.
+    given : Sources
+        Where original, model, detectors and flats are, if not where they were.
+
+    Returns
+    -------
+    dict
+        `matches`, what was compared, and `problems` in words. Same build, machine and thread count: the repeated
+        file has the same bytes. Otherwise pixels may differ by one step of 16 bits.
+
+    Raises
+    ------
+    ColdrayError
+        If the restoration cannot be repeated: no record, or the original, a model or a detector is missing.
+    """
+    record = find_record(path)
+    problems = record.problems
+    digest = file_sha256(path)
+    result: dict[str, Any] = {
+        "file": str(path),
+        "matches": False,
+        "record": record.origin,
+        "sha256_out": digest,
+        "sha256_recorded": record.entry.get("sha256_out"),
+    }
+    if record.entry and digest != record.entry["sha256_out"]:
+        problems.append(f"{shown(path)} was changed after it was written: its sha256 is not the recorded one")
+    for name, wanted in record.entry.get("side_files", {}).items():
+        side = path.with_name(name)
+        if not side.is_file():
+            problems.append(f"{name} is missing")
+        elif file_sha256(side) != wanted:
+            problems.append(f"{name} was changed after it was written")
+    try:
+        result |= _repeat(path, record, given, digest)
+    except ColdrayError as problem:
+        if not problems:
+            raise
+        # a changed file does not match, whether or not the original is at hand
+        problems.append(f"the restoration was not repeated: {problem}")
+    if result.get("repeated") and not result["repeated"]["agrees"]:
+        problems.append(result["repeated"].pop("why"))
+    return result | {"matches": not problems, "problems": problems}
+
+
+def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str, Any]:
+    """Restore the original again and compare."""
+    wanted = record.entry.get("sha256_in") or _restore_details(record.image).get("sha256_in")
+    source = _original(path, record, given, wanted)
+    recipe = _recipe(record, given)
+    here = environment()
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / path.name
+        restore_file(source, again, recipe)
+        same_bytes = file_sha256(again) == digest
+        difference = None if same_bytes else _difference(record.image, read_image(again))
+    differs = {k: [record.environment.get(k), v] for k, v in here.items() if record.environment.get(k) != v}
+    compared: dict[str, Any] = {
+        "same_bytes": same_bytes,
+        "largest_difference_lsb16": 0.0 if same_bytes else difference,
+        "environment_differs": differs,
+    }
+    if same_bytes:
+        compared["agrees"] = True
+    elif difference is None:
+        compared |= {"agrees": False, "why": "the repeated restoration has another shape or pixel type"}
+    elif difference > 1.0:
+        compared |= {
+            "agrees": False,
+            "why": f"pixels differ from a repeated restoration by {difference:.3g} steps of 16 bits",
+        }
+    elif differs:
+        compared["agrees"] = True
+    else:
+        why = "the same build, machine and threads give other bytes: pixels agree, but the file's metadata were changed"
+        compared |= {
+            "agrees": False,
+            "why": why if difference == 0 else "the same build, machine and threads give other pixels",
+        }
+    return {"input": str(source), "sha256_in": wanted, "repeated": compared}
+
+
+def _restore_details(image: Radiograph) -> dict[str, Any]:
+    return next((dict(step.details) for step in reversed(image.history) if step.verb == "restore"), {})
+
+
+def _original(path: Path, record: Record, given: Sources, wanted: str | None) -> Path:
+    """Find the original by its hash.
+
+    Raises
+    ------
+    ImageReadError
+        If it is not where it was, nor where the user says, or has changed.
+    """
+    if wanted is None:
+        raise MetadataError(f"{shown(path)}: nothing says which original it was restored from")
+    place = given.input if given.input is not None else (Path(record.input) if record.input else None)
+    if place is None:
+        raise ImageReadError(f"{shown(path)}: its record does not say where the original is; give --input")
+    if place.is_dir():
+        candidates = (p for p in sorted(place.rglob("*")) if p.suffix.lower() in (*SUFFIXES, "") and p.is_file())
+        found = next((p for p in candidates if file_sha256(p) == wanted), None)
+        if found is None:
+            raise ImageReadError(
+                f"{place.name}: no file there has the sha256 {wanted[:12]}… of the original; give --input"
+            )
+        return found
+    if not place.is_file():
+        raise ImageReadError(f"{shown(place)}: the original is not there any more; give --input FILE or a folder")
+    if file_sha256(place) != wanted:
+        raise ImageReadError(f"{shown(place)}: not the original, its sha256 differs; give --input FILE or a folder")
+    return place
+
+
+def _recipe(record: Record, given: Sources) -> Recipe:
+    """Recipe whose files have the recorded content.
+
+    Raises
+    ------
+    DetectorError, MetadataError
+        If one has not.
+    """
+    chosen = {
+        "model": given.model or record.sources.get("model"),
+        "blurred": given.blurred or record.sources.get("blurred"),
+        "sharp": given.sharp or record.sources.get("sharp"),
+        "noise": given.noise or record.sources.get("noise"),
+    }
+    recipe = Recipe.of_record(record.settings, chosen)
+    if record.settings["noise"] and len(recipe.noise) != len(record.settings["noise"]):
+        raise MetadataError(f"{len(record.settings['noise'])} flat fields are needed; give --noise")
+    now = recipe.settings()
+    for name in ("blurred", "sharp"):
+        if now[name] != record.settings[name]:
+            raise DetectorError(f"the {name} detector {chosen[name]!r} is not the recorded one; give --{name}")
+    for name, option in (("model", "-m MODEL"), ("noise", "--noise")):
+        if now[name] != record.settings[name]:
+            raise MetadataError(f"the {name} at hand is not the recorded one (sha256 differs); give {option}")
+    return recipe
+
+
+def _difference(written: Radiograph, again: Radiograph) -> float | None:
+    """Largest difference of two images in steps of 16 bits; None if they cannot be compared."""
+    if written.shape != again.shape or written.dtype != again.dtype:
+        return None
+    a, b = (np.asarray(image.pixels, dtype=np.float64) for image in (written, again))
+    if written.dtype.kind == "f":
+        return float(np.max(np.abs(a - b))) / ((written.acquisition.open_beam or 1.0) * LSB)
+    return float(np.max(np.abs(a - b))) / _step(written.pixels)
+
+
+def _step(pixels: NDArray[Any]) -> float:
+    """What one step of 16 bits is in stored values: 1, or more for wider integers."""
+    return max(1.0, float(2 ** (8 * pixels.dtype.itemsize - 16)))
