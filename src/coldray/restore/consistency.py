@@ -1,7 +1,8 @@
-"""Re-blur and compare with the input; the gain with which the measurement corrects the prediction."""
+"""The gain with which the measurement corrects the prediction, and what that leaves of a wrong one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from coldray.degradations._operator import TransferOperator
 from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
+
+Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Gain over radial frequency [cycles/mm]."""
 
 
 def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,6 +39,16 @@ def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.fl
     return np.where(frequency_lp_mm == 0, 1.0, transfer * error / (transfer**2 * error + noise))
 
 
+def consistency_curve(frame: Frame, degradation: Any, share: FrequencyCurve) -> Gain:
+    """Gain K over frequency [cycles/mm] with which the measurement corrects the prediction; 1 at zero."""
+    pitch = frame.pair.pixel_pitch_mm
+
+    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(f == 0, 1.0, unshared_gain(frame, degradation, f) * share(f * pitch))
+
+    return gain
+
+
 def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | None) -> TransferOperator | None:
     """Gain K(u) with which the measurement corrects the prediction.
 
@@ -57,32 +71,28 @@ def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | Non
     The linear minimum-mean-square-error gain is S_er / S_rr with e = x_0 - xbar and r = y - H xbar. A good network
     has used y already: what is left in r tells it little, and the share falls towards 0.
     """
-    if share is None:
-        return None
-    pitch = frame.pair.pixel_pitch_mm
-
-    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.where(f == 0, 1.0, unshared_gain(frame, degradation, f) * share(f * pitch))
-
-    return frame.radial_operator(gain)
+    return None if share is None else frame.radial_operator(consistency_curve(frame, degradation, share))
 
 
-def reblur_residual(frame: Frame, degradation: Any, restored: NDArray[np.floating]) -> dict[str, float]:
-    """Compare the re-blurred result with the measurement.
+def residual_gain(frame: Frame, degradation: Any, share: FrequencyCurve | None) -> Gain:
+    """Share of a wrong prediction that the data-consistency step leaves, over frequency [cycles/mm].
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    share : FrequencyCurve, optional
+        As for `consistency_gain`; None for the paper's K = 1.
 
     Returns
     -------
-    dict
-        ``residual_over_noise``: rms of y - H out over the rms of the noise at the local signal; 1 for a
-        noise-free truth, below 1 where noise was kept, well above 1 where the result contradicts the data.
-        ``mean_shift``: mean of out minus mean of y, fraction of the open beam.
+    callable
+        1 - H K: with out = xbar + K (y - H xbar), y - H out = (1 - H K) (y - H xbar).
     """
-    y = np.asarray(frame.blurred)
-    residual = y - frame.operator(degradation)(np.asarray(restored, dtype=np.float32))
-    noise = np.sqrt(
-        frame.noise.relative_sd(1.0) ** 2 * np.clip(y, 0.0, None) + frame.noise.relative_sd(0.0) ** 2 + 1e-12
-    )
-    return {
-        "residual_over_noise": float(np.sqrt(np.mean((residual / noise) ** 2, dtype=np.float64))),
-        "mean_shift": float(np.mean(restored, dtype=np.float64) - np.mean(y, dtype=np.float64)),
-    }
+    kept = np.ones_like if share is None else consistency_curve(frame, degradation, share)
+
+    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(1.0 - degradation.transfer(f, 1.0) * kept(f))
+
+    return gain

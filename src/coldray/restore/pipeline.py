@@ -18,11 +18,15 @@ from coldray.methods._frame import Frame
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Radiograph, Step
-from coldray.restore.consistency import consistency_gain, reblur_residual
+from coldray.restore.certificate import Certificate, certify
+from coldray.restore.certificate_words import summary
+from coldray.restore.consistency import Gain, consistency_gain, residual_gain
 from coldray.restore.model import Model
 from coldray.restore.noise import choose_noise
 
 DEFAULT_METHOD = "cold"
+SATURATION_REACH_PX = 4
+"""How far around a saturated pixel the re-blurred result is not compared with the measurement."""
 PROVENANCE_LAYERS = ("measured y", "linear part (W - I) y", "prior part out - W y")
 
 
@@ -54,6 +58,8 @@ class Job:
         Pitch [mm], overriding the file.
     provenance : bool
         Whether to compute the three layers.
+    keep_certificate : bool
+        Whether to keep the certificate's images, for its map and for a report.
     options : dict
         Further options of the method by name, see `contracts.options_of`.
     random_state : int
@@ -72,6 +78,7 @@ class Job:
     open_beam: float | None = None
     pixel_pitch_mm: float | None = None
     provenance: bool = False
+    keep_certificate: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     random_state: int = 0
 
@@ -93,10 +100,15 @@ class Restoration:
     steps : int
         Network evaluations per frame.
     seconds : float
-        Wall time.
+        Wall time, with the certificate.
+    certificate_seconds : float
+        Wall time of the certificate alone.
     consistency : dict
-        Re-blurred residual over noise, see `reblur_residual`.
+        The certificate as data and in words, see `certificate_words.summary`; of a stack that of the frame with
+        the largest marked share, with its number as ``frame``.
     warnings : tuple of str
+    certificate : Certificate, optional
+        The same with its images, if the job keeps it.
     """
 
     image: Radiograph
@@ -105,8 +117,10 @@ class Restoration:
     clipped_pixels: int
     steps: int
     seconds: float
-    consistency: dict[str, float]
+    certificate_seconds: float
+    consistency: dict[str, Any]
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    certificate: Certificate | None = field(default=None, repr=False)
 
 
 def pixel_pitch(image: Radiograph, stated_mm: float | None, needed_mm: float | None) -> tuple[float, list[str]]:
@@ -202,7 +216,9 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     chosen = check_job(job)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
-    layers, wiener, clipped, steps, agreement = None, None, 0, 0, {}
+    layers, wiener, clipped, steps = None, None, 0, 0
+    worst: tuple[int, Certificate] | None = None
+    testing = 0.0
     for number, stored in enumerate(stack):
         measured = scale.to_fraction(stored)
         noise, more = choose_noise(measured, pair.blurred, job.exposure_s, job.flats)
@@ -214,13 +230,27 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         restored, steps = run_method(frame, degradation, job, number)
         out[number], lost = scale.to_stored(restored)
         clipped += lost
-        agreement = reblur_residual(frame, degradation, restored)
+        started = time.perf_counter()
+        found = certify(
+            frame,
+            degradation,
+            restored,
+            gain=_residual_gain(frame, degradation, job),
+            excluded=saturated(stored),
+        )
+        if worst is None or found.marked_share > worst[1].marked_share:
+            worst = (number, found)
+        testing += time.perf_counter() - started
         if job.provenance and stack.shape[0] == 1:
             layers, wiener = provenance_layers(frame, degradation, restored), wiener_record(frame, degradation)
     if job.provenance and layers is None:
         warnings.append("provenance layers are written for single frames only; this image is a stack")
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
+    assert worst is not None
+    started = time.perf_counter()
+    consistency = summary(worst[1]) | ({"frame": worst[0]} if stack.shape[0] > 1 else {})
+    testing += time.perf_counter() - started
     details = {
         "coldray": __version__,
         "method": job.method,
@@ -242,8 +272,37 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm
     )
     return Restoration(
-        restored_image, layers, wiener, clipped, steps, time.perf_counter() - began, agreement, tuple(warnings)
+        image=restored_image,
+        layers=layers,
+        wiener=wiener,
+        clipped_pixels=clipped,
+        steps=steps,
+        seconds=time.perf_counter() - began,
+        certificate_seconds=testing,
+        consistency=consistency,
+        warnings=tuple(warnings),
+        certificate=worst[1] if job.keep_certificate else None,
     )
+
+
+def saturated(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Pixels at the top of an integer type and their neighbours; None if there are none."""
+    if stored.dtype.kind not in "ui":
+        return None
+    full = stored == np.iinfo(stored.dtype).max
+    if not full.any():
+        return None
+    from scipy.ndimage import binary_dilation
+
+    return np.asarray(binary_dilation(full, np.ones((3, 3), dtype=bool), iterations=SATURATION_REACH_PX))
+
+
+def _residual_gain(frame: Frame, degradation: Any, job: Job) -> Gain | None:
+    """What the method's own data-consistency step leaves of a wrong prediction; None for methods without one."""
+    if "consistency" not in options_of(plugin("method", job.method).restore):
+        return None
+    calibrated = job.gain == "calibrated" and job.model is not None
+    return residual_gain(frame, degradation, job.model.consistency_share if calibrated and job.model else None)
 
 
 def is_stochastic(method: Any) -> bool:
