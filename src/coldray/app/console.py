@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
 from coldray.errors import ColdrayError, PluginError, SettingsError, StrengthError
 
 OK, SOME_FAILED, USAGE, CANNOT_RUN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+
+def prepare_streams() -> None:
+    """Let neither a closed stream nor a character that the terminal does not know stop the program."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _abandon_stdout() -> None:
+    """Point stdout at nothing, so that what is still buffered for it raises no second error at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(message: str) -> None:
+    """Print one line of prose on stdout; if nobody takes it (full disk, closed pipe) the work goes on."""
+    try:
+        sys.stdout.write(message + "\n")
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
 
 
 def one_line(problem: BaseException) -> str:
@@ -33,9 +59,13 @@ def exit_code(problem: ColdrayError) -> int:
 
 def fail(message: str, code: int, as_json: bool = False) -> NoReturn:
     """Print one line on stderr (and its JSON form on stdout) and leave."""
-    sys.stderr.write(f"coldray: {message}\n")
-    if as_json:
-        emit({"error": message})
+    say(f"coldray: {message}")
+    try:
+        if as_json:
+            emit({"error": message})
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
     raise SystemExit(code)
 
 
@@ -58,8 +88,9 @@ def plain(value: Any) -> Any:
 
 
 def say(message: str) -> None:
-    """Print one line of prose on stderr."""
-    sys.stderr.write(message + "\n")
+    """Print one line of prose on stderr, if anybody takes it."""
+    with suppress(OSError):
+        sys.stderr.write(message + "\n")
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-import typer
-
 from coldray.app import console
 from coldray.app.engines import Outcome, Task, Tasks, Try, code_of, run_here, run_in_processes, terminable
 from coldray.app.files import Pairing
@@ -70,7 +68,7 @@ class _Report:
         if not self.verb.as_json:
             for warning in outcome["warnings"]:
                 console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
-            typer.echo(console.printable(self.verb.line(outcome)))
+            console.tell(console.printable(self.verb.line(outcome)))
 
     def finish(self, interrupted: KeyboardInterrupt | None = None) -> int:
         """Print the JSON and give the exit code; every input has one entry."""
