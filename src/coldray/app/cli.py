@@ -37,9 +37,20 @@ def _root(
 
 
 def _register() -> None:
-    from coldray.app.commands import characterise, correct, demo, images, measure, models, prepare, restore, simulate
+    from coldray.app.commands import (
+        characterise,
+        correct,
+        demo,
+        images,
+        measure,
+        models,
+        prepare,
+        restore,
+        simulate,
+        verify,
+    )
 
-    for module in (demo, images, correct, measure, characterise, restore, simulate, prepare, models):
+    for module in (demo, images, correct, measure, characterise, restore, verify, simulate, prepare, models):
         module.register(app)
 
 
@@ -50,8 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; leaves with the contract's exit codes."""
     given = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in given
+    console.prepare_streams()
     try:
         code = app(args=given, standalone_mode=False)
+        sys.stdout.flush()
     except SystemExit:
         raise
     except (KeyboardInterrupt, typer.Abort):
