@@ -94,6 +94,10 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         "consistency": result.consistency,
         "warnings": list(result.warnings),
     }
+    if any(step.verb == "restore" for step in image.history):
+        entry["warnings"].append(
+            "the image was restored before; a second restoration is not what the model was made for"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     try:

@@ -1,0 +1,136 @@
+"""Fixtures of the command-line tests: run it here, or as a process of its own that may be killed."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coldray.app.cli import main
+from coldray.data.formats import write_image
+from coldray.radiograph import Acquisition, Radiograph
+
+FAST = ("--method", "wiener", "--exposure-s", "0.25")
+OPEN_BEAM = 50000.0
+
+
+def stored(random_state: int, shape: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """Blobs and noise as uint16, another picture for every random state."""
+    rng = np.random.default_rng(random_state)
+    rows, cols = shape
+    r, c = rng.uniform(0, rows), rng.uniform(0, cols)
+    y, x = np.mgrid[:rows, :cols]
+    image = 0.8 - 0.4 * np.exp(-((y - r) ** 2 + (x - c) ** 2) / 200) + rng.normal(0, 0.005, shape)
+    return np.rint(image * OPEN_BEAM).astype(np.uint16)
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line in this process; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def put():
+    """Write one small radiograph; returns its path."""
+
+    def write(path: Path, random_state: int = 0, shape: tuple[int, int] = (48, 64)) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, exposure_s=0.25)
+        write_image(path, Radiograph(stored(random_state, shape), known))
+        return path
+
+    return write
+
+
+class Process:
+    """`coldray` as a process; a prologue in Python may run before it, to plant faults."""
+
+    def __init__(self, arguments, prologue: str = "", **more) -> None:
+        code = f"import os, signal, sys\n{prologue}\nfrom coldray.app.cli import main\nmain(sys.argv[1:])\n"
+        environment = more.pop("env", os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *(str(a) for a in arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, stdin=subprocess.DEVNULL, **more,
+        )  # fmt: skip
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self, timeout_s: float = 120) -> tuple[int, str, str]:
+        """Wait for it; returns exit code (negative for a signal), stdout and stderr."""
+        out, err = self.process.communicate(timeout=timeout_s)
+        return self.process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+
+    def json(self, timeout_s: float = 120) -> dict:
+        _, out, err = self.end(timeout_s)
+        assert out, err
+        return json.loads(out)
+
+    def children(self) -> list[int]:
+        """Worker processes (Linux)."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                words = (folder / "stat").read_text().rpartition(")")[2].split()
+                command = (folder / "cmdline").read_bytes()
+                if int(words[1]) == self.process.pid and b"spawn_main" in command:
+                    found.append(int(folder.name))
+        return found
+
+
+@pytest.fixture
+def start():
+    """Start `coldray` as a process; whatever still runs at the end of the test is killed."""
+    running = []
+
+    def begin(*arguments, prologue: str = "", **more) -> Process:
+        running.append(Process(arguments, prologue, **more))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        if each.process.poll() is None:
+            with contextlib.suppress(OSError):
+                each.signal(signal.SIGKILL)
+            each.process.communicate()
+
+
+def wait_until(condition, timeout_s: float = 60.0, poll_s: float = 0.05) -> None:
+    """Wait until a condition holds; fails after the time-out."""
+    ends = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(poll_s)
+
+
+@pytest.fixture
+def until():
+    """Wait until a condition holds."""
+    return wait_until
+
+
+@pytest.fixture
+def results():
+    """Contents of a result folder by relative name, without dot files."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        if not folder.is_dir():
+            return {}
+        files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files if not p.name.startswith(".")}
+
+    return read
