@@ -48,9 +48,10 @@ def _register() -> None:
         restore,
         simulate,
         verify,
+        view,
     )
 
-    for module in (demo, images, correct, measure, characterise, restore, verify, simulate, prepare, models):
+    for module in (demo, images, correct, measure, characterise, restore, verify, simulate, prepare, models, view):
         module.register(app)
 
 

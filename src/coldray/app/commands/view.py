@@ -1,0 +1,168 @@
+"""`view` and `serve`: look at images in a browser, measure on them, restore them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app import console
+from coldray.errors import ImageReadError, SettingsError
+
+Files = Annotated[
+    list[Path] | None, typer.Argument(metavar="[FILE...]", help="Images; restored ones join their originals.")
+]
+Reference = Annotated[Path | None, typer.Option(help="Reference of the first image, e.g. from the thin screen.")]
+Restored = Annotated[Path | None, typer.Option(help="Restored image of the first image.")]
+ModelName = Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")]
+Method = Annotated[str, typer.Option(help="Method that the page starts with.")]
+Blurred = Annotated[str, typer.Option(metavar="DET", help="Detector that took the images.")]
+Sharp = Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")]
+Exposure = Annotated[float | None, typer.Option(help="Exposure of one frame [s].")]
+Pitch = Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the files.")]
+OpenBeam = Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")]
+Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback need a token.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="File with the token; COLDRAY_TOKEN is read too. Made up on loopback by default.")
+]
+AllowHost = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Further host name that the server answers to; repeats.")
+]
+MaxUpload = Annotated[int, typer.Option(min=1, max=65536, help="Largest uploaded file [MiB].")]
+Queue = Annotated[int, typer.Option(min=1, max=1000, help="Restorations that may wait.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout when the server listens.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(view)
+    app.command("serve", epilog="Example: coldray serve --port 8765")(serve)
+
+
+def view(
+    files: Files = None,
+    reference: Reference = None,
+    restored: Restored = None,
+    model: ModelName = None,
+    method: Method = "cold",
+    blurred: Blurred = "gos135",
+    sharp: Sharp = "gos34",
+    exposure_s: Exposure = None,
+    pitch_um: Pitch = None,
+    open_beam: OpenBeam = None,
+    port: Port = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    as_json: AsJson = False,
+) -> int:
+    """Open images in the browser: compare, measure, restore. On this machine only."""
+    from coldray.app.viewer.run import Address, read_token
+
+    defaults = _defaults(model, method, blurred, sharp, exposure_s, pitch_um, open_beam)
+    address = Address(port=port, token=read_token(None))
+    return _run(address, defaults, files or [], reference, restored, browser, as_json, None)
+
+
+def serve(
+    files: Files = None,
+    reference: Reference = None,
+    restored: Restored = None,
+    model: ModelName = None,
+    method: Method = "cold",
+    blurred: Blurred = "gos135",
+    sharp: Sharp = "gos34",
+    exposure_s: Exposure = None,
+    pitch_um: Pitch = None,
+    open_beam: OpenBeam = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8765,
+    token_file: TokenFile = None,
+    allow_host: AllowHost = None,
+    max_upload_mb: MaxUpload = 512,
+    queue: Queue = 4,
+    as_json: AsJson = False,
+) -> int:
+    """Serve the viewer without opening a browser, for example behind an SSH tunnel."""
+    from coldray.app.viewer.run import Address, read_token
+
+    defaults = _defaults(model, method, blurred, sharp, exposure_s, pitch_um, open_beam)
+    address = Address(host, port, read_token(token_file), tuple(allow_host or ()), max_upload_mb * 2**20)
+    return _run(address, defaults, files or [], reference, restored, False, as_json, queue)
+
+
+def _defaults(
+    model: str | None,
+    method: str,
+    blurred: str,
+    sharp: str,
+    exposure_s: float | None,
+    pitch_um: float | None,
+    open_beam: float | None,
+) -> Any:
+    """Check what does not depend on an image, before anything is opened."""
+    import math
+
+    from coldray.app.viewer.settings import Defaults
+    from coldray.contracts import plugin
+    from coldray.errors import DetectorError
+    from coldray.physics.detector import load_detector
+
+    plugin("method", method)
+    for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise SettingsError(f"{name} {value}: must be positive")
+    for source in (blurred, sharp):
+        try:
+            load_detector(source, pixel_pitch_mm=0.05 if pitch_um is None else pitch_um * 1e-3)
+        except DetectorError as problem:
+            raise SettingsError(str(problem)) from None
+    return Defaults(method, model, blurred, sharp, exposure_s, open_beam, pitch_um)
+
+
+def _run(
+    address: Any,
+    defaults: Any,
+    files: list[Path],
+    reference: Path | None,
+    restored: Path | None,
+    browser: bool,
+    as_json: bool,
+    queue: int | None,
+) -> int:
+    from coldray.app.files import expand
+    from coldray.app.viewer.run import serve_desk
+
+    if not files and (reference or restored):
+        raise SettingsError("--reference and --restored belong to an image; give a FILE")
+    failed = []
+
+    def open_files(shelf: Any) -> None:
+        first = None
+        found = expand(files)
+        for path, _ in found:
+            try:
+                study = shelf.open(path, path.name)
+                first = first or study
+            except ImageReadError as problem:
+                failed.append(problem)
+                console.say(f"coldray: {console.one_line(problem)}")
+        if failed and len(failed) == len(found):
+            raise failed[-1]
+        for role, more in (("reference", reference), ("restored", restored)):
+            if more is not None:
+                shelf.attach(first, role, more, more.name)
+
+    def ready(where: dict[str, Any]) -> None:
+        if as_json:
+            console.emit(where)
+        else:
+            typer.echo(where["url"])
+            console.say("the link carries the token of this run: keep it to yourself. Ctrl-C ends the viewer.")
+        if browser:
+            import webbrowser
+
+            webbrowser.open(where["url"])
+
+    serve_desk(address, defaults, open_files, ready, queue)
+    return console.SOME_FAILED if failed else console.OK

@@ -1,0 +1,259 @@
+"""The door: Host, Origin, token, body size and headers of every request, before anything else sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+SMALL_BODY_BYTES = 65536
+BODY_GRACE_S = 30.0
+SLOWEST_BYTES_PER_S = 16384
+UPLOAD_PATHS = re.compile(r"/api/studies(/[0-9a-f]{16}/layers/[a-z]+)?")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may talk to the server.
+
+    Parameters
+    ----------
+    token : str
+        Secret of this run.
+    hosts : frozenset of str
+        Names that may stand in the Host header, without port, in lower case.
+    any_address : bool
+        Whether a literal IP address may stand there too: a name can be rebound to this machine, an address cannot.
+    max_upload_bytes : int
+        Largest uploaded file [bytes].
+    """
+
+    token: str
+    hosts: frozenset[str] = LOOPBACK_NAMES
+    any_address: bool = False
+    max_upload_bytes: int = 2**29
+
+    def knows(self, given: str | None) -> bool:
+        """Whether a token is the right one; takes the same time for every wrong one."""
+        return given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+
+    def serves(self, host: str) -> bool:
+        """Whether a Host header names this server."""
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found[1].lower()
+        if name in self.hosts:
+            return True
+        if not self.any_address:
+            return False
+        try:
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+
+class Refusal(Exception):
+    """A request that goes no further: HTTP status and one line."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Guard:
+    """ASGI wrapper around the application; nothing reaches it unchecked.
+
+    Parameters
+    ----------
+    app : ASGI application
+    access : Access
+
+    Notes
+    -----
+    Order: one Host header that names this server (DNS rebinding); an Origin, if there is one, equal to it (cross-site
+    requests, for every method and for WebSocket); the token. The page itself is opened by a link with the token, which
+    is answered by a SameSite=Strict cookie good for the page and its scripts only: the API wants the token in a header,
+    a WebSocket wants it as a sub-protocol. Bodies are counted while they are read.
+    """
+
+    def __init__(self, app: Any, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Check one connection and pass it on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        try:
+            host = self._check_host(headers)
+            _check_origin(headers, host, scope)
+            entry = self._check_token(headers, scope, host)
+            if scope["type"] == "http":
+                _check_body(headers, scope, self._access.max_upload_bytes)
+        except Refusal as refusal:
+            await _refuse(refusal, scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        if entry is not None:
+            await _answer(303, b"", {"Location": f"/#token={self._access.token}", "Set-Cookie": entry}, send)
+            return
+        limit = self._access.max_upload_bytes if _is_upload(scope) else SMALL_BODY_BYTES
+        await self._app(scope, _Counted(receive, limit), _with_headers(send))
+
+    def _check_host(self, headers: dict[str, list[str]]) -> str:
+        hosts = headers.get("host", [])
+        if len(hosts) != 1 or not self._access.serves(hosts[0]):
+            raise Refusal(403, "this server does not answer to that host name")
+        return hosts[0].lower()
+
+    def _check_token(self, headers: dict[str, list[str]], scope: MutableMapping[str, Any], host: str) -> str | None:
+        """Check the token; for the link that opens the page, return the cookie to set."""
+        path = scope["path"]
+        if scope["type"] == "websocket":
+            offered = [p.strip() for value in headers.get("sec-websocket-protocol", []) for p in value.split(",")]
+            if not any(p.startswith("token.") and self._access.knows(p[6:]) for p in offered):
+                raise Refusal(401, "the token is missing or wrong")
+            return None
+        if path == "/health":
+            return None
+        bearer = headers.get("authorization", [""])[0]
+        if bearer.startswith("Bearer ") and self._access.knows(bearer[7:]):
+            return None
+        if path.startswith("/api/"):
+            raise Refusal(401, "the token is missing or wrong: send 'Authorization: Bearer TOKEN'")
+        name = cookie_name(host)
+        cookies = [c.strip().partition("=") for value in headers.get("cookie", []) for c in value.split(";")]
+        linked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+        if path == "/" and scope["method"] == "GET" and linked and self._access.knows(linked[0]):
+            return f"{name}={self._access.token}; Path=/; HttpOnly; SameSite=Strict"
+        if any(key == name and self._access.knows(value) for key, _, value in cookies):
+            return None
+        raise Refusal(401, "open the link that coldray printed: it carries the token of this run")
+
+
+class _Counted:
+    """A body that may be neither larger nor slower than allowed."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._found = 0
+        self._whole = False
+        self._began = time.monotonic()
+
+    async def __call__(self) -> Message:
+        from starlette.exceptions import HTTPException
+
+        if self._whole:
+            return await self._receive()
+        allowed = BODY_GRACE_S + self._found / SLOWEST_BYTES_PER_S - (time.monotonic() - self._began)
+        try:
+            message = await asyncio.wait_for(self._receive(), max(allowed, 0.0))
+        except TimeoutError:
+            raise HTTPException(408, "the body came too slowly", {"Connection": "close"}) from None
+        self._found += len(message.get("body", b""))
+        if self._found > self._limit:
+            raise HTTPException(413, f"the body is larger than {self._limit} bytes", {"Connection": "close"})
+        self._whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+def cookie_name(host: str) -> str:
+    """Name of the page's cookie: cookies do not tell ports apart, so the name does."""
+    return f"coldray-{host.rpartition(':')[2] if ':' in host.rpartition(']')[2] else '80'}"
+
+
+def _check_origin(headers: dict[str, list[str]], host: str, scope: MutableMapping[str, Any]) -> None:
+    origins = headers.get("origin", [])
+    if origins and (len(origins) > 1 or origins[0].lower() not in (f"http://{host}", f"https://{host}")):
+        raise Refusal(403, "requests from other sites are refused")
+    site = headers.get("sec-fetch-site", ["none"])[0]
+    opening = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
+    if site in ("cross-site", "same-site") and not opening:
+        raise Refusal(403, "requests from other sites are refused")
+
+
+def _is_upload(scope: MutableMapping[str, Any]) -> bool:
+    return scope["method"] == "POST" and UPLOAD_PATHS.fullmatch(scope["path"]) is not None
+
+
+def _check_body(headers: dict[str, list[str]], scope: MutableMapping[str, Any], max_upload_bytes: int) -> None:
+    lengths = headers.get("content-length", [])
+    upload = _is_upload(scope)
+    if lengths:
+        if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()) or len(lengths[0]) > 18:
+            raise Refusal(400, "Content-Length is not a number of bytes")
+        limit = max_upload_bytes if upload else SMALL_BODY_BYTES
+        if int(lengths[0]) > limit:
+            raise Refusal(413, f"the body has {lengths[0]} bytes; {limit} are allowed")
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return
+    sent = (lengths and lengths[0] != "0") or "transfer-encoding" in headers
+    kind = headers.get("content-type", [""])[0].partition(";")[0].strip().lower()
+    wanted = ("application/octet-stream", "multipart/form-data") if upload else ("application/json",)
+    if sent and kind not in wanted:
+        raise Refusal(415, f"the content type must be {' or '.join(wanted)}")
+
+
+async def _refuse(refusal: Refusal, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    import json
+
+    more = {"Content-Type": "application/json", "Connection": "close"}
+    await _answer(refusal.status, json.dumps({"error": str(refusal)}).encode(), more, send)
+
+
+async def _answer(status: int, body: bytes, more: dict[str, str], send: Send) -> None:
+    headers = HEADERS | {"Content-Length": str(len(body))} | more
+    pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _with_headers(send: Send) -> Send:
+    fixed = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in HEADERS.items()]
+    names = {name for name, _ in fixed}
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [h for h in message.get("headers", []) if h[0].lower() not in names] + fixed
+        await send(message)
+
+    return wrapped

@@ -1,0 +1,188 @@
+"""Bind, say where, serve until interrupted."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coldray.errors import MissingExtraError, SettingsError
+
+SHORTEST_TOKEN = 16
+CONNECTIONS = 64
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen, and who may call.
+
+    Parameters
+    ----------
+    host : str
+        Address to bind.
+    port : int
+        0 takes a free one.
+    token : str, optional
+        Secret; made up if there is none, which a loopback address allows only.
+    allowed_hosts : tuple of str
+        Further names of this machine that may stand in the Host header.
+    max_upload_bytes : int
+        Largest uploaded file [bytes].
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    max_upload_bytes: int = 2**29
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    def access(self) -> Any:
+        """Check the address and say who may talk to it.
+
+        Raises
+        ------
+        SettingsError
+            If an address that others can reach has no token, or the token is too short to be a secret.
+        """
+        from coldray.app.viewer.guard import LOOPBACK_NAMES, Access
+
+        if self.token is None and not self.is_loopback:
+            raise SettingsError(
+                f"--host {self.host} can be reached by others: give a secret of at least {SHORTEST_TOKEN} characters in "
+                "COLDRAY_TOKEN or --token-file, or listen on 127.0.0.1 and use an SSH tunnel"
+            )
+        if self.token is not None:
+            plain_token = self.token.isascii() and all(c.isalnum() or c in "-._~" for c in self.token)
+            if len(self.token) < SHORTEST_TOKEN or not plain_token:
+                raise SettingsError(
+                    f"the token has {len(self.token)} characters; it needs at least {SHORTEST_TOKEN} letters, digits or "
+                    "any of - . _ ~"
+                )
+        names = {name.lower() for name in self.allowed_hosts}
+        if not self.is_loopback:
+            names |= {socket.gethostname().lower()}
+        return Access(
+            self.token or secrets.token_urlsafe(24),
+            LOOPBACK_NAMES | names | ({self.host.lower()} if self.is_loopback else set()),
+            any_address=not self.is_loopback,
+            max_upload_bytes=self.max_upload_bytes,
+        )
+
+
+def read_token(token_file: Path | None) -> str | None:
+    """Token from a file or from COLDRAY_TOKEN; a command line would show it to every user of the machine.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read.
+    """
+    if token_file is not None:
+        try:
+            return token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise SettingsError(f"{token_file.name}: the token cannot be read ({type(problem).__name__})") from None
+    return os.environ.get("COLDRAY_TOKEN") or None
+
+
+def serve_desk(
+    address: Address,
+    defaults: Any,
+    open_files: Callable[[Any], None],
+    ready: Callable[[dict[str, Any]], None],
+    queue_length: int | None = None,
+) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    address : Address
+    defaults : Defaults
+        What restorations start from.
+    open_files : callable
+        Given the shelf, opens the files of the command line.
+    ready : callable
+        Given ``{"url", "host", "port"}`` once the socket listens.
+    queue_length : int, optional
+        Restorations that may wait.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra `view` is not installed.
+    SettingsError
+        If the address is open and has no token, or cannot be bound.
+    """
+    try:
+        import uvicorn
+
+        from coldray.app.viewer.server import Desk, create_app
+    except ImportError as problem:
+        if (problem.name or "").partition(".")[0] not in ("uvicorn", "fastapi", "starlette"):
+            raise
+        raise MissingExtraError(problem.name or "fastapi", "view", "the viewer") from None
+    access = address.access()
+    listener = _bind(address)
+    try:
+        desk = Desk(defaults, queue_length=queue_length)
+        try:
+            open_files(desk.shelf)
+            config = uvicorn.Config(
+                create_app(desk, access),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                limit_concurrency=CONNECTIONS,
+                timeout_keep_alive=10,
+                timeout_graceful_shutdown=2,
+                h11_max_incomplete_event_size=65536,
+                ws="websockets-sansio",
+                ws_max_size=65536,
+            )
+            server = uvicorn.Server(config)
+            port = listener.getsockname()[1]
+            shown = "127.0.0.1" if address.host in ("0.0.0.0", "::", "localhost") else address.host
+            shown = f"[{shown}]" if ":" in shown else shown
+            url = f"http://{shown}:{port}/?token={access.token}"
+            # the socket listens already: whoever follows the link now waits in its backlog
+            threading.Timer(0.0, ready, ({"url": url, "host": address.host, "port": port},)).start()
+            server.run(sockets=[listener])
+        finally:
+            desk.close()
+    finally:
+        listener.close()
+
+
+def _bind(address: Address) -> socket.socket:
+    host = address.host.strip("[]")
+    try:
+        family = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as problem:
+        raise SettingsError(f"--host {address.host} is no address of this machine ({problem.strerror})") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, address.port))
+        listener.listen(128)
+    except OSError as problem:
+        listener.close()
+        raise SettingsError(
+            f"cannot listen on {address.host} port {address.port} ({problem.strerror}); choose another --port, or 0"
+        ) from None
+    return listener

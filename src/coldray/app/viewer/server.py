@@ -1,0 +1,394 @@
+"""The application: one page, its files, and the API behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
+
+from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Path as Part
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from coldray import __version__
+from coldray.app.console import one_line, plain
+from coldray.app.viewer.curves import detector_curves
+from coldray.app.viewer.guard import HEADERS, Access, Guard
+from coldray.app.viewer.settings import Defaults, RestoreRequest
+from coldray.app.viewer.shelf import Shelf, Study
+from coldray.app.viewer.work import QueueFullError, Task, Workshop
+from coldray.data.formats import SUFFIXES
+from coldray.errors import ColdrayError
+
+MAX_LISTENERS = 32
+UPLOADS_AT_ONCE = 2
+LONGEST_NAME = 200
+MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+Id = Annotated[str, Part(pattern="^[0-9a-f]{16}$")]
+
+
+class _Broadcast:
+    """Messages from any thread to every page that listens; a page that does not read misses them."""
+
+    def __init__(self) -> None:
+        self._listeners: set[asyncio.Queue[str]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, message: dict[str, Any]) -> None:
+        loop, text = self._loop, json.dumps(plain(message))
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._put, text)
+
+    def _put(self, text: str) -> None:
+        for listener in self._listeners:
+            if listener.full():
+                listener.get_nowait()
+            listener.put_nowait(text)
+
+    @asynccontextmanager
+    async def listener(self) -> AsyncIterator[asyncio.Queue[str]]:
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise HTTPException(429, "too many pages are open")
+        mailbox: asyncio.Queue[str] = asyncio.Queue(64)
+        self._listeners.add(mailbox)
+        try:
+            yield mailbox
+        finally:
+            self._listeners.discard(mailbox)
+
+
+class Desk:
+    """Shelf, workshop and the pages that watch them.
+
+    Parameters
+    ----------
+    defaults : Defaults
+    max_bytes : int, optional
+        Memory of all open pixels [bytes].
+    queue_length : int, optional
+        Restorations that may wait.
+    """
+
+    def __init__(self, defaults: Defaults, max_bytes: int | None = None, queue_length: int | None = None) -> None:
+        self.defaults = defaults
+        self.broadcast = _Broadcast()
+        room = {} if max_bytes is None else {"max_bytes": max_bytes}
+        self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)
+        length = {} if queue_length is None else {"queue_length": queue_length}
+        self.workshop = Workshop(self.shelf, self._told, **length)
+
+    def _told(self, task: Task) -> None:
+        self.broadcast.send({"type": "task", "task": task.to_json()})
+
+    def close(self) -> None:
+        """End the workshop and remove all temporary files."""
+        self.workshop.close()
+        self.shelf.close()
+
+
+def create_app(desk: Desk, access: Access) -> Guard:
+    """Build the guarded application.
+
+    Parameters
+    ----------
+    desk : Desk
+    access : Access
+
+    Returns
+    -------
+    Guard
+        An ASGI application.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        desk.broadcast.start()
+        yield
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    _add_errors(app)
+    _add_page(app)
+    _add_studies(app, desk, access)
+    _add_work(app, desk)
+    return Guard(app, access)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every failure is one JSON object with one line of text."""
+
+    @app.exception_handler(StarletteHTTPException)
+    async def on_http(_request: Request, problem: StarletteHTTPException) -> Response:
+        return JSONResponse({"error": str(problem.detail)}, problem.status_code, headers=problem.headers)
+
+    @app.exception_handler(ColdrayError)
+    async def on_coldray(_request: Request, problem: ColdrayError) -> Response:
+        return JSONResponse({"error": one_line(problem)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, problem: RequestValidationError) -> Response:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse({"error": f"{where}: {first['msg']}".lstrip(": ")}, 422)
+
+
+def _add_page(app: FastAPI) -> None:
+    # read once: a request chooses among names, it never becomes a path
+    folder = resources.files("coldray.app.viewer") / "static"
+    files = {f.name: f.read_bytes() for f in folder.iterdir() if Path(f.name).suffix in MEDIA}
+
+    def send(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404, "no such page")
+        return Response(files[name], media_type=MEDIA[Path(name).suffix])
+
+    @app.get("/")
+    async def page() -> Response:
+        return send("index.html")
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        return send(name)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+
+def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
+    uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+    @app.get("/api/state")
+    async def state() -> Response:
+        return JSONResponse(
+            plain(
+                {
+                    "version": __version__,
+                    "studies": [study.to_json() for study in desk.shelf.studies()],
+                    "tasks": [task.to_json() for task in desk.workshop.tasks()],
+                    "suffixes": list(SUFFIXES),
+                    "max_upload_bytes": access.max_upload_bytes,
+                }
+            )
+        )
+
+    @app.get("/api/choices")
+    async def choices() -> Response:
+        chosen = desk.defaults
+        names = {source: name for name, source in chosen.detectors().items()}
+        methods = await run_in_threadpool(chosen.methods)
+        return JSONResponse(
+            plain(
+                {
+                    "methods": methods,
+                    "detectors": sorted(names.values()),
+                    "method": chosen.method if chosen.method in [m["name"] for m in methods] else "wiener",
+                    "blurred": names[chosen.blurred],
+                    "sharp": names[chosen.sharp],
+                    "exposure_s": chosen.exposure_s,
+                    "open_beam": chosen.open_beam,
+                    "pitch_um": chosen.pitch_um,
+                }
+            )
+        )
+
+    @app.get("/api/layers/{layer_id}/pixels")
+    async def pixels(layer_id: Id, frame: int = 0) -> Response:
+        try:
+            layer = desk.shelf.layer(layer_id)
+            shown = layer.frame(frame)
+        except (KeyError, IndexError):
+            raise HTTPException(404, "no such layer is open") from None
+        length = {"Content-Length": str(shown.size * int(layer.wire[1]))}
+        return StreamingResponse(layer.chunks(frame), media_type="application/octet-stream", headers=length)
+
+    async def receive(request: Request, keep: Any) -> Study:
+        if uploads.locked():
+            raise HTTPException(429, "too many files arrive at once; try again", {"Retry-After": "2"})
+        async with uploads:
+            path, name = await _store(request, desk.shelf.folder)
+            try:
+                found: Study = await run_in_threadpool(keep, path, name)
+            finally:
+                path.unlink(missing_ok=True)
+            return found
+
+    @app.post("/api/studies", status_code=201)
+    async def upload(request: Request) -> dict[str, str]:
+        study = await receive(request, desk.shelf.open)
+        return {"id": study.id, "name": study.name, "sha256": study.sha256}
+
+    @app.post("/api/studies/{study_id}/layers/{role}", status_code=201)
+    async def attach(study_id: Id, role: str, request: Request) -> dict[str, str]:
+        study = _study(desk, study_id)
+        if role not in ("reference", "restored"):
+            raise HTTPException(404, "no such role")
+
+        def keep(path: Path, name: str) -> Study:
+            desk.shelf.attach(study, role, path, name)
+            return study
+
+        await receive(request, keep)
+        return {"id": study.id, "name": study.name}
+
+    @app.delete("/api/studies/{study_id}", status_code=204)
+    async def close(study_id: Id) -> None:
+        try:
+            desk.shelf.remove(study_id)
+        except KeyError:
+            raise HTTPException(404, "no such image is open") from None
+
+    @app.get("/api/studies/{study_id}/download/{kind}")
+    async def download(study_id: Id, kind: str) -> Response:
+        found = _study(desk, study_id).downloads.get(kind)
+        if found is None or not found[0].is_file():
+            raise HTTPException(404, "nothing of that kind to download")
+        path, name = found
+        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        return FileResponse(
+            path, media_type="application/octet-stream", headers={"Content-Disposition": disposition} | HEADERS
+        )
+
+    @app.post("/api/studies/{study_id}/curves")
+    async def curves(study_id: Id, request: RestoreRequest) -> Response:
+        study = _study(desk, study_id)
+        job = await run_in_threadpool(desk.defaults.job, request)
+        return JSONResponse(plain(await run_in_threadpool(detector_curves, study.image, job)))
+
+
+def _add_work(app: FastAPI, desk: Desk) -> None:
+    @app.post("/api/studies/{study_id}/restore", status_code=202)
+    async def restore(study_id: Id, request: RestoreRequest) -> Response:
+        study = _study(desk, study_id)
+        if "original" not in study.layers:
+            raise HTTPException(409, "this image was restored already; open its original to restore it again")
+        job = await run_in_threadpool(desk.defaults.job, request)
+        try:
+            task = desk.workshop.submit(study, job)
+        except QueueFullError:
+            raise HTTPException(429, "the queue is full; try again when one is done", {"Retry-After": "10"}) from None
+        return JSONResponse(plain(task.to_json()), 202)
+
+    @app.delete("/api/tasks/{task_id}")
+    async def cancel(task_id: Id) -> Response:
+        try:
+            return JSONResponse(plain(desk.workshop.cancel(task_id).to_json()))
+        except KeyError:
+            raise HTTPException(404, "no such task") from None
+
+    @app.websocket("/api/events")
+    async def events(socket: WebSocket) -> None:
+        try:
+            async with desk.broadcast.listener() as mailbox:
+                await socket.accept(subprotocol="coldray")
+                for task in desk.workshop.tasks():
+                    await socket.send_text(json.dumps(plain({"type": "task", "task": task.to_json()})))
+                gone = asyncio.create_task(_until_gone(socket))
+                try:
+                    while not gone.done():
+                        letter = asyncio.create_task(mailbox.get())
+                        await asyncio.wait({letter, gone}, return_when=asyncio.FIRST_COMPLETED)
+                        if letter.done():
+                            await socket.send_text(letter.result())
+                        else:
+                            letter.cancel()
+                finally:
+                    gone.cancel()
+        except HTTPException:
+            await socket.close(1013)
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # the page is gone
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    """Read and drop what a page sends, until it leaves."""
+    try:
+        while True:
+            await socket.receive_text()
+    except (WebSocketDisconnect, RuntimeError, KeyError):
+        return
+
+
+def _study(desk: Desk, study_id: str) -> Study:
+    try:
+        return desk.shelf.study(study_id)
+    except KeyError:
+        raise HTTPException(404, "no such image is open") from None
+
+
+async def _store(request: Request, folder: Path) -> tuple[Path, str]:
+    """Save the file of a request under a name of our own; returns path and the name to show.
+
+    The body is the file itself with its name, percent-encoded, in `X-File-Name`; or a form with the one field `file`.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        try:
+            async with request.form(max_files=1, max_fields=0) as form:
+                return await _store_sent(form.get("file"), folder)
+        except (ColdrayError, StarletteHTTPException):
+            raise
+        except (ValueError, KeyError, UnicodeError):
+            raise HTTPException(400, "the form is damaged") from None
+    name = shown_name(unquote(request.headers.get("x-file-name", ""), errors="replace"))
+    path = folder / f"{secrets.token_hex(8)}{_suffix(name)}"
+    try:
+        with open(path, "xb") as file:
+            async for piece in request.stream():
+                await run_in_threadpool(file.write, piece)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path, name
+
+
+async def _store_sent(sent: Any, folder: Path) -> tuple[Path, str]:
+    """Save the file of a form."""
+    if sent is None or isinstance(sent, str):
+        raise HTTPException(400, "the form needs one field 'file' with one file")
+    name = shown_name(sent.filename or "")
+    path = folder / f"{secrets.token_hex(8)}{_suffix(name)}"
+
+    def copy() -> None:
+        with open(path, "xb") as file:
+            shutil.copyfileobj(sent.file, file)
+
+    await run_in_threadpool(copy)
+    return path, name
+
+
+def shown_name(name: str) -> str:
+    """Last part of a client's file name, fit to be shown and offered for download, never to be opened.
+
+    Raises
+    ------
+    HTTPException
+        400 if the name tries to be a path; 415 if its suffix is of no image format.
+    """
+    if not name or "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
+        raise HTTPException(400, "the file name must be a plain name, without folders")
+    clean = "".join(c if c.isprintable() else "_" for c in name)
+    if len(clean) > LONGEST_NAME:
+        clean = clean[: LONGEST_NAME - 12] + clean[-12:]
+    if _suffix(clean) not in SUFFIXES:
+        raise HTTPException(415, f"the suffix must be one of {' '.join(SUFFIXES)}")
+    return clean
+
+
+def _suffix(name: str) -> str:
+    found = re.search(r"\.[A-Za-z0-9]{1,8}$", name)
+    return "" if found is None else found[0].lower()

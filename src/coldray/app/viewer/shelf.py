@@ -1,0 +1,284 @@
+"""The shelf: images that are open, who belongs to whom, and how much of them fits in memory."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coldray.app.viewer.describe import display_hints, facts, history
+from coldray.app.viewer.layers import Layer, image_layer
+from coldray.errors import ColdrayError, ImageReadError, SettingsError
+from coldray.radiograph import Radiograph
+
+MAX_STUDIES = 48
+MAX_BYTES = 4 * 2**30
+PROVENANCE_TITLES = {"linear": "Linear part (W − I)y", "prior": "Prior part out − Wy"}
+
+
+@dataclass(eq=False)
+class Study:
+    """One radiograph with what belongs to it.
+
+    Parameters
+    ----------
+    name : str
+        File name, to be shown as text only.
+    image : Radiograph
+        The original; of a restored file whose original is not at hand, the restored image itself.
+    sha256 : str
+        Of the file.
+    warnings : list of str
+    id : str
+    layers : dict of str to Layer
+        By role.
+    restored : Radiograph, optional
+    result : dict, optional
+        Record of the restoration.
+    downloads : dict of str to (Path, str)
+        Files to hand out by kind: where they are, and the name to offer.
+    """
+
+    name: str
+    image: Radiograph
+    sha256: str
+    warnings: list[str] = field(default_factory=list)
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    layers: dict[str, Layer] = field(default_factory=dict)
+    restored: Radiograph | None = None
+    result: dict[str, Any] | None = None
+    downloads: dict[str, tuple[Path, str]] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its pixels [bytes]; layers that share pixels count once."""
+        arrays = [layer.pixels for layer in self.layers.values()]
+        return sum({id(a): a.nbytes for a in arrays}.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page is told of the study."""
+        shown = self.restored if self.restored is not None else self.image
+        return {
+            "id": self.id,
+            "name": self.name,
+            "layers": [layer.to_json() for layer in self.layers.values()],
+            "facts": [*facts(self.image), {"name": "SHA-256", "value": self.sha256}],
+            "hints": display_hints(self.image),
+            "history": history(shown),
+            "warnings": self.warnings,
+            "result": self.result,
+            "downloads": sorted(self.downloads),
+            "restorable": "original" in self.layers,
+        }
+
+
+class Shelf:
+    """Open studies, in order; every change is told to whoever listens.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Memory of all pixels together [bytes].
+    changed : callable
+        Called without arguments after every change, from any thread.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES, changed: Callable[[], None] = lambda: None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="coldray-view-"))
+        self.changed = changed
+        self._max_bytes = max_bytes
+        self._studies: dict[str, Study] = {}
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Forget everything and remove the temporary folder."""
+        with self._lock:
+            self._studies.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def studies(self) -> list[Study]:
+        """Open studies, oldest first."""
+        with self._lock:
+            return list(self._studies.values())
+
+    def study(self, study_id: str) -> Study:
+        """Find one study; KeyError if it is not open."""
+        with self._lock:
+            return self._studies[study_id]
+
+    def layer(self, layer_id: str) -> Layer:
+        """Find one layer; KeyError if it is not open."""
+        with self._lock:
+            for study in self._studies.values():
+                for layer in study.layers.values():
+                    if layer.id == layer_id:
+                        return layer
+        raise KeyError(layer_id)
+
+    def open(self, path: Path, name: str) -> Study:
+        """Read a file and put it on the shelf; a restored file joins its original if that is open.
+
+        Parameters
+        ----------
+        path : Path
+            Where the file is; never from a client.
+        name : str
+            What to call it.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        ColdrayError
+            If the file is no image, or there is no room.
+        """
+        from coldray.checkpoint import file_sha256
+        from coldray.data.formats import read_image, reading_notes
+
+        with self._lock:
+            self._check_room(0, new=True)
+        image = _named(lambda: read_image(path), path, name)
+        digest = file_sha256(path)
+        source = _restored_from(image)
+        if source is not None:
+            for study in self.studies():
+                if study.sha256 == source and study.image.shape == image.shape:
+                    self._attach_restored(study, image, name, path)
+                    return study
+        warnings = list(reading_notes(image))
+        open_beam, more = _open_beam(image)
+        study = Study(name, image, digest, warnings + more)
+        role, title = ("original", "Original") if source is None else ("restored", "Restored")
+        layers = {role: image_layer(role, title, image, open_beam)}
+        if source is not None:
+            study.restored = image
+            layers |= _provenance_beside(path, image)
+        with self._lock:
+            self._check_room(sum(layer.pixels.nbytes for layer in layers.values()), new=True)
+            study.layers = layers
+            self._studies[study.id] = study
+        self.changed()
+        return study
+
+    def attach(self, study: Study, role: str, path: Path, name: str) -> None:
+        """Read a file as the reference or the restored image of a study.
+
+        Raises
+        ------
+        ColdrayError
+            If the file is no image, there is no room, or a restored image has another size.
+        """
+        from coldray.data.formats import read_image
+
+        image = _named(lambda: read_image(path), path, name)
+        if role == "restored":
+            if image.shape != study.image.shape:
+                raise SettingsError(
+                    f"{name}: a restored image has the shape of its original, {study.image.shape}; found {image.shape}"
+                )
+            self._attach_restored(study, image, name, path)
+            return
+        open_beam, _ = _open_beam(image)
+        self.put(study, image_layer("reference", f"Reference: {name}", image, open_beam))
+
+    def put(self, study: Study, *layers: Layer) -> None:
+        """Add or replace layers of a study.
+
+        Raises
+        ------
+        SettingsError
+            If there is no room.
+        """
+        with self._lock:
+            self._check_room(sum(layer.pixels.nbytes for layer in layers), new=False)
+            merged = study.layers | {layer.role: layer for layer in layers}
+            study.layers = merged
+        self.changed()
+
+    def remove(self, study_id: str) -> None:
+        """Close a study; KeyError if it is not open."""
+        with self._lock:
+            study = self._studies.pop(study_id)
+        for path, _ in study.downloads.values():
+            path.unlink(missing_ok=True)
+        self.changed()
+
+    def _attach_restored(self, study: Study, image: Radiograph, name: str, path: Path) -> None:
+        open_beam = study.layers["original"].open_beam if "original" in study.layers else _open_beam(image)[0]
+        layers = {"restored": image_layer("restored", "Restored", image, open_beam)} | _provenance_beside(path, image)
+        for role in ("linear", "prior", "residual", "certificate"):
+            study.layers.pop(role, None)
+        self.put(study, *layers.values())
+        study.restored = image
+        study.warnings = [*study.warnings, f"the restored image is {name}"]
+        self.changed()
+
+    def _check_room(self, more_bytes: int, *, new: bool) -> None:
+        if new and len(self._studies) >= MAX_STUDIES:
+            raise SettingsError(f"{MAX_STUDIES} images are open; close one first")
+        held = sum(study.size_bytes for study in self._studies.values())
+        if held + more_bytes > self._max_bytes:
+            raise SettingsError(
+                f"the open images hold {held / 2**20:.0f} MiB and this one needs {more_bytes / 2**20:.0f} MiB more than "
+                f"the {self._max_bytes / 2**20:.0f} MiB allowed; close an image first"
+            )
+
+
+def _restored_from(image: Radiograph) -> str | None:
+    """SHA-256 of the original if the last thing that happened to the image was a restoration; '' if it is not said."""
+    if not image.history or image.history[-1].verb not in ("restore", "read"):
+        return None
+    for step in reversed(image.history):
+        if step.verb == "restore":
+            return str(step.details.get("sha256_in", ""))
+    return None
+
+
+def _provenance_beside(path: Path, image: Radiograph) -> dict[str, Layer]:
+    """Layers that `restore --provenance` left beside a restored file."""
+    from coldray.data.formats import read_image
+
+    beside = path.with_name(f"{path.stem}.provenance.tif")
+    if not beside.is_file():
+        return {}
+    try:
+        found = read_image(beside).pixels
+    except ImageReadError:
+        return {}
+    if found.ndim != 3 or found.shape[0] != 3 or found.shape[1:] != image.shape[-2:]:
+        return {}
+    return provenance_layers(found, image.acquisition.pixel_pitch_mm)
+
+
+def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
+    """Linear and prior part as overlays, from the three provenance layers (fractions of the open beam)."""
+    return {
+        role: Layer(role, title, "open beam", found[number], 1.0, pixel_pitch_mm)
+        for number, (role, title) in enumerate(PROVENANCE_TITLES.items(), start=1)
+    }
+
+
+def _open_beam(image: Radiograph) -> tuple[float, list[str]]:
+    """Open-beam level to draw with; images that cannot be restored are still shown."""
+    from coldray.data.scale import scale_of
+
+    try:
+        scale, warnings = scale_of(image)
+    except ColdrayError as problem:
+        return image.acquisition.open_beam or 1.0, [str(problem)]
+    return scale.open_beam, warnings
+
+
+def _named(read: Callable[[], Radiograph], path: Path, name: str) -> Radiograph:
+    """Read, and let errors speak of the name that the user knows."""
+    try:
+        return read()
+    except ColdrayError as problem:
+        raise type(problem)(str(problem).replace(path.name, name)) from None

@@ -1,0 +1,474 @@
+// The desk: what is open, what is shown and how; wires the stage, the dock and the server together.
+
+import * as api from "./api.js";
+import { Dock } from "./dock.js";
+import { Picture, difference } from "./pixels.js";
+import { Stage } from "./stage.js";
+
+const IMAGES = ["original", "restored", "reference"];
+const OVERLAYS = {
+  linear: { name: "Linear part", map: "diverging", help: "(W − I)y: what a Wiener filter with the measured noise adds to the measurement. Blue lowers the signal, orange raises it." },
+  prior: { name: "Prior part", map: "diverging", help: "out − Wy: what only the network claims. Nothing in this layer was measured at this place." },
+  residual: { name: "Residual", map: "diverging", help: "Measurement minus re-blurred result, over the noise of one pixel. Structure here contradicts the data." },
+  certificate: { name: "Consistency", map: "sequential", help: "Consistency certificate: where the re-blurred result and the measurement disagree more than noise allows." },
+  difference: { name: "Restored − original", map: "diverging", help: "Everything that the restoration changed, as a fraction of the open beam." },
+  error: { name: "Restored − reference", map: "diverging", help: "What separates the restored image from the reference, noise of both included." },
+};
+const KEYS = [
+  ["Space", "show the original while held"], ["R", "residual on and off"], ["W", "window and level: drag ↔ width, ↕ level"],
+  ["V P S B", "pan, profile, signal region, background region"], ["1 2 3", "swipe, side by side, one image"],
+  ["L M D", "linear part, prior part, restored − original"], ["A", "automatic window"], ["I", "invert"],
+  ["F Z", "fit, 1:1"], ["+ −", "zoom"], ["← ↑ ↓ →", "pan; on a swipe handle: move it"], ["N", "next image"],
+  ["O", "open files"], ["Enter", "restore"], ["T", "light or dark"], ["Shift drag", "pan with any tool; right button: window"], ["Ctrl drag", "straight profile"],
+];
+const $ = (id) => document.getElementById(id);
+
+class Desk {
+  constructor() {
+    this.state = { studies: [], tasks: [], suffixes: [] };
+    this.study = null;
+    this.pictures = new Map(); // by role
+    this.mode = "swipe";
+    this.tool = "pan";
+    this.hidden = new Set();
+    this.window = { low: 0, high: 1 };
+    this.invert = false;
+    this.markSaturated = false;
+    this.overlayRole = null;
+    this.opacity = 0.85;
+    this.scales = {}; // of overlays, by role
+    this.profile = null;
+    this.regions = { signal: null, background: null };
+    this.cursorShare = null;
+    this.peek = false;
+    this.frame = 0;
+    this.fetching = null;
+    this.stage = new Stage(this);
+    this.dock = new Dock(this, OVERLAYS);
+    $("engine").textContent = this.stage.renderer.constructor.name;
+  }
+
+  // ---- what the stage asks ----
+
+  available() {
+    return IMAGES.filter((role) => this.pictures.has(role));
+  }
+
+  shown() {
+    const there = this.available(), chosen = there.filter((role) => !this.hidden.has(role));
+    const roles = chosen.length ? chosen : there.slice(0, 1);
+    if (this.peek && there.includes("original")) return ["original"];
+    if (this.mode === "single" && roles.length > 1) return [this.single && roles.includes(this.single) ? this.single : roles.includes("restored") ? "restored" : roles[0]];
+    return roles;
+  }
+
+  picture(role) {
+    return this.pictures.get(role);
+  }
+
+  base() {
+    return this.pictures.get("original") || this.pictures.get("restored") || this.pictures.get("reference");
+  }
+
+  size() {
+    return this.base() || null;
+  }
+
+  pitch() {
+    const found = ["original", "restored"].map((r) => this.pictures.get(r)?.meta.pixel_pitch_mm).find(Boolean);
+    return found || null;
+  }
+
+  // Pixels of a picture per pixel of the original: 1 unless the pitches differ.
+  scaleOf(picture) {
+    const own = picture.meta.pixel_pitch_mm, pitch = this.pitch();
+    return own && pitch && Math.abs(own / pitch - 1) > 0.001 ? pitch / own : 1;
+  }
+
+  style(role) {
+    const meta = this.pictures.get(role).meta, gain = meta.open_beam / this.base().meta.open_beam;
+    const saturation = this.markSaturated && meta.type_maximum !== null ? meta.type_maximum : undefined;
+    return { low: this.window.low * gain, high: this.window.high * gain, invert: this.invert, saturation };
+  }
+
+  overlay() {
+    const picture = this.overlayRole && this.pictures.get(this.overlayRole);
+    if (!picture || this.peek) return null;
+    return { picture, style: { map: OVERLAYS[this.overlayRole].map, low: 0, high: this.scales[this.overlayRole], opacity: this.opacity } };
+  }
+
+  // Overlays speak of the restored image; the other panes stay bare for comparison.
+  overlayFree() {
+    return this.shown().length > 1 ? "reference" : null;
+  }
+
+  label(role) {
+    const meta = this.pictures.get(role)?.meta;
+    const method = this.study?.result?.method;
+    return role === "restored" && method ? `Restored · ${method}` : (meta ? meta.title : role);
+  }
+
+  range() {
+    const metas = this.available().map((role) => ({ meta: this.pictures.get(role).meta, gain: this.base().meta.open_beam / this.pictures.get(role).meta.open_beam }));
+    return { low: Math.min(...metas.map((m) => m.meta.minimum * m.gain)), high: Math.max(...metas.map((m) => m.meta.maximum * m.gain)) };
+  }
+
+  hover(world, role) {
+    this.pointer = world ? { ...world, role } : null;
+    this.dock.showStatus();
+  }
+
+  drawn() {
+    if (this.drawnOnce) return;
+    this.drawnOnce = true;
+    document.documentElement.dataset.drawn = "1";
+  }
+
+  viewChanged() {
+    this.dock.showZoom();
+  }
+
+  // ---- changes ----
+
+  setWindow(low, high) {
+    if (!(Number.isFinite(low) && Number.isFinite(high) && high > low)) return;
+    this.window = { low, high };
+    this.dock.showWindow();
+    this.stage.redraw();
+  }
+
+  autoWindow() {
+    const signal = this.regions.signal, base = this.base();
+    if (!base) return;
+    if (signal) {
+      const found = base.region(signal);
+      this.setWindow(found.mean - 5 * found.sd, found.mean + 5 * found.sd);
+    } else this.setWindow(base.quantile(0.005), Math.max(base.quantile(0.995), base.quantile(0.005) + base.histogram().step));
+  }
+
+  setTool(tool) {
+    this.tool = tool;
+    this.stage.element.dataset.tool = tool;
+    for (const b of document.querySelectorAll("[data-tool][role=radio]")) b.setAttribute("aria-checked", String(b.dataset.tool === tool));
+  }
+
+  setMode(mode) {
+    this.mode = mode;
+    for (const b of document.querySelectorAll("[data-mode]")) b.setAttribute("aria-checked", String(b.dataset.mode === mode));
+    if (this.stage.fitted) this.stage.fit();
+    this.stage.redraw();
+    this.dock.showImages();
+  }
+
+  setProfile(change) {
+    this.profile = change && { width: 1, x0: 0, y0: 0, x1: 1, y1: 0, ...this.profile, ...change };
+    this.dock.showProfile();
+    this.stage.redraw();
+  }
+
+  setRegion(name, rectangle) {
+    this.regions[name] = rectangle;
+    this.dock.showRegions();
+    this.stage.redraw();
+  }
+
+  async setOverlay(role) {
+    this.overlayRole = role && role !== this.overlayRole ? role : null;
+    if (this.overlayRole) await this._needOverlay(this.overlayRole);
+    this.dock.showLayers();
+    this.stage.redraw();
+  }
+
+  overlaysThere() {
+    const stored = new Set((this.study?.layers || []).map((l) => l.role));
+    const same = (role) => stored.has("restored") && stored.has(role) && this._sameShape("restored", role);
+    return Object.keys(OVERLAYS).filter((role) =>
+      role === "difference" ? same("original") : role === "error" ? same("reference") : stored.has(role));
+  }
+
+  _sameShape(a, b) {
+    const find = (role) => this.study.layers.find((l) => l.role === role);
+    return find(a).rows === find(b).rows && find(a).cols === find(b).cols;
+  }
+
+  async _needOverlay(role) {
+    if (!this.pictures.has(role)) {
+      const other = { difference: "original", error: "reference" }[role];
+      if (other) {
+        await this._load(["restored", other]);
+        if (!this.pictures.has("restored") || !this.pictures.has(other)) return;
+        this.pictures.set(role, difference(this.pictures.get("restored"), this.pictures.get(other), OVERLAYS[role].name, role));
+      } else await this._load([role]);
+    }
+    const picture = this.pictures.get(role);
+    if (!picture || this.scales[role]) return;
+    const reach = Math.max(Math.abs(picture.quantile(0.002)), Math.abs(picture.quantile(0.998)));
+    this.scales[role] = picture.meta.unit === "noise SD" ? 5 : +(reach || 1).toPrecision(2);
+  }
+
+  // ---- loading ----
+
+  async refresh() {
+    this.state = await api.call("GET", "/api/state");
+    const known = this.state.studies.find((s) => s.id === this.study?.id);
+    this.dock.showStudies();
+    for (const task of this.state.tasks) this.dock.showTask(task);
+    await this.choose(known || this.state.studies[this.state.studies.length - 1] || null);
+  }
+
+  async choose(study) {
+    const other = study?.id !== this.study?.id;
+    this.study = study;
+    $("empty").hidden = Boolean(study);
+    if (other) {
+      this.pictures.clear();
+      this.stage.renderer.keepOnly(new Set());
+      Object.assign(this, { profile: null, regions: { signal: null, background: null }, overlayRole: null, scales: {}, frame: 0, hidden: new Set() });
+      this.stage.fitted = false;
+    }
+    if (study) {
+      const wanted = new Map(study.layers.map((l) => [l.role, l.id]));
+      for (const [role, picture] of [...this.pictures]) {
+        const made = role === "difference" || role === "error";
+        const stale = made ? !picture.meta.id.includes(wanted.get("restored")) : wanted.get(role) !== picture.meta.id;
+        if (stale) {
+          this.pictures.delete(role);
+          delete this.scales[role];
+        }
+      }
+      await this._load(study.layers.filter((l) => IMAGES.includes(l.role)).map((l) => l.role));
+      if (this.study !== study) return; // another image was chosen meanwhile
+      if (this.overlayRole && !this.overlaysThere().includes(this.overlayRole)) this.overlayRole = null;
+      if (this.overlayRole) await this._needOverlay(this.overlayRole);
+    }
+    this.stage.renderer.keepOnly(new Set([...this.pictures.values()].map((p) => p.meta.id)));
+    if (study && other) {
+      this.invert = study.hints.invert;
+      if (study.hints.window) this.setWindow(...study.hints.window);
+      else this.autoWindow();
+      this.stage.fit();
+      this.dock.showCurves();
+    }
+    this.dock.showAll();
+    this.stage.redraw();
+    document.documentElement.dataset.study = study ? study.id : "";
+  }
+
+  async _load(roles) {
+    const missing = this.study.layers.filter((l) => roles.includes(l.role) && !this.pictures.has(l.role));
+    if (!missing.length) return;
+    const study = this.study, whole = missing.reduce((s, l) => s + l.rows * l.cols, 0);
+    let before = 0;
+    $("loading").hidden = false;
+    try {
+      for (const layer of missing) {
+        const frame = Math.min(this.frame, layer.frames - 1);
+        const data = await api.pixels(layer, frame, (f) => {
+          const share = (before + f * layer.rows * layer.cols) / whole;
+          $("loading-bar").style.width = `${100 * share}%`;
+          $("loading-text").textContent = `${layer.title}: ${layer.cols} × ${layer.rows} px`;
+        });
+        if (this.study !== study && this.study?.id !== study.id) return;
+        before += layer.rows * layer.cols;
+        this.pictures.set(layer.role, new Picture(layer, data));
+      }
+    } catch (problem) {
+      this.say(problem.message, true);
+    } finally {
+      $("loading").hidden = true;
+    }
+  }
+
+  async setFrame(frame) {
+    this.frame = frame;
+    this.pictures.clear();
+    this.stage.renderer.keepOnly(new Set());
+    await this.choose(this.study);
+  }
+
+  async open(files, role = "open") {
+    for (const file of files) {
+      const path = role === "open" || !this.study ? "/api/studies" : `/api/studies/${this.study.id}/layers/${role}`;
+      if (file.size > this.state.max_upload_bytes) {
+        this.say(`${file.name} has ${(file.size / 2 ** 20).toFixed(0)} MiB; ${(this.state.max_upload_bytes / 2 ** 20).toFixed(0)} MiB are allowed`, true);
+        continue;
+      }
+      $("loading").hidden = false;
+      try {
+        const answer = await api.upload(path, file, (f) => {
+          $("loading-bar").style.width = `${100 * f}%`;
+          $("loading-text").textContent = f < 1 ? `sending ${file.name}` : `reading ${file.name}`;
+        });
+        this.state = await api.call("GET", "/api/state");
+        this.dock.showStudies();
+        await this.choose(this.state.studies.find((s) => s.id === answer.id));
+      } catch (problem) {
+        this.say(problem.message, true);
+      } finally {
+        $("loading").hidden = true;
+      }
+    }
+  }
+
+  say(text, bad = false) {
+    const notice = $("notice");
+    notice.textContent = text;
+    notice.classList.toggle("error", bad);
+    notice.setAttribute("role", bad ? "alert" : "status");
+    notice.hidden = false;
+    clearTimeout(this._silence);
+    this._silence = setTimeout(() => (notice.hidden = true), bad ? 9000 : 4000);
+  }
+
+  async closeStudy() {
+    if (!this.study) return;
+    await api.call("DELETE", `/api/studies/${this.study.id}`).catch((problem) => this.say(problem.message, true));
+  }
+}
+
+function wire(desk) {
+  for (const b of document.querySelectorAll("[data-tool][role=radio]")) b.onclick = () => desk.setTool(b.dataset.tool);
+  for (const b of document.querySelectorAll("[data-mode]")) b.onclick = () => desk.setMode(b.dataset.mode);
+  $("fit").onclick = () => desk.stage.fit();
+  $("one").onclick = () => desk.stage.zoomTo(1 / desk.stage.ratio);
+  $("theme").onclick = toggleTheme;
+  $("help").onclick = () => $("help-dialog").showModal();
+  $("open").onclick = $("open-empty").onclick = () => $("file-input").click();
+  $("file-input").onchange = async (event) => {
+    const files = [...event.target.files];
+    event.target.value = "";
+    await desk.open(files);
+  };
+  $("close-study").onclick = () => desk.closeStudy();
+  $("study").onchange = (event) => desk.choose(desk.state.studies.find((s) => s.id === event.target.value));
+  for (const [key, text] of KEYS) {
+    const row = $("keys").insertRow(), cell = row.insertCell();
+    for (const part of key.split(" ")) {
+      const kbd = document.createElement("kbd");
+      kbd.textContent = part;
+      cell.append(kbd, " ");
+    }
+    row.insertCell().textContent = text;
+  }
+  wireDrop(desk);
+  document.addEventListener("keydown", (event) => onKey(desk, event));
+  document.addEventListener("keyup", (event) => {
+    if (event.key !== " " || !desk.peek) return;
+    desk.peek = false;
+    desk.stage.redraw();
+  });
+  window.addEventListener("blur", () => {
+    desk.peek = false;
+    desk.stage.redraw();
+  });
+}
+
+function toggleTheme() {
+  const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = root.dataset.theme || (dark ? "dark" : "light");
+  root.dataset.theme = now === "dark" ? "light" : "dark";
+  localStorage.setItem("coldray-theme", root.dataset.theme);
+  window.dispatchEvent(new Event("themechange"));
+}
+
+function wireDrop(desk) {
+  const zone = $("drop"), carries = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+  let depth = 0;
+  window.addEventListener("dragenter", (event) => {
+    if (!carries(event)) return;
+    depth++;
+    for (const part of zone.children) part.hidden = part.dataset.drop !== "open" && !desk.study;
+    zone.hidden = false;
+  });
+  window.addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (!depth) zone.hidden = true;
+  });
+  window.addEventListener("dragover", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    for (const part of zone.children) part.classList.toggle("over", part === event.target);
+  });
+  window.addEventListener("drop", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    depth = 0;
+    zone.hidden = true;
+    desk.open([...event.dataTransfer.files], event.target.dataset?.drop || "open");
+  });
+}
+
+function onKey(desk, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const typing = event.target.matches("input:not([type=checkbox]):not([type=range]), select, textarea");
+  if (typing) return;
+  const button = event.target.closest("button, summary, [role=slider], input"), stage = desk.stage, step = event.shiftKey ? 200 : 40;
+  if (button && (event.key === " " || event.key === "Enter" || event.key.startsWith("Arrow"))) return;
+  const keys = {
+    " ": () => {
+      if (desk.peek) return;
+      desk.peek = true;
+      stage.redraw();
+    },
+    r: () => desk.overlaysThere().includes("residual") ? desk.setOverlay("residual") : desk.say("No residual yet: restore this image first."),
+    w: () => desk.setTool("window"), v: () => desk.setTool("pan"), p: () => desk.setTool("profile"), s: () => desk.setTool("signal"), b: () => desk.setTool("background"),
+    1: () => desk.setMode("swipe"), 2: () => desk.setMode("side"), 3: () => desk.setMode("single"),
+    l: () => desk.overlaysThere().includes("linear") && desk.setOverlay("linear"),
+    m: () => desk.overlaysThere().includes("prior") && desk.setOverlay("prior"),
+    d: () => desk.overlaysThere().includes("difference") && desk.setOverlay("difference"),
+    a: () => desk.autoWindow(), i: () => $("invert").click(), f: () => stage.fit(), z: () => stage.zoomTo(1 / stage.ratio), t: toggleTheme,
+    "+": () => stage.zoomBy(1.25), "=": () => stage.zoomBy(1.25), "-": () => stage.zoomBy(0.8),
+    arrowleft: () => stage.panBy(step, 0), arrowright: () => stage.panBy(-step, 0), arrowup: () => stage.panBy(0, step), arrowdown: () => stage.panBy(0, -step),
+    o: () => $("file-input").click(), enter: () => $("restore").click(), "?": () => $("help-dialog").showModal(),
+    n: () => {
+      const all = desk.state.studies, at = all.findIndex((s) => s.id === desk.study?.id);
+      if (all.length > 1) desk.choose(all[(at + 1) % all.length]).then(() => desk.dock.showStudies());
+    },
+  };
+  const act = keys[event.key.toLowerCase()];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+async function start() {
+  const theme = localStorage.getItem("coldray-theme");
+  if (theme) document.documentElement.dataset.theme = theme;
+  if (!api.takeToken()) {
+    $("token-dialog").showModal();
+    return;
+  }
+  const desk = new Desk();
+  wire(desk);
+  desk.setTool("pan");
+  desk.setMode("swipe");
+  const redo = () => {
+    desk.dock.showAll();
+    desk.stage.redraw();
+  };
+  window.addEventListener("themechange", redo);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redo);
+  window.addEventListener("resize", () => desk.dock.showAll());
+  try {
+    desk.choices = await api.call("GET", "/api/choices");
+    await desk.refresh();
+  } catch (problem) {
+    if (problem.status === 401) $("token-dialog").showModal();
+    else desk.say(problem.message, true);
+    return;
+  }
+  let known = true;
+  api.listen(
+    (message) => {
+      if (message.type === "task") desk.dock.showTask(message.task);
+      if (message.type === "studies") desk.refresh().catch((problem) => desk.say(problem.message, true));
+    },
+    (up) => {
+      if (!up && known) desk.say("The server does not answer; trying again.", true);
+      if (up && !known) desk.refresh().catch(() => {});
+      known = up;
+    },
+  );
+}
+
+start();
