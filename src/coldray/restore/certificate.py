@@ -42,11 +42,14 @@ class TileTests:
         Energy that the model error explains.
     chance : ndarray, same shape
         Adjusted p-value; 1 where nothing was tested or found.
+    pooled : bool
+        Whether the tiles are sums of fine ones.
     """
 
     found: BandEnergy
     allowed: NDArray[np.float64]
     chance: NDArray[np.float64]
+    pooled: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +93,17 @@ class Certificate:
 
     @cached_property
     def evidence(self) -> NDArray[np.float32]:
-        """Map of -log10 of the smallest adjusted p-value of all tests over a pixel, at most 30; 0 where nothing was found."""
+        """Map of -log10 of the smallest adjusted p-value of all tests over a pixel, at most 30; 0 where nothing was found.
+
+        A coarse tile speaks only where no fine tile within it is marked.
+        """
         shape = self.frame.shape
         out = np.zeros(shape, dtype=np.float32)
         for tests in self.levels:
             least = tests.chance.min(axis=0)
+            if tests.pooled:
+                fine = (self.levels[0].chance.min(axis=0) <= self.level).astype(np.float64)
+                least = np.where(pool(fine, POOLED_TILES) > 0, 1.0, least)
             if least.min() < 1:
                 strength = -np.log10(np.maximum(least, 1e-30))
                 np.maximum(out, tests.found.grid.spread(strength, shape, 0.0), out=out)
@@ -176,13 +185,14 @@ def certify(
     allowance = model_error or (ESTIMATED_NOISE if estimated else ModelError())
     residual = residual_of(frame, degradation, image, kept, allowance)
     raw = [_measure(residual, grid, allowance, excluded) for grid in grids_of(frame.shape)]
+    fine_grids = len(raw)
     fine, allowed = raw[0]
     if max(fine.grid.shape) > 1:
         raw.append((fine.pooled(), pool(allowed, POOLED_TILES)))
     frequency, place = tile_frequency(frame)
     open_share = band_mean((np.abs(kept(frequency)) >= LEAST_GAIN).astype(np.float64), place)
     tested = tuple(bool(s >= 0.5) for s in open_share)
-    levels, tests = _adjust(raw, tested, level)
+    levels, tests = _adjust(raw, fine_grids, tested, level)
     measured = float(np.mean(np.asarray(frame.blurred), dtype=np.float64))
     return Certificate(
         frame=frame,
@@ -213,7 +223,7 @@ def _measure(
 
 
 def _adjust(
-    raw: list[tuple[BandEnergy, NDArray[np.float64]]], tested: tuple[bool, ...], level: float
+    raw: list[tuple[BandEnergy, NDArray[np.float64]]], fine_grids: int, tested: tuple[bool, ...], level: float
 ) -> tuple[tuple[TileTests, ...], int]:
     """Adjusted p-values of all tests; only tests that could be marked are worked out."""
     keep = np.array(tested)[:, None, None]
@@ -230,9 +240,9 @@ def _adjust(
         chances.append(tail(found.energy[where], found.degrees[where], allowed[where]))
     values = adjusted(np.concatenate(chances), tests)
     levels, first = [], 0
-    for (found, allowed), where in zip(raw, places, strict=True):
+    for number, ((found, allowed), where) in enumerate(zip(raw, places, strict=True)):
         chance = np.ones_like(found.energy)
         chance[where] = values[first : first + where[0].size]
         first += where[0].size
-        levels.append(TileTests(found, allowed, chance))
+        levels.append(TileTests(found, allowed, chance, pooled=number >= fine_grids))
     return tuple(levels), tests

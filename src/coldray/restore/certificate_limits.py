@@ -133,8 +133,8 @@ def detectable(certificate: Certificate, diameters_px: tuple[int, ...] = DIAMETE
     if len(levels) < 2 or certificate.tests == 0:
         return []
     level = certificate.level / certificate.tests
-    # images of one grid of fine tiles have no shifted one
-    numbers = (0, 1, 2) if len(levels) == 3 else (0, 2)
+    # small images have no shifted grid
+    numbers = [0, 1, 2] if len(levels) == 3 else [0, 2 if levels[1].pooled else 1]
     degrees, share, allowed = (np.zeros((len(levels), BANDS)) for _ in range(3))
     for number, tests in enumerate(levels):
         whole = tests.found.degrees

@@ -10,8 +10,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.methods._frame import Frame
-from coldray.physics.grids import dct_axes
-from coldray.restore.certificate_tiles import BANDS, TILE_PX, bands_of_tile
+from coldray.physics.grids import dct_axes, dft_axes
+from coldray.restore.certificate_tiles import BANDS, TILE_PX, band_power, bands_of_tile
 from coldray.restore.consistency import Gain
 
 LEAST_GAIN = 0.1
@@ -192,11 +192,7 @@ def residual_of(
     np.maximum(signal, 0, out=signal)
     quantum_power, electronic_power = _pixel_power(frame)
     expected = quantum_power * float(np.sum(signal, dtype=np.float64)) + electronic_power * signal.size
-    frequency, place = tile_frequency(frame)
-    share = frame.noise.quantum(frequency) * frame.mean_signal / np.maximum(
-        frame.noise.power(frequency, frame.mean_signal), 1e-30
-    )  # fmt: skip
-    quantum = band_mean(share, place)
+    quantum = _quantum_share(frame)
     result = Residual(
         whitened=whitened,
         bias=bias,
@@ -214,6 +210,14 @@ def residual_of(
     whitened /= scale
     bias /= scale
     return result
+
+
+def _quantum_share(frame: Frame) -> NDArray[np.float64]:
+    """Per band, the part of the whitened noise at the mean signal that scales with the signal."""
+    v, u = dft_axes((8 * TILE_PX, 8 * TILE_PX), frame.pair.pixel_pitch_mm)
+    frequency = np.hypot(v, u)
+    whole = np.maximum(frame.noise.power(frequency, frame.mean_signal), 1e-30)
+    return band_power(frame.noise.quantum(frequency) * frame.mean_signal / whole)
 
 
 def _energy(values: NDArray[np.floating]) -> float:

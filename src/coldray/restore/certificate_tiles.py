@@ -90,6 +90,29 @@ def bands_of_tile(rows: int, cols: int) -> NDArray[np.intp]:
     return np.digitize(frequency, BAND_EDGES[1:-1]).astype(np.intp)
 
 
+def band_power(power: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Expected energy per degree of freedom that stationary noise leaves in every band of a tile.
+
+    Parameters
+    ----------
+    power : ndarray, shape (n, n), n >= 4 * TILE_PX
+        Noise power on the grid of a discrete Fourier transform; 1 for white noise of unit variance.
+
+    Returns
+    -------
+    ndarray, shape (bands,)
+        With what a tile's borders leak from one frequency to another: for coefficient k, l the autocovariance of the
+        noise summed over the autocorrelations of the two basis functions.
+    """
+    lags = np.arange(1 - TILE_PX, TILE_PX)
+    covariance = np.fft.ifft2(power).real[np.ix_(lags, lags)]
+    basis = _basis(TILE_PX).astype(np.float64)
+    overlap = np.stack([np.correlate(row, row, mode="full") for row in basis])
+    place = bands_of_tile(TILE_PX, TILE_PX).ravel()
+    energy = np.bincount(place, (overlap @ covariance @ overlap.T).ravel(), BANDS)
+    return np.asarray(energy / np.bincount(place, minlength=BANDS))
+
+
 @dataclass(frozen=True, eq=False)
 class BandEnergy:
     """Sums of squares per tile and band.

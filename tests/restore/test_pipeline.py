@@ -1,0 +1,78 @@
+"""The certificate as part of a restoration: by default, for stacks and saturated pixels."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from coldray.physics.noise import NoiseModel
+from coldray.radiograph import Acquisition, Radiograph
+from coldray.restore.pipeline import Job, restore, saturated
+
+OPEN_BEAM = 50000.0
+
+
+@pytest.fixture
+def radiograph(frame_of, blend, pair):
+    """A simulated radiograph of stored integers around 0.25 s."""
+
+    def build(seed=0, change=None, frames=1):
+        squares = np.kron(np.random.default_rng(7).uniform(0.3, 0.9, (6, 8)), np.ones((20, 20)))
+        # as sharp as a thin screen: a Wiener filter is right to its noise then
+        truth = gaussian_filter(squares, 1.2).astype(np.float32)
+        blurred = frame_of(truth).operator(blend)(truth)
+        noise = NoiseModel.of_detector(pair.blurred, 0.25)
+        rng = np.random.default_rng(seed)
+        stack = np.stack([blurred + noise.draw(blurred, rng) for _ in range(frames)])
+        if change is not None:
+            change(stack)
+        stored = np.clip(np.rint(stack * OPEN_BEAM), 0, 65535).astype(np.uint16)
+        known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True)
+        return Radiograph(stored if frames > 1 else stored[0], known)
+
+    return build
+
+
+JOB = Job(method="wiener", exposure_s=0.25)
+
+
+def test_every_restoration_is_certified(radiograph):
+    result = restore(radiograph(), JOB)
+    assert result.consistency["verdict"] == "consistent"
+    assert 0.2 < result.consistency["residual_over_noise"] < 0.9
+    assert abs(result.consistency["mean_shift"]) < 1e-6
+    assert 0 < result.certificate_seconds < result.seconds
+    assert result.certificate is None
+    again = restore(radiograph(), Job(method="wiener", exposure_s=0.25, keep_certificate=True))
+    assert again.consistency == result.consistency
+    assert again.certificate.evidence.shape == (120, 160)
+
+
+def test_noise_of_the_image_itself_is_enough(radiograph):
+    result = restore(radiograph(), Job(method="wiener"))
+    assert result.consistency["verdict"] == "consistent"
+    assert result.consistency["model_error"]["noise"] == 0.15
+
+
+def test_saturated_pixels_and_their_neighbours_are_not_tested(radiograph):
+    def burn(stack):
+        stack[:, 60:66, 40:46] = 2.0
+
+    found = restore(radiograph(change=burn), JOB)
+    assert found.consistency["excluded_share"] > 0
+    assert any("saturated" in w for w in found.warnings)
+    assert saturated(np.zeros((4, 4), dtype=np.float32)) is None
+    assert saturated(np.zeros((4, 4), dtype=np.uint16)) is None
+    one = np.zeros((31, 31), dtype=np.uint16)
+    one[15, 15] = 65535
+    rows, cols = np.nonzero(saturated(one))
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (11, 19, 11, 19)
+
+
+def test_a_stack_states_its_worst_frame(radiograph):
+    def ripple(stack):
+        # far finer than the blur lets through: no result can agree with it
+        stack[1] += 0.2 * np.cos(np.pi * np.arange(stack.shape[2])).astype(np.float32)
+
+    result = restore(radiograph(frames=3, change=ripple), JOB)
+    assert result.consistency["frame"] == 1
+    assert result.consistency["verdict"] == "contradicted"
