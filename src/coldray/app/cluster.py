@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections.abc import Generator
@@ -14,6 +15,7 @@ from coldray.data.formats._safe import shown, told
 from coldray.errors import ColdrayError, MissingExtraError, WorkerError
 
 CONNECT_S = 15
+CLOSE_S = 2
 LOST_S = 10.0
 """How long the connection to the scheduler may be down before we give up."""
 AHEAD = 2
@@ -74,10 +76,16 @@ def run_on_cluster(attempt: Try, tasks: Tasks, address: str) -> Generator[tuple[
                 _check(client, address)
                 continue
             number, pair = flying.pop(future)
-            yield number, _outcome(client, future, pair, address)
+            yield number, _outcome(future, pair, address)
+    except ColdrayError:
+        raise
+    except (OSError, TimeoutError, RuntimeError):
+        # any call of the client may be the one that finds the scheduler gone
+        raise _lost(address) from None
     finally:
-        client.cancel(list(flying))
-        client.close(timeout=CONNECT_S)
+        if client.status == "running":
+            client.cancel(list(flying))
+        client.close(timeout=CLOSE_S)
 
 
 _END: Any = object()
@@ -88,6 +96,9 @@ def _connected(address: str) -> Any:
         from distributed import Client
     except ImportError:
         raise MissingExtraError("distributed", "cluster", "--scheduler") from None
+    # what matters becomes an error of ours
+    for name in ("distributed", "distributed.client", "distributed.comm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as problem:
@@ -99,28 +110,33 @@ def _absolute(pair: Pairing) -> Pairing:
     return replace(pair, source=pair.source.absolute(), target=pair.target.absolute(), root=root)
 
 
+def _lost(address: str) -> WorkerError:
+    return WorkerError(f"the Dask scheduler at {address} was lost; the same command finishes what is missing")
+
+
 def _check(client: Any, address: str) -> None:
     """Raise WorkerError if the scheduler has been away too long."""
     began = time.monotonic()
     while client.status != "running":
         if client.status == "closed" or time.monotonic() - began > LOST_S:
-            raise WorkerError(f"the Dask scheduler at {address} was lost; the same command finishes what is missing")
+            raise _lost(address)
         time.sleep(NOTHING_READY_S)
 
 
-def _outcome(client: Any, future: Any, pair: Pairing, address: str) -> Outcome:
-    """Entry of a finished future, told with the paths of this machine's command line."""
-    if future.status == "finished":
+def _outcome(future: Any, pair: Pairing, address: str) -> Outcome:
+    """Entry of a future that ended, told with the paths of this machine's command line."""
+    if future.status == "error":
+        problem = future.exception()
+        if type(problem).__name__ == "KilledWorker":
+            said = "its worker died again and again; check memory, or restore it alone"
+        else:
+            said = f"the cluster failed ({told(problem)}); check that its workers run coldray"
+        return WorkerError(f"{shown(pair.source)}: {said}")
+    try:
         found: Outcome = future.result()
-        if isinstance(found, ColdrayError):
-            return found
-        return found | {"input": str(pair.source), "output": str(pair.target)}
-    if future.status == "cancelled":
-        _check(client, address)
-        raise WorkerError(f"the Dask scheduler at {address} was lost; the same command finishes what is missing")
-    problem = future.exception()
-    if type(problem).__name__ == "KilledWorker":
-        return WorkerError(f"{shown(pair.source)}: its worker died again and again; check memory, or restore it alone")
-    return WorkerError(
-        f"{shown(pair.source)}: the cluster failed ({told(problem)}); check that its workers run coldray"
-    )
+    except Exception as problem:
+        if not type(problem).__name__.endswith("CancelledError"):
+            raise
+        # what a scheduler that went away leaves behind
+        raise _lost(address) from None
+    return found if isinstance(found, ColdrayError) else found | {"input": str(pair.source), "output": str(pair.target)}

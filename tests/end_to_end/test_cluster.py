@@ -1,0 +1,85 @@
+"""The same work on a Dask cluster: real workers, one of them killed (F24)."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+
+pytest.importorskip("distributed")
+
+FAST = ("--method", "wiener", "--exposure-s", "0.25")
+
+pytestmark = [
+    # a killed worker leaves streams behind that only the collector closes
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def cluster():
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, silence_logs=50
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def scans(tmp_path, put):
+    for number in range(6):
+        put(tmp_path / "scans" / f"{number}.tif", number, (160, 160))
+    return tmp_path / "scans"
+
+
+def test_a_cluster_gives_the_same_bytes_although_a_worker_is_killed(call, cluster, scans, tmp_path, results):
+    (scans / "bad.tif").write_bytes(b"II*\0")
+    assert call("restore", scans, "-o", tmp_path / "here", *FAST)[0] == 1
+    out = tmp_path / "out"
+
+    def kill_one():
+        while not results(out):
+            pass
+        os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    command = ("restore", scans, "-o", out, *FAST, "--scheduler", cluster.scheduler_address, "--json")
+    code, text, err = call(*command)
+    killer.join()
+    entries = json.loads(text)["files"]
+    assert code == 1 and len(entries) == 7, err
+    assert [os.path.basename(e["input"]) for e in entries if "error" in e] == ["bad.tif"]
+    assert results(out) == results(tmp_path / "here")
+    again = json.loads(call(*command)[1])["files"]
+    assert sum(e.get("skipped", False) for e in again) == 6
+
+
+def test_a_scheduler_that_is_not_there(call, scans, tmp_path, monkeypatch):
+    monkeypatch.setattr("coldray.app.cluster.CONNECT_S", 1)
+    code, _, err = call("restore", scans, "-o", tmp_path / "out", *FAST, "--scheduler", "tcp://127.0.0.1:9")
+    assert code == 3 and "no Dask scheduler answers" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away_costs_a_second_run(call, start, scans, put, tmp_path, results, until):
+    from distributed import LocalCluster
+
+    for number in range(40):
+        put(scans / f"more{number}.tif", number, (300, 300))
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, silence_logs=50
+    ) as cluster:
+        running = start(
+            "restore", scans, "-o", tmp_path / "out", *FAST, "--scheduler", cluster.scheduler_address,
+            prologue="import coldray.app.cluster as cluster\ncluster.LOST_S = 1.0\n",
+        )  # fmt: skip
+        until(lambda: results(tmp_path / "out"))
+    code, _, err = running.end()
+    assert code == 3 and "the same command finishes what is missing" in err, err
+    before = len(results(tmp_path / "out"))
+    entries = json.loads(call("restore", scans, "-o", tmp_path / "out", *FAST, "--json")[1])["files"]
+    assert before < 46 == len(entries) == len(results(tmp_path / "out"))
