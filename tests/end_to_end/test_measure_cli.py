@@ -337,7 +337,7 @@ def test_ideal_edge_measures_as_its_truth_says(run, tmp_path):
     _, measured, _, _ = run("measure", "edge", found["files"][0], "--json")
     assert measured["mtf50_lp_mm"] == pytest.approx(truth["mtf50_lp_mm"], rel=2e-3)
     assert run(*simulate)[0] == 3
-    assert run("simulate", "edge", "-o", tmp_path / "x")[0] == 2
+    assert run("simulate", "wedge", "--ideal", "-o", tmp_path / "x")[0] == 2
 
 
 def test_ideal_flat_and_bars(run, tmp_path):

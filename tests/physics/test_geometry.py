@@ -7,11 +7,13 @@ import pytest
 
 from coldray.errors import MissingExtraError, PhysicsError
 from coldray.measure.edge import edge_mtf
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.detector import Detector
 from coldray.physics.geometry import Geometry, oblique
 from coldray.physics.objects import ThicknessMaps
 from coldray.physics.simulate import ScreenDetector
 from coldray.physics.source import energy_bins, spectrum_70kv
-from coldray.physics.targets import edge_object, step_wedge_object
+from coldray.physics.targets import bars_object, duplex_object, edge_object, step_wedge_object
 from coldray.physics.tube import tube_spectrum
 
 PITCH = 0.048
@@ -186,3 +188,42 @@ def test_refusals():
         ScreenDetector.gos(34, PITCH).transmission(ThicknessMaps({"Xx": np.ones((4, 4), np.float32)}, 0.02))
     with pytest.raises(PhysicsError, match=">= 0 mm"):
         ThicknessMaps({"Cu": -np.ones((4, 4), np.float32)}, 0.02)
+
+
+def test_bars_have_their_duty_cycle_and_groups(detector):
+    maps = bars_object(256, PITCH / 4, [1.0, 4.0], count=4, angle_deg=3.0)
+    foil = maps.thickness_mm["W"] > 0
+    for frequency, first, last in maps.labels["groups"]:
+        part = foil[:, first:last]
+        # four bars, half a period each
+        assert part.sum() * (PITCH / 4) ** 2 == pytest.approx(
+            4 * 0.5 / frequency * 256 * PITCH / 4 / np.cos(np.radians(3.0)), rel=0.01
+        )
+    with pytest.raises(PhysicsError, match="at most"):
+        bars_object(256, PITCH / 4, [1.0, 40.0])
+    with pytest.raises(PhysicsError, match="must be positive"):
+        bars_object(256, PITCH / 4, [1.0], thickness_mm=0.0)
+
+
+def test_wires_have_the_volume_of_cylinders():
+    maps = duplex_object(128, 0.006, spacing_mm=(0.4, 0.1), angle_deg=0.0)
+    wires = 2 * np.pi / 4 * (0.4**2 + 0.1**2) * 128 * 0.006
+    assert maps.thickness_mm["W"].sum() * 0.006**2 == pytest.approx(wires, rel=2e-3)
+    assert maps.thickness_mm["W"].max() == pytest.approx(0.4, abs=1e-3)
+    for spacing, column in maps.labels["pairs"]:
+        row = maps.thickness_mm["W"][64]
+        assert row[round(column)] == 0 and row[round(column + spacing / 0.006)] == pytest.approx(spacing, rel=0.02)
+    with pytest.raises(PhysicsError, match="all positive"):
+        duplex_object(128, 0.006, spacing_mm=(0.4, -0.1))
+
+
+def test_a_detector_of_ones_own_keeps_its_mtf():
+    own = Detector(
+        "own", PITCH, FrequencyCurve([0, 1, 2, 5, 10, 14], [1, 0.7, 0.45, 0.16, 0.05, 0.02]), loading_mg_cm2=100.0
+    )
+    screen = ScreenDetector.of(own).screen
+    f = np.linspace(0, 14, 29)
+    np.testing.assert_allclose(screen.mtf(f) * np.sinc(PITCH * f), own.mtf(f), atol=0.003)
+    assert screen.quanta_mm2_ugy == pytest.approx(ScreenDetector.gos(100.0, PITCH).screen.quanta_mm2_ugy)
+    with pytest.raises(PhysicsError, match="states no phosphor loading"):
+        ScreenDetector.of(Detector("none", PITCH, own.mtf))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -18,6 +18,7 @@ from coldray.physics._cascade import (
     sampled,
     worker_count,
 )
+from coldray.physics.detector import Detector
 from coldray.physics.objects import ThicknessMaps
 from coldray.physics.screen import ELECTRONS_PER_KEV, SWANK_FACTOR, Screen, gos_screen
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, Spectrum, energy_bins, spectrum_70kv, transmission
@@ -58,6 +59,34 @@ class ScreenDetector:
         """Gd2O2S:Tb screen of a given loading [mg/cm2]."""
         screen = gos_screen(loading_mg_cm2) if spectrum is None else gos_screen(loading_mg_cm2, spectrum=spectrum)
         return cls(screen, pixel_pitch_mm, frequency_stretch=frequency_stretch, spectrum=spectrum)
+
+    @classmethod
+    def of(cls, detector: Detector) -> ScreenDetector:
+        """Screen of a detector that states its phosphor loading, with that detector's own MTF.
+
+        Raises
+        ------
+        PhysicsError
+            If the detector states no loading.
+
+        Notes
+        -----
+        Absorption and gain are the model's; every layer's transfer is multiplied by one curve, so that the whole
+        screen has the measured MTF and the noise power keeps its share of MTF^2. Where the pixel leaves under
+        5 % the measured curve says nothing of the screen, and the factor is held.
+        """
+        if detector.loading_mg_cm2 is None:
+            raise PhysicsError(
+                f"detector {detector.name!r} states no phosphor loading; write loading_mg_cm2 into its file to simulate it"
+            )
+        screen = gos_screen(float(detector.loading_mg_cm2))
+        frequency = screen.frequency_lp_mm
+        pixel = np.sinc(detector.pixel_pitch_mm * frequency)
+        known = (pixel >= 0.05) & (np.cumsum(pixel < 0.05) == 0) & (frequency <= detector.mtf.last_frequency_lp_mm)
+        factor = np.asarray(detector.mtf(frequency[known])) / (pixel * screen.mtf(frequency))[known]
+        factor = np.clip(np.append(factor, np.full(frequency.size - factor.size, factor[-1])), 0.0, None)
+        shaped = replace(screen, transfer=screen.transfer * (factor / factor[0]))
+        return cls(shaped, detector.pixel_pitch_mm)
 
     def transmission(self, maps: ThicknessMaps, bins: int = 12, workers: int | None = 1) -> NDArray[np.float32]:
         """Energy-weighted transmission of an object on its own grid, fraction of the open beam."""

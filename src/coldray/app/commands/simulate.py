@@ -11,9 +11,10 @@ import typer
 from coldray.app import console
 from coldray.errors import SettingsError
 
-OPEN_BEAM_DN = 50000.0
+OVERSAMPLING = 4
 EXAMPLE = """
 Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --random-state 3
+Example: coldray simulate wedge -o wedge --raw --frames 20
 Example: coldray simulate edge --ideal -o targets --detector gos135 --noise 0.01
 """
 
@@ -25,35 +26,43 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="board|battery|flat|edge|bars|duplex", help="What to radiograph; the last three with --ideal."
-        ),
+        str, typer.Argument(metavar="board|battery|edge|bars|flat|duplex|wedge", help="What to radiograph.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Data folder to write.")],
     gerber: Annotated[Path | None, typer.Option(help="Gerber zip or folder of a real board.")] = None,
     family: Annotated[
         str | None, typer.Option(help="Family of procedural boards, or pouch or cylindrical; drawn if not given.")
     ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(metavar="DET", help="One detector instead of two: built in, phosphor:LOADING or a file."),
+    ] = None,
     sharp_mg_cm2: Annotated[float, typer.Option(help="Loading of the thin screen [mg/cm2].")] = 33.91,
     blurred_mg_cm2: Annotated[float, typer.Option(help="Loading of the thick screen [mg/cm2].")] = 134.55,
     pitch_um: Annotated[float, typer.Option(help="Pixel pitch [um].")] = 48.0,
-    size_px: Annotated[int, typer.Option(min=64, max=4096, help="Rows and columns.")] = 512,
+    size_px: Annotated[
+        int, typer.Option(min=64, max=4096, help="Rows, and columns where the target does not set them.")
+    ] = 512,
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames of each detector.")] = 1,
     exposure_s: Annotated[float, typer.Option(help="Exposure of one frame [s].")] = 1.0,
-    random_state: Annotated[int, typer.Option(min=0, help="Board and noise.")] = 0,
+    random_state: Annotated[int, typer.Option(min=0, help="Object and noise.")] = 0,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Raw frames: gain pattern, offset, bad pixels, lag; darks and flats beside them."),
+    ] = False,
+    calibration_frames: Annotated[int, typer.Option(min=2, max=1000, help="Darks and flats with --raw.")] = 20,
     defects: Annotated[int, typer.Option(min=0, max=10000, help="Known defects to put into a board or battery.")] = 0,
     magnification: Annotated[float, typer.Option(help="Source-detector over source-object distance.")] = 1.0,
     focal_spot_um: Annotated[float, typer.Option(help="Focal spot, full width at half maximum [um].")] = 50.0,
     scatter_to_primary: Annotated[
         float, typer.Option(help="Scatter over primary: 0.005-0.03 for a board, 0.05-0.2 for a cell.")
     ] = 0.0,
+    view_deg: Annotated[float, typer.Option(help="Angle between the rays and the board's normal [deg].")] = 0.0,
+    angle_deg: Annotated[float, typer.Option(help="Tilt of edge, bars or wires in the image [deg].")] = 3.0,
     ideal: Annotated[
         bool, typer.Option("--ideal", help="Analytic target with a truth JSON: edge, bars, flat or duplex.")
     ] = False,
-    detector: Annotated[str | None, typer.Option(metavar="DET", help="Detector of an ideal target.")] = None,
     sigma_px: Annotated[float, typer.Option(help="Gaussian blur of an ideal target without a detector [px].")] = 0.6,
-    angle_deg: Annotated[float, typer.Option(help="Tilt of an ideal target [deg].")] = 3.0,
     noise: Annotated[
         float | None,
         typer.Option(help="Relative pixel noise of an ideal target at the open beam; 0.01 for flats, else 0."),
@@ -61,127 +70,89 @@ def simulate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into an existing folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
-    """Simulate a board, battery or flat field with a thin and a thick screen, or an ideal target; truth included."""
+    """Simulate a board, battery or target with a thin and a thick screen, or an ideal target; truth included."""
     if ideal:
         return _ideal_target(
             kind, out, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state, overwrite, as_json
         )
-    if kind in ("edge", "bars", "duplex"):
-        raise SettingsError(f"{kind} is simulated with --ideal only")
+    if noise is not None:
+        raise SettingsError("--noise belongs to --ideal targets; the noise of a detector follows from --exposure-s")
     import numpy as np
 
-    from coldray.data.formats import write_image
+    from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
+    from coldray.app.commands._objects import ObjectRequest, draw_object, target_truth
     from coldray.errors import ImageWriteError
-    from coldray.physics.acquire import acquire_pair
-    from coldray.physics.batteries import CELL_FORMS, battery
-    from coldray.physics.boards import FAMILIES, procedural_board
-    from coldray.physics.geometry import Geometry
-    from coldray.physics.objects import ThicknessMaps
-    from coldray.physics.simulate import ScreenDetector
-    from coldray.radiograph import Acquisition, Radiograph, Step
+    from coldray.physics.geometry import Geometry, oblique
 
-    if not exposure_s > 0 or not 5 <= pitch_um <= 1000:
-        raise SettingsError(f"exposure {exposure_s} s must be positive and the pitch {pitch_um} um within 5 to 1000")
-    rng = np.random.default_rng([random_state, 1])
+    if not 5 <= pitch_um <= 1000:
+        raise SettingsError(f"the pitch {pitch_um} um must lie within 5 to 1000")
+    how = Exposure(frames, exposure_s, random_state, raw, calibration_frames)
     pitch = pitch_um * 1e-3
-    oversampling = 4
-    cells = size_px * oversampling
     geometry = Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary)
-    object_step = geometry.object_grid_mm(pitch, oversampling)
-    if kind == "flat":
-        if defects:
-            raise SettingsError("a flat field has no place for defects; choose board or battery")
-        board = ThicknessMaps({"FR4": np.zeros((cells, cells), dtype=np.float32)}, object_step, "flat")
-    elif kind == "board" and gerber is not None:
-        from coldray.data.gerber import BoardBuild, build_object, read_board
-
-        console.say(f"rasterising {gerber.name}")
-        raster = read_board(gerber, object_step)
-        rows, cols = raster.copper[0].shape
-        first = ((rows - cells) // 2, (cols - cells) // 2)
-        board = build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
-    elif kind == "board":
-        name = str(rng.choice(sorted(FAMILIES))) if family is None else family
-        board = procedural_board(name, (cells, cells), object_step, rng)
-    elif kind == "battery":
-        form = str(rng.choice(CELL_FORMS)) if family is None else family
-        board = battery(form, (cells, cells), object_step, rng)
-    else:
-        raise SettingsError(f"{kind!r} cannot be simulated; choose board, battery or flat")
-    folder = out / (board.name if kind == "flat" else f"{board.name}-{random_state}")
+    asked = ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg)
+    if defects and kind not in ("board", "battery"):
+        raise SettingsError(f"{kind} has no place for defects; choose board or battery")
+    if view_deg and kind != "board":
+        raise SettingsError(f"--view-deg is for boards; {kind} has no layers")
+    if defects and view_deg:
+        raise SettingsError("the masks of defects are those of the plan view; give --defects or --view-deg, not both")
+    names = {"hr": f"phosphor:{sharp_mg_cm2:g}", "lr": f"phosphor:{blurred_mg_cm2:g}"}
+    if detector is not None:
+        names = {"frames": detector}
+    screens = {role: (name, screen_of(name, pitch)[1]) for role, name in names.items()}
+    rng = np.random.default_rng([random_state, 1])
+    thing = draw_object(asked, rng)
+    folder = out / (f"{thing.name}-{random_state}" if kind in ("board", "battery") else kind)
     if folder.exists() and not overwrite:
         raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
-    sharp, blurred = (ScreenDetector.gos(loading, pitch) for loading in (sharp_mg_cm2, blurred_mg_cm2))
     found: tuple[Any, ...] = ()
     if defects:
         from coldray.physics.defects import add_defects
 
-        board, found = add_defects(
-            board, defects, rng, detector=sharp, exposure_s=exposure_s, magnification=magnification
+        first = next(iter(screens.values()))[1]
+        thing, found = add_defects(
+            thing, defects, rng, detector=first, exposure_s=exposure_s, magnification=magnification
         )
-    written, truth = [], {}
-    step = Step("simulate", {"board": board.name, "random_state": random_state, "kind": "simulated"})
-    common: dict[str, Any] = {
-        "pixel_pitch_mm": pitch,
-        "tube_voltage_kv": 70.0,
-        "open_beam": OPEN_BEAM_DN,
-        "linear": True,
-        "magnification": magnification,
-    }
-    with console.progress("simulate", frames, quiet=as_json) as advance:
-        for number in range(frames):
-            seen = acquire_pair(
-                board,
-                sharp,
-                blurred,
-                oversampling,
-                rng,
-                exposure_s=exposure_s,
-                sharp_exposure_s=exposure_s,
-                sharp_frames=1,
-                geometry=geometry,
-            )
-            for role, image, loading in (("hr", seen.sharp, sharp_mg_cm2), ("lr", seen.blurred, blurred_mg_cm2)):
-                path = folder / role / f"{number:03d}.tif"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                stored = np.clip(np.rint(image * OPEN_BEAM_DN), 0, 65535).astype(np.uint16)
-                known = Acquisition(**common, exposure_s=exposure_s, detector=f"phosphor:{loading:g}")
-                write_image(path, Radiograph(stored, known, (step,)))
-                written.append(str(path))
-            advance(number + 1)
-    for role, image in (("hr", seen.sharp_truth), ("lr", seen.blurred_truth), ("target", seen.target)):
-        path = folder / "truth" / f"{role}.tif"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(path, Radiograph(image, Acquisition(**(common | {"open_beam": 1.0})), (step,)))
-        truth[role] = str(path)
+    seen = oblique(thing, view_deg) if view_deg else thing
+    step = {"board": thing.name, "random_state": random_state, "kind": "simulated"}
+    common = {"pixel_pitch_mm": pitch, "tube_voltage_kv": 70.0, "linear": True, "magnification": magnification}
+    with console.progress("simulate", frames * len(screens), quiet=as_json) as advance:
+        written, truth = acquire(folder, Scene(seen, geometry, OVERSAMPLING, common, step), screens, how, advance)
+    facts = {role: target_truth(asked, thing, screen, exposure_s) for role, (_, screen) in screens.items()}
+    if any(facts.values()):
+        truth[kind] = write_truth(folder, kind, {"target": kind, "pixel_pitch_mm": pitch, **facts})
     if found:
+        from coldray.data.formats import write_image
         from coldray.physics.defects import defect_labels
+        from coldray.radiograph import Acquisition, Radiograph, Step
 
+        mask = defect_labels(found, thing.shape, OVERSAMPLING)
         path = folder / "truth" / "defects.tif"
-        mask = defect_labels(found, board.shape, oversampling)
-        write_image(path, Radiograph(mask, Acquisition(pixel_pitch_mm=pitch), (step,)))
+        write_image(path, Radiograph(mask, Acquisition(pixel_pitch_mm=pitch), (Step("simulate", step),)))
         truth["defects"] = str(path)
     note = {
-        "board": board.name,
+        "board": thing.name,
         "kind": "simulated",
         "pixel_pitch_mm": pitch,
-        "sharp": f"phosphor:{sharp_mg_cm2:g}",
-        "blurred": f"phosphor:{blurred_mg_cm2:g}",
+        **({"detector": detector} if detector is not None else {"sharp": names["hr"], "blurred": names["lr"]}),
         "tube_voltage_kv": 70.0,
         "exposure_s": exposure_s,
         "frames": frames,
+        "raw": raw,
         "registration": "identity",
         "random_state": random_state,
         "magnification": magnification,
         "focal_spot_um": focal_spot_um,
         "scatter_to_primary": scatter_to_primary,
-        "defects": [one.to_dict(board.grid_pitch_mm) for one in found],
+        "view_deg": view_deg,
+        "defects": [one.to_dict(thing.grid_pitch_mm) for one in found],
     }
-    (folder / "pair.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+    path = folder / ("pair.json" if detector is None else "frames.json")
+    path.write_text(json.dumps(note, indent=1), encoding="utf-8")
     if as_json:
-        console.emit({"files": written, "truth": truth, "pair": str(folder / "pair.json")})
+        console.emit({"files": written, "truth": truth, "pair" if detector is None else "note": str(path)})
     else:
-        typer.echo(f"{folder}: {frames} frame(s) of each detector, truth beside them")
+        console.tell(f"{folder}: {frames} frame(s) of {' and '.join(names.values())}, truth beside them")
     return console.OK
 
 

@@ -1,0 +1,229 @@
+"""What `simulate` radiographs: boards, batteries and targets as thickness maps, and what a target must measure as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coldray.app import console
+from coldray.errors import SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from coldray.physics.objects import ThicknessMaps
+    from coldray.physics.simulate import ScreenDetector
+
+KINDS = ("board", "battery", "edge", "bars", "flat", "duplex", "wedge")
+TARGETS = ("edge", "bars", "duplex", "wedge")
+BAR_FREQUENCIES = (0.04, 0.1, 0.15, 0.2, 0.3, 0.4)
+"""Groups of the bar target at the detector [cycles/pixel]."""
+BAR_MARGIN_PX = 48
+WEDGE_MM_AL = (0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 12.0, 16.0, 22.0, 30.0)
+"""Steps of the wedge [mm Al]: signals from 1 to 0.03 of the open beam."""
+
+
+@dataclass(frozen=True)
+class ObjectRequest:
+    """What to draw.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    size_px, oversampling : int
+        Rows (and columns, where the target does not set them) of the image, and cells per pixel.
+    pitch_mm, magnification : float
+        Pixel pitch [mm], and what it is divided by at the object.
+    gerber : Path, optional
+        Fabrication data of a real board.
+    family : str, optional
+        Family of boards or form of cell; drawn if not given.
+    angle_deg : float
+        Tilt of a target.
+    """
+
+    kind: str
+    size_px: int
+    oversampling: int
+    pitch_mm: float
+    magnification: float = 1.0
+    gerber: Path | None = None
+    family: str | None = None
+    angle_deg: float = 3.0
+
+    @property
+    def step_mm(self) -> float:
+        """Grid step at the object [mm]."""
+        return self.pitch_mm / (self.oversampling * self.magnification)
+
+
+def draw_object(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    """Draw the object.
+
+    Raises
+    ------
+    SettingsError
+        If the kind is unknown, or an option does not belong to it.
+    """
+    if asked.kind not in KINDS:
+        raise SettingsError(f"{asked.kind!r} cannot be simulated; choose {', '.join(KINDS)}")
+    if asked.gerber is not None and asked.kind != "board":
+        raise SettingsError(f"--gerber is for a board; {asked.kind} has none")
+    if asked.family is not None and (asked.kind not in ("board", "battery") or asked.gerber is not None):
+        raise SettingsError("--family is for procedural boards and batteries")
+    return _MAKERS[asked.kind](asked, rng)
+
+
+def target_truth(
+    asked: ObjectRequest, maps: ThicknessMaps, detector: ScreenDetector, exposure_s: float
+) -> dict[str, Any]:
+    """What a measurement on noise-free images of a target must give with one detector; empty for boards and cells.
+
+    Notes
+    -----
+    Of the detector alone: a focal spot of width F blurs further by F (M - 1).
+    """
+    import numpy as np
+
+    from coldray.physics.phantoms import square_wave_response
+    from coldray.physics.screen import open_beam_nnps
+    from coldray.physics.source import AIR_KERMA_RATE_UGY_S
+
+    pitch = asked.pitch_mm
+
+    def mtf(frequency: Any) -> Any:
+        return detector.screen.mtf(frequency) * np.sinc(pitch * frequency)
+
+    scale = 1 / asked.oversampling
+    if asked.kind == "edge":
+        frequency = np.linspace(0, 0.5 / pitch, 101)
+        return {"frequency_lp_mm": frequency.tolist(), "mtf": mtf(frequency).tolist()}
+    if asked.kind == "flat":
+        frequency = np.linspace(0, 0.5 / pitch, 101)
+        kerma = AIR_KERMA_RATE_UGY_S * exposure_s
+        quantum, electronic = open_beam_nnps(detector.screen, pitch, kerma, frequency, 0.0)
+        return {"frequency_lp_mm": frequency.tolist(), "nnps_mm2": (quantum + electronic).tolist()}
+    if asked.kind == "bars":
+        at_detector = [(f / asked.magnification, a * scale, b * scale) for f, a, b in maps.labels["groups"]]
+        return {
+            "groups": [
+                {
+                    "frequency_lp_mm": f,
+                    "ctf": float(square_wave_response(mtf, f)[0]),
+                    "mtf": float(mtf(np.array(f))),
+                    "roi": [int(a), 0, int(np.ceil(b - int(a))), asked.size_px],
+                }
+                for f, a, b in at_detector
+            ]
+        }
+    if asked.kind == "duplex":
+        return {
+            "pairs": [
+                {"element": f"{number}D", "spacing_mm": spacing, "column_px": (col + 0.5) * scale - 0.5}
+                for number, (spacing, col) in enumerate(maps.labels["pairs"], start=1)
+            ]
+        }
+    if asked.kind == "wedge":
+        signal = detector.transmission(maps)[0]
+        return {
+            "steps": [
+                {"al_mm": t, "signal": float(signal[(a + b) // 2]), "columns_px": [a * scale, b * scale]}
+                for a, b, t in maps.labels["steps"]
+            ]
+        }
+    return {}
+
+
+def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    cells = asked.size_px * asked.oversampling
+    if asked.gerber is not None:
+        from coldray.data.gerber import BoardBuild, build_object, read_board
+
+        console.say(f"rasterising {asked.gerber.name}")
+        raster = read_board(asked.gerber, asked.step_mm)
+        rows, cols = raster.copper[0].shape
+        first = ((rows - cells) // 2, (cols - cells) // 2)
+        return build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
+    from coldray.physics.boards import FAMILIES, procedural_board
+
+    name = str(rng.choice(sorted(FAMILIES))) if asked.family is None else asked.family
+    return procedural_board(name, (cells, cells), asked.step_mm, rng)
+
+
+def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    from coldray.physics.batteries import CELL_FORMS, battery
+
+    cells = asked.size_px * asked.oversampling
+    form = str(rng.choice(CELL_FORMS)) if asked.family is None else asked.family
+    return battery(form, (cells, cells), asked.step_mm, rng)
+
+
+def _flat(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    import numpy as np
+
+    from coldray.physics.objects import ThicknessMaps
+
+    cells = asked.size_px * asked.oversampling
+    return ThicknessMaps({"FR4": np.zeros((cells, cells), dtype=np.float32)}, asked.step_mm, "flat")
+
+
+def _edge(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    from coldray.physics.targets import edge_object
+
+    cells = asked.size_px * asked.oversampling
+    return edge_object((cells, cells), asked.step_mm, asked.angle_deg)
+
+
+def _bars(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    from coldray.physics.targets import bars_object
+
+    at_object = asked.pitch_mm / asked.magnification
+    return _whole_pixels(
+        bars_object(
+            asked.size_px * asked.oversampling,
+            asked.step_mm,
+            [f / at_object for f in BAR_FREQUENCIES],
+            angle_deg=asked.angle_deg,
+            margin_mm=BAR_MARGIN_PX * at_object,
+        ),
+        asked.oversampling,
+    )
+
+
+def _duplex(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    from coldray.physics.targets import duplex_object
+
+    maps = duplex_object(asked.size_px * asked.oversampling, asked.step_mm, angle_deg=asked.angle_deg)
+    return _whole_pixels(maps, asked.oversampling)
+
+
+def _wedge(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    from coldray.physics.targets import step_wedge_object
+
+    cells = asked.size_px * asked.oversampling
+    return step_wedge_object((cells, cells), asked.step_mm, WEDGE_MM_AL)
+
+
+def _whole_pixels(maps: ThicknessMaps, oversampling: int) -> ThicknessMaps:
+    """Object with air on the right up to a whole number of pixels."""
+    import numpy as np
+
+    from coldray.physics.objects import ThicknessMaps
+
+    rest = -maps.shape[1] % oversampling
+    padded = {m: np.pad(t, ((0, 0), (0, rest))) for m, t in maps.thickness_mm.items()}
+    return ThicknessMaps(padded, maps.grid_pitch_mm, maps.name, maps.labels)
+
+
+_MAKERS: dict[str, Callable[[ObjectRequest, np.random.Generator], ThicknessMaps]] = {
+    "board": _board,
+    "battery": _battery,
+    "flat": _flat,
+    "edge": _edge,
+    "bars": _bars,
+    "duplex": _duplex,
+    "wedge": _wedge,
+}
