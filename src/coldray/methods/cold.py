@@ -51,6 +51,7 @@ def restore(
     *,
     steps: int = 1,
     consistency: Any = None,
+    naive: bool = False,
 ) -> Any:
     """Restore by cold sampling.
 
@@ -69,6 +70,9 @@ def restore(
     consistency : TransferOperator, optional
         The gain K(u) with which the measurement corrects the prediction; 1 everywhere by default,
         which is the paper's sampler.
+    naive : bool
+        Algorithm 1 of cold diffusion in place of TACoS, to compare with: the state is the prediction blurred
+        again, the measurement counts in the first step only, and the last prediction is the result.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def restore(
     Raises
     ------
     SettingsError
-        If `steps` is not positive.
+        If `steps` is not positive, or the naive sampler is given a gain.
 
     Notes
     -----
@@ -93,11 +97,21 @@ def restore(
     """
     if steps < 1:
         raise SettingsError(f"{steps} sampling steps; at least 1 is needed")
+    if naive and consistency is not None:
+        raise SettingsError("the naive sampler forgets the measurement; it takes no data-consistency gain")
     y = frame.blurred
     blur = frame.operator(degradation)
     remainder = TransferOperator(1.0 - blur.transfer)
     linear = _channels.linear_estimates(frame, degradation)
     conditions = _channels.conditions(frame, degradation)
+    if naive:
+        state = y
+        for step in range(steps, 0, -1):
+            at = conditions.copy()
+            at[0] = step / steps
+            sharp = predictor((state, *linear), at)
+            state = sharp - (step - 1) / steps * remainder(sharp)
+        return state + (y.mean() - state.mean())
     total = 0.0 * y
     for step in range(steps, 0, -1):
         state = y if step == steps else y + remainder(total)

@@ -18,7 +18,15 @@ SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)
 SIGNAL_SIGMA_PX = 4.0
 
 
-def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None, *, noise: str = "local") -> Any:
+def restore(
+    frame: Frame,
+    degradation: Any,
+    predictor: Any = None,
+    rng: Any = None,
+    *,
+    noise: str = "local",
+    regularisation: float = 1.0,
+) -> Any:
     """Linear restoration.
 
     Parameters
@@ -32,6 +40,8 @@ def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = No
     noise : {"local", "mean", "scalar"}
         Measured noise power at the local signal; at the mean signal (one linear filter); or one white
         noise-to-signal ratio for all frequencies, as most papers use.
+    regularisation : float
+        Factor on the noise power; 1 is the filter of least squared error if noise and prior are right.
 
     Returns
     -------
@@ -40,12 +50,14 @@ def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = No
     Raises
     ------
     SettingsError
-        If `noise` is none of the three.
+        If `noise` is none of the three, or `regularisation` is not positive.
     """
+    if not regularisation > 0:
+        raise SettingsError(f"regularisation={regularisation}; it must be positive")
     if noise == "mean":
-        return frame.wiener_operator(degradation)(frame.blurred)
+        return frame.wiener_operator(degradation, regularisation=regularisation)(frame.blurred)
     if noise == "scalar":
-        return scalar_operator(frame, degradation)(frame.blurred)
+        return scalar_operator(frame, degradation, regularisation)(frame.blurred)
     if noise != "local":
         raise SettingsError(f"noise={noise!r}; choose local, mean or scalar")
     levels = np.log(SIGNAL_LEVELS)
@@ -55,17 +67,18 @@ def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = No
     for i, level in enumerate(SIGNAL_LEVELS):
         near = np.interp(place, levels, np.eye(len(levels))[i]).astype(out.dtype)
         if near.any():
-            out += near * frame.wiener_operator(degradation, signal=level)(frame.blurred)
+            filtered = frame.wiener_operator(degradation, signal=level, regularisation=regularisation)
+            out += near * filtered(frame.blurred)
     return out + (frame.blurred.mean() - out.mean())
 
 
-def scalar_operator(frame: Frame, degradation: Any) -> TransferOperator:
-    """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance."""
+def scalar_operator(frame: Frame, degradation: Any, regularisation: float = 1.0) -> TransferOperator:
+    """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance, times `regularisation`."""
     noise = frame.noise.relative_sd(frame.mean_signal) ** 2
     variance = max(float(frame.blurred.var()) - noise, noise * 1e-3)
 
     def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
         transfer = degradation.transfer(f, 1.0)
-        return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / variance))
+        return np.where(f == 0, 1.0, transfer / (transfer**2 + regularisation * noise / variance))
 
     return frame.radial_operator(gain)
