@@ -164,3 +164,32 @@ def test_bad_input_gives_one_line_and_the_right_code(call, folder, tmp_path):
     refused(2, "leak: board 'power-0' is in two splits", folder, "--test", board)
     refused(2, "kind is 'both'", folder, "--kind", "both")
     refused(2, "exposure", folder, "--exposure-s", "long")
+
+
+def test_raw_frames_and_a_step_wedge_become_matched_patches(call, tmp_path):
+    """The whole way: raw frames, darks and flats of boards and of the wedge that the response is fitted on."""
+    raw = ("--raw", "--calibration-frames", 8, "--exposure-s", 1)
+    for kind, family, state in (("board", "rf", 0), ("board", "sensor_mcu", 1), ("wedge", None, 0)):
+        place = tmp_path / ("boards" if kind == "board" else "calibration")
+        named = ("--family", family) if family else ()
+        size = ("--size-px", 128)
+        assert call("simulate", kind, "-o", place, *raw, *named, *size, "--frames", 4, "--random-state", state)[0] == 0
+    out = tmp_path / "set"
+    code, text, err = call(
+        "prepare", tmp_path / "boards", "--calibration", tmp_path / "calibration", "-o", out,
+        "--patches", 8, "--validation-patches", 0, "--test-patches", 4, "--workers", 1, *SMALL,
+    )  # fmt: skip
+    assert code == 0, err
+    answer = json.loads(text)
+    assert answer["response"]["boards"] == ["step wedge"]
+    assert all(board["response_matched"] for board in answer["boards"])
+    rms = answer["response"]["rms"]
+    assert rms["curve"] < 0.2 * rms["unmatched"]
+    patches = PatchSet(out, "test")
+    # the reference of four frames against the noise-free image in the blurred detector's response
+    for number in range(4):
+        error = patches.patch(number, "mean") - patches.patch(number, "truth")
+        assert abs(error.mean()) < 0.006
+        assert error.std() < 0.015
+    note = patches.board(0)
+    assert note["details"]["sharp"]["darks"] == note["details"]["blurred"]["flats"] == 8

@@ -22,7 +22,7 @@ from coldray.errors import ColdrayError, ImageError, SettingsError
 
 LAYERS = ("measured", "truth", "truth_blurred", "mean", "mean_blurred", "half_a", "half_a_blurred", "half_b")
 """What may be stored of a patch, in this order: the blurred frame as measured; three references, each with its blur."""
-PART_VERSION = 1
+PART_VERSION = 2
 
 
 @dataclass(frozen=True)

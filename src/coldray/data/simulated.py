@@ -12,6 +12,7 @@ from coldray.data.registration import Registration
 from coldray.errors import SettingsError
 from coldray.physics.boards import FAMILIES, ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.electronics import Camera, Electronics
 from coldray.physics.simulate import ScreenDetector
 
 PREFIX = "simulated:"
@@ -103,7 +104,8 @@ def simulate_board(recipe: BoardRecipe, *, acquired: bool = True, stream: int = 
     Returns
     -------
     BoardImages
-        With noise-free truth in the blurred detector's response, registered by construction.
+        With noise-free truth in the blurred detector's response, registered by construction. Frames hold what flat
+        fields leave of the gain pattern, so that more than 20 sharp frames would not pay.
     """
     family = zlib.crc32(recipe.family.encode())
     rng = np.random.default_rng([recipe.random_state, 17, stream, family, recipe.index])
@@ -112,8 +114,10 @@ def simulate_board(recipe: BoardRecipe, *, acquired: bool = True, stream: int = 
     sharp, blurred = (ScreenDetector.gos(x, recipe.pitch_mm) for x in (recipe.sharp_mg_cm2, recipe.blurred_mg_cm2))
     thin, thick = sharp.transmission(maps), blurred.transmission(maps)
     exposure = float(np.exp(rng.uniform(*np.log(recipe.exposure_s))))
-    mean = sharp.frame(thin, OVERSAMPLING, 1.0, rng, frames=recipe.sharp_frames)
-    frames = blurred.frame(thick, OVERSAMPLING, exposure, rng)[None] if acquired else None
+    # panels and their gain patterns differ from board to board: none is to be learnt
+    panels = [Camera(d, (recipe.size_px,) * 2, _panel(rng)) for d in (sharp, blurred)]
+    mean = panels[0].corrected(thin, OVERSAMPLING, 1.0, frames=recipe.sharp_frames, workers=1)
+    frames = panels[1].corrected(thick, OVERSAMPLING, exposure, workers=1)[None] if acquired else None
     # Eq. 1 stays in the sharp detector's response; an acquired pair is judged in the blurred one's
     truth = sharp.image(thick if acquired else thin, OVERSAMPLING)
     details = {"sharp": {"frames_used": recipe.sharp_frames}, "source": "simulated"}
@@ -121,3 +125,7 @@ def simulate_board(recipe: BoardRecipe, *, acquired: bool = True, stream: int = 
         recipe.board, recipe.family, recipe.pair(), mean, None, truth, True, frames, exposure if acquired else None,
         Registration(), details,
     )  # fmt: skip
+
+
+def _panel(rng: np.random.Generator) -> Electronics:
+    return Electronics(random_state=int(rng.integers(2**31)))
