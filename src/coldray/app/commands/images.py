@@ -44,10 +44,12 @@ def info(
         if "error" in entry:
             console.say(f"coldray: {entry['error']}")
         elif not as_json:
-            typer.echo(entry["path"])
+            typer.echo(console.printable(entry["path"]))
             for key, value in entry.items():
-                if key not in ("path", "missing", "notes", "history"):
+                if key not in ("path", "missing", "notes", "history", "tags"):
                     typer.echo(f"  {key:20s} {value}")
+            for name, text in entry["tags"].items():
+                typer.echo(f"  {name:20s} {console.printable(text)}")
             for note in (*entry["notes"], *(f"missing: {m}" for m in entry["missing"])):
                 typer.echo(f"  {note}")
     if len(failed) == len(entries):
@@ -58,7 +60,7 @@ def info(
 def _describe(path: Path, image: Any) -> dict[str, Any]:
     import numpy as np
 
-    from coldray.data.formats import reading_notes
+    from coldray.data.formats import named_tags, reading_notes
 
     pixels, known = image.pixels, image.acquisition
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else float(pixels.max())
@@ -87,6 +89,7 @@ def _describe(path: Path, image: Any) -> dict[str, Any]:
         "maximum": float(pixels.max()),
         "mean": float(pixels.mean(dtype=np.float64)),
         "saturated_fraction": at_top,
+        "tags": named_tags(image),
         "history": [{"verb": step.verb, "details": dict(step.details)} for step in image.history],
         "notes": list(reading_notes(image)),
         "missing": missing,

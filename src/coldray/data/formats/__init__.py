@@ -40,6 +40,7 @@ __all__ = [
     "RawGeometry",
     "check_finite",
     "format_for",
+    "named_tags",
     "read_image",
     "reading_notes",
     "write_atomically",
@@ -189,3 +190,20 @@ def reading_notes(radiograph: Radiograph) -> tuple[str, ...]:
     if not radiograph.history or radiograph.history[-1].verb != "read":
         return ()
     return tuple(str(note) for note in radiograph.history[-1].details.get("notes", ()))
+
+
+def named_tags(radiograph: Radiograph) -> dict[str, str]:
+    """What the file says of its object and its making, for a user to see.
+
+    Parameters
+    ----------
+    radiograph : Radiograph
+        As `read_image` gave it.
+
+    Returns
+    -------
+    dict of str to str
+        DICONDE names for DICOM, texts of TIFF tags; empty for formats that say nothing. Values are foreign text.
+    """
+    tags = getattr(radiograph.carrier, "tags", None)
+    return dict(tags()) if callable(tags) else {}

@@ -25,12 +25,16 @@ _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MULTI_FRAME_BYTE = "1.2.840.10008.5.1.4.1.1.7.2"
 _MULTI_FRAME_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
 
-# They described the old pixels: offset tables, icons, extremes, checksums and signatures.
+# They described the old object: offset tables, icons, extremes, checksums, signatures, when and by whom it was made.
 _NOT_CARRIED = (
     "PixelData", "FloatPixelData", "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
     "IconImageSequence", "SmallestImagePixelValue", "LargestImagePixelValue", "PlanarConfiguration",
     "MACParametersSequence", "DigitalSignaturesSequence", "DataSetTrailingPadding", "LossyImageCompressionMethod",
+    "InstanceCreationDate", "InstanceCreationTime", "InstanceCreatorUID",
 )  # fmt: skip
+
+# Bytes per word of the types whose values pydicom leaves as they are stored.
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 # Settings that tell one derived series of a source series from another.
 _SERIES_KEYS = ("method", "model", "model_sha256", "blurred", "sharp", "strength", "steps")
@@ -71,6 +75,7 @@ def derived(radiograph: Radiograph, pixels: NDArray[Any], source: Dataset | None
     dataset.SOPInstanceUID = uid
     dataset.ImageType = ["DERIVED", "PRIMARY", *list(dataset.get("ImageType") or [])[2:]]
     dataset.DerivationDescription = _in_words(radiograph, _text(source, "DerivationDescription"))
+    _add_derivation_codes(dataset, radiograph)
     dataset.ContributingEquipmentSequence = Sequence(
         [*(dataset.get("ContributingEquipmentSequence") or []), _equipment(radiograph)]
     )
@@ -99,11 +104,19 @@ def _text(dataset: Dataset | None, name: str) -> str:
 
 
 def _copied(source: Dataset) -> Dataset:
-    """Deep copy without what only described the old pixels."""
+    """Deep copy without what only described the old object, in little endian."""
     dataset = copy.deepcopy(source)
     for name in _NOT_CARRIED:
         if name in dataset:
             delattr(dataset, name)
+    if dataset.original_encoding[1] is False:
+        # numbers become numbers when they are looked at; words of the other O types stay bytes and are turned here
+        for element in dataset.iterall():
+            if element.VR in _WORDS and isinstance(element.value, bytes):
+                width = _WORDS[element.VR]
+                words = np.frombuffer(element.value[: len(element.value) // width * width], f">u{width}")
+                element.value = words.astype(f"<u{width}").tobytes() + element.value[words.nbytes :]
+        dataset.set_original_encoding(False, True, dataset.original_character_set)
     return dataset
 
 
@@ -158,6 +171,22 @@ def _in_words(radiograph: Radiograph, old: str = "") -> str:
         words = f"{old}; {words}"
     words = words.encode("ascii", "backslashreplace").decode().replace("\n", " ")
     return words if len(words) <= 1024 else words[:1000] + " ... [cut]"
+
+
+# CID 7203, image derivation: the nearest codes there are; the description says exactly what was done.
+_DERIVATIONS = {"restore": ("113086", "Edge enhancement"), "degrade": ("113087", "Smoothing")}
+
+
+def _add_derivation_codes(dataset: Dataset, radiograph: Radiograph) -> None:
+    """Append what our own steps amount to, once each, to the codes of earlier derivations."""
+    codes = list(dataset.get("DerivationCodeSequence") or [])
+    known = {str(item.get("CodeValue", "")) for item in codes}
+    for step in radiograph.history:
+        if step.verb in _DERIVATIONS and _DERIVATIONS[step.verb][0] not in known:
+            codes.append(_code(*_DERIVATIONS[step.verb]))
+            known.add(_DERIVATIONS[step.verb][0])
+    if codes:
+        dataset.DerivationCodeSequence = Sequence(codes)
 
 
 def _equipment(radiograph: Radiograph) -> Dataset:

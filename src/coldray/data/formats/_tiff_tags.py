@@ -13,6 +13,7 @@ from coldray.data.formats._tiff_layout import Layout, Page
 _LONGEST_DESCRIPTION = 2**24
 # Document name, make, model, page name, artist, host, copyright; and private numbers from 32768 on.
 _TEXT_TAGS = (269, 271, 272, 285, 315, 316, 33432)
+_SHOWN_TAGS = {271: "make", 272: "model", 315: "artist", 316: "host", 33432: "copyright"}
 # Private tags that describe the old file's bytes, not the image: ImageJ, sub-IFDs, EXIF and GPS, COG.
 _NOT_CARRIED = frozenset({32997, 32996, 33434, 34665, 34853, 40965, 50838, 50839, 65000, 65420, 65426})
 _LONGEST_CARRIED = 2**16
@@ -32,7 +33,7 @@ class TiffCarrier:
         0 for MinIsWhite, 1 for MinIsBlack.
     source : dict of str to str
         Description, software and date of the original.
-    tags : tuple
+    carried : tuple
         Further tags, as tifffile's `extratags`.
     """
 
@@ -40,7 +41,16 @@ class TiffCarrier:
     differenced: bool
     photometric: int
     source: dict[str, str] = field(default_factory=dict)
-    tags: tuple[tuple[int, int, int, Any, bool], ...] = ()
+    carried: tuple[tuple[int, int, int, Any, bool], ...] = ()
+
+    def tags(self) -> dict[str, str]:
+        """Texts of the original for people to read."""
+        found = dict(self.source)
+        for code, name in _SHOWN_TAGS.items():
+            text = next((value for tag, _, _, value, _ in self.carried if tag == code), None)
+            if isinstance(text, bytes):
+                found[name] = text.decode("utf-8", "replace").strip("\0 ")
+        return {name: " ".join(text.split())[:200] for name, text in found.items() if text.strip()}
 
 
 def description(layout: Layout, page: Page, notes: list[str]) -> str:

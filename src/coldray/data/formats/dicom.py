@@ -58,6 +58,12 @@ class DicomCarrier:
 
     dataset: Dataset
 
+    def tags(self) -> dict[str, str]:
+        """Elements for people to read, under their DICONDE names."""
+        from coldray.data.formats._diconde import named
+
+        return named(self.dataset)
+
 
 def read(path: Location) -> Radiograph:
     """Read the stored values of a greyscale DICOM or DICONDE object.

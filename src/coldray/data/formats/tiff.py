@@ -89,7 +89,7 @@ def read(path: Location) -> Radiograph:
             differenced=pages[0].predictor != 1,
             photometric=pages[0].photometric if pages[0].photometric in _GREY else 1,
             source=record.source,
-            tags=_tiff_tags.carried(layout, pages[0]),
+            carried=_tiff_tags.carried(layout, pages[0]),
         )
         acquisition = _record.acquire({**record.known, "pixel_pitch_mm": pitch}, notes)
         return Radiograph(pixels, acquisition, _record.noted(record.history, "tiff", notes), carrier)
@@ -231,7 +231,7 @@ def write(path: Location, radiograph: Radiograph) -> None:
             description=description,
             metadata=None,
             software=_record.software(),
-            extratags=carrier.tags if carrier else (),
+            extratags=carrier.carried if carrier else (),
             **options,
         )
 
