@@ -17,7 +17,7 @@ import torch
 
 from coldray.data.fields import FieldSet
 from coldray.networks.compact import Network
-from coldray.training.loop import Training, has_amx
+from coldray.training.loop import Training, has_bf16
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import parse_recipe
 
@@ -94,7 +94,7 @@ def main() -> None:
         note = {
             "date": date.today().isoformat(),
             "threads": torch.get_num_threads(),
-            "amx": has_amx(),
+            "bf16": has_bf16(),
             "minutes": given.minutes,
         }
         given.out.write_text(json.dumps(note | {"rows": table}, indent=1) + "\n")

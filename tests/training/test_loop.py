@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 from coldray.errors import SettingsError  # noqa: E402
-from coldray.training.loop import Training, _ema, learning_rate, loss_of  # noqa: E402
+from coldray.training.loop import Training, _ema, loss_of, schedule  # noqa: E402
 from coldray.training.pairs import PairSource  # noqa: E402
 from coldray.training.recipe import OptimiserRecipe  # noqa: E402
 
@@ -113,15 +113,15 @@ def test_the_loop_averages_parameters_only(straight):
 
 
 def test_learning_rate_schedule():
-    recipe = OptimiserRecipe(steps=100, learning_rate=2e-3, warmup_steps=10, decay_steps=20)
-    rate = np.array([learning_rate(recipe, s) for s in range(101)])
-    np.testing.assert_allclose(rate[:10], 2e-3 * np.arange(1, 11) / 10)
-    np.testing.assert_allclose(rate[10:81], 2e-3)
-    assert rate[90] == pytest.approx(1e-3)
+    recipe = OptimiserRecipe(steps=100, warmup_steps=10, decay_steps=20)
+    rate = np.array([schedule(recipe, s) for s in range(101)])
+    np.testing.assert_allclose(rate[:10], np.arange(1, 11) / 10)
+    np.testing.assert_allclose(rate[10:81], 1)
+    assert rate[90] == pytest.approx(0.5)
     assert rate[100] == pytest.approx(0, abs=1e-12)
     assert np.all(np.diff(rate[80:]) < 0)
-    constant = OptimiserRecipe(steps=5, learning_rate=1e-3, warmup_steps=0, decay_steps=0)
-    assert [learning_rate(constant, s) for s in range(5)] == [1e-3] * 5
+    constant = OptimiserRecipe(steps=5, warmup_steps=0, decay_steps=0)
+    assert [schedule(constant, s) for s in range(5)] == [1] * 5
 
 
 def test_losses():

@@ -127,8 +127,8 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
         folder = Path(run["recipe"]["data"]["folder"])
         fields = FieldSet(folder / "validation")
         if (folder / "train").is_dir():
-            shown = FieldSet(folder / "train")
-            header["training"] |= {"fields": len(shown), "fields_sha256": shown.digest()}
+            boards = FieldSet(folder / "train")
+            header["training"] |= {"fields": len(boards), "fields_sha256": boards.digest()}
     else:
         weights, header = read_tensors(source)
         network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
@@ -139,8 +139,8 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     network.eval()
     corrects = "consistency" in options_of(plugin("method", header["method"]).restore)
     if corrects and fields is not None and len(fields):
-        boards = PairSource(fields, parse_recipe(run["recipe"]))
-        share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, boards)
+        source_of_pairs = PairSource(fields, parse_recipe(run["recipe"]))
+        share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, source_of_pairs)
         header["consistency_share"] = {
             "frequency_cycles_px": share.frequency_lp_mm.tolist(),
             "share": share.value.round(4).tolist(),

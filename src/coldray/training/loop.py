@@ -19,28 +19,30 @@ from torch.optim.swa_utils import AveragedModel
 
 from coldray.contracts import check_options, plugin, shown_by
 from coldray.errors import SettingsError
+from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import OptimiserRecipe, Recipe
 from coldray.training.states import RunStates
 
 Progress = Callable[[int, int, str], None]
+OPTIMISERS = ("adam", "muon")
+"""Prefixes of the optimisers' moments in a state."""
 
 
-def has_amx() -> bool:
-    """Whether the CPU multiplies bf16 matrices in hardware."""
-    check = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(check is not None and check())
+def has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 in hardware (AMX or AVX-512 BF16)."""
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(check is not None and bool(check()) for check in checks)
 
 
-def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
-    """Warm-up, constant, then a cosine fall to zero over the last `decay_steps` [per update]."""
-    rate = recipe.learning_rate
+def schedule(recipe: OptimiserRecipe, step: int) -> float:
+    """Share of the full learning rate: warm-up, constant, then a cosine fall to zero over the last `decay_steps`."""
     if step < recipe.warmup_steps:
-        return rate * (step + 1) / recipe.warmup_steps
+        return (step + 1) / recipe.warmup_steps
     left = recipe.steps - step
     if left < recipe.decay_steps:
-        return rate * 0.5 * (1 - float(np.cos(np.pi * left / recipe.decay_steps)))
-    return rate
+        return 0.5 * (1 - float(np.cos(np.pi * left / recipe.decay_steps)))
+    return 1.0
 
 
 def loss_of(recipe: OptimiserRecipe, estimate: Tensor, target: Tensor) -> Tensor:
@@ -112,7 +114,7 @@ class Training:
         if optimiser.threads:
             torch.set_num_threads(optimiser.threads)
         bf16 = optimiser.precision == "bf16" or (
-            optimiser.precision == "auto" and (torch.cuda.is_available() or has_amx())
+            optimiser.precision == "auto" and (torch.cuda.is_available() or has_bf16())
         )
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         torch.manual_seed(recipe.random_state)
@@ -122,8 +124,12 @@ class Training:
         )
         self._judge, self._judge_name = validation_method(recipe)
         network = network.to(memory_format=torch.channels_last)
-        moments = torch.optim.Adam(network.parameters(), lr=optimiser.learning_rate)
-        self.network, self._adam = self.accelerator.prepare(network, moments)
+        wide, others = split_weights(network) if optimiser.name == "muon" else ([], list(network.parameters()))
+        moments: list[Any] = [torch.optim.Adam(others, lr=optimiser.learning_rate)]
+        if wide:
+            moments.append(Muon(wide, lr=optimiser.muon_learning_rate))
+        self.network, *self._moments = self.accelerator.prepare(network, *moments)
+        self._rates = (optimiser.learning_rate, optimiser.muon_learning_rate)
         self.average = AveragedModel(self.accelerator.unwrap_model(self.network), multi_avg_fn=_ema(optimiser))
         self.step = 0
         self.warnings: list[str] = []
@@ -166,15 +172,20 @@ class Training:
     ) -> float:
         device = self.accelerator.device
         shown = torch.from_numpy(channels).to(device, memory_format=torch.channels_last)
-        for group in self._adam.param_groups:
-            group["lr"] = learning_rate(self.recipe.optimiser, self.step)
+        fraction = schedule(self.recipe.optimiser, self.step)
+        for moments, rate in zip(self._moments, self._rates, strict=False):
+            for group in moments.param_groups:
+                group["lr"] = rate * fraction
         with self.accelerator.autocast():
             estimate = self.network(shown, torch.from_numpy(conditions).to(device))
         loss = loss_of(self.recipe.optimiser, estimate.float(), torch.from_numpy(target).to(device))
-        self._adam.zero_grad()
+        for moments in self._moments:
+            moments.zero_grad()
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.optimiser.clip)
-        self._adam.step()
+        # an orthogonal update has its size from the rate alone: clipping is for what Adam updates
+        self.accelerator.clip_grad_norm_(self._moments[0].param_groups[0]["params"], self.recipe.optimiser.clip)
+        for moments in self._moments:
+            moments.step()
         self.average.update_parameters(self.accelerator.unwrap_model(self.network))
         return float(loss.detach())
 
@@ -216,8 +227,9 @@ class Training:
         tensors = {f"network.{k}": v for k, v in self.accelerator.unwrap_model(self.network).state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.plain_network.state_dict().items()}
         tensors["averaged"] = self.average.n_averaged
-        for i, moments in self._adam.state_dict()["state"].items():
-            tensors |= {f"adam.{i}.{k}": v for k, v in moments.items()}
+        for name, optimiser in zip(OPTIMISERS, self._moments, strict=False):
+            for i, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"{name}.{i}.{k}": v for k, v in moments.items()}
         self._states.save(
             self.step,
             {k: v.detach().float().cpu().contiguous().numpy() for k, v in tensors.items()},
@@ -236,6 +248,8 @@ class Training:
         tensors, header, self.warnings = found
         if header["recipe"]["network"] != self.recipe.network.model_dump(mode="json"):
             raise SettingsError("the run folder holds another network; choose another run folder or delete this one")
+        if header["recipe"]["optimiser"].get("name", "adam") != self.recipe.optimiser.name:
+            raise SettingsError("the run folder was trained by another optimiser; choose another run folder")
         began, here = (plugin("method", name) for name in (header["recipe"]["method"], self.recipe.method))
         if shown_by(began) != shown_by(here):
             raise SettingsError(
@@ -250,13 +264,14 @@ class Training:
         self.plain_network.load_state_dict(part("average."))
         # earlier states held scalars as arrays of one
         self.average.n_averaged.copy_(torch.from_numpy(np.array(tensors["averaged"]).reshape(())))
-        state = self._adam.state_dict()
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("adam.").items():
-            number, _, key = name.partition(".")
-            moments.setdefault(int(number), {})[key] = value.reshape(()) if key == "step" else value
-        state["state"] = moments
-        self._adam.load_state_dict(state)
+        for name, optimiser in zip(OPTIMISERS, self._moments, strict=False):
+            state = optimiser.state_dict()
+            moments: dict[int, dict[str, Tensor]] = {}
+            for place, value in part(f"{name}.").items():
+                number, _, key = place.partition(".")
+                moments.setdefault(int(number), {})[key] = value.reshape(()) if key == "step" else value
+            state["state"] = moments
+            optimiser.load_state_dict(state)
         self.step = int(header["step"])
 
     def _record(self, loss: float) -> None:

@@ -57,9 +57,12 @@ class NetworkRecipe(_Strict):
 class OptimiserRecipe(_Strict):
     """How the weights are fitted."""
 
+    name: Literal["adam", "muon"] = "adam"
+    """"muon" updates wide convolutions by orthogonalised momentum and leaves the others to Adam."""
     steps: int = Field(20000, ge=1)
     batch: int = Field(4, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
+    muon_learning_rate: float = Field(0.02, gt=0)
     warmup_steps: int = Field(200, ge=0)
     decay_steps: int = Field(2000, ge=0)
     clip: float = Field(0.1, gt=0)
