@@ -132,7 +132,8 @@ def serve_desk(
     try:
         import uvicorn
 
-        from coldray.app.viewer.server import Desk, create_app
+        from coldray.app.viewer.desk import Desk
+        from coldray.app.viewer.server import create_app
     except ImportError as problem:
         if (problem.name or "").partition(".")[0] not in ("uvicorn", "fastapi", "starlette"):
             raise
@@ -143,19 +144,7 @@ def serve_desk(
         desk = Desk(defaults, queue_length=queue_length)
         try:
             open_files(desk.shelf)
-            config = uvicorn.Config(
-                create_app(desk, access),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                limit_concurrency=CONNECTIONS,
-                timeout_keep_alive=10,
-                timeout_graceful_shutdown=2,
-                h11_max_incomplete_event_size=65536,
-                ws="websockets-sansio",
-                ws_max_size=65536,
-            )
-            server = uvicorn.Server(config)
+            server = uvicorn.Server(server_config(create_app(desk, access)))
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if address.host in ("0.0.0.0", "::", "localhost") else address.host
             shown = f"[{shown}]" if ":" in shown else shown
@@ -167,6 +156,24 @@ def serve_desk(
             desk.close()
     finally:
         listener.close()
+
+
+def server_config(app: Any) -> Any:
+    """How uvicorn serves: no log of addresses, no name of the software, bounded connections and headers."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=65536,
+        ws="websockets-sansio",
+        ws_max_size=65536,
+    )
 
 
 def _bind(address: Address) -> socket.socket:

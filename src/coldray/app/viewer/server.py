@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import secrets
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi import Path as Part
@@ -24,81 +21,19 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from coldray import __version__
 from coldray.app.console import one_line, plain
 from coldray.app.viewer.curves import detector_curves
+from coldray.app.viewer.desk import Desk, TooManyPagesError
 from coldray.app.viewer.guard import HEADERS, Access, Guard
-from coldray.app.viewer.settings import Defaults, RestoreRequest
-from coldray.app.viewer.shelf import Shelf, Study
-from coldray.app.viewer.work import QueueFullError, Task, Workshop
+from coldray.app.viewer.settings import RestoreRequest
+from coldray.app.viewer.shelf import Study
+from coldray.app.viewer.uploads import store_upload
+from coldray.app.viewer.work import QueueFullError
 from coldray.data.formats import SUFFIXES
 from coldray.errors import ColdrayError
 
-MAX_LISTENERS = 32
 UPLOADS_AT_ONCE = 2
-LONGEST_NAME = 200
 MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Id = Annotated[str, Part(pattern="^[0-9a-f]{16}$")]
-
-
-class _Broadcast:
-    """Messages from any thread to every page that listens; a page that does not read misses them."""
-
-    def __init__(self) -> None:
-        self._listeners: set[asyncio.Queue[str]] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-
-    def send(self, message: dict[str, Any]) -> None:
-        loop, text = self._loop, json.dumps(plain(message))
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._put, text)
-
-    def _put(self, text: str) -> None:
-        for listener in self._listeners:
-            if listener.full():
-                listener.get_nowait()
-            listener.put_nowait(text)
-
-    @asynccontextmanager
-    async def listener(self) -> AsyncIterator[asyncio.Queue[str]]:
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise HTTPException(429, "too many pages are open")
-        mailbox: asyncio.Queue[str] = asyncio.Queue(64)
-        self._listeners.add(mailbox)
-        try:
-            yield mailbox
-        finally:
-            self._listeners.discard(mailbox)
-
-
-class Desk:
-    """Shelf, workshop and the pages that watch them.
-
-    Parameters
-    ----------
-    defaults : Defaults
-    max_bytes : int, optional
-        Memory of all open pixels [bytes].
-    queue_length : int, optional
-        Restorations that may wait.
-    """
-
-    def __init__(self, defaults: Defaults, max_bytes: int | None = None, queue_length: int | None = None) -> None:
-        self.defaults = defaults
-        self.broadcast = _Broadcast()
-        room = {} if max_bytes is None else {"max_bytes": max_bytes}
-        self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)
-        length = {} if queue_length is None else {"queue_length": queue_length}
-        self.workshop = Workshop(self.shelf, self._told, **length)
-
-    def _told(self, task: Task) -> None:
-        self.broadcast.send({"type": "task", "task": task.to_json()})
-
-    def close(self) -> None:
-        """End the workshop and remove all temporary files."""
-        self.workshop.close()
-        self.shelf.close()
 
 
 def create_app(desk: Desk, access: Access) -> Guard:
@@ -220,7 +155,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
         if uploads.locked():
             raise HTTPException(429, "too many files arrive at once; try again", {"Retry-After": "2"})
         async with uploads:
-            path, name = await _store(request, desk.shelf.folder)
+            path, name = await store_upload(request, desk.shelf.folder)
             try:
                 found: Study = await run_in_threadpool(keep, path, name)
             finally:
@@ -266,8 +201,8 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
     @app.post("/api/studies/{study_id}/curves")
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
         study = _study(desk, study_id)
-        job = await run_in_threadpool(desk.defaults.job, request)
-        return JSONResponse(plain(await run_in_threadpool(detector_curves, study.image, job)))
+        recipe = await run_in_threadpool(desk.defaults.recipe, request)
+        return JSONResponse(plain(await run_in_threadpool(detector_curves, study.image, recipe.job())))
 
 
 def _add_work(app: FastAPI, desk: Desk) -> None:
@@ -276,9 +211,9 @@ def _add_work(app: FastAPI, desk: Desk) -> None:
         study = _study(desk, study_id)
         if "original" not in study.layers:
             raise HTTPException(409, "this image was restored already; open its original to restore it again")
-        job = await run_in_threadpool(desk.defaults.job, request)
+        recipe = await run_in_threadpool(desk.defaults.recipe, request)
         try:
-            task = desk.workshop.submit(study, job)
+            task = desk.workshop.submit(study, recipe)
         except QueueFullError:
             raise HTTPException(429, "the queue is full; try again when one is done", {"Retry-After": "10"}) from None
         return JSONResponse(plain(task.to_json()), 202)
@@ -308,7 +243,7 @@ def _add_work(app: FastAPI, desk: Desk) -> None:
                             letter.cancel()
                 finally:
                     gone.cancel()
-        except HTTPException:
+        except TooManyPagesError:
             await socket.close(1013)
         except (WebSocketDisconnect, RuntimeError):
             pass  # the page is gone
@@ -328,67 +263,3 @@ def _study(desk: Desk, study_id: str) -> Study:
         return desk.shelf.study(study_id)
     except KeyError:
         raise HTTPException(404, "no such image is open") from None
-
-
-async def _store(request: Request, folder: Path) -> tuple[Path, str]:
-    """Save the file of a request under a name of our own; returns path and the name to show.
-
-    The body is the file itself with its name, percent-encoded, in `X-File-Name`; or a form with the one field `file`.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        try:
-            async with request.form(max_files=1, max_fields=0) as form:
-                return await _store_sent(form.get("file"), folder)
-        except (ColdrayError, StarletteHTTPException):
-            raise
-        except (ValueError, KeyError, UnicodeError):
-            raise HTTPException(400, "the form is damaged") from None
-    name = shown_name(unquote(request.headers.get("x-file-name", ""), errors="replace"))
-    path = folder / f"{secrets.token_hex(8)}{_suffix(name)}"
-    try:
-        with open(path, "xb") as file:
-            async for piece in request.stream():
-                await run_in_threadpool(file.write, piece)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path, name
-
-
-async def _store_sent(sent: Any, folder: Path) -> tuple[Path, str]:
-    """Save the file of a form."""
-    if sent is None or isinstance(sent, str):
-        raise HTTPException(400, "the form needs one field 'file' with one file")
-    name = shown_name(sent.filename or "")
-    path = folder / f"{secrets.token_hex(8)}{_suffix(name)}"
-
-    def copy() -> None:
-        with open(path, "xb") as file:
-            shutil.copyfileobj(sent.file, file)
-
-    await run_in_threadpool(copy)
-    return path, name
-
-
-def shown_name(name: str) -> str:
-    """Last part of a client's file name, fit to be shown and offered for download, never to be opened.
-
-    Raises
-    ------
-    HTTPException
-        400 if the name tries to be a path; 415 if its suffix is of no image format.
-    """
-    if not name or "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
-        raise HTTPException(400, "the file name must be a plain name, without folders")
-    clean = "".join(c if c.isprintable() else "_" for c in name)
-    if len(clean) > LONGEST_NAME:
-        clean = clean[: LONGEST_NAME - 12] + clean[-12:]
-    if _suffix(clean) not in SUFFIXES:
-        raise HTTPException(415, f"the suffix must be one of {' '.join(SUFFIXES)}")
-    return clean
-
-
-def _suffix(name: str) -> str:
-    found = re.search(r"\.[A-Za-z0-9]{1,8}$", name)
-    return "" if found is None else found[0].lower()

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from coldray.app.recipe import Recipe
 from coldray.errors import SettingsError
 
 
@@ -70,8 +71,8 @@ class Defaults:
             out.append({"name": name, "learns": bool(method.LEARNS), "steps": "steps" in options_of(method.restore)})
         return out
 
-    def job(self, request: RestoreRequest) -> Any:
-        """Build the job of a request.
+    def recipe(self, request: RestoreRequest) -> Recipe:
+        """Build the recipe of a request, as the command line would.
 
         Raises
         ------
@@ -80,16 +81,14 @@ class Defaults:
         ColdrayError
             If method and model do not fit.
         """
-        from coldray.contracts import plugin
-        from coldray.restore.pipeline import Job, check_job
-
         method = request.method or self.method
-        if method not in [m["name"] for m in self.methods()]:
-            raise SettingsError(f"no method {method!r} here; choose {', '.join(m['name'] for m in self.methods())}")
+        names = [known["name"] for known in self.methods()]
+        if method not in names:
+            raise SettingsError(f"no method {method!r} here; choose {', '.join(names)}")
         pitch_um = request.pitch_um if request.pitch_um is not None else self.pitch_um
-        job = Job(
+        recipe = Recipe(
             method=method,
-            model=load(self.model) if plugin("method", method).LEARNS else None,
+            model=self.model,
             steps=request.steps,
             blurred=self._detector(request.blurred, self.blurred),
             sharp=self._detector(request.sharp, self.sharp),
@@ -98,8 +97,8 @@ class Defaults:
             pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
             provenance=True,
         )
-        check_job(job)
-        return job
+        recipe.job()
+        return recipe
 
     def _detector(self, asked: str | None, default: str) -> str:
         if asked is None:
@@ -111,8 +110,7 @@ class Defaults:
 
 
 @cache
-def load(model: str | None) -> Any:
-    """Load a model once, so that its engine is shared."""
+def _loaded(model: str | None) -> Any:
     from coldray.restore.model import load_model
 
     return load_model(model)
@@ -124,7 +122,7 @@ def _model_fits(model: str | None, method: str) -> bool:
     from coldray.errors import ColdrayError
 
     try:
-        load(model).check_fits(plugin("method", method), method)
+        _loaded(model).check_fits(plugin("method", method), method)
     except ColdrayError:
         return False
     return True

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from coldray.app.recipe import Recipe
+from coldray.app.viewer.files import write_files
 from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study, provenance_layers
 from coldray.errors import ColdrayError
@@ -38,7 +39,7 @@ class Task:
     """One restoration as the page sees it."""
 
     study: Study
-    job: Any
+    recipe: Recipe
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: str = "queued"
     fraction: float = 0.0
@@ -58,7 +59,7 @@ class Task:
             "id": self.id,
             "study": self.study.id,
             "name": self.study.name,
-            "method": self.job.method,
+            "method": self.recipe.method,
             "state": self.state,
             "fraction": round(self.fraction, 4),
             "note": self.note,
@@ -95,7 +96,7 @@ class Workshop:
         with self._lock:
             return list(self._tasks.values())
 
-    def submit(self, study: Study, job: Any) -> Task:
+    def submit(self, study: Study, recipe: Recipe) -> Task:
         """Put a restoration into the queue.
 
         Raises
@@ -103,7 +104,7 @@ class Workshop:
         QueueFullError
             If too many wait.
         """
-        task = Task(study, job)
+        task = Task(study, recipe)
         try:
             self._queue.put_nowait(task)
         except queue.Full:
@@ -146,7 +147,7 @@ class Workshop:
                 continue
             self._set(task, state="running", note="restoring", began=time.monotonic())
             try:
-                finish(self._shelf, task.study, task.job, partial(self._progress, task))
+                finish(self._shelf, task.study, task.recipe, partial(self._progress, task))
             except Cancelled:
                 self._set(task, state="cancelled", note="cancelled", ended=time.monotonic())
             except ColdrayError as problem:
@@ -223,14 +224,14 @@ def watched(model: Model, told: Callable[[float], None]) -> Model:
     return copy
 
 
-def finish(shelf: Shelf, study: Study, job: Any, progress: Callable[[float, str], None]) -> None:
+def finish(shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float, str], None]) -> None:
     """Restore a study, write the files to hand out, and put the layers on the shelf.
 
     Parameters
     ----------
     shelf : Shelf
     study : Study
-    job : Job
+    recipe : Recipe
     progress : callable
         ``progress(fraction, note)``; may raise to stop.
 
@@ -243,6 +244,7 @@ def finish(shelf: Shelf, study: Study, job: Any, progress: Callable[[float, str]
     from coldray.restore.pipeline import restore
 
     progress(0.01, "restoring")
+    job = recipe.job()
     if job.model is not None:
         steps = job.steps or int(options_of(plugin("method", job.method).restore).get("steps", 1))
         frames = study.image.shape[0] if study.image.pixels.ndim == 3 else 1
@@ -258,110 +260,21 @@ def finish(shelf: Shelf, study: Study, job: Any, progress: Callable[[float, str]
             progress(0.02 + 0.88 * done / whole, f"network, {done:.1f} of {whole} steps")
 
         job = replace(job, model=watched(job.model, told))
-    job = replace(job, provenance=study.image.pixels.ndim == 2)
-    result = restore(study.image, job)
-    progress(0.92, "comparing with the measurement")
+    single = study.image.pixels.ndim == 2
+    result = restore(study.image, replace(job, provenance=single, keep_certificate=single))
+    progress(0.94, "writing")
     pitch = result.image.acquisition.pixel_pitch_mm
-    original = study.layers["original"]
-    layers = {"restored": image_layer("restored", "Restored", result.image, original.open_beam)}
+    layers = {"restored": image_layer("restored", "Restored", result.image, study.layers["original"].open_beam)}
     if result.layers is not None:
         layers |= provenance_layers(result.layers, pitch)
-    if study.image.pixels.ndim == 2:
-        map_of = residual_map(study.image, result.image, job)
-        layers["residual"] = Layer("residual", "Residual y − Hx̂", "noise SD", map_of, 1.0, pitch)
-    progress(0.96, "writing")
-    downloads, record = write_files(shelf.folder, study, result, job)
-    stale = set(study.layers) - set(layers) - {"original", "reference"}
-    for role in stale:
+    if result.certificate is not None:
+        whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
+        layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
+        layers["certificate"] = Layer("certificate", "Contradictions", "-log10 p", evidence, 1.0, pitch)
+    downloads, record = write_files(shelf.folder, study, result, recipe)
+    for role in set(study.layers) - set(layers) - {"original", "reference"}:
         study.layers.pop(role)
     for path, _ in study.downloads.values():
         path.unlink(missing_ok=True)
     study.restored, study.result, study.downloads = result.image, record, downloads
     shelf.put(study, *layers.values())
-
-
-def residual_map(original: Any, restored: Any, job: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Measurement minus re-blurred result, over the noise at the local signal.
-
-    Parameters
-    ----------
-    original, restored : Radiograph
-        Of one frame, same units.
-    job : Job
-
-    Returns
-    -------
-    ndarray, float32, shape (rows, cols)
-        In standard deviations of one pixel's noise; for a noise-free truth it is noise of unit variance.
-    """
-    from coldray.contracts import plugin
-    from coldray.data.scale import scale_of
-    from coldray.methods._frame import Frame
-    from coldray.restore.noise import choose_noise
-    from coldray.restore.pipeline import detectors_of
-
-    scale, _ = scale_of(original, job.open_beam)
-    pair, _ = detectors_of(original, job)
-    y, out = scale.to_fraction(original.pixels), scale.to_fraction(restored.pixels)
-    noise, _ = choose_noise(y, pair.blurred, job.exposure_s, job.flats)
-    frame = Frame(y, pair, noise)
-    blurred = frame.operator(plugin("degradation", job.degradation).Degradation(pair))(out)
-    variance = noise.relative_sd(1.0) ** 2 * np.clip(y, 0.0, None) + noise.relative_sd(0.0) ** 2 + 1e-12
-    return np.asarray((y - blurred) / np.sqrt(variance), dtype=np.float32)
-
-
-def write_files(
-    folder: Path, study: Study, result: Any, job: Any
-) -> tuple[dict[str, tuple[Path, str]], dict[str, Any]]:
-    """Write restored image, provenance layers and record; the same files as the command line writes.
-
-    Returns
-    -------
-    downloads : dict of str to (Path, str)
-        By kind "image", "provenance", "record".
-    record : dict
-        JSON-able.
-    """
-    import json
-
-    from coldray.app.console import plain
-    from coldray.checkpoint import file_sha256
-    from coldray.data.formats import WRITABLE_SUFFIXES, write_atomically, write_image
-    from coldray.radiograph import Radiograph
-    from coldray.restore.pipeline import PROVENANCE_LAYERS
-
-    stem, dot, suffix = study.name.rpartition(".")
-    suffix = f".{suffix.lower()}" if dot else ""
-    if suffix not in WRITABLE_SUFFIXES or suffix in (".jpg", ".jpeg"):
-        stem, suffix = (stem or study.name), ".tif"
-    stem = f"{stem or 'image'}_restored"
-    mark = secrets.token_hex(8)
-    details = dict(result.image.history[-1].details) | {"sha256_in": study.sha256}
-    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
-    target = folder / f"{mark}{suffix}"
-    write_image(target, replace(result.image, history=history))
-    downloads = {"image": (target, stem + suffix)}
-    record = {
-        "input": study.name,
-        "output": stem + suffix,
-        "sha256_in": study.sha256,
-        "sha256_out": file_sha256(target),
-        "method": job.method,
-        "steps": result.steps,
-        "seconds": round(result.seconds, 3),
-        "clipped_pixels": result.clipped_pixels,
-        "consistency": result.consistency,
-        "warnings": list(result.warnings),
-        "settings": details,
-    }
-    if result.layers is not None:
-        known = replace(result.image.acquisition, open_beam=1.0)
-        step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
-        layers_path = folder / f"{mark}.provenance.tif"
-        write_image(layers_path, Radiograph(result.layers, known, (*history[:-1], step)))
-        downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
-    record = plain(record)
-    record_path = folder / f"{mark}.json"
-    write_atomically(record_path, lambda f: f.write(json.dumps(record, indent=1).encode()))
-    downloads["record"] = (record_path, f"{stem}{suffix}.json")
-    return downloads, record

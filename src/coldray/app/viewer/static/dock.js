@@ -120,8 +120,9 @@ export class Dock {
       part.dataset.value = String(v);
       name.textContent = IMAGE_NAMES[role] || this.overlays[role].name;
       const unit = picture.meta.unit;
-      const text = unit === "DN" ? `${v} DN (${((100 * v) / picture.meta.open_beam).toFixed(2)} % of open beam)` : unit === "noise SD" ? `${v.toFixed(2)} noise SD` : `${(100 * v).toFixed(3)} % of open beam`;
+      const text = unit === "DN" ? `${v} DN` : unit === "open beam" ? `${(100 * v).toFixed(3)} % of open beam` : `${v.toFixed(2)} ${unit}`;
       part.append(name, ` ${text}`);
+      if (unit === "DN") part.append(Object.assign(document.createElement("span"), { className: "detail", textContent: ` (${((100 * v) / picture.meta.open_beam).toFixed(2)} % of open beam)` }));
       parts.push(part);
     }
     box.replaceChildren(...parts);
@@ -205,11 +206,12 @@ export class Dock {
       button.onclick = () => desk.setOverlay(role);
       return button;
     }));
+    $("overlay-title").hidden = !there.length;
     const role = desk.overlayRole, picture = role && desk.picture(role);
     $("overlay-row").hidden = !picture;
     if (!picture) return;
     $("overlay-scale").value = desk.scales[role];
-    $("overlay-unit").textContent = picture.meta.unit === "noise SD" ? "noise SD" : "× open beam";
+    $("overlay-unit").textContent = picture.meta.unit === "open beam" ? "× open beam" : picture.meta.unit;
     $("legend").className = `legend ${this.overlays[role].map}`;
     $("overlay-help").textContent = this.overlays[role].help;
   }
@@ -425,9 +427,13 @@ export class Dock {
       ["Clipped pixels", String(result.clipped_pixels)],
     ];
     if (result.settings.model) facts.splice(1, 0, ["Model", `${result.settings.model} (${result.settings.model_sha256.slice(0, 12)}…)`]);
-    if (typeof c.verdict === "string") facts.unshift(["Verdict", c.verdict]);
+    this._showVerdict(c);
+    const share = (v) => `${+(100 * v).toPrecision(3)} %`;
     if (Number.isFinite(c.residual_over_noise)) facts.push(["Residual over noise", c.residual_over_noise.toFixed(3)]);
-    if (Number.isFinite(c.mean_shift)) facts.push(["Mean shift", `${(100 * c.mean_shift).toFixed(4)} % of open beam`]);
+    if (Number.isFinite(c.marked_share)) facts.push(["Marked area", share(c.marked_share)]);
+    if (Number.isFinite(c.verifiable_to_lp_mm)) facts.push(["Verifiable up to", `${c.verifiable_to_lp_mm.toFixed(2)} lp/mm`]);
+    if (Number.isFinite(c.prior_share)) facts.push(["Prior part", `${share(c.prior_share)} of the contrast energy`]);
+    if (Number.isFinite(c.mean_shift)) facts.push(["Mean shift", `${+(100 * c.mean_shift).toPrecision(2)} % of open beam`]);
     facts.push(["SHA-256 out", result.sha256_out]);
     list($("result-facts"), facts);
     const names = { image: "Restored image", provenance: "Provenance layers", record: "Record (JSON)", report: "Report" };
@@ -437,6 +443,24 @@ export class Dock {
       button.append(icon, Object.assign(document.createElement("span"), { textContent: names[kind] || kind }));
       button.dataset.download = kind;
       button.onclick = () => api.download(`/api/studies/${desk.study.id}/download/${kind}`).catch((p) => desk.say(p.message, true));
+      return button;
+    }));
+  }
+
+  _showVerdict(c) {
+    const { desk } = this, verdict = $("verdict"), places = c.places || [];
+    verdict.hidden = $("statement").hidden = typeof c.verdict !== "string";
+    verdict.textContent = c.verdict ? c.verdict[0].toUpperCase() + c.verdict.slice(1) : "";
+    verdict.className = `verdict ${/contradicted/.test(c.verdict) ? "contradicted" : c.verdict === "consistent" ? "" : "untestable"}`;
+    $("statement").textContent = c.statement || "";
+    $("places").replaceChildren(...places.slice(0, 8).map((place, i) => {
+      const button = document.createElement("button");
+      button.textContent = `Place ${i + 1}`;
+      button.title = `measurement ${place.measurement}, ${place.width_mm} × ${place.height_mm} mm at (${place.x_mm}, ${place.y_mm}) mm, p ${place.chance}`;
+      button.onclick = async () => {
+        if (desk.overlayRole !== "certificate") await desk.setOverlay("certificate");
+        desk.stage.goTo(place.x_px, place.y_px, place.width_px, place.height_px);
+      };
       return button;
     }));
   }

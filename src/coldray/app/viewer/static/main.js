@@ -8,16 +8,16 @@ import { Stage } from "./stage.js";
 const IMAGES = ["original", "restored", "reference"];
 const OVERLAYS = {
   linear: { name: "Linear part", map: "diverging", help: "(W − I)y: what a Wiener filter with the measured noise adds to the measurement. Blue lowers the signal, orange raises it." },
-  prior: { name: "Prior part", map: "diverging", help: "out − Wy: what only the network claims. Nothing in this layer was measured at this place." },
-  residual: { name: "Residual", map: "diverging", help: "Measurement minus re-blurred result, over the noise of one pixel. Structure here contradicts the data." },
-  certificate: { name: "Consistency", map: "sequential", help: "Consistency certificate: where the re-blurred result and the measurement disagree more than noise allows." },
+  prior: { name: "Prior part", map: "diverging", help: "out − Wy: what goes beyond the Wiener filter; with a network, what only the network claims. It was inferred, not measured." },
+  residual: { name: "Residual", map: "diverging", help: "Measurement minus re-blurred result, whitened by the noise at the local signal. Noise of 1 SD is expected; structure contradicts the data." },
+  certificate: { name: "Contradictions", map: "sequential", help: "Consistency certificate: −log₁₀ of the adjusted p-value. Boxes mark places that the measurement contradicts; none is the expected result." },
   difference: { name: "Restored − original", map: "diverging", help: "Everything that the restoration changed, as a fraction of the open beam." },
   error: { name: "Restored − reference", map: "diverging", help: "What separates the restored image from the reference, noise of both included." },
 };
 const KEYS = [
   ["Space", "show the original while held"], ["R", "residual on and off"], ["W", "window and level: drag ↔ width, ↕ level"],
   ["V P S B", "pan, profile, signal region, background region"], ["1 2 3", "swipe, side by side, one image"],
-  ["L M D", "linear part, prior part, restored − original"], ["A", "automatic window"], ["I", "invert"],
+  ["L M D C", "linear part, prior part, restored − original, contradictions"], ["A", "automatic window"], ["I", "invert"],
   ["F Z", "fit, 1:1"], ["+ −", "zoom"], ["← ↑ ↓ →", "pan; on a swipe handle: move it"], ["N", "next image"],
   ["O", "open files"], ["Enter", "restore"], ["T", "light or dark"], ["Shift drag", "pan with any tool; right button: window"], ["Ctrl drag", "straight profile"],
 ];
@@ -98,8 +98,14 @@ class Desk {
   }
 
   // Overlays speak of the restored image; the other panes stay bare for comparison.
-  overlayFree() {
-    return this.shown().length > 1 ? "reference" : null;
+  overlayOn() {
+    const shown = this.shown();
+    return shown.includes("restored") ? "restored" : shown[0];
+  }
+
+  // Places where the certificate marks a contradiction, while its overlay is on.
+  places() {
+    return this.overlayRole === "certificate" && !this.peek ? this.study?.result?.consistency?.places || [] : [];
   }
 
   label(role) {
@@ -203,7 +209,7 @@ class Desk {
     const picture = this.pictures.get(role);
     if (!picture || this.scales[role]) return;
     const reach = Math.max(Math.abs(picture.quantile(0.002)), Math.abs(picture.quantile(0.998)));
-    this.scales[role] = picture.meta.unit === "noise SD" ? 5 : +(reach || 1).toPrecision(2);
+    this.scales[role] = { "noise SD": 5, "-log10 p": 10 }[picture.meta.unit] || +(reach || 1).toPrecision(2);
   }
 
   // ---- loading ----
@@ -416,6 +422,7 @@ function onKey(desk, event) {
     l: () => desk.overlaysThere().includes("linear") && desk.setOverlay("linear"),
     m: () => desk.overlaysThere().includes("prior") && desk.setOverlay("prior"),
     d: () => desk.overlaysThere().includes("difference") && desk.setOverlay("difference"),
+    c: () => desk.overlaysThere().includes("certificate") && desk.setOverlay("certificate"),
     a: () => desk.autoWindow(), i: () => $("invert").click(), f: () => stage.fit(), z: () => stage.zoomTo(1 / stage.ratio), t: toggleTheme,
     "+": () => stage.zoomBy(1.25), "=": () => stage.zoomBy(1.25), "-": () => stage.zoomBy(0.8),
     arrowleft: () => stage.panBy(step, 0), arrowright: () => stage.panBy(-step, 0), arrowup: () => stage.panBy(0, step), arrowdown: () => stage.panBy(0, -step),

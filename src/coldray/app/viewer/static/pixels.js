@@ -159,6 +159,10 @@ export function edgeWidth(values) {
   });
   const rise = ends[1].mean - ends[0].mean;
   if (!(Math.abs(rise) > 3 * Math.max(ends[0].sd, ends[1].sd))) return NaN;
+  // a line that passes half-way more than once crosses several edges: no single width describes it
+  let passes = 0;
+  for (let i = 1; i < n; i++) if ((values[i - 1] - ends[0].mean - rise / 2) * (values[i] - ends[0].mean - rise / 2) < 0) passes++;
+  if (passes > 1) return NaN;
   const crossing = (share) => {
     const level = ends[0].mean + share * rise;
     for (let i = 1; i < n; i++) {

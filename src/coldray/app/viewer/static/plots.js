@@ -2,7 +2,7 @@
 
 import { node } from "./stage.js";
 
-const EDGE = { left: 46, right: 10, top: 8, bottom: 30 };
+const EDGE = { left: 56, right: 10, top: 8, bottom: 30 };
 
 export function ticks(low, high, wanted) {
   if (!(high > low)) return [low];

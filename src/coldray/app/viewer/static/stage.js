@@ -15,7 +15,7 @@ export class Stage {
     this.canvas = document.getElementById("canvas");
     this.marks = document.getElementById("marks");
     this.view = { x: 0, y: 0, zoom: 1 };
-    this.swipes = [0.5, 0.75];
+    this.swipes = [null, null]; // shares of the width; evenly spread until moved
     this.dirty = false;
     this.pointers = new Map();
     this.drag = null;
@@ -75,8 +75,8 @@ export class Stage {
   }
 
   _cuts(n) {
-    if (n === 2) return [this.swipes[0]];
-    return [Math.min(this.swipes[0], this.swipes[1]), Math.max(this.swipes[0], this.swipes[1])];
+    const cuts = Array.from({ length: n - 1 }, (_, i) => this.swipes[i] ?? (i + 1) / n);
+    return cuts.sort((a, b) => a - b);
   }
 
   // CSS position of world (x, y) in a pane.
@@ -101,6 +101,17 @@ export class Stage {
     const { w, h } = panes[0].frame;
     this.view = { x: size.cols / 2, y: size.rows / 2, zoom: Math.min((w - 24) / size.cols, (h - 24) / size.rows) };
     this.fitted = true;
+    this.desk.viewChanged();
+    this.redraw();
+  }
+
+  // Centre on a rectangle of the original.
+  goTo(x, y, w, h) {
+    const pane = this.panes()[0];
+    if (!pane) return;
+    const room = Math.min(pane.frame.w / w, pane.frame.h / h) / 4;
+    this.view = { x: x + w / 2, y: y + h / 2, zoom: Math.min(16, Math.max(room, 0.05)) };
+    this.fitted = false;
     this.desk.viewChanged();
     this.redraw();
   }
@@ -147,7 +158,7 @@ export class Stage {
       };
       draw(this.desk.picture(pane.role), this.desk.style(pane.role));
       const overlay = this.desk.overlay();
-      if (overlay && pane.role !== this.desk.overlayFree()) draw(overlay.picture, overlay.style);
+      if (overlay && pane.role === this.desk.overlayOn()) draw(overlay.picture, overlay.style);
     }
     this._drawMarks(panes);
     this._drawLabels(panes);
@@ -178,6 +189,11 @@ export class Stage {
         const text = node("text", { x: a.x + 4, y: a.y - 5, class: "mark-text" });
         text.textContent = name === "signal" ? "signal" : "background";
         group.append(text);
+      }
+      for (const place of this.desk.places()) {
+        const a = this.toScreen(pane, place.x_px, place.y_px), z = this.view.zoom;
+        group.append(node("rect", { x: a.x, y: a.y, width: place.width_px * z, height: place.height_px * z, class: "halo" }));
+        group.append(node("rect", { x: a.x, y: a.y, width: place.width_px * z, height: place.height_px * z, class: "place" }));
       }
       if (profile) {
         const a = this.toScreen(pane, profile.x0 + 0.5, profile.y0 + 0.5), b = this.toScreen(pane, profile.x1 + 0.5, profile.y1 + 0.5);
@@ -237,9 +253,10 @@ export class Stage {
     handle.setAttribute("aria-valuemax", "100");
     handle.append(document.createElement("span"));
     const set = (share) => {
-      const other = this.swipes[1 - index], limit = Math.min(1, Math.max(0, share));
-      const two = document.getElementById("handles").children.length === 2;
-      this.swipes[index] = !two ? limit : index === 0 ? Math.min(limit, other) : Math.max(limit, other);
+      const cuts = this._cuts(document.getElementById("handles").children.length + 1);
+      const low = index ? cuts[index - 1] : 0, high = index < cuts.length - 1 ? cuts[index + 1] : 1;
+      cuts[index] = Math.min(high, Math.max(low, share));
+      cuts.forEach((cut, i) => (this.swipes[i] = cut));
       this.redraw();
     };
     handle.addEventListener("pointerdown", (event) => {
@@ -252,7 +269,8 @@ export class Stage {
     handle.addEventListener("pointercancel", stop);
     handle.addEventListener("keydown", (event) => {
       const step = event.shiftKey ? 0.1 : 0.01;
-      const moves = { ArrowLeft: this.swipes[index] - step, ArrowRight: this.swipes[index] + step, Home: 0, End: 1 };
+      const now = this._cuts(document.getElementById("handles").children.length + 1)[index];
+      const moves = { ArrowLeft: now - step, ArrowRight: now + step, Home: 0, End: 1 };
       if (!(event.key in moves)) return;
       event.preventDefault();
       event.stopPropagation();

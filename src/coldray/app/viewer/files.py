@@ -1,0 +1,85 @@
+"""Files to hand out: the same bytes as the command line would have written."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coldray.app.console import plain
+from coldray.app.recipe import Recipe, environment
+from coldray.app.viewer.shelf import Study
+from coldray.checkpoint import file_sha256
+from coldray.data.formats import WRITABLE_SUFFIXES, write_atomically, write_image
+from coldray.radiograph import Radiograph
+from coldray.restore.pipeline import PROVENANCE_LAYERS
+
+
+def write_files(
+    folder: Path, study: Study, result: Any, recipe: Recipe
+) -> tuple[dict[str, tuple[Path, str]], dict[str, Any]]:
+    """Write restored image, provenance layers and record; the same bytes as the command line writes.
+
+    Returns
+    -------
+    downloads : dict of str to (Path, str)
+        By kind "image", "provenance", "record".
+    record : dict
+        JSON-able.
+    """
+    stem, dot, suffix = study.name.rpartition(".")
+    suffix = f".{suffix.lower()}" if dot else ""
+    if suffix not in WRITABLE_SUFFIXES or suffix in (".jpg", ".jpeg"):
+        stem, suffix = (stem or study.name), ".tif"
+    stem = f"{stem or 'image'}_restored"
+    mark = secrets.token_hex(8)
+    settings = recipe.settings()
+    details = dict(result.image.history[-1].details) | {"sha256_in": study.sha256, "settings": settings}
+    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
+    target = folder / f"{mark}{suffix}"
+    write_image(target, replace(result.image, history=history))
+    downloads = {"image": (target, stem + suffix)}
+    record = {
+        "input": study.name,
+        "output": stem + suffix,
+        "sha256_in": study.sha256,
+        "sha256_out": file_sha256(target),
+        "method": recipe.method,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "clipped_pixels": result.clipped_pixels,
+        "consistency": result.consistency,
+        "warnings": list(result.warnings),
+        "settings": details,
+        # names only: where things are on the server is nobody's business
+        "recipe": {
+            "settings": settings,
+            "sources": {k: _name_of(v) for k, v in recipe.sources().items()},
+            "environment": environment(),
+            "input": study.name,
+        },
+    }
+    if any(step.verb == "restore" for step in study.image.history):
+        record["warnings"].append(
+            "the image was restored before; a second restoration is not what the model was made for"
+        )
+    if result.layers is not None:
+        known = replace(result.image.acquisition, open_beam=1.0)
+        step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
+        layers_path = folder / f"{mark}.provenance.tif"
+        write_image(layers_path, Radiograph(result.layers, known, (*history[:-1], step)))
+        downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
+        record["side_files"] = {f"{stem}.provenance.tif": file_sha256(layers_path)}
+    record = plain(record)
+    record_path = folder / f"{mark}.json"
+    write_atomically(record_path, lambda f: f.write(json.dumps(record, indent=1).encode()))
+    downloads["record"] = (record_path, f"{stem}{suffix}.json")
+    return downloads, record
+
+
+def _name_of(source: Any) -> Any:
+    if isinstance(source, list):
+        return [_name_of(one) for one in source]
+    return Path(source).name if source else source

@@ -1,0 +1,150 @@
+"""`view` and `serve` as a user starts them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the viewer needs the extra view")
+
+import httpx
+
+from coldray.app.cli import main
+from coldray.app.viewer.run import Address
+from coldray.errors import SettingsError
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Start a server as a process of its own, with its temporary files in tmp_path; ends it afterwards."""
+    processes = []
+
+    def start(*arguments, **environment):
+        command = [sys.executable, "-m", "coldray.app.cli", *(str(a) for a in arguments), "--json"]
+        code = "import sys; from coldray.app.cli import main; main(sys.argv[1:])"
+        command[1:3] = ["-c", code]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"} | environment,
+        )  # fmt: skip
+        processes.append(process)
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        return process, json.loads(line)
+
+    (tmp_path / "tmp").mkdir()
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def addresses(port):
+    """Local addresses that listen on a port, from /proc."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table, encoding="ascii") as lines:
+            for line in list(lines)[1:]:
+                local, state = line.split()[1], line.split()[3]
+                if state == "0A" and int(local.rpartition(":")[2], 16) == port:
+                    found.add(local.partition(":")[0])
+    return found
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "desk.example"])
+def test_an_address_that_others_reach_is_refused_without_a_token(call, host, monkeypatch):
+    monkeypatch.delenv("COLDRAY_TOKEN", raising=False)
+    code, out, err = call("serve", "--host", host, "--port", 0, "--json")
+    assert code == 2 and "secret" in err and "error" in json.loads(out)
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 15, "has blanks in it, and many", "ümlaut-ümlaut-ümlaut"])
+def test_a_weak_or_odd_token_is_refused(call, token, monkeypatch):
+    monkeypatch.setenv("COLDRAY_TOKEN", token)
+    assert call("serve", "--host", "0.0.0.0", "--port", 0)[0] == 2
+    assert call("serve", "--port", 0)[0] == 2
+
+
+def test_tokens_are_made_up_anew_and_cannot_be_guessed():
+    tokens = {Address().access().token for _ in range(20)}
+    assert len(tokens) == 20 and all(len(t) >= 32 for t in tokens)
+    with pytest.raises(SettingsError):
+        Address(host="0.0.0.0").access()
+    access = Address(host="0.0.0.0", token="x" * 16, allowed_hosts=("Desk.Example",)).access()
+    assert access.any_address and access.serves("desk.example:1") and not access.serves("evil.example")
+    assert not Address().access().serves("10.0.0.1")
+
+
+def test_view_serves_its_files_on_loopback_until_it_is_interrupted(started, scan, tmp_path):
+    process, where = started("view", scan, "--method", "wiener", "--no-browser")
+    assert where["host"] == "127.0.0.1" and where["url"].startswith(f"http://127.0.0.1:{where['port']}/?token=")
+    assert addresses(where["port"]) == {"0100007F"}
+    token = where["url"].partition("token=")[2]
+    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+        state = client.get(f"http://127.0.0.1:{where['port']}/api/state").json()
+        assert [s["name"] for s in state["studies"]] == ["scan.tif"]
+        choices = client.get(f"http://127.0.0.1:{where['port']}/api/choices").json()
+        assert choices["method"] == "wiener" and choices["detectors"] == ["gos135", "gos34"]
+    assert list((tmp_path / "tmp").glob("coldray-view-*"))
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and time.monotonic() - began < 10
+    assert not list((tmp_path / "tmp").iterdir())
+    assert "Traceback" not in err and token not in err
+
+
+def test_serve_with_a_token_of_the_environment_listens_where_it_is_told(started):
+    secret = "secret-of-the-plant-42"
+    _, where = started("serve", "--host", "0.0.0.0", "--port", 0, "--allow-host", "desk.example", COLDRAY_TOKEN=secret)
+    assert addresses(where["port"]) == {"00000000"} and where["url"].endswith(secret)
+    base = f"http://127.0.0.1:{where['port']}"
+    with httpx.Client(trust_env=False) as client:
+        assert client.get(f"{base}/api/state").status_code == 401
+        known = {"Authorization": f"Bearer {secret}"}
+        assert client.get(f"{base}/api/state", headers=known).status_code == 200
+        assert client.get(f"{base}/api/state", headers=known | {"Host": "desk.example"}).status_code == 200
+        assert client.get(f"{base}/api/state", headers=known | {"Host": "evil.example"}).status_code == 403
+
+
+def test_a_taken_port_an_unknown_method_and_a_missing_file_say_so(call, tmp_path, scan):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code, _, err = call("serve", "--port", other.getsockname()[1])
+    assert code == 2 and "choose another --port" in err
+    assert call("view", "--method", "magic", "--no-browser")[0] == 2
+    assert call("view", "--blurred", "nowhere.json", "--no-browser")[0] == 2
+    assert call("view", "--exposure-s", "-1", "--no-browser")[0] == 2
+    assert call("view", "--reference", scan, "--no-browser")[0] == 2
+    code, _, err = call("view", tmp_path / "gone.tif", "--no-browser")
+    assert code == 3 and "gone.tif" in err
+
+
+def test_without_the_extra_the_remedy_is_named(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    code, _, err = call("view", "--no-browser")
+    assert code == 3 and "coldray[view]" in err
+
+
+def test_help_does_not_load_the_server():
+    code = "import sys; from coldray.app.cli import main\ntry: main(['view', '--help'])\nexcept SystemExit: pass\n"
+    code += "assert not {'fastapi', 'uvicorn', 'starlette', 'multipart'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
