@@ -80,7 +80,7 @@ class Peers:
             np.savez(source, requests=json.dumps(wanted), **content)  # type: ignore[arg-type]
             for name in self.versions:
                 target.unlink(missing_ok=True)
-                given = _run(name, source, target, 20 * self.budget_s + 120)
+                given = _run(name, source, target, 40 * self.budget_s + 120)
                 if given is not None:
                     answers[name] = given
         return answers
@@ -108,7 +108,7 @@ def _run(name: str, source: Path, target: Path, limit_s: float) -> list[Answer |
     try:
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=limit_s)
     except subprocess.TimeoutExpired:
-        return f"no answer in {limit_s:.0f} s"
+        return json.loads(target.read_text()) if target.exists() else f"no answer in {limit_s:.0f} s"
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
         return lines[-1][:120]

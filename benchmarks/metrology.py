@@ -43,7 +43,9 @@ def page(marks: Sequence[Mark], peers: Peers, quick: bool) -> str:
         table(marks),
         "",
         "A dash: the tool does not offer it. Peers are told the angle and polarity of an edge and the place of bars, and "
-        "measure a part of the same images; numbers of failed images are beside the number of the others.",
+        "measure a part of the same images; numbers of failed images are beside the number of the others. pylinac has no "
+        "slanted edge: it gets a ready four-fold edge response at the true angle, and its time is that of the response "
+        "and its transform. The times of coldray include its band.",
         "",
         "Peers: " + "; ".join(f"{PACKAGES[name]} {version}" for name, version in peers.versions.items()) + ".",
     ]

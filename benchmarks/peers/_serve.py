@@ -5,8 +5,8 @@
 IN holds `image_0`, `image_1`, ... and `requests`, a JSON list with one object per image: `task` (the same for all),
 `pitch_mm`, `budget_s`, perhaps `repeats`, and what the task needs. `NAME.py` beside this file has one function per task
 it can do, `task(image, request) -> dict`. OUT gets a list with one object per image: what the function gave and
-`seconds` of processor time, or `error`; null for the images that the time budget left out. A task that the peer
-cannot do makes OUT null.
+`seconds` of processor time, or `error`; null for the images that the time budget left out. OUT is written anew after
+every image, so that one which never ends costs only itself. A task that the peer cannot do makes OUT null.
 """
 
 from __future__ import annotations
@@ -54,11 +54,14 @@ def main(name: str, source: str, target: str) -> None:
     if task is None:
         Path(target).write_text("null")
         return
-    start, answers = time.process_time(), []
-    for image, request in zip(images, requests, strict=True):
-        late = answers and time.process_time() - start > request["budget_s"]
-        answers.append(None if late else answer(task, image, request))
-    Path(target).write_text(json.dumps(answers, default=lambda value: np.asarray(value, dtype=float).tolist()))
+    start, answers = time.process_time(), [None] * len(images)
+    for k, (image, request) in enumerate(zip(images, requests, strict=True)):
+        if k and time.process_time() - start > request["budget_s"]:
+            break
+        answers[k] = answer(task, image, request)
+        draft = Path(target + ".part")
+        draft.write_text(json.dumps(answers, default=lambda value: np.asarray(value, dtype=float).tolist()))
+        draft.replace(target)
 
 
 if __name__ == "__main__":

@@ -36,4 +36,5 @@ def disc(image, request):
         disc_diameters_mm=[request["diameter_mm"]],
         contrast_hu=request["contrast"],
     )
-    return {"d_prime": result["d_prime"][0]}
+    # It leaves the 2 pi of the integral over angles to "the overall scale"; granted here.
+    return {"d_prime": result["d_prime"][0] * np.sqrt(2 * np.pi)}

@@ -10,7 +10,7 @@ from scipy.special import erf
 
 from coldray.errors import MeasurementError
 from coldray.measure.bars import bars_ctf
-from coldray.measure.coltman import ctf_from_mtf, mtf_from_ctf
+from coldray.measure.coltman import continued_ctf, ctf_from_mtf, mtf_from_ctf
 from coldray.physics.curves import FrequencyCurve
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real" / "qa_phantoms_pylinac_mit"
@@ -173,6 +173,38 @@ def test_coltman_of_curves_and_its_simple_limit():
     assert ctf(0.0) == pytest.approx(1)
     with pytest.raises(MeasurementError, match="cutoff"):
         ctf_from_mtf(np.exp, f)
+
+
+@pytest.mark.parametrize(("sigma", "finest", "limit"), [(0.8, 0.21, 0.03), (0.8, 0.3, 0.012), (1.2, 0.21, 0.01)])
+def test_coltman_beyond_the_finest_group(sigma, finest, limit):
+    """A series that stops at the finest bars takes C(3f) for zero; one that is continued loses little."""
+    frequency = np.array([f for f in (0.03, 0.045, 0.06, 0.08, 0.1, 0.13, 0.17, 0.21, 0.25, 0.3) if f <= finest])
+    truth = np.array([mtf_px(f, sigma) for f in frequency])
+    ctf = FrequencyCurve(np.r_[0, frequency], np.r_[1, [ctf_px(f, sigma) for f in frequency]])
+    stopped = np.abs(mtf_from_ctf(ctf, frequency) - truth).max()
+    continued = np.abs(mtf_from_ctf(continued_ctf(ctf), frequency) - truth).max()
+    assert continued < limit < 0.5 * stopped
+    ended = FrequencyCurve([0, 1, 2], [1, 0.5, 0.0])
+    assert continued_ctf(ended) is ended
+
+
+def test_a_guessed_part_of_coltmans_series_is_told():
+    coarse = bars_ctf(target((0.045, 0.08, 0.13, 0.21), 0.6, 2.0), 0.1)
+    assert any("continued" in w for w in coarse.warnings)
+    frequency = np.array([g.frequency_lp_mm for g in coarse.groups])
+    truth = [mtf_px(f * 0.1, 0.6) for f in frequency]
+    stopped = mtf_from_ctf(coarse.ctf_curve, frequency)
+    assert np.abs(np.array(coarse.mtf) - truth).max() < 0.6 * np.abs(stopped - truth).max()
+    whole = bars_ctf(target(FREQUENCIES, 1.2, 2.0), 0.1)
+    assert not any("continued" in w for w in whole.warnings)
+
+
+def test_an_impossible_contrast_is_told():
+    f = 0.1
+    image = 1000 * (1 - 0.7 * group(f, 0.6, 2.0, bars=9))
+    roi = (0, 0, image.shape[1], image.shape[0])
+    assert any("impossible" in w for w in bars_ctf(image, 0.1, [roi], plateau=(500, 1000)).warnings)
+    assert not any("impossible" in w for w in bars_ctf(image, 0.1, [roi], plateau=(300, 1000)).warnings)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real radiographs are not beside the repository")

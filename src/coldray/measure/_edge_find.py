@@ -67,8 +67,8 @@ def _reduce(image: NDArray[Any], factor: int) -> Float:
     if factor == 1:
         return image.astype(np.float64)
     rows, cols = (n // factor for n in image.shape)
-    block = image[: rows * factor, : cols * factor].reshape(rows, factor, cols, factor)
-    return np.asarray(block.mean(axis=(1, 3), dtype=np.float64))
+    lines = image[: rows * factor, : cols * factor].reshape(rows, factor, -1).sum(axis=1, dtype=np.float64)
+    return np.asarray(lines.reshape(rows, cols, factor).sum(axis=2) / factor**2)
 
 
 def _clearance(image: NDArray[Any], rows: tuple[int, int], column: Float, sign: float) -> tuple[float, float]:

@@ -58,6 +58,12 @@ class EdgeLine:
         return np.asarray(self.centre + self.slope * (row - self.middle))
 
 
+def _median(values: Float) -> float:
+    """Median of a few hundred values, without the overhead of `numpy.median`."""
+    ordered = np.sort(values)
+    return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
+
+
 def _robust_line(row: Float, position: Float, degree: int) -> tuple[Float, Float, NDArray[np.bool_]]:
     """Polynomial fit with rejection beyond 3.5 robust standard deviations; coefficients, covariance, kept rows."""
     kept: NDArray[np.bool_] = np.ones(row.size, dtype=np.bool_)
@@ -65,9 +71,10 @@ def _robust_line(row: Float, position: Float, degree: int) -> tuple[Float, Float
     design = np.vander(row / half, degree + 1, increasing=True)
     beta: NDArray[Any] = np.zeros(degree + 1)
     for _ in range(6):
-        beta = np.linalg.lstsq(design[kept], position[kept], rcond=None)[0]
+        part = design[kept]
+        beta = np.linalg.solve(part.T @ part, part.T @ position[kept])
         residual = position - design @ beta
-        spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual)))) + 1e-9
+        spread = 1.4826 * _median(np.abs(residual - _median(residual))) + 1e-9
         again = np.abs(residual) <= 3.5 * spread
         if again.sum() < max(degree + 3, row.size // 2) or np.array_equal(again, kept):
             break

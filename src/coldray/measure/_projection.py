@@ -18,6 +18,7 @@ Float = NDArray[np.float64]
 # positions only; n bins then hold one position each, at their centres. 7 to 5 serve steep angles (8 to 11 degrees).
 BINS_PER_PIXEL = (8, 9, 10, 11, 12, 13, 14, 7, 6, 5)
 OFF_CENTRE = 0.02  # px; a mean place this far from the bin centre is corrected by the local slope well enough
+PIXELS_AT_ONCE = 32_000
 GROUP_ROWS = 12  # several correlation lengths of a scintillator, and still 20 groups in 256 rows
 
 
@@ -173,25 +174,30 @@ def gather(image: Float, line: EdgeLine, rows: tuple[int, int], grid: Grid) -> S
     half_px = max(-grid.start, grid.start + bins * grid.step)
     groups = max(2, round((rows[1] - rows[0]) / GROUP_ROWS))
     border = np.rint(np.linspace(rows[0], rows[1], groups + 1)).astype(int)
+    reach = half_px / line.cosine
+    width = int(np.ceil(2 * reach)) + 2
+    # Groups are sorted together as long as their pixels stay in the cache.
+    together = max(1, int(PIXELS_AT_ONCE / (width * (border[1] - border[0]))))
     total = np.zeros((3, groups, bins))
     squares = np.zeros((2, bins))
-    for g in range(groups):
-        row = np.arange(border[g], border[g + 1])
+    for first in range(0, groups, together):
+        last = min(first + together, groups)
+        row = np.arange(border[first], border[last])
         column = line.column(row.astype(np.float64))
-        reach = half_px / line.cosine
         start = np.floor(column - reach).astype(np.intp)
-        index = start[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)
+        index = start[:, None] + np.arange(width)
         np.clip(index, 0, image.shape[1] - 1, out=index)
-        d = ((index - column[:, None]) * line.cosine).ravel()
-        value = image[row[:, None], index].ravel()
+        d = (index - column[:, None]) * line.cosine
         place = (d - grid.start) / grid.step
         inside = (place >= 0) & (place < bins)
-        d, value, bin_ = d[inside], value[inside], place[inside].astype(np.intp)
-        total[0, g] = np.bincount(bin_, minlength=bins)
-        total[1, g] = np.bincount(bin_, weights=value, minlength=bins)
-        total[2, g] = np.bincount(bin_, weights=d, minlength=bins)
-        squares[0] += np.bincount(bin_, weights=value * value, minlength=bins)
-        squares[1] += np.bincount(bin_, weights=d * d, minlength=bins)
+        group = np.repeat(np.arange(last - first), np.diff(border[first : last + 1]))
+        cell = (place.astype(np.intp) + bins * group[:, None])[inside]
+        d, value = d[inside], image[row[:, None], index][inside]
+        shape = (last - first, bins)
+        for k, weights in enumerate((None, value, d)):
+            total[k, first:last] = np.bincount(cell, weights, bins * shape[0]).reshape(shape)
+        for k, weights in enumerate((value, d)):
+            squares[k] += np.bincount(cell, weights * weights, bins * shape[0]).reshape(shape).sum(axis=0)
     return Sums(*total, *squares)
 
 

@@ -15,7 +15,7 @@ from coldray.measure._frames import as_frame, check_pitch, crop
 from coldray.measure._grating import Grating, fit_grating
 from coldray.measure._plateau import fitted_levels, solid_patches, transfers
 from coldray.measure._targets import Target, find_groups
-from coldray.measure.coltman import mtf_from_ctf
+from coldray.measure.coltman import continued_ctf, mtf_from_ctf
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
@@ -34,6 +34,9 @@ FULL_REGION = 0.85
 SEPARATED = 1.0
 """Harmonics up to here [cycles/pixel] matter for the square-wave response."""
 FREQUENCY_TOLERANCE = 0.1
+GUESSED = 0.01
+"""Part of a Coltman MTF from beyond the finest group that is told."""
+IMPOSSIBLE = 1.02
 ODD_ANGLE_DEG = 1.5
 
 Roi = tuple[int, int, int, int]
@@ -81,7 +84,7 @@ class BarsMeasurement:
     groups : tuple of BarGroup
         By rising frequency.
     mtf : tuple of float
-        Coltman MTF at the group frequencies.
+        Coltman MTF at the group frequencies; beyond the finest group the CTF is taken to fall exponentially.
     plateau : tuple of float
         The two levels that count as modulation 1.
     plateau_source : str
@@ -200,9 +203,13 @@ def bars_ctf(
     _flag(found, groups, warnings)
     frequency = [g.frequency_lp_mm for g in groups]
     curve = _curve(frequency, [g.ctf for g in groups])
-    mtf = tuple(float(m) for m in mtf_from_ctf(curve, np.array(frequency)))
-    if 3 * frequency[0] < frequency[-1] < 0.5 / pitch and groups[-1].ctf > 0.1:
-        warnings.append("Coltman's series stops at the finest group, where the CTF is not yet small")
+    mtf = tuple(float(m) for m in mtf_from_ctf(continued_ctf(curve), np.array(frequency)))
+    guessed = float(np.abs(mtf - mtf_from_ctf(curve, np.array(frequency))).max())
+    if guessed > GUESSED:
+        warnings.append(
+            "Coltman's series reaches beyond the finest group, where the CTF is not yet small: it is continued by an "
+            f"exponential, which makes up to {guessed:.2f} of the MTF; the fundamental needs no such guess"
+        )
     return BarsMeasurement(groups, mtf, (dark, bright), source, tuple(warnings))
 
 
@@ -314,6 +321,10 @@ def _flag(found: list[tuple[Grating, Roi]], groups: tuple[BarGroup, ...], warnin
         name = f"group at {group.frequency_lp_mm:.3g} lp/mm"
         if grating.amplitude[0] < RESOLVED * grating.amplitude_sd:
             warnings.append(f"{name}: bars do not stand out from the noise")
+        if group.ctf - 2 * group.ctf_sd > IMPOSSIBLE:
+            warnings.append(
+                f"{name}: a CTF of {group.ctf:.2f} is impossible, so the plateaus are wrong; give their levels"
+            )
         if grating.frequency > 0.5:
             warnings.append(f"{name}: beyond Nyquist, told from its alias by tilt alone")
         second = np.flatnonzero(grating.order == 2)
