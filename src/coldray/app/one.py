@@ -10,6 +10,7 @@ from typing import Any
 
 from coldray.app.files import BESIDE
 from coldray.app.recipe import Recipe, environment
+from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError
 
 
@@ -94,10 +95,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         "consistency": result.consistency,
         "warnings": list(result.warnings),
     }
-    if any(step.verb == "restore" for step in image.history):
-        entry["warnings"].append(
-            "the image was restored before; a second restoration is not what the model was made for"
-        )
+    entry["warnings"] += _remarks(image)
     target.parent.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     try:
@@ -108,10 +106,20 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
             written.append(provenance_path(target))
             write_image(written[-1], layers)
             entry["provenance"] = str(written[-1])
-            entry["side_files"] = {written[-1].name: file_sha256(written[-1])}
         written.append(target)
         write_image(target, replace(result.image, history=history))
         entry["sha256_out"] = file_sha256(target)
+        if recipe.certificate_map:
+            written.append(certificate_path(target))
+            write_certificate(target, result)
+            entry["certificate_map"] = str(written[-1])
+        if recipe.report:
+            written += report_paths(target)
+            write_reports(source, image, result, recipe, entry, target)
+            entry["report"] = str(report_paths(target)[0])
+        beside = [path for path in written if path != target]
+        if beside:
+            entry["side_files"] = {path.name: file_sha256(path) for path in beside}
         if record:
             content = entry | {"settings": details, "recipe": recipe_record(recipe, source)}
             written.append(target.with_name(target.name + ".json"))
@@ -121,6 +129,19 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
             path.unlink(missing_ok=True)
         raise
     return entry
+
+
+def _remarks(image: Any) -> list[str]:
+    """What the reader and the history say that the user of a restored image should know."""
+    from coldray.data.formats import reading_notes
+
+    found = list(reading_notes(image))
+    if any(step.verb == "restore" for step in image.history):
+        found.append("the image was restored before; a second restoration is not what the model was made for")
+    is_dicom = getattr(image.carrier, "dataset", None) is not None
+    if is_dicom and image.acquisition.linear is None:
+        found.append("the object does not say that its values are linear in the X-ray intensity; that is assumed")
+    return found
 
 
 def recipe_record(recipe: Recipe, source: Path | None = None) -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""A restored file, its record, and the restoration repeated: what agrees and what does not."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from coldray.data.formats import read_image, write_image
+from coldray.physics.detector import load_detector
+from coldray.radiograph import Acquisition, Radiograph
+
+FAST = ("--method", "wiener", "--exposure-s", "0.25")
+
+
+@pytest.fixture
+def one(call, put, tmp_path):
+    """A file restored in one-file mode, with its record beside it."""
+    put(tmp_path / "scan.tif", 3)
+    assert call("restore", tmp_path / "scan.tif", "-o", tmp_path / "out.tif", *FAST)[0] == 0
+    return tmp_path / "out.tif"
+
+
+@pytest.fixture
+def check(call):
+    """Verify a file; returns exit code, JSON and stderr."""
+
+    def run(*arguments):
+        code, out, err = call("verify", *arguments, "--json")
+        return code, json.loads(out), err
+
+    return run
+
+
+def test_what_was_written_matches(check, call, one):
+    code, found, _ = check(one)
+    assert code == 0 and found["matches"] is True and found["record"] == "file"
+    assert found["repeated"]["same_bytes"] is True and found["problems"] == []
+    assert found["sha256_out"] == found["sha256_recorded"]
+    code, out, _ = call("verify", one)
+    assert code == 0 and "matches" in out and "the same bytes" in out
+
+
+def test_files_of_a_folder_are_found_in_its_ledger(check, call, put, tmp_path):
+    for number in range(2):
+        put(tmp_path / "scans" / "sub" / f"{number}.tif", number)
+    assert call("restore", tmp_path / "scans", "-o", tmp_path / "out", *FAST, "--provenance")[0] == 0
+    code, found, _ = check(tmp_path / "out" / "sub" / "1.tif")
+    assert code == 0 and found["matches"] is True and found["record"] == "ledger"
+    (tmp_path / "out" / "sub" / "1.provenance.tif").write_bytes(b"changed")
+    code, found, _ = check(tmp_path / "out" / "sub" / "1.tif")
+    assert code == 1 and found["matches"] is False and "1.provenance.tif was changed" in found["problems"][0]
+    (tmp_path / "out" / "sub" / "0.provenance.tif").unlink()
+    assert "is missing" in check(tmp_path / "out" / "sub" / "0.tif")[1]["problems"][0]
+    code, _, err = call("verify", tmp_path / "out" / "sub" / "1.provenance.tif")
+    assert code == 3 and "give the restored image itself" in err
+
+
+def test_one_changed_pixel_does_not_match(check, one):
+    image = read_image(one)
+    pixels = image.pixels.copy()
+    pixels[5, 6] += 40
+    write_image(one, image.with_pixels(pixels))
+    code, found, _ = check(one)
+    assert code == 1 and found["matches"] is False
+    assert found["repeated"]["largest_difference_lsb16"] == 40
+    assert any("changed after it was written" in p for p in found["problems"])
+
+
+def test_a_forged_record_does_not_help(check, one):
+    image = read_image(one)
+    pixels = image.pixels.copy()
+    pixels[5, 6] += 40
+    write_image(one, image.with_pixels(pixels))
+    record = json.loads((one.parent / "out.tif.json").read_text())
+    from coldray.checkpoint import file_sha256
+
+    record["sha256_out"] = file_sha256(one)
+    (one.parent / "out.tif.json").write_text(json.dumps(record))
+    code, found, _ = check(one)
+    assert code == 1 and found["matches"] is False and "40 steps of 16 bits" in found["problems"][0]
+
+
+def test_changed_metadata_do_not_match(check, one):
+    write_image(one, read_image(one).with_acquisition(tube_voltage_kv=90.0))
+    (one.parent / "out.tif.json").unlink()
+    code, found, _ = check(one, "--input", one.parent / "scan.tif")
+    assert found["record"] == "history" and found["repeated"]["same_bytes"] is False
+    # without a record of the environment nobody can know whether only the build differs
+    assert found["repeated"]["largest_difference_lsb16"] == 0 and code == 0
+
+
+def test_changed_metadata_with_a_record_do_not_match(check, one):
+    image = read_image(one)
+    write_image(one, image.with_acquisition(tube_voltage_kv=90.0))
+    code, found, _ = check(one)
+    assert code == 1 and any("metadata were changed" in p for p in found["problems"])
+
+
+def test_another_build_may_differ_by_one_step_and_says_so(check, one):
+    image, record = read_image(one), json.loads((one.parent / "out.tif.json").read_text())
+    from coldray.checkpoint import file_sha256
+
+    for step, matches in ((1, True), (2, False)):
+        pixels = image.pixels.copy()
+        pixels[0, 0] += step
+        write_image(one, image.with_pixels(pixels))
+        changed = json.loads(json.dumps(record))
+        changed["sha256_out"] = file_sha256(one)
+        changed["recipe"]["environment"]["numpy"] = "1.0"
+        (one.parent / "out.tif.json").write_text(json.dumps(changed))
+        code, found, _ = check(one)
+        assert found["matches"] is matches and code == int(not matches)
+        assert found["repeated"]["environment_differs"]["numpy"] == ["1.0", np.__version__]
+        assert found["repeated"]["largest_difference_lsb16"] == step
+
+
+def test_the_original_may_move_but_not_change(check, call, put, one, tmp_path):
+    (tmp_path / "archive" / "2026").mkdir(parents=True)
+    put(tmp_path / "archive" / "2026" / "other.tif", 9)
+    shutil.move(tmp_path / "scan.tif", tmp_path / "archive" / "2026" / "renamed.tif")
+    code, found, err = check(one)
+    assert code == 3 and "--input" in err and "matches" not in found
+    code, found, _ = check(one, "--input", tmp_path / "archive")
+    assert code == 0 and found["matches"] is True and found["input"].endswith("renamed.tif")
+    code, _, err = check(one, "--input", tmp_path / "archive" / "2026" / "other.tif")
+    assert code == 3 and "not the original" in err
+    (tmp_path / "empty").mkdir()
+    assert "no file there" in check(one, "--input", tmp_path / "empty")[2]
+    # a file that was changed does not match, with or without its original
+    one.write_bytes(one.read_bytes() + b"\0")
+    code, found, _ = check(one)
+    assert code == 1 and found["matches"] is False and "not repeated" in found["problems"][-1]
+
+
+def test_detectors_and_flats_are_checked_by_content(check, call, put, tmp_path):
+    put(tmp_path / "scan.tif", 3)
+    for name, loading in (("thick", 120), ("thin", 40)):
+        detector = load_detector(f"phosphor:{loading}", pixel_pitch_mm=0.048)
+        (tmp_path / f"{name}.json").write_text(json.dumps(detector.to_dict()))
+    rng = np.random.default_rng(1)
+    flats = np.rint((1 + 0.01 * rng.standard_normal((2, 256, 256))) * 50000).astype(np.uint16)
+    write_image(tmp_path / "flats.tif", Radiograph(flats, Acquisition(pixel_pitch_mm=0.048, open_beam=50000.0)))
+    command = (
+        "restore", tmp_path / "scan.tif", "-o", tmp_path / "out.tif", "--method", "wiener", "--noise",
+        tmp_path / "flats.tif", "--blurred", tmp_path / "thick.json", "--sharp", tmp_path / "thin.json",
+    )  # fmt: skip
+    assert call(*command)[0] == 0
+    assert check(tmp_path / "out.tif")[1]["matches"] is True
+    shutil.move(tmp_path / "thick.json", tmp_path / "moved.json")
+    code, _, err = check(tmp_path / "out.tif")
+    assert code == 3 and "thick.json" in err
+    assert check(tmp_path / "out.tif", "--blurred", tmp_path / "moved.json")[0] == 0
+    code, _, err = check(tmp_path / "out.tif", "--blurred", tmp_path / "thin.json")
+    assert code == 3 and "not the recorded one" in err
+    write_image(tmp_path / "flats.tif", Radiograph(flats + 1, Acquisition(pixel_pitch_mm=0.048, open_beam=50000.0)))
+    code, _, err = check(tmp_path / "out.tif", "--blurred", tmp_path / "moved.json")
+    assert code == 3 and "--noise" in err
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ".png", ".npy"])
+def test_every_format_can_be_verified(check, call, put, tmp_path, suffix):
+    put(tmp_path / "scan.tif", 3)
+    assert call("restore", tmp_path / "scan.tif", "-o", tmp_path / f"out{suffix}", *FAST)[0] == 0
+    code, found, _ = check(tmp_path / f"out{suffix}")
+    assert code == 0 and found["repeated"]["same_bytes"] is True
+
+
+def test_what_was_never_restored_and_damaged_records(check, call, one, tmp_path):
+    code, _, err = call("verify", tmp_path / "scan.tif")
+    assert code == 3 and "nothing says how it was restored" in err and len(err.splitlines()) == 1
+    assert call("verify", tmp_path / "absent.tif")[0] == 3
+    beside = tmp_path / "out.tif.json"
+    whole = beside.read_text()
+    for damaged in ("", whole[: len(whole) // 2], "[]", '{"recipe": 3}'):
+        beside.write_text(damaged)
+        code, found, _ = check(one, "--input", tmp_path / "scan.tif")
+        assert code == 1 and found["matches"] is False and "out.tif.json is damaged" in found["problems"]
+        assert found["repeated"]["same_bytes"] is True
