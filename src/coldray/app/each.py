@@ -34,6 +34,8 @@ class Verb:
         Print all entries as one JSON object instead.
     debug : bool
         Let unexpected errors through.
+    after : callable, optional
+        ``after(entries)``, once, when all that can be done is done.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Verb:
     line: Callable[[dict[str, Any]], str]
     as_json: bool
     debug: bool = False
+    after: Callable[[list[dict[str, Any]]], None] | None = None
 
 
 @dataclass
@@ -80,6 +83,8 @@ class _Report:
             many = f"{self.verb.name}: none of {len(self.entries)} inputs could be done"
             message = console.one_line(self.last) if self.alone else many
             console.fail(message, console.exit_code(self.last), self.verb.as_json)
+        if self.verb.after is not None and interrupted is None:
+            self.verb.after([self.entries[number] for number in sorted(self.entries)])
         if self.verb.as_json:
             result: dict[str, Any] = {"files": [self.entries[number] for number in sorted(self.entries)]}
             console.emit(result if interrupted is None else result | {"interrupted": True})

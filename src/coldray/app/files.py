@@ -18,6 +18,10 @@ LEDGER = ".coldray-ledger.sqlite"
 """A folder with one holds results of `restore`."""
 BESIDE = ".provenance.tif"
 """Ending of what `restore` leaves beside its results; never an input found in a folder."""
+CERTIFICATE = ".certificate.tif"
+"""The same for the map of the consistency certificate."""
+REPORTS = (".report.html", ".report.pdf")
+"""Endings of the reports beside a result."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
         path = Path(entry.path)
         if entry.name.startswith("."):
             continue
-        if path.suffix.lower() in SUFFIXES and not entry.name.lower().endswith(BESIDE):
+        if path.suffix.lower() in SUFFIXES and not entry.name.lower().endswith((BESIDE, CERTIFICATE)):
             yield path
         if entry.is_dir(follow_symlinks=False):
             ours = (path / LEDGER).exists() or (leave_out is not None and path.resolve() == leave_out)

@@ -27,6 +27,9 @@ PLAIN = (
     "open_beam",
     "pixel_pitch_mm",
     "provenance",
+    "report",
+    "certificate_map",
+    "reference",
     "random_state",
     "raw",
 )
@@ -51,6 +54,10 @@ class Recipe:
         Of methods that draw.
     raw : str, optional
         Geometry of raw files.
+    report, certificate_map : bool
+        Whether to write reports, and the map of the certificate, beside every result.
+    reference : str, optional
+        Sharper image to compare with in reports, or a folder of them by name.
     """
 
     method: str = "cold"
@@ -68,6 +75,9 @@ class Recipe:
     options_json: str = "{}"
     random_state: int = 0
     raw: str | None = None
+    report: bool = False
+    certificate_map: bool = False
+    reference: str | None = None
 
     @property
     def geometry(self) -> Any:
@@ -166,6 +176,7 @@ def _job(recipe: Recipe) -> Job:
         open_beam=recipe.open_beam,
         pixel_pitch_mm=recipe.pixel_pitch_mm,
         provenance=recipe.provenance,
+        keep_certificate=recipe.report or recipe.certificate_map,
         options=json.loads(recipe.options_json),
         random_state=recipe.random_state,
     )

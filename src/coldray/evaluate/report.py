@@ -19,7 +19,8 @@ LABELS = {
 }
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty figure of a size in inches, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -28,7 +29,8 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _png(figure: Any, dpi: int = 110) -> bytes:
+def png_bytes(figure: Any, dpi: int = 110) -> bytes:
+    """Return a figure as PNG."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     return out.getvalue()
@@ -56,7 +58,7 @@ def before_after(images: dict[str, NDArray[np.float32]], results: dict[str, Any]
     low, high = np.quantile(truth, [0.002, 0.998])
     window = busiest_window(truth, truth.shape[0] // 4)
     pitch = results["detectors"]["pixel_pitch_mm"]
-    figure = _figure(3.3 * len(names), 7.0)
+    figure = new_figure(3.3 * len(names), 7.0)
     axes = figure.subplots(2, len(names))
     for column, name in enumerate(names):
         for row, part in enumerate((images[name], images[name][window])):
@@ -75,7 +77,7 @@ def before_after(images: dict[str, NDArray[np.float32]], results: dict[str, Any]
         "data range = open beam",
         fontsize=9,
     )
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def transfer_plot(results: dict[str, Any]) -> bytes:
@@ -83,7 +85,7 @@ def transfer_plot(results: dict[str, Any]) -> bytes:
     curve = results["mtf"]
     frequency = np.array(curve["frequency_lp_mm"])
     sharp, blurred = np.array(curve["sharp"]), np.array(curve["blurred"])
-    figure = _figure(5.2, 3.4)
+    figure = new_figure(5.2, 3.4)
     axis = figure.subplots()
     axis.plot(frequency, sharp, label=f"sharp: {results['detectors']['sharp']}")
     axis.plot(frequency, blurred, label=f"blurred: {results['detectors']['blurred']}")
@@ -92,13 +94,13 @@ def transfer_plot(results: dict[str, Any]) -> bytes:
     axis.text(frequency[-1], 0.98, "Nyquist ", ha="right", va="top", fontsize=8, color="0.4")
     axis.set(xlabel="spatial frequency [lp/mm]", ylabel="presampled MTF", xlim=(0, None), ylim=(0, 1.02))
     axis.legend(fontsize=8, frameon=False)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def error_picture(images: dict[str, NDArray[np.float32]], names: list[str]) -> bytes:
     """Signed error of each method against truth on one scale; returns PNG bytes."""
     truth = images["truth"]
-    figure = _figure(3.2 * len(names), 3.5)
+    figure = new_figure(3.2 * len(names), 3.5)
     axes = np.atleast_1d(figure.subplots(1, len(names)))
     for axis, name in zip(axes, names, strict=True):
         shown = axis.imshow(100 * (images[name] - truth), cmap="RdBu_r", vmin=-10, vmax=10, interpolation="nearest")
@@ -106,7 +108,7 @@ def error_picture(images: dict[str, NDArray[np.float32]], names: list[str]) -> b
         axis.set_xticks([])
         axis.set_yticks([])
     figure.colorbar(shown, ax=list(axes), shrink=0.8, label="error [% of open beam]")
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def data_uri(png: bytes) -> str:

@@ -165,9 +165,9 @@ def _bands(certificate: Certificate) -> list[dict[str, Any]]:
     for band in range(BANDS):
         degrees = fine.found.degrees[band].sum()
         marks = sum(int(np.count_nonzero(t.chance[band] <= certificate.level)) for t in certificate.levels)
-        high = min(BAND_EDGES[band + 1], np.sqrt(0.5))
+        low, high = _band_edges(band)
         entry = {
-            "low_lp_mm": _round(BAND_EDGES[band] / pitch),
+            "low_lp_mm": _round(low / pitch),
             "high_lp_mm": _round(high / pitch),
             "status": "tested" if certificate.tested[band] else f"not testable (gain below {LEAST_GAIN:g})",
             "method_gain": _round(float(gain[band])),
@@ -178,6 +178,11 @@ def _bands(certificate: Certificate) -> list[dict[str, Any]]:
         }
         out.append(entry)
     return out
+
+
+def _band_edges(band: int) -> tuple[float, float]:
+    """Edges of a band [cycles/pixel], the last one at the diagonal Nyquist frequency."""
+    return BAND_EDGES[band], min(BAND_EDGES[band + 1], float(np.sqrt(0.5)))
 
 
 def marked_places(certificate: Certificate) -> tuple[list[dict[str, Any]], int]:
@@ -211,7 +216,7 @@ def marked_places(certificate: Certificate) -> tuple[list[dict[str, Any]], int]:
                 "x_px": x, "y_px": y, "width_px": width, "height_px": height,
                 "x_mm": _round(x * pitch), "y_mm": _round(y * pitch),
                 "width_mm": _round(width * pitch), "height_mm": _round(height * pitch),
-                "band_lp_mm": [_round(f / pitch) for f in BAND_EDGES[band : band + 2]],
+                "band_lp_mm": [_round(f / pitch) for f in _band_edges(band)],
                 "energy_over_expected": _round(ratio), "chance": float(f"{chance:.2g}"), "measurement": side,
             }
         )  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,13 @@ def restore(
     pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
     open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
     provenance: Annotated[bool, typer.Option("--provenance", help="Also write the three provenance layers.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also write reports as HTML and PDF.")] = False,
+    certificate_map: Annotated[
+        bool, typer.Option("--map", help="Also write the map of the consistency certificate.")
+    ] = False,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FILE|DIR", help="With --report: sharper image to compare with, or a folder.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for many images.")] = 1,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that does the work, e.g. tcp://host:8786.")
@@ -76,6 +84,8 @@ def restore(
     for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise SettingsError(f"{name} {value}: must be positive")
+    if reference is not None and not report:
+        raise SettingsError("--reference is compared with in reports; give --report too")
     recipe = Recipe(
         method=method,
         model=model,
@@ -91,6 +101,9 @@ def restore(
         options_json=json.dumps(_options(changes or []), sort_keys=True, default=str),
         random_state=random_state,
         raw=raw,
+        report=report,
+        certificate_map=certificate_map,
+        reference=None if reference is None else str(reference),
     )
     recipe.job()
     verb = Verb("restore", _Work(recipe), _line, as_json, debug)
@@ -99,7 +112,7 @@ def restore(
         if overwrite:
             raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
         return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
-    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=provenance)
+    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=provenance or report or certificate_map)
     if pairs[0].is_file:
         clear_leftovers(out.parent, deep=False)
         return run_each(verb, pairs, 1)
@@ -123,6 +136,8 @@ def _into_folder(
     from coldray.app.one import recipe_record
 
     check_folder(out)
+    if recipe.report:
+        verb = replace(verb, after=partial(_batch_report, out, recipe))
     with Ledger(out, recipe.settings(), recipe_record(recipe), fresh=fresh) as ledger:
         clear_leftovers(out)
         try:
@@ -165,9 +180,16 @@ def _options(changes: list[str]) -> dict[str, Any]:
     return out
 
 
+def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> None:
+    """Report over all images of this run."""
+    from coldray.app.reports import write_batch_report
+
+    write_batch_report(out, entries, recipe)
+
+
 def _line(entry: dict[str, Any]) -> str:
     done = "already there" if entry.get("skipped") else f"{entry['steps']} steps, {entry['seconds']:.1f} s"
-    return f"{entry['output']}  ({entry['method']}, {done})"
+    return f"{entry['output']}  ({entry['method']}, {done}; {entry['consistency']['verdict']})"
 
 
 @dataclass(frozen=True)

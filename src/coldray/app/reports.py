@@ -1,0 +1,118 @@
+"""Reports beside what `restore` writes: one per image, one per folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coldray.app.files import CERTIFICATE, REPORTS
+
+if TYPE_CHECKING:
+    from coldray.app.recipe import Recipe
+    from coldray.radiograph import Radiograph
+    from coldray.restore.pipeline import Restoration
+
+BATCH_STEM = "report"
+
+
+def report_paths(target: Path) -> list[Path]:
+    """Where the reports of an output go: NAME.report.html and NAME.report.pdf beside it."""
+    return [target.with_name(target.stem + ending) for ending in REPORTS]
+
+
+def certificate_path(target: Path) -> Path:
+    """Where the map of an output's certificate goes: NAME.certificate.tif beside it."""
+    return target.with_name(target.stem + CERTIFICATE)
+
+
+def write_certificate(target: Path, result: Restoration) -> Path:
+    """Write the map of contradictions beside an output.
+
+    Returns
+    -------
+    Path
+        A float32 TIFF, shape (rows, cols): -log10 of the smallest adjusted p-value of all tests over a pixel.
+    """
+    from coldray.data.formats import write_image
+    from coldray.radiograph import Radiograph, Step
+
+    assert result.certificate is not None
+    pitch = result.image.acquisition.pixel_pitch_mm
+    what = {"what": "-log10 of the adjusted p-value", "level": result.certificate.level}
+    image = Radiograph(result.certificate.evidence).with_acquisition(pixel_pitch_mm=pitch)
+    path = certificate_path(target)
+    write_image(path, image.with_pixels(image.pixels, Step("certificate", what | dict(result.consistency))))
+    return path
+
+
+def write_reports(
+    source: Path, image: Radiograph, result: Restoration, recipe: Recipe, entry: Mapping[str, Any], target: Path
+) -> list[Path]:
+    """Write the HTML and the PDF report of one restoration beside its output.
+
+    Raises
+    ------
+    ImageReadError
+        If there is no reference where the recipe says, or it cannot be read.
+    ImageError
+        If its shape differs.
+    """
+    from coldray.data.formats._safe import shown
+    from coldray.evaluate.report_html import to_html
+    from coldray.evaluate.report_pdf import to_pdf
+    from coldray.evaluate.report_restoration import Source, restoration_report
+
+    reference, name = _reference(source, recipe)
+    record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
+    report = restoration_report(image, result, recipe.job(), Source(shown(source), record, reference, name))
+    contents = (to_html(report).encode(), to_pdf(report))
+    paths = report_paths(target)
+    for path, content in zip(paths, contents, strict=True):
+        _put(path, content)
+    return paths
+
+
+def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
+    """Reference image as a fraction of its open beam, and its name; None if there is none."""
+    if recipe.reference is None:
+        return None, ""
+    from coldray.data.formats import read_image
+    from coldray.data.scale import scale_of
+    from coldray.errors import ImageError
+
+    path = Path(recipe.reference)
+    if path.is_dir():
+        path = path / source.name
+    image = read_image(path, raw=recipe.geometry)
+    if image.pixels.ndim != 2:
+        raise ImageError(f"{path.name}: the reference has {image.shape} pixels; one frame (rows, cols) is needed")
+    return scale_of(image)[0].to_fraction(image.pixels), path.name
+
+
+def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Path]:
+    """Write report.html and report.pdf over all images of a folder; each links to its own report."""
+    from coldray.data.formats._safe import shown
+    from coldray.evaluate.report_batch import batch_report
+    from coldray.evaluate.report_html import to_html
+    from coldray.evaluate.report_pdf import to_pdf
+
+    names, links = [], []
+    for entry in entries:
+        target = Path(entry["output"]) if "output" in entry else None
+        inside = target is not None and target.is_relative_to(folder)
+        names.append(os.fspath(target.relative_to(folder)) if target and inside else shown(Path(entry["input"])))
+        page = report_paths(target)[0] if target else None
+        links.append(page.relative_to(folder).as_posix() if page and inside and page.is_file() else None)
+    report = batch_report(entries, names, links, recipe.settings())
+    paths = [folder / f"{BATCH_STEM}.html", folder / f"{BATCH_STEM}.pdf"]
+    for path, content in zip(paths, (to_html(report).encode(), to_pdf(report)), strict=True):
+        _put(path, content)
+    return paths
+
+
+def _put(path: Path, content: bytes) -> None:
+    from coldray.data.formats._safe import write_atomically
+
+    write_atomically(path, lambda file: file.write(content))

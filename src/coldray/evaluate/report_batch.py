@@ -1,0 +1,113 @@
+"""The report of a batch: how many images agree with their measurements, and which to look at first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from coldray import __version__
+from coldray.evaluate.report_blocks import Facts, Note, Report, Section, Table
+from coldray.evaluate.report_restoration import NOT_CLAIMED, TONE_OF, VERDICT_WORDS
+
+ORDER = ("contradicted", "contradicted in places", "not testable", "consistent")
+
+
+def batch_report(
+    entries: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    reports: Sequence[str | None],
+    settings: Mapping[str, Any],
+) -> Report:
+    """Put the entries of a batch into one report.
+
+    Parameters
+    ----------
+    entries : sequence of mapping
+        As in the command's JSON: ``consistency``, ``warnings``, hashes; or ``error``.
+    names : sequence of str
+        How every image is called.
+    reports : sequence of (str or None)
+        Where its own report lies, relative to this one.
+    settings : mapping
+        What all images were restored with.
+
+    Returns
+    -------
+    Report
+        Images that need a look first.
+    """
+    done = [i for i, e in enumerate(entries) if "error" not in e]
+    failed = [i for i, e in enumerate(entries) if "error" in e]
+    count = Counter(entries[i]["consistency"]["verdict"] for i in done)
+    done.sort(
+        key=lambda i: (
+            ORDER.index(entries[i]["consistency"]["verdict"]),
+            -entries[i]["consistency"]["marked_share"],
+            names[i],
+        )
+    )
+    worst = next((v for v in ORDER if count[v]), "not testable")
+    tone = "bad" if failed else TONE_OF[worst]
+    statement = [
+        f"{len(done)} of {len(entries)} images were restored"
+        + (f", {len(failed)} could not be." if failed else ".")
+        + "".join(f" {count[v]} {v}." for v in ORDER if count[v]),
+        "Each image was tested on its own, with a chance of at most 1 % that one without fault is marked: among many images without "
+        f"fault, about one in a hundred is. Expected here: at most {0.01 * len(done):.2g} such images.",
+    ]
+    sections = [Section("Images, those to look at first", (_table(entries, names, reports, done),))]
+    warned = [Note(f"{names[i]}: {w}") for i in done for w in entries[i]["warnings"]]
+    if warned:
+        sections.append(Section("Warnings", tuple(warned)))
+    if failed:
+        rows = tuple((names[i], str(entries[i]["error"])) for i in failed)
+        sections.append(Section("Not restored", (Facts(rows),)))
+    sections.append(Section("Settings", (Facts(tuple((k, _text(v)) for k, v in settings.items())),)))
+    hashes = tuple(
+        (names[i], f"input {entries[i]['sha256_in']}, output {entries[i]['sha256_out']}") for i in sorted(done)
+    )
+    sections.append(Section("SHA-256 of inputs and outputs", (Facts(hashes),)))
+    sections.append(Section("What is not claimed", (Note(NOT_CLAIMED),)))
+    return Report(
+        title=f"Batch report: {len(entries)} images",
+        subtitle=f"coldray {__version__}",
+        verdict=VERDICT_WORDS[worst]
+        if len(count) == 1 and not failed
+        else "Some images need a look"
+        if failed or worst != "consistent"
+        else "",
+        tone=tone,
+        statement=tuple(statement),
+        sections=tuple(sections),
+    )
+
+
+def _table(
+    entries: Sequence[Mapping[str, Any]], names: Sequence[str], reports: Sequence[str | None], order: Sequence[int]
+) -> Table:
+    rows = []
+    for i in order:
+        found = entries[i]["consistency"]
+        rows.append(
+            (
+                names[i], found["verdict"], f"{100 * found['marked_share']:.2g}", str(found["place_count"]), f"{found['residual_over_noise']:.3g}",
+                f"{100 * found['prior_share']:.2g}", str(len(entries[i]["warnings"])),
+            )
+        )  # fmt: skip
+    return Table(
+        (
+            "image", "verdict", "marked [% of area]", "places [number]", "residual / noise [rms ratio]", "prior [% of contrast energy]",
+            "warnings [number]",
+        ),
+        tuple(rows),
+        links=tuple(reports[i] for i in order),
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} = {v}" for k, v in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value) or "none"
+    return "not stated" if value is None else str(value)
