@@ -144,9 +144,10 @@ def pair_outputs(
         targets += [t.with_name(t.stem + BESIDE) for t in targets]
         if len(set(targets)) < 2 * len(pairs):
             raise SettingsError("two inputs differ only in their suffix; restore them into different folders")
-    inputs = {p.source.resolve() for p in pairs}
+    # realpath, unlike Path.resolve, is not stopped by a link to itself
+    inputs = {os.path.realpath(p.source) for p in pairs}
     for target in targets:
-        if target.resolve() in inputs:
+        if os.path.realpath(target) in inputs:
             raise ImageWriteError(f"{target.name}: the output would replace an input; choose another OUT")
     for pair in pairs:
         if pair.target.exists() and not overwrite and not (ledger and not single):
