@@ -52,6 +52,19 @@ def test_a_run_moves_the_weights_and_leaves_its_scores(straight):
     assert {"direct_1s_psnr_db", "wiener_0.05s_psnr_db"} <= set(scores[0])
     assert json.loads((folder / "scores.jsonl").read_text()) == scores[0]
     assert (folder / "scores.csv").read_text().startswith("step,loss")
+    assert 0 < scores[0]["direct_1s_ssim"] <= 1
+
+
+def test_a_run_leaves_a_picture_of_its_validation(straight):
+    from PIL import Image
+
+    run, _, _, folder = straight
+    with Image.open(folder / "validation.png") as picture:
+        assert picture.size == (6 * 64, 64)
+        shown = np.asarray(picture) / 255
+    pair, _ = run._validation.pair(0, np.random.default_rng([11, 0]), 0.25)
+    np.testing.assert_allclose(shown[:, :64], np.clip(pair.frame.blurred, 0, 1), atol=0.003)
+    np.testing.assert_allclose(shown[:, 192:256], pair.sharp, atol=0.003)
 
 
 def test_killed_and_resumed_equals_straight_bit_for_bit(start, straight, tmp_path):

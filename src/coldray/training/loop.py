@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from coldray.contracts import check_options, plugin, shown_by
 from coldray.errors import SettingsError
+from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import OptimiserRecipe, Recipe
@@ -189,11 +190,13 @@ class Training:
         self.average.update_parameters(self.accelerator.unwrap_model(self.network))
         return float(loss.detach())
 
-    def validate(self, exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05)) -> dict[str, float]:
-        """Mean PSNR [dB, data range 1] on the validation fields, per exposure, beside the Wiener filter's."""
-        from coldray.methods import wiener
+    def validate(self) -> dict[str, float]:
+        """Scores on the validation fields, per exposure, beside the Wiener filter's; see `validation.scores`."""
+        options = self.recipe.log.validate_options
+        return validation.scores(self._validation, self._judge_name, self._restore, options)
 
-        scores: dict[str, float] = {}
+    def _restore(self, frame: Any, degradation: Any, rng: np.random.Generator, **options: Any) -> Any:
+        """Restore a frame by the averaged network."""
         network = self.plain_network.eval()
 
         def predictor(channels: Any, conditions: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -204,21 +207,7 @@ class Training:
                 )
                 return np.asarray(answer[0, 0].cpu().numpy())
 
-        for exposure in exposures_s:
-            found: dict[str, list[float]] = {self._judge_name: [], "wiener": []}
-            for number in range(len(self._validation)):
-                pair, degradation = self._validation.pair(number, np.random.default_rng([11, number]), exposure)
-                rng = np.random.default_rng([17, number])
-                options = self.recipe.log.validate_options
-                for name, restored in (
-                    (self._judge_name, self._judge.restore(pair.frame, degradation, predictor, rng, **options)),
-                    ("wiener", wiener.restore(pair.frame, degradation)),
-                ):
-                    inner = (restored - pair.sharp)[16:-16, 16:-16]
-                    found[name].append(-10 * float(np.log10(np.square(inner, dtype=np.float64).mean())))
-            for name, values in found.items():
-                scores[f"{name}_{exposure:g}s_psnr_db"] = float(np.mean(values))
-        return scores
+        return self._judge.restore(frame, degradation, predictor, rng, **options)
 
     def save(self) -> None:
         """Write the resumable state."""
@@ -286,3 +275,5 @@ class Training:
             table = csv.DictWriter(handle, fieldnames=list(kept[-1]), extrasaction="ignore")
             table.writeheader()
             table.writerows(kept)
+        options = self.recipe.log.validate_options
+        validation.write_picture(self.folder / "validation.png", self._validation, self._restore, options)

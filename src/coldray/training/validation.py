@@ -1,0 +1,93 @@
+"""How well a run restores: scores beside the Wiener filter's, and a picture to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.methods import wiener
+from coldray.training.pairs import PairSource
+
+EXPOSURES_S = (1.0, 0.25, 0.05)
+BORDER_PX = 16
+SHOWN_EXPOSURE_S = 0.25
+SHOWN_FIELDS = 3
+ERROR_SPAN = 0.1
+"""Errors from minus to plus this share of the open beam run from black to white in the picture."""
+
+Float = NDArray[np.float32]
+Restore = Callable[..., Any]
+
+
+def scores(source: PairSource, name: str, restore: Restore, options: dict[str, Any]) -> dict[str, float]:
+    """Mean PSNR [dB] and SSIM per exposure, of one method and of the Wiener filter.
+
+    Parameters
+    ----------
+    source : PairSource
+        Validation fields; every one is seen with the same window and noise at every call.
+    name : str
+        Of the method, for the keys.
+    restore : callable
+        ``restore(frame, degradation, rng, **options)``.
+    options : dict
+
+    Returns
+    -------
+    dict
+        ``NAME_1s_psnr_db``, ``NAME_1s_ssim``, ``wiener_1s_psnr_db`` … Data range 1 (open beam), no gain matched,
+        a border of 16 pixels left out; SSIM of Wang et al. (2004).
+    """
+    out: dict[str, float] = {}
+    for exposure in EXPOSURES_S:
+        found: dict[str, list[tuple[float, float]]] = {name: [], "wiener": []}
+        for number in range(len(source)):
+            pair, degradation = source.pair(number, np.random.default_rng([11, number]), exposure)
+            rng = np.random.default_rng([17, number])
+            found[name].append(_score(restore(pair.frame, degradation, rng, **options), pair.sharp))
+            found["wiener"].append(_score(wiener.restore(pair.frame, degradation), pair.sharp))
+        for method, values in found.items():
+            psnr, ssim = np.mean(values, axis=0)
+            out |= {f"{method}_{exposure:g}s_psnr_db": float(psnr), f"{method}_{exposure:g}s_ssim": float(ssim)}
+    return out
+
+
+def _score(restored: Any, sharp: Float) -> tuple[float, float]:
+    from skimage.metrics import structural_similarity
+
+    inner = slice(BORDER_PX, -BORDER_PX)
+    x, t = (np.asarray(image, dtype=np.float64)[inner, inner] for image in (restored, sharp))
+    similarity = structural_similarity(
+        t, x, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return -10 * float(np.log10(np.mean((x - t) ** 2))), float(similarity)
+
+
+def write_picture(path: Path, source: PairSource, restore: Restore, options: dict[str, Any]) -> None:
+    """Write a PNG of some validation fields at 0.25 s: blurred, Wiener, restored, sharp, and the error of the last two.
+
+    Parameters
+    ----------
+    path : Path
+    source : PairSource
+    restore : callable
+        ``restore(frame, degradation, rng, **options)``.
+    options : dict
+    """
+    from PIL import Image
+
+    rows = []
+    for number in range(min(SHOWN_FIELDS, len(source))):
+        pair, degradation = source.pair(number, np.random.default_rng([11, number]), SHOWN_EXPOSURE_S)
+        restored = np.asarray(restore(pair.frame, degradation, np.random.default_rng([17, number]), **options))
+        linear = wiener.restore(pair.frame, degradation)
+        seen = [pair.frame.blurred, linear, restored, pair.sharp]
+        errors = [0.5 + (image - pair.sharp) / (2 * ERROR_SPAN) for image in (linear, restored)]
+        rows.append(np.hstack([*seen, *errors]))
+    picture = np.clip(np.vstack(rows), 0.0, 1.0) * 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture.round().astype(np.uint8)).save(path)
