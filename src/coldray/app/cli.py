@@ -38,6 +38,7 @@ def _root(
 
 def _register() -> None:
     from coldray.app.commands import (
+        benchmark,
         characterise,
         correct,
         demo,
@@ -51,7 +52,20 @@ def _register() -> None:
         view,
     )
 
-    for module in (demo, images, correct, measure, characterise, restore, verify, simulate, prepare, models, view):
+    for module in (
+        demo,
+        images,
+        correct,
+        measure,
+        characterise,
+        restore,
+        verify,
+        simulate,
+        prepare,
+        models,
+        benchmark,
+        view,
+    ):
         module.register(app)
 
 

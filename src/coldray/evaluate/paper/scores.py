@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError
 from coldray.evaluate.metrics import Convention, psnr_db, roi_snr, ssim
 from coldray.evaluate.paper.contestants import COLD, DEFAULT, VAN_CITTERT, WIENER, WIENER_TV, Contestant
-from coldray.evaluate.paper.scenes import VALIDATION_FAMILIES, BoardSet, Scene, board_scenes, paper_blend
+from coldray.evaluate.paper.scenes import SYNTHETIC, VALIDATION_FAMILIES, BoardSet, Scene, board_scenes, paper_blend
 from coldray.evaluate.paper.statistics import Interval, interval, verdict
 from coldray.physics.prior import ObjectPrior
 
@@ -183,7 +183,9 @@ def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[
 def headline(found: Sequence[dict[str, Any]]) -> list[str]:
     """Sentences that belong at the top: does the cold sampler beat one step plus Van Cittert; does the default beat Wiener."""
     wanted = ((COLD, VAN_CITTERT), (DEFAULT, WIENER))
-    return [c["verdict"] for pair in wanted for c in found if (c["method"], c["against"]) == pair]
+    return [
+        c["verdict"] for pair in wanted for c in found if (c["method"], c["against"]) == pair and c["kind"] != SYNTHETIC
+    ]
 
 
 def tune(

@@ -1,0 +1,168 @@
+"""`benchmark paper` and `benchmark ablate NAME`: the comparison and its ablations, each by one command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app import console
+from coldray.errors import SettingsError
+
+benchmark = typer.Typer(help="Named comparisons: their tables, figures and numbers as files.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for results.json, tables, figures and report.html.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("-m", "--model", metavar="[NAME=]FILE", help="Main model; with NAME= a further one. Repeats."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Boards = Annotated[
+    int | None, typer.Option(min=1, max=200, help="Test boards; 5 or more give intervals worth reading.")
+]
+Size = Annotated[int | None, typer.Option("--size-px", min=192, max=2048, help="Rows and columns of a board.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.add_typer(benchmark, name="benchmark")
+
+
+def split_models(given: list[str] | None) -> tuple[str | None, dict[str, str]]:
+    """Main model and further ones by name.
+
+    Raises
+    ------
+    SettingsError
+        If two main models are given, or one name twice.
+    """
+    main: str | None = None
+    others: dict[str, str] = {}
+    for text in given or []:
+        name, mark, path = text.partition("=")
+        if not mark:
+            if main is not None:
+                raise SettingsError(f"two main models, {main} and {text}; give further ones as NAME=FILE")
+            main = text
+        elif not name.isidentifier() or name in others:
+            raise SettingsError(f"-m {text}: the name must be a new word of letters, digits and underscores")
+        else:
+            others[name] = path
+    return main, others
+
+
+@benchmark.command("paper", epilog="Example: coldray benchmark paper -o comparison -m cdm=cdm.onnx")
+def paper(
+    out: Out,
+    model: Models = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="As large as the marks ask for: hours on two cores. About 10 minutes without."),
+    ] = False,
+    boards: Boards = None,
+    size_px: Size = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="Only this part: scores, steps, fourier, detection or trust. Repeats.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(min=2, help="Noise realisations of edges and flats.")] = None,
+    diffusion_steps: Annotated[
+        int | None, typer.Option(min=1, max=2000, help="Steps of conditional diffusion.")
+    ] = None,
+    judge: Annotated[Path | None, typer.Option(help="File of frozen pairs to score as well (.npz).")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Rerun the paper's comparison: every method, dose and kind of pair on boards never trained on."""
+    from coldray.evaluate.paper.report import plain, write_paper
+    from coldray.evaluate.paper.run import PaperSettings, run_paper
+    from coldray.restore.model import load_model
+
+    main, others = split_models(model)
+    settings = PaperSettings.full() if full else PaperSettings()
+    chosen = replace(settings.boards, count=boards or settings.boards.count, size_px=size_px or settings.boards.size_px)
+    settings = replace(
+        settings,
+        boards=chosen,
+        parts=tuple(part) if part else settings.parts,
+        repeats=repeats or settings.repeats,
+        diffusion_steps=diffusion_steps or settings.diffusion_steps,
+    )
+    say = (lambda _: None) if as_json else console.say
+    results, pictures = run_paper(
+        load_model(main), {n: load_model(p) for n, p in others.items()}, settings, judge=judge, say=say
+    )
+    words = ["coldray benchmark paper", *(["--full"] if full else []), *(f"-m {m}" for m in _names(model))]
+    words += [f"--part {p}" for p in part or []]
+    for name, value in (
+        ("boards", boards),
+        ("size-px", size_px),
+        ("repeats", repeats),
+        ("diffusion-steps", diffusion_steps),
+    ):
+        words += [f"--{name} {value}"] if value else []
+    words += [f"--judge {judge.name}"] if judge else []
+    written = write_paper(out, results, pictures, " ".join(words))
+    if as_json:
+        console.emit(plain(results) | {"report": str(written)})
+        return console.OK
+    _print_summary(results)
+    for mark in results["marks"]:
+        measured = "" if mark["measured"] is None else f" (measured {mark['measured']:.4g})"
+        if not mark["passed"]:
+            console.say(f"warning: not reached: {mark['mark']}{measured}")
+    typer.echo(f"report: {written}")
+    return console.OK
+
+
+def _names(given: list[str] | None) -> list[str]:
+    """Models as they were given, without folders."""
+    out = []
+    for text in given or []:
+        name, mark, path = text.partition("=")
+        out.append(f"{name}={Path(path).name}" if mark else Path(text).name)
+    return out
+
+
+def _print_summary(results: dict[str, Any]) -> None:
+    """Print the table of image quality and the verdicts in words."""
+    for entry in results.get("summary", []):
+        label = results["methods"][entry["method"]]["label"] if "methods" in results else entry["method"]
+        typer.echo(
+            f"{entry['kind']:10s} {entry['exposure_s']:5g} s  {label:36s} {entry['psnr_db_truth']['mean']:7.2f} dB  "
+            f"SSIM {entry['ssim_truth']['mean']:.4f}"
+        )
+    for sentence in results.get("verdicts", []):
+        typer.echo(sentence)
+
+
+@benchmark.command("ablate", epilog="Example: coldray benchmark ablate steps -o ablations")
+def ablate(
+    name: Annotated[str, typer.Argument(help="steps, sampler, gain, noise, blur, dose or registration.")],
+    out: Out,
+    model: Models = None,
+    boards: Boards = None,
+    size_px: Size = None,
+    as_json: AsJson = False,
+) -> int:
+    """Change one thing and measure what it does, on acquired pairs of boards never trained on."""
+    from coldray.evaluate.paper.ablation import run_ablation, write_ablation
+    from coldray.evaluate.paper.report import plain
+    from coldray.evaluate.paper.scenes import BoardSet
+    from coldray.restore.model import load_model
+
+    main, others = split_models(model)
+    usual = BoardSet()
+    chosen = replace(usual, count=boards or usual.count, size_px=size_px or usual.size_px)
+    say = (lambda _: None) if as_json else console.say
+    results = run_ablation(name, load_model(main), {n: load_model(p) for n, p in others.items()}, chosen, say=say)
+    words = [f"coldray benchmark ablate {name}", *(f"-m {m}" for m in _names(model))]
+    words += [f"--boards {boards}"] if boards else []
+    words += [f"--size-px {size_px}"] if size_px else []
+    written = write_ablation(out, results, " ".join(words))
+    if as_json:
+        console.emit(plain(results) | {"table": str(written)})
+        return console.OK
+    _print_summary(results)
+    typer.echo(f"table: {written}")
+    return console.OK
