@@ -10,6 +10,23 @@ from coldray import __version__
 from coldray.evaluate.report_blocks import Facts, Note, Report, Section, Table
 from coldray.evaluate.report_restoration import NOT_CLAIMED, TONE_OF, VERDICT_WORDS
 
+LABELS = {
+    "steps": ("steps", " network evaluations per frame"),
+    "gain": ("data-consistency gain", ""),
+    "blurred": ("detector that took the images", ""),
+    "sharp": ("detector restored towards", ""),
+    "noise": ("flat fields (SHA-256)", ""),
+    "exposure_s": ("exposure per frame", " s"),
+    "open_beam": ("open beam", " DN"),
+    "pixel_pitch_mm": ("pixel pitch", " mm"),
+    "coldray": ("version of coldray", ""),
+    "model": ("model (SHA-256)", ""),
+    "certificate_map": ("maps of the certificate", ""),
+    "report": ("reports", ""),
+    "provenance": ("provenance layers", ""),
+    "raw": ("geometry of raw files", ""),
+}
+"""Settings by name: how they are called, and the unit of their value."""
 ORDER = ("contradicted", "contradicted in places", "not testable", "consistent")
 
 
@@ -63,11 +80,11 @@ def batch_report(
     if failed:
         rows = tuple((names[i], str(entries[i]["error"])) for i in failed)
         sections.append(Section("Not restored", (Facts(rows),)))
-    sections.append(Section("Settings", (Facts(tuple((k, _text(v)) for k, v in settings.items())),)))
-    hashes = tuple(
-        (names[i], f"input {entries[i]['sha256_in']}, output {entries[i]['sha256_out']}") for i in sorted(done)
-    )
-    sections.append(Section("SHA-256 of inputs and outputs", (Facts(hashes),)))
+    sections.append(Section("Settings", (Facts(settings_in_words(settings)),)))
+    hashes = []
+    for i in sorted(done):
+        hashes += [(f"{names[i]}, input", str(entries[i]["sha256_in"])), ("output", str(entries[i]["sha256_out"]))]
+    sections.append(Section("SHA-256 of inputs and outputs", (Facts(tuple(hashes)),)))
     sections.append(Section("What is not claimed", (Note(NOT_CLAIMED),)))
     return Report(
         title=f"Batch report: {len(entries)} images",
@@ -97,7 +114,7 @@ def _table(
         )  # fmt: skip
     return Table(
         (
-            "image", "verdict", "marked [% of area]", "places [number]", "residual / noise [rms ratio]", "prior [% of contrast energy]",
+            "image", "verdict", "marked [% of area]", "places [number]", "residual / noise [rms]", "prior [% of energy]",
             "warnings [number]",
         ),
         tuple(rows),
@@ -105,9 +122,20 @@ def _table(
     )  # fmt: skip
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k} = {v}" for k, v in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(v) for v in value) or "none"
-    return "not stated" if value is None else str(value)
+def settings_in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Settings as name and value pairs with units; what is not set is left out."""
+    rows = []
+    for key, value in settings.items():
+        label, unit = LABELS.get(key, (key.replace("_", " "), ""))
+        if value is None or value in (False, [], {}, ()):
+            continue
+        if isinstance(value, Mapping):
+            text = ", ".join(f"{k} = {v}" for k, v in value.items())
+        elif isinstance(value, (list, tuple)):
+            text = ", ".join(str(v) for v in value)
+        elif isinstance(value, bool):
+            text = "yes"
+        else:
+            text = f"{value:g}{unit}" if isinstance(value, float) else f"{value}{unit}"
+        rows.append((label, text))
+    return tuple(rows)

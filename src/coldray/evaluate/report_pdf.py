@@ -169,7 +169,7 @@ def _table(pdf: Any, table: Table) -> None:
     pdf.set_text_color(*INK)
     pdf.set_draw_color(*LINE)
     lengths = [max(len(c) for c in column) for column in zip(table.columns, *table.rows, strict=True)]
-    widths = tuple(min(max(n, 9), 34) for n in lengths)
+    widths = tuple(min(max(n, 18 if number == 0 else 9), 34) for number, n in enumerate(lengths))
     align = ("LEFT",) + ("RIGHT",) * (len(table.columns) - 1)
     from fpdf.fonts import FontFace
 

@@ -1,0 +1,113 @@
+"""`restore --report --map --reference`: what lies beside the results, and what holds over a second run."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from coldray.app.cli import main
+from coldray.data.formats import read_image, write_image
+from coldray.evaluate import report_restoration
+from coldray.radiograph import Acquisition, Radiograph
+
+OPEN_BEAM = 50000.0
+DOT = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\nIDATx\x9cc`"
+    b"\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82"
+)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Pictures are one dot; tests/evaluate draws them."""
+    for name in ("bands", "certificate", "curves", "detail", "images", "layers"):
+        monkeypatch.setattr(report_restoration, f"{name}_picture", lambda *_: DOT)
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return run
+
+
+def scan(path, seed=0, shape=(96, 112)):
+    """Write a simulated scan of rectangles, not truly of any detector."""
+    rng = np.random.default_rng(seed)
+    image = np.full(shape, 0.7)
+    for _ in range(10):
+        r, c = rng.integers(0, 70, 2)
+        image[r : r + 14, c : c + 14] *= 0.7
+    stored = np.rint((gaussian_filter(image, 2) + rng.normal(0, 0.01, shape)) * OPEN_BEAM).astype(np.uint16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, Radiograph(stored, Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True)))
+    return path
+
+
+def restore(call, *arguments):
+    return call("restore", *arguments, "--method", "wiener", "--exposure-s", 0.25, "--json")
+
+
+def test_one_image_with_report_map_and_reference(call, tmp_path):
+    source, reference = scan(tmp_path / "in.tif"), scan(tmp_path / "thin.tif", 1)
+    out = tmp_path / "out" / "r.tif"
+    code, text, _ = restore(call, source, "-o", out, "--report", "--map", "--reference", reference)
+    entry = json.loads(text)["files"][0]
+    assert code == 0
+    names = sorted(p.name for p in out.parent.iterdir())
+    assert names == ["r.certificate.tif", "r.report.html", "r.report.pdf", "r.tif", "r.tif.json"]
+    assert set(entry["side_files"]) == {"r.certificate.tif", "r.report.html", "r.report.pdf"}
+    page = (out.parent / "r.report.html").read_text(encoding="utf-8")
+    assert entry["sha256_in"] in page and entry["sha256_out"] in page and "thin.tif" in page
+    assert str(tmp_path) not in page
+    assert (out.parent / "r.report.pdf").read_bytes().startswith(b"%PDF")
+    evidence = read_image(out.parent / "r.certificate.tif")
+    assert evidence.shape == (96, 112) and evidence.dtype == np.float32
+    share = float(np.mean(evidence.pixels >= 2 - 1e-6))
+    assert share == pytest.approx(entry["consistency"]["marked_share"], abs=1e-3)
+    assert evidence.history[-1].details["verdict"] == entry["consistency"]["verdict"]
+    assert evidence.acquisition.pixel_pitch_mm == pytest.approx(0.048)
+
+
+def test_a_folder_gets_one_report_each_and_one_for_all(call, tmp_path):
+    for seed, name in enumerate(("a.tif", "sub/b.tif")):
+        scan(tmp_path / "in" / name, seed)
+    (tmp_path / "in" / "bad.tif").write_bytes(b"II*\0")
+    command = (tmp_path / "in", "-o", tmp_path / "out", "--report")
+    code, text, _ = restore(call, *command)
+    assert code == 1
+    first = {e["input"]: e for e in json.loads(text)["files"]}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 'href="a.report.html"' in page and 'href="sub/b.report.html"' in page and "bad.tif" in page
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
+    # results and what lies beside them are whole: nothing is done again, and nothing of it is taken for an input
+    code, text, _ = restore(call, *command)
+    again = {e["input"]: e for e in json.loads(text)["files"]}
+    assert code == 1 and [e.get("skipped", False) for e in again.values()].count(True) == 2
+    assert {k: e.get("sha256_out") for k, e in again.items()} == {k: e.get("sha256_out") for k, e in first.items()}
+    # a report that was lost is made anew
+    (tmp_path / "out" / "a.report.pdf").unlink()
+    assert restore(call, *command)[0] == 1
+    assert (tmp_path / "out" / "a.report.pdf").is_file()
+
+
+def test_a_reference_without_a_report_or_of_another_size_is_refused(call, tmp_path):
+    source = scan(tmp_path / "in.tif")
+    code, _, err = restore(call, source, "-o", tmp_path / "r.tif", "--reference", source)
+    assert code == 2 and "--report" in err
+    other = scan(tmp_path / "other.tif", shape=(80, 80))
+    code, _, err = restore(call, source, "-o", tmp_path / "r.tif", "--report", "--reference", other)
+    assert code == 3 and "reference" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.tif", "other.tif"]
+
+
+def test_without_json_the_verdict_is_in_the_line(call, tmp_path):
+    source = scan(tmp_path / "in.tif")
+    code, out, _ = call("restore", source, "-o", tmp_path / "r.tif", "--method", "wiener", "--exposure-s", 0.25)
+    verdict = json.loads((tmp_path / "r.tif.json").read_text())["consistency"]["verdict"]
+    assert code == 0 and f"; {verdict})" in out
