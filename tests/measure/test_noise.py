@@ -100,6 +100,28 @@ def test_rows_and_columns_show_on_their_axes():
     m = flat_nnps(flat, PITCH)
     assert m.row_axis.value[10:].mean() > 50 * m.column_axis.value[10:].mean()
     assert m.column_axis.value[10:].mean() == pytest.approx((0.01 * PITCH) ** 2, rel=0.3)
+    assert next(w for w in m.warnings if "structure" in w).startswith("column structure")
+    turned = flat_nnps(np.ascontiguousarray(flat.T), PITCH)
+    assert next(w for w in turned.warnings if "structure" in w).startswith("row structure")
+
+
+def test_an_uneven_field_that_leaks_beside_the_axes_is_told():
+    """Tiny noise on the steep flank of a beam: what the second-order trend leaves ends abruptly at the region's rim."""
+    y, x = np.mgrid[-1:1:512j, -1:1:512j]
+    field = 0.2 * np.tanh(2 * (x + y))
+    flat = white((512, 512), 0.001) * (1 + field)
+    assert any("beside the axes" in w for w in flat_nnps(flat, PITCH).warnings)
+    noisy = white((512, 512), 0.02) * (1 + field)
+    assert not any("beside the axes" in w for w in flat_nnps(noisy, PITCH).warnings)
+
+
+@pytest.mark.parametrize("side", [300, 512, 1024])
+def test_even_noise_has_no_structure(side):
+    rng = np.random.default_rng(side)
+    for sigma in (0.0, 0.8):
+        noise = rng.standard_normal((side, side))
+        flat = 1000 + 10 * (ndimage.gaussian_filter(noise, sigma) if sigma else noise)
+        assert not any("axes" in w or "structure" in w for w in flat_nnps(flat, PITCH).warnings)
 
 
 def test_anisotropic_noise_is_told():

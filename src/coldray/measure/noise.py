@@ -17,6 +17,10 @@ from coldray.physics.grids import dft_axes, radial_average
 INDEPENDENT_PIXELS = 4_000_000
 """What IEC 62220-1-1 asks for."""
 ANISOTROPY = 0.1
+LINES, ON_AXIS = 1.25, 1.5
+"""Noise beside and on an axis, over that of other directions, that is told."""
+LINES_BETWEEN = (0.15, 0.35)
+"""Where they are compared [cycles/pixel]: neither a trend nor aliasing weighs much there."""
 
 Float = NDArray[np.float64]
 
@@ -179,6 +183,21 @@ def flat_nnps(
     ratio = float(vertical.mean() / value.mean())
     if abs(np.log(ratio)) > ANISOTROPY:
         warnings.append(f"the noise is anisotropic: vertical over horizontal NNPS is {ratio:.2f}")
+    radial = _radial(total, pitch, spread / (_spectra.covered_pixels(places, size) / size**2))
+    rows, columns = _axis(total[0], pitch), _axis(total[:, 0], pitch)
+    excess = _excess(FrequencyCurve(lines.frequency, (value + vertical) / 2), radial, pitch)
+    if excess > LINES * (1 + 2 * float(np.median(relative_sd))):
+        warnings.append(
+            f"noise beside the axes is {excess:.2f} times that of other directions: row and column structure, or an "
+            "uneven field that the trend of the regions does not follow; the radial average is freer of both"
+        )
+    else:
+        for axis, name in ((rows, "column"), (columns, "row")):
+            excess = _excess(axis, radial, pitch)
+            if excess > ON_AXIS:
+                warnings.append(
+                    f"{name} structure, or an uneven field: noise along whole {name}s is {excess:.1f} times the rest"
+                )
 
     variance = float(total.mean()) / pitch**2
     t_variance = None if temporal is None else max(float(temporal.mean()) / pitch**2, 0.0)
@@ -195,9 +214,9 @@ def flat_nnps(
     return NoiseMeasurement(
         nnps=_banded(lines.frequency, value, relative_sd),
         nnps_vertical=_banded(lines.frequency, vertical, relative_sd),
-        radial=_radial(total, pitch, spread / (independent / size**2)),
-        row_axis=_axis(total[0], pitch),
-        column_axis=_axis(total[:, 0], pitch),
+        radial=radial,
+        row_axis=rows,
+        column_axis=columns,
         nnps_map=np.fft.fftshift(total),
         temporal=None if t_lines is None else FrequencyCurve(lines.frequency, t_lines),
         fixed_pattern=None if t_lines is None else FrequencyCurve(lines.frequency, value - t_lines),
@@ -263,6 +282,13 @@ def _frame_spread(total: Float, temporal: Float | None, frames: int) -> float:
     share = float(np.clip(temporal.mean() / total.mean(), 0.0, 1.0))
     fixed = 1 - share
     return (share**2 + 2 * share * fixed) / frames + fixed**2
+
+
+def _excess(curve: FrequencyCurve, radial: FrequencyCurve, pitch: float) -> float:
+    """Median of a curve along an axis over the radial average."""
+    low, high = (f / pitch for f in LINES_BETWEEN)
+    inside = (curve.frequency_lp_mm > low) & (curve.frequency_lp_mm < high)
+    return float(np.median(curve.value[inside] / np.maximum(radial(curve.frequency_lp_mm[inside]), 1e-300)))
 
 
 def _banded(frequency: Float, value: Float, relative_sd: Float) -> FrequencyCurve:
