@@ -66,6 +66,9 @@ def paper(
     part: Annotated[
         list[str] | None, typer.Option(help="Only this part: scores, steps, fourier, detection or trust. Repeats.")
     ] = None,
+    exposure_s: Annotated[
+        list[float] | None, typer.Option("--exposure-s", min=1e-3, help="Exposure of the blurred frames [s]. Repeats.")
+    ] = None,
     repeats: Annotated[int | None, typer.Option(min=2, help="Noise realisations of edges and flats.")] = None,
     diffusion_steps: Annotated[
         int | None, typer.Option(min=1, max=2000, help="Steps of conditional diffusion.")
@@ -85,6 +88,7 @@ def paper(
         settings,
         boards=chosen,
         parts=tuple(part) if part else settings.parts,
+        exposures_s=tuple(sorted(exposure_s, reverse=True)) if exposure_s else settings.exposures_s,
         repeats=repeats or settings.repeats,
         diffusion_steps=diffusion_steps or settings.diffusion_steps,
     )
@@ -94,6 +98,7 @@ def paper(
     )
     words = ["coldray benchmark paper", *(["--full"] if full else []), *(f"-m {m}" for m in _names(model))]
     words += [f"--part {p}" for p in part or []]
+    words += [f"--exposure-s {e:g}" for e in exposure_s or []]
     for name, value in (
         ("boards", boards),
         ("size-px", size_px),

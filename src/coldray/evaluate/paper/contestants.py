@@ -217,4 +217,4 @@ def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: in
                 trained_for=note,
             ),
         ]  # fmt: skip
-    raise CheckpointError(f"{model.path.name}: trained for {trained!r}, which the comparison does not run")
+    raise CheckpointError(f"the model {model.name!r} was trained for {trained!r}, which the comparison does not run")

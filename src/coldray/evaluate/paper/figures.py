@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from coldray.evaluate.metrics import Convention, psnr_db, roi_snr, ssim_map
+from coldray.evaluate.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
 from coldray.evaluate.metrology import GREY, STYLE, new_figure, render
 from coldray.evaluate.paper.contestants import BLURRED, COLD, DEFAULT, VAN_CITTERT, WIENER, WIENER_TV
 from coldray.evaluate.paper.scores import flat_boxes
@@ -76,12 +76,18 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> bytes:
             detail.imshow(image[window], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
             similarity = map_axis.imshow(field, cmap="viridis", vmin=0.4, vmax=1, interpolation="nearest")
             error = error_axis.imshow(
-                (image - truth)[window], cmap="RdBu_r", vmin=-0.1, vmax=0.1, interpolation="nearest"
+                (gain_to(image, truth) * image - truth)[window],
+                cmap="RdBu_r",
+                vmin=-0.1,
+                vmax=0.1,
+                interpolation="nearest",
             )
             for axis in (whole, detail, map_axis, error_axis):
                 axis.set_xticks([])
                 axis.set_yticks([])
-        for axis, name in zip(axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error in window"), strict=True):
+        for axis, name in zip(
+            axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error in window, gain matched"), strict=True
+        ):
             axis.set_ylabel(name)
         figure.colorbar(similarity, ax=list(axes[2]), shrink=0.8, pad=0.01)
         figure.colorbar(error, ax=list(axes[3]), shrink=0.8, pad=0.01)
@@ -125,7 +131,8 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> bytes:
                 x, y = np.array(curve["frequency_lp_mm"]), np.array(curve["value"])
                 known = x <= limit
                 axis.plot(x[known], y[known], color=colour[key], label=methods[key]["label"])
-                axis.plot(x[~known], y[~known], color=colour[key], lw=0.8, ls=":")
+                beyond = x >= x[known][-1]
+                axis.plot(x[beyond], y[beyond], color=colour[key], lw=0.8, ls=":")
                 if "low" in curve:
                     axis.fill_between(x, curve["low"], curve["high"], color=colour[key], alpha=0.12, lw=0)
                 top = max(top, float(y[x <= 0.9 * nyquist].max()) + 0.05)
@@ -142,7 +149,8 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> bytes:
             flat = measured["methods"][key]["flat"]
             x, y = np.array(flat["frequency_lp_mm"]), np.array(flat["nnps_mm2"])
             style: dict[str, Any] = {"color": "k", "ls": "--"} if key == BLURRED else {"color": colour[key]}
-            noise.semilogy(x, np.maximum(y, 1e-12), label=methods[key]["label"], **style)
+            # the last bin holds a few corners of the frequency plane only
+            noise.semilogy(x[:-1], np.maximum(y[:-1], 1e-12), label=methods[key]["label"], **style)
         noise.set(xlim=(0, nyquist), ylabel="NNPS in flats [mm²]")
         wanted = sharp["ctf"]
         x = np.array([g["frequency_lp_mm"] for g in wanted])
