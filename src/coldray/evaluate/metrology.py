@@ -145,7 +145,7 @@ def draw_nnps(axis: Any, measured: NoiseMeasurement) -> None:
     axis.set_yscale("log")
     top = float(measured.nnps.value.max())
     bottom = min(float(np.quantile(values, 0.05)) for values in lowest)
-    axis.set_ylim(max(bottom / 12, 1e-5 * top), 2 * top)
+    axis.set_ylim(max(bottom / 20, 1e-5 * top), 2 * top)
     _frequency_axis(axis, 0.5 / measured.pixel_pitch_mm, "NNPS [mm²]")
 
 
