@@ -98,6 +98,21 @@ def test_a_broken_newest_state_costs_steps_not_the_run(start, straight, tmp_path
     assert same(weights(again), weights(straight[0]))
 
 
+def test_a_fresh_run_starts_from_the_weights_of_a_model(start, straight, tmp_path):
+    from coldray.checkpoint import write_tensors
+
+    kept = {k: v.detach().numpy().astype(np.float16) for k, v in straight[0].plain_network.state_dict().items()}
+    model = tmp_path / "model.safetensors"
+    write_tensors(model, kept, {"format": "coldray-model"})
+    recipe = straight[0].recipe.network
+    run = start(tmp_path / "run", network={"settings": recipe.settings, "start": str(model)})
+    for name, weight in run.network.state_dict().items():
+        np.testing.assert_array_equal(weight.numpy(), kept[name].astype(np.float32))
+    other = {"width": 24, "deep_width": 16, "blocks": [1, 1, 0], "embedding": 8}
+    with pytest.raises(SettingsError, match="another network"):
+        start(tmp_path / "other", network={"settings": other, "start": str(model)})
+
+
 def test_another_network_does_not_resume_here(start, straight):
     with pytest.raises(SettingsError, match="another network"):
         start(straight[3], network={"settings": {"width": 24, "deep_width": 16, "blocks": [1, 1, 0], "embedding": 8}})

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from coldray.checkpoint import read_tensors
 from coldray.contracts import check_options, plugin, shown_by
 from coldray.errors import SettingsError
 from coldray.training import validation
@@ -92,6 +93,29 @@ def validation_method(recipe: Recipe) -> tuple[Any, str]:
     return method, name
 
 
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load the weights of a model file into a network of the same design.
+
+    Parameters
+    ----------
+    network : Module
+    path : Path
+        Safetensors, as `coldray model export` leaves it.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is broken or a pickle.
+    SettingsError
+        If its weights are those of another design.
+    """
+    tensors, _ = read_tensors(path)
+    wanted = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+    if {name: tuple(value.shape) for name, value in tensors.items()} != wanted:
+        raise SettingsError(f"network.start: {path.name} holds another network; give its settings, or start without it")
+    network.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()})
+
+
 class Training:
     """A resumable run.
 
@@ -123,6 +147,8 @@ class Training:
         network = plugin("network", recipe.network.name).Network(
             channels=len(method.CHANNELS), conditions=len(method.CONDITIONS), **recipe.network.settings
         )
+        if recipe.network.start is not None:
+            load_weights(network, Path(recipe.network.start))
         self._judge, self._judge_name = validation_method(recipe)
         network = network.to(memory_format=torch.channels_last)
         wide, others = split_weights(network) if optimiser.name == "muon" else ([], list(network.parameters()))
@@ -235,7 +261,8 @@ class Training:
         if found is None:
             return
         tensors, header, self.warnings = found
-        if header["recipe"]["network"] != self.recipe.network.model_dump(mode="json"):
+        wanted = self.recipe.network.model_dump(mode="json")
+        if any(header["recipe"]["network"][key] != wanted[key] for key in ("name", "settings")):
             raise SettingsError("the run folder holds another network; choose another run folder or delete this one")
         if header["recipe"]["optimiser"].get("name", "adam") != self.recipe.optimiser.name:
             raise SettingsError("the run folder was trained by another optimiser; choose another run folder")

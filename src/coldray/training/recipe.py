@@ -52,6 +52,8 @@ class NetworkRecipe(_Strict):
 
     name: str = "compact"
     settings: dict[str, Any] = {}
+    start: str | None = None
+    """Model file (.safetensors) whose weights a fresh run starts from; random weights without."""
 
 
 class OptimiserRecipe(_Strict):
