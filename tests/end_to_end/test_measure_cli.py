@@ -297,6 +297,31 @@ def test_characterise_tells_the_next_command(run, targets, tmp_path):
     assert code == 0 and "d.json" in out and "coldray restore" in err and "--blurred" in err
 
 
+def test_a_measured_detector_drops_into_restore(run, targets, tmp_path):
+    """Two detector files from images, one blurred bar target, and the bars come back."""
+    folder, _ = targets
+    wide = phantoms.GaussianBlur(1.4)
+    edge = phantoms.slanted_edge((160, 160), wide, PITCH)[0]
+    bars = phantoms.bars([0.4, 1.5], wide, PITCH, rows=64, count=6)[0]
+    rng = np.random.default_rng(8)
+    for name, image in (("thick_edge", edge), ("thick_bars", bars)):
+        save(
+            tmp_path / f"{name}.tif", image + 0.002 * rng.standard_normal(image.shape).astype(np.float32), open_beam=1.0
+        )
+    assert run(*characterise(folder, "-o", tmp_path / "thin.json"))[0] == 0
+    flats = ("--flat", folder / "flats", "-o", tmp_path / "thick.json")
+    assert run("characterise", "--name", "thick", "--edge", tmp_path / "thick_edge.tif", *flats)[0] == 0
+    detectors = ("--blurred", tmp_path / "thick.json", "--sharp", tmp_path / "thin.json", "--exposure-s", 0.5)
+    out = tmp_path / "out.tif"
+    code, found, _, _ = run(
+        "restore", tmp_path / "thick_bars.tif", "-o", out, "--method", "wiener", *detectors, "--json"
+    )
+    assert code == 0 and found["files"][0]["method"] == "wiener"
+    fine = [run("measure", "bars", path, "--json")[1]["groups"][-1] for path in (tmp_path / "thick_bars.tif", out)]
+    assert [g["frequency_lp_mm"] for g in fine] == pytest.approx([1.5, 1.5], rel=0.01)
+    assert fine[1]["ctf"] > fine[0]["ctf"] + 0.2
+
+
 def test_exposure_series_gives_the_electronic_share(run, targets, tmp_path):
     folder, _ = targets
     rng = np.random.default_rng(2)
