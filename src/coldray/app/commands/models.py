@@ -66,7 +66,8 @@ def list_models(
     from coldray.restore.model import DEFAULT_MODEL, load_model, shipped_models
 
     found: list[dict[str, Any]] = [
-        {"name": name, "sha256": load_model(name).sha256, "default": name == DEFAULT_MODEL} for name in shipped_models()
+        {"name": name, "path": str(path), "sha256": load_model(name).sha256, "default": name == DEFAULT_MODEL}
+        for name, path in shipped_models().items()
     ]
     if as_json:
         console.emit({"models": found})
