@@ -68,7 +68,7 @@ class Served:
 
 
 @contextmanager
-def serving(defaults=None, max_upload_bytes=2**25, **limits):
+def serving(defaults=None, max_upload_bytes=2**26, **limits):
     desk = Desk(defaults or Defaults(method="wiener"), **limits)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_config(create_app(desk, Access(TOKEN, max_upload_bytes=max_upload_bytes))))

@@ -321,7 +321,12 @@ export class Dock {
       const asked = used && desk.choices.detectors.includes(used.blurred) && desk.choices.detectors.includes(used.sharp) ? { blurred: used.blurred, sharp: used.sharp } : {};
       const method = desk.choices.method;
       const found = await api.call("POST", `/api/studies/${study.id}/curves`, { method, ...asked });
-      if (desk.study?.id === study.id) this.curves = found;
+      if (desk.study?.id !== study.id) return;
+      if (found.unavailable) {
+        $("mtf-note").textContent = found.unavailable;
+        return;
+      }
+      this.curves = found;
     } catch (problem) {
       $("mtf-note").textContent = problem.message;
       return;

@@ -15,64 +15,61 @@ void main() {
   gl_Position = vec4(at.x * 2.0 - 1.0, 1.0 - at.y * 2.0, 0.0, 1.0);
 }`;
 
-const fragment = (sampler) => `#version 300 es
+// One program per kind of texture and of colouring: without branches a processor without GPU keeps up as well.
+const fragment = (sampler, colouring) => `#version 300 es
 precision highp float;
 precision highp int;
 precision highp ${sampler};
 uniform ${sampler} image;
-uniform vec2 size;
-uniform vec2 origin;  // device position of the tile's first pixel
-uniform float inverse; // image pixels per device pixel
+uniform vec2 first;    // image pixels at device pixel (0, 0), counted from the tile's first
+uniform vec2 inverse;  // image pixels per device pixel; y runs up
 uniform ivec2 last;
 uniform int lod;
-uniform vec2 window;
+uniform vec2 window;   // grey = (value - window.x) * window.y
 uniform float saturation;
-uniform int mode;      // 0 grey, 1 diverging, 2 sequential
-uniform bool inverted;
 uniform float opacity;
+uniform float least;
 uniform vec3 negative, positive;
 out vec4 colour;
 void main() {
-  vec2 at = (vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) - origin) * inverse;
-  ivec2 p = clamp(ivec2(floor(at)), ivec2(0), last) >> lod;
+  ivec2 p = clamp(ivec2(floor(gl_FragCoord.xy * inverse + first)), ivec2(0), last) >> lod;
   float value = float(texelFetch(image, p, lod).r);
-  if (mode == 0) {
-    float t = clamp((value - window.x) / (window.y - window.x), 0.0, 1.0);
-    if (inverted) t = 1.0 - t;
-    colour = value >= saturation ? vec4(0.92, 0.16, 0.22, 1.0) : vec4(vec3(t), 1.0);
-    colour *= opacity;
-  } else {
-    float t = clamp(value / window.y, -1.0, 1.0);
-    float a = opacity * (mode == 2 ? max(t, 0.0) : abs(t));
-    colour = vec4((t < 0.0 ? negative : positive) * a, a);
-  }
+  ${colouring}
 }`;
+
+const GREY = `float t = clamp((value - window.x) * window.y, 0.0, 1.0);
+  colour = value >= saturation ? vec4(0.92, 0.16, 0.22, 1.0) : vec4(t, t, t, 1.0);`;
+const MAPPED = `float t = clamp(value * window.y, least, 1.0);
+  float a = opacity * abs(t);
+  colour = vec4((t < 0.0 ? negative : positive) * a, a);`;
 
 export class GlRenderer {
   static name = "WebGL2, 16-bit";
 
   constructor(canvas) {
-    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, preserveDrawingBuffer: true });
+    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, stencil: false });
     if (!gl) throw new Error("no WebGL2");
     this.gl = gl;
     this.canvas = canvas;
     this.tile = Math.min(TILE, gl.getParameter(gl.MAX_TEXTURE_SIZE));
     this.textures = new Map();
-    this.programs = { u2: this._program("usampler2D"), f4: this._program("sampler2D") };
+    this.programs = {};
+    for (const [wire, sampler] of [["u2", "usampler2D"], ["f4", "sampler2D"]]) {
+      this.programs[wire] = { grey: this._program(sampler, GREY), mapped: this._program(sampler, MAPPED) };
+    }
     const corners = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, corners);
     gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), gl.STATIC_DRAW);
     gl.enableVertexAttribArray(0);
     gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
     gl.enable(gl.SCISSOR_TEST);
-    gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
   }
 
-  _program(sampler) {
+  _program(sampler, colouring) {
     const gl = this.gl, program = gl.createProgram();
-    for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, fragment(sampler)]]) {
+    for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, fragment(sampler, colouring)]]) {
       const shader = gl.createShader(kind);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -100,22 +97,27 @@ export class GlRenderer {
 
   // clip: {x, y, w, h}; origin: device position of image pixel (0, 0); scale: device pixels per image pixel
   draw(picture, clip, origin, scale, style) {
-    const gl = this.gl, { program, places } = this.programs[picture.meta.wire];
-    const height = this.canvas.height;
+    const gl = this.gl, height = this.canvas.height, map = style.map ? MAPS[style.map] : null;
+    const { program, places } = this.programs[picture.meta.wire][map ? "mapped" : "grey"];
     gl.scissor(clip.x, height - clip.y - clip.h, clip.w, clip.h);
     gl.useProgram(program);
     const lod = Math.min(LEVELS - 1, Math.max(0, Math.round(Math.log2(1 / scale))));
     gl.uniform2f(places.size, this.canvas.width, height);
-    gl.uniform1f(places.inverse, 1 / scale);
+    gl.uniform2f(places.inverse, 1 / scale, -1 / scale);
     gl.uniform1i(places.lod, lod);
-    gl.uniform2f(places.window, style.low, style.high);
-    gl.uniform1f(places.saturation, style.saturation ?? 3.4e38);
-    gl.uniform1i(places.mode, style.map ? MAPS[style.map].mode : 0);
-    gl.uniform1i(places.inverted, style.invert ? 1 : 0);
-    gl.uniform1f(places.opacity, style.opacity ?? 1);
-    const map = MAPS[style.map] || MAPS.diverging;
-    gl.uniform3f(places.negative, ...map.negative.map((v) => v / 255));
-    gl.uniform3f(places.positive, ...map.positive.map((v) => v / 255));
+    if (map) {
+      gl.enable(gl.BLEND);
+      gl.uniform2f(places.window, 0, 1 / style.high);
+      gl.uniform1f(places.opacity, style.opacity ?? 1);
+      gl.uniform1f(places.least, map.mode === 2 ? 0 : -1);
+      gl.uniform3f(places.negative, ...map.negative.map((v) => v / 255));
+      gl.uniform3f(places.positive, ...map.positive.map((v) => v / 255));
+    } else {
+      gl.disable(gl.BLEND);
+      const gain = 1 / (style.high - style.low);
+      gl.uniform2f(places.window, style.invert ? style.high : style.low, style.invert ? -gain : gain);
+      gl.uniform1f(places.saturation, style.saturation ?? 3.4e38);
+    }
     gl.uniform1i(places.image, 0);
     for (const tile of this._tiles(picture)) {
       const left = origin.x + tile.col * scale, top = origin.y + tile.row * scale;
@@ -123,7 +125,7 @@ export class GlRenderer {
       if (right <= clip.x || bottom <= clip.y || left >= clip.x + clip.w || top >= clip.y + clip.h) continue;
       gl.bindTexture(gl.TEXTURE_2D, tile.texture);
       gl.uniform4f(places.rect, left, top, right - left, bottom - top);
-      gl.uniform2f(places.origin, left, top);
+      gl.uniform2f(places.first, -left / scale, (height - top) / scale);
       gl.uniform2i(places.last, tile.cols - 1, tile.rows - 1);
       gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
     }
@@ -162,6 +164,11 @@ export class GlRenderer {
       gl.texSubImage2D(gl.TEXTURE_2D, k, 0, 0, w, h, format, type, level.data);
     }
     return { texture, row, col, rows, cols };
+  }
+
+  // Wait until everything is drawn.
+  finish() {
+    this.gl.readPixels(0, 0, 1, 1, this.gl.RGBA, this.gl.UNSIGNED_BYTE, new Uint8Array(4));
   }
 
   free(id) {

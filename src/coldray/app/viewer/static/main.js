@@ -45,7 +45,7 @@ class Desk {
     this.fetching = null;
     this.stage = new Stage(this);
     this.dock = new Dock(this, OVERLAYS);
-    $("engine").textContent = this.stage.renderer.constructor.name;
+    this.rendererChanged();
   }
 
   // ---- what the stage asks ----
@@ -128,6 +128,10 @@ class Desk {
     if (this.drawnOnce) return;
     this.drawnOnce = true;
     document.documentElement.dataset.drawn = "1";
+  }
+
+  rendererChanged() {
+    $("engine").textContent = this.stage.renderer.constructor.name;
   }
 
   viewChanged() {

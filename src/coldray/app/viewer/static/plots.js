@@ -93,21 +93,33 @@ function label(svg, x, y, text, anchor, name = "tick") {
   return out;
 }
 
-// Histogram with draggable limits of the window.
-export function histogramPlot(svg, histogram, range, window, onSet) {
-  const w = svg.clientWidth || 300, h = svg.clientHeight || 90, foot = 16, bins = Math.max(32, Math.floor(w / 2));
-  svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
-  svg.replaceChildren();
+// Outline of the histogram on a logarithmic scale; kept, because dragging the window draws it again and again.
+function outline(histogram, range, bins, w, h) {
+  const key = `${range.low} ${range.high} ${bins} ${w} ${h}`;
+  if (histogram.outlineKey === key) return histogram.outline;
   const span = range.high - range.low || 1, counts = new Float64Array(bins);
   histogram.counts.forEach((n, i) => {
     const at = Math.floor(((histogram.low + (i + (histogram.whole ? 0 : 0.5)) * histogram.step - range.low) / span) * bins);
     if (at >= 0 && at < bins) counts[at] += n;
     else if (at === bins) counts[bins - 1] += n;
   });
-  const top = Math.log1p(Math.max(...counts)), px = (v) => ((v - range.low) / span) * w;
-  let path = `M0 ${h - foot}`;
-  counts.forEach((n, i) => (path += `L${((i / bins) * w).toFixed(1)} ${(h - foot - (Math.log1p(n) / (top || 1)) * (h - foot - 4)).toFixed(1)}L${(((i + 1) / bins) * w).toFixed(1)} ${(h - foot - (Math.log1p(n) / (top || 1)) * (h - foot - 4)).toFixed(1)}`));
-  path += `L${w} ${h - foot}Z`;
+  const top = Math.log1p(Math.max(...counts)) || 1;
+  const steps = [...counts].map((n, i) => {
+    const y = (h - (Math.log1p(n) / top) * (h - 4)).toFixed(1);
+    return `L${((i / bins) * w).toFixed(1)} ${y}L${(((i + 1) / bins) * w).toFixed(1)} ${y}`;
+  });
+  histogram.outlineKey = key;
+  histogram.outline = `M0 ${h}${steps.join("")}L${w} ${h}Z`;
+  return histogram.outline;
+}
+
+// Histogram with draggable limits of the window.
+export function histogramPlot(svg, histogram, range, window, onSet) {
+  const w = svg.clientWidth || 300, h = svg.clientHeight || 90, foot = 16, bins = Math.max(32, Math.floor(w / 2));
+  svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
+  svg.replaceChildren();
+  const span = range.high - range.low || 1, px = (v) => ((v - range.low) / span) * w;
+  const path = outline(histogram, range, bins, w, h - foot);
   svg.append(node("path", { d: path, class: "bars" }));
   const low = Math.min(w, Math.max(0, px(window.low))), high = Math.min(w, Math.max(0, px(window.high)));
   svg.append(node("rect", { x: low, y: 0, width: Math.max(0, high - low), height: h - foot, class: "chosen" }));

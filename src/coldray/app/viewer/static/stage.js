@@ -6,6 +6,8 @@ import { CanvasRenderer } from "./canvas2d.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const NEAR = 9;
+const TRIALS = 8;
+const SLOW_MS = 40; // a picture that takes longer is drawn without a GPU
 
 export class Stage {
   // desk offers: shown(), picture(role), style(role), overlay(), spec changes; see main.js
@@ -20,11 +22,13 @@ export class Stage {
     this.pointers = new Map();
     this.drag = null;
     const wanted = new URLSearchParams(location.search).get("renderer");
+    this.trials = wanted === "webgl" ? null : [];
     try {
       if (wanted === "2d") throw new Error("asked for");
       this.renderer = new GlRenderer(this.canvas);
     } catch {
       this.renderer = new CanvasRenderer(this.canvas);
+      this.trials = null;
     }
     new ResizeObserver(() => this.resize()).observe(this.element);
     this._listen();
@@ -50,8 +54,28 @@ export class Stage {
     this.dirty = true;
     requestAnimationFrame(() => {
       this.dirty = false;
+      const began = performance.now();
       this._draw();
+      if (this.trials) this._judge(began);
     });
+  }
+
+  // WebGL without a GPU behind it is slower than a plain canvas: time some pictures, and change over if they drag.
+  _judge(began) {
+    if (!this.desk.size()) return;
+    this.renderer.finish();
+    this.trials.push(performance.now() - began);
+    if (this.trials.length < TRIALS) return;
+    // the first picture also carries the pixels to the GPU
+    const sorted = this.trials.slice(1).sort((a, b) => a - b);
+    this.trials = null;
+    if (sorted[sorted.length >> 1] < SLOW_MS) return;
+    const fresh = this.canvas.cloneNode();
+    this.canvas.replaceWith(fresh);
+    this.canvas = fresh;
+    this.renderer = new CanvasRenderer(fresh);
+    this.desk.rendererChanged();
+    this.redraw();
   }
 
   // Panes in CSS pixels: where each shown image is drawn (clip) and the frame its view is centred in.
@@ -79,15 +103,22 @@ export class Stage {
     return cuts.sort((a, b) => a - b);
   }
 
+  // CSS position of the first pixel's corner, on whole device pixels: at 1:1 every image pixel is one screen pixel, and
+  // what the pointer reads is what is drawn under it.
+  origin(pane) {
+    const { zoom } = this.view, f = pane.frame, r = this.ratio, whole = (v) => Math.round(v * r) / r;
+    return { x: whole(f.x + f.w / 2 - this.view.x * zoom), y: whole(f.y + f.h / 2 - this.view.y * zoom) };
+  }
+
   // CSS position of world (x, y) in a pane.
   toScreen(pane, x, y) {
-    const { zoom } = this.view, f = pane.frame;
-    return { x: f.x + f.w / 2 + (x - this.view.x) * zoom, y: f.y + f.h / 2 + (y - this.view.y) * zoom };
+    const at = this.origin(pane);
+    return { x: at.x + x * this.view.zoom, y: at.y + y * this.view.zoom };
   }
 
   toWorld(pane, x, y) {
-    const { zoom } = this.view, f = pane.frame;
-    return { x: this.view.x + (x - f.x - f.w / 2) / zoom, y: this.view.y + (y - f.y - f.h / 2) / zoom };
+    const at = this.origin(pane);
+    return { x: (x - at.x) / this.view.zoom, y: (y - at.y) / this.view.zoom };
   }
 
   paneAt(x, y) {
@@ -126,11 +157,9 @@ export class Stage {
   zoomTo(zoom, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
     const pane = this.paneAt(x, y);
     if (!pane) return;
-    const before = this.toWorld(pane, x, y);
-    this.view.zoom = Math.min(64, Math.max(0.01, zoom));
-    const after = this.toWorld(pane, x, y);
-    this.view.x += before.x - after.x;
-    this.view.y += before.y - after.y;
+    const f = pane.frame, dx = x - f.x - f.w / 2, dy = y - f.y - f.h / 2;
+    const next = Math.min(64, Math.max(0.01, zoom)), step = 1 / this.view.zoom - 1 / next;
+    this.view = { x: this.view.x + dx * step, y: this.view.y + dy * step, zoom: next };
     this.fitted = false;
     this.desk.viewChanged();
     this.redraw();
@@ -152,8 +181,7 @@ export class Stage {
       const draw = (picture, look) => {
         if (!picture || clip.w <= 0 || clip.h <= 0) return;
         const scale = (this.view.zoom * r) / this.desk.scaleOf(picture);
-        const at = this.toScreen(pane, 0, 0);
-        // whole device pixels, so that one image pixel is one screen pixel at 1:1
+        const at = this.origin(pane);
         this.renderer.draw(picture, clip, { x: Math.round(at.x * r), y: Math.round(at.y * r) }, scale, look);
       };
       draw(this.desk.picture(pane.role), this.desk.style(pane.role));
