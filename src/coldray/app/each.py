@@ -62,7 +62,7 @@ class _Report:
         pair = self.pairs[number]
         if isinstance(outcome, ColdrayError):
             self.last = outcome
-            message = console.one_line(outcome)
+            message = _naming(pair, outcome)
             self.entries[number] = {"input": str(pair.source), "error": message}
             if not self.alone:
                 console.say(f"coldray: {message}")
@@ -81,7 +81,7 @@ class _Report:
         if interrupted is None and not good and self.entries:
             assert self.last is not None
             many = f"{self.verb.name}: none of {len(self.entries)} inputs could be done"
-            message = console.one_line(self.last) if self.alone else many
+            message = next(iter(self.entries.values()))["error"] if self.alone else many
             console.fail(message, console.exit_code(self.last), self.verb.as_json)
         if self.verb.after is not None and interrupted is None:
             self.verb.after([self.entries[number] for number in sorted(self.entries)])
@@ -92,6 +92,12 @@ class _Report:
             console.say(f"coldray: interrupted; {good} of {len(self.entries)} inputs are done")
             return code_of(interrupted)
         return console.OK if good == len(self.entries) else console.SOME_FAILED
+
+
+def _naming(pair: Pairing, problem: ColdrayError) -> str:
+    """Message on one line that names the file, whoever wrote it."""
+    message, name = console.one_line(problem), console.printable(pair.source.name)
+    return message if name in message else f"{name}: {message}"
 
 
 def run_each(
