@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from coldray.errors import PhysicsError
+from coldray.physics._defect_sites import Sites
 from coldray.physics.defects import DEFECT_KINDS, Defect, add_defects, defect_labels, pixel_sd
 from coldray.physics.objects import ThicknessMaps
 from coldray.physics.simulate import ScreenDetector
@@ -132,3 +133,13 @@ def test_refusals(board, detector):
         add_defects(board, 1, 0, kinds=["particle"], detector=detector, magnification=1.3)
     assert {"fold", "overhang_fault"} < set(DEFECT_KINDS)
     assert Defect("x", (0, 0, 1, 1), np.ones((1, 1), bool), 0.1, ("Cu",)).cnr is None
+
+
+def test_a_lead_is_no_barrel():
+    """A rectangle with a thin middle is not taken for a plated hole; a ring is."""
+    y, x = np.mgrid[:100, :220].astype(np.float32)
+    ring = np.abs(np.hypot(y - 50, x - 50) - 17) < 3
+    lead = (np.abs(y - 50) < 20) & (np.abs(x - 160) < 20) & ~((np.abs(y - 50) < 14) & (np.abs(x - 160) < 14))
+    maps = ThicknessMaps({"Cu": np.where(ring | lead, np.float32(1.6), np.float32(0))}, 0.01)
+    (barrel,) = Sites(maps).barrels
+    assert barrel.centre == pytest.approx((50, 50), abs=0.5)

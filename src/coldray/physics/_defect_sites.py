@@ -115,7 +115,7 @@ class Sites:
             assert copper is not None
             inside = copper[blob.window]
             middle = inside[h // 2 - h // 10 : h // 2 + h // 10 + 1, w // 2 - w // 10 : w // 2 + w // 10 + 1]
-            if float(middle.mean()) < 0.5 * float(inside.max()):
+            if float(middle.mean()) < 0.5 * float(inside.max()) and _is_round(blob.cells):
                 found.append(blob)
         return found
 
@@ -203,3 +203,11 @@ class Sites:
                 if self.foil_excess[i, j] > most_mm:
                     return False
         return True
+
+
+def _is_round(cells: Mask) -> bool:
+    """True if next to nothing lies outside the circle that a bounding box holds: leads and pads have corners."""
+    h, w = cells.shape
+    y, x = np.nonzero(cells)
+    radius = np.hypot((y + 0.5 - h / 2) / (h / 2), (x + 0.5 - w / 2) / (w / 2))
+    return bool(np.mean(radius > 1.1) < 0.02)
