@@ -69,6 +69,9 @@ def paper(
     exposure_s: Annotated[
         list[float] | None, typer.Option("--exposure-s", min=1e-3, help="Exposure of the blurred frames [s]. Repeats.")
     ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only this kind of pair: synthetic or acquired. Repeats.")
+    ] = None,
     repeats: Annotated[int | None, typer.Option(min=2, help="Noise realisations of edges and flats.")] = None,
     diffusion_steps: Annotated[
         int | None, typer.Option(min=1, max=2000, help="Steps of conditional diffusion.")
@@ -89,6 +92,7 @@ def paper(
         boards=chosen,
         parts=tuple(part) if part else settings.parts,
         exposures_s=tuple(sorted(exposure_s, reverse=True)) if exposure_s else settings.exposures_s,
+        kinds=tuple(kind) if kind else settings.kinds,
         repeats=repeats or settings.repeats,
         diffusion_steps=diffusion_steps or settings.diffusion_steps,
     )
@@ -98,7 +102,7 @@ def paper(
     )
     words = ["coldray benchmark paper", *(["--full"] if full else []), *(f"-m {m}" for m in _names(model))]
     words += [f"--part {p}" for p in part or []]
-    words += [f"--exposure-s {e:g}" for e in exposure_s or []]
+    words += [f"--exposure-s {e:g}" for e in exposure_s or []] + [f"--kind {k}" for k in kind or []]
     for name, value in (
         ("boards", boards),
         ("size-px", size_px),

@@ -121,7 +121,7 @@ def crossed_scores(present: Float, absent: Float, features: Float) -> tuple[Floa
     scores = [np.empty(len(yes)), np.empty(len(no))]
     for half in (0, 1):
         learn = [part[half::2] for part in (yes, no)]
-        scatter = (np.cov(learn[0], rowvar=False) + np.cov(learn[1], rowvar=False)) / 2
+        scatter = np.atleast_2d((np.cov(learn[0], rowvar=False) + np.cov(learn[1], rowvar=False)) / 2)
         template = np.linalg.pinv(scatter, hermitian=True) @ (learn[0].mean(axis=0) - learn[1].mean(axis=0))
         # both templates on one scale, so that scores of the two halves may be ranked together
         template = template / np.sqrt(max(float(template @ scatter @ template), 1e-30))

@@ -94,6 +94,10 @@ class PaperSettings:
     def __post_init__(self) -> None:
         if unknown := set(self.parts) - set(PARTS):
             raise SettingsError(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        if not self.kinds or set(self.kinds) - {SYNTHETIC, ACQUIRED}:
+            raise SettingsError(
+                f"kinds of pair {', '.join(self.kinds) or 'none'}; there are {SYNTHETIC} and {ACQUIRED}"
+            )
 
     @classmethod
     def full(cls) -> PaperSettings:
