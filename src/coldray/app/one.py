@@ -95,7 +95,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         "consistency": result.consistency,
         "warnings": list(result.warnings),
     }
-    entry["warnings"] += _remarks(image)
+    entry["warnings"] += remarks(image)
     target.parent.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     try:
@@ -131,7 +131,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     return entry
 
 
-def _remarks(image: Any) -> list[str]:
+def remarks(image: Any) -> list[str]:
     """What the reader and the history say that the user of a restored image should know."""
     from coldray.data.formats import reading_notes
 

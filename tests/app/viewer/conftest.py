@@ -69,7 +69,7 @@ class Served:
 
 @contextmanager
 def serving(defaults=None, max_upload_bytes=2**26, **limits):
-    desk = Desk(defaults or Defaults(method="wiener"), **limits)
+    desk = Desk(defaults or Defaults(method="wiener"), **({"reports": False} | limits))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_config(create_app(desk, Access(TOKEN, max_upload_bytes=max_upload_bytes))))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

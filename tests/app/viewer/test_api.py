@@ -145,6 +145,25 @@ def test_layers_of_a_restoration_add_up_and_fit_its_certificate(served, scan):
     ]
 
 
+def test_a_report_follows_the_image_and_names_it_as_text(serve, scan):
+    with serve(reports=True) as served:
+        study = served.upload(scan, "<b>7<b>.tif").json()["id"]
+        task = served.client.post(f"/api/studies/{study}/restore", json={"method": "wiener", "exposure_s": 0.25}).json()
+        assert served.wait_for(task["id"])["error"] is None
+        page = served.client.get(f"/api/studies/{study}/download/report")
+        assert (
+            page.headers["content-disposition"] == "attachment; filename*=UTF-8''%3Cb%3E7%3Cb%3E_restored.report.html"
+        )
+        assert page.headers["content-type"] == "application/octet-stream"
+        assert "&lt;b&gt;7&lt;b&gt;.tif" in page.text and "<b>7<b>" not in page.text
+        record = served.client.get(f"/api/studies/{study}/download/record").json()
+        assert record["sha256_out"] in page.text.replace("<wbr>", "").replace("\u200b", "")
+        assert served.client.get(f"/api/studies/{study}/download/report_pdf").content.startswith(b"%PDF-")
+        again = served.client.post(f"/api/studies/{study}/restore", json={"method": "wiener"}).json()
+        served.wait_for(again["id"])
+        assert len(list(served.desk.shelf.folder.iterdir())) == 5  # the files of the first run are gone
+
+
 def test_a_learned_method_reports_progress(serve, scan, monkeypatch):
     """With a network that returns its first channel, so that no weights are needed."""
     from coldray.app.viewer import settings as settings_module
@@ -179,7 +198,9 @@ def test_the_queue_is_short_and_a_waiting_task_can_be_cancelled(serve, scan, mon
     from coldray.app.viewer import work
 
     gate = threading.Event()
-    monkeypatch.setattr(work, "finish", lambda shelf, study, recipe, progress: (gate.wait(30), progress(0.5, "half")))
+    monkeypatch.setattr(
+        work, "finish", lambda shelf, study, recipe, progress, reports: (gate.wait(30), progress(0.5, "half"))
+    )
     with serve(queue_length=2) as served:
         study = served.upload(scan).json()["id"]
         answers = [served.client.post(f"/api/studies/{study}/restore", json={}) for _ in range(5)]

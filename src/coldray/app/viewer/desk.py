@@ -66,15 +66,23 @@ class Desk:
         Memory of all open pixels [bytes].
     queue_length : int, optional
         Restorations that may wait.
+    reports : bool
+        Whether restorations of single frames also get a report.
     """
 
-    def __init__(self, defaults: Defaults, max_bytes: int | None = None, queue_length: int | None = None) -> None:
+    def __init__(
+        self,
+        defaults: Defaults,
+        max_bytes: int | None = None,
+        queue_length: int | None = None,
+        reports: bool = True,
+    ) -> None:
         self.defaults = defaults
         self.broadcast = Broadcast()
         room = {} if max_bytes is None else {"max_bytes": max_bytes}
         self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)
         length = {} if queue_length is None else {"queue_length": queue_length}
-        self.workshop = Workshop(self.shelf, self._told, **length)
+        self.workshop = Workshop(self.shelf, self._told, reports=reports, **length)
 
     def _told(self, task: Task) -> None:
         self.broadcast.send({"type": "task", "task": task.to_json()})

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from coldray.app.console import plain
+from coldray.app.one import remarks
 from coldray.app.recipe import Recipe, environment
 from coldray.app.viewer.shelf import Study
 from coldray.checkpoint import file_sha256
@@ -61,10 +64,7 @@ def write_files(
             "input": study.name,
         },
     }
-    if any(step.verb == "restore" for step in study.image.history):
-        record["warnings"].append(
-            "the image was restored before; a second restoration is not what the model was made for"
-        )
+    record["warnings"] += remarks(study.image)
     if result.layers is not None:
         known = replace(result.image.acquisition, open_beam=1.0)
         step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
@@ -77,6 +77,28 @@ def write_files(
     write_atomically(record_path, lambda f: f.write(json.dumps(record, indent=1).encode()))
     downloads["record"] = (record_path, f"{stem}{suffix}.json")
     return downloads, record
+
+
+def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> None:
+    """Write the HTML and the PDF report of a restoration that kept its certificate, and offer them for download."""
+    from coldray.evaluate.report_html import to_html
+    from coldray.evaluate.report_pdf import to_pdf
+    from coldray.evaluate.report_restoration import Source, restoration_report
+
+    record = study.result or {}
+    reference, name = study.layers.get("reference"), ""
+    shown = None
+    if reference is not None and reference.pixels.shape == study.image.shape:
+        shown, name = reference.pixels / np.float32(reference.open_beam), reference.title
+    known = {key: record[key] for key in ("sha256_in", "sha256_out", "output")}
+    report = restoration_report(study.image, result, recipe.job(), Source(study.name, known, shown, name))
+    stem = Path(record["output"]).stem
+    written = {}
+    for kind, suffix, content in (("report", "html", to_html(report).encode()), ("report_pdf", "pdf", to_pdf(report))):
+        path = folder / f"{secrets.token_hex(8)}.{suffix}"
+        path.write_bytes(content)
+        written[kind] = (path, f"{stem}.report.{suffix}")
+    study.downloads = study.downloads | written
 
 
 def _name_of(source: Any) -> Any:

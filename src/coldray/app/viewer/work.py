@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from coldray.app.recipe import Recipe
-from coldray.app.viewer.files import write_files
+from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study, provenance_layers
 from coldray.errors import ColdrayError
@@ -80,10 +80,15 @@ class Workshop:
         Called with a task after every change, from the thread.
     queue_length : int
         Restorations that may wait.
+    reports : bool
+        Whether restorations of single frames also get a report.
     """
 
-    def __init__(self, shelf: Shelf, told: Callable[[Task], None], queue_length: int = QUEUE_LENGTH) -> None:
+    def __init__(
+        self, shelf: Shelf, told: Callable[[Task], None], queue_length: int = QUEUE_LENGTH, reports: bool = True
+    ) -> None:
         self._shelf = shelf
+        self._reports = reports
         self._told = told
         self._queue: queue.Queue[Task | None] = queue.Queue(queue_length)
         self._tasks: dict[str, Task] = {}
@@ -147,7 +152,7 @@ class Workshop:
                 continue
             self._set(task, state="running", note="restoring", began=time.monotonic())
             try:
-                finish(self._shelf, task.study, task.recipe, partial(self._progress, task))
+                finish(self._shelf, task.study, task.recipe, partial(self._progress, task), self._reports)
             except Cancelled:
                 self._set(task, state="cancelled", note="cancelled", ended=time.monotonic())
             except ColdrayError as problem:
@@ -224,7 +229,9 @@ def watched(model: Model, told: Callable[[float], None]) -> Model:
     return copy
 
 
-def finish(shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float, str], None]) -> None:
+def finish(
+    shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float, str], None], reports: bool = True
+) -> None:
     """Restore a study, write the files to hand out, and put the layers on the shelf.
 
     Parameters
@@ -234,6 +241,8 @@ def finish(shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float
     recipe : Recipe
     progress : callable
         ``progress(fraction, note)``; may raise to stop.
+    reports : bool
+        Whether to write reports after the image is on the shelf.
 
     Raises
     ------
@@ -278,3 +287,10 @@ def finish(shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float
         path.unlink(missing_ok=True)
     study.restored, study.result, study.downloads = result.image, record, downloads
     shelf.put(study, *layers.values())
+    if reports and result.certificate is not None:
+        try:
+            progress(0.97, "writing the report; the image is ready")
+        except Cancelled:
+            return
+        write_reports(shelf.folder, study, result, recipe)
+        shelf.changed()

@@ -441,7 +441,7 @@ export class Dock {
     if (Number.isFinite(c.mean_shift)) facts.push(["Mean shift", `${+(100 * c.mean_shift).toPrecision(2)} % of open beam`]);
     facts.push(["SHA-256 out", result.sha256_out]);
     list($("result-facts"), facts);
-    const names = { image: "Restored image", provenance: "Provenance layers", record: "Record (JSON)", report: "Report" };
+    const names = { image: "Restored image", provenance: "Provenance layers", record: "Record (JSON)", report: "Report (HTML)", report_pdf: "Report (PDF)" };
     $("downloads").replaceChildren(...there.map((kind) => {
       const button = document.createElement("button"), icon = node("svg", {});
       icon.append(node("use", { href: "#i-save" }));
