@@ -21,15 +21,18 @@ BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
 def of_lines(lines: Sequence[EdgeLine], vertical: Sequence[bool], rows: int) -> list[str]:
     """Geometry: angle, bow, number of rows, certainty of the angle, mixed orientations."""
     found = []
-    odd = [line.angle_deg for line in lines if not ANGLES_DEG[0] <= abs(line.angle_deg) <= ANGLES_DEG[1]]
+    odd = [line for line in lines if not ANGLES_DEG[0] <= abs(line.angle_deg) <= ANGLES_DEG[1]]
     if odd:
-        found.append(f"edge angle {odd[0]:.2f} deg is outside 1 to 10 deg: sub-pixel positions are unevenly covered")
+        name = "edge angle to the diagonal" if odd[0].lattice.diagonal else "edge angle"
+        found.append(
+            f"{name} {odd[0].angle_deg:.2f} deg is outside 1 to 10 deg: sub-pixel positions are unevenly covered"
+        )
     bow = max(lines, key=lambda line: abs(line.sag_px))
     if abs(bow.sag_px) > max(BOWED_PX, 4 * bow.sag_sd_px):
         found.append(f"the edge is curved: it bows by {abs(bow.sag_px):.2f} px, which lowers the MTF")
     if rows < FEW_ROWS:
         found.append(f"only {rows} rows cross the edge; {FEW_ROWS} or more are recommended")
-    smear = max(line.slope_sd * (rows / len(lines)) for line in lines)
+    smear = max(line.slope_sd * line.lattice.column_px * (rows / len(lines)) for line in lines)
     if smear > 0.1:
         found.append(f"the edge angle is uncertain: its standard deviation shifts the ends by {smear:.2f} px")
     if any(vertical) and not all(vertical):

@@ -138,13 +138,15 @@ def _candidates(coarse: Float, sigma: float, vertical: bool) -> list[tuple[float
     return found
 
 
-def find_edge(image: NDArray[Any]) -> EdgeSite:
+def find_edge(image: NDArray[Any], upright: bool = False) -> EdgeSite:
     """Best straight edge within 20 degrees of an axis.
 
     Parameters
     ----------
     image : ndarray, shape (rows, cols)
         Finite values.
+    upright : bool
+        Only edges that run from top to bottom.
 
     Returns
     -------
@@ -160,12 +162,12 @@ def find_edge(image: NDArray[Any]) -> EdgeSite:
     coarse = _reduce(image, factor)
     best: list[tuple[float, EdgeSite]] = []
     for sigma in (1.5, 4.0):
-        best = [*_candidates(coarse, sigma, True), *_candidates(coarse.T, sigma, False)]
+        best = _candidates(coarse, sigma, True) + ([] if upright else _candidates(coarse.T, sigma, False))
         if best:
             break
     if not best:
         raise MeasurementError(
-            "no straight edge within 20 degrees of the rows or columns stands out of the noise; give a region "
+            "no straight edge within 20 degrees of rows, columns or a diagonal stands out of the noise; give a region "
             "(--roi X,Y,W,H) that holds one slanted edge with at least 16 rows and 8 pixels of flat signal on "
             "both sides"
         )

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from coldray.errors import MeasurementError
 from coldray.measure._edge_find import EdgeSite
+from coldray.measure._lattice import UPRIGHT, Lattice
 
 Float = NDArray[np.float64]
 
@@ -33,6 +34,8 @@ class EdgeLine:
         Bow of the edge between its ends and its middle, and its standard deviation [px].
     rejected : int
         Rows left out as outliers.
+    lattice : Lattice
+        How rows and columns lie in the image.
     """
 
     centre: float
@@ -42,20 +45,26 @@ class EdgeLine:
     sag_px: float
     sag_sd_px: float
     rejected: int
+    lattice: Lattice = UPRIGHT
 
     @property
     def cosine(self) -> float:
-        """Column step to distance along the normal."""
-        return float(1 / np.hypot(1, self.slope))
+        """Column step to distance along the normal [px]."""
+        return _cosine(self.slope, self.lattice)
 
     @property
     def angle_deg(self) -> float:
-        """Signed angle to the axis: positive if the column grows with the row."""
-        return float(np.rad2deg(np.arctan(self.slope)))
+        """Signed angle to the direction of the rows' axis: positive if the column grows with the row."""
+        return float(np.rad2deg(np.arctan(self.slope * self.lattice.column_px / self.lattice.row_px)))
 
     def column(self, row: Float) -> Float:
-        """Column of the edge at each row."""
-        return np.asarray(self.centre + self.slope * (row - self.middle))
+        """Place of the edge at each row, as a column of that row."""
+        return np.asarray(self.centre + self.slope * (row - self.middle) - self.lattice.shifts(row))
+
+
+def _cosine(slope: float, lattice: Lattice) -> float:
+    """Distance [px] along the normal of a line per column step."""
+    return float(lattice.column_px / np.hypot(1, slope * lattice.column_px / lattice.row_px))
 
 
 def _median(values: Float) -> float:
@@ -122,7 +131,7 @@ def quartile_width(grid: Float, profile: Float) -> float:
     return max(places[1] - places[0], 0.0)
 
 
-def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, float]:
+def fit_line(image: Float, site: EdgeSite, coarse_px: int, lattice: Lattice = UPRIGHT) -> tuple[EdgeLine, float]:
     """Robust iterative line fit: place each row on the mean edge profile, fit, project again.
 
     Parameters
@@ -133,6 +142,8 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, fl
         Where to look.
     coarse_px : int
         Uncertainty of the site [px].
+    lattice : Lattice
+        How the image's rows and columns lie.
 
     Returns
     -------
@@ -151,6 +162,7 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, fl
             f"the edge covers {last - first} rows; at least {LEAST_ROWS} are needed, 100 or more are recommended"
         )
     row = np.arange(first, last, dtype=np.float64)
+    shift = lattice.shifts(row)
     middle = (first + last - 1) / 2
     centre, slope = site.centre, site.slope
     room = site.room(image.shape[1])
@@ -163,11 +175,11 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, fl
     position = np.zeros(row.size)
     width = 1.0
     for turn in range(7):
-        column = centre + slope * (row - middle)
+        column = centre + slope * (row - middle) - shift
         start = np.clip(np.rint(column).astype(np.intp) - reach, 0, image.shape[1] - 2 * reach - 1)
         index = start[:, None] + np.arange(2 * reach + 1)
         value = image[row.astype(np.intp)[:, None], index]
-        cosine = 1 / np.hypot(1, slope)
+        cosine = _cosine(slope, lattice)
         d = (index - column[:, None]) * cosine
         if turn == 0:  # the area under a row's profile locates its edge from anywhere in the window
             ends = max(1, reach // 4)
@@ -176,7 +188,7 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, fl
                 raise MeasurementError("the two sides of the edge do not differ; choose another region")
             position = start + 2 * reach + 0.5 - (value - low).sum(axis=1) / (high - low)
         else:
-            grid, profile, derivative = _template(d, value, width, reach + 0.5)
+            grid, profile, derivative = _template(d, value, width, (reach + 0.5) * lattice.column_px)
             width = quartile_width(grid, profile)
             steep = np.where(np.abs(grid) < max(3.0, 3 * width), derivative, 0.0)
             weight = np.interp(d, grid, steep)
@@ -185,6 +197,7 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, fl
                 raise MeasurementError("the edge fades out along its length; choose a shorter region")
             offset = -(weight * (value - np.interp(d, grid, profile))).sum(axis=1) / power
             position = column + np.clip(offset, -2.0, 2.0) / cosine
+        position = position + shift
         (centre_new, slope_new), covariance, kept = _robust_line(row - middle, position, 1)
         moved = abs(centre_new - centre) + abs(slope_new - slope) * row.size / 2
         centre, slope = float(centre_new), float(slope_new)
@@ -199,8 +212,9 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int) -> tuple[EdgeLine, fl
         slope,
         middle,
         float(np.sqrt(covariance[1, 1])),
-        float(bow[2] * span),
-        float(np.sqrt(bow_covariance[2, 2]) * span),
+        float(bow[2] * span * lattice.column_px),
+        float(np.sqrt(bow_covariance[2, 2]) * span * lattice.column_px),
         int((~kept).sum()),
+        lattice,
     )
     return line, width

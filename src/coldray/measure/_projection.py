@@ -17,6 +17,7 @@ Float = NDArray[np.float64]
 # Bins per pixel along the row, first choice first. Where the tangent of the angle is near 1/n the rows repeat n
 # positions only; n bins then hold one position each, at their centres. 7 to 5 serve steep angles (8 to 11 degrees).
 BINS_PER_PIXEL = (8, 9, 10, 11, 12, 13, 14, 7, 6, 5)
+BINS_PER_DIAGONAL = (12, 13, 14, 15, 16, 17, 18, 19, 20, 11, 10, 9, 8, 7)  # the columns there are 1.4 px apart
 OFF_CENTRE = 0.02  # px; a mean place this far from the bin centre is corrected by the local slope well enough
 PIXELS_AT_ONCE = 32_000
 GROUP_ROWS = 12  # several correlation lengths of a scintillator, and still 20 groups in 256 rows
@@ -90,8 +91,9 @@ def choose_grid(lines: Sequence[tuple[EdgeLine, tuple[int, int]]], half_px: floa
     Grid
     """
     position = np.concatenate([-line.column(np.arange(*rows, dtype=np.float64)) for line, rows in lines])
-    best = (np.inf, BINS_PER_PIXEL[0], 0.0)
-    for number in BINS_PER_PIXEL:
+    numbers = BINS_PER_DIAGONAL if lines[0][0].lattice.diagonal else BINS_PER_PIXEL
+    best = (np.inf, numbers[0], 0.0)
+    for number in numbers:
         scaled = position * number
         resultant = np.exp(2j * np.pi * scaled).mean()
         # Clustered positions belong at the bin centres; evenly spread ones need no shift.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from coldray.errors import ImageError, MeasurementError, MetadataError
 from coldray.measure import _edge_checks
-from coldray.measure._edge_find import coarse_factor, find_edge
+from coldray.measure._edge_find import EdgeSite, coarse_factor, find_edge
 from coldray.measure._edge_line import EdgeLine, fit_line
 from coldray.measure._edge_transfer import Transfer, smoothing_width, transform
+from coldray.measure._lattice import UPRIGHT, Lattice, along_diagonal
 from coldray.measure._projection import Projection, Sums, choose_grid, gather, half_length, project
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
@@ -24,6 +26,7 @@ Roi = tuple[int, int, int, int]
 FREQUENCY_STEP = 0.005  # cycles/px
 NOT_AN_EDGE = 0.5  # of the step, changed along a plateau
 LONGEST_HALF_PX = 512  # bounds time and memory
+LEAST_COLUMNS = 16  # along a diagonal, as many as an upright edge needs pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,8 @@ class EdgeMeasurement:
         Signed angle to the nearest axis: positive if the column grows with the row (a nearly vertical edge),
         or the row with the column (a nearly horizontal one). The mean over all images.
     orientation : str
-        ``"vertical"`` if the edge runs from top to bottom, ``"horizontal"`` if from side to side.
+        ``"vertical"`` if the edge runs from top to bottom, ``"horizontal"`` if from side to side, ``"diagonal"`` if
+        it lies nearer to a diagonal of the pixels.
     rows : int
         Pixel lines across the edge, of all images together.
     half_length_mm : float
@@ -137,21 +141,48 @@ def _checked(image: Radiograph | NDArray[Any], roi: Roi | None) -> NDArray[Any]:
 
 
 def _locate(pixels: NDArray[Any]) -> _Located:
-    """Find the edge and fit its line."""
-    site = find_edge(pixels)
-    turned = pixels if site.vertical else pixels.T
+    """Find the edge, near an axis or else near a diagonal, and fit its line."""
+    try:
+        site = find_edge(pixels)
+    except MeasurementError:
+        for mirrored in (False, True):
+            turned, lattice = along_diagonal(pixels, mirrored)
+            if min(turned.shape) < LEAST_COLUMNS:
+                continue
+            with suppress(MeasurementError):
+                return _fitted(turned, find_edge(turned, upright=True), lattice)
+        raise
+    return _fitted(pixels if site.vertical else pixels.T, site, UPRIGHT)
+
+
+def _fitted(turned: NDArray[Any], site: EdgeSite, lattice: Lattice) -> _Located:
+    """Fit the line of an edge that runs down the rows of a turned image."""
     column = site.column(np.array(site.rows, dtype=np.float64))
     left = max(0, int(column.min() - 1.1 * LONGEST_HALF_PX))
     right = min(turned.shape[1], int(column.max() + 1.1 * LONGEST_HALF_PX) + 1)
     raw = turned[site.rows[0] : site.rows[1], left:right]
+    lattice = lattice.cut(site.rows[0])
     site = replace(site, rows=(0, raw.shape[0]), centre=site.centre - left)
     values = np.ascontiguousarray(raw, dtype=np.float64)
     if not site.rising:
         values = -values
-    line, width = fit_line(values, site, coarse_factor(pixels.shape))
+    line, width = fit_line(values, site, coarse_factor(turned.shape), lattice)
     half = half_length(line, *site.rows, 0, values.shape[1] - 1)
     half = min(half, site.clear_left * line.cosine, site.clear_right * line.cosine)
     return _Located(values, raw, site.rising, site.vertical, site.rows, line, width, half)
+
+
+def _angle_deg(line: EdgeLine) -> float:
+    """Signed angle to the nearest axis of the image."""
+    if not line.lattice.diagonal:
+        return line.angle_deg
+    return (45 - abs(line.angle_deg)) * (-1 if line.lattice.mirrored else 1)
+
+
+def _orientation(located: _Located) -> str:
+    if located.line.lattice.diagonal:
+        return "diagonal"
+    return "vertical" if located.vertical else "horizontal"
 
 
 def _normalised(sums: Sums) -> Sums:
@@ -226,6 +257,8 @@ def edge_mtf(
     if half_length_mm is not None and not half_length_mm > 0:
         raise MeasurementError(f"half-length is {half_length_mm} mm; it must be positive")
     located = [_locate(_checked(one, roi)) for one in images]
+    if len({one.line.lattice.diagonal for one in located}) > 1:
+        raise MeasurementError("a diagonal edge cannot be combined with upright or lying ones; measure them apart")
     half = min(one.half_px for one in located)
     half = min(half, LONGEST_HALF_PX if half_length_mm is None else half_length_mm / pitch)
     width = float(np.median([one.width_px for one in located]))
@@ -262,8 +295,8 @@ def edge_mtf(
         curve.frequency_at(0.5),
         curve.frequency_at(0.2),
         curve.frequency_at(0.1),
-        float(np.mean([one.line.angle_deg for one in located])),
-        "vertical" if located[0].vertical else "horizontal",
+        float(np.mean([_angle_deg(one.line) for one in located])),
+        _orientation(located[0]),
         rows,
         float(half * pitch),
         snr,
