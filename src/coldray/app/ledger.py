@@ -14,7 +14,7 @@ from coldray.app.files import LEDGER as NAME
 from coldray.checkpoint import file_sha256
 from coldray.errors import ImageWriteError
 
-VERSION = 2
+VERSION = 3
 
 
 class Ledger:
@@ -27,7 +27,7 @@ class Ledger:
     settings : dict
         Everything but the input that decides an output, JSON-able.
     record : dict
-        What else is worth keeping once per settings: where files are, versions.
+        What else is worth keeping once per run: where files are, versions, threads.
     fresh : bool
         Take nothing as done, and any file in the way as ours to replace (``--overwrite``).
 
@@ -47,7 +47,9 @@ class Ledger:
         self, folder: Path, settings: dict[str, Any], record: dict[str, Any] | None = None, *, fresh: bool = False
     ) -> None:
         self._folder, self._fresh = folder, fresh
-        self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        self._settings = _seal(json.dumps(settings, sort_keys=True))
+        kept = json.dumps(record or {}, sort_keys=True)
+        self._run = _seal(self._settings + kept)
         self._mine: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         with _told(folder):
@@ -62,11 +64,11 @@ class Ledger:
                 )
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS work (target TEXT PRIMARY KEY, source TEXT NOT NULL, settings TEXT NOT NULL, "
-                "entry TEXT, seal TEXT)"
+                "run TEXT NOT NULL, entry TEXT, seal TEXT)"
             )
-            self._base.execute("CREATE TABLE IF NOT EXISTS runs (settings TEXT PRIMARY KEY, record TEXT NOT NULL)")
+            self._base.execute("CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, record TEXT NOT NULL)")
             self._base.execute(f"PRAGMA user_version={VERSION}")
-            self._base.execute("REPLACE INTO runs VALUES (?, ?)", (self._settings, json.dumps(record or {})))
+            self._base.execute("REPLACE INTO runs VALUES (?, ?)", (self._run, kept))
             self._base.execute("COMMIT")
             if self._base.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("its check fails")
@@ -126,7 +128,9 @@ class Ledger:
         name = _key(target.relative_to(self._folder))
         self._mine.add(name)
         with _told(self._folder):
-            self._base.execute("REPLACE INTO work VALUES (?, ?, ?, NULL, NULL)", (name, _key(source), self._settings))
+            self._base.execute(
+                "REPLACE INTO work VALUES (?, ?, ?, ?, NULL, NULL)", (name, _key(source), self._settings, self._run)
+            )
 
     def finish(self, target: Path, entry: dict[str, Any]) -> None:
         """Note that an output is whole."""
@@ -195,7 +199,7 @@ def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]
         base = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
         try:
             row = base.execute(
-                "SELECT entry, seal, record FROM work JOIN runs USING (settings) WHERE target = ?",
+                "SELECT entry, seal, record FROM work JOIN runs USING (run) WHERE target = ?",
                 (_key(target.relative_to(folder)),),
             ).fetchone()
         finally:

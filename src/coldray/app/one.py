@@ -144,11 +144,11 @@ def remarks(image: Any) -> list[str]:
     return found
 
 
-def recipe_record(recipe: Recipe, source: Path | None = None) -> dict[str, Any]:
+def recipe_record(recipe: Recipe, source: Path | None = None, workers: int = 1) -> dict[str, Any]:
     """What `coldray verify` needs beside the image: settings, where their files are, and the environment."""
     found: dict[str, Any] = {
         "settings": recipe.settings(),
         "sources": recipe.sources(),
-        "environment": environment(),
+        "environment": environment(workers),
     }
     return found if source is None else found | {"input": str(source.absolute())}

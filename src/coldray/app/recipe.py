@@ -184,10 +184,10 @@ def _job(recipe: Recipe) -> Job:
     return job
 
 
-def environment() -> dict[str, Any]:
-    """What besides the settings can move the last bit of a result: versions, processor, threads."""
+def environment(workers: int = 1) -> dict[str, Any]:
+    """What besides the settings can move the last bit of a result: versions, processor, threads of each process."""
     packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or os.cpu_count()
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
     return {"coldray": __version__, **packages, "machine": _machine(), "threads": threads}
 
 

@@ -138,7 +138,10 @@ def _into_folder(
     check_folder(out)
     if recipe.report:
         verb = replace(verb, after=partial(_batch_report, out, recipe))
-    with Ledger(out, recipe.settings(), recipe_record(recipe), fresh=fresh) as ledger:
+    record = recipe_record(recipe, workers=workers)
+    if scheduler is not None:
+        record["environment"]["machine"] = "Dask cluster"
+    with Ledger(out, recipe.settings(), record, fresh=fresh) as ledger:
         clear_leftovers(out)
         try:
             return run_each(

@@ -1,0 +1,158 @@
+"""Throughput of `coldray restore DIR` beside the bare sampler, on the same images with the same cores.
+
+python benchmarks/batch.py [--images 100] [--size 1024] [--workers 1 2] [-m MODEL] [--out benchmarks/results/batch.json]
+
+The bare sampler is what nobody can leave out: the method on frames that lie in memory, no files, no noise estimate, no
+certificate, no start of a program. The ratio of processor time is free of what else runs on the machine.
+The start is the same command on the finished folder: it finds that all is done. Half of the frames are sampled before the batch and half after it, so that a load
+that drifts meets both alike. The batch is the whole command, from its start to its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+OPEN_BEAM, EXPOSURE_S = 50000.0, 0.25
+
+
+def make(folder: Path, count: int, size: int) -> None:
+    """Write blurred, noisy boards of rectangles as uint16 TIFF, each another one."""
+    from coldray.data.formats import write_image
+    from coldray.degradations._operator import radial_operator
+    from coldray.degradations.mtf_blend import Degradation
+    from coldray.physics.detector import DetectorPair, load_detector
+    from coldray.physics.noise import NoiseModel
+    from coldray.radiograph import Acquisition, Radiograph
+
+    pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
+    noise = NoiseModel.of_detector(pair.blurred, EXPOSURE_S)
+    blur = radial_operator(lambda f: Degradation(pair).transfer(f, 1.0), (size, size), 0.048)
+    known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, exposure_s=EXPOSURE_S, linear=True)
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        sharp = np.ones((size, size), np.float32)
+        for _ in range(size * size // 4000):
+            r, c, h, w = rng.integers(0, size, 2).tolist() + rng.integers(4, 60, 2).tolist()
+            sharp[r : r + h, c : c + w] *= np.float32(rng.uniform(0.4, 1))
+        blurred = blur(sharp)
+        stored = np.clip(np.rint((blurred + noise.draw(blurred, rng)) * OPEN_BEAM), 0, 65535).astype(np.uint16)
+        write_image(folder / f"{number:04d}.tif", Radiograph(stored, known))
+
+
+def _sample(arguments: tuple[list[Path], str | None, str]) -> tuple[float, float, float]:
+    """Sample frames in this process; returns when the sampling began and ended, and its processor seconds."""
+    files, model, ready = arguments
+    from coldray.contracts import plugin
+    from coldray.data.formats import read_image
+    from coldray.methods._frame import Frame
+    from coldray.physics.detector import DetectorPair, load_detector
+    from coldray.physics.noise import NoiseModel
+    from coldray.restore.model import load_model
+    from coldray.restore.pipeline import Job, run_method
+
+    pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
+    degradation = plugin("degradation", "mtf_blend").Degradation(pair)
+    job = Job(model=load_model(model), exposure_s=EXPOSURE_S)
+    noise = NoiseModel.of_detector(pair.blurred, EXPOSURE_S)
+    frames = [
+        Frame((read_image(f).pixels / OPEN_BEAM).astype(np.float32), pair, noise, job.model.prior)  # type: ignore[union-attr]
+        for f in files
+    ]
+    run_method(frames[0], degradation, job)
+    (Path(ready) / str(os.getpid())).touch()
+    team = int((Path(ready) / "team").read_text())
+    while sum(p.name != "team" for p in Path(ready).iterdir()) < team:
+        time.sleep(0.01)
+    began, used = time.monotonic(), time.process_time()
+    for frame in frames:
+        run_method(frame, degradation, job)
+    return began, time.monotonic(), time.process_time() - used
+
+
+def bare(files: list[Path], workers: int, model: str | None) -> np.ndarray:
+    """Seconds of the wall and of the processor that the sampler alone needs, in as many processes as the batch has."""
+    with tempfile.TemporaryDirectory() as ready, get_context("spawn").Pool(workers) as pool:
+        (Path(ready) / "team").write_text(str(workers))
+        shares = [(files[k::workers], model, ready) for k in range(workers)]
+        times = pool.map(_sample, shares, chunksize=1)
+    began, ended, used = np.array(times).T
+    return np.array([ended.max() - began.min(), used.sum()])
+
+
+def batch(folder: Path, out: Path, workers: int, model: str | None) -> np.ndarray:
+    """Seconds of the wall and of the processor for the whole command."""
+    command = [sys.executable, "-m", "coldray", "restore", str(folder), "-o", str(out), "--json"]
+    command += ["--exposure-s", str(EXPOSURE_S), "--workers", str(workers), *(["-m", model] if model else [])]
+    began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert told.returncode == 0, told.stderr
+    return np.array([seconds, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("-m", "--model", help="model file; the shipped one by default")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    cores = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or os.cpu_count() or 1
+    result: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "command": "python benchmarks/batch.py " + " ".join(
+            f"--{k} {' '.join(map(str, v)) if isinstance(v, list) else v}"
+            for k, v in (("images", given.images), ("size", given.size), ("workers", given.workers))
+        ),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start",
+        "images": given.images, "size_px": given.size, "kind": "simulated", "runs": [],
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        scans = Path(folder) / "scans"
+        scans.mkdir()
+        make(scans, given.images, given.size)
+        files = sorted(scans.iterdir())
+        half = (len(files) + 1) // 2
+        for workers in given.workers:
+            os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(max(1, cores // workers))
+            before = bare(files[:half], workers, given.model)
+            whole = batch(scans, Path(folder) / f"out{workers}", workers, given.model)
+            again = batch(scans, Path(folder) / f"out{workers}", workers, given.model)
+            after = bare(files[half:], workers, given.model)
+            alone = before + after
+            run = {
+                "workers": workers,
+                "threads_each": max(1, cores // workers),
+                "bare_images_per_min": round(60 * len(files) / alone[0], 2),
+                "batch_images_per_min": round(60 * len(files) / whole[0], 2),
+                "ratio": round(alone[0] / whole[0], 3),
+                "ratio_of_processor_time": round(alone[1] / whole[1], 3),
+                "ratio_of_processor_time_without_start": round(alone[1] / (whole[1] - again[1]), 3),
+                "bare_seconds_before_and_after": [round(before[0], 1), round(after[0], 1)],
+                "batch_seconds": round(whole[0], 1),
+                "processor_seconds_bare_batch_and_start": [round(alone[1], 1), round(whole[1], 1), round(again[1], 1)],
+            }
+            result["runs"].append(run)
+            print(json.dumps(run), flush=True)
+    if given.out is not None:
+        given.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
