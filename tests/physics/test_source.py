@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import CubicSpline
 
 from coldray.errors import PhysicsError
 from coldray.physics.objects import ThicknessMaps
@@ -17,7 +18,7 @@ AIR = np.array([
 
 
 def air_kerma_ugy(spectrum):
-    absorption = np.exp(np.interp(np.log(spectrum.energy_kev), np.log(AIR[0]), np.log(AIR[1])))
+    absorption = np.exp(CubicSpline(np.log(AIR[0]), np.log(AIR[1]))(np.log(spectrum.energy_kev)))
     kev_per_g = (100 * spectrum.photons_mm2_ugy * spectrum.energy_kev * absorption).sum()
     return 1e6 * 1.602177e-16 * 1000 * kev_per_g
 
@@ -46,13 +47,14 @@ def test_photons_per_pixel_and_second():
 
 
 def test_a_microgray_of_the_beam_is_a_microgray():
-    # the sparse table above is good to 3 %
-    assert air_kerma_ugy(spectrum_70kv()) == pytest.approx(1, abs=0.03)
+    # absorption in air of NIST and of spekpy, which made the table, differ by 1 to 2 %
+    assert air_kerma_ugy(spectrum_70kv()) == pytest.approx(1, abs=0.02)
 
 
 def test_half_value_layer_is_2_45_mm_aluminium():
+    # spekpy finds 2.447 with tables of its own; 0.005 of the kerma are 0.04 mm
     beam = spectrum_70kv()
-    assert air_kerma_ugy(beam.filtered("Al", 2.447)) / air_kerma_ugy(beam) == pytest.approx(0.5, abs=0.003)
+    assert air_kerma_ugy(beam.filtered("Al", 2.447)) / air_kerma_ugy(beam) == pytest.approx(0.5, abs=0.005)
 
 
 @given(st.floats(0, 5), st.floats(0, 5))

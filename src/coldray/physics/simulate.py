@@ -21,7 +21,14 @@ from coldray.physics._cascade import (
 from coldray.physics.detector import Detector
 from coldray.physics.objects import ThicknessMaps
 from coldray.physics.screen import ELECTRONS_PER_KEV, SWANK_FACTOR, Screen, gos_screen
-from coldray.physics.source import AIR_KERMA_RATE_UGY_S, Spectrum, energy_bins, spectrum_70kv, transmission
+from coldray.physics.source import (
+    AIR_KERMA_RATE_UGY_S,
+    Attenuation,
+    Spectrum,
+    energy_bins,
+    spectrum_70kv,
+    transmission,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +95,12 @@ class ScreenDetector:
         shaped = replace(screen, transfer=screen.transfer * (factor / factor[0]))
         return cls(shaped, detector.pixel_pitch_mm)
 
-    def transmission(self, maps: ThicknessMaps, bins: int = 12, workers: int | None = 1) -> NDArray[np.float32]:
+    def transmission(
+        self, maps: ThicknessMaps, bins: int = 12, workers: int | None = 1, table: Attenuation | None = None
+    ) -> NDArray[np.float32]:
         """Energy-weighted transmission of an object on its own grid, fraction of the open beam."""
         beam = spectrum_70kv() if self.spectrum is None else self.spectrum
-        return transmission(maps, energy_bins(self.screen.response, beam, bins), workers)
+        return transmission(maps, energy_bins(self.screen.response, beam, bins, table), workers)
 
     def image(
         self, fine: NDArray[np.floating], oversampling: int, transfer: NDArray[np.floating] | None = None

@@ -135,7 +135,9 @@ class EnergyBins:
     per_mm: Mapping[str, NDArray[np.float64]]
 
 
-def energy_bins(response: NDArray[np.float64], spectrum: Spectrum, bins: int = 12) -> EnergyBins:
+def energy_bins(
+    response: NDArray[np.float64], spectrum: Spectrum, bins: int = 12, table: Attenuation | None = None
+) -> EnergyBins:
     """Group a detector-weighted spectrum into bins that keep the transmission of thick parts.
 
     Parameters
@@ -146,6 +148,8 @@ def energy_bins(response: NDArray[np.float64], spectrum: Spectrum, bins: int = 1
         Incident photons.
     bins : int
         Number of bins; 12 keep the transmission of boards and cells within 0.002 of the whole spectrum.
+    table : Attenuation, optional
+        Materials; the built-in table by default.
 
     Returns
     -------
@@ -160,7 +164,7 @@ def energy_bins(response: NDArray[np.float64], spectrum: Spectrum, bins: int = 1
     """
     if bins < 1:
         raise PhysicsError(f"{bins} energy bins were asked for; at least 1 is needed")
-    table = attenuation()
+    table = attenuation() if table is None else table
     signal = np.asarray(response, dtype=np.float64) * spectrum.photons_mm2_ugy
     signal = signal / signal.sum()
     edges = _bin_numbers(spectrum.energy_kev, signal, bins)
