@@ -51,7 +51,7 @@ class FakeModel:
         return []
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fake():
     return FakeModel
 

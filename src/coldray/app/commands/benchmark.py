@@ -111,9 +111,10 @@ def paper(
     ):
         words += [f"--{name} {value}"] if value else []
     words += [f"--judge {judge.name}"] if judge else []
-    written = write_paper(out, results, pictures, " ".join(words))
+    command = " ".join(words)
+    written = write_paper(out, results, pictures, command)
     if as_json:
-        console.emit(plain(results) | {"report": str(written)})
+        console.emit(plain(results) | {"command": command, "report": str(written)})
         return console.OK
     _print_summary(results)
     for mark in results["marks"]:
