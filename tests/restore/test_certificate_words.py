@@ -87,9 +87,22 @@ def test_a_frame_that_fits_nowhere_puts_the_model_in_doubt(seen, blend, frame_of
 
 def test_noise_stated_far_too_high_is_called_lenient(seen, blend, frame_of):
     frame, truth = seen
-    found = summary(certify(frame_of(frame.blurred, exposure_s=0.02), blend, truth))
-    assert found["verdict"] == CONSISTENT and "too lenient" in found["statement"]
-    assert "too lenient" not in summary(certify(frame, blend, truth))["statement"]
+    found = summary(certify(frame_of(frame.blurred, exposure_s=0.08), blend, truth))
+    assert found["verdict"] == CONSISTENT and "is lenient" in found["statement"]
+    assert 0.1 < found["noise_found"] < 0.5
+    right = summary(certify(frame, blend, truth))
+    assert right["noise_found"] == pytest.approx(1.05, abs=0.07) and "lenient" not in right["statement"]
+    void = summary(certify(frame_of(frame.blurred, exposure_s=0.005), blend, truth))
+    assert void["verdict"] == UNTESTABLE and "right exposure" in void["statement"]
+
+
+def test_kept_noise_does_not_look_like_overstated_noise(seen, blend):
+    """What is found is the measurement's own noise, whatever the result did with it."""
+    frame, _ = seen
+    sharpened = frame.wiener_operator(blend, regularisation=1e-3)(frame.blurred)
+    found = summary(certify(frame, blend, sharpened))
+    assert found["verdict"] == CONSISTENT and found["bands"][-1]["found_over_noise"] < 0.3
+    assert found["noise_found"] == pytest.approx(1.05, abs=0.07)
 
 
 def test_what_cannot_be_tested_is_named(seen, blend):

@@ -16,6 +16,8 @@ from coldray.restore.consistency import Gain
 
 LEAST_GAIN = 0.1
 """Where the method leaves less than this of a wrong prediction in its result, nothing can be tested."""
+NOISE_ALONE_PX = 0.4
+"""Frequency beyond which a frame holds next to nothing but noise [cycles/pixel]."""
 SAMPLES = 2**15
 """Points of the radial grid that gains are looked up on."""
 STRIP_PIXELS = 2**18
@@ -60,6 +62,9 @@ class Residual:
         Noise power of a band after the filter is signal * quantum + electronic; 1 at the mean signal.
     residual_over_noise : float
         Root of the energy of y - H out over the energy of the noise at the local signal.
+    noise_found : float
+        Power of the measurement beyond `NOISE_ALONE_PX` over that of the stated noise. Structure only adds to it, so much
+        less than 1 means that the noise is overstated.
     contrast_energy, prior_energy, unverifiable_energy : float
         Energy without the mean of the result, of its prior part out - W y, and of that part beyond `verifiable_lp_mm`.
     verifiable_lp_mm : float
@@ -72,6 +77,7 @@ class Residual:
     quantum: NDArray[np.float64]
     electronic: NDArray[np.float64]
     residual_over_noise: float
+    noise_found: float
     contrast_energy: float
     prior_energy: float
     unverifiable_energy: float
@@ -168,12 +174,19 @@ def residual_of(
     linear = np.where(radial == 0, 1.0, blur / (blur**2 + noise / frame.contrast_power(radial)))
     tables = [
         np.asarray(t, dtype=np.float32)
-        for t in (blur, white, transfer_error(frame, allowance)(radial) * white, linear, radial > limit)
+        for t in (
+            blur,
+            white,
+            transfer_error(frame, allowance)(radial) * white,
+            linear,
+            radial > limit,
+            np.where(radial * pitch >= NOISE_ALONE_PX, pitch**2 / np.maximum(noise, 1e-30), 0.0),
+        )
     ]
     spectrum = scipy.fft.dctn(restored, norm="ortho", workers=-1)
     rest = scipy.fft.dctn(np.asarray(frame.blurred, dtype=np.float32), norm="ortho", workers=-1)
     bias = np.empty_like(spectrum)
-    sums = np.zeros(4)
+    sums, noisy = np.zeros(5), 0
     mean = float(spectrum[0, 0]) ** 2
     height = max(1, STRIP_PIXELS // shape[1])
     for first in range(0, shape[0], height):
@@ -181,6 +194,9 @@ def residual_of(
         at = (np.hypot(v[part], u) * ((SAMPLES - 1) / radial[-1]) + 0.5).astype(np.intp)
         out, y = spectrum[part], rest[part]
         prior = out - tables[3][at] * y
+        alone = tables[5][at]
+        sums[4] += float(np.sum(y * y * alone, dtype=np.float64))
+        noisy += int(np.count_nonzero(alone))
         sums[:3] += _energy(out), _energy(prior), _energy(prior * tables[4][at])
         out *= tables[0][at]
         y -= out
@@ -200,6 +216,7 @@ def residual_of(
         quantum=quantum / frame.mean_signal,
         electronic=1.0 - quantum,
         residual_over_noise=float(np.sqrt(sums[3] / max(expected, 1e-30))),
+        noise_found=float(sums[4]) / noisy if noisy else 1.0,
         contrast_energy=max(float(sums[0]) - mean, 0.0),
         prior_energy=float(sums[1]),
         unverifiable_energy=float(sums[2]),

@@ -9,7 +9,7 @@ import scipy.ndimage
 
 from coldray.restore.certificate import Certificate
 from coldray.restore.certificate_limits import POWER, Detectable, detectable
-from coldray.restore.certificate_residual import LEAST_GAIN, band_mean, tile_frequency
+from coldray.restore.certificate_residual import LEAST_GAIN, NOISE_ALONE_PX, band_mean, tile_frequency
 from coldray.restore.certificate_tiles import BAND_EDGES, BANDS, TILE_PX
 
 CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE = (
@@ -18,8 +18,8 @@ CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE = (
 MUCH_OF_THE_IMAGE = 0.25
 """Marked share beyond which the forward model is doubted before the result."""
 PLACES_LISTED = 20
-NOISE_ALONE = 0.8
-"""Share of the noise left by a linear estimate beyond which a band holds next to nothing but noise."""
+LENIENT, VOID = 0.5, 0.1
+"""Share of the stated noise power found in the image below which the test is called lenient, and below which it is void."""
 STRIDE_PX = 4
 """Raster on which marked places are joined [pixels]."""
 ONE_SIDED_Z = 4.0
@@ -47,6 +47,7 @@ def summary(certificate: Certificate) -> dict[str, Any]:
     numbers: dict[str, Any] = {
         "verdict": verdict,
         "residual_over_noise": _round(residual.residual_over_noise),
+        "noise_found": _round(residual.noise_found),
         "mean_shift": float(f"{certificate.mean_shift:.3g}"),
         "tests": certificate.tests,
         "false_alarm_chance": certificate.level,
@@ -77,7 +78,7 @@ def _verdict(certificate: Certificate) -> str:
     if certificate.tests == 0:
         return UNTESTABLE
     if certificate.marked_share == 0:
-        return CONSISTENT
+        return UNTESTABLE if certificate.residual.noise_found < VOID else CONSISTENT
     return LOCAL if certificate.marked_share < MUCH_OF_THE_IMAGE else CONTRADICTED
 
 
@@ -88,6 +89,12 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
     if tests == 0:
         out.append(
             "Nothing could be tested: no tile of the image was measured, or the method ties every band to the data."
+        )
+        return out
+    if numbers["verdict"] == UNTESTABLE:
+        out.append(
+            f"Nothing can be said: the image holds {certificate.residual.noise_found:.2g} times the stated noise power, so it is not of the "
+            "stated exposure or detector, or was filtered. Give the right exposure, open beam or flat fields."
         )
         return out
     if numbers["verdict"] == CONSISTENT:
@@ -108,10 +115,11 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
             )
     if numbers["verdict"] != CONTRADICTED:
         out.append(_limits_in_words(limits))
-    if _lenient(numbers["bands"]):
+    found = certificate.residual.noise_found
+    if found < LENIENT:
         out.append(
-            "Even where noise alone is expected, the residual is much weaker than the stated noise: the noise is overstated and this "
-            "test too lenient, or the result kept the noise."
+            f"The image holds only {found:.2g} times the stated noise power beyond {NOISE_ALONE_PX:g} cycles/pixel: the noise is "
+            "overstated, or the image was filtered, and this test is lenient."
         )
     out.append(
         f"Above {numbers['verifiable_to_lp_mm']:.3g} lp/mm the noise outweighs the contrast of ordinary objects, and this "
@@ -143,12 +151,6 @@ def _limits_in_words(limits: list[Detectable]) -> str:
         f"At the mean signal, a false or missing disc is found with {100 * POWER:.0f} % chance from a contrast of {listed}; "
         "fainter ones may go unnoticed."
     )
-
-
-def _lenient(bands: list[dict[str, Any]]) -> bool:
-    """Whether bands in which even a linear estimate leaves all noise hold less than half of it."""
-    noisy = [b for b in bands if b["linear_estimate_over_noise"] > NOISE_ALONE and b["found_over_noise"] is not None]
-    return bool(noisy) and float(np.mean([b["found_over_noise"] for b in noisy])) < 0.5
 
 
 def _bands(certificate: Certificate) -> list[dict[str, Any]]:
