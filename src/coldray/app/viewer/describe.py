@@ -4,29 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from coldray.data.formats import named_tags
 from coldray.radiograph import Radiograph
 
-DICONDE_NAMES = {
-    "PatientName": "Component name",
-    "PatientID": "Component ID",
-    "PatientBirthDate": "Component manufacturing date",
-    "EthnicGroup": "Material name",
-    "InstitutionName": "Company",
-    "ReferringPhysicianName": "Component owner",
-    "PerformingPhysicianName": "Inspector",
-    "NameOfPhysiciansReadingStudy": "Certifying inspector",
-    "StudyDate": "Examination date",
-    "StudyDescription": "Examination description",
-    "StudyComments": "Examination notes",
-    "SeriesDescription": "Series description",
-    "GantryID": "Scanner ID",
-    "Manufacturer": "Manufacturer",
-    "ManufacturerModelName": "Model",
-    "ImageType": "Image type",
-    "DerivationDescription": "Derivation",
-    "PixelIntensityRelationship": "Pixel intensity relationship",
-}
-"""DICOM keywords and the names that ASTM E2339 gives to the same elements."""
 LONGEST_TEXT = 400
 
 
@@ -60,11 +40,7 @@ def facts(image: Radiograph) -> list[dict[str, str]]:
     if known.detector:
         out.append(("Detector", known.detector))
     out.append(("Linear", {True: "yes", False: "no: log-scaled", None: "not stated"}[known.linear]))
-    dataset = getattr(image.carrier, "dataset", None)
-    for keyword, name in DICONDE_NAMES.items():
-        value = None if dataset is None else dataset.get(keyword)
-        if value not in (None, ""):
-            out.append((name, "\\".join(map(str, value)) if isinstance(value, list) else str(value)))
+    out += [(name, value) for name, value in named_tags(image).items() if name.partition(" [")[0] not in dict(out)]
     return [{"name": name, "value": _text(value)} for name, value in out]
 
 

@@ -212,7 +212,7 @@ class Desk {
     }
     const picture = this.pictures.get(role);
     if (!picture || this.scales[role]) return;
-    const reach = Math.max(Math.abs(picture.quantile(0.002)), Math.abs(picture.quantile(0.998)));
+    const reach = Math.max(Math.abs(picture.quantile(0.0005)), Math.abs(picture.quantile(0.9995)));
     this.scales[role] = { "noise SD": 5, "-log10 p": 10 }[picture.meta.unit] || +(reach || 1).toPrecision(2);
   }
 
@@ -360,6 +360,11 @@ function wire(desk) {
     }
     row.insertCell().textContent = text;
   }
+  // after a click the keys belong to the images again; who came by keyboard keeps the focus
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest(".bar button, #dock button") && !document.querySelector("dialog[open]")) desk.stage.element.focus({ preventScroll: true });
+  });
+  $("restore-dialog").addEventListener("close", () => desk.stage.element.focus({ preventScroll: true }));
   wireDrop(desk);
   document.addEventListener("keydown", (event) => onKey(desk, event));
   document.addEventListener("keyup", (event) => {
