@@ -2,13 +2,16 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from coldray.app import console
 from coldray.app.engines import TRIES, Try, run_in_processes
 from coldray.app.files import LEDGER, Pairing
 from coldray.data.formats import TEMPORARY_PREFIX, read_image
@@ -256,3 +259,28 @@ def test_a_restored_image_is_not_restored_again_without_a_word(call, scans, tmp_
     assert call("restore", scans / "0.tif", "-o", tmp_path / "once.tif", *FAST)[0] == 0
     code, out, _ = call("restore", tmp_path / "once.tif", "-o", tmp_path / "twice.tif", *FAST, "--json")
     assert code == 0 and any("restored before" in w for w in json.loads(out)["files"][0]["warnings"])
+
+
+@posix
+@pytest.mark.skipif(shutil.which("script") is None, reason="script makes a terminal")
+def test_a_terminal_shows_rate_and_eta_and_prose_still_goes_where_it_was_sent(scans, tmp_path):
+    listed = tmp_path / "list.txt"
+    command = shlex.join([sys.executable, "-m", "coldray", "restore", str(scans), "-o", str(tmp_path / "out"), *FAST])
+    subprocess.run(["script", "-qec", f"{command} > {listed}", str(tmp_path / "screen")], check=True, timeout=120)
+    screen = (tmp_path / "screen").read_text(errors="replace")
+    assert "images/min" in screen and "ETA" in screen and "4/4" in screen
+    assert len(listed.read_text().splitlines()) == 4
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("coldray.app.console.time.monotonic", lambda: now[0])
+    with console.progress("restore", 40, unit="images") as advance:
+        for done in range(1, 41):
+            now[0] += 1.0
+            advance(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "restore: 15 of 40 images, 60 images/min, ETA 0:00:25",
+        "restore: 30 of 40 images, 60 images/min, ETA 0:00:10",
+    ]

@@ -139,7 +139,8 @@ def progress(title: str, total: int | None, quiet: bool = False, unit: str = "")
         TextColumn("{task.fields[note]}"),
     )
     began = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    # prose for a file or a pipe must not end up with the bar on the terminal
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(title, total=total, note="", rate="")
 
         def advance(done: int, whole: int | None = None, note: str = "") -> None:
