@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldray.restore import certificate_tiles
 from coldray.restore.certificate_tiles import (
     BAND_EDGES,
     BANDS,
@@ -94,3 +95,13 @@ def test_leakage_of_coloured_noise_is_known():
     mean = found.energy.sum(axis=(1, 2)) / found.degrees.sum(axis=(1, 2))
     coarse = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.fftfreq(128))
     np.testing.assert_allclose(mean, band_power(coarse**2), rtol=0.03)
+
+
+def test_strips_change_nothing(monkeypatch):
+    image = np.random.default_rng(3).standard_normal((133, 90)).astype(np.float32)
+    grid = grids_of(image.shape)[0]
+    whole = band_energy(image, grid)
+    monkeypatch.setattr(certificate_tiles, "STRIP_PIXELS", 2000)
+    pieces = band_energy(image, grid)
+    np.testing.assert_allclose(pieces.energy, whole.energy, rtol=1e-5)
+    np.testing.assert_array_equal(pieces.degrees, whole.degrees)

@@ -183,8 +183,8 @@ def certify(
     kept: Gain = gain if gain is not None else np.ones_like
     estimated = frame.noise.source == "estimated"
     allowance = model_error or (ESTIMATED_NOISE if estimated else ModelError())
-    residual = residual_of(frame, degradation, image, kept, allowance)
-    raw = [_measure(residual, grid, allowance, excluded) for grid in grids_of(frame.shape)]
+    residual, bias, signal = residual_of(frame, degradation, image, kept, allowance)
+    raw = [_measure(residual, bias, signal, grid, allowance, excluded) for grid in grids_of(frame.shape)]
     fine_grids = len(raw)
     fine, allowed = raw[0]
     if max(fine.grid.shape) > 1:
@@ -210,12 +210,17 @@ def certify(
 
 
 def _measure(
-    residual: Residual, grid: TileGrid, allowance: ModelError, excluded: NDArray[np.bool_] | None
+    residual: Residual,
+    bias: NDArray[np.float32],
+    signal: NDArray[np.float32],
+    grid: TileGrid,
+    allowance: ModelError,
+    excluded: NDArray[np.bool_] | None,
 ) -> tuple[BandEnergy, NDArray[np.float64]]:
     """Energy of residual and allowed bias per tile and band, in units of the noise at the tile's signal."""
-    unit = (1.0 + allowance.noise) * residual.noise_power(tile_mean(residual.signal, grid))
-    found, bias = band_energy(residual.whitened, grid), band_energy(residual.bias, grid)
-    energy, degrees, allowed = found.energy / unit, found.degrees, bias.energy / unit
+    unit = (1.0 + allowance.noise) * residual.noise_power(tile_mean(signal, grid))
+    found, wrong = band_energy(residual.whitened, grid), band_energy(bias, grid)
+    energy, degrees, allowed = found.energy / unit, found.degrees, wrong.energy / unit
     if excluded is not None and excluded.any():
         kept = tile_mean(excluded.astype(np.float32), grid) == 0
         energy, degrees, allowed = energy * kept, degrees * kept, allowed * kept

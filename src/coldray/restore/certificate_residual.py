@@ -54,10 +54,6 @@ class Residual:
     ----------
     whitened : ndarray, float32, shape (rows, cols)
         y - H out through a filter that makes its noise white, in units of the noise at the local signal.
-    bias : ndarray, float32, shape (rows, cols)
-        What the stated error of H makes of the result, in the same units.
-    signal : ndarray, float32, shape (rows, cols)
-        Re-blurred result, fraction of the open beam, not below zero.
     quantum, electronic : ndarray, shape (bands,)
         Noise power of a band after the filter is signal * quantum + electronic; 1 at the mean signal.
     residual_over_noise : float
@@ -72,8 +68,6 @@ class Residual:
     """
 
     whitened: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    signal: NDArray[np.float32]
     quantum: NDArray[np.float64]
     electronic: NDArray[np.float64]
     residual_over_noise: float
@@ -143,7 +137,7 @@ def verifiable_limit(frame: Frame, degradation: Any) -> float:
 
 def residual_of(
     frame: Frame, degradation: Any, restored: NDArray[np.float32], gain: Gain, allowance: ModelError
-) -> Residual:
+) -> tuple[Residual, NDArray[np.float32], NDArray[np.float32]]:
     """Compare a result with its measurement.
 
     Parameters
@@ -158,7 +152,11 @@ def residual_of(
 
     Returns
     -------
-    Residual
+    residual : Residual
+    bias : ndarray, float32, shape (rows, cols)
+        What the stated error of H makes of the result, in the units of ``residual.whitened``.
+    signal : ndarray, float32, shape (rows, cols)
+        Re-blurred result, fraction of the open beam, not below zero.
 
     Notes
     -----
@@ -211,8 +209,6 @@ def residual_of(
     quantum = _quantum_share(frame)
     result = Residual(
         whitened=whitened,
-        bias=bias,
-        signal=signal,
         quantum=quantum / frame.mean_signal,
         electronic=1.0 - quantum,
         residual_over_noise=float(np.sqrt(sums[3] / max(expected, 1e-30))),
@@ -226,7 +222,7 @@ def residual_of(
     np.sqrt(scale, out=scale)
     whitened /= scale
     bias /= scale
-    return result
+    return result, bias, signal
 
 
 def _quantum_share(frame: Frame) -> NDArray[np.float64]:

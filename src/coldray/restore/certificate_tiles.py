@@ -15,6 +15,8 @@ TILE_PX = 16
 BAND_EDGES = (0.0, 0.046, 0.11, 0.2, 0.3, 0.4, 0.75)
 """Edges of the radial bands [cycles/pixel]; the last one lies beyond the diagonal Nyquist frequency."""
 BANDS = len(BAND_EDGES) - 1
+STRIP_PIXELS = 2**20
+"""How much of an image is transformed at once."""
 POOLED_TILES = 4
 """Tiles per side that the coarser level sums up."""
 
@@ -151,6 +153,19 @@ def _runs(edges: NDArray[np.intp]) -> Iterator[tuple[slice, slice, int]]:
         yield slice(int(edges[first]), int(edges[last])), slice(first, last), int(side)
 
 
+def _strips(edges: NDArray[np.intp], across: int) -> Iterator[tuple[slice, slice, int]]:
+    """The same in pieces of about `STRIP_PIXELS`, so that memory does not grow with the image."""
+    for pixels, tiles, side in _runs(edges):
+        count = max(1, STRIP_PIXELS // (side * across))
+        for first in range(0, tiles.stop - tiles.start, count):
+            last = min(first + count, tiles.stop - tiles.start)
+            yield (
+                slice(pixels.start + first * side, pixels.start + last * side),
+                slice(tiles.start + first, tiles.start + last),
+                side,
+            )
+
+
 def band_energy(image: NDArray[np.floating], grid: TileGrid) -> BandEnergy:
     """Energy of an image per tile and band.
 
@@ -171,7 +186,7 @@ def band_energy(image: NDArray[np.floating], grid: TileGrid) -> BandEnergy:
     """
     energy = np.zeros((BANDS, *grid.shape))
     degrees = np.zeros((BANDS, *grid.shape))
-    for row_pixels, row_tiles, height in _runs(grid.rows):
+    for row_pixels, row_tiles, height in _strips(grid.rows, image.shape[1]):
         for col_pixels, col_tiles, width in _runs(grid.cols):
             part = np.ascontiguousarray(image[row_pixels, col_pixels], dtype=np.float32)
             down, across = part.shape[0] // height, part.shape[1] // width
