@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.data.formats import read_image
-from coldray.errors import ColdrayError
 from coldray.evaluate.metrology import bars_figure, edge_figure, flat_figure, render
 from coldray.measure.bars import bars_ctf
 from coldray.measure.edge import edge_mtf
@@ -40,8 +39,8 @@ LEEDS_EDGES = {
 QC3_BARS = ((601, 477, 60, 60), (379, 214, 60, 60), (543, 404, 60, 60), (427, 298, 60, 60), (485, 346, 60, 60))
 QC3_PLATEAU = (2062.0, 3575.0)
 """Means of 24 x 24 pixels in the darkest and the brightest patch."""
-QC3_EDGE = (470, 130, 120, 120)
-"""The border of two patches, at 45 degrees."""
+QC3_EDGE = (508, 220, 116, 116)
+"""The border of two patches, at 44 degrees."""
 OPEN_FIELDS = {
     "field a": (PHANTOMS, "open_field_mv_a.tif", PANEL_PITCH_MM),
     "field b, 241 frames": (PHANTOMS, "open_field_mv_b_241frames.tif", PANEL_PITCH_MM),
@@ -80,15 +79,19 @@ def leeds(real: Path, save: Save) -> dict[str, Any]:
 
 
 def qc3(real: Path, save: Save) -> dict[str, Any]:
-    """Five bar groups at 45 degrees of an MV image, each in its own region; the patches lie too steep for an edge."""
+    """Five bar groups at 45 degrees of an MV image, each in its own region, and the border of two patches."""
     image = read_image(real / PHANTOMS / "qc3_mv.tif").pixels
     bars = bars_ctf(image, PANEL_PITCH_MM, QC3_BARS, plateau=QC3_PLATEAU)
+    edge = edge_mtf(image, PANEL_PITCH_MM, QC3_EDGE)
     save("qc3_bars", bars_figure(bars, PANEL_PITCH_MM))
-    try:
-        refused = edge_mtf(image, PANEL_PITCH_MM, QC3_EDGE).warnings[0]
-    except ColdrayError as problem:
-        refused = str(problem)
-    return {"bars": bars.to_json(), "edge": refused}
+    save("qc3_edge", edge_figure(edge, PANEL_PITCH_MM))
+    beside = [float(edge.mtf(g.frequency_lp_mm)) for g in bars.groups]
+    return {
+        "bars": bars.to_json(),
+        "edge": edge_summary(edge),
+        "mtf_of_the_edge_at_the_bars": beside,
+        "bars_over_edge": [g.mtf / e for g, e in zip(bars.groups, beside, strict=True)],
+    }
 
 
 def open_fields(real: Path, save: Save) -> dict[str, Any]:

@@ -211,6 +211,8 @@ def test_glare_beyond_the_ends_is_extrapolated_and_reported():
         (lambda x: np.log(np.maximum(x, 0) + 0.02), "asymmetric"),
         (lambda x: np.where(np.random.default_rng(0).random(x.shape) < 1e-3, 2.0, x), "bad pixels"),
         (lambda x: x[:, 104:152], "half-length"),
+        (lambda x: x + 0.3 * (np.arange(256)[:, None] > 200) * (x > 0.5), "vary along the edge"),
+        (lambda x: x * (1 + 0.002 * np.arange(256.0)[:, None]), "vary along the edge"),
     ],
 )
 def test_what_spoils_a_result_is_flagged(spoil, word):

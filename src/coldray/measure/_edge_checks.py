@@ -15,6 +15,7 @@ from coldray.measure._projection import Projection
 
 FEW_ROWS = 100
 ANGLES_DEG = (0.95, 10.05)
+UNEVEN_STEP, UNEVEN_NOISE = 0.01, 5.0  # of the step, and of the noise between rows; correlated noise reaches 2.5
 BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
 
 
@@ -41,9 +42,12 @@ def of_lines(lines: Sequence[EdgeLine], vertical: Sequence[bool], rows: int) -> 
 
 
 def of_pixels(
-    images: Iterable[tuple[NDArray[Any], EdgeLine, tuple[int, int], bool]], half_px: float, width_px: float
+    images: Iterable[tuple[NDArray[Any], EdgeLine, tuple[int, int], bool]],
+    half_px: float,
+    width_px: float,
+    snr: float,
 ) -> list[str]:
-    """Clipping of either plateau, from the raw values of each image."""
+    """Clipping of either plateau, bad pixels, and rows that disagree, from the raw values of each image."""
     found = []
     for raw, line, rows, rising in images:
         row = np.arange(*rows)
@@ -64,6 +68,13 @@ def of_pixels(
         share = max(_outlying(left), _outlying(right))
         if share:
             found.append(f"{100 * share:.2f} % of the pixels lie far outside the noise: replace bad pixels first")
+        step = abs(float(np.median(bright)) - float(np.median(dark)))
+        noise = max(_noise(bright), _noise(dark)) / step if step else 0.0
+        if 1 / snr > max(UNEVEN_STEP, UNEVEN_NOISE * noise):
+            found.append(
+                f"the sides vary along the edge by {100 / snr:.0f} % of the step, far above their noise: another "
+                "structure in the region, or an uneven field"
+            )
         if found:
             break
     return found

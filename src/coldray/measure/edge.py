@@ -287,7 +287,7 @@ def edge_mtf(
     snr = _snr(projection)
     warnings = [
         *_edge_checks.of_lines([one.line for one in located], [one.vertical for one in located], rows),
-        *_edge_checks.of_pixels([(one.raw, one.line, one.rows, one.rising) for one in located], half, width),
+        *_edge_checks.of_pixels([(one.raw, one.line, one.rows, one.rising) for one in located], half, width, snr),
         *_edge_checks.of_transfer(result, projection, snr, half),
     ]
     return EdgeMeasurement(
