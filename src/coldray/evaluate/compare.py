@@ -17,7 +17,9 @@ from coldray.data.formats import read_image
 from coldray.data.scale import scale_of
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import ImageReadError
+from coldray.evaluate.agreement import agreement
 from coldray.evaluate.metrics import Convention, psnr_db, ssim
+from coldray.evaluate.paper.statistics import interval, verdict
 from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.restore.model import Model
@@ -31,8 +33,10 @@ def _fraction(path: Path) -> NDArray[np.float32]:
     return scale.to_fraction(image.pixels)
 
 
-def read_pair(folder: Path) -> tuple[list[NDArray[np.float32]], NDArray[np.float32], dict[str, Any], str]:
-    """Read one board folder: blurred frames, reference, pair.json and what the reference is.
+def read_pair(
+    folder: Path,
+) -> tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]], dict[str, Any]]:
+    """Read one board folder: blurred frames, references by what they are (noise-free truth first), and pair.json.
 
     Raises
     ------
@@ -48,14 +52,11 @@ def read_pair(folder: Path) -> tuple[list[NDArray[np.float32]], NDArray[np.float
     frames = sorted((folder / "hr").glob("*.tif"))
     if not blurred or not (truth.exists() or frames):
         raise ImageReadError(f"{folder.name}: needs lr/NNN.tif and truth/hr.tif or hr/NNN.tif")
-    if truth.exists():
-        return blurred, _fraction(truth), note, "noise-free truth"
-    return (
-        blurred,
-        np.mean([_fraction(p) for p in frames], axis=0, dtype=np.float32),
-        note,
-        f"mean of {len(frames)} sharp frames",
-    )
+    references = {"noise-free truth": _fraction(truth)} if truth.exists() else {}
+    if frames:
+        mean = np.mean([_fraction(p) for p in frames], axis=0, dtype=np.float32)
+        references[f"mean of {len(frames)} sharp frames"] = np.asarray(mean)
+    return blurred, references, note
 
 
 def _usable(name: str, model: Model) -> bool:
@@ -94,7 +95,7 @@ def evaluate_folder(
     convention = Convention()
     table: dict[str, list[dict[str, Any]]] = {"blurred": [], **{n: [] for n in names}}
     for number, folder in enumerate(folders):
-        blurred, reference, note, kind = read_pair(folder)
+        blurred, references, note = read_pair(folder)
         pitch = float(note["pixel_pitch_mm"])
         pair = DetectorPair(
             load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
@@ -106,20 +107,14 @@ def evaluate_folder(
             for name in table:
                 began = time.perf_counter()
                 restored = image if name == "blurred" else run_method(frame, degradation, jobs[name], index)[0]
-                table[name].append(
-                    {
-                        "board": folder.name,
-                        "frame": index,
-                        "reference": kind,
-                        "psnr_db": psnr_db(restored, reference, convention),
-                        "ssim": ssim(restored, reference, convention),
-                        "seconds": time.perf_counter() - began,
-                    }
-                )
+                seconds = time.perf_counter() - began
+                row = {"board": folder.name, "frame": index}
+                table[name].append(row | _judged(restored, references, pitch, convention) | {"seconds": seconds})
         if progress is not None:
             progress(number + 1, len(folders), folder.name)
     mean = {
         n: {k: float(np.mean([r[k] for r in rows])) for k in ("psnr_db", "ssim", "seconds")}
+        | {"fourier": _mean_agreement(rows)}
         for n, rows in table.items()
     }
     return {
@@ -127,8 +122,54 @@ def evaluate_folder(
         "convention": convention.to_dict(),
         "model": {"name": model.name, "sha256": model.sha256},
         "methods": mean,
+        "paired": _against(table, "wiener" if "wiener" in table else "blurred"),
         "images": table,
     }
+
+
+def _judged(
+    restored: NDArray[np.float32], references: dict[str, NDArray[np.float32]], pitch_mm: float, convention: Convention
+) -> dict[str, Any]:
+    """Scores against the first reference, and against the second where there is one."""
+    (kind, first), *others = references.items()
+    row: dict[str, Any] = {
+        "reference": kind,
+        "psnr_db": psnr_db(restored, first, convention),
+        "ssim": ssim(restored, first, convention),
+        "fourier": agreement(restored, first, pitch_mm, convention).to_json(),
+    }
+    for name, image in others:
+        scores = {"psnr_db": psnr_db(restored, image, convention), "ssim": ssim(restored, image, convention)}
+        row["second"] = {"reference": name, **scores}
+    return row
+
+
+def _mean_agreement(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Mean of the Fourier metrics over images of one pitch; None where pitches differ."""
+    if len({tuple(r["fourier"]["frequency_lp_mm"]) for r in rows}) != 1:
+        return None
+    parts = ("transfer", "error_over_truth")
+    mean = {k: np.mean([r["fourier"][k] for r in rows], axis=0).round(5).tolist() for k in parts}
+    return {"frequency_lp_mm": rows[0]["fourier"]["frequency_lp_mm"]} | mean
+
+
+def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str, Any]]:
+    """Paired differences from one method, a board each, with what they show in words."""
+
+    def of_boards(name: str, field: str) -> list[float]:
+        boards: dict[str, list[float]] = {}
+        for row in table[name]:
+            boards.setdefault(row["board"], []).append(row[field])
+        return [float(np.mean(values)) for values in boards.values()]
+
+    out = []
+    for name in table:
+        for field, unit in (("psnr_db", "dB"), ("ssim", "")) if name != base else ():
+            difference = interval(np.subtract(of_boards(name, field), of_boards(base, field)))
+            words = verdict(difference, name, base, "PSNR" if unit else "SSIM", unit)
+            numbers = {k: None if not np.isfinite(v) else v for k, v in difference.to_json().items()}
+            out.append({"method": name, "against": base, "field": field, **numbers, "verdict": words})
+    return out
 
 
 def write_results(folder: Path, results: dict[str, Any]) -> Path:
@@ -151,6 +192,10 @@ td,th{padding:.3rem .9rem;border-bottom:1px solid #ccc;text-align:right}td:first
 <table><tr><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>time [s]</th></tr>
 {% for n, m in r.methods.items() %}<tr><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td><td>{{ '%.4f'|format(m.ssim) }}</td>
 <td>{{ '%.2f'|format(m.seconds) }}</td></tr>{% endfor %}</table>
+{% if r.paired %}<h2>In words</h2><ul>{% for p in r.paired %}<li>{{ p.verdict }}</li>{% endfor %}</ul>{% endif %}
+{% set curve = r.methods.blurred.fourier %}{% if curve %}<h2>Share of the truth's spectrum in the result</h2>
+<table><tr><th>lp/mm</th>{% for f in curve.frequency_lp_mm %}<th>{{ '%.2f'|format(f) }}</th>{% endfor %}</tr>
+{% for n, m in r.methods.items() %}<tr><td>{{ n }}</td>{% for t in m.fourier.transfer %}<td>{{ '%.3f'|format(t) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
 <h2>Per image</h2><table><tr><th>board</th><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>reference</th></tr>
 {% for n, rows in r.images.items() %}{% for m in rows %}<tr><td>{{ m.board }} {{ m.frame }}</td><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td>
 <td>{{ '%.4f'|format(m.ssim) }}</td><td>{{ m.reference }}</td></tr>{% endfor %}{% endfor %}</table></html>

@@ -34,9 +34,16 @@ class Convention:
         return asdict(self) | {"ssim": "Wang 2004: Gaussian window sigma 1.5, K1 0.01, K2 0.03, population covariance"}
 
 
-def _inner(
+def inner_pair(
     result: NDArray[Any], truth: NDArray[Any], convention: Convention
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both images without the border, the result with its gain matched if the convention says so.
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or the images are too small for the border.
+    """
     if result.shape != truth.shape or truth.ndim != 2:
         raise ImageError(f"two images of one shape (rows, cols) are compared; found {result.shape} and {truth.shape}")
     b = convention.border_px
@@ -56,7 +63,7 @@ def gain_to(result: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
 def psnr_db(result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None) -> float:
     """Peak signal-to-noise ratio, 10 log10(L^2 / MSE) [dB]; infinite for equal images."""
     how = convention or Convention()
-    x, t = _inner(result, truth, how)
+    x, t = inner_pair(result, truth, how)
     error = float(np.mean((x - t) ** 2))
     return float("inf") if error == 0 else 10 * float(np.log10(how.data_range**2 / error))
 
@@ -73,7 +80,7 @@ def ssim_map(
     from skimage.metrics import structural_similarity
 
     how = convention or Convention()
-    x, t = _inner(result, truth, how)
+    x, t = inner_pair(result, truth, how)
     value, field = structural_similarity(
         t, x, data_range=how.data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
     )
