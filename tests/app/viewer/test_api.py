@@ -273,6 +273,43 @@ def test_reference_and_restored_files_join_their_original(served, scan, tmp_path
     assert served.upload(other, query=f"/api/studies/{study}/layers/original").status_code == 404
 
 
+def test_a_restored_file_alone_is_shown_with_the_layers_beside_it(serve, scan, tmp_path, capsys):
+    from coldray.app.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["restore", str(scan), "-o", str(tmp_path / "out.tif"), "--method", "wiener", "--provenance"])
+    capsys.readouterr()
+    with serve() as served:
+        study = served.desk.shelf.open(tmp_path / "out.tif", "out.tif")
+        assert list(study.layers) == ["restored", "linear", "prior"]
+        assert served.state()["studies"][0]["restorable"] is False
+        answer = served.client.post(f"/api/studies/{study.id}/restore", json={"method": "wiener"})
+        assert answer.status_code == 409
+
+
+def test_an_image_closed_while_it_is_restored_leaves_nothing(serve, scan, monkeypatch):
+    from coldray.app.viewer import work
+
+    reached, gate = threading.Event(), threading.Event()
+    write = work.write_files
+
+    def late(*all_of_it):
+        reached.set()
+        gate.wait(30)
+        return write(*all_of_it)
+
+    monkeypatch.setattr(work, "write_files", late)
+    with serve() as served:
+        study = served.upload(scan).json()["id"]
+        task = served.client.post(f"/api/studies/{study}/restore", json={"method": "wiener"}).json()
+        assert reached.wait(30)
+        assert served.client.delete(f"/api/studies/{study}").status_code == 204
+        gate.set()
+        ended = served.wait_for(task["id"])
+        assert ended["state"] == "failed" and "closed meanwhile" in ended["error"]
+        assert not list(served.desk.shelf.folder.iterdir())
+
+
 def test_curves_say_from_where_on_the_content_is_prior(served, scan):
     study = served.upload(scan).json()["id"]
     found = served.client.post(f"/api/studies/{study}/curves", json={"method": "wiener", "exposure_s": 0.25}).json()

@@ -324,13 +324,11 @@ def test_saturated_pixels_are_marked_and_zoom_keeps_pixels_square(visit, rendere
     left, top = desk.one_to_one()
     red = (np.abs(desk.screen(png) - (235, 41, 56)).max(axis=2) <= 1).nonzero()
     assert (red[0].min() - top, red[0].max() - top, red[1].min() - left, red[1].max() - left) == (10, 11, 20, 22)
-    scale = 3.0
-    desk.page.evaluate("document.activeElement.blur()")
-    for _ in range(20):  # six images pixels become visible squares
-        desk.press("+")
-        scale = float(desk.page.locator("#zoom").inner_text().split()[1]) / 100
-        if scale > 4:
-            break
+    desk.point(left + 21.5, top + 11.5)
+    desk.page.mouse.wheel(0, -900)  # pixels become visible squares
+    desk.page.wait_for_function("() => parseFloat(document.getElementById('zoom').textContent.slice(5)) > 300")
+    desk.settle()
+    scale = float(desk.page.locator("#zoom").inner_text().split()[1]) / 100
     red = (np.abs(desk.screen(png) - (235, 41, 56)).max(axis=2) <= 1).nonzero()
     assert np.ptp(red[0]) + 1 == pytest.approx(2 * scale, abs=1.5)
     assert np.ptp(red[1]) + 1 == pytest.approx(3 * scale, abs=1.5)
@@ -338,7 +336,7 @@ def test_saturated_pixels_are_marked_and_zoom_keeps_pixels_square(visit, rendere
 
 def test_zoomed_out_the_screen_shows_means_not_samples(visit, renderer, tmp_path, png):
     """A one-pixel checkerboard is grey from afar; picking single pixels would show black or white."""
-    stored = (np.indices((1600, 1600)).sum(axis=0) % 2 * 40000).astype(np.uint16)
+    stored = (np.indices((1200, 1200)).sum(axis=0) % 2 * 40000).astype(np.uint16)
     path = tmp_path / "checkers.tif"
     write_image(path, Radiograph(stored, Acquisition(pixel_pitch_mm=0.05, open_beam=50000.0)))
     desk = visit(renderer)
@@ -383,6 +381,22 @@ def test_panes_side_by_side_share_one_view_also_when_pitches_differ(visit, serve
     desk.type(s_x=20, s_y=20, s_w=30, s_h=30)
     table = desk.table("roi-table")
     assert table["Mean/reference"] == pytest.approx(table["Mean/original"], rel=1e-12)
+
+
+def test_frames_of_a_stack_are_chosen_by_number(visit, tmp_path):
+    stack = np.random.default_rng(6).integers(1000, 50000, (3, 80, 100)).astype(np.uint16)
+    path = tmp_path / "stack.tif"
+    write_image(path, Radiograph(stack, Acquisition(pixel_pitch_mm=0.048, open_beam=50000.0)))
+    desk = visit()
+    desk.open(path)
+    assert desk.page.locator("#frame-count").inner_text() == "of 3"
+    left, top = desk.one_to_one()
+    for number in (1, 3, 2):
+        desk.type(frame=number)
+        desk.point(left + 40.5, top + 30.5)
+        desk.page.wait_for_function(
+            "v => document.querySelector('#values .original')?.dataset.value === v", arg=str(stack[number - 1, 30, 40])
+        )
 
 
 @pytest.mark.parametrize("angle", [0, 37])

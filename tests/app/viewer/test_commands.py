@@ -144,6 +144,26 @@ def test_without_the_extra_the_remedy_is_named(call, monkeypatch):
     assert code == 3 and "coldray[view]" in err
 
 
+def test_the_browser_is_started_with_a_link_that_works_once(monkeypatch, capsys, scan):
+    """Arguments of a process can be read by every user of the machine."""
+    import webbrowser
+
+    links, answers = [], []
+
+    def visit(link):
+        links.append(link)
+        answers.extend(httpx.get(link, trust_env=False).status_code for _ in range(2))
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(webbrowser, "open", visit)
+    with pytest.raises(SystemExit) as left:
+        main(["view", str(scan), "--method", "wiener", "--json"])
+    assert left.value.code == 130
+    where = json.loads(capsys.readouterr().out)
+    assert answers == [303, 401] and links[0] != where["url"]
+    assert links[0].partition("token=")[0] == where["url"].partition("token=")[0]
+
+
 def test_help_does_not_load_the_server():
     code = "import sys; from coldray.app.cli import main\ntry: main(['view', '--help'])\nexcept SystemExit: pass\n"
     code += "assert not {'fastapi', 'uvicorn', 'starlette', 'multipart'} & set(sys.modules)"

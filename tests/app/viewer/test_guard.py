@@ -106,6 +106,13 @@ def test_the_link_sets_a_strict_cookie_that_opens_the_page_and_not_the_api(serve
         assert visitor.get("/?token=wrong").status_code == 200  # the cookie still holds
 
 
+def test_a_ticket_opens_the_page_once_and_nothing_else():
+    access = Access(TOKEN, tickets={"once-only"})
+    assert not access.knows("once-only")
+    assert access.opens("once-only") and not access.opens("once-only")
+    assert access.opens(TOKEN) and access.opens(TOKEN)
+
+
 def test_cookies_of_two_ports_do_not_meet():
     assert {cookie_name("127.0.0.1:8765"), cookie_name("127.0.0.1:8766"), cookie_name("[::1]"), cookie_name("localhost")} == {
         "coldray-8765", "coldray-8766", "coldray-80"

@@ -153,7 +153,7 @@ def _run(
             if more is not None:
                 shelf.attach(first, role, more, more.name)
 
-    def ready(where: dict[str, Any]) -> None:
+    def ready(where: dict[str, Any], link: str) -> None:
         if as_json:
             console.emit(where)
         else:
@@ -162,7 +162,7 @@ def _run(
         if browser:
             import webbrowser
 
-            webbrowser.open(where["url"])
+            webbrowser.open(link)
 
     serve_desk(address, defaults, open_files, ready, queue)
     return console.SOME_FAILED if failed else console.OK

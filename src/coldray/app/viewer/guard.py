@@ -8,7 +8,7 @@ import ipaddress
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -52,16 +52,26 @@ class Access:
         Whether a literal IP address may stand there too: a name can be rebound to this machine, an address cannot.
     max_upload_bytes : int
         Largest uploaded file [bytes].
+    tickets : set of str
+        Each opens the page once; for the browser that we start, whose arguments every user of the machine can read.
     """
 
     token: str
     hosts: frozenset[str] = LOOPBACK_NAMES
     any_address: bool = False
     max_upload_bytes: int = 2**29
+    tickets: set[str] = field(default_factory=set)
 
     def knows(self, given: str | None) -> bool:
         """Whether a token is the right one; takes the same time for every wrong one."""
         return given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+
+    def opens(self, given: str) -> bool:
+        """Whether a link may open the page: by the token, or by a ticket, which is used up by it."""
+        if given in self.tickets:
+            self.tickets.discard(given)
+            return True
+        return self.knows(given)
 
     def serves(self, host: str) -> bool:
         """Whether a Host header names this server."""
@@ -158,7 +168,7 @@ class Guard:
         name = cookie_name(host)
         cookies = [c.strip().partition("=") for value in headers.get("cookie", []) for c in value.split(";")]
         linked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-        if path == "/" and scope["method"] == "GET" and linked and self._access.knows(linked[0]):
+        if path == "/" and scope["method"] == "GET" and linked and self._access.opens(linked[0]):
             return f"{name}={self._access.token}; Path=/; HttpOnly; SameSite=Strict"
         if any(key == name and self._access.knows(value) for key, _, value in cookies):
             return None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 ROLES = ("original", "restored", "reference", "linear", "prior", "residual", "certificate")
 """In drawing order; the first three are images, the others overlays."""
-IMAGES = ROLES[:3]
+OVERLAYS = ROLES[3:]
 CHUNK_BYTES = 2**20
 
 

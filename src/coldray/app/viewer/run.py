@@ -105,7 +105,7 @@ def serve_desk(
     address: Address,
     defaults: Any,
     open_files: Callable[[Any], None],
-    ready: Callable[[dict[str, Any]], None],
+    ready: Callable[[dict[str, Any], str], None],
     queue_length: int | None = None,
 ) -> None:
     """Serve until interrupted.
@@ -118,7 +118,7 @@ def serve_desk(
     open_files : callable
         Given the shelf, opens the files of the command line.
     ready : callable
-        Given ``{"url", "host", "port"}`` once the socket listens.
+        Given ``{"url", "host", "port"}`` and a link that opens the page once, when the socket listens.
     queue_length : int, optional
         Restorations that may wait.
 
@@ -148,9 +148,11 @@ def serve_desk(
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if address.host in ("0.0.0.0", "::", "localhost") else address.host
             shown = f"[{shown}]" if ":" in shown else shown
-            url = f"http://{shown}:{port}/?token={access.token}"
+            page = f"http://{shown}:{port}/?token="
+            access.tickets.add(ticket := secrets.token_urlsafe(24))
+            where = {"url": page + access.token, "host": address.host, "port": port}
             # the socket listens already: whoever follows the link now waits in its backlog
-            threading.Timer(0.0, ready, ({"url": url, "host": address.host, "port": port},)).start()
+            threading.Timer(0.0, ready, (where, page + ticket)).start()
             server.run(sockets=[listener])
         finally:
             desk.close()

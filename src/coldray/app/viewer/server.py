@@ -22,7 +22,7 @@ from coldray import __version__
 from coldray.app.console import one_line, plain
 from coldray.app.viewer.curves import detector_curves
 from coldray.app.viewer.desk import Desk, TooManyPagesError
-from coldray.app.viewer.guard import HEADERS, Access, Guard
+from coldray.app.viewer.guard import Access, Guard
 from coldray.app.viewer.settings import RestoreRequest
 from coldray.app.viewer.shelf import Study
 from coldray.app.viewer.uploads import store_upload
@@ -194,9 +194,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
             raise HTTPException(404, "nothing of that kind to download")
         path, name = found
         disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-        return FileResponse(
-            path, media_type="application/octet-stream", headers={"Content-Disposition": disposition} | HEADERS
-        )
+        return FileResponse(path, media_type="application/octet-stream", headers={"Content-Disposition": disposition})
 
     @app.post("/api/studies/{study_id}/curves")
     async def curves(study_id: Id, request: RestoreRequest) -> Response:

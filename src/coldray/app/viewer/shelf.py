@@ -6,13 +6,13 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from coldray.app.viewer.describe import display_hints, facts, history
-from coldray.app.viewer.layers import Layer, image_layer
+from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.errors import ColdrayError, ImageReadError, SettingsError
 from coldray.radiograph import Radiograph
 
@@ -188,18 +188,21 @@ class Shelf:
         open_beam, _ = _open_beam(image)
         self.put(study, image_layer("reference", f"Reference: {name}", image, open_beam))
 
-    def put(self, study: Study, *layers: Layer) -> None:
-        """Add or replace layers of a study.
+    def put(self, study: Study, *layers: Layer, drop: Collection[str] = ()) -> None:
+        """Add or replace layers of a study, and drop roles that belonged to older ones.
 
         Raises
         ------
         SettingsError
-            If there is no room.
+            If there is no room, or the study was closed meanwhile.
         """
         with self._lock:
+            if study.id not in self._studies:
+                raise SettingsError(f"{study.name} was closed meanwhile; open it again")
             self._check_room(sum(layer.pixels.nbytes for layer in layers), new=False)
-            merged = study.layers | {layer.role: layer for layer in layers}
-            study.layers = merged
+            # a new dict, never a changed one: other threads iterate over it
+            kept = {role: layer for role, layer in study.layers.items() if role not in drop}
+            study.layers = kept | {layer.role: layer for layer in layers}
         self.changed()
 
     def remove(self, study_id: str) -> None:
@@ -213,9 +216,7 @@ class Shelf:
     def _attach_restored(self, study: Study, image: Radiograph, name: str, path: Path) -> None:
         open_beam = study.layers["original"].open_beam if "original" in study.layers else _open_beam(image)[0]
         layers = {"restored": image_layer("restored", "Restored", image, open_beam)} | _provenance_beside(path, image)
-        for role in ("linear", "prior", "residual", "certificate"):
-            study.layers.pop(role, None)
-        self.put(study, *layers.values())
+        self.put(study, *layers.values(), drop=OVERLAYS)
         study.restored = image
         study.warnings = [*study.warnings, f"the restored image is {name}"]
         self.changed()

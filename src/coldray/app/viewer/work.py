@@ -16,7 +16,7 @@ import numpy as np
 
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.files import write_files, write_reports
-from coldray.app.viewer.layers import Layer, image_layer
+from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study, provenance_layers
 from coldray.errors import ColdrayError
 from coldray.restore.model import Model
@@ -281,12 +281,17 @@ def finish(
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
         layers["certificate"] = Layer("certificate", "Contradictions", "-log10 p", evidence, 1.0, pitch)
     downloads, record = write_files(shelf.folder, study, result, recipe)
-    for role in set(study.layers) - set(layers) - {"original", "reference"}:
-        study.layers.pop(role)
-    for path, _ in study.downloads.values():
+    try:
+        shelf.put(study, *layers.values(), drop=OVERLAYS)
+    except ColdrayError:
+        for path, _ in downloads.values():
+            path.unlink(missing_ok=True)
+        raise
+    old, study.downloads = study.downloads, downloads
+    study.restored, study.result = result.image, record
+    shelf.changed()
+    for path, _ in old.values():
         path.unlink(missing_ok=True)
-    study.restored, study.result, study.downloads = result.image, record, downloads
-    shelf.put(study, *layers.values())
     if reports and result.certificate is not None:
         try:
             progress(0.97, "writing the report; the image is ready")
