@@ -1,13 +1,16 @@
-"""How fast the simulator is, and whether the numbers of its physics come out.
+"""How fast the simulator and `prepare` are, and whether the numbers of the physics come out.
 
-python benchmarks/simulator.py [--size 512] [--workers 2] [--out benchmarks/results/simulator.json]
+python benchmarks/simulator.py [--size 512] [--workers 2] [--boards 8] [--out benchmarks/results/simulator.json]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import resource
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
@@ -15,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
+from coldray.data.prepare import PrepareSettings, Sources, prepare
 from coldray.physics.acquire import acquire_pair
 from coldray.physics.boards import procedural_board
 from coldray.physics.detectors.phosphor import detector as phosphor_detector
@@ -36,12 +41,12 @@ EXPECTED = {
 
 
 def half_value_layer_mm() -> float:
-    """Aluminium that halves the air kerma [mm], with dry air's mu_en/rho."""
+    """Aluminium that halves the air kerma [mm]: NIST's air, xraylib's aluminium; spekpy's own tables give 2.447."""
     beam, table = spectrum_70kv(), attenuation()
     # mu_en/rho of dry air, NIST SRD 126 [cm2/g]
     energy = np.array([5, 6, 8, 10, 15, 20, 30, 40, 50, 60, 80])
     air = np.array([39.31, 22.70, 9.446, 4.742, 1.334, 0.5389, 0.1537, 0.06833, 0.04098, 0.03041, 0.02407])
-    mu_en = np.exp(np.interp(np.log(beam.energy_kev), np.log(energy), np.log(air)))
+    mu_en = np.exp(CubicSpline(np.log(energy), np.log(air))(np.log(beam.energy_kev)))
     kerma = beam.photons_mm2_ugy * beam.energy_kev * mu_en
     mu = np.interp(beam.energy_kev, table.energy_kev, table.linear_per_mm("Al"))
     thickness = np.linspace(0, 5, 2001)
@@ -109,12 +114,56 @@ def speed(size: int, workers: int) -> dict[str, Any]:
     }
 
 
+def dataset(boards: int, workers: int) -> dict[str, Any]:
+    """Time `prepare` on a share of the paper's 15,000 + 600 patches and extrapolate to all of them.
+
+    Notes
+    -----
+    The test patches are all different; a training patch is one of eight flips and rotations of a base patch, as in
+    the paper. What does not grow with the number of boards (start, response curve) is counted once.
+    """
+
+    def cpu_s() -> float:
+        return sum(
+            r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        )
+
+    found = {}
+    for count in (2, boards):
+        with tempfile.TemporaryDirectory() as folder:
+            how = PrepareSettings(patches=count * 128, validation_patches=0, test_patches=16)
+            wall, cpu = time.perf_counter(), cpu_s()
+            manifest, _ = prepare(
+                Path(folder) / "set", Sources((f"simulated:train:{count}", "simulated:test:1")), how, workers=workers
+            )
+            found[count] = {
+                "boards": count + 1,
+                "patches": sum(s["patches"] for s in manifest["splits"].values()),
+                "base_patches": sum(s["distinct_base_patches"] for s in manifest["splits"].values()),
+                "wall_s": time.perf_counter() - wall,
+                "cpu_s": cpu_s() - cpu,
+            }
+    few, many = found[2], found[boards]
+    per_board = (many["cpu_s"] - few["cpu_s"]) / (boards - 2)
+    fixed = few["cpu_s"] - 3 * per_board
+    base_of_board = many["base_patches"] / many["boards"]
+    needed = int(np.ceil(15000 / (8 * base_of_board)) + np.ceil(600 / base_of_board))
+    distinct = int(np.ceil(15600 / base_of_board))
+    return {
+        "share": many,
+        "cpu_s_per_board_of_512": per_board,
+        "paper": {"boards": needed, "cpu_min_extrapolated": (fixed + needed * per_board) / 60},
+        "all_patches_distinct": {"boards": distinct, "cpu_min_extrapolated": (fixed + distinct * per_board) / 60},
+    }
+
+
 def main() -> None:
     """Run, print, and write JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=512, help="pixels per side of the timed pair")
     parser.add_argument("--noise-size", type=int, default=256, help="pixels per side of the flat fields")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--boards", type=int, default=8, help="training boards of the timed share of a dataset")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     found = physics(given.noise_size)
@@ -124,7 +173,10 @@ def main() -> None:
         "size_px": given.size,
         "oversampling": OVERSAMPLING,
         "workers": given.workers,
+        "load_average_of_1_min": round(os.getloadavg()[0], 1),
+        "cores": os.cpu_count(),
         "speed": speed(given.size, given.workers),
+        "dataset": dataset(max(given.boards, 3), given.workers),
         "physics": {k: {"found": found[k], "expected": EXPECTED[k]} for k in EXPECTED},
     }
     text = json.dumps(result, indent=1)

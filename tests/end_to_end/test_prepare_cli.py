@@ -60,6 +60,19 @@ def test_the_answer_names_boards_and_counts(acquired):
     assert PatchSet(out, "train").verify() == []
 
 
+def test_simulated_boards_give_the_same_bytes_whatever_the_number_of_workers(call, tmp_path):
+    made = []
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        code, _, err = call(
+            "prepare", "simulated:rf:1", "simulated:power:1", "simulated:handheld:1", "-o", out, "--patches", 12,
+            "--kind", "synthetic", "--validation-patches", 0, "--test-patches", 4, "--workers", workers, *SMALL,
+        )  # fmt: skip
+        assert code == 0, err
+        made.append({p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()})
+    assert made[0] == made[1]
+
+
 def test_references_are_in_the_measured_response(acquired):
     out, _ = acquired
     patches = PatchSet(out, "test")
@@ -168,11 +181,11 @@ def test_bad_input_gives_one_line_and_the_right_code(call, folder, tmp_path):
 
 def test_raw_frames_and_a_step_wedge_become_matched_patches(call, tmp_path):
     """The whole way: raw frames, darks and flats of boards and of the wedge that the response is fitted on."""
-    raw = ("--raw", "--calibration-frames", 8, "--exposure-s", 1)
+    raw = ("--raw", "--calibration-frames", 6, "--exposure-s", 1)
     for kind, family, state in (("board", "rf", 0), ("board", "sensor_mcu", 1), ("wedge", None, 0)):
         place = tmp_path / ("boards" if kind == "board" else "calibration")
         named = ("--family", family) if family else ()
-        size = ("--size-px", 128)
+        size = ("--size-px", 96)
         assert call("simulate", kind, "-o", place, *raw, *named, *size, "--frames", 4, "--random-state", state)[0] == 0
     out = tmp_path / "set"
     code, text, err = call(
@@ -192,4 +205,4 @@ def test_raw_frames_and_a_step_wedge_become_matched_patches(call, tmp_path):
         assert abs(error.mean()) < 0.006
         assert error.std() < 0.015
     note = patches.board(0)
-    assert note["details"]["sharp"]["darks"] == note["details"]["blurred"]["flats"] == 8
+    assert note["details"]["sharp"]["darks"] == note["details"]["blurred"]["flats"] == 6

@@ -116,12 +116,12 @@ def test_raw_frames_are_corrected_to_the_truth(call, tmp_path):
         "--frames",
         4,
         "--calibration-frames",
-        12,
+        8,
     )
     folder = tmp_path / "rf-0"
     raw = read_image(found["files"][0])
     assert raw.pixels.dtype == np.uint16 and raw.acquisition.open_beam is None
-    assert len(list((folder / "dark" / "hr").iterdir())) == len(list((folder / "flat" / "lr").iterdir())) == 12
+    assert len(list((folder / "dark" / "hr").iterdir())) == len(list((folder / "flat" / "lr").iterdir())) == 8
     images = read_board(folder)
     clean = {role: read_image(found["truth"][role]).pixels for role in ("hr", "lr")}
     residual = images.mean - clean["hr"]
