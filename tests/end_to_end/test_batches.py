@@ -284,3 +284,13 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(capsys, monke
         "restore: 15 of 40 images, 60 images/min, ETA 0:00:25",
         "restore: 30 of 40 images, 60 images/min, ETA 0:00:10",
     ]
+
+
+def test_a_batch_in_which_everything_fails_still_names_every_input(call, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.tif").write_bytes(b"no image")
+    code, out, err = call("restore", tmp_path / "in", "-o", tmp_path / "out", *FAST, "--json")
+    report = json.loads(out)
+    assert code == 3 and "none of 3 inputs" in report["error"] and len(report["files"]) == 3
+    assert all("error" in entry for entry in report["files"]) and len(err.splitlines()) == 4

@@ -57,12 +57,12 @@ def exit_code(problem: ColdrayError) -> int:
     return USAGE if isinstance(problem, SettingsError | PluginError | StrengthError) else CANNOT_RUN
 
 
-def fail(message: str, code: int, as_json: bool = False) -> NoReturn:
-    """Print one line on stderr (and its JSON form on stdout) and leave."""
+def fail(message: str, code: int, as_json: bool = False, more: dict[str, Any] | None = None) -> NoReturn:
+    """Print one line on stderr (and its JSON form, with what else is known, on stdout) and leave."""
     say(f"coldray: {message}")
     try:
         if as_json:
-            emit({"error": message})
+            emit({"error": message, **(more or {})})
         sys.stdout.flush()
     except OSError:
         _abandon_stdout()

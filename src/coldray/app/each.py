@@ -55,7 +55,6 @@ class _Report:
     pairs: dict[int, Pairing] = field(default_factory=dict)
     entries: dict[int, dict[str, Any]] = field(default_factory=dict)
     last: ColdrayError | None = None
-    counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "failed": 0})
 
     def add(self, number: int, outcome: Outcome) -> None:
         """Keep and tell one outcome; the latest of an input counts."""
@@ -67,7 +66,9 @@ class _Report:
             if not self.alone:
                 console.say(f"coldray: {message}")
             return
-        self.entries[number] = outcome
+        # a watch may go on for months: nothing is kept that nobody will read
+        read_later = self.verb.as_json or self.verb.after is not None
+        self.entries[number] = outcome if read_later else {"input": outcome["input"]}
         if not self.verb.as_json:
             for warning in outcome["warnings"]:
                 console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
@@ -82,16 +83,20 @@ class _Report:
             assert self.last is not None
             many = f"{self.verb.name}: none of {len(self.entries)} inputs could be done"
             message = next(iter(self.entries.values()))["error"] if self.alone else many
-            console.fail(message, console.exit_code(self.last), self.verb.as_json)
+            files = {"files": self._in_order()} if not self.alone else {}
+            console.fail(message, console.exit_code(self.last), self.verb.as_json, files)
         if self.verb.after is not None and interrupted is None:
-            self.verb.after([self.entries[number] for number in sorted(self.entries)])
+            self.verb.after(self._in_order())
         if self.verb.as_json:
-            result: dict[str, Any] = {"files": [self.entries[number] for number in sorted(self.entries)]}
+            result: dict[str, Any] = {"files": self._in_order()}
             console.emit(result if interrupted is None else result | {"interrupted": True})
         if interrupted is not None:
             console.say(f"coldray: interrupted; {good} of {len(self.entries)} inputs are done")
             return code_of(interrupted)
         return console.OK if good == len(self.entries) else console.SOME_FAILED
+
+    def _in_order(self) -> list[dict[str, Any]]:
+        return [self.entries[number] for number in sorted(self.entries)]
 
 
 def _naming(pair: Pairing, problem: ColdrayError) -> str:
