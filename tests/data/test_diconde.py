@@ -227,3 +227,22 @@ def test_dcmdump_reads_every_element_under_its_diconde_name(derived: tuple[Path,
     assert "113086" in told and "(0008,2112)" in told and "(0018,a001)" in told
     if len(dictionaries) == 2:
         assert "ComponentName" in told and "NumberOfFramesIntegrated" in told and "MaterialGrade" in told
+
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "real" / "qa_phantoms_pylinac_mit"
+
+
+@needs("dciodvfy")
+@pytest.mark.parametrize("name", ["leeds_tor18_kv.dcm", "qc3_mv.dcm"])
+def test_a_real_object_gains_no_error(name: str, tmp_path: Path) -> None:
+    if not (REAL / name).is_file():
+        pytest.skip("real radiographs are not at hand")
+    image = read_image(REAL / name)
+    write_image(tmp_path / name, image.with_pixels(image.pixels, RESTORE))
+    errors = []
+    for path in (REAL / name, tmp_path / name):
+        told = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        errors.append(sorted(line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")))
+    assert errors[1] == errors[0]
+    before, after = private_bytes(REAL / name), private_bytes(tmp_path / name)
+    assert {tag: after[tag] for tag in before} == before
