@@ -420,3 +420,19 @@ def test_real_board_found_without_a_table(tmp_path):
     assert len(drawn.copper) == 4
     assert [round(float(v), 1) for v in drawn.origin_mm] == [-0.6, 22.8]
     assert drawn.pads_top[:, 2].max() < 20  # the board edge in the stencil layer is not a pad
+
+
+@real_boards
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "copper", "holes"),
+    [("limesdr_usb_1v4", 12, 1000), ("ulx3s", 4, 600), ("upduino_v3_0", 4, 150), ("olinuxino_a20_lime2_k2", 8, 600)],
+)
+def test_every_real_board_becomes_an_object(name, copper, holes):
+    drawn = read_board(BOARDS / f"{name}.zip", 0.05)
+    assert len(drawn.copper) == copper and len(drawn.holes) > holes
+    rows, cols = drawn.copper[0].shape
+    maps = build_object(drawn, BoardBuild(), 1, (rows // 2 - 200, cols // 2 - 200, 400, 400))
+    cover = {m: float((t > 1e-3).mean()) for m, t in maps.thickness_mm.items()}
+    assert cover["FR4"] > 0.8 and cover["Cu"] > 0.5
+    assert sum(cover.get(m, 0) for m in ("SAC305", "Sn63Pb37")) > 0.005
