@@ -206,3 +206,35 @@ def test_raw_frames_and_a_step_wedge_become_matched_patches(call, tmp_path):
         assert error.std() < 0.015
     note = patches.board(0)
     assert note["details"]["sharp"]["darks"] == note["details"]["blurred"]["flats"] == 6
+
+
+def test_a_board_that_was_moved_between_the_detectors_is_laid_back(call, folder, tmp_path):
+    """Sharp frames shifted by whole pixels; the stored reference is where the blurred frame is."""
+    from coldray.data.formats import read_image, write_image
+
+    for note_path in folder.glob("*/pair.json"):
+        copy = tmp_path / "boards" / note_path.parent.name
+        (copy / "hr").mkdir(parents=True)
+        (copy / "lr").symlink_to(note_path.parent / "lr")
+        for path in sorted((note_path.parent / "hr").glob("*.tif")):
+            image = read_image(path)
+            write_image(copy / "hr" / path.name, image.with_pixels(np.roll(image.pixels, (2, -3), axis=(0, 1))))
+        note = json.loads(note_path.read_text()) | {"registration": "unknown"}
+        (copy / "pair.json").write_text(json.dumps(note))
+    out = tmp_path / "set"
+    code, text, err = call(
+        "prepare", tmp_path / "boards", "-o", out, "--patches", 4, "--test-patches", 0, "--validation-patches", 0,
+        "--workers", 1, *SMALL,
+    )  # fmt: skip
+    assert code == 0, err
+    for board in json.loads(text)["boards"]:
+        found = board["registration"]
+        assert found["shift_px"] == pytest.approx([2, -3], abs=0.05)
+        assert (found["rotation_deg"], found["scale"]) == (0, 1)
+        assert found["correlation"] > 0.8 and 0 < found["residual"] < 0.05
+    patches = PatchSet(out, "train")
+    for number in range(2):
+        blurred, measured = patches.patch(number, "mean_blurred"), patches.patch(number, "measured")
+        same = np.corrcoef(blurred.ravel(), measured.ravel())[0, 1]
+        moved = np.corrcoef(np.roll(blurred, (2, -3), (0, 1)).ravel(), measured.ravel())[0, 1]
+        assert same > 0.97 > moved
