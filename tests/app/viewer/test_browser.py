@@ -162,6 +162,13 @@ def test_a_recorded_walk(visit, scan, tmp_path, png, capsys):
     desk.open(scan)
     assert desk.page.locator("#engine").inner_text() == "WebGL2, 16-bit"
 
+    # at first: fitted, and windowed from 0.5 to 99.5 % of the pixels
+    box = desk.stage()
+    zoom = min((box["width"] - 24) / stored.shape[1], (box["height"] - 24) / stored.shape[0])
+    assert float(desk.page.locator("#zoom").inner_text().split()[1]) == pytest.approx(100 * zoom, rel=1e-3)
+    shares = [(stored <= float(desk.page.input_value(f"#{name}"))).mean() for name in ("low", "high")]
+    assert shares == pytest.approx([0.005, 0.995], abs=5e-4)
+
     # window: what is on the screen is the stored value through the window, for every pixel looked at
     desk.type(low=12000, high=36000)
     left, top = desk.one_to_one()
@@ -381,6 +388,26 @@ def test_panes_side_by_side_share_one_view_also_when_pitches_differ(visit, serve
     desk.type(s_x=20, s_y=20, s_w=30, s_h=30)
     table = desk.table("roi-table")
     assert table["Mean/reference"] == pytest.approx(table["Mean/original"], rel=1e-12)
+
+
+def test_two_files_at_once_and_one_from_elsewhere_leave_the_last_chosen_one_on_the_desk(
+    visit, served, tmp_path, write_scan
+):
+    for number in range(3):
+        write_scan(tmp_path / f"{number}.tif", random_state=number)
+    desk = visit()
+    desk.page.set_input_files("#file-input", [str(tmp_path / "0.tif"), str(tmp_path / "1.tif")])
+    desk.page.wait_for_function("() => document.title.startsWith('1.tif')")
+    served.upload(tmp_path / "2.tif")
+    desk.page.wait_for_function("() => document.querySelectorAll('#study option').length === 3")
+    desk.settle()
+    assert desk.page.title().startswith("1.tif")
+    desk.page.select_option("#study", label="0.tif")
+    desk.page.wait_for_function("() => document.title.startsWith('0.tif')")
+    desk.settle()
+    stored = read_image(tmp_path / "0.tif").pixels
+    shares = [(stored <= float(desk.page.input_value(f"#{name}"))).mean() for name in ("low", "high")]
+    assert shares == pytest.approx([0.005, 0.995], abs=5e-4)
 
 
 def test_frames_of_a_stack_are_chosen_by_number(visit, tmp_path):

@@ -42,7 +42,9 @@ class Desk {
     this.cursorShare = null;
     this.peek = false;
     this.frame = 0;
-    this.fetching = null;
+    this.busy = Promise.resolve();
+    this.wanted = null;
+    this.shownStudy = null;
     this.stage = new Stage(this);
     this.dock = new Dock(this, OVERLAYS);
     this.rendererChanged();
@@ -220,17 +222,25 @@ class Desk {
 
   async refresh() {
     this.state = await api.call("GET", "/api/state");
-    const known = this.state.studies.find((s) => s.id === this.study?.id);
+    const known = this.state.studies.find((s) => s.id === this.wanted);
     this.dock.showStudies();
     for (const task of this.state.tasks) this.dock.showTask(task);
     await this.choose(known || this.state.studies[this.state.studies.length - 1] || null);
   }
 
-  async choose(study) {
-    const other = study?.id !== this.study?.id;
+  // One change after the other: an upload and the server's news of it arrive together.
+  choose(study) {
+    this.wanted = study?.id ?? null;
+    const next = this.busy.then(() => this._choose(study));
+    this.busy = next.catch(() => {});
+    return next;
+  }
+
+  async _choose(study) {
     this.study = study;
     $("empty").hidden = Boolean(study);
-    if (other) {
+    const first = (study?.id ?? null) !== this.shownStudy;
+    if (first) {
       this.pictures.clear();
       this.stage.renderer.keepOnly(new Set());
       Object.assign(this, { profile: null, regions: { signal: null, background: null }, overlayRole: null, scales: {}, frame: 0, hidden: new Set() });
@@ -247,12 +257,12 @@ class Desk {
         }
       }
       await this._load(study.layers.filter((l) => IMAGES.includes(l.role)).map((l) => l.role));
-      if (this.study !== study) return; // another image was chosen meanwhile
       if (this.overlayRole && !this.overlaysThere().includes(this.overlayRole)) this.overlayRole = null;
       if (this.overlayRole) await this._needOverlay(this.overlayRole);
     }
     this.stage.renderer.keepOnly(new Set([...this.pictures.values()].map((p) => p.meta.id)));
-    if (study && other) {
+    this.shownStudy = study?.id ?? null;
+    if (study && first) {
       this.invert = study.hints.invert;
       if (study.hints.window) this.setWindow(...study.hints.window);
       else this.autoWindow();
@@ -278,7 +288,6 @@ class Desk {
           $("loading-bar").style.width = `${100 * share}%`;
           $("loading-text").textContent = `${layer.title}: ${layer.cols} × ${layer.rows} px`;
         });
-        if (this.study !== study && this.study?.id !== study.id) return;
         before += layer.rows * layer.cols;
         this.pictures.set(layer.role, new Picture(layer, data));
       }
