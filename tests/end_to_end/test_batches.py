@@ -294,3 +294,15 @@ def test_a_batch_in_which_everything_fails_still_names_every_input(call, tmp_pat
     report = json.loads(out)
     assert code == 3 and "none of 3 inputs" in report["error"] and len(report["files"]) == 3
     assert all("error" in entry for entry in report["files"]) and len(err.splitlines()) == 4
+
+
+@posix
+def test_an_interrupt_of_the_whole_group_while_workers_start_shows_no_traceback(start, scans, tmp_path, until):
+    running = start(
+        "restore", scans, "-o", tmp_path / "out", *FAST, "--workers", 2, "--json", start_new_session=True
+    )  # fmt: skip
+    until(lambda: running.children(), poll_s=0.005)
+    os.killpg(running.process.pid, signal.SIGINT)
+    code, out, err = running.end()
+    assert code == 130 and "Traceback" not in err
+    assert len(json.loads(out)["files"]) == 4 and not leftovers(tmp_path / "out")

@@ -73,7 +73,7 @@ class _Worker:
         context = get_context("spawn")
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, self.attempt), daemon=True)
-        with _threads(self.threads):
+        with _threads(self.threads), _no_interrupt():
             self.process.start()
         other.close()
 
@@ -104,6 +104,19 @@ def _threads(number: int) -> Iterator[None]:
     finally:
         for name in names:
             del os.environ[name]
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Processes started meanwhile never see an interrupt at the keyboard, not even while they start; ours waits."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, attempt: Try) -> None:
