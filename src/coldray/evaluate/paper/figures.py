@@ -86,7 +86,7 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> bytes:
                 axis.set_xticks([])
                 axis.set_yticks([])
         for axis, name in zip(
-            axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error in window, gain matched"), strict=True
+            axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error, gain matched"), strict=True
         ):
             axis.set_ylabel(name)
         figure.colorbar(similarity, ax=list(axes[2]), shrink=0.8, pad=0.01)

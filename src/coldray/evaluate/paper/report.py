@@ -33,7 +33,7 @@ TEMPLATE = """<!doctype html>
  h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 1.6rem 0 .4rem; } h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
  img { max-width: 100%; height: auto; } .wide { overflow-x: auto; }
  table { border-collapse: collapse; font-size: .92em; } td, th { padding: .2rem .6rem; border-bottom: 1px solid #d5dbe1; text-align: right; white-space: nowrap; }
- td:first-child, th:first-child { text-align: left; white-space: normal; } tr.ours td { background: #eef4fa; }
+ td:first-child, th:first-child { text-align: left; white-space: normal; min-width: 13rem; } tr.ours td { background: #eef4fa; }
  .yes { color: #00703c; } .no { color: #b3261e; } .quiet { color: #5b6874; font-size: .92em; }
 </style></head><body>
 <h1>The comparison: who restores the thick screen best, and what of it is measured</h1>
