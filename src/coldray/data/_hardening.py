@@ -63,10 +63,11 @@ def fit_hardening(seen: Callable[[Callable[[Float], Float]], Float], wanted: Flo
     return float(found[0]), float(found[1])
 
 
-def ramp_images(signal: Float, knots: Float) -> Float:
+def ramp_images(signal: Float, knots: Float) -> NDArray[np.float32]:
     """One image per interval of the knots: how far the signal has crossed it, 0 to 1, the last one without an end."""
-    thin = np.maximum(signal, 0.0)
-    return np.stack([np.clip((thin - a) / (b - a), 0, 1 if b < knots[-1] else None) for a, b in pairwise(knots)])
+    thin = np.maximum(signal, 0.0).astype(np.float32)
+    edges = knots.astype(np.float32)
+    return np.stack([np.clip((thin - a) / (b - a), 0, 1 if b < edges[-1] else None) for a, b in pairwise(edges)])
 
 
 def fit_rises(ramps: Float, wanted: Float, widths: Float, law_rises: Float, *, least_slope: float) -> Float:

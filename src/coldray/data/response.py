@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -192,15 +192,15 @@ def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str
     x = _knots(pooled, knots)
     thin = [np.asarray(i.sharp, dtype=np.float64) for i in images]
 
-    def seen(mapped: Sequence[Float]) -> Float:
-        """Pixels of mapped sharp images, shape (..., pixels), after the blur."""
-        parts = [_pixels(ratio_blur(m, i.pair)) for m, i in zip(mapped, images, strict=True)]
+    def seen(mapping: Callable[[Float], NDArray[np.floating]]) -> Float:
+        """Pixels of the mapped sharp images, shape (..., pixels), after the blur; one image at a time in memory."""
+        parts = [_pixels(ratio_blur(mapping(t), i.pair)) for t, i in zip(thin, images, strict=True)]
         return np.concatenate(parts, axis=-1)
 
     y = np.concatenate([_pixels(i.blurred) for i in images])
-    plain = seen(thin)
-    law = fit_hardening(lambda f: seen([f(t) for t in thin]), y)
-    ramps = seen([ramp_images(t, x) for t in thin])
+    plain = seen(lambda signal: signal)
+    law = fit_hardening(seen, y)
+    ramps = seen(lambda signal: ramp_images(signal, x))
     rises = fit_rises(ramps.T, y, np.diff(x), np.diff(hardened(x, *law)), least_slope=LEAST_SLOPE)
     gain = float(plain @ y / (plain @ plain))
     rms = {
