@@ -1,0 +1,35 @@
+// What the panels of the dock share.
+
+export const $ = (id) => document.getElementById(id);
+export const IMAGE_NAMES = { original: "Original", restored: "Restored", reference: "Reference" };
+export const number = (id) => ($(id).value === "" ? NaN : Number($(id).value));
+export const unitOf = (desk) => (desk.base()?.meta.unit === "DN" ? "DN" : "× open beam");
+
+export function list(box, pairs) {
+  box.replaceChildren(...pairs.flatMap(([name, value]) => [
+    Object.assign(document.createElement("dt"), { textContent: name }),
+    Object.assign(document.createElement("dd"), { textContent: value }),
+  ]));
+}
+
+// Table of quantities by image; every cell carries its full value for whoever reads by machine.
+export function fill(table, roles, rows, unit) {
+  table.replaceChildren();
+  const head = table.createTHead().insertRow();
+  head.append(Object.assign(document.createElement("th"), { textContent: unit }));
+  head.firstChild.style.textAlign = "left";
+  for (const role of roles) head.append(Object.assign(document.createElement("th"), { textContent: IMAGE_NAMES[role], className: role }));
+  const body = table.createTBody();
+  for (const [name, values, digits] of rows) {
+    if (values.every(Number.isNaN)) continue;
+    const row = body.insertRow();
+    row.append(Object.assign(document.createElement("th"), { textContent: name, scope: "row" }));
+    values.forEach((v, i) => {
+      const cell = row.insertCell();
+      cell.textContent = Number.isFinite(v) ? String(+v.toPrecision(digits)) : "";
+      cell.dataset.role = roles[i];
+      cell.dataset.quantity = name;
+      cell.dataset.value = String(v);
+    });
+  }
+}

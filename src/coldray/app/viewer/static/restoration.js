@@ -1,0 +1,183 @@
+// Detectors, the restoration and what came of it.
+
+import * as api from "./api.js";
+import { $, list } from "./panel.js";
+import { plot, short } from "./plots.js";
+import { node } from "./stage.js";
+
+export class Restoration {
+  constructor(desk) {
+    this.desk = desk;
+    this.curves = null;
+    this.task = null;
+    $("restore").onclick = () => this._askRestore();
+    $("restore-form").onsubmit = (event) => {
+      event.preventDefault();
+      if (event.submitter?.value === "go") this._startRestore();
+      else $("restore-dialog").close();
+    };
+    $("task-cancel").onclick = () => this.task && api.call("DELETE", `/api/tasks/${this.task.id}`).catch((p) => desk.say(p.message, true));
+  }
+
+  // ---- detectors ----
+
+  async showCurves() {
+    const { desk } = this, study = desk.study;
+    this.curves = null;
+    $("mtf-note").textContent = study ? "measuring the noise…" : "";
+    this.drawCurves();
+    if (!study) return;
+    try {
+      const used = study.result?.settings;
+      const asked = used && desk.choices.detectors.includes(used.blurred) && desk.choices.detectors.includes(used.sharp) ? { blurred: used.blurred, sharp: used.sharp } : {};
+      const method = desk.choices.method;
+      const found = await api.call("POST", `/api/studies/${study.id}/curves`, { method, ...asked });
+      if (desk.study?.id !== study.id) return;
+      if (found.unavailable) {
+        $("mtf-note").textContent = found.unavailable;
+        return;
+      }
+      this.curves = found;
+    } catch (problem) {
+      $("mtf-note").textContent = problem.message;
+      return;
+    }
+    this.drawCurves();
+  }
+
+  drawCurves() {
+    const found = this.curves;
+    $("mtf-plot").toggleAttribute("hidden", !found);
+    $("mtf-legend").replaceChildren();
+    if (!found) return;
+    const x = found.frequency_lp_mm, from = found.prior_from_lp_mm;
+    const named = [["blurred", `MTF ${found.names.blurred}`], ["sharp", `MTF ${found.names.sharp}`], ["ratio", "ratio H"], ["support", "supported by data"]];
+    plot($("mtf-plot"), {
+      series: named.map(([name]) => ({ x, y: found[name], name })),
+      bands: from === null ? [] : [{ from, to: x[x.length - 1], name: "prior" }],
+      xLabel: "spatial frequency, lp/mm",
+      yLabel: "share",
+      yRange: [0, 1.02],
+    });
+    $("mtf-legend").replaceChildren(...named.map(([name, text]) => {
+      const item = document.createElement("span"), line = node("svg", { viewBox: "0 0 22 10" });
+      line.append(node("line", { x1: 0, x2: 22, y1: 5, y2: 5, class: `series ${name}` }));
+      item.append(line, text);
+      return item;
+    }));
+    const noise = `Noise ${(100 * found.noise_relative_sd).toFixed(2)} % of the open beam (${found.noise}), mean signal ${(100 * found.mean_signal).toFixed(1)} %.`;
+    $("mtf-note").textContent = from === null
+      ? `The data support more than half of the expected content up to Nyquist, ${short(found.nyquist_lp_mm)} lp/mm. ${noise}`
+      : `Shaded, from ${from.toFixed(2)} lp/mm on: less than half of the expected content is supported by the data, the rest is prior. ${noise}`;
+    $("mtf-note").dataset.priorFrom = String(from);
+  }
+
+  // ---- restoration ----
+
+  async _askRestore() {
+    const { desk } = this, choices = desk.choices;
+    if (!desk.study?.restorable || !choices) return;
+    const options = (id, names, chosen) => $(id).replaceChildren(...names.map((n) => new Option(n, n, false, n === chosen)));
+    if (!$("r-method").options.length) {
+      options("r-method", choices.methods.map((m) => m.name), choices.method);
+      options("r-blurred", choices.detectors, choices.blurred);
+      options("r-sharp", choices.detectors, choices.sharp);
+      for (const [id, key] of [["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) if (choices[key]) $(id).value = choices[key];
+      const steps = () => ($("r-steps").disabled = !choices.methods.find((m) => m.name === $("r-method").value)?.steps);
+      $("r-method").onchange = steps;
+      steps();
+    }
+    $("restore-name").textContent = desk.study.name;
+    $("restore-error").hidden = true;
+    $("restore-dialog").showModal();
+  }
+
+  async _startRestore() {
+    const { desk } = this, body = { method: $("r-method").value, blurred: $("r-blurred").value, sharp: $("r-sharp").value };
+    for (const [id, key] of [["r-steps", "steps"], ["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) {
+      if ($(id).value !== "" && !$(id).disabled) body[key] = Number($(id).value);
+    }
+    try {
+      this.showTask(await api.call("POST", `/api/studies/${desk.study.id}/restore`, body));
+      $("restore-dialog").close();
+    } catch (problem) {
+      $("restore-error").textContent = problem.message;
+      $("restore-error").hidden = false;
+    }
+  }
+
+  showTask(task) {
+    const { desk } = this, known = this.task;
+    if (known && known.id !== task.id && !["done", "failed", "cancelled"].includes(known.state) && task.state === "queued") return;
+    const over = ["done", "failed", "cancelled"].includes(task.state);
+    if (over && known?.id !== task.id) return;
+    this.task = task;
+    $("task").hidden = over;
+    $("task-title").textContent = task.name;
+    $("task-note").textContent = `${task.method}: ${task.note}`;
+    if (task.state === "running" && task.fraction > 0.02) $("task-bar").value = task.fraction;
+    else $("task-bar").removeAttribute("value");
+    $("task-eta").textContent = task.eta_s === null ? "" : `about ${task.eta_s < 90 ? `${Math.ceil(task.eta_s)} s` : `${Math.ceil(task.eta_s / 60)} min`} to go`;
+    if (!over) return;
+    this.task = null;
+    if (task.state === "failed") desk.say(task.error, true);
+    if (task.state === "cancelled") desk.say("Cancelled; nothing was changed.");
+    if (task.state === "done") {
+      desk.say(`Restored in ${task.seconds.toFixed(1)} s.`);
+      this.showCurves();
+    }
+  }
+
+  showResult() {
+    const { desk } = this, result = desk.study?.result, there = desk.study?.downloads || [];
+    $("result-body").hidden = !result;
+    $("result-hint").hidden = Boolean(result);
+    const warnings = [...new Set([...(desk.study?.warnings || []), ...(result?.warnings || [])])];
+    $("warnings").replaceChildren(...warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    if (!result) return;
+    const c = result.consistency || {}, facts = [
+      ["Method", `${result.method}${result.steps ? `, ${result.steps} network evaluation${result.steps > 1 ? "s" : ""}` : ""}`],
+      ["Detectors", `${result.settings.blurred} → ${result.settings.sharp}`],
+      ["Noise", `${(100 * result.settings.noise_relative_sd).toFixed(2)} % of open beam (${result.settings.noise})`],
+      ["Time", `${result.seconds.toFixed(1)} s`],
+      ["Clipped pixels", String(result.clipped_pixels)],
+    ];
+    if (result.settings.model) facts.splice(1, 0, ["Model", `${result.settings.model} (${result.settings.model_sha256.slice(0, 12)}…)`]);
+    this._showVerdict(c);
+    const share = (v) => `${+(100 * v).toPrecision(3)} %`;
+    if (Number.isFinite(c.residual_over_noise)) facts.push(["Residual over noise", c.residual_over_noise.toFixed(3)]);
+    if (Number.isFinite(c.marked_share)) facts.push(["Marked area", share(c.marked_share)]);
+    if (Number.isFinite(c.verifiable_to_lp_mm)) facts.push(["Verifiable up to", `${c.verifiable_to_lp_mm.toFixed(2)} lp/mm`]);
+    if (Number.isFinite(c.prior_share)) facts.push(["Prior part", `${share(c.prior_share)} of the contrast energy`]);
+    if (Number.isFinite(c.mean_shift)) facts.push(["Mean shift", `${+(100 * c.mean_shift).toPrecision(2)} % of open beam`]);
+    facts.push(["SHA-256 out", result.sha256_out]);
+    list($("result-facts"), facts);
+    const names = { image: "Restored image", provenance: "Provenance layers", record: "Record (JSON)", report: "Report (HTML)", report_pdf: "Report (PDF)" };
+    $("downloads").replaceChildren(...there.map((kind) => {
+      const button = document.createElement("button"), icon = node("svg", {});
+      icon.append(node("use", { href: "#i-save" }));
+      button.append(icon, Object.assign(document.createElement("span"), { textContent: names[kind] || kind }));
+      button.dataset.download = kind;
+      button.onclick = () => api.download(`/api/studies/${desk.study.id}/download/${kind}`).catch((p) => desk.say(p.message, true));
+      return button;
+    }));
+  }
+
+  _showVerdict(c) {
+    const { desk } = this, verdict = $("verdict"), places = c.places || [];
+    verdict.hidden = $("statement").hidden = typeof c.verdict !== "string";
+    verdict.textContent = c.verdict ? c.verdict[0].toUpperCase() + c.verdict.slice(1) : "";
+    verdict.className = `verdict ${/contradicted/.test(c.verdict) ? "contradicted" : c.verdict === "consistent" ? "" : "untestable"}`;
+    $("statement").textContent = c.statement || "";
+    $("places").replaceChildren(...places.slice(0, 8).map((place, i) => {
+      const button = document.createElement("button");
+      button.textContent = `Place ${i + 1}`;
+      button.title = `measurement ${place.measurement}, ${place.width_mm} × ${place.height_mm} mm at (${place.x_mm}, ${place.y_mm}) mm, p ${place.chance}`;
+      button.onclick = async () => {
+        if (desk.overlayRole !== "certificate") await desk.setOverlay("certificate");
+        desk.stage.goTo(place.x_px, place.y_px, place.width_px, place.height_px);
+      };
+      return button;
+    }));
+  }
+}
