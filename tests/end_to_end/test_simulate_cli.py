@@ -153,6 +153,17 @@ def test_options_that_do_not_belong_together_are_refused(call, tmp_path):
     refused("magnification", "edge", "--magnification", 0.5)
 
 
+def test_what_does_not_fit_into_memory_is_refused_before_it_starts(call, tmp_path, monkeypatch):
+    from coldray.app.commands import _objects
+
+    monkeypatch.setattr(_objects, "_free_bytes", lambda: 1e9)
+    code, answer, _ = call("simulate", "board", "-o", tmp_path, "--size-px", 2048)
+    assert code == 2
+    assert "needs about 4.7 GB, 1.0 GB are free; choose --size-px 944 or less" in answer["error"]
+    monkeypatch.setattr(_objects, "_free_bytes", lambda: None)
+    assert call("simulate", "flat", "-o", tmp_path, "--size-px", 64)[0] == 0
+
+
 def test_an_oblique_view_shifts_layers(call, tmp_path):
     arguments = ("simulate", "board", "--family", "dense_bga", *SMALL)
     _, plan, _ = call(*arguments, "-o", tmp_path / "plan")

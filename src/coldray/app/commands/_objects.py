@@ -25,6 +25,10 @@ WEDGE_MM_AL = (0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 12.0, 16.0, 22.0, 30.0)
 """Steps of the wedge [mm Al]: signals from 1 to 0.03 of the open beam."""
 
 
+BYTES_PER_CELL = {"board": 70, "battery": 70, "flat": 30} | dict.fromkeys(TARGETS, 60)
+"""Peak memory of a simulation: one map per material, a transmission and its transforms."""
+
+
 @dataclass(frozen=True)
 class ObjectRequest:
     """What to draw.
@@ -74,7 +78,29 @@ def draw_object(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps
         raise SettingsError(f"--gerber is for a board; {asked.kind} has none")
     if asked.family is not None and (asked.kind not in ("board", "battery") or asked.gerber is not None):
         raise SettingsError("--family is for procedural boards and batteries")
+    _check_memory(asked)
     return _MAKERS[asked.kind](asked, rng)
+
+
+def _check_memory(asked: ObjectRequest) -> None:
+    """Refuse what would not fit, before hours are spent on it."""
+    free = _free_bytes()
+    needed = BYTES_PER_CELL[asked.kind] * (asked.size_px * asked.oversampling) ** 2
+    if free is not None and needed > free:
+        fits = int(asked.size_px * (free / needed) ** 0.5) // 16 * 16
+        raise SettingsError(
+            f"a {asked.kind} of {asked.size_px} px needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; choose "
+            f"--size-px {fits} or less"
+        )
+
+
+def _free_bytes() -> float | None:
+    """Memory that can be had without swapping; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def target_truth(
