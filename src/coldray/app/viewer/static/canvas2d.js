@@ -8,7 +8,7 @@ export class CanvasRenderer {
 
   constructor(canvas) {
     this.canvas = canvas;
-    this.context = canvas.getContext("2d", { alpha: false });
+    this.context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     if (!this.context) throw new Error("no 2-D canvas");
   }
 
