@@ -178,7 +178,9 @@ def test_watch_from_start_to_interrupt(start, put, tmp_path, results, until):
     assert code == 143 and "Traceback" not in err
     good = {name for name, e in entries.items() if "error" not in e}
     assert good == {"early.tif", "slow.tif", "renamed.tif", "while_away.tif"} == set(results(out))
-    assert [n for n in sorted(good) if entries[n].get("skipped")] == ["early.tif", "renamed.tif", "slow.tif"]
+    # the last one may have been killed between its rename and its row: then it was done again
+    skipped = {name for name in good if entries[name].get("skipped")}
+    assert skipped | {"renamed.tif"} == {"early.tif", "renamed.tif", "slow.tif"}
     for name in set(entries) - good:
         assert name in ("pipe.tif", "link.tif", "loop.tif", "folder.tif") and entries[name]["error"].startswith(name)
     for name, number in (("early.tif", 1), ("slow.tif", 2), ("renamed.tif", 4), ("while_away.tif", 5)):
