@@ -111,3 +111,13 @@ def test_without_json_the_verdict_is_in_the_line(call, tmp_path):
     code, out, _ = call("restore", source, "-o", tmp_path / "r.tif", "--method", "wiener", "--exposure-s", 0.25)
     verdict = json.loads((tmp_path / "r.tif.json").read_text())["consistency"]["verdict"]
     assert code == 0 and f"; {verdict})" in out
+
+
+def test_odd_names_are_text_and_links_are_paths(call, tmp_path):
+    odd = "javascript:alert(1)#<b>?.tif"
+    scan(tmp_path / "in" / odd)
+    code, _, err = restore(call, tmp_path / "in", "-o", tmp_path / "out", "--report")
+    assert code == 0, err
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 'href="javascript%3Aalert%281%29%23%3Cb%3E%3F.report.html"' in page
+    assert "javascript:alert(1)#&lt;b&gt;?.tif" in page and "<b>" not in page

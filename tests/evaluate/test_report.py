@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,7 +14,7 @@ from coldray.evaluate import report_restoration
 from coldray.evaluate.report_batch import batch_report, settings_in_words
 from coldray.evaluate.report_blocks import Facts, Note, Picture, Table
 from coldray.evaluate.report_html import to_html
-from coldray.evaluate.report_pdf import to_pdf
+from coldray.evaluate.report_pdf import drawable, to_pdf
 from coldray.evaluate.report_restoration import Source, restoration_report
 from coldray.physics.noise import NoiseModel
 from coldray.radiograph import Acquisition, Radiograph
@@ -206,3 +207,10 @@ def test_huge_images_are_shrunk_for_overview():
     small = shrunk(image)
     assert small.shape == (1000, 667) and small[0, 0] == image[:3, :3].mean()
     assert shrunk(image[:900, :900]) is not None and shrunk(image[:900, :900]).shape == (900, 900)
+
+
+def test_characters_that_no_font_draws_are_written_as_codes(report, caplog):
+    assert drawable("20 µm ≥ −3 Ω 漢") == "20 µm ≥ −3 Ω \\u6f22"
+    odd = replace(report, title="漢字 \udcff", sections=())
+    assert to_pdf(odd).startswith(b"%PDF")
+    assert not [r for r in caplog.records if "glyph" in r.getMessage()]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from coldray.app.files import CERTIFICATE, REPORTS
 
@@ -67,7 +68,7 @@ def write_reports(
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
     report = restoration_report(image, result, recipe.job(), Source(shown(source), record, reference, name))
-    contents = (to_html(report).encode(), to_pdf(report))
+    contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)
     for path, content in zip(paths, contents, strict=True):
         _put(path, content)
@@ -102,14 +103,25 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
     for entry in entries:
         target = Path(entry["output"]) if "output" in entry else None
         inside = target is not None and target.is_relative_to(folder)
-        names.append(os.fspath(target.relative_to(folder)) if target and inside else shown(Path(entry["input"])))
+        parts = target.relative_to(folder).parts if target and inside else (entry["input"],)
+        names.append("/".join(shown(part) for part in parts))
         page = report_paths(target)[0] if target else None
-        links.append(page.relative_to(folder).as_posix() if page and inside and page.is_file() else None)
-    report = batch_report(entries, names, links, recipe.settings())
+        # any name is a path, none a scheme, a query or a fragment
+        link = quote(os.fsencode(page.relative_to(folder).as_posix())) if page and inside and page.is_file() else None
+        links.append(link)
+    settings = recipe.settings()
+    if recipe.reference is not None:
+        settings["reference"] = shown(recipe.reference)
+    report = batch_report(entries, names, links, settings)
     paths = [folder / f"{BATCH_STEM}.html", folder / f"{BATCH_STEM}.pdf"]
-    for path, content in zip(paths, (to_html(report).encode(), to_pdf(report)), strict=True):
+    for path, content in zip(paths, (_bytes(to_html(report)), to_pdf(report)), strict=True):
         _put(path, content)
     return paths
+
+
+def _bytes(page: str) -> bytes:
+    """UTF-8; what is no text, such as half of a name that is not UTF-8, as its code."""
+    return page.encode("utf-8", "backslashreplace")
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,29 @@ def _page_type() -> Any:
     return Page
 
 
+@cache
+def _known() -> frozenset[int]:
+    """Characters that both fonts can draw."""
+    from fontTools.ttLib import TTFont
+
+    maps = []
+    for path in _fonts().values():
+        with TTFont(path, lazy=True) as font:
+            maps.append(frozenset(font.getBestCmap()))
+    return frozenset.intersection(*maps)
+
+
+def drawable(part: Any) -> Any:
+    """Copy of a report, or of any part of it, in which characters that no font draws are written as their code."""
+    if isinstance(part, str):
+        return "".join(c if ord(c) in _known() or c in "\n\t" else f"\\u{ord(c):04x}" for c in part)
+    if isinstance(part, tuple):
+        return tuple(drawable(item) for item in part)
+    if is_dataclass(part) and not isinstance(part, type):
+        return replace(part, **{f.name: drawable(getattr(part, f.name)) for f in fields(part)})
+    return part
+
+
 def _fitting(pdf: Any, text: str, width_mm: float) -> str:
     """Text cut to a width."""
     while text and pdf.get_string_width(text) > width_mm:
@@ -62,6 +86,7 @@ def to_pdf(report: Report) -> bytes:
     bytes
         The same content as the HTML page; the same bytes for the same report.
     """
+    report = drawable(report)
     pdf = _page_type()(format="A4")
     pdf.running = f"{report.title} · {report.subtitle}"
     pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))
