@@ -11,6 +11,7 @@ from scipy.special import erf
 from coldray.errors import MeasurementError
 from coldray.measure.bars import bars_ctf
 from coldray.measure.coltman import continued_ctf, ctf_from_mtf, mtf_from_ctf
+from coldray.physics import phantoms
 from coldray.physics.curves import FrequencyCurve
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real" / "qa_phantoms_pylinac_mit"
@@ -130,6 +131,14 @@ def test_a_region_at_nyquist_along_the_pixels_is_refused():
     single[5:75, 30:42] = 300.0
     with pytest.raises(MeasurementError, match="no bar group"):
         bars_ctf(single, 0.1)
+
+
+def test_fine_groups_are_not_lost_to_one_bar_taken_for_a_grating():
+    """At 1 degree a single bar of this target was fitted at 0.52 cycles/pixel, and hid what is finer than it seemed."""
+    image, truth = phantoms.bars([0.8, 1.6, 2.5, 4, 6, 8], phantoms.PhosphorBlur(0.6), 0.05, tilt_deg=1.0)
+    found = bars_ctf(image, 0.05).groups
+    assert [g.frequency_lp_mm for g in found] == pytest.approx([t.frequency_lp_mm for t in truth], rel=1e-3)
+    assert [g.ctf for g in found] == pytest.approx([t.ctf for t in truth], abs=0.005)
 
 
 def test_images_without_bars_are_refused():

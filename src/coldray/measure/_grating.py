@@ -13,8 +13,9 @@ from coldray.errors import MeasurementError
 HIGHEST_HARMONIC = 2.5
 """Harmonics are fitted up to this frequency [cycles/pixel] as long as the tilt keeps them apart."""
 WORST_CONDITION = 30.0
-DEGENERATE = 1e4
-"""Condition from which on the samples do not tell the phase of the bars from their amplitude (bars at Nyquist)."""
+DEGENERATE = 8.0
+"""Condition of cosine and sine of the fundamental from which on the samples do not tell phase from amplitude: bars
+near two pixels, along the grid, of which less than a fifth of a beat is seen."""
 FEWEST_PERIODS = 1.4
 SIGNIFICANT = 3.0
 """Amplitude of a harmonic over its standard error that lets it count."""
@@ -269,9 +270,9 @@ def _separable(smooth: Float, phase: Float, order: NDArray[np.int64]) -> tuple[F
         size = np.sqrt(np.maximum(np.diag(gram), 1e-12))
         size[smooth.shape[1] :] = np.sqrt(phase.size / 2)
         normal = gram / np.outer(size, size)
-        condition = np.linalg.cond(normal)
-        if count == 1 and not condition < DEGENERATE:
+        pair = np.ix_((smooth.shape[1], smooth.shape[1] + count), (smooth.shape[1], smooth.shape[1] + count))
+        if not np.linalg.cond(normal[pair]) < DEGENERATE:
             raise MeasurementError("bars of two pixels along the pixel grid: their samples do not hold the amplitude")
-        if count == 1 or condition < WORST_CONDITION:
+        if count == 1 or np.linalg.cond(normal) < WORST_CONDITION:
             return design, order, normal, size
         order = order[:-1]
