@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restore.pipeline import Job, restore, saturated
 
@@ -76,3 +78,40 @@ def test_a_stack_states_its_worst_frame(radiograph):
     result = restore(radiograph(frames=3, change=ripple), JOB)
     assert result.consistency["frame"] == 1
     assert result.consistency["verdict"] == "contradicted"
+
+
+class Guess:
+    """A model that answers with the linear estimate it is shown."""
+
+    name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
+    prior, consistency_share = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5])
+
+    def check_fits(self, method, name):
+        pass
+
+    def warnings_for(self, conditions):
+        return []
+
+    def predictor(self):
+        def answer(channels, conditions):
+            return channels[1]
+
+        answer.evaluations = 1
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("gain", "options", "left"),
+    [("paper", {}, "1 - H"), ("calibrated", {}, "between"), ("calibrated", {"naive": True}, "all")],
+)
+def test_the_certificate_knows_what_each_sampler_leaves(radiograph, gain, options, left):
+    job = Job(method="cold", model=Guess(), gain=gain, exposure_s=0.25, options=options, keep_certificate=True)
+    certificate = restore(radiograph(), job).certificate
+    frequency = np.linspace(0.5, 10, 40)
+    found, blur = certificate.gain(frequency), certificate.degradation.transfer(frequency, 1.0)
+    if left == "1 - H":
+        np.testing.assert_allclose(found, 1 - blur)
+    elif left == "all":
+        np.testing.assert_array_equal(found, 1)
+    else:
+        assert np.all(found < 1) and np.all(found > 0.4)

@@ -297,9 +297,15 @@ def saturated(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     return np.asarray(binary_dilation(full, np.ones((3, 3), dtype=bool), iterations=SATURATION_REACH_PX))
 
 
+def _has_consistency_step(job: Job) -> bool:
+    """Whether the method ends with a data-consistency step; the naive sampler of `cold` forgets the measurement."""
+    step = "consistency" in options_of(plugin("method", job.method).restore)
+    return step and not job.options.get("naive", False)
+
+
 def _residual_gain(frame: Frame, degradation: Any, job: Job) -> Gain | None:
     """What the method's own data-consistency step leaves of a wrong prediction; None for methods without one."""
-    if "consistency" not in options_of(plugin("method", job.method).restore):
+    if not _has_consistency_step(job):
         return None
     calibrated = job.gain == "calibrated" and job.model is not None
     return residual_gain(frame, degradation, job.model.consistency_share if calibrated and job.model else None)
@@ -365,8 +371,7 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
     if method.LEARNS:
         assert job.model is not None
         predictor = job.model.predictor()
-        gains = "consistency" in options_of(method.restore) and "consistency" not in options
-        if gains and job.gain == "calibrated":
+        if _has_consistency_step(job) and "consistency" not in options and job.gain == "calibrated":
             options["consistency"] = consistency_gain(frame, degradation, job.model.consistency_share)
     rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
     restored = method.restore(frame, degradation, predictor, rng, **options)
