@@ -7,6 +7,7 @@ from scipy.special import erf
 
 from coldray.errors import ImageError, MeasurementError
 from coldray.measure.duplex import SPACINGS_MM, duplex_isrb, interpolated_srb
+from coldray.physics.phantoms import GaussianBlur, duplex_wires
 
 PITCH = 0.05
 
@@ -78,6 +79,18 @@ def test_no_crash_and_little_scatter_at_snr_50():
         found = [duplex_isrb(clean + clean / 50 * rng.standard_normal(clean.shape), PITCH).isrb_mm for _ in range(4)]
         assert all(f is not None for f in found)
         assert np.allclose(found, exact_isrb(sigma), rtol=0.04)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_speck_beside_the_coarse_end_does_not_turn_the_order(mirrored):
+    """Noise once made a stretch of 0.2 % of the first wire's area before it: the indicator was read from the fine end."""
+    image, truth = duplex_wires(GaussianBlur(2.4), PITCH, rows=120, tilt_deg=3.0)
+    y, x = np.indices(image.shape)
+    across = x - np.tan(np.radians(3.0)) * (y - (image.shape[0] - 1) / 2)
+    image = image - 0.06 * np.ptp(image) * np.exp(-(((across - 12) / 1.5) ** 2))
+    found = duplex_isrb(image[:, ::-1] if mirrored else image, PITCH)
+    assert found.isrb_mm == pytest.approx(truth.isrb_mm, rel=0.03)
+    assert found.pairs[0].element == 1
 
 
 def test_heavy_noise_gives_a_result_or_a_measurement_error():
