@@ -96,11 +96,16 @@ def table(marks: Sequence[Mark]) -> str:
     for mark in marks:
         if mark.part != part:
             part = mark.part
-            lines.append(f"| **{part}** |" + " |" * (len(peers) + 3))
+            lines.append(f"| **{_cell(part)}** |" + " |" * (len(peers) + 3))
         met = {True: "yes", False: "**no**", None: ""}[mark.met]
-        cells = [mark.name, mark.required, _number(mark.value, mark.unit), *(mark.cell(p) for p in peers), met]
+        cells = [_cell(mark.name), mark.required, _number(mark.value, mark.unit), *(mark.cell(p) for p in peers), met]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Text that does not end its cell."""
+    return text.replace("|", "\\|")
 
 
 def _number(value: float, unit: str) -> str:
