@@ -16,7 +16,7 @@ from coldray.contracts import options_of, plugin, shown_by
 from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
-from coldray.evaluate.calibrate import consistency_share
+from coldray.evaluate.calibrate import calibrate_consistency
 from coldray.methods._channels import CONDITIONS, conditions
 from coldray.methods._frame import Frame
 from coldray.physics.noise import NoiseModel
@@ -140,11 +140,13 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     corrects = "consistency" in options_of(plugin("method", header["method"]).restore)
     if corrects and fields is not None and len(fields):
         source_of_pairs = PairSource(fields, parse_recipe(run["recipe"]))
-        share = consistency_share(TiledPredictor(TorchEngine(network)), unshared_gain, source_of_pairs)
-        header["consistency_share"] = {
-            "frequency_cycles_px": share.frequency_lp_mm.tolist(),
-            "share": share.value.round(4).tolist(),
-        }
+        found_gain = calibrate_consistency(TiledPredictor(TorchEngine(network)), unshared_gain, source_of_pairs)
+        header["consistency_errors"] = {k: round(v, 4) for k, v in found_gain.relative_error.items()}
+        if found_gain.share is not None:
+            header["consistency_share"] = {
+                "frequency_cycles_px": found_gain.share.frequency_lp_mm.tolist(),
+                "share": found_gain.share.value.round(4).tolist(),
+            }
     write_tensors(out.with_suffix(".safetensors"), stored, header)
     _write_onnx(network, out)
     engine = OnnxEngine(out, network.stride, network.radius)
