@@ -19,7 +19,7 @@ from coldray.data.fields import FieldSet
 from coldray.networks.compact import Network
 from coldray.training.loop import Training, has_bf16
 from coldray.training.pairs import PairSource
-from coldray.training.recipe import parse_recipe
+from coldray.training.recipe import Recipe, parse_recipe
 
 DESIGNS = {
     "128, blocks 1-2-1": {"width": 128, "deep_width": 192, "blocks": [1, 2, 1]},
@@ -28,6 +28,25 @@ DESIGNS = {
     "96, blocks 2-4-2": {"width": 96, "deep_width": 160, "blocks": [2, 4, 2]},
     "128, one level, blocks 3-0-3": {"width": 128, "deep_width": 192, "blocks": [3, 0, 3]},
 }
+
+
+PROBE = 8
+"""Updates that tell how many fit into the time."""
+
+
+def recipe_of(settings: dict, updates: int) -> Recipe:
+    """Recipe of the shipped model with another network, its rates falling to zero over the last half."""
+    return parse_recipe(
+        {
+            "network": {"settings": settings},
+            "example": {"full_strength_share": 1.0},
+            "data": {"window": 224},
+            "optimiser": {
+                "name": "muon", "steps": updates, "batch": 4, "learning_rate": 1e-3, "warmup_steps": min(50, updates),
+                "decay_steps": updates // 2, "ema": 0.95,
+            },
+        }
+    )  # fmt: skip
 
 
 def speed(settings: dict) -> dict[str, float]:
@@ -70,24 +89,22 @@ def main() -> None:
     for name in given.designs:
         row = {"design": name} | speed(DESIGNS[name])
         if given.fields is not None:
-            recipe = parse_recipe(
-                {
-                    "network": {"settings": DESIGNS[name]},
-                    "data": {"window": 224},
-                    "optimiser": {"steps": 100000, "batch": 3, "learning_rate": 5e-4, "decay_steps": 0, "ema": 0.995},
-                    "log": {"validate_every": 100000, "save_every": 100000},
-                }
-            )
             if sources is None:
+                recipe = recipe_of(DESIGNS[name], 1)
                 sources = [PairSource(FieldSet(given.fields / role), recipe) for role in ("train", "validation")]
             with tempfile.TemporaryDirectory() as folder:
-                run = Training(recipe, sources[0], sources[1], Path(folder))
+                trial = Training(recipe_of(DESIGNS[name], PROBE), *sources, Path(folder) / "trial")
+                trial._update(*sources[0].batch(0))
                 began = time.perf_counter()
-                while time.perf_counter() - began < 60 * given.minutes:
-                    # private on purpose: a run bounded by time, not by steps
+                for step in range(PROBE):
+                    trial._update(*sources[0].batch(step))
+                updates = int(60 * given.minutes / (time.perf_counter() - began) * PROBE)
+                run = Training(recipe_of(DESIGNS[name], updates), *sources, Path(folder) / "run")
+                while run.step < updates:
+                    # private on purpose: the loop without its states and validations
                     run._update(*sources[0].batch(run.step))
                     run.step += 1
-                row |= {"updates": run.step} | {k: float(np.round(v, 3)) for k, v in run.validate().items()}
+                row |= {"updates": run.step} | {k: float(np.round(v, 4)) for k, v in run.validate().items()}
         table.append(row)
         print(json.dumps(row), flush=True)
     if given.out:
