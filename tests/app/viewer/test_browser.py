@@ -665,6 +665,7 @@ def test_without_a_gpu_the_page_changes_to_the_canvas_that_is_faster(visit, serv
           Stage.prototype._judge = function (began) { judge.call(this, began - 100); }; // every picture 100 ms late
         }"""
     )
+    slow.page.wait_for_function("() => document.querySelector('#low').value && document.querySelector('#high').value")
     low, high = (float(slow.page.input_value(f"#{name}")) for name in ("low", "high"))
     for _ in range(10):
         slow.press("+", "-")
