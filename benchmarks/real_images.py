@@ -17,7 +17,8 @@ from coldray.data.formats import read_image
 from coldray.degradations._operator import radial_operator
 from coldray.degradations.mtf_blend import Degradation
 from coldray.evaluate.metrics import Convention, psnr_db, ssim
-from coldray.evaluate.report import _figure, _png, busiest_window
+from coldray.evaluate.metrology import new_figure, render
+from coldray.evaluate.report import busiest_window
 from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
@@ -84,12 +85,12 @@ def draw(path: Path, images: dict[str, np.ndarray]) -> None:
     first = next(reversed(images.values()))
     window = busiest_window(first, min(first.shape) // 3)
     low, high = np.quantile(first[window], [0.005, 0.995])
-    figure = _figure(4.2 * len(images), 4.4)
-    for axis, (name, image) in zip(np.atleast_1d(figure.subplots(1, len(images))), images.items(), strict=True):
+    figure, axes = new_figure(4.2 * len(images), 4.4, len(images))
+    for axis, (name, image) in zip(np.atleast_1d(axes), images.items(), strict=True):
         axis.imshow(image[window], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         axis.set_title(name, fontsize=9)
         axis.set_axis_off()
-    path.write_bytes(_png(figure))
+    path.write_bytes(render(figure, "png"))
 
 
 if __name__ == "__main__":
