@@ -131,7 +131,7 @@ def visit(browser, served):
         page.goto(served.link)
         if query:
             page.goto(served.base + "/?" + query)
-        page.wait_for_selector("html[data-drawn]", state="attached")
+        page.wait_for_selector("html[data-drawn][data-study]", state="attached")
         visits.append(Visit(page, served, complaints))
         visits[-1].settle()
         return visits[-1]
@@ -487,24 +487,70 @@ def test_the_token_stays_out_of_the_address_and_another_tab_without_it_sees_noth
     other.context.close()
 
 
-def test_a_file_can_be_dropped_and_becomes_the_reference(visit, served, scan, tmp_path, write_scan):
-    served.upload(scan)
-    write_scan(tmp_path / "thin.tif", random_state=5)
-    data = (tmp_path / "thin.tif").read_bytes().hex()
-    desk = visit()
-    desk.page.evaluate(
-        """hex => {
+def drop(page, path, zone):
+    page.evaluate(
+        """([hex, name, zone]) => {
           const bytes = Uint8Array.from(hex.match(/../g), h => parseInt(h, 16)), carried = new DataTransfer();
-          carried.items.add(new File([bytes], "thin.tif"));
-          const zone = document.querySelector("[data-drop=reference]"), more = { dataTransfer: carried, bubbles: true, cancelable: true };
+          carried.items.add(new File([bytes], name));
+          const target = document.querySelector(`[data-drop=${zone}]`), more = { dataTransfer: carried, bubbles: true, cancelable: true };
           window.dispatchEvent(new DragEvent("dragenter", more));
-          zone.dispatchEvent(new DragEvent("dragover", more));
-          zone.dispatchEvent(new DragEvent("drop", more));
+          target.dispatchEvent(new DragEvent("dragover", more));
+          target.dispatchEvent(new DragEvent("drop", more));
         }""",
-        data,
+        [path.read_bytes().hex(), path.name, zone],
     )
+
+
+@pytest.fixture
+def thin(tmp_path, write_scan):
+    write_scan(tmp_path / "thin.tif", random_state=5)
+    return tmp_path / "thin.tif"
+
+
+def test_a_file_can_be_dropped_and_becomes_the_reference(visit, served, scan, thin):
+    served.upload(scan)
+    desk = visit()
+    drop(desk.page, thin, "reference")
     desk.page.wait_for_selector("#images [data-role=reference]")
     assert desk.page.locator(".label").all_inner_texts() == ["Original", "Reference: thin.tif"]
+
+
+def test_a_file_dropped_while_the_page_still_loads_waits_for_the_image_it_belongs_to(visit, served, scan, thin):
+    served.upload(scan)
+    desk, held = visit(), []
+    desk.page.route("**/api/choices", lambda route: held.append(route))
+    desk.page.reload()
+    drop(desk.page, thin, "reference")
+    desk.page.wait_for_function("document.documentElement.dataset.drawn")
+    assert len(held) == 1 and len(served.state()["studies"]) == 1
+    held[0].continue_()
+    desk.page.wait_for_selector("#images [data-role=reference]")
+    assert len(served.state()["studies"]) == 1
+
+
+def test_an_overtaken_answer_of_the_server_does_not_take_the_reference_away(
+    visit, served, scan, thin, write_scan, tmp_path
+):
+    served.upload(scan)
+    desk, late = visit(), []
+
+    def hold_the_first(route):
+        if late:
+            return route.continue_()
+        late.append((route, route.fetch()))
+
+    desk.page.route("**/api/state", hold_the_first)
+    write_scan(tmp_path / "other.tif", random_state=6)
+    served.upload(tmp_path / "other.tif")  # the news of it makes the page ask
+    while not late:
+        desk.page.wait_for_timeout(20)
+    drop(desk.page, thin, "reference")
+    desk.page.wait_for_selector("#images [data-role=reference]")
+    route, answer = late[0]
+    route.fulfill(response=answer)
+    desk.page.wait_for_timeout(100)
+    desk.settle()
+    assert desk.page.locator("#images [data-role=reference]").count() == 1
 
 
 def test_everything_can_be_reached_with_the_keyboard(visit, served, scan):

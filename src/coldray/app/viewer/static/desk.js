@@ -36,6 +36,8 @@ export class Desk {
     this.peek = false;
     this.frame = 0;
     this.busy = Promise.resolve();
+    this.loaded = Promise.resolve(); // the first look at the server
+    this.asked = this.answered = 0;
     this.wanted = null;
     this.shownStudy = null;
     this.stage = new Stage(this);
@@ -213,8 +215,14 @@ export class Desk {
 
   // ---- loading ----
 
+  // What the server holds; an answer that a later question has overtaken does not count.
+  async look() {
+    const asked = ++this.asked, state = await api.call("GET", "/api/state");
+    if (asked > this.answered) [this.answered, this.state] = [asked, state];
+  }
+
   async refresh() {
-    this.state = await api.call("GET", "/api/state");
+    await this.look();
     const known = this.state.studies.find((s) => s.id === this.wanted);
     this.dock.showStudies();
     for (const task of this.state.tasks) this.dock.restoration.showTask(task);
@@ -299,6 +307,7 @@ export class Desk {
   }
 
   async open(files, role = "open") {
+    await this.loaded.catch(() => {});
     for (const file of files) {
       const path = role === "open" || !this.study ? "/api/studies" : `/api/studies/${this.study.id}/layers/${role}`;
       if (file.size > this.state.max_upload_bytes) {
@@ -311,7 +320,7 @@ export class Desk {
           $("loading-bar").style.width = `${100 * f}%`;
           $("loading-text").textContent = f < 1 ? `sending ${file.name}` : `reading ${file.name}`;
         });
-        this.state = await api.call("GET", "/api/state");
+        await this.look();
         this.dock.showStudies();
         await this.choose(this.state.studies.find((s) => s.id === answer.id));
       } catch (problem) {

@@ -141,9 +141,13 @@ async function start() {
   window.addEventListener("themechange", redo);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redo);
   window.addEventListener("resize", () => desk.dock.showAll());
-  try {
+  const load = async () => {
     desk.choices = await api.call("GET", "/api/choices");
     await desk.refresh();
+  };
+  desk.loaded = load();
+  try {
+    await desk.loaded;
   } catch (problem) {
     if (problem.status === 401) $("token-dialog").showModal();
     else desk.say(problem.message, true);
