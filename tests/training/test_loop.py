@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
+from coldray.checkpoint import write_tensors  # noqa: E402
 from coldray.errors import SettingsError  # noqa: E402
 from coldray.training.loop import Training, _ema, loss_of, schedule  # noqa: E402
 from coldray.training.pairs import PairSource  # noqa: E402
@@ -185,3 +186,18 @@ def test_a_few_steps_reduce_the_loss(start, tmp_path):
     before = score()
     run.run()
     assert score() < before
+
+
+def test_a_deeper_network_starts_as_the_shallower_one_it_is_given(start, straight, tmp_path):
+    run, *_ = straight
+    tensors = {name: weight.numpy() for name, weight in run.plain_network.state_dict().items()}
+    write_tensors(tmp_path / "model.safetensors", tensors, {})
+    given = {"start": str(tmp_path / "model.safetensors")}
+    settings = {"width": 16, "deep_width": 16, "blocks": [1, 3, 1], "embedding": 8}
+    deeper = start(tmp_path / "deeper", network={"settings": settings, **given})
+    image, conditions = torch.randn(1, 3, 32, 32), torch.randn(1, len(run.plain_network.embed[0].weight[0]))
+    with torch.no_grad():
+        assert torch.equal(deeper.plain_network(image, conditions), run.plain_network(image, conditions))
+    for other in ({"width": 16, "deep_width": 8}, {"width": 16, "deep_width": 16, "blocks": [1, 0, 1]}):
+        with pytest.raises(SettingsError, match=r"network\.start: model\.safetensors holds another network"):
+            start(tmp_path / "other", network={"settings": {"embedding": 8, "blocks": [1, 1, 0], **other}, **given})

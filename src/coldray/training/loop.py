@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from coldray.checkpoint import read_tensors
 from coldray.contracts import check_options, plugin, shown_by
 from coldray.errors import SettingsError
+from coldray.networks._blocks import ConditionedBlock
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
@@ -94,11 +95,12 @@ def validation_method(recipe: Recipe) -> tuple[Any, str]:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Load the weights of a model file into a network of the same design.
+    """Load the weights of a model file into a network of the same design, or a deeper one.
 
     Parameters
     ----------
     network : Module
+        Fresh: blocks that the file lacks are the identity, so a deeper network starts as the shallower one.
     path : Path
         Safetensors, as `coldray model export` leaves it.
 
@@ -110,10 +112,13 @@ def load_weights(network: nn.Module, path: Path) -> None:
         If its weights are those of another design.
     """
     tensors, _ = read_tensors(path)
-    wanted = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+    blocks = (f"{name}." for name, part in network.named_modules() if isinstance(part, ConditionedBlock))
+    added = tuple(block for block in blocks if not any(name.startswith(block) for name in tensors))
+    wanted = {k: tuple(weight.shape) for k, weight in network.state_dict().items() if not k.startswith(added)}
     if {name: tuple(value.shape) for name, value in tensors.items()} != wanted:
         raise SettingsError(f"network.start: {path.name} holds another network; give its settings, or start without it")
-    network.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()})
+    weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
+    network.load_state_dict(weights, strict=not added)
 
 
 class Training:
