@@ -1,6 +1,8 @@
 """Designs of the default network side by side: parameters, speed, and scores after an equal time of training.
 
-python benchmarks/networks.py --fields runs/fields [--minutes 4] [--out benchmarks/results/networks.json]
+python benchmarks/networks.py --fields runs/fields [--minutes 4] [--threads 1] [--out benchmarks/results/networks.json]
+
+Times are processor seconds over threads: what else runs on the machine does not count against a design.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from coldray.training.recipe import Recipe, parse_recipe
 DESIGNS = {
     "128, blocks 1-2-1": {"width": 128, "deep_width": 192, "blocks": [1, 2, 1]},
     "128, blocks 2-3-2": {"width": 128, "deep_width": 192, "blocks": [2, 3, 2]},
+    "128, blocks 2-6-2": {"width": 128, "deep_width": 192, "blocks": [2, 6, 2]},
     "128/256, blocks 1-4-1": {"width": 128, "deep_width": 256, "blocks": [1, 4, 1]},
     "96, blocks 2-4-2": {"width": 96, "deep_width": 160, "blocks": [2, 4, 2]},
     "128, one level, blocks 3-0-3": {"width": 128, "deep_width": 192, "blocks": [3, 0, 3]},
@@ -49,6 +52,11 @@ def recipe_of(settings: dict, updates: int) -> Recipe:
     )  # fmt: skip
 
 
+def now() -> float:
+    """Processor seconds over threads."""
+    return time.process_time() / torch.get_num_threads()
+
+
 def speed(settings: dict) -> dict[str, float]:
     """Parameters, training pace and inference time of one design."""
     network = Network(**settings).to(memory_format=torch.channels_last)
@@ -57,16 +65,16 @@ def speed(settings: dict) -> dict[str, float]:
     conditions = torch.randn(3, 11)
     for i in range(6):
         if i == 2:
-            began = time.perf_counter()
+            began = now()
         loss = network(channels, conditions).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    step = (time.perf_counter() - began) / 4
+    step = (now() - began) / 4
     with torch.no_grad():
-        began = time.perf_counter()
+        began = now()
         network(channels, conditions)
-        once = time.perf_counter() - began
+        once = now() - began
     return {
         "parameters_m": sum(p.numel() for p in network.parameters()) / 1e6,
         "reach_px": network.radius,
@@ -81,9 +89,11 @@ def main() -> None:
         "--fields", type=Path, default=None, help="folder with train/ and validation/; speed only without"
     )
     parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--designs", nargs="*", default=list(DESIGNS))
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     table = []
     sources = None
     for name in given.designs:
@@ -95,16 +105,20 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 trial = Training(recipe_of(DESIGNS[name], PROBE), *sources, Path(folder) / "trial")
                 trial._update(*sources[0].batch(0))
-                began = time.perf_counter()
+                began = now()
                 for step in range(PROBE):
                     trial._update(*sources[0].batch(step))
-                updates = int(60 * given.minutes / (time.perf_counter() - began) * PROBE)
+                updates = int(60 * given.minutes / (now() - began) * PROBE)
+                began = now()
                 run = Training(recipe_of(DESIGNS[name], updates), *sources, Path(folder) / "run")
                 while run.step < updates:
                     # private on purpose: the loop without its states and validations
                     run._update(*sources[0].batch(run.step))
                     run.step += 1
-                row |= {"updates": run.step} | {k: float(np.round(v, 4)) for k, v in run.validate().items()}
+                minutes = (now() - began) / 60
+                row |= {"updates": run.step, "minutes": round(minutes, 2)} | {
+                    k: float(np.round(v, 4)) for k, v in run.validate().items()
+                }
         table.append(row)
         print(json.dumps(row), flush=True)
     if given.out:
