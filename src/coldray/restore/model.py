@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.contracts import plugin, shown_by
 from coldray.errors import CheckpointError
+from coldray.methods._channels import LEVEL_DECADES
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.restore.tiles import TiledPredictor
@@ -187,9 +188,28 @@ class Model:
             )
         if (conditions[-2:] < low[-2:] - FAMILY_MARGIN).any():
             out.append(
-                f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s); the result is cautious"
+                f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s); the result is as cautious "
+                "as if it were that strong"
             )
         return out
+
+    def noise_factor(self, conditions: NDArray[np.float32]) -> float:
+        """Factor >= 1 on the noise power that brings weaker noise than in training up to the weakest trained.
+
+        Parameters
+        ----------
+        conditions : ndarray, shape (conditions,)
+            What the network would be told; other vectors than that of the family leave the noise as it is.
+
+        Notes
+        -----
+        Beyond its family a network extrapolates: noise below it came out as a texture on its pixel grid.
+        """
+        low = np.array(self.header.get("family", {}).get("conditions_low", []))
+        if low.size != conditions.size:
+            return 1.0
+        short = float((low - FAMILY_MARGIN - conditions)[-2:].max())
+        return float(10 ** (LEVEL_DECADES * short)) if short > 0 else 1.0
 
 
 def network_of(path: Path) -> Any:

@@ -371,6 +371,9 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
     if method.LEARNS:
         assert job.model is not None
         predictor = job.model.predictor()
+        factor = job.model.noise_factor(conditions(frame, degradation))
+        if factor > 1:
+            frame = replace(frame, noise=frame.noise.scaled(factor))
         if _has_consistency_step(job) and "consistency" not in options and job.gain == "calibrated":
             options["consistency"] = consistency_gain(frame, degradation, job.model.consistency_share)
     rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
