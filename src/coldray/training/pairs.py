@@ -16,6 +16,7 @@ from coldray.methods._example import Example, TrainingPair
 from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.training.features import FLAT_SIGNAL, add_features
 from coldray.training.recipe import Recipe
 
 
@@ -84,6 +85,17 @@ class PairSource:
         pair : TrainingPair
         degradation : object
         """
+        return self._draw(number, rng, exposure_s, window)
+
+    def _draw(
+        self,
+        number: int,
+        rng: np.random.Generator,
+        exposure_s: float | None = None,
+        window: int | None = None,
+        extras: np.random.Generator | None = None,
+    ) -> tuple[TrainingPair, Any]:
+        """Draw a pair; `extras` puts flat backgrounds and features in, in the recipe's shares."""
         data = self._recipe.data
         item = self._fields[number]
         side = min(window or data.window, *item.sharp.shape)
@@ -99,6 +111,11 @@ class PairSource:
             exposure_s = float(np.exp(rng.uniform(low, high)))
         sharp, blurred = cut(item.sharp), cut(item.blurred)
         noise = NoiseModel.of_detector(item.pair.blurred, exposure_s)
+        if extras is not None:
+            if extras.random() < data.flat_share:
+                sharp = blurred = np.full_like(sharp, extras.uniform(*FLAT_SIGNAL))
+            if extras.random() < data.feature_share:
+                sharp, blurred = add_features(sharp, blurred, item.pair, item.degradation, noise, extras)
         measured = blurred + noise.draw(sharp, rng) if data.noise == "measured" else blurred
         return TrainingPair(Frame(measured, item.pair, noise), sharp, blurred), item.degradation
 
@@ -106,12 +123,16 @@ class PairSource:
         """Return example `number` of the endless, reproducible stream."""
         rng = np.random.default_rng([self._recipe.random_state, 7, number])
         drawn = int(rng.integers(len(self)))
-        pair, degradation = self.pair(drawn, rng)
+        pair, degradation = self._pair_of_example(drawn, rng, number)
         shown = self._method.example(pair, degradation, rng, **self._recipe.example)
         m = self._recipe.data.margin
         inner = slice(m, -m if m else None)
         target = self._answer(drawn, pair, shown)
         return Example(shown.channels[:, inner, inner], shown.conditions, target[inner, inner])
+
+    def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Any]:
+        """Pair of example `number`: here with what the recipe adds to boards, from a stream of its own."""
+        return self._draw(drawn, rng, extras=np.random.default_rng([self._recipe.random_state, 7, number, 1]))
 
     def _answer(self, number: int, pair: TrainingPair, shown: Example) -> NDArray[np.float32]:
         """What the network should answer: here what the method says."""

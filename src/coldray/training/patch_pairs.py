@@ -75,7 +75,7 @@ class PatchSource(PairSource):
     Raises
     ------
     SettingsError
-        If the split is empty or cannot serve the recipe's target or margin.
+        If the split is empty or cannot serve the recipe's target or margin, or the recipe adds features.
 
     Notes
     -----
@@ -90,6 +90,10 @@ class PatchSource(PairSource):
         name = patches.folder.name
         if not len(patches):
             raise SettingsError(f"{name}: has no {patches.split} patches; prepare it with more boards")
+        if recipe.data.feature_share or recipe.data.flat_share:
+            raise SettingsError(
+                f"{name}: nothing is put into prepared patches; leave out data.feature_share and data.flat_share"
+            )
         if recipe.data.margin > patches.context_px:
             raise SettingsError(
                 f"data.margin is {recipe.data.margin} px, but {name} keeps {patches.context_px} px around its patches; "
@@ -137,6 +141,9 @@ class PatchSource(PairSource):
             drawn = noise.draw(sharp, rng) if self._recipe.data.noise == "measured" else np.float32(0)
             measured = np.asarray(blurred + drawn, dtype=np.float32)
         return TrainingPair(Frame(measured, detectors, noise), sharp, blurred), self._degradation(detectors)
+
+    def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Any]:
+        return self.pair(drawn, rng)
 
     def _answer(self, number: int, pair: TrainingPair, shown: Example) -> NDArray[np.float32]:
         """Target with noise of its own, where the state's reference has noise."""

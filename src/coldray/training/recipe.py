@@ -36,6 +36,10 @@ class DataRecipe(_Strict):
     paper_share: float = Field(0.5, ge=0, le=1)
     exposure_s: tuple[float, float] = (0.05, 1.0)
     noise: Literal["measured", "none"] = "measured"
+    feature_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of examples with small voids, cracks, bars and plates put into them."""
+    flat_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of examples on a constant background instead of a board."""
     workers: int = Field(2, ge=1)
     random_state: int = 0
 
