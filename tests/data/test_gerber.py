@@ -15,7 +15,7 @@ pytest.importorskip("PIL", reason="Pillow is not installed")
 
 from coldray.data.gerber import BoardBuild, build_object, read_board
 from coldray.data.gerber_files import closed_loops, read_placements
-from coldray.data.gerber_parts import find_parts
+from coldray.data.gerber_find import find_parts
 from coldray.errors import ColdrayError, ImageReadError, PhysicsError
 
 HEAD = "%FSLAX46Y46*%\n%MOMM*%\n%LPD*%\nG01*\n"
@@ -234,7 +234,7 @@ def test_folder_reads_like_its_archive(tmp_path, board):
 def test_cache_returns_the_same_board(tmp_path, monkeypatch):
     path = archive(tmp_path / "b.zip", files())
     first = read_board(path, PITCH_MM, cache=tmp_path / "cache")
-    monkeypatch.setattr("coldray.data.gerber_board._draw", None)
+    monkeypatch.setattr("coldray.data.gerber_board.draw_layers", None)
     second = read_board(path, PITCH_MM, cache=tmp_path / "cache")
     np.testing.assert_array_equal(first.copper[0], second.copper[0])
     np.testing.assert_array_equal(first.pads_top, second.pads_top)

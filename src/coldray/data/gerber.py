@@ -6,8 +6,10 @@ solder, balls, voids and parts. Needs the extra ``gerber`` unless the board is a
 
 from __future__ import annotations
 
-from coldray.data.gerber_board import Hole, RasterBoard, read_board
-from coldray.data.gerber_build import BoardBuild, build_object
+from coldray.data.gerber_board import RasterBoard, read_board
+from coldray.data.gerber_build import BoardBuild
+from coldray.data.gerber_draw import Hole
 from coldray.data.gerber_files import Placement
+from coldray.data.gerber_object import build_object
 
 __all__ = ["BoardBuild", "Hole", "Placement", "RasterBoard", "build_object", "read_board"]
