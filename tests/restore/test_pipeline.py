@@ -92,6 +92,9 @@ class Guess:
     def warnings_for(self, conditions):
         return []
 
+    def noise_factor(self, conditions):
+        return 1.0
+
     def predictor(self):
         def answer(channels, conditions):
             return channels[1]
