@@ -74,8 +74,8 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     from coldray.data.formats import format_for, write_image
     from coldray.data.formats._safe import write_atomically
     from coldray.radiograph import Radiograph
-    from coldray.restore.pipeline import PROVENANCE_LAYERS
     from coldray.restore.pipeline import restore as restore_image
+    from coldray.restore.provenance import PROVENANCE_LAYERS
 
     format_for(target)
     image, digest = read_whole(source, recipe.geometry)

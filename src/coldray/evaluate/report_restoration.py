@@ -26,7 +26,8 @@ from coldray.evaluate.report_pictures import (
 )
 from coldray.radiograph import Radiograph
 from coldray.restore.certificate import Certificate
-from coldray.restore.pipeline import Job, Restoration, provenance_layers
+from coldray.restore.pipeline import Job, Restoration
+from coldray.restore.provenance import provenance_layers
 
 TONE_OF = {
     "consistent": "good", "contradicted in places": "doubtful", "contradicted": "bad", "not testable": "unknown",

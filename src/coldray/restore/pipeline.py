@@ -23,11 +23,11 @@ from coldray.restore.certificate_words import summary
 from coldray.restore.consistency import Gain, consistency_gain, residual_gain
 from coldray.restore.model import Model
 from coldray.restore.noise import choose_noise
+from coldray.restore.provenance import provenance_layers, wiener_record
 
 DEFAULT_METHOD = "cold"
 SATURATION_REACH_PX = 4
 """How far around a saturated pixel the re-blurred result is not compared with the measurement."""
-PROVENANCE_LAYERS = ("measured y", "linear part (W - I) y", "prior part out - W y")
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,28 +379,3 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
     rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
     restored = method.restore(frame, degradation, predictor, rng, **options)
     return np.asarray(restored, dtype=np.float32), 0 if predictor is None else predictor.evaluations
-
-
-def provenance_layers(frame: Frame, degradation: Any, restored: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Split a result into measured, linear and prior parts.
-
-    Returns
-    -------
-    ndarray, float32, shape (3, rows, cols)
-        y, (W - I) y and out - W y, W the Wiener filter at the mean signal; they sum to `restored`.
-    """
-    linear = frame.wiener_operator(degradation)(frame.blurred)
-    return np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
-
-
-def wiener_record(frame: Frame, degradation: Any) -> dict[str, list[float]]:
-    """Radial gain of the filter W behind the provenance layers, to be stored with them."""
-    pitch = frame.pair.pixel_pitch_mm
-    # the diagonal of the DCT grid runs evenly from 0 to sqrt(2) Nyquist
-    size = 256
-    probe = replace(frame, blurred=np.full((size, size), frame.mean_signal, dtype=np.float32))
-    gain = np.diagonal(probe.wiener_operator(degradation).transfer)
-    return {
-        "frequency_lp_mm": (np.arange(size) * np.sqrt(0.5) / (size * pitch)).round(6).tolist(),
-        "gain": gain.round(6).tolist(),
-    }

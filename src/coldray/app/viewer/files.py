@@ -17,7 +17,7 @@ from coldray.app.viewer.shelf import Study
 from coldray.checkpoint import file_sha256
 from coldray.data.formats import WRITABLE_SUFFIXES, write_atomically, write_image
 from coldray.radiograph import Radiograph
-from coldray.restore.pipeline import PROVENANCE_LAYERS
+from coldray.restore.provenance import PROVENANCE_LAYERS
 
 
 def write_files(
