@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,23 +39,67 @@ Queue = Annotated[int, typer.Option(min=1, max=1000, help="Restorations that may
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout when the server listens.")]
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What both verbs are given: images, and what the page starts with."""
+
+    files: Files = None
+    reference: Reference = None
+    restored: Restored = None
+    model: ModelName = None
+    method: Method = "cold"
+    blurred: Blurred = "gos135"
+    sharp: Sharp = "gos34"
+    exposure_s: Exposure = None
+    pitch_um: Pitch = None
+    open_beam: OpenBeam = None
+
+    def defaults(self) -> Any:
+        """Check what does not depend on an image, before anything is opened."""
+        import math
+
+        from coldray.app.viewer.settings import Defaults
+        from coldray.contracts import plugin
+        from coldray.errors import DetectorError
+        from coldray.physics.detector import load_detector
+
+        plugin("method", self.method)
+        for name in ("exposure_s", "pitch_um", "open_beam"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise SettingsError(f"--{name.replace('_', '-')} {value}: must be positive")
+        for source in (self.blurred, self.sharp):
+            try:
+                load_detector(source, pixel_pitch_mm=0.05 if self.pitch_um is None else self.pitch_um * 1e-3)
+            except DetectorError as problem:
+                raise SettingsError(str(problem)) from None
+        return Defaults(
+            self.method, self.model, self.blurred, self.sharp, self.exposure_s, self.open_beam, self.pitch_um
+        )
+
+
+def _with_opened(verb: Callable[..., int]) -> Callable[..., int]:
+    """Command whose options are the fields of `Opened`, then those of the verb."""
+    shared, own = (inspect.signature(each, eval_str=True).parameters for each in (Opened, verb))
+    options = [*shared.values(), *(p for name, p in own.items() if name != "opened")]
+
+    @functools.wraps(verb)
+    def command(**given: Any) -> int:
+        return verb(Opened(**{name: given.pop(name) for name in shared}), **given)
+
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in options}
+    return command
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(view)
-    app.command("serve", epilog="Example: coldray serve --port 8765")(serve)
+    app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(_with_opened(view))
+    app.command("serve", epilog="Example: coldray serve --port 8765")(_with_opened(serve))
 
 
 def view(
-    files: Files = None,
-    reference: Reference = None,
-    restored: Restored = None,
-    model: ModelName = None,
-    method: Method = "cold",
-    blurred: Blurred = "gos135",
-    sharp: Sharp = "gos34",
-    exposure_s: Exposure = None,
-    pitch_um: Pitch = None,
-    open_beam: OpenBeam = None,
+    opened: Opened,
     port: Port = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
     as_json: AsJson = False,
@@ -59,22 +107,13 @@ def view(
     """Open images in the browser: compare, measure, restore. On this machine only."""
     from coldray.app.viewer.run import Address, read_token
 
-    defaults = _defaults(model, method, blurred, sharp, exposure_s, pitch_um, open_beam)
+    defaults = opened.defaults()
     address = Address(port=port, token=read_token(None))
-    return _run(address, defaults, files or [], reference, restored, browser, as_json, None)
+    return _run(address, opened, defaults, browser, as_json, None)
 
 
 def serve(
-    files: Files = None,
-    reference: Reference = None,
-    restored: Restored = None,
-    model: ModelName = None,
-    method: Method = "cold",
-    blurred: Blurred = "gos135",
-    sharp: Sharp = "gos34",
-    exposure_s: Exposure = None,
-    pitch_um: Pitch = None,
-    open_beam: OpenBeam = None,
+    opened: Opened,
     host: Host = "127.0.0.1",
     port: Port = 8765,
     token_file: TokenFile = None,
@@ -86,60 +125,22 @@ def serve(
     """Serve the viewer without opening a browser, for example behind an SSH tunnel."""
     from coldray.app.viewer.run import Address, read_token
 
-    defaults = _defaults(model, method, blurred, sharp, exposure_s, pitch_um, open_beam)
+    defaults = opened.defaults()
     address = Address(host, port, read_token(token_file), tuple(allow_host or ()), max_upload_mb * 2**20)
-    return _run(address, defaults, files or [], reference, restored, False, as_json, queue)
+    return _run(address, opened, defaults, False, as_json, queue)
 
 
-def _defaults(
-    model: str | None,
-    method: str,
-    blurred: str,
-    sharp: str,
-    exposure_s: float | None,
-    pitch_um: float | None,
-    open_beam: float | None,
-) -> Any:
-    """Check what does not depend on an image, before anything is opened."""
-    import math
-
-    from coldray.app.viewer.settings import Defaults
-    from coldray.contracts import plugin
-    from coldray.errors import DetectorError
-    from coldray.physics.detector import load_detector
-
-    plugin("method", method)
-    for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise SettingsError(f"{name} {value}: must be positive")
-    for source in (blurred, sharp):
-        try:
-            load_detector(source, pixel_pitch_mm=0.05 if pitch_um is None else pitch_um * 1e-3)
-        except DetectorError as problem:
-            raise SettingsError(str(problem)) from None
-    return Defaults(method, model, blurred, sharp, exposure_s, open_beam, pitch_um)
-
-
-def _run(
-    address: Any,
-    defaults: Any,
-    files: list[Path],
-    reference: Path | None,
-    restored: Path | None,
-    browser: bool,
-    as_json: bool,
-    queue: int | None,
-) -> int:
+def _run(address: Any, opened: Opened, defaults: Any, browser: bool, as_json: bool, queue: int | None) -> int:
     from coldray.app.files import expand
     from coldray.app.viewer.run import serve_desk
 
-    if not files and (reference or restored):
+    if not opened.files and (opened.reference or opened.restored):
         raise SettingsError("--reference and --restored belong to an image; give a FILE")
     failed = []
 
     def open_files(shelf: Any) -> None:
         first = None
-        found = expand(files)
+        found = expand(opened.files or [])
         for path, _ in found:
             try:
                 study = shelf.open(path, path.name)
@@ -149,7 +150,7 @@ def _run(
                 console.say(f"coldray: {console.one_line(problem)}")
         if failed and len(failed) == len(found):
             raise failed[-1]
-        for role, more in (("reference", reference), ("restored", restored)):
+        for role, more in (("reference", opened.reference), ("restored", opened.restored)):
             if more is not None:
                 shelf.attach(first, role, more, more.name)
 
