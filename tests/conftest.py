@@ -1,4 +1,4 @@
-"""One thread, no deadlines, and the two built-in detectors."""
+"""One thread, no deadlines, the two built-in detectors, and the command line in this process."""
 
 # ruff: noqa: E402
 
@@ -55,3 +55,17 @@ def picture():
     rng = np.random.default_rng(5)
     steps = np.kron(rng.uniform(0.1, 0.9, (5, 7)), np.ones((8, 8)))
     return steps + 0.02 * rng.standard_normal(steps.shape)
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line in this process; returns exit code, stdout and stderr."""
+    from coldray.app.cli import main
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return run

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldray.app.cli import main
 from coldray.data.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -28,19 +27,6 @@ def stored(random_state: int, shape: tuple[int, int] = (48, 64)) -> np.ndarray:
     y, x = np.mgrid[:rows, :cols]
     image = 0.8 - 0.4 * np.exp(-((y - r) ** 2 + (x - c) ** 2) / 200) + rng.normal(0, 0.005, shape)
     return np.rint(image * OPEN_BEAM).astype(np.uint16)
-
-
-@pytest.fixture
-def call(capsys):
-    """Run the command line in this process; returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
 
 
 @pytest.fixture

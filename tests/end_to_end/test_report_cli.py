@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from coldray.app.cli import main
 from coldray.data.formats import read_image, write_image
 from coldray.evaluate import report_restoration
 from coldray.radiograph import Acquisition, Radiograph
@@ -23,17 +22,6 @@ def undrawn(monkeypatch):
     """Pictures are one dot; tests/evaluate draws them."""
     for name in ("bands", "certificate", "curves", "detail", "images", "layers"):
         monkeypatch.setattr(report_restoration, f"{name}_picture", lambda *_: DOT)
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
 
 
 def scan(path, seed=0, shape=(96, 112)):

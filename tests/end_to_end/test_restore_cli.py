@@ -7,25 +7,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from coldray.app.cli import main
 from coldray.data.formats import read_image, write_image
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
 
 OPEN_BEAM = 50000.0
-
-
-@pytest.fixture
-def call(capsys):
-    """Run the command line; returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
 
 
 def board_image(shape=(96, 120), random_state=0):

@@ -20,19 +20,6 @@ from coldray.errors import SettingsError
 
 
 @pytest.fixture
-def call(capsys):
-    """Run the command line; returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
 def started(tmp_path):
     """Start a server as a process of its own, with its temporary files in tmp_path; ends it afterwards."""
     processes = []
