@@ -13,6 +13,7 @@
     │   └── DetectorError                  detector file or pair does not fit
     ├── CheckpointError (ValueError)     model file broken, foreign or for another detector
     ├── SettingsError (ValueError)       a setting is unknown or out of range
+    │   └── SettingsReadError (OSError)    a file of settings is missing or unreadable
     ├── PluginError (LookupError)        no plug-in of that name
     ├── WorkerError (RuntimeError)       a worker process or a cluster was lost
     └── MissingExtraError (ImportError)  an optional package is not installed
@@ -65,6 +66,10 @@ class CheckpointError(ColdrayError, ValueError):
 
 class SettingsError(ColdrayError, ValueError):
     """A setting is unknown, of the wrong type or out of range."""
+
+
+class SettingsReadError(SettingsError, OSError):
+    """A file of settings is missing, or not of its format."""
 
 
 class PluginError(ColdrayError, LookupError):

@@ -60,8 +60,6 @@ MISSING = {
 }
 """For every verb that takes a file: arguments that name one that is not there."""
 WITHOUT_FILES = {"model list"}
-SETTINGS = {"train"}
-"""Here the file is the settings themselves: usage, not input."""
 
 
 @pytest.fixture
@@ -117,7 +115,7 @@ def test_a_file_that_is_not_there_is_one_line_and_code_3(verb: tuple[str, ...], 
     assert name in MISSING, "a new verb that takes files belongs into the table above"
     for as_json in ([], ["--json"]):
         code, out, err = call(*verb, *MISSING[name], *as_json)
-        assert code == (2 if name in SETTINGS else 3), f"{out}{err}"
+        assert code == 3, f"{out}{err}"
         failures = [line for line in err.splitlines() if line.startswith("coldray: ")]
         assert failures == [err.splitlines()[-1]] and "absent" in failures[0] and "Traceback" not in err
         if as_json:

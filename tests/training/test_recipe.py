@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coldray.errors import SettingsError
+from coldray.errors import SettingsError, SettingsReadError
 from coldray.training.recipe import Recipe, parse_recipe, read_recipe
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -105,11 +105,11 @@ def test_a_wrong_change_is_refused(file, change, message):
 
 
 def test_files_that_are_no_recipe(tmp_path):
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsReadError, match="cannot be read"):
         read_recipe(tmp_path / "missing.toml")
     for content in (b"[optimiser", b"\xff\xfe"):
         (tmp_path / "a.toml").write_bytes(content)
-        with pytest.raises(SettingsError, match=r"a\.toml: not valid TOML"):
+        with pytest.raises(SettingsReadError, match=r"a\.toml: not valid TOML"):
             read_recipe(tmp_path / "a.toml")
 
 

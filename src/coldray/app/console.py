@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from coldray.errors import ColdrayError, PluginError, SettingsError, StrengthError
+from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
 
 OK, SOME_FAILED, USAGE, CANNOT_RUN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -53,7 +53,9 @@ def printable(text: object) -> str:
 
 
 def exit_code(problem: ColdrayError) -> int:
-    """Exit code of a failure that stopped the command."""
+    """Exit code of a failure that stopped the command; a file of settings that is not there is no wrong option."""
+    if isinstance(problem, SettingsReadError):
+        return CANNOT_RUN
     return USAGE if isinstance(problem, SettingsError | PluginError | StrengthError) else CANNOT_RUN
 
 

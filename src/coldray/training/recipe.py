@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from coldray.errors import SettingsError
+from coldray.errors import SettingsError, SettingsReadError
 
 
 class _Strict(BaseModel):
@@ -115,16 +115,17 @@ def read_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
 
     Raises
     ------
+    SettingsReadError
+        If the file is missing or not TOML.
     SettingsError
-        If the file is missing or not TOML, a key is unknown (the nearest known one is suggested) or a
-        value is out of range.
+        If a key is unknown (the nearest known one is suggested) or a value is out of range.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise SettingsError(f"{path.name}: cannot be read ({problem.strerror})") from None
+        raise SettingsReadError(f"{path.name}: cannot be read ({problem.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"{path.name}: not valid TOML ({problem})") from None
+        raise SettingsReadError(f"{path.name}: not valid TOML ({problem})") from None
     for change in changes or []:
         name, mark, text = change.partition("=")
         if not mark:
