@@ -137,7 +137,7 @@ def test_tiled_equals_whole(shape):
     channels = tuple(rng.uniform(0, 1, shape).astype(np.float32) for _ in range(3))
     conditions = rng.uniform(0, 1, 11).astype(np.float32)
     engine = TorchEngine(small())
-    whole, tiled = TiledPredictor(engine), TiledPredictor(engine, budget_pixels=190**2)
+    whole, tiled = TiledPredictor(engine), TiledPredictor(engine, budget_pixels=150**2)
     assert shape == (1, 1) or len(list(tiled._tiles(*shape))) > 1
     np.testing.assert_allclose(tiled(channels, conditions), whole(channels, conditions), atol=1e-5)
     assert whole.evaluations == tiled.evaluations == 1

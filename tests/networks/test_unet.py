@@ -49,13 +49,12 @@ def test_reach_by_gradient_is_exactly_what_is_stated(settings):
 @pytest.mark.parametrize("settings", [{}, {"unshuffle": 2, "residual": 1}])
 def test_tiled_equals_whole(settings):
     rng = np.random.default_rng(0)
-    channels = tuple(rng.uniform(0, 1, (150, 70)).astype(np.float32) for _ in range(3))
+    channels = tuple(rng.uniform(0, 1, (600, 70)).astype(np.float32) for _ in range(3))
     conditions = rng.uniform(0, 1, 11).astype(np.float32)
     engine = TorchEngine(small(**settings))
     whole = TiledPredictor(engine)
-    side = 2 * whole.halo + 80
-    tiled = TiledPredictor(engine, budget_pixels=side**2)
-    assert len(list(tiled._tiles(150, 70))) > 1
+    tiled = TiledPredictor(engine, budget_pixels=(600 + 2 * whole.border) * (70 + 2 * whole.border) - 1)
+    assert len(list(tiled._tiles(600, 70))) > 1
     np.testing.assert_allclose(tiled(channels, conditions), whole(channels, conditions), atol=1e-5)
 
 

@@ -52,11 +52,11 @@ def test_a_model_file_predicts_what_its_network_does(torch, save, network):
     channels = tuple(rng.uniform(0, 1, (48, 64)).astype(np.float32) for _ in range(3))
     conditions = rng.uniform(0, 1, 11).astype(np.float32)
     predictor = model.predictor()
-    halo = predictor.halo
-    wide = np.stack([np.pad(c, halo, mode="symmetric") for c in channels])[None]
+    border = predictor.border
+    wide = np.stack([np.pad(c, border, mode="symmetric") for c in channels])[None]
     with torch.no_grad():
         expected = network(torch.from_numpy(wide), torch.from_numpy(conditions[None]))[
-            0, 0, halo:-halo, halo:-halo
+            0, 0, border:-border, border:-border
         ].numpy()
     np.testing.assert_allclose(predictor(channels, conditions), expected, atol=1e-5)
     assert predictor.evaluations == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldray.restore.tiles import TiledPredictor, mirrored, split
+from coldray.restore.tiles import BORDER_PX, TiledPredictor, mirrored, split
 
 
 class Window:
@@ -61,6 +61,26 @@ def test_the_budget_holds(shape):
     TiledPredictor(engine, 150_000)((np.zeros(shape, np.float32),), np.zeros(3))
     slack = (np.sqrt(150_000) + 8) ** 2  # tile edges lie on the stride grid
     assert max(engine.sizes) <= slack * 1.2
+
+
+def test_a_small_frame_does_not_pay_for_the_whole_reach():
+    engine = Window(8, 148)
+    predictor = TiledPredictor(engine)
+    predictor((np.zeros((512, 512), np.float32),), np.zeros(3))
+    assert engine.sizes == [(512 + 2 * predictor.border) ** 2]
+    assert predictor.border == BORDER_PX < predictor.halo
+    assert TiledPredictor(Window(8, 9)).border == 16, "never beyond the reach"
+
+
+def test_what_the_network_sees_beyond_the_frame_is_its_mirror_and_then_nothing():
+    image = np.random.default_rng(2).uniform(1, 2, (40, 48)).astype(np.float32)
+    reach = 60
+    out = TiledPredictor(Window(8, reach, reach), 10**9)((image,), np.zeros(3))
+    wide = np.pad(np.pad(image.astype(float), BORDER_PX, mode="symmetric"), reach)
+    for row, col in ((0, 0), (39, 47), (20, 5)):
+        at = row + BORDER_PX + reach, col + BORDER_PX + reach
+        box = wide[at[0] - reach : at[0] + reach + 1, at[1] - reach : at[1] + reach + 1]
+        assert out[row, col] == pytest.approx(box.mean(), rel=1e-5)
 
 
 def test_the_halo_covers_the_reach_on_the_grid():

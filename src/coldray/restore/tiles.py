@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 TILE_BUDGET_PIXELS = 1_600_000
 """Largest tile with its margin; bounds the memory of the network's features."""
+BORDER_PX = 32
+"""How far the mirrored frame goes on beyond its border before the network's own zero padding; training windows get 8."""
 
 
 class Engine(Protocol):
@@ -56,15 +58,18 @@ class TiledPredictor:
 
     Notes
     -----
-    Each tile carries a margin of at least the network's reach, cut from the half-sample symmetric
-    extension of the frame, and its origin lies on the stride grid. Its inner pixels therefore equal
-    those of the untiled result up to the rounding of the convolution kernels.
+    The network sees the half-sample symmetric extension of the frame as far as `border`, then its own zero
+    padding. A tile carries a margin of at least the network's reach, cut off where the extension ends, and its
+    origin lies on the stride grid. Its inner pixels therefore equal those of the untiled result up to the rounding of
+    the convolution kernels, and a small frame does not pay for a margin of the whole reach.
     """
 
     def __init__(self, engine: Engine, budget_pixels: int = TILE_BUDGET_PIXELS) -> None:
         self._engine = engine
         self._budget = budget_pixels
-        self.halo = -(-engine.radius // engine.stride) * engine.stride
+        stride = engine.stride
+        self.halo = -(-engine.radius // stride) * stride
+        self.border = min(-(-BORDER_PX // stride) * stride, self.halo)
         self.evaluations = 0
 
     def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -84,24 +89,33 @@ class TiledPredictor:
         out = np.empty((rows, cols), dtype=np.float32)
         self.evaluations += 1
         for (r0, r1), (c0, c1) in self._tiles(rows, cols):
-            stride, halo = self._engine.stride, self.halo
-            # the far side is filled up to the stride grid
-            r_end, c_end = r0 + -(-(r1 - r0) // stride) * stride, c0 + -(-(c1 - c0) // stride) * stride
-            grid = np.ix_(mirrored(r0 - halo, r_end + halo, rows), mirrored(c0 - halo, c_end + halo, cols))
+            (top, bottom), (left, right) = self._seen(r0, r1, rows), self._seen(c0, c1, cols)
+            grid = np.ix_(mirrored(top, bottom, rows), mirrored(left, right, cols))
             tile = np.stack([image[grid] for image in images]).astype(np.float32)
             answer = self._engine.run(tile[None], conditions[None].astype(np.float32))
-            out[r0:r1, c0:c1] = answer[0, 0, halo : halo + r1 - r0, halo : halo + c1 - c0]
+            out[r0:r1, c0:c1] = answer[0, 0, r0 - top : r1 - top, c0 - left : c1 - left]
         return out
 
+    def _seen(self, first: int, last: int, length: int) -> tuple[int, int]:
+        """Range that a tile over first..last-1 sees; the far side is filled up to the stride grid."""
+        stride = self._engine.stride
+        end = -(-length // stride) * stride + self.border
+        return max(first - self.halo, -self.border), min(-(-last // stride) * stride + self.halo, end)
+
     def _tiles(self, rows: int, cols: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        def largest_and_total(length: int, parts: int) -> tuple[int, int]:
+            inner, outer = 2 * self.halo, 2 * self.border
+            margin = (outer, self.halo + self.border, inner)[min(parts, 3) - 1]
+            return -(-length // parts) + margin, length + outer + inner * (parts - 1)
+
         best: tuple[int, int] | None = None
         least = np.inf
         for down in range(1, 65):
+            height, all_rows = largest_and_total(rows, down)
             for across in range(1, 65):
-                height, width = -(-rows // down) + 2 * self.halo, -(-cols // across) + 2 * self.halo
-                total = height * width * down * across
-                if height * width <= self._budget and total < least:
-                    best, least = (down, across), total
+                width, all_cols = largest_and_total(cols, across)
+                if height * width <= self._budget and all_rows * all_cols < least:
+                    best, least = (down, across), all_rows * all_cols
         if best is None:
             # huge frame or small budget: square tiles of twice the margin
             side = max(2 * self.halo, int(self._budget**0.5) - 2 * self.halo)
