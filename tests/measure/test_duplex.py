@@ -5,9 +5,11 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import erf
 
+from coldray.app.commands._ideal import ideal_blur
 from coldray.errors import ImageError, MeasurementError
+from coldray.measure._halo import halo
 from coldray.measure.duplex import SPACINGS_MM, duplex_isrb, interpolated_srb
-from coldray.physics.phantoms import GaussianBlur, duplex_wires
+from coldray.physics.phantoms import GaussianBlur, PhosphorBlur, duplex_wires, with_glare
 
 PITCH = 0.05
 
@@ -91,6 +93,72 @@ def test_a_speck_beside_the_coarse_end_does_not_turn_the_order(mirrored):
     found = duplex_isrb(image[:, ::-1] if mirrored else image, PITCH)
     assert found.isrb_mm == pytest.approx(truth.isrb_mm, rel=0.03)
     assert found.pairs[0].element == 1
+
+
+BLURS = {
+    "gos135": ideal_blur("gos135", 0.0, 0.048)[0],
+    "gos34": ideal_blur("gos34", 0.0, 0.048)[0],
+    "phosphor": PhosphorBlur(2.0),
+    "glare": with_glare(GaussianBlur(1.2), 0.04, 20.0),
+    "gauss": GaussianBlur(1.2),
+}
+
+
+@pytest.mark.parametrize("blur", BLURS)
+@pytest.mark.parametrize("round_wires", [True, False])
+@pytest.mark.parametrize("rows, margin_px", [(96, 16.0), (128, 64.0)])
+def test_tails_of_the_line_spread_do_not_move_the_isrb(blur, round_wires, rows, margin_px):
+    """The truth is of one pair alone on the open field; pairs 16 px apart read gos135 11 % low (14 % with strips)."""
+    image, truth = duplex_wires(BLURS[blur], 0.048, rows=rows, round_wires=round_wires, margin_px=margin_px)
+    found = duplex_isrb(image, 0.048)
+    assert found.isrb_mm == pytest.approx(truth.isrb_mm, rel=0.02)
+    assert [p.element for p in found.pairs] == list(range(1, 14))
+    assert [p.dip_percent for p in found.pairs] == pytest.approx(truth.dip_percent, abs=1.5)
+    low = [(p.dip_percent, dip) for p, dip in zip(found.pairs, truth.dip_percent, strict=True) if 2 < dip < 60]
+    assert [a for a, _ in low] == pytest.approx([b for _, b in low], abs=0.8)
+
+
+def test_the_halo_is_taken_apart_into_field_and_pairs():
+    position, middle, spacing = np.arange(0, 400, 0.25), np.array([70.0, 130.0, 180.0]), np.array([12.0, 8.0, 5.0])
+    blur = PhosphorBlur(4.0)
+
+    def pair(k: int):
+        edges = [middle[k] + s * spacing[k] for s in (-1.5, -0.5, 0.5, 1.5)]
+        a, b, c, d = (blur.edge(position - e, 3.0) for e in edges)
+        return 0.3 * (a - b + c - d)
+
+    pairs, field = [pair(k) for k in range(3)], -0.02 + 1e-4 * position
+    fit = halo(position, sum(pairs) + field, middle, spacing)
+    assert fit.background == pytest.approx(field, abs=3e-4)
+    for k in range(3):
+        near = np.abs(position - middle[k]) < 1.5 * spacing[k] + 3
+        assert fit.alone(sum(pairs) + field, k)[near] == pytest.approx(pairs[k][near], abs=5e-4)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(position.size)
+    assert not np.any(halo(position, noise, middle, spacing).tails), "noise has no tails"
+    assert halo(position[:10], noise[:10], middle, spacing) is None
+
+
+@pytest.mark.parametrize(("blur", "rows", "seed"), [("gos135", 128, 1), (GaussianBlur(2.4), 100, 3)])
+def test_two_specks_at_the_end_are_not_the_first_pair(blur, rows, seed):
+    """Two specks of noise once vouched for each other: 0.25 mm apart, they were read as pair 9D and 1D as 10D."""
+    image, truth = duplex_wires(BLURS[blur] if isinstance(blur, str) else blur, 0.048, rows=rows)
+    noisy = image * (1 + np.random.default_rng(seed).standard_normal(image.shape) / 50)
+    found = duplex_isrb(noisy, 0.048)
+    assert found.pairs[0].element == 1
+    for p in found.pairs[:8]:
+        assert p.position_mm / 0.048 == pytest.approx(truth.centre_px[p.element - 1], abs=2)
+
+
+def test_lines_that_are_no_indicator_are_refused_in_one_line():
+    """Twenty equal lines 0.25 mm apart: pairs of a spacing that never falls."""
+    image = np.ones((120, 400))
+    y, x = np.indices(image.shape)
+    across = x - np.tan(np.radians(3.0)) * (y - 60)
+    for k in range(20):
+        image -= 0.3 * np.exp(-(((across - 60 - 14 * k) / 4.0) ** 2))
+    with pytest.raises(MeasurementError, match="--first-element") as caught:
+        duplex_isrb(image, PITCH)
+    assert "\n" not in str(caught.value)
 
 
 def test_heavy_noise_gives_a_result_or_a_measurement_error():
