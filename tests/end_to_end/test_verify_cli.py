@@ -1,11 +1,15 @@
 """A restored file, its record, and the restoration repeated: what agrees and what does not."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from coldray.app.files import LEDGER
 from coldray.data.formats import read_image, write_image
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
@@ -177,3 +181,71 @@ def test_what_was_never_restored_and_damaged_records(check, call, one, tmp_path)
         code, found, _ = check(one, "--input", tmp_path / "scan.tif")
         assert code == 1 and found["matches"] is False and "out.tif.json is damaged" in found["problems"]
         assert found["repeated"]["same_bytes"] is True
+
+
+def older(record, written_by):
+    """The record as earlier versions wrote it: without its number, without reports, without a recipe."""
+    record = json.loads(json.dumps(record))
+    del record["recipe"]["format"]
+    if written_by <= 2:
+        for name in ("report", "certificate_map", "reference"):
+            del record["recipe"]["settings"][name]
+    if written_by == 1:
+        del record["recipe"]
+    return record
+
+
+@pytest.mark.parametrize("written_by", [1, 2, 4])
+def test_a_record_of_another_format_is_named_and_not_a_mismatch(check, call, one, written_by):
+    beside = one.parent / "out.tif.json"
+    record = json.loads(beside.read_text())
+    if written_by < 3:
+        record = older(record, written_by)
+    else:
+        record["recipe"]["format"] = written_by
+    beside.write_text(json.dumps(record))
+    code, out, err = call("verify", one)
+    assert code == 3 and not out and len(err.splitlines()) == 1
+    assert f"written by format {written_by} of the record; cannot be re-run by this version" in err
+    assert "matches" not in check(one)[1]
+    # whether the file is the recorded one can still be told
+    one.write_bytes(one.read_bytes() + b"\0")
+    code, found, _ = check(one)
+    assert code == 1 and found["matches"] is False
+    assert "changed after it was written" in found["problems"][0] and f"format {written_by}" in found["problems"][1]
+
+
+def test_a_whole_record_without_a_number_is_of_this_format(check, one):
+    beside = one.parent / "out.tif.json"
+    beside.write_text(json.dumps(older(json.loads(beside.read_text()), 3)))
+    code, found, _ = check(one)
+    assert code == 0 and found["repeated"]["same_bytes"] is True
+
+
+def test_a_history_of_another_format_is_named(call, one):
+    image = read_image(one)
+    step = image.history[-1]
+    kept = {k: v for k, v in step.details["settings"].items() if k not in ("report", "certificate_map", "reference")}
+    step = replace(step, details={**step.details, "settings": kept})
+    write_image(one, replace(image, history=(*image.history[:-1], step)))
+    (one.parent / "out.tif.json").unlink()
+    code, _, err = call("verify", one, "--input", one.parent / "scan.tif")
+    assert code == 3 and "written by format 2 of the record" in err
+
+
+@pytest.mark.parametrize(
+    ("written_by", "statements"),
+    [
+        (1, ["DROP TABLE work", "CREATE TABLE work (target TEXT, key TEXT, entry TEXT)", "PRAGMA user_version=0"]),
+        (2, ["PRAGMA user_version=2"]),
+    ],
+)
+def test_a_ledger_of_another_format_is_named(call, put, tmp_path, written_by, statements):
+    put(tmp_path / "scans" / "a.tif", 1)
+    assert call("restore", tmp_path / "scans", "-o", tmp_path / "out", *FAST)[0] == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "out" / LEDGER, isolation_level=None)) as base:
+        for statement in statements:
+            base.execute(statement)
+    code, out, err = call("verify", tmp_path / "out" / "a.tif")
+    assert code == 3 and not out and len(err.splitlines()) == 1
+    assert f"written by format {written_by} of the ledger; cannot be re-run by this version" in err

@@ -12,7 +12,7 @@ from typing import Any
 
 from coldray.app.files import LEDGER as NAME
 from coldray.checkpoint import file_sha256
-from coldray.errors import ImageWriteError
+from coldray.errors import ImageWriteError, MetadataError
 
 VERSION = 3
 
@@ -175,6 +175,14 @@ def _told(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def _version(base: sqlite3.Connection) -> int:
+    """Version of a ledger; the first bore no number, but a column of its own."""
+    version = int(base.execute("PRAGMA user_version").fetchone()[0])
+    if version:
+        return version
+    return 1 if base.execute("SELECT 1 FROM pragma_table_info('work') WHERE name = 'key'").fetchone() else VERSION
+
+
 def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Entry and record of one output in a folder's ledger, which is only read.
 
@@ -194,10 +202,17 @@ def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]
     ------
     ImageWriteError
         If the ledger is damaged or in use.
+    MetadataError
+        If it is of another version.
     """
     with _told(folder):
         base = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
         try:
+            if (version := _version(base)) != VERSION:
+                raise MetadataError(
+                    f"{folder.name}/{NAME}: written by format {version} of the ledger; cannot be re-run by this version, "
+                    f"which reads format {VERSION}: verify it with the coldray that wrote it"
+                )
             row = base.execute(
                 "SELECT entry, seal, record FROM work JOIN runs USING (run) WHERE target = ?",
                 (_key(target.relative_to(folder)),),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coldray.app.files import BESIDE
-from coldray.app.recipe import Recipe, environment
+from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError
 
@@ -147,6 +147,7 @@ def remarks(image: Any) -> list[str]:
 def recipe_record(recipe: Recipe, source: Path | None = None, workers: int = 1) -> dict[str, Any]:
     """What `coldray verify` needs beside the image: settings, where their files are, and the environment."""
     found: dict[str, Any] = {
+        "format": RECORD_FORMAT,
         "settings": recipe.settings(),
         "sources": recipe.sources(),
         "environment": environment(workers),

@@ -34,6 +34,9 @@ PLAIN = (
     "raw",
 )
 """Fields whose value is itself the setting; the others name files."""
+RECORD_FORMAT = 3
+"""Of what is recorded of a restoration: 1 had no recipe, 2 no reports in it. Raise it when a setting comes or goes."""
+_SINCE_FORMAT_3 = {"report", "certificate_map", "reference"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,14 @@ class Recipe:
             raise MetadataError(
                 f"the recorded settings are incomplete ({problem}); the restoration cannot be repeated"
             ) from None
+
+
+def record_format(recipe: Mapping[str, Any]) -> int:
+    """Format of a record: the number in it, or what its settings tell; formats up to the first 3 carry no number."""
+    settings = dict(recipe["settings"])
+    if isinstance(recipe.get("format"), int):
+        return int(recipe["format"])
+    return 2 if set(PLAIN) - set(settings) == _SINCE_FORMAT_3 else RECORD_FORMAT
 
 
 def _content(source: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from coldray.app.files import BESIDE, LEDGER
 from coldray.app.one import restore_file
-from coldray.app.recipe import Recipe, environment
+from coldray.app.recipe import RECORD_FORMAT, Recipe, environment, record_format
 from coldray.checkpoint import file_sha256
 from coldray.data.formats import SUFFIXES, read_image
 from coldray.data.formats._safe import shown
@@ -59,6 +60,8 @@ class Record:
         Path of the original.
     origin : str
         Where the record comes from: "file", "ledger" or "history".
+    format : int
+        See `coldray.app.recipe.RECORD_FORMAT`.
     """
 
     image: Radiograph
@@ -68,6 +71,7 @@ class Record:
     environment: dict[str, Any]
     input: str | None
     origin: str
+    format: int = RECORD_FORMAT
     problems: list[str] = field(default_factory=list)
 
 
@@ -79,7 +83,7 @@ def find_record(path: Path) -> Record:
     ImageReadError
         If the file is no image.
     MetadataError
-        If it was not restored by coldray, or nothing says how.
+        If it was not restored by coldray, nothing says how, or the ledger is of another version.
     """
     if path.name.endswith(BESIDE):
         raise MetadataError(f"{shown(path)}: give the restored image itself; what lies beside it is checked with it")
@@ -89,9 +93,11 @@ def find_record(path: Path) -> Record:
     if beside.is_file():
         try:
             found = json.loads(beside.read_text(encoding="utf-8"))
+            if "recipe" not in found:
+                return Record(image, _entry(found), dict(found["settings"]), {}, {}, found["input"], "file", 1)
             recipe = found["recipe"]
             parts = (recipe["settings"], recipe["sources"], recipe["environment"], recipe["input"], "file")
-            return Record(image, _entry(found), *parts)
+            return Record(image, _entry(found), *parts, record_format(recipe))
         except (ValueError, KeyError, TypeError):
             problems.append(f"{shown(beside)} is damaged")
     for folder in path.absolute().parents:
@@ -102,15 +108,15 @@ def find_record(path: Path) -> Record:
             if known is not None:
                 entry, run = known
                 parts = (run["settings"], run["sources"], run["environment"], entry["input"], "ledger")
-                return Record(image, _entry(entry), *parts, problems)
+                return Record(image, _entry(entry), *parts, record_format(run), problems)
             problems.append(f"the ledger of {folder.name} does not know {shown(path)}, or its row was changed")
             break
-    if "settings" not in details:
+    if not isinstance(details.get("settings"), Mapping):
         raise MetadataError(
             f"{shown(path)}: nothing says how it was restored; verify needs what `coldray restore` wrote, "
             f"in a format that keeps its history, or {beside.name} beside it"
         )
-    return Record(image, {}, details["settings"], {}, {}, None, "history", problems)
+    return Record(image, {}, details["settings"], {}, {}, None, "history", record_format(details), problems)
 
 
 def _entry(found: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +143,8 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
     Raises
     ------
     ColdrayError
-        If the restoration cannot be repeated: no record, or the original, a model or a detector is missing.
+        If the restoration cannot be repeated: no record or one of another format, or the original, a model or a
+        detector is missing.
     """
     record = find_record(path)
     problems = record.problems
@@ -171,6 +178,11 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
 
 def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str, Any]:
     """Restore the original again and compare."""
+    if record.format != RECORD_FORMAT:
+        raise MetadataError(
+            f"{shown(path)}: written by format {record.format} of the record; cannot be re-run by this version, which "
+            f"reads format {RECORD_FORMAT}: verify it with coldray {record.settings.get('coldray', 'as it was then')}"
+        )
     wanted = record.entry.get("sha256_in") or _restore_details(record.image).get("sha256_in")
     source = _original(path, record, given, wanted)
     recipe = _recipe(record, given)
