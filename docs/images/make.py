@@ -76,6 +76,7 @@ def restored(page: Page) -> None:
     page.wait_for_selector("#images [data-role=restored]")
     # the report is written while the image is looked at
     page.wait_for_selector("#task", state="hidden", timeout=300_000)
+    page.wait_for_selector("#notice", state="hidden")
     settle(page)
 
 
