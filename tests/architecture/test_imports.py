@@ -97,20 +97,7 @@ def test_every_package_has_a_place_in_the_order():
     assert modules == FREE - {""}
 
 
-KNOWN_VIOLATIONS = {
-    "evaluate": "calibrate.py and export.py use training.pairs, training.recipe and training.loop; they belong to training or app"
-}
-
-
-@pytest.mark.parametrize(
-    "package",
-    [
-        pytest.param(
-            p, marks=pytest.mark.xfail(strict=True, reason=KNOWN_VIOLATIONS[p]) if p in KNOWN_VIOLATIONS else ()
-        )
-        for p in ALLOWED
-    ],
-)
+@pytest.mark.parametrize("package", ALLOWED)
 def test_imports_point_one_way(package):
     assert not violations(package)
 

@@ -129,9 +129,16 @@ def export(
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("torch", "train", "exporting a model") from None
-    from coldray.evaluate.export import export_run
+    from coldray.checkpoint import read_tensors
+    from coldray.restore.export import check_model_path, write_model
+    from coldray.training.trained import trained_model
 
-    written: dict[str, Any] = export_run(run, out)
+    check_model_path(out)
+    if run.is_dir():
+        trained = trained_model(run, out.stem)
+        written = write_model(trained.weights, trained.header, out, trained.validation)
+    else:
+        written = write_model(*read_tensors(run), out)
     if as_json:
         console.emit(written)
     else:

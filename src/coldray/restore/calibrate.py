@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.methods import _channels
+from coldray.methods._example import TrainingPair
 from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
-from coldray.training.pairs import PairSource
 
 BIN_EDGES = np.array([0.0, 0.03, 0.08, 0.15, 0.25, 0.35, 0.5, 0.72])
 """Bins of radial frequency [cycles/pixel]; the last one reaches the diagonal Nyquist."""
+
+
+class CalibrationPairs(Protocol):
+    """Fields whose truth is known, drawn with fresh noise; training's `PairSource` is one."""
+
+    def __len__(self) -> int:
+        """How many fields there are."""
+
+    def pair(self, number: int, rng: np.random.Generator, exposure_s: float) -> tuple[TrainingPair, Any]:
+        """Draw the pair of field `number` at an exposure [s], with its degradation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +46,7 @@ class Calibration:
 
 
 def calibrate_consistency(
-    predictor: Any, unshared_gain: Any, source: PairSource, exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05)
+    predictor: Any, unshared_gain: Any, source: CalibrationPairs, exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05)
 ) -> Calibration:
     """Fit the share of the data-consistency gain on calibration fields.
 
@@ -46,7 +56,7 @@ def calibrate_consistency(
         ``predictor(channels, conditions)`` for whole frames.
     unshared_gain : callable
         ``unshared_gain(frame, degradation, frequency)``, the gain K_0.
-    source : PairSource
+    source : CalibrationPairs
         Calibration fields, of boards never trained on.
     exposures_s : tuple of float
         Exposures that count alike [s].

@@ -6,18 +6,13 @@ import pytest
 from coldray.degradations._operator import radial_operator
 from coldray.degradations.mtf_blend import Degradation
 from coldray.methods import cold
+from coldray.methods._example import TrainingPair
 from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
-
-pytest.importorskip("torch")
-pytest.importorskip("accelerate")
-
-from coldray.evaluate.calibrate import calibrate_consistency
-from coldray.methods._example import TrainingPair
+from coldray.restore.calibrate import calibrate_consistency
 from coldray.restore.consistency import consistency_gain, unshared_gain
 
-pytestmark = pytest.mark.torch
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))
 DEGRADATION = Degradation(PAIR)
 

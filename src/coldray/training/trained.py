@@ -1,0 +1,135 @@
+"""A run's averaged weights with the card of the model they make."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray import __version__
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
+from coldray.contracts import options_of, plugin, shown_by
+from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
+from coldray.degradations.mtf_blend import Degradation
+from coldray.errors import CheckpointError
+from coldray.methods._channels import CONDITIONS, conditions
+from coldray.methods._frame import Frame
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.training.pairs import PairSource
+from coldray.training.recipe import parse_recipe
+from coldray.training.states import RunStates
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """What a run leaves.
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray
+        Averaged weights, by tensor name.
+    header : dict
+        Model card as data.
+    validation : PairSource, optional
+        Validation fields, to calibrate the consistency share on; None if they are not at hand or the method has no
+        data-consistency step.
+    """
+
+    weights: dict[str, NDArray[Any]]
+    header: dict[str, Any]
+    validation: PairSource | None
+
+
+def trained_model(folder: Path, name: str) -> TrainedModel:
+    """Read the newest state of a run folder of `coldray train` as a model.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    name : str
+        Of the model.
+
+    Raises
+    ------
+    CheckpointError
+        If the run has no state.
+    """
+    found = RunStates(folder / "states", 2).newest()
+    if found is None:
+        raise CheckpointError(f"{folder.name}: no state to export; has the run saved one?")
+    tensors, run, _ = found
+    scores_file = folder / "scores.jsonl"
+    scores = (
+        [json.loads(s) for s in scores_file.read_text(encoding="utf-8").splitlines()] if scores_file.exists() else []
+    )
+    settings = run["recipe"]["network"]
+    method = plugin("method", run["recipe"]["method"])
+    shown, told = shown_by(method)
+    network = plugin("network", settings["name"]).Network(len(shown), len(told), **settings["settings"])
+    weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+    header = header_of(run, network, scores, name)
+    data = Path(run["recipe"]["data"]["folder"])
+    if (data / "train").is_dir():
+        boards = FieldSet(data / "train")
+        header["training"] |= {"fields": len(boards), "fields_sha256": boards.digest()}
+    fields = FieldSet(data / "validation")
+    corrects = "consistency" in options_of(method.restore)
+    validation = PairSource(fields, parse_recipe(run["recipe"])) if corrects and len(fields) else None
+    return TrainedModel(weights, header, validation)
+
+
+def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int = 5) -> dict[str, Any]:
+    """Span of the conditions that training draws from: MTF ratio and noise level as the network is told them."""
+    rng = np.random.default_rng(random_state)
+    exposures = recipe["data"]["exposure_s"]
+    low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
+    pixel = np.ones((1, 1), dtype=np.float32)
+    for _ in range(samples):
+        pitch = float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
+        pair = PairDraw.draw(rng, pitch).pair()
+        for exposure in exposures:
+            frame = Frame(pixel, pair, NoiseModel.of_detector(pair.blurred, exposure))
+            found = conditions(frame, Degradation(pair))
+            low, high = np.minimum(low, found), np.maximum(high, found)
+    return {
+        "conditions_low": low.round(4).tolist(),
+        "conditions_high": high.round(4).tolist(),
+        "exposure_s": list(exposures),
+        "pixel_pitch_mm": list(PITCH_RANGE_MM),
+    }
+
+
+def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Build the model card as data."""
+    recipe = run["recipe"]
+    channels, told = shown_by(plugin("method", recipe["method"]))
+    return {
+        "format": MODEL_FORMAT,
+        "version": MODEL_VERSION,
+        "name": name,
+        "coldray": __version__,
+        "method": recipe["method"],
+        "degradation": recipe["degradation"],
+        "network": {"name": recipe["network"]["name"], "settings": network.settings},
+        "stride": network.stride,
+        "radius": network.radius,
+        "channels": channels,
+        "conditions": told,
+        "prior": {k: getattr(ObjectPrior(), k) for k in ("amplitude_mm2", "corner_lp_mm", "exponent")},
+        "family": family_limits(recipe),
+        "training": {
+            "steps": run["step"],
+            "recipe": {k: v for k, v in recipe.items() if k != "run"}
+            | {"data": {k: v for k, v in recipe["data"].items() if k not in ("folder", "gerber_cache", "gerber")}},
+            "real_boards": [Path(board).stem for board in recipe["data"]["gerber"]],
+            "detectors": {"loadings_mg_cm2": list(PAPER_LOADINGS_MG_CM2), "pixel_pitch_mm": PAPER_PITCH_MM},
+            "kind": "simulated pairs (eq. 1 on noise-free sharp fields, noise of the measured NPS)",
+        },
+        "validation": scores[-1] if scores else {},
+    }

@@ -1,0 +1,85 @@
+"""A finished run becomes a model that every engine reads, with its card and its calibrated gain."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+pytest.importorskip("onnx")
+
+from coldray.checkpoint import read_tensors  # noqa: E402
+from coldray.errors import CheckpointError  # noqa: E402
+from coldray.restore.export import PARITY, parity_input  # noqa: E402
+from coldray.restore.model import load_model  # noqa: E402
+from coldray.training.loop import Training  # noqa: E402
+from coldray.training.pairs import PairSource  # noqa: E402
+from coldray.training.trained import trained_model  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def runs(fields, recipe_of, tmp_path_factory):
+    """Run folders by method, with their trainings."""
+    torch.set_num_threads(1)
+    made = {}
+    for method in ("cold", "direct"):
+        recipe = recipe_of(
+            method=method,
+            data={"window": 64, "margin": 16, "field_size": 80, "folder": str(fields[0].folder.parent)},
+            optimiser={"steps": 1},
+        )
+        training = Training(recipe, *(PairSource(f, recipe) for f in fields), tmp_path_factory.mktemp(method))
+        training.run()
+        made[method] = training
+    return made
+
+
+def test_a_trained_model_is_the_averaged_network_and_its_card(runs, fields):
+    training = runs["cold"]
+    found = trained_model(training.folder, "mine")
+    wanted = training.plain_network.state_dict()
+    assert found.weights.keys() == wanted.keys()
+    assert all(np.array_equal(found.weights[k], wanted[k].numpy()) for k in wanted)
+    assert found.header["name"] == "mine" and found.header["training"]["steps"] == 1
+    assert found.header["training"]["fields_sha256"] == fields[0].digest()
+    assert found.header["validation"]["step"] == 1
+    low, high = (np.array(found.header["family"][f"conditions_{k}"]) for k in ("low", "high"))
+    assert np.all(low <= high)
+    assert "folder" not in found.header["training"]["recipe"]["data"]
+    assert len(found.validation) == len(fields[1])
+
+
+def test_a_method_without_a_consistency_step_has_nothing_to_calibrate(runs):
+    assert trained_model(runs["direct"].folder, "mine").validation is None
+
+
+def test_a_folder_without_a_state_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="no state to export"):
+        trained_model(tmp_path, "mine")
+
+
+@pytest.mark.parametrize("method", ["cold", "direct"])
+def test_the_command_exports_a_run_and_exports_it_again(call, runs, tmp_path, method):
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    code, out, _ = call("model", "export", runs[method].folder, "-o", first, "--json")
+    written = json.loads(out)
+    assert code == 0 and written["parity"] <= PARITY
+    model, stored = load_model(first), load_model(first.with_suffix(".safetensors"))
+    assert model.sha256 == written["sha256"] and model.name == "first"
+    assert ("consistency_errors" in model.header) is (method == "cold")
+    shown = parity_input(model.header["network"]["settings"], 64)
+    np.testing.assert_allclose(model.engine.run(*shown), stored.engine.run(*shown), atol=PARITY)
+    # the model file alone gives the same model, its calibration included
+    assert call("model", "export", first.with_suffix(".safetensors"), "-o", second)[0] == 0
+    assert load_model(second).header == model.header
+    again, before = read_tensors(second.with_suffix(".safetensors")), read_tensors(first.with_suffix(".safetensors"))
+    assert again[1] == before[1] and all(np.array_equal(again[0][k], before[0][k]) for k in before[0])
+
+
+def test_the_file_must_end_in_onnx(call, runs, tmp_path):
+    code, _, err = call("model", "export", runs["direct"].folder, "-o", tmp_path / "model.pt")
+    assert code != 0 and "must end in .onnx" in err
+    assert list(tmp_path.iterdir()) == []
