@@ -119,6 +119,47 @@ def test_another_build_may_differ_by_one_step_and_says_so(check, one):
         assert found["repeated"]["largest_difference_lsb16"] == step
 
 
+@pytest.mark.parametrize(
+    ("build", "steps", "matches"),
+    [("same", 1, False), ("other", 1, True), ("other", 2, False), ("unknown", 1, True), ("unknown", 2, False)],
+)
+def test_builds_of_one_version_are_told_apart(check, call, one, build, steps, matches):
+    from coldray.checkpoint import file_sha256
+
+    beside = one.parent / "out.tif.json"
+    record, image = json.loads(beside.read_text()), read_image(one)
+    here = record["recipe"]["environment"]["build"]
+    pixels = image.pixels.copy()
+    pixels[0, 0] += steps
+    write_image(one, image.with_pixels(pixels))
+    record["sha256_out"] = file_sha256(one)
+    if build == "other":
+        record["recipe"]["environment"]["build"] = "0123456789abcdef"
+    elif build == "unknown":
+        del record["recipe"]["environment"]["build"]
+    beside.write_text(json.dumps(record))
+    code, found, _ = check(one)
+    assert found["matches"] is matches and code == int(not matches)
+    before = {"same": here, "other": "0123456789abcdef", "unknown": None}[build]
+    assert found["repeated"]["environment_differs"] == ({} if build == "same" else {"build": [before, here]})
+    if build == "same":
+        assert "same build, machine and threads give other pixels" in found["problems"][0]
+    elif not matches:
+        assert ("another build may differ by" in found["problems"][0]) is (build == "other")
+    if matches:
+        shown = "not recorded" if before is None else before
+        assert f"build     {shown} then, {here} now" in call("verify", one)[1]
+
+
+def test_a_record_without_a_build_still_matches(check, one):
+    beside = one.parent / "out.tif.json"
+    record = json.loads(beside.read_text())
+    del record["recipe"]["environment"]["build"]
+    beside.write_text(json.dumps(record))
+    code, found, _ = check(one)
+    assert code == 0 and found["matches"] is True and found["repeated"]["same_bytes"] is True
+
+
 def test_the_original_may_move_but_not_change(check, call, put, one, tmp_path):
     (tmp_path / "archive" / "2026").mkdir(parents=True)
     put(tmp_path / "archive" / "2026" / "other.tif", 9)

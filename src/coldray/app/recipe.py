@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coldray import __version__
+from coldray.app.build import build
 from coldray.errors import MetadataError
 
 if TYPE_CHECKING:
@@ -196,10 +197,10 @@ def _job(recipe: Recipe) -> Job:
 
 
 def environment(workers: int = 1) -> dict[str, Any]:
-    """What besides the settings can move the last bit of a result: versions, processor, threads of each process."""
+    """What besides the settings can move the last bit of a result: build, versions, processor, threads of each process."""
     packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
     threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
-    return {"coldray": __version__, **packages, "machine": _machine(), "threads": threads}
+    return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads}
 
 
 @cache

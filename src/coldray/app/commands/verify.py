@@ -60,6 +60,6 @@ def _tell(result: dict[str, Any]) -> None:
             how = "another shape or type" if lsb is None else f"other bytes, pixels within {lsb:.3g} LSB of 16 bits"
         typer.echo(f"  repeated  {how}")
         for what, (before, now) in repeated["environment_differs"].items():
-            typer.echo(f"  {what:9s} {before} then, {now} now")
+            typer.echo(f"  {what:9s} {'not recorded' if before is None else before} then, {now} now")
     for problem in result["problems"]:
         console.say(f"coldray: {problem}")
