@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 pytest.importorskip("onnx")
 
-from coldray.checkpoint import read_tensors  # noqa: E402
+from coldray.checkpoint import file_sha256, read_tensors, write_tensors  # noqa: E402
 from coldray.errors import CheckpointError  # noqa: E402
 from coldray.restore.export import PARITY, parity_input  # noqa: E402
 from coldray.restore.model import load_model  # noqa: E402
@@ -50,6 +50,21 @@ def test_a_trained_model_is_the_averaged_network_and_its_card(runs, fields):
     assert np.all(low <= high)
     assert "folder" not in found.header["training"]["recipe"]["data"]
     assert len(found.validation) == len(fields[1])
+
+
+def test_the_card_says_what_a_run_started_from(runs, recipe_of, fields, tmp_path):
+    first = trained_model(runs["cold"].folder, "first")
+    assert first.header["training"]["started_from"] is None
+    path = tmp_path / "first.safetensors"
+    write_tensors(path, first.weights, first.header)
+    recipe = recipe_of(network={"start": str(path)}, optimiser={"steps": 1})
+    Training(recipe, *(PairSource(f, recipe) for f in fields), tmp_path / "second").run()
+    card = trained_model(tmp_path / "second", "second").header["training"]
+    wanted = {"file": path.name, "name": "first", "sha256": file_sha256(path), "steps": 1, "started_from": None}
+    assert card["started_from"] == wanted
+    assert str(tmp_path) not in json.dumps(card)
+    path.unlink()
+    assert trained_model(tmp_path / "second", "second").header["training"]["started_from"] == {"file": path.name}
 
 
 def test_a_method_without_a_consistency_step_has_nothing_to_calibrate(runs):

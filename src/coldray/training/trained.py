@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
-from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.contracts import options_of, plugin, shown_by
 from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
@@ -105,6 +105,22 @@ def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int 
     }
 
 
+def _start_of(path: str | None) -> dict[str, Any] | None:
+    """What a run started from; the file may have been replaced since, then only its name is left to say."""
+    if path is None:
+        return None
+    found: dict[str, Any] = {"file": Path(path).name}
+    try:
+        header = read_tensors(Path(path))[1]
+    except (CheckpointError, OSError):
+        return found
+    return (
+        found
+        | {"name": header.get("name"), "sha256": file_sha256(Path(path))}
+        | {key: header.get("training", {}).get(key) for key in ("steps", "started_from")}
+    )
+
+
 def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Build the model card as data."""
     recipe = run["recipe"]
@@ -125,7 +141,9 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
         "family": family_limits(recipe),
         "training": {
             "steps": run["step"],
+            "started_from": _start_of(recipe["network"].get("start")),
             "recipe": {k: v for k, v in recipe.items() if k != "run"}
+            | {"network": {k: v for k, v in recipe["network"].items() if k != "start"}}
             | {"data": {k: v for k, v in recipe["data"].items() if k not in ("folder", "gerber_cache", "gerber")}},
             "real_boards": [Path(board).stem for board in recipe["data"]["gerber"]],
             "detectors": {"loadings_mg_cm2": list(PAPER_LOADINGS_MG_CM2), "pixel_pitch_mm": PAPER_PITCH_MM},
