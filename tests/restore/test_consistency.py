@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from coldray.errors import SettingsError
 from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
-from coldray.restore.consistency import consistency_gain, residual_gain, unshared_gain
+from coldray.restore.consistency import DETAIL_SHARE, GAINS, consistency_gain, residual_gain, share_of, unshared_gain
 
 
 def constant(value):
@@ -80,3 +81,24 @@ def test_a_wrong_prediction_is_left_by_one_minus_h_k(frame, blend):
         out = prediction + (rest if step is None else step(rest))
         left = frame.radial_operator(residual_gain(frame, blend, share))(rest)
         np.testing.assert_allclose(frame.blurred - blur(out), left, atol=2e-6)
+
+
+def test_the_choices_of_the_gain():
+    own = FrequencyCurve([0.1, 0.4], [0.0, 0.7])
+    assert share_of("calibrated", own) is own
+    assert share_of("paper", own) is None
+    assert all(share_of(choice, None) is None for choice in GAINS)
+    np.testing.assert_allclose(share_of("detail", own).value, [DETAIL_SHARE, 0.7])
+    with pytest.raises(SettingsError, match="choose one of calibrated, detail, paper"):
+        share_of("strong", own)
+
+
+def test_detail_puts_back_what_the_network_took_for_noise(frame, blend):
+    """A network that answers with the mean alone: the result still follows the measurement, at the gain's share."""
+    nothing = FrequencyCurve([0.1, 0.4], [0.0, 0.0])
+    gain = consistency_gain(frame, blend, share_of("detail", nothing))
+    mean = np.full_like(frame.blurred, frame.blurred.mean())
+    added = gain(frame.blurred - frame.operator(blend)(mean))
+    full = consistency_gain(frame, blend, FrequencyCurve([0.1, 0.4], [1.0, 1.0]))(frame.blurred - mean)
+    np.testing.assert_allclose(added, DETAIL_SHARE * full, atol=1e-6)
+    assert added.std() > 0

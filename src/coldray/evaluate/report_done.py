@@ -10,6 +10,7 @@ import numpy as np
 from coldray.evaluate.report_blocks import Facts, Section, Table
 from coldray.physics.detector import Detector
 from coldray.restore.certificate import Certificate
+from coldray.restore.consistency import DETAIL_SHARE
 from coldray.restore.model import Model
 from coldray.restore.pipeline import Job, Restoration
 
@@ -44,7 +45,11 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
         ),
     ]
     if "gain" in details:
-        meaning = {"calibrated": "calibrated with the model", "paper": "K = 1 at every frequency, as in the paper"}
+        meaning = {
+            "calibrated": "calibrated with the model",
+            "detail": f"at least {DETAIL_SHARE:g} of the uncorrelated-error gain, so that faint details stay detectable",
+            "paper": "K = 1 at every frequency, as in the paper",
+        }
         rows.append(("Data-consistency gain", meaning.get(job.gain, job.gain)))
     if "random_state" in details:
         rows.append(("Random state", str(details["random_state"])))

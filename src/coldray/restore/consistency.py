@@ -9,11 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.degradations._operator import TransferOperator
+from coldray.errors import SettingsError
 from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Gain over radial frequency [cycles/mm]."""
+
+GAINS = ("calibrated", "detail", "paper")
+"""Choices of K: measured to have the least error, at least `DETAIL_SHARE`, or 1."""
+DETAIL_SHARE = 0.4
+"""Share of `unshared_gain` at which a linear observer finds faint defects about as well as in the raw frame."""
+
+
+def share_of(gain: str, calibrated: FrequencyCurve | None) -> FrequencyCurve | None:
+    """Share of `unshared_gain` for a choice of K; None for K = 1.
+
+    Parameters
+    ----------
+    gain : {"calibrated", "detail", "paper"}
+        "detail" puts back at least `DETAIL_SHARE` of what the network leaves unexplained: in even areas a good network
+        answers with next to nothing but its mean, and what it took for noise is lost to every observer.
+    calibrated : FrequencyCurve, optional
+        The model's own share, over cycles/pixel; None if K = 1 was best, or nothing was calibrated.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such choice.
+    """
+    if gain not in GAINS:
+        raise SettingsError(f"gain {gain!r}: choose one of {', '.join(GAINS)}")
+    if gain == "paper" or calibrated is None:
+        return None
+    if gain == "calibrated":
+        return calibrated
+    return FrequencyCurve(calibrated.frequency_lp_mm, np.maximum(calibrated.value, DETAIL_SHARE))
 
 
 def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Radiograph, Step
 from coldray.restore.certificate import Certificate, certify
 from coldray.restore.certificate_words import summary
-from coldray.restore.consistency import Gain, consistency_gain, residual_gain
+from coldray.restore.consistency import Gain, consistency_gain, residual_gain, share_of
 from coldray.restore.model import Model
 from coldray.restore.noise import choose_noise
 from coldray.restore.provenance import provenance_layers, wiener_record
@@ -46,7 +46,7 @@ class Job:
         Detectors: name, model or file.
     degradation : str
         Name of the degradation.
-    gain : {"calibrated", "paper"}
+    gain : {"calibrated", "detail", "paper"}
         How the measurement corrects the prediction of the cold sampler.
     exposure_s : float, optional
         Exposure of one frame [s].
@@ -307,8 +307,8 @@ def _residual_gain(frame: Frame, degradation: Any, job: Job) -> Gain | None:
     """What the method's own data-consistency step leaves of a wrong prediction; None for methods without one."""
     if not _has_consistency_step(job):
         return None
-    calibrated = job.gain == "calibrated" and job.model is not None
-    return residual_gain(frame, degradation, job.model.consistency_share if calibrated and job.model else None)
+    share = None if job.model is None else share_of(job.gain, job.model.consistency_share)
+    return residual_gain(frame, degradation, share)
 
 
 def is_stochastic(method: Any) -> bool:
@@ -374,8 +374,9 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
         factor = job.model.noise_factor(conditions(frame, degradation))
         if factor > 1:
             frame = replace(frame, noise=frame.noise.scaled(factor))
-        if _has_consistency_step(job) and "consistency" not in options and job.gain == "calibrated":
-            options["consistency"] = consistency_gain(frame, degradation, job.model.consistency_share)
+        if _has_consistency_step(job) and "consistency" not in options:
+            share = share_of(job.gain, job.model.consistency_share)
+            options["consistency"] = consistency_gain(frame, degradation, share)
     rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
     restored = method.restore(frame, degradation, predictor, rng, **options)
     return np.asarray(restored, dtype=np.float32), 0 if predictor is None else predictor.evaluations

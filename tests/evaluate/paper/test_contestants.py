@@ -38,9 +38,11 @@ def test_gains_are_what_they_are_called(fake, frame):
     np.testing.assert_allclose(found[C.DEFAULT].restore(frame, blend).image, one, atol=1e-6)
     alone = C.Contestant("x", "x", "cold", {"steps": 1}, found[C.COLD].model, "network")
     np.testing.assert_allclose(alone.restore(frame, blend).image, one, atol=1e-6)
+    detail = found[C.DETAIL].restore(frame, blend).image
+    assert 1e-4 < np.abs(detail - one).max() < np.abs(found[C.VAN_CITTERT].restore(frame, blend).image - one).max()
     assert np.abs(found[C.VAN_CITTERT].restore(frame, blend).image - one).max() > 1e-3
     assert found[C.COLD].restore(frame, blend).evaluations == 3
-    with pytest.raises(SettingsError, match="unknown"):
+    with pytest.raises(SettingsError, match="choose one of calibrated, detail, paper"):
         C.Contestant("x", "x", "cold", {}, found[C.COLD].model, "strong").restore(frame, blend)
 
 

@@ -39,7 +39,9 @@ def restore(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Option of the method, e.g. samples=8.")
     ] = None,
     random_state: Annotated[int, typer.Option(min=0, help="Random state of methods that draw.")] = 0,
-    gain: Annotated[str, typer.Option(help="Data consistency of cold: calibrated, or paper (K = 1).")] = "calibrated",
+    gain: Annotated[
+        str, typer.Option(help="Data consistency of cold: calibrated, detail or paper (K = 1).")
+    ] = "calibrated",
     blurred: Annotated[str, typer.Option(metavar="DET", help="Detector that took the image.")] = "gos135",
     sharp: Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")] = "gos34",
     exposure_s: Annotated[float | None, typer.Option(help="Exposure of one frame [s].")] = None,
@@ -78,9 +80,10 @@ def restore(
     from coldray.app.recipe import Recipe
     from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
+    from coldray.restore.consistency import GAINS
 
-    if gain not in ("calibrated", "paper"):
-        raise SettingsError(f"--gain {gain!r}: choose calibrated or paper")
+    if gain not in GAINS:
+        raise SettingsError(f"--gain {gain!r}: choose {', '.join(GAINS[:-1])} or {GAINS[-1]}")
     for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise SettingsError(f"{name} {value}: must be positive")

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from coldray.contracts import plugin
 from coldray.degradations._operator import TransferOperator
-from coldray.errors import CheckpointError, SettingsError
+from coldray.errors import CheckpointError
 from coldray.methods._frame import Frame
-from coldray.restore.consistency import consistency_gain, residual_gain
+from coldray.restore.consistency import consistency_gain, residual_gain, share_of
 from coldray.restore.model import Model
 
-DEFAULT = "coldray"
+DEFAULT, DETAIL = "coldray", "coldray_detail"
 """Key of what `coldray restore` does by default."""
 WIENER, WIENER_TV, BLURRED = "wiener", "wiener_tv", "blurred"
 ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
-GAINS = ("calibrated", "paper", "network")
+NETWORK = "network"
+"""K = 0: the network alone."""
 """K as calibrated with the model, K = 1, K = 0."""
 
 
@@ -59,7 +60,7 @@ class Contestant:
     options : mapping
         Options of the method.
     model : Model, optional
-    gain : {"calibrated", "paper", "network"}
+    gain : {"calibrated", "detail", "paper", "network"}
         K of the cold sampler.
     by_exposure : mapping of float to mapping
         Options tuned for an exposure [s]; the nearest one counts.
@@ -108,20 +109,17 @@ class Contestant:
         return Output(image, time.perf_counter() - wall, time.process_time() - cpu, count)
 
     def _gain(self, frame: Frame, degradation: Any) -> TransferOperator | None:
-        if self.gain == "paper" or self.model is None:
+        if self.model is None:
             return None
-        if self.gain == "network":
+        if self.gain == NETWORK:
             return frame.radial_operator(lambda f: np.where(f == 0, 1.0, 0.0))
-        if self.gain != "calibrated":
-            raise SettingsError(f"gain {self.gain!r} is unknown; choose one of {', '.join(GAINS)}")
-        return consistency_gain(frame, degradation, self.model.consistency_share)
+        return consistency_gain(frame, degradation, share_of(self.gain, self.model.consistency_share))
 
     def left_of_errors(self, frame: Frame, degradation: Any) -> Any:
         """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
-        if self.method != "cold" or self.model is None or self.gain == "network" or self.options.get("naive"):
+        if self.method != "cold" or self.model is None or self.gain == NETWORK or self.options.get("naive"):
             return None
-        share = self.model.consistency_share if self.gain == "calibrated" else None
-        return residual_gain(frame, degradation, share)
+        return residual_gain(frame, degradation, share_of(self.gain, self.model.consistency_share))
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -176,6 +174,7 @@ def learned(model: Model, steps: int) -> list[Contestant]:
         Contestant(ONE_STEP, "one step", "direct", {}, model),
         Contestant(VAN_CITTERT, "one step + Van Cittert", "cold", {"steps": 1}, model, "paper"),
         Contestant(COLD, f"cold sampling, {steps} steps, K = 1", "cold", {"steps": steps}, model, "paper"),
+        Contestant(DETAIL, "coldray, --gain detail", "cold", {}, model, "detail"),
         Contestant(DEFAULT, "coldray (default)", "cold", {}, model),
     ]
 

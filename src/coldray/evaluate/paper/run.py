@@ -17,7 +17,8 @@ from coldray.evaluate.paper import detection, fourier, scores, trust
 from coldray.evaluate.paper.contestants import (
     BLURRED,
     DEFAULT,
-    ONE_STEP,
+    DETAIL,
+    VAN_CITTERT,
     WIENER,
     WIENER_TV,
     Contestant,
@@ -185,7 +186,7 @@ def run_paper(
         ]
     if "detection" in how.parts:
         say("detectability of voids and cracks")
-        seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, ONE_STEP, DEFAULT)]
+        seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
         results["detection"] = {
             "exposure_s": 1.0, "cnr": list(detection.CNRS),
             "methods": detection.flat_detectability(seekers, 1.0, how.pairs, prior),
