@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from coldray.errors import SettingsError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
@@ -118,3 +119,18 @@ def test_the_certificate_knows_what_each_sampler_leaves(radiograph, gain, option
         np.testing.assert_array_equal(found, 1)
     else:
         assert np.all(found < 1) and np.all(found > 0.4)
+
+
+def test_the_chosen_gain_is_used_and_recorded(radiograph):
+    class Sure(Guess):
+        consistency_share = FrequencyCurve([0, 1], [0.0, 0.0])
+
+    images = {}
+    for gain in ("calibrated", "detail", "paper"):
+        found = restore(radiograph(), Job(method="cold", model=Sure(), gain=gain, steps=1, exposure_s=0.25)).image
+        assert found.history[-1].details["gain"] == gain
+        images[gain] = found.pixels.astype(float)
+    moved = {gain: np.abs(image - images["calibrated"]).mean() for gain, image in images.items()}
+    assert 0 < moved["detail"] < moved["paper"]
+    with pytest.raises(SettingsError, match="choose one of"):
+        restore(radiograph(), Job(method="cold", model=Sure(), gain="strong", exposure_s=0.25))
