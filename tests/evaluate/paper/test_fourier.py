@@ -82,3 +82,10 @@ def test_the_marks_tell_a_perfect_restorer_from_none(monkeypatch):
     # inverse filtering raises noise, most at high frequency
     flat = {k: results["methods"][k]["flat"] for k in ("inverse", BLURRED)}
     assert flat["inverse"]["relative_sd"] > 2 * flat[BLURRED]["relative_sd"]
+
+
+def test_what_marks_judge_gets_all_repeats_and_its_peers_some():
+    recipe = F.FourierRecipe(1.0, 200, peer_repeats=24)
+    assert recipe.of("coldray") is recipe and recipe.of("blurred") is recipe
+    assert recipe.of("wiener").repeats == 24
+    assert F.FourierRecipe(1.0, 10).of("wiener").repeats == 10

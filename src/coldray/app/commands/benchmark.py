@@ -72,7 +72,9 @@ def paper(
     kind: Annotated[
         list[str] | None, typer.Option(help="Only this kind of pair: synthetic or acquired. Repeats.")
     ] = None,
-    repeats: Annotated[int | None, typer.Option(min=2, help="Noise realisations of edges and flats.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=2, help="Noise realisations of edges and flats; at most 24 for peers.")
+    ] = None,
     diffusion_steps: Annotated[
         int | None, typer.Option(min=1, max=2000, help="Steps of conditional diffusion.")
     ] = None,

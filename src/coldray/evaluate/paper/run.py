@@ -68,6 +68,8 @@ class PaperSettings:
     fourier_exposures_s : tuple of float
     repeats, bar_repeats : int
         Noise realisations of edges and flats, and of bars.
+    peer_repeats : int
+        At most so many of `repeats` for all but the default and the blurred frame.
     fourier_all : bool
         Whether slow peers (InDI, plug-and-play with the network) are measured too.
     pairs : int
@@ -88,6 +90,7 @@ class PaperSettings:
     fourier_exposures_s: tuple[float, ...] = (1.0,)
     repeats: int = 24
     bar_repeats: int = 12
+    peer_repeats: int = 24
     fourier_all: bool = False
     pairs: int = 200
     flats: int = 40
@@ -111,6 +114,7 @@ class PaperSettings:
             fourier_exposures_s=(1.0, 0.05),
             repeats=200,
             bar_repeats=50,
+            peer_repeats=200,
             fourier_all=True,
             pairs=400,
             flats=200,
@@ -181,7 +185,12 @@ def run_paper(
         slow = () if how.fourier_all else ("indi", "pnp")
         measured = [c for c in contestants if c.key not in slow and not c.key.endswith("_mean")]
         results["fourier"] = [
-            fourier.measure(measured, fourier.FourierRecipe(e, how.repeats, how.bar_repeats), prior, say)
+            fourier.measure(
+                measured,
+                fourier.FourierRecipe(e, how.repeats, how.bar_repeats, peer_repeats=how.peer_repeats),
+                prior,
+                say,
+            )
             for e in how.fourier_exposures_s
         ]
     if "detection" in how.parts:
