@@ -9,7 +9,7 @@ import numpy as np
 from coldray.data.gerber_board import RasterBoard
 from coldray.data.gerber_packages import ball_grids, lead_rows
 from coldray.data.gerber_pairs import lone_pairs, placed_pairs
-from coldray.data.gerber_parts import Part
+from coldray.data.gerber_parts import Part, Side
 
 
 @functools.lru_cache(maxsize=8)
@@ -31,9 +31,7 @@ def find_parts(board: RasterBoard) -> tuple[Part, ...]:
         if len(pads) == 0:
             continue
         placements = [p for p in board.placements if p.side == side]
-        free = np.ones(len(pads), dtype=bool)
-        parts += ball_grids(side, pads, free, placements)
-        parts += placed_pairs(side, pads, free, placements)
-        parts += lead_rows(side, pads, free, placements)
-        parts += lone_pairs(side, pads, free)
+        on = Side(side, pads, np.ones(len(pads), dtype=bool), placements)
+        for find in (ball_grids, placed_pairs, lead_rows, lone_pairs):
+            parts += find(on)
     return tuple(parts)

@@ -12,29 +12,15 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from coldray.data.gerber_files import Placement
-from coldray.data.gerber_parts import Part
+from coldray.data.gerber_parts import Part, Side
 
 
-def ball_grids(
-    side: str, pads: NDArray[np.float64], free: NDArray[np.bool_], placements: list[Placement]
-) -> list[Part]:
+def ball_grids(on: Side) -> list[Part]:
     """Lattices of equal round pads, 0.2 to 0.75 mm.
 
-    Parameters
-    ----------
-    side : str
-        "top" or "bottom".
-    pads : ndarray, shape (pads, 6)
-        Rows of `RasterBoard.pads_top` or `pads_bottom`.
-    free : ndarray of bool, shape (pads,)
-        Which pads no part stands on yet; those of the parts found are cleared in place.
-    placements : list of Placement
-        Of this side.
-
-    Returns
-    -------
-    list of Part
+    The pads of the parts found are no longer free.
     """
+    pads = on.pads
     length, width, fill = pads[:, 2], pads[:, 3], pads[:, 5]
     is_round = (length / width < 1.2) & (fill > 0.6) & (fill < 0.9) & (length > 0.16) & (length < 0.75)
     index = np.flatnonzero(is_round)
@@ -56,7 +42,7 @@ def ball_grids(
             continue
         members = index[group]
         centre = (pads[members, :2].min(axis=0) + pads[members, :2].max(axis=0)) / 2
-        name = _package_at(centre, placements)
+        name = _package_at(centre, on.placements)
         if re.search(r"QF[NP]|LGA|SOIC|TSSOP", name, re.IGNORECASE):
             continue
         extent = np.ptp(pads[members, :2], axis=0)
@@ -64,9 +50,9 @@ def ball_grids(
             continue
         ball_pads = pads[members].copy()
         ball_pads[:, 2] = np.median(ball_pads[:, 2]) * 2 / math.sqrt(3)
-        free[members] = False
+        on.free[members] = False
         grids.append(
-            Part("balls", side, *map(float, centre), 0.0, *map(float, extent), ball_pads, pitch_mm=pitch)  # type: ignore[misc, call-arg, arg-type]
+            Part("balls", on.name, *map(float, centre), 0.0, *map(float, extent), ball_pads, pitch_mm=pitch)  # type: ignore[misc, call-arg, arg-type]
         )  # fmt: skip
     return grids
 
@@ -99,25 +85,13 @@ def _belong(first: NDArray[np.float64], second: NDArray[np.float64], pitch_mm: f
     return bool(equal and apart[long] < 0.6 * pitch_mm and apart[1 - long] < 7.0)
 
 
-def lead_rows(side: str, pads: NDArray[np.float64], free: NDArray[np.bool_], placements: list[Placement]) -> list[Part]:
+def lead_rows(on: Side) -> list[Part]:
     """Packages: rows of equal, equally spaced pads that face an equal row, two or four rows about one centre.
 
-    Parameters
-    ----------
-    side : str
-        "top" or "bottom".
-    pads : ndarray, shape (pads, 6)
-        Rows of `RasterBoard.pads_top` or `pads_bottom`.
-    free : ndarray of bool, shape (pads,)
-        Which pads no part stands on yet; those of the parts found are cleared in place.
-    placements : list of Placement
-        Of this side.
-
-    Returns
-    -------
-    list of Part
+    The pads of the parts found are no longer free.
     """
-    rows = _rows(pads, free)
+    pads = on.pads
+    rows = _rows(pads, on.free)
     pairs = []
     for m, first in enumerate(rows):
         for n in range(m + 1, len(rows)):
@@ -143,9 +117,9 @@ def lead_rows(side: str, pads: NDArray[np.float64], free: NDArray[np.bool_], pla
                 taken.add(j)
                 members.append(np.concatenate(crossing[1:3]))
                 break
-        name = _package_at(np.asarray(centre), placements)
-        parts.append(_package(side, pads, np.concatenate(members), distance, first, centre, crossing, name))
-        free[np.concatenate(members)] = False
+        name = _package_at(np.asarray(centre), on.placements)
+        parts.append(_package(on.name, pads, np.concatenate(members), distance, first, centre, crossing, name))
+        on.free[np.concatenate(members)] = False
     return parts
 
 

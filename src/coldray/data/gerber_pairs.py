@@ -10,36 +10,22 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from coldray.data.gerber_files import Placement
-from coldray.data.gerber_parts import Part
+from coldray.data.gerber_parts import Part, Side
 
 _SIZES_MM = {"0201": (0.6, 0.3), "0402": (1.0, 0.5), "0603": (1.6, 0.8), "0805": (2.0, 1.25), "1206": (3.2, 1.6)}
 
 
-def placed_pairs(
-    side: str, pads: NDArray[np.float64], free: NDArray[np.bool_], placements: list[Placement]
-) -> list[Part]:
+def placed_pairs(on: Side) -> list[Part]:
     """Two-ended parts of the pick-and-place file: the two equal free pads around each centre.
 
-    Parameters
-    ----------
-    side : str
-        "top" or "bottom".
-    pads : ndarray, shape (pads, 6)
-        Rows of `RasterBoard.pads_top` or `pads_bottom`.
-    free : ndarray of bool, shape (pads,)
-        Which pads no part stands on yet; those of the parts found are cleared in place.
-    placements : list of Placement
-        Of this side.
-
-    Returns
-    -------
-    list of Part
+    The pads of the parts found are no longer free.
     """
-    if not placements:
+    if not on.placements:
         return []
+    pads, free = on.pads, on.free
     tree = cKDTree(pads[:, :2])
     parts = []
-    for p in placements:
+    for p in on.placements:
         family = _family(p)
         if not family:
             continue
@@ -59,7 +45,7 @@ def placed_pairs(
         if best is not None:
             _, i, j = best
             free[[i, j]] = False
-            parts.append(_pair(side, pads[[i, j]], family, _size_code(p.package)))
+            parts.append(_pair(on.name, pads[[i, j]], family, _size_code(p.package)))
     return parts
 
 
@@ -78,22 +64,12 @@ def _size_code(package: str) -> str:
     return found.group(1) if found else ""
 
 
-def lone_pairs(side: str, pads: NDArray[np.float64], free: NDArray[np.bool_]) -> list[Part]:
+def lone_pairs(on: Side) -> list[Part]:
     """Pairs of equal free pads that are each other's nearest equal and stand apart from others.
 
-    Parameters
-    ----------
-    side : str
-        "top" or "bottom".
-    pads : ndarray, shape (pads, 6)
-        Rows of `RasterBoard.pads_top` or `pads_bottom`.
-    free : ndarray of bool, shape (pads,)
-        Which pads no part stands on yet; those of the parts found are cleared in place.
-
-    Returns
-    -------
-    list of Part
+    The pads of the parts found are no longer free.
     """
+    pads, free = on.pads, on.free
     index = np.flatnonzero(free & (pads[:, 2] < 3.0) & (pads[:, 3] > 0.2) & _is_rectangle(pads))
     if len(index) < 2:
         return []
@@ -113,7 +89,7 @@ def lone_pairs(side: str, pads: NDArray[np.float64], free: NDArray[np.bool_]) ->
         if k < m and partner.get(m) == k:
             pair = index[[k, m]]
             free[pair] = False
-            parts.append(_pair(side, pads[pair]))
+            parts.append(_pair(on.name, pads[pair]))
     return parts
 
 

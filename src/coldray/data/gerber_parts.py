@@ -1,4 +1,4 @@
-"""A part on a board and the pads it stands on."""
+"""A side of a board, and a part on it with the pads it stands on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coldray.data.gerber_files import Placement
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side of a board while parts are sought on it.
+
+    Parameters
+    ----------
+    name : str
+        "top" or "bottom".
+    pads : ndarray, shape (pads, 6)
+        Rows of `RasterBoard.pads_top` or `pads_bottom`.
+    free : ndarray of bool, shape (pads,)
+        Which pads no part stands on yet; cleared in place.
+    placements : list of Placement
+        Of this side.
+    """
+
+    name: str
+    pads: NDArray[np.float64]
+    free: NDArray[np.bool_]
+    placements: list[Placement]
 
 
 @dataclass(frozen=True, eq=False)
