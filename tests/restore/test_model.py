@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, write_tensors
+from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
+from coldray.evaluate.paper.contestants import Contestant
+from coldray.methods._channels import conditions
+from coldray.methods._frame import Frame
+from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.restore.model import load_model, network_of
+from coldray.restore.pipeline import Job, run_method
 
 SETTINGS = {"width": 16, "deep_width": 16, "blocks": [1, 0, 0], "embedding": 8}
 
@@ -116,37 +123,38 @@ def test_a_header_that_is_no_object_is_refused(tmp_path, content):
 
 @pytest.mark.torch
 def test_noise_below_the_family_is_brought_up_to_it(save):
-    low = [-1.0] * 11
-    model = load_model(save(family={"conditions_low": low, "conditions_high": [1.0] * 11, "exposure_s": [0.05, 1.0]}))
-    told = np.zeros(11, np.float32)
-    assert model.noise_factor(told) == 1
-    told[-2:] = [-1.04, -0.5]  # within the margin that is not warned of either
-    assert model.noise_factor(told) == 1
-    assert model.warnings_for(told) == []
-    told[-2:] = [-1.05 - 2 / 3, -1.05 - 1 / 3]  # 1.5 decades per unit: the larger gap is one decade
-    assert model.noise_factor(told) == pytest.approx(10, rel=1e-5)
-    assert "noise is weaker than in training" in model.warnings_for(told)[0]
-    assert model.noise_factor(np.full(5, -9, np.float32)) == 1  # another vector: nothing known
-    assert load_model(save()).noise_factor(told) == 1
+    frame, degradation = weak_frame(1.0)
+    told = conditions(frame, degradation)
+
+    def trained(low):
+        family = {"conditions_low": low.tolist(), "conditions_high": (low + 9).tolist(), "exposure_s": [0.05, 1.0]}
+        return load_model(save(family=family))
+
+    low = told.copy()
+    low[-2:] += [0.04, -0.5]  # within the margin that is not warned of either
+    assert trained(low).familiar(frame, degradation) is frame
+    assert trained(low).warnings_for(told) == []
+    low[-2:] = told[-2:] + np.array([0.05 + 2 / 3, 0.05 + 1 / 3])  # 1.5 decades per unit: the larger gap is one decade
+    raised = trained(low).familiar(frame, degradation)
+    assert raised.noise.relative_sd() == pytest.approx(np.sqrt(10) * frame.noise.relative_sd(), rel=1e-4)
+    assert raised.blurred is frame.blurred
+    assert "noise is weaker than in training" in trained(low).warnings_for(told)[0]
+    assert trained(low[:5]).familiar(frame, degradation) is frame  # another vector: nothing known
+    assert load_model(save()).familiar(frame, degradation) is frame
+
+
+def weak_frame(exposure_s):
+    pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
+    image = (0.6 + 0.2 * (np.indices((48, 48)).sum(0) % 24 < 12)).astype(np.float32)
+    return Frame(image, pair, NoiseModel.of_detector(pair.blurred, exposure_s)), Degradation(pair)
 
 
 def test_weak_noise_is_restored_as_the_weakest_trained_noise():
-    from dataclasses import replace
-
-    from coldray.degradations.mtf_blend import Degradation
-    from coldray.methods._channels import conditions
-    from coldray.methods._frame import Frame
-    from coldray.physics.detector import DetectorPair, load_detector
-    from coldray.physics.noise import NoiseModel
-    from coldray.restore.pipeline import Job, run_method
-
-    model, pair = load_model(None), DetectorPair(load_detector("gos135"), load_detector("gos34"))
-    noise = NoiseModel.of_detector(pair.blurred, 100.0)
-    image = (0.6 + 0.2 * (np.indices((48, 48)).sum(0) % 24 < 12)).astype(np.float32)
-    frame, degradation = Frame(image, pair, noise, model.prior), Degradation(pair)
-    factor = model.noise_factor(conditions(frame, degradation))
-    assert factor > 10
-    raised = replace(frame, noise=noise.scaled(factor))
+    model, (frame, degradation) = load_model(None), weak_frame(100.0)
+    raised = model.familiar(frame, degradation)
+    assert raised.noise.relative_sd() > 3 * frame.noise.relative_sd()
     assert model.warnings_for(conditions(raised, degradation)) == []
     job = Job(method="direct", model=model)
     np.testing.assert_array_equal(run_method(frame, degradation, job)[0], run_method(raised, degradation, job)[0])
+    contestant = Contestant("x", "x", "direct", {}, model)
+    np.testing.assert_array_equal(contestant.restore(frame, degradation).image, run_method(raised, degradation, job)[0])

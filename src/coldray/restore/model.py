@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.contracts import plugin, shown_by
 from coldray.errors import CheckpointError
-from coldray.methods._channels import LEVEL_DECADES
+from coldray.methods._channels import LEVEL_DECADES, conditions
+from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.restore.tiles import TiledPredictor
@@ -193,23 +194,30 @@ class Model:
             )
         return out
 
-    def noise_factor(self, conditions: NDArray[np.float32]) -> float:
-        """Factor >= 1 on the noise power that brings weaker noise than in training up to the weakest trained.
+    def familiar(self, frame: Frame, degradation: Any) -> Frame:
+        """The frame as the network may be shown it: noise weaker than in training is raised to the weakest trained.
 
         Parameters
         ----------
-        conditions : ndarray, shape (conditions,)
-            What the network would be told; other vectors than that of the family leave the noise as it is.
+        frame : Frame
+        degradation : object
+            Offers ``transfer(frequency, strength)``.
+
+        Returns
+        -------
+        Frame
+            The same one if its noise is strong enough, or if this model was not trained over a family.
 
         Notes
         -----
         Beyond its family a network extrapolates: noise below it came out as a texture on its pixel grid.
         """
         low = np.array(self.header.get("family", {}).get("conditions_low", []))
-        if low.size != conditions.size:
-            return 1.0
-        short = float((low - FAMILY_MARGIN - conditions)[-2:].max())
-        return float(10 ** (LEVEL_DECADES * short)) if short > 0 else 1.0
+        told = conditions(frame, degradation)
+        if low.size != told.size:
+            return frame
+        short = float((low - FAMILY_MARGIN - told)[-2:].max())
+        return frame if short <= 0 else replace(frame, noise=frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
 
 
 def network_of(path: Path) -> Any:
@@ -221,7 +229,7 @@ def network_of(path: Path) -> Any:
 
         raise MissingExtraError("torch", "train", f"running {path.name}") from None
     tensors, header = read_tensors(path)
-    _check_header(path, header)
+    check_header(path, header)
     network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
     wanted = network.state_dict()
     if set(wanted) != set(tensors):
@@ -238,7 +246,14 @@ def network_of(path: Path) -> Any:
     return network.to(memory_format=torch.channels_last).eval()
 
 
-def _check_header(path: Path, header: dict[str, Any]) -> None:
+def check_header(path: Path, header: Any) -> None:
+    """Refuse a header that is not a model's.
+
+    Raises
+    ------
+    CheckpointError
+        If it is another file's, of another version, or lacks what a model needs.
+    """
     if not isinstance(header, dict):
         raise CheckpointError(f"{path.name}: not a coldray model (the header is no JSON object)")
     if header.get("format") != MODEL_FORMAT:
@@ -290,7 +305,7 @@ def load_model(source: str | Path | None = None) -> Model:
     else:
         read_tensors(path)  # names a pickle as such
         raise CheckpointError(f"{path.name}: a model is an .onnx or a .safetensors file")
-    _check_header(path, header)
+    check_header(path, header)
     digest = file_sha256(path)
     if path.suffix == ".onnx" and header.get("sha256") != digest:
         raise CheckpointError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -307,8 +307,10 @@ def _residual_gain(frame: Frame, degradation: Any, job: Job) -> Gain | None:
     """What the method's own data-consistency step leaves of a wrong prediction; None for methods without one."""
     if not _has_consistency_step(job):
         return None
-    share = None if job.model is None else share_of(job.gain, job.model.consistency_share)
-    return residual_gain(frame, degradation, share)
+    if job.model is None:
+        return residual_gain(frame, degradation, None)
+    share = share_of(job.gain, job.model.consistency_share)
+    return residual_gain(job.model.familiar(frame, degradation), degradation, share)
 
 
 def is_stochastic(method: Any) -> bool:
@@ -371,9 +373,7 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
     if method.LEARNS:
         assert job.model is not None
         predictor = job.model.predictor()
-        factor = job.model.noise_factor(conditions(frame, degradation))
-        if factor > 1:
-            frame = replace(frame, noise=frame.noise.scaled(factor))
+        frame = job.model.familiar(frame, degradation)
         if _has_consistency_step(job) and "consistency" not in options:
             share = share_of(job.gain, job.model.consistency_share)
             options["consistency"] = consistency_gain(frame, degradation, share)

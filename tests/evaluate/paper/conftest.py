@@ -50,6 +50,9 @@ class FakeModel:
     def warnings_for(self, conditions):
         return []
 
+    def familiar(self, frame, degradation):
+        return frame
+
 
 @pytest.fixture(scope="session")
 def fake():

@@ -18,12 +18,11 @@ from coldray.restore.consistency import consistency_gain, residual_gain, share_o
 from coldray.restore.model import Model
 
 DEFAULT, DETAIL = "coldray", "coldray_detail"
-"""Key of what `coldray restore` does by default."""
+"""Keys of what `coldray restore` does by default, and with `--gain detail`."""
 WIENER, WIENER_TV, BLURRED = "wiener", "wiener_tv", "blurred"
 ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
 NETWORK = "network"
-"""K = 0: the network alone."""
-"""K as calibrated with the model, K = 1, K = 0."""
+"""K = 0: the network alone; a choice of the comparison only."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,8 @@ class Contestant:
             nearest = min(self.by_exposure, key=lambda e: abs(np.log(e / exposure_s)))
             options |= self.by_exposure[nearest]
         predictor = None if self.model is None else self.model.predictor()
+        if self.model is not None:
+            frame = self.model.familiar(frame, degradation)
         if self.method == "cold" and not options.get("naive"):
             options["consistency"] = self._gain(frame, degradation)
         rng = np.random.default_rng(list(random_state)) if getattr(method, "STOCHASTIC", False) else None
