@@ -98,3 +98,21 @@ def test_the_file_must_end_in_onnx(call, runs, tmp_path):
     code, _, err = call("model", "export", runs["direct"].folder, "-o", tmp_path / "model.pt")
     assert code != 0 and "must end in .onnx" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_is_no_model_to_export_again(call, runs, tmp_path):
+    state = next((runs["direct"].folder / "states").glob("*.safetensors"))
+    code, _, err = call("model", "export", state, "-o", tmp_path / "model.onnx")
+    assert code == 3 and "not a coldray model" in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_fails_its_check_leaves_the_one_before(call, runs, tmp_path, monkeypatch):
+    out = tmp_path / "model.onnx"
+    call("model", "export", runs["direct"].folder, "-o", out)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(before) == ["model.json", "model.onnx", "model.safetensors"]
+    monkeypatch.setattr("coldray.restore.export.PARITY", -1.0)
+    code, _, err = call("model", "export", runs["direct"].folder, "-o", out)
+    assert code == 3 and "ONNX Runtime and torch differ" in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

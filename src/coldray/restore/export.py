@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -111,27 +112,39 @@ def write_model(
                 "frequency_cycles_px": found.share.frequency_lp_mm.tolist(),
                 "share": found.share.value.round(4).tolist(),
             }
-    write_tensors(out.with_suffix(".safetensors"), stored, header)
-    _write_onnx(network, out)
-    engine = OnnxEngine(out, network.stride, network.radius)
-    images, numbers = parity_input(network.settings, 8 * network.stride)
-    with torch.no_grad():
-        wanted = network(torch.from_numpy(images), torch.from_numpy(numbers)).numpy()
-    parity = float(np.abs(engine.run(images, numbers) - wanted).max())
-    if parity > PARITY:
-        raise CheckpointError(
-            f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"
-        )
-    header |= {"sha256": file_sha256(out), "parity": parity}
-    out.with_suffix(".json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # all three files or none: a model that fails its check leaves the one before as it was
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        made = Path(folder) / out.name
+        write_tensors(made.with_suffix(".safetensors"), stored, header)
+        _write_onnx(network, made)
+        parity = _parity(network, made)
+        if parity > PARITY:
+            raise CheckpointError(
+                f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"
+            )
+        header |= {"sha256": file_sha256(made), "parity": parity}
+        made.with_suffix(".json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        for suffix in (".safetensors", ".onnx", ".json"):
+            os.replace(made.with_suffix(suffix), out.with_suffix(suffix))
     return {"model": str(out), "sha256": header["sha256"], "megabytes": out.stat().st_size / 1e6, "parity": parity}
 
 
-def _write_onnx(network: Any, out: Path) -> None:
+def _parity(network: Any, path: Path) -> float:
+    """Largest difference between a network in torch and its ONNX file."""
+    import torch
+
+    images, numbers = parity_input(network.settings, 8 * network.stride)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(images), torch.from_numpy(numbers)).numpy()
+    found = OnnxEngine(path, network.stride, network.radius).run(images, numbers)
+    return float(np.abs(found - wanted).max())
+
+
+def _write_onnx(network: Any, path: Path) -> None:
     import onnx
     import torch
 
-    partial = out.with_name(f".{out.name}.part")
     size = (1, network.settings["channels"], 4 * network.stride, 5 * network.stride)
     sample = (torch.zeros(size), torch.zeros(1, network.settings["conditions"]))
     axes = {0: "batch", 2: "rows", 3: "cols"}
@@ -141,14 +154,14 @@ def _write_onnx(network: Any, out: Path) -> None:
         torch.onnx.export(
             network,
             sample,
-            str(partial),
+            str(path),
             input_names=["channels", "conditions"],
             output_names=["estimate"],
             dynamic_axes={"channels": axes, "conditions": {0: "batch"}, "estimate": axes},
             opset_version=17,
             dynamo=False,
         )
-    model = onnx.load(str(partial))
+    model = onnx.load(str(path))
     half = []
     for tensor in model.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
@@ -159,5 +172,4 @@ def _write_onnx(network: Any, out: Path) -> None:
     for node in reversed(half):
         model.graph.node.insert(0, node)
     onnx.checker.check_model(model)
-    onnx.save(model, str(partial))
-    os.replace(partial, out)
+    onnx.save(model, str(path))

@@ -105,7 +105,7 @@ def screens(pair: DetectorPair, degradation: Any, shape: tuple[int, int]) -> tup
     pitch = pair.pixel_pitch_mm
 
     def sharp_screen(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(pair.sharp.mtf(frequency) / np.maximum(np.sinc(pitch * frequency), 0.3))
+        return np.asarray(pair.sharp.mtf(frequency) / np.sinc(pitch * frequency))
 
     return (
         radial_operator(sharp_screen, shape, pitch),

@@ -131,6 +131,7 @@ def export(
         raise MissingExtraError("torch", "train", "exporting a model") from None
     from coldray.checkpoint import read_tensors
     from coldray.restore.export import check_model_path, write_model
+    from coldray.restore.model import check_header
     from coldray.training.trained import trained_model
 
     check_model_path(out)
@@ -138,7 +139,9 @@ def export(
         trained = trained_model(run, out.stem)
         written = write_model(trained.weights, trained.header, out, trained.validation)
     else:
-        written = write_model(*read_tensors(run), out)
+        weights, header = read_tensors(run)
+        check_header(run, header)
+        written = write_model(weights, header, out)
     if as_json:
         console.emit(written)
     else:

@@ -167,7 +167,7 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> bytes:
         handles, labels = noise.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         figure.suptitle(
-            f"{measured['exposure_s']:g} s, {measured['repeats']} repeats, bright side {measured['bright']:g} of the open beam; "
+            f"{measured['exposure_s']:g} s, {measured['repeats']} repeats of default and raw frame, {measured['peer_repeats']} of the others, bright side {measured['bright']:g} of the open beam; "
             "bands k = 2", fontsize=8,
         )  # fmt: skip
         return render(figure, "png")

@@ -253,6 +253,7 @@ def measure(
     results: dict[str, Any] = {
         "exposure_s": recipe.exposure_s,
         "repeats": recipe.repeats,
+        "peer_repeats": min(recipe.repeats, recipe.peer_repeats),
         "bright": BRIGHT,
         "limit_lp_mm": measured_limit_lp_mm(recipe.exposure_s, prior),
         "sharp": {
