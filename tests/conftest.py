@@ -1,11 +1,17 @@
-"""One thread, no deadlines, the two built-in detectors, and the command line in this process."""
+"""One thread, no deadlines, signals as in a terminal, the two built-in detectors, the command line in this process."""
 
 # ruff: noqa: E402
 
 import os
+import signal
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# In the background, under nohup or in a detached job these arrive ignored, and every process started here inherits it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np
 import pytest
