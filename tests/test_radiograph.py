@@ -43,3 +43,16 @@ def test_copies_leave_the_original_alone():
         original.pixels = np.zeros((1, 1))
     with pytest.raises(MetadataError):
         original.with_acquisition(open_beam=-1.0)
+
+
+def test_a_mask_fits_its_image_joins_others_and_stays_as_long_as_it_fits():
+    bad = np.array([[True, False, False], [False, False, True]])
+    more = np.array([[False, False, True], [False, False, True]])
+    image = Radiograph(np.ones((4, 2, 3)), mask=bad)
+    assert np.array_equal(image.with_mask(more).mask, bad | more) and image.with_mask(None) is image
+    assert np.array_equal(Radiograph(np.ones((2, 3))).with_mask(more).mask, more)
+    assert image.with_pixels(np.zeros((2, 3))).mask is bad
+    assert image.with_pixels(np.zeros((2, 2))).mask is None
+    for wrong in (bad.astype(np.uint8), bad[:, :2], np.zeros((4, 2, 3), dtype=bool)):
+        with pytest.raises(ImageError, match="mask is"):
+            Radiograph(np.ones((4, 2, 3)), mask=wrong)

@@ -77,17 +77,21 @@ class Radiograph:
         What was done to it, oldest first.
     carrier : object, optional
         What the reading format wants to give back to its writer (tags, a DICOM data set).
+    mask : ndarray of bool, shape (rows, cols), optional
+        True where a value is no measurement of its own: a bad pixel (replaced by its neighbours or not) or padding.
+        One map for all frames; None if nothing is known. TIFF, PNG and DICOM files carry it.
 
     Raises
     ------
     ImageError
-        If `pixels` is not a real-valued 2-D or 3-D array with at least one pixel.
+        If `pixels` is not a real-valued 2-D or 3-D array with at least one pixel, or `mask` does not fit them.
     """
 
     pixels: NDArray[Any]
     acquisition: Acquisition = Acquisition()
     history: tuple[Step, ...] = ()
     carrier: Any = field(default=None, repr=False, compare=False)
+    mask: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.pixels.ndim not in (2, 3) or self.pixels.size == 0:
@@ -96,6 +100,10 @@ class Radiograph:
             )
         if self.pixels.dtype.kind not in "uif":
             raise ImageError(f"pixel type {self.pixels.dtype} is not an intensity; integers or floats are needed")
+        if self.mask is not None and (self.mask.dtype != np.bool_ or self.mask.shape != self.pixels.shape[-2:]):
+            raise ImageError(
+                f"mask is {self.mask.dtype} of shape {self.mask.shape}; bool of shape {self.pixels.shape[-2:]} is needed"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,9 +116,26 @@ class Radiograph:
         return self.pixels.dtype
 
     def with_pixels(self, pixels: NDArray[Any], step: Step | None = None) -> Radiograph:
-        """Return a copy that holds `pixels` and, if given, one more history step."""
+        """Return a copy that holds `pixels` and, if given, one more history step.
+
+        The mask stays if it fits; pixels of another size are other pixels, and nothing is known of them.
+        """
         history = self.history if step is None else (*self.history, step)
-        return replace(self, pixels=pixels, history=history)
+        mask = self.mask if self.mask is not None and self.mask.shape == pixels.shape[-2:] else None
+        return replace(self, pixels=pixels, history=history, mask=mask)
+
+    def with_mask(self, mask: NDArray[np.bool_] | None) -> Radiograph:
+        """Return a copy whose mask also holds the given one.
+
+        Raises
+        ------
+        ImageError
+            If it does not fit the pixels.
+        """
+        if mask is None:
+            return self
+        whole = replace(self, mask=mask)
+        return whole if self.mask is None else replace(whole, mask=self.mask | mask)
 
     def with_acquisition(self, **changes: Any) -> Radiograph:
         """Return a copy whose acquisition has the given fields replaced."""

@@ -60,7 +60,8 @@ def test_round_trip_keeps_dtype_pixels_and_pitch(name: str, shape: tuple[int, ..
     for number, suffix in enumerate(_writable(name)):
         for dtype in DTYPES if number == 0 else ("uint16",):
             path = tmp_path / f"{dtype}{suffix}"
-            radiograph = Radiograph(_image(dtype, shape), ACQUISITION, HISTORY)
+            mask = np.random.default_rng(6).random(shape[-2:]) < 0.3
+            radiograph = Radiograph(_image(dtype, shape), ACQUISITION, HISTORY, mask=mask)
             try:
                 formats.FORMATS[name].write(path, radiograph)
             except ImageWriteError as error:
@@ -70,13 +71,15 @@ def test_round_trip_keeps_dtype_pixels_and_pitch(name: str, shape: tuple[int, ..
             back = _read(name, path, radiograph.pixels)
             assert back.dtype == radiograph.dtype
             np.testing.assert_array_equal(back.pixels, radiograph.pixels)
-            carries = getattr(formats.FORMATS[name], "carries", frozenset({"pitch", "acquisition", "history"}))
+            carries = getattr(formats.FORMATS[name], "carries", frozenset({"pitch", "acquisition", "history", "mask"}))
             if "pitch" in carries:
                 assert back.acquisition.pixel_pitch_mm == ACQUISITION.pixel_pitch_mm
             if "acquisition" in carries:
                 assert back.acquisition == ACQUISITION
             if "history" in carries:
                 assert back.history == HISTORY
+            if "mask" in carries:
+                assert (np.zeros_like(mask) if back.mask is None else back.mask).tolist() == mask.tolist()
             written = path.read_bytes()
             formats.FORMATS[name].write(path, radiograph)
             assert path.read_bytes() == written, "the same radiograph gives the same bytes"

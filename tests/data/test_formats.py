@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import importlib.util
 import io
@@ -827,3 +828,20 @@ def test_real_jpeg2000_is_read_or_names_its_decoder() -> None:
     else:
         assert read.shape == (1760, 1760) and read.pixels.max() == 1023
         assert "MONOCHROME1" in reading_notes(read)[0]
+
+
+@pytest.mark.parametrize(
+    ("mask", "word"),
+    [
+        ({"shape": [4, 5], "deflated_bits": ""}, "another size"),
+        ({"shape": None}, "another size"),
+        ({"shape": [5, 7], "deflated_bits": 5}, "damaged"),
+        ({"shape": [5, 7], "deflated_bits": "????"}, "damaged"),
+        ({"shape": [5, 7], "deflated_bits": base64.b64encode(zlib.compress(b"\0" * 4)).decode()}, "damaged"),
+        ({"shape": [5, 7], "deflated_bits": base64.b64encode(zlib.compress(b"\0" * 10**6)).decode()}, "damaged"),
+    ],
+)
+def test_a_mask_from_outside_is_left_out_with_a_note_unless_it_is_whole(mask: dict[str, Any], word: str) -> None:
+    notes: list[str] = []
+    assert _record.mask_of(_record.Record({}, (), {}, mask), np.zeros((5, 7)), notes) is None
+    assert len(notes) == 1 and word in notes[0]

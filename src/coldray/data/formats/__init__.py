@@ -53,7 +53,7 @@ class ImageFormat(Protocol):
 
     It may also offer `read_only`, the suffixes among `suffixes` that it does not
     write, `carries`, what a written file gives back when read (of "pitch",
-    "acquisition", "history"), and `needs_geometry`, true for files that do not
+    "acquisition", "history", "mask"), and `needs_geometry`, true for files that do not
     say their own size.
     """
 

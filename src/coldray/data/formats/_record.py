@@ -6,8 +6,11 @@ element, so that any of them gives back what was known when it was written.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cache
@@ -15,6 +18,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray.errors import MetadataError
 from coldray.radiograph import Acquisition, Radiograph, Step
@@ -36,11 +40,12 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 class Record(NamedTuple):
-    """What a file says about its image: acquisition fields, history, texts of the original file."""
+    """What a file says about its image: acquisition fields, history, texts of the original file, packed mask."""
 
     known: dict[str, Any]
     history: tuple[Step, ...]
     source: dict[str, str]
+    mask: dict[str, Any] | None = None
 
 
 @cache
@@ -60,12 +65,12 @@ def software() -> str:
 
 
 def dumps(radiograph: Radiograph, source: Mapping[str, str] | None = None) -> str:
-    """Write acquisition, history and source as ASCII JSON with a fixed order of keys.
+    """Write acquisition, history, source and mask as ASCII JSON with a fixed order of keys.
 
     Parameters
     ----------
     radiograph : Radiograph
-        Only its acquisition and history are used.
+        Only its acquisition, history and mask are used.
     source : mapping of str to str, optional
         Text of the original file worth keeping (description, date).
 
@@ -82,6 +87,9 @@ def dumps(radiograph: Radiograph, source: Mapping[str, str] | None = None) -> st
     }
     if source:
         record["source"] = dict(source)
+    if radiograph.mask is not None and radiograph.mask.any():
+        bits = zlib.compress(np.packbits(radiograph.mask).tobytes(), 9)
+        record["mask"] = {"shape": list(radiograph.mask.shape), "deflated_bits": base64.b64encode(bits).decode("ascii")}
     return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
@@ -130,7 +138,41 @@ def loads(text: str | None) -> Record | None:
             if isinstance(step.get("verb"), str) and isinstance(step.get("details"), dict)
         ),
         {name: value for name, value in source.items() if isinstance(value, str)} if isinstance(source, dict) else {},
+        mask if isinstance(mask := record.get("mask"), dict) else None,
     )
+
+
+def mask_of(record: Record, pixels: NDArray[Any], notes: list[str]) -> NDArray[np.bool_] | None:
+    """Unpack the mask of a record; None (and a note) if it does not belong to these pixels.
+
+    Parameters
+    ----------
+    record : Record
+    pixels : ndarray, shape (rows, cols) or (frames, rows, cols)
+        As read from the same file; a mask of another shape is not unpacked.
+    notes : list of str
+        Is told why a mask was left out.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, cols), or None
+    """
+    if record.mask is None:
+        return None
+    rows, cols = pixels.shape[-2:]
+    packed, needed = record.mask.get("deflated_bits"), -(-rows * cols // 8)
+    if record.mask.get("shape") != [rows, cols]:
+        notes.append("the file's bad-pixel map is of another size than its image and was left out")
+        return None
+    try:
+        inflater = zlib.decompressobj()
+        bits = inflater.decompress(base64.b64decode(packed, validate=True), needed + 1)  # type: ignore[arg-type]
+    except (binascii.Error, zlib.error, TypeError, ValueError):
+        bits = b""
+    if len(bits) != needed:
+        notes.append("the file's bad-pixel map is damaged and was left out")
+        return None
+    return np.unpackbits(np.frombuffer(bits, np.uint8), count=rows * cols).reshape(rows, cols).astype(bool)
 
 
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 suffixes: tuple[str, ...] = (".dcm", ".dicom", ".dic")
 """File name endings this plug-in answers to."""
 
-carries = frozenset({"pitch", "acquisition", "history"})
+carries = frozenset({"pitch", "acquisition", "history", "mask"})
 """What a written file gives back when read."""
 
 DTYPES = "uint8 uint16 uint32 int8 int16 int32"
@@ -100,8 +100,11 @@ def read(path: Location) -> Radiograph:
                 delattr(dataset, name)
         _remark(dataset, notes)
         record = _record.loads(_dicom_meta.private_record(dataset)) or _record.Record({}, (), {})
+        mask = _record.mask_of(record, pixels, notes)
         acquisition = _record.acquire(_merged(record.known, stated(dataset, notes)), notes)
-        return Radiograph(pixels, acquisition, _record.noted(record.history, "dicom", notes), DicomCarrier(dataset))
+        return Radiograph(
+            pixels, acquisition, _record.noted(record.history, "dicom", notes), DicomCarrier(dataset), mask
+        )
 
 
 def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:

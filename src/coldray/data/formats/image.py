@@ -31,7 +31,7 @@ read_only: tuple[str, ...] = (".jpg", ".jpeg")
 suffixes: tuple[str, ...] = (".png", *read_only)
 """File name endings this plug-in answers to."""
 
-carries = frozenset({"pitch", "acquisition", "history"})
+carries = frozenset({"pitch", "acquisition", "history", "mask"})
 """What a written file gives back when read."""
 
 DTYPES = "uint8 uint16"
@@ -109,8 +109,10 @@ def _read_png(path: Location, file: BinaryIO, size: int) -> Radiograph:
         raise refuse(path, f"decodes to {pixels.shape} {pixels.dtype}", "export it again as greyscale")
     record = _record.loads(png.record) or _record.Record({}, (), {})
     pitch = _png_pitch(png, record.known.get("pixel_pitch_mm"), notes)
+    pixels = checked(path, pixels)
+    mask = _record.mask_of(record, pixels, notes)
     acquisition = _record.acquire({**record.known, "pixel_pitch_mm": pitch}, notes)
-    return Radiograph(checked(path, pixels), acquisition, _record.noted(record.history, "png", notes))
+    return Radiograph(pixels, acquisition, _record.noted(record.history, "png", notes), mask=mask)
 
 
 def _png_pitch(png: _png.PngFile, recorded: float | None, notes: list[str]) -> float | None:

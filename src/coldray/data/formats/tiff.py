@@ -33,7 +33,7 @@ from coldray.radiograph import Radiograph
 suffixes: tuple[str, ...] = (".tif", ".tiff", ".btf", ".tf8")
 """File name endings this plug-in answers to."""
 
-carries = frozenset({"pitch", "acquisition", "history"})
+carries = frozenset({"pitch", "acquisition", "history", "mask"})
 """What a written file gives back when read."""
 
 DTYPES = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64"
@@ -91,8 +91,9 @@ def read(path: Location) -> Radiograph:
             source=record.source,
             carried=_tiff_tags.carried(layout, pages[0]),
         )
+        mask = _record.mask_of(record, pixels, notes)
         acquisition = _record.acquire({**record.known, "pixel_pitch_mm": pitch}, notes)
-        return Radiograph(pixels, acquisition, _record.noted(record.history, "tiff", notes), carrier)
+        return Radiograph(pixels, acquisition, _record.noted(record.history, "tiff", notes), carrier, mask)
 
 
 def _full_size(layout: Layout, notes: list[str]) -> list[int]:
