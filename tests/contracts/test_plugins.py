@@ -74,7 +74,7 @@ def test_method(name, degradation_name, pair, frame_of):
 
 @pytest.mark.parametrize("name", [n for n in names("method") if plugin("method", n).LEARNS])
 def test_methods_that_learn_show_examples(name, pair, blend, frame_of):
-    from coldray.methods._example import TrainingPair
+    from coldray.methods._frame import TrainingPair
 
     sharp = np.random.default_rng(0).uniform(0.2, 0.8, (24, 32)).astype(np.float32)
     method = plugin("method", name)

@@ -9,7 +9,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from coldray.errors import ImageError, MeasurementError
-from coldray.measure.transfer import contrast_dependence, noise_by_repeats, task_transfer, transfer_family
+from coldray.evaluate.transfer_family import transfer_family
+from coldray.measure.transfer import contrast_dependence, noise_by_repeats, task_transfer
 from coldray.physics.phantoms import GaussianBlur, slanted_edge
 
 PITCH = 0.1

@@ -10,8 +10,8 @@ from coldray.degradations import mtf_blend
 from coldray.degradations._operator import TransferOperator
 from coldray.errors import ImageError, SettingsError
 from coldray.methods import cold
-from coldray.methods._example import TrainingPair, blend_example
-from coldray.methods._frame import Frame
+from coldray.methods._example import blend_example
+from coldray.methods._frame import Frame, TrainingPair
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel

@@ -10,8 +10,7 @@ import scipy.fft
 
 from coldray.errors import SettingsError
 from coldray.methods import ddim
-from coldray.methods._example import TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 

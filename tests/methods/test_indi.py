@@ -5,8 +5,7 @@ import pytest
 
 from coldray.errors import SettingsError
 from coldray.methods import direct, indi
-from coldray.methods._example import TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Frame, TrainingPair
 
 
 class Constant:

@@ -6,8 +6,7 @@ import pytest
 from coldray.degradations._operator import radial_operator
 from coldray.degradations.mtf_blend import Degradation
 from coldray.methods import cold
-from coldray.methods._example import TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Frame, TrainingPair
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.restore.calibrate import calibrate_consistency

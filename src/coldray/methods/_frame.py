@@ -1,4 +1,4 @@
-"""What every method is given: one blurred frame, its detectors and its noise."""
+"""What every method is given, one blurred frame with its detectors and its noise; what learning methods are taught with."""
 
 from __future__ import annotations
 
@@ -98,3 +98,38 @@ class Frame:
             return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / self.contrast_power(f)))
 
         return self.radial_operator(gain)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPair:
+    """A noisy blurred frame with its noise-free truth.
+
+    Parameters
+    ----------
+    frame : Frame
+        The blurred measurement H x_0 + n.
+    sharp : ndarray, float32, shape (rows, cols)
+        x_0, the target.
+    blurred : ndarray, float32, shape (rows, cols)
+        H x_0 without noise.
+    """
+
+    frame: Frame
+    sharp: NDArray[np.float32]
+    blurred: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """What the network is shown and what it should answer.
+
+    Parameters
+    ----------
+    channels : ndarray, float32, shape (channels, rows, cols)
+    conditions : ndarray, float32, shape (conditions,)
+    target : ndarray, float32, shape (rows, cols)
+    """
+
+    channels: NDArray[np.float32]
+    conditions: NDArray[np.float32]
+    target: NDArray[np.float32]

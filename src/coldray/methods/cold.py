@@ -9,8 +9,8 @@ import numpy as np
 from coldray.degradations._operator import TransferOperator
 from coldray.errors import SettingsError
 from coldray.methods import _channels
-from coldray.methods._example import Example, TrainingPair, blend_example, draw_strength
-from coldray.methods._frame import Frame
+from coldray.methods._example import blend_example, draw_strength
+from coldray.methods._frame import Example, Frame, TrainingPair
 
 LEARNS = True
 CHANNELS = _channels.CHANNELS

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
 from coldray.methods import _channels
-from coldray.methods._example import Example, TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Example, Frame, TrainingPair
 
 LEARNS = True
 STOCHASTIC = True

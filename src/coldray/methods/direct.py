@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from coldray.methods import _channels
-from coldray.methods._example import Example, TrainingPair, blend_example
-from coldray.methods._frame import Frame
+from coldray.methods._example import blend_example
+from coldray.methods._frame import Example, Frame, TrainingPair
 
 LEARNS = True
 CHANNELS = _channels.CHANNELS

@@ -8,8 +8,8 @@ import numpy as np
 
 from coldray.errors import SettingsError
 from coldray.methods import _channels
-from coldray.methods._example import Example, TrainingPair, draw_strength, state_example
-from coldray.methods._frame import Frame
+from coldray.methods._example import draw_strength, state_example
+from coldray.methods._frame import Example, Frame, TrainingPair
 
 LEARNS = True
 CHANNELS = _channels.CHANNELS

@@ -27,8 +27,8 @@ from coldray.physics.source import (
     Spectrum,
     energy_bins,
     spectrum_70kv,
-    transmission,
 )
+from coldray.physics.transmission import transmission
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.methods import _channels
-from coldray.methods._example import TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Frame, TrainingPair
 from coldray.physics.curves import FrequencyCurve
 
 BIN_EDGES = np.array([0.0, 0.03, 0.08, 0.15, 0.25, 0.35, 0.5, 0.72])

@@ -12,8 +12,7 @@ from coldray.contracts import check_options, plugin
 from coldray.data.fields import FieldSet, PairDraw
 from coldray.degradations._operator import radial_operator
 from coldray.errors import SettingsError
-from coldray.methods._example import Example, TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.training.features import FLAT_SIGNAL, add_features

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.data.patch_store import PatchSet
 from coldray.errors import SettingsError
-from coldray.methods._example import Example, TrainingPair
-from coldray.methods._frame import Frame
+from coldray.methods._frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.training.pairs import PairSource
