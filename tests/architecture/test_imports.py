@@ -11,7 +11,7 @@ import pytest
 import coldray
 
 ROOT = Path(coldray.__file__).parent
-FREE = {"radiograph", "contracts", "errors", "checkpoint", ""}
+FREE = {"radiograph", "contracts", "document", "errors", "checkpoint", ""}
 """What everyone may use; the empty name is the package itself (its version)."""
 ALLOWED = {
     "physics": set(),

@@ -175,7 +175,7 @@ def _tiff_refused() -> Iterator[Case]:
     yield case("one bit", tiff(np.zeros((3, 1), np.uint8), {256: (4, (8,)), 258: (3, (1,))}), "1-bit")
     yield case("volume", tiff(change={32997: (4, (2,))}), "ImageDepth")
     imagej = b"ImageJ=1.54f\nimages=9\nslices=9\n\0"
-    yield case("ImageJ stack of one page", tiff(change={270: (2, imagej)}), "9 frames")
+    yield case("ImageJ stack of one page, cut", tiff(change={270: (2, imagej)}), "9 x 3 x 5")
     other = tiff(np.zeros((4, 4), np.uint16))
     moved = len(good)
     shifted = tiff(np.zeros((4, 4), np.uint16), {273: (4, (moved + 8,))})[8:]

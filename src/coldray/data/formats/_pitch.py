@@ -16,10 +16,27 @@ _PLAUSIBLE_MM = (1e-4, 5.0)
 # OME-XML keeps its pixel sizes near the start; a description can be huge [characters].
 _SEARCHED = 2**20
 
+# Length of each unit [mm] and the words it goes by, in lower case; a plural s and the spelling -meter are added.
+_UNITS: tuple[tuple[float, str], ...] = (
+    (1e-7, "\u00e5 \u212b angstrom"),
+    (1e-6, "nm nanometre"),
+    (1e-3, "um \u00b5m \u03bcm \\u00b5m micron micrometre"),
+    (1.0, "mm millimetre"),
+    (10.0, "cm centimetre"),
+    (1000.0, "m metre"),
+    (1e-3 * MM_PER_INCH, "mil thou"),
+    (MM_PER_INCH, 'in " inch inche'),
+)
 _UNIT_MM = {
-    "nm": 1e-6, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "\\u00b5m": 1e-3, "micron": 1e-3, "microns": 1e-3,
-    "micrometer": 1e-3, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "inch": MM_PER_INCH, "in": MM_PER_INCH,
-}  # fmt: skip
+    word: mm
+    for mm, words in _UNITS
+    for singular in words.split()
+    for spelled in (singular, singular.replace("metre", "meter"))
+    for word in (spelled, spelled + "s")
+}
+_NO_UNIT = ("", "pixel", "pixels", "px")
+# What programs write for print when nobody chose a resolution [pixels per inch].
+_PRINT_DPI = (150.0, 200.0, 300.0, 600.0, 1200.0)
 
 
 def square_pitch(columns_mm: float, rows_mm: float, source: str, notes: list[str]) -> float | None:
@@ -60,7 +77,13 @@ def from_density(x: float, y: float, unit_mm: float, source: str, notes: list[st
     if any(abs(dpi - default) < 0.75 for default in _DEFAULT_DPI):
         notes.append(f"{source} of {dpi:.4g} dpi is a program's default: pixel pitch unknown")
         return None
-    return square_pitch(unit_mm / x, unit_mm / y, source, notes)
+    pitch = square_pitch(unit_mm / x, unit_mm / y, source, notes)
+    if pitch is not None and any(abs(dpi - default) < 0.01 for default in _PRINT_DPI):
+        notes.append(
+            f"pixel pitch {1e3 * pitch:.4g} um is from a {source} of {dpi:.4g} dpi, which programs also write for "
+            "print: check it"
+        )
+    return pitch
 
 
 def from_description(text: str, x: float, y: float, notes: list[str]) -> tuple[bool, float | None]:
@@ -70,8 +93,11 @@ def from_description(text: str, x: float, y: float, notes: list[str]) -> tuple[b
     """
     if text.startswith("ImageJ="):
         unit = re.search(r"^unit=(.*)$", text[:65536], re.MULTILINE)
-        scale = _UNIT_MM.get(unit.group(1).strip().lower()) if unit else None
+        name = unit.group(1).strip() if unit else ""
+        scale = _UNIT_MM.get(name.lower())
         if scale is None:
+            if name.lower() not in _NO_UNIT:
+                notes.append(f"ImageJ's unit {name[:40]!r} is not known: pixel pitch unknown")
             return unit is not None, None
         if not all(math.isfinite(n) and n > 0 for n in (x, y)):
             notes.append("ImageJ scale is not a positive number: pixel pitch unknown")

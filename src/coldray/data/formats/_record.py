@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import parse_json
 from coldray.errors import MetadataError
 from coldray.radiograph import Acquisition, Radiograph, Step
 
@@ -122,8 +123,8 @@ def loads(text: str | None) -> Record | None:
     if not text or not text.lstrip().startswith("{") or _KEY not in text:
         return None
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
+        record = parse_json(text, "", ValueError)
+    except ValueError:
         return None
     if not isinstance(record, dict) or _KEY not in record:
         return None

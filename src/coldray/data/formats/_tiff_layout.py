@@ -7,20 +7,16 @@ absent strips. Here a page is described only if its every part lies inside the f
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import BinaryIO
 
-from coldray.data.formats._safe import DEFLATE_RATIO, Location, check_declared, refuse
+from coldray.data.formats._safe import Location, check_declared, refuse
+from coldray.data.formats._tiff_codecs import check_segment, expansion
 
 MAX_PAGES = 2**14
 MAX_TAGS = 1024
 MAX_SEGMENTS = 2**20
-
-DEFLATE = (8, 32946)
-PACKBITS = 32773
 
 _CUT = "it was cut or is damaged; copy or export it again"
 _AGAIN = "export it again"
@@ -31,8 +27,6 @@ _FIELDS: dict[int, tuple[int, str]] = {
     9: (4, "i"), 10: (8, "ii"), 11: (4, "f"), 12: (8, "d"), 13: (4, "I"), 16: (8, "Q"), 17: (8, "q"), 18: (8, "Q"),
 }  # fmt: skip
 _INTEGERS = (1, 3, 4, 16)
-# Bytes that one stored byte can become: LZW codes are at most 4096 bytes long, PackBits runs 128 per 2.
-_EXPANSION = {5: 4096, 8: DEFLATE_RATIO, 32946: DEFLATE_RATIO, PACKBITS: 64}
 
 
 @dataclass(frozen=True)
@@ -66,8 +60,10 @@ class Page:
     planar: int
     extra_samples: tuple[int, ...]
     reduced: bool
+    tiled: bool
     segments: tuple[tuple[int, int], ...] = field(repr=False)
     decoded: tuple[int, ...] = field(repr=False)
+    segment: tuple[int, int]
     tags: dict[int, Tag] = field(repr=False)
 
 
@@ -208,10 +204,10 @@ class Layout:
         if one(32997, "ImageDepth", 1) != 1:
             raise refuse(self.path, "is a volume with ImageDepth", "save its slices as pages")
         check_declared(self.path, (rows, cols), 1, 2**62)
-        segments, decoded = self._segments(tags, (rows, cols, samples, bits[0], planar), compression)
+        segments, decoded, segment = self._segments(tags, (rows, cols, samples, bits[0], planar), compression)
         if compression != 1:
             stored = sum(count for _, count in segments)
-            pixel_bytes, ratio = samples * max(1, bits[0] // 8), _EXPANSION.get(compression, 8192)
+            pixel_bytes, ratio = samples * max(1, bits[0] // 8), expansion(compression)
             check_declared(self.path, (rows, cols), pixel_bytes, stored, ratio)
         return Page(
             rows=rows,
@@ -225,15 +221,17 @@ class Layout:
             planar=planar,
             extra_samples=self._integers(tags, 338, "ExtraSamples") if 338 in tags else (),
             reduced=bool(one(254, "NewSubfileType", 0) & 0b101) or one(255, "SubfileType", 1) == 2,
+            tiled=322 in tags or 324 in tags,
             segments=segments,
             decoded=decoded,
+            segment=segment,
             tags=tags,
         )
 
     def _segments(
         self, tags: dict[int, Tag], geometry: tuple[int, int, int, int, int], compression: int
-    ) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
-        """Offset and stored length of each strip or tile, and the length each has when decoded."""
+    ) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, int]]:
+        """Offset and stored length of each strip or tile, the length each has when decoded, and rows, columns of one."""
         rows, cols, samples, bits, planar = geometry
         tiled = 322 in tags or 324 in tags
         per_pixel, planes = (samples, 1) if planar == 1 else (1, samples)
@@ -268,39 +266,16 @@ class Layout:
         segments = tuple(zip(offsets, counts, strict=True))
         if any(a + n > b for (a, n), (b, _) in pairwise(sorted(segments))):
             raise refuse(self.path, "has strips or tiles that overlap", _AGAIN)
-        return segments, tuple(decoded)
+        return segments, tuple(decoded), (height, width)
 
     def check_segments(self, page: Page) -> None:
-        """Unpack every strip or tile under a limit: each must give the bytes its page declares.
-
-        Deflate and PackBits only; the other decoders fill a buffer of known size.
-        """
-        if page.compression not in (*DEFLATE, PACKBITS):
+        """Require of every strip or tile that it gives the size its page declares, before a decoder sees it."""
+        if page.compression == 1:
             return
         limit = max(page.decoded)
+        samples = page.samples if page.planar == 1 else 1
+        height, width = page.segment
         for (offset, count), needed in zip(page.segments, page.decoded, strict=True):
             self.file.seek(offset)
-            data = self.file.read(count)
-            if page.compression == PACKBITS:
-                found, whole = sum(_packbits_runs(data)), True
-            else:
-                inflater = zlib.decompressobj()
-                found, whole = len(inflater.decompress(data, limit + 1)), inflater.eof
-            if found > limit:
-                raise refuse(self.path, f"has a strip or tile that unpacks to more than {limit} bytes", _AGAIN)
-            if found < needed or not whole:
-                raise refuse(self.path, f"has a strip or tile that unpacks to {found} of {needed} bytes", _CUT)
-
-
-def _packbits_runs(data: bytes) -> Iterator[int]:
-    """Length of each run of a PackBits stream (TIFF 6.0, section 9)."""
-    i = 0
-    while i < len(data):
-        n = data[i]
-        if n < 128:
-            yield min(n + 1, len(data) - i - 1)
-            i += n + 2
-        else:
-            if n > 128 and i + 1 < len(data):
-                yield 257 - n
-            i += 1 if n == 128 else 2
+            shape = (needed * height // limit, width, samples)
+            check_segment(self.path, page.compression, self.file.read(count), needed, limit, shape)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coldray.data.formats import _pitch, _record
+from coldray.data.formats._safe import refuse
 from coldray.data.formats._tiff_layout import Layout, Page
+from coldray.document import parse_json
 
 _LONGEST_DESCRIPTION = 2**24
 # Document name, make, model, page name, artist, host, copyright; and private numbers from 32768 on.
@@ -62,18 +67,90 @@ def description(layout: Layout, page: Page, notes: list[str]) -> str:
     return layout.text(page, 270)
 
 
+def _imagej(description: str) -> dict[str, str]:
+    """Properties that ImageJ wrote; empty for other descriptions."""
+    if not description.startswith("ImageJ="):
+        return {}
+    return dict(line.split("=", 1) for line in description[:65536].splitlines() if "=" in line)
+
+
+def declared_shape(description: str) -> tuple[int, ...]:
+    """Shape that a tifffile description speaks of; empty if it speaks of none."""
+    if not description.startswith('{"shape"'):
+        return ()
+    try:
+        shape = parse_json(description, "", ValueError)["shape"]
+        return tuple(int(n) for n in shape)
+    except (ValueError, TypeError, KeyError):
+        return ()
+
+
 def declared_frames(description: str, page: Page) -> int:
     """Frames that an ImageJ or tifffile description speaks of: both may write one page for many."""
-    if description.startswith("ImageJ="):
-        lines = dict(line.split("=", 1) for line in description[:65536].splitlines() if "=" in line)
-        return int(lines["images"]) if lines.get("images", "").isdecimal() else 1
-    if description.startswith('{"shape"'):
-        try:
-            shape = json.loads(description)["shape"]
-            return math.prod(int(n) for n in shape) // (page.rows * page.cols * page.samples)
-        except (ValueError, TypeError, RecursionError):
-            return 1
-    return 1
+    if (images := _imagej(description).get("images", "")).isdecimal():
+        return int(images[:9])
+    return math.prod(declared_shape(description)) // (page.rows * page.cols * page.samples) or 1
+
+
+def calibration(layout: Layout, page: Page, description: str) -> tuple[float, float, str] | None:
+    """Straight line from stored to grey values, as offset, slope and who states it; None if none is stated.
+
+    Raises
+    ------
+    ImageReadError
+        If the stated relation is no straight line, or no relation at all.
+
+    References
+    ----------
+    ImageJ, `ij.measure.Calibration` (cf 0: y = c0 + c1 x; 20: none); GDAL_METADATA (tag 42112), items of role
+    offset and scale; Molecular Dynamics GEL, tag 33445 (2: square root, 128: linear).
+    """
+    found = _imagej(description)
+    function = found.get("cf", "20").strip()
+    if function == "0" and page.sample_format != 3:
+        return _line(layout, found.get("c0"), found.get("c1"), "ImageJ")
+    if function not in ("0", "20"):
+        raise refuse(
+            layout.path, f"states a calibration that is no straight line (ImageJ cf={function})", "export linear values"
+        )
+    if 33445 in page.tags and layout.number(page, 33445, 0) != 128:
+        raise refuse(layout.path, "holds square-root-coded values (GEL)", "export linear values")
+    if 42112 in page.tags:
+        roles = {
+            role: match.group(1)
+            for role in ("offset", "scale")
+            if (match := re.search(rf'role="{role}"[^>]*>([^<]*)<', layout.text(page, 42112)[:65536]))
+        }
+        if roles:
+            return _line(layout, roles.get("offset", "0"), roles.get("scale", "1"), "GDAL")
+    return None
+
+
+def _line(layout: Layout, offset: str | None, slope: str | None, source: str) -> tuple[float, float, str]:
+    try:
+        c0, c1 = float(offset or ""), float(slope or "")
+    except ValueError:
+        c0 = c1 = math.nan
+    if not (math.isfinite(c0) and math.isfinite(c1) and c1 != 0):
+        cause = f"states an impossible calibration ({source}: offset {offset}, slope {slope})"
+        raise refuse(layout.path, cause, "export it again without one")
+    return c0, c1, source
+
+
+def calibrated(pixels: NDArray[Any], line: tuple[float, float, str], notes: list[str]) -> NDArray[Any]:
+    """Grey values of stored ones: whole numbers in the smallest integer type that holds them, else floats."""
+    c0, c1, source = line
+    if (c0, c1) == (0.0, 1.0):
+        return pixels
+    notes.append(f"calibration of the file applied ({source}): grey value = {c0:.9g} + {c1:.9g} x stored value")
+    if pixels.dtype.kind in "ui" and c0.is_integer() and c1.is_integer() and max(abs(c0), abs(c1)) < 2**31:
+        limits = np.iinfo(pixels.dtype)
+        ends = sorted(int(c0) + int(c1) * int(n) for n in (limits.min, limits.max))
+        for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64"):
+            if np.iinfo(name).min <= ends[0] and ends[1] <= np.iinfo(name).max:
+                return (pixels.astype(np.int64) * int(c1) + int(c0)).astype(name)
+    wide = pixels.dtype.itemsize > 2
+    return (c0 + c1 * pixels.astype(np.float64)).astype(np.float64 if wide else np.float32)
 
 
 def pitch_mm(layout: Layout, page: Page, description: str, recorded: float | None, notes: list[str]) -> float | None:

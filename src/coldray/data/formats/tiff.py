@@ -7,8 +7,11 @@ into the resolution tags and the record of the image into its description.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, BinaryIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +29,13 @@ from coldray.data.formats._safe import (
     refuse,
     write_atomically,
 )
-from coldray.data.formats._tiff_layout import DEFLATE, PACKBITS, Layout, Page
+from coldray.data.formats._tiff_codecs import DEFLATE, PACKBITS, check_codec
+from coldray.data.formats._tiff_layout import Layout, Page
 from coldray.data.formats._tiff_tags import TiffCarrier
 from coldray.radiograph import Radiograph
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile
 
 suffixes: tuple[str, ...] = (".tif", ".tiff", ".btf", ".tf8")
 """File name endings this plug-in answers to."""
@@ -78,8 +85,11 @@ def read(path: Location) -> Radiograph:
         numbers = _full_size(layout, notes)
         pages = [layout.pages[number] for number in numbers]
         description = _tiff_tags.description(layout, pages[0], notes)
-        _check_pages(layout, pages, description)
-        pixels = checked(path, _decode(layout, numbers, notes))
+        stack = _check_pages(layout, pages, description)
+        calibration = _tiff_tags.calibration(layout, pages[0], description)
+        pixels = checked(path, stack(layout, numbers, notes))
+        if calibration is not None:
+            pixels = checked(path, _tiff_tags.calibrated(pixels, calibration, notes))
         foreign = _record.Record({}, (), _tiff_tags.source(layout, pages[0], description))
         record = _record.loads(description) or foreign
         recorded = record.known.get("pixel_pitch_mm")
@@ -106,8 +116,10 @@ def _full_size(layout: Layout, notes: list[str]) -> list[int]:
     return numbers
 
 
-def _check_pages(layout: Layout, pages: list[Page], description: str) -> None:
-    """Refuse what is not a stack of equal grey frames, before any pixel is decoded."""
+def _check_pages(
+    layout: Layout, pages: list[Page], description: str
+) -> Callable[[Layout, list[int], list[str]], NDArray[Any]]:
+    """Refuse what is not a stack of equal grey frames, before any pixel is decoded; says how to decode the rest."""
     path, first = layout.path, pages[0]
     for page in pages:
         if (page.rows, page.cols) != (first.rows, first.cols):
@@ -122,28 +134,56 @@ def _check_pages(layout: Layout, pages: list[Page], description: str) -> None:
             kind = "1-bit" if page.bits == 1 else "complex"
             raise refuse(path, f"holds {kind} values, not intensities", "save it as 8 or 16 bit greyscale")
         _check_decoder(layout, page)
-    declared = _tiff_tags.declared_frames(description, first)
-    if declared > len(pages):
-        cause = f"declares {declared} frames but lists {len(pages)} pages"
+    frames = max(_tiff_tags.declared_frames(description, first), len(pages))
+    check_declared(path, (frames, first.rows, first.cols), 1, 2**62)
+    if _tiff_tags.declared_shape(description) == (first.samples, first.rows, first.cols) and first.planar == 2:
+        return _planes if len(pages) == 1 else _decode
+    if frames == len(pages):
+        return _decode
+    if len(pages) > 1 or not _is_plain(first):
+        cause = f"declares {frames} frames but lists {len(pages)} pages"
         raise refuse(path, cause, "save it again as an ordinary multi-page TIFF")
-    check_declared(path, (len(pages), first.rows, first.cols), 1, 2**62)
+    return partial(_contiguous, frames)
+
+
+def _is_plain(page: Page) -> bool:
+    """Whether the strips of a page are one block of uncompressed grey values, as writers of long stacks leave it."""
+    joined = all(a + n == b for (a, n), (b, _) in pairwise(page.segments))
+    return joined and page.compression == 1 and page.samples == 1 and page.bits in (8, 16, 32, 64) and not page.tiled
+
+
+def _contiguous(frames: int, layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any]:
+    """Frames of a stack with one directory: the others follow the first without a gap (ImageJ over 4 GB, tifffile)."""
+    page = layout.pages[numbers[0]]
+    kind = {2: "i", 3: "f"}.get(page.sample_format, "u")
+    shape, start = (frames, page.rows, page.cols), page.segments[0][0]
+    nbytes = check_declared(layout.path, shape, page.bits // 8, layout.size - start)
+    layout.file.seek(start)
+    data = layout.file.read(nbytes)
+    notes.append(f"one directory for {frames} frames: they are read as lying one behind the other, as ImageJ does")
+    return np.frombuffer(data, f"{layout.order}{kind}{page.bits // 8}").reshape(shape)
+
+
+def _planes(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any]:
+    """Frames that a library took for colour planes because there are three or four of them."""
+    import tifffile
+
+    (number,) = numbers
+    layout.check_segments(layout.pages[number])
+    notes.append(
+        f"{layout.pages[number].samples} colour planes are read as frames: the description speaks of an array of images"
+    )
+    layout.file.seek(0)
+    with tifffile.TiffFile(layout.file) as tif:
+        return np.moveaxis(_samples(layout, number, tif), -1, 0)
 
 
 def _check_decoder(layout: Layout, page: Page) -> None:
-    """Name the extra if the page needs a decoder that is not installed."""
+    """Refuse samples that do not go with their compression; name the extra if the decoder is not installed."""
+    check_codec(layout.path, page.compression, page.sample_format, page.bits, page.predictor)
     needs = page.compression not in _BUILT_IN or page.predictor == 3 or page.bits not in (8, 16, 32, 64)
-    if not needs:
-        return
-    from tifffile import COMPRESSION
-
-    try:
-        name = COMPRESSION(page.compression).name
-    except ValueError as error:
-        raise refuse(
-            layout.path, f"uses compression {page.compression}, which is unknown", "save it uncompressed"
-        ) from error
-    if find_spec("imagecodecs") is None:
-        what = f"compression {name}, predictor {page.predictor}, {page.bits} bits"
+    if needs and find_spec("imagecodecs") is None:
+        what = f"compression {page.compression}, predictor {page.predictor}, {page.bits} bits"
         remedy = "pip install 'coldray[codecs]', or save it uncompressed"
         raise refuse(layout.path, f"needs the package imagecodecs ({what})", remedy)
 
@@ -158,13 +198,7 @@ def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any
         for k, number in enumerate(numbers):
             page = layout.pages[number]
             layout.check_segments(page)
-            decoder = tif.pages[number]
-            samples = np.asarray(decoder.asarray(maxworkers=1))
-            shape = (page.rows, page.cols) + ((page.samples,) if page.samples > 1 else ())
-            if page.planar == 2 and page.samples > 1:
-                samples = np.moveaxis(samples, 0, -1)
-            if samples.shape != shape:
-                raise refuse(layout.path, f"decodes to {samples.shape} instead of {shape}", "export it again")
+            samples = _samples(layout, number, tif)
             frame = samples if page.samples == 1 else _grey(layout, page, samples, notes)
             if len(numbers) == 1:
                 return frame
@@ -173,6 +207,18 @@ def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any
             stack[k] = frame
     assert stack is not None
     return stack
+
+
+def _samples(layout: Layout, number: int, tif: TiffFile) -> NDArray[Any]:
+    """Values of one page, (rows, cols) or (rows, cols, samples)."""
+    page = layout.pages[number]
+    samples: NDArray[Any] = np.asarray(tif.pages[number].asarray(maxworkers=1))
+    shape = (page.rows, page.cols) + ((page.samples,) if page.samples > 1 else ())
+    if page.planar == 2 and page.samples > 1:
+        samples = np.moveaxis(samples, 0, -1)
+    if samples.shape != shape:
+        raise refuse(layout.path, f"decodes to {samples.shape} instead of {shape}", "export it again")
+    return samples
 
 
 def _grey(layout: Layout, page: Page, samples: NDArray[Any], notes: list[str]) -> NDArray[Any]:

@@ -1,0 +1,143 @@
+"""JSON that outsiders wrote: bounded in size, depth and digits, finite, and never a traceback.
+
+`json.loads` alone answers a file of 100 000 brackets with RecursionError, one of 5000 digits with ValueError and
+`1e999` with infinity. Everything that reads somebody's JSON reads it here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+LARGEST_BYTES = 2**24
+"""Longest document read [bytes]."""
+DEEPEST = 64
+"""Deepest nesting; what coldray writes stays under 12."""
+MOST_DIGITS = 300
+"""Longest number; a float has 17 digits and an exponent."""
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def parse_json(
+    text: str | bytes, name: str, error: type[Exception], largest_bytes: int = LARGEST_BYTES, deepest: int = DEEPEST
+) -> Any:
+    """Value of a JSON text, or one error that names where it came from.
+
+    Parameters
+    ----------
+    text : str or bytes
+        UTF-8.
+    name : str
+        File name for the message.
+    error : type
+        Exception that is raised, of the tree under `ColdrayError` where a user will see it.
+    largest_bytes, deepest : int
+        Bounds of the text and of its nesting.
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+        Numbers are finite.
+
+    Raises
+    ------
+    error
+        If the text is no JSON or beyond a bound.
+
+    References
+    ----------
+    RFC 8259, section 9: an implementation may set limits on size, depth, range and precision.
+    """
+    if len(text) > largest_bytes:
+        raise error(f"{name}: {len(text)} bytes of JSON; {largest_bytes} are the most that is read")
+    try:
+        whole = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+    except UnicodeDecodeError:
+        raise error(f"{name}: not valid JSON (the text is not UTF-8); save it as UTF-8") from None
+    depth = deep = 0
+    for token in _TOKENS.finditer(whole):
+        first = token.group()[0]
+        if first in "[{":
+            depth += 1
+            deep = max(deep, depth)
+        elif first != '"':
+            depth -= 1
+    if deep > deepest:
+        raise error(f"{name}: JSON nested {deep} deep; {deepest} is the deepest that is read")
+
+    def number(digits: str) -> float:
+        value = float(digits) if len(digits) <= MOST_DIGITS else math.inf
+        if not math.isfinite(value):
+            refuse(digits)
+        return value
+
+    def whole_number(digits: str) -> int:
+        if len(digits) > MOST_DIGITS:
+            refuse(digits)
+        return int(digits)
+
+    def refuse(digits: str) -> NoReturn:
+        shown = digits if len(digits) <= 40 else f"{digits[:20]}... ({len(digits)} characters)"
+        raise error(f"{name}: the number {shown} is not finite, or beyond what a float holds")
+
+    try:
+        return json.loads(whole, parse_float=number, parse_int=whole_number, parse_constant=refuse)
+    except json.JSONDecodeError as problem:
+        raise error(f"{name}: not valid JSON ({problem})") from None
+
+
+def read_json(path: Path, error: type[Exception], largest_bytes: int = LARGEST_BYTES) -> Any:
+    """Value of a JSON file; `parse_json` says what is refused.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        Exception that is raised.
+    largest_bytes : int
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+
+    Raises
+    ------
+    error
+        If the file is missing, unreadable, no JSON or beyond a bound; the message begins with its name.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(largest_bytes + 1)
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise error(f"{path.name}: cannot be read ({reason})") from None
+    return parse_json(content, path.name, error, largest_bytes)
+
+
+def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST_BYTES) -> dict[str, Any]:
+    """Like `read_json`, for files that must hold an object.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        Exception that is raised.
+    largest_bytes : int
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    error
+        Also if the file holds something else than an object.
+    """
+    found = read_json(path, error, largest_bytes)
+    if not isinstance(found, dict):
+        raise error(f"{path.name}: holds a JSON {type(found).__name__}, not an object of names and values")
+    return found

@@ -1,0 +1,79 @@
+"""JSON from outside: what fits is read as json.loads reads it, all else is one error of the caller's kind."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldray.document import DEEPEST, parse_json, read_json, read_object
+from coldray.errors import DetectorError, SettingsError
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**200), 10**200)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_what_json_writes_is_read_back(value):
+    assert parse_json(json.dumps(value), "a.json", DetectorError) == value
+    assert parse_json(json.dumps(value, ensure_ascii=False).encode(), "a.json", DetectorError) == value
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60))
+def test_anything_else_is_the_callers_error(content):
+    try:
+        parse_json(content, "a.json", DetectorError)
+    except DetectorError as problem:
+        assert str(problem).startswith("a.json: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[" * 10**5, "100000 deep"),
+        ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "deep"),
+        ('{"a":' * 10**5, "deep"),
+        ("9" * 5000, "5000 characters"),
+        ("1e999", "1e999"),
+        ("-1e400", "finite"),
+        ("[NaN]", "NaN"),
+        ("[Infinity]", "Infinity"),
+        ("1." + "0" * 400, "characters"),
+        (b"\xff\xfe", "UTF-8"),
+        ("", "not valid JSON"),
+        ('{"a": 1,}', "not valid JSON"),
+        ('["[[[[' + "[" * 10**4, "deep"),
+    ],
+)
+def test_bounds(text, word):
+    with pytest.raises(SettingsError, match="f.json: .*" + word):
+        parse_json(text, "f.json", SettingsError)
+
+
+def test_brackets_in_text_are_no_nesting():
+    assert parse_json(json.dumps(["[" * 500, '\\"[' * 100]), "a", SettingsError) == ["[" * 500, '\\"[' * 100]
+    assert math.isfinite(parse_json("1e308", "a", SettingsError))
+
+
+def test_files_are_named(tmp_path):
+    path = tmp_path / "settings.json"
+    with pytest.raises(DetectorError, match=r"settings.json: cannot be read \(No such file"):
+        read_json(path, DetectorError)
+    with pytest.raises(DetectorError, match="cannot be read"):
+        read_json(tmp_path, DetectorError)
+    path.write_text("[1]")
+    assert read_json(path, DetectorError) == [1]
+    with pytest.raises(DetectorError, match="settings.json: holds a JSON list"):
+        read_object(path, DetectorError)
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_object(path, DetectorError) == {"a": 1}
+    with pytest.raises(DetectorError, match="most that is read"):
+        read_json(path, DetectorError, largest_bytes=5)
