@@ -18,6 +18,22 @@ RADIAL_SAMPLES = 2**15
 """Points of the radial grid a transfer function is looked up on."""
 
 
+def spectrum_of(image: NDArray[Any]) -> NDArray[Any]:
+    """Orthonormal DCT-II of the last two axes of a numpy array of floats."""
+    return np.asarray(scipy.fft.dctn(image, axes=(-2, -1), norm="ortho", workers=_workers(image)))
+
+
+def image_of(spectrum: NDArray[Any]) -> NDArray[Any]:
+    """Image of an orthonormal DCT-II; the spectrum is overwritten."""
+    return np.asarray(
+        scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", workers=_workers(spectrum), overwrite_x=True)
+    )
+
+
+def _workers(image: NDArray[Any]) -> int:
+    return -1 if image.size >= PARALLEL_PIXELS else 1
+
+
 class TransferOperator:
     """Filter that is diagonal in the DCT-II.
 
@@ -54,10 +70,9 @@ class TransferOperator:
             if image.dtype.kind != "f":
                 raise PhysicsError(f"the operator acts on floats, the image holds {image.dtype}; convert it first")
             gain = self._cached(image.dtype, lambda: self.transfer.astype(image.dtype, copy=False))
-            workers = -1 if image.size >= PARALLEL_PIXELS else 1
-            spectrum = scipy.fft.dctn(image, axes=(-2, -1), norm="ortho", workers=workers)
+            spectrum = spectrum_of(image)
             spectrum *= gain
-            return scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", workers=workers, overwrite_x=True)
+            return image_of(spectrum)
         return self._torch(image)
 
     def _cached(self, key: Any, make: Any) -> Any:
