@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from coldray.checkpoint import file_sha256, read_tensors, write_tensors
-from coldray.errors import CheckpointError
+from coldray.errors import CheckpointError, ImageWriteError
 
 TENSORS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b.c": np.array(3.5, np.float32), "n": np.arange(4)}
 
@@ -40,8 +40,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("coldray.checkpoint.os.replace", full)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr("coldray.files.os.replace", full)
+    with pytest.raises(ImageWriteError, match=r"m\.safetensors cannot be written \(disk full\)"):
         write_tensors(path, TENSORS, {"step": 2})
     assert read_tensors(path)[1] == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -107,9 +107,13 @@ def test_a_foreign_file_of_half_precision_is_refused(torch, tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
     path = tmp_path / "m.safetensors"
-    write_tensors(path, {"good": np.ones(2), "bad": np.array([1.0, value])}, {})
-    with pytest.raises(CheckpointError, match="bad.*NaN"):
+    tensors = {"good": np.ones(2), "bad": np.array([1.0, value])}
+    save_file(tensors, path, {"coldray": "{}"})
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: tensor bad.*NaN"):
         read_tensors(path)
+    with pytest.raises(CheckpointError, match="bad.*NaN"):
+        write_tensors(tmp_path / "other.safetensors", tensors, {})
+    assert not (tmp_path / "other.safetensors").exists()
 
 
 def test_a_missing_file_is_named_without_its_folder(tmp_path):

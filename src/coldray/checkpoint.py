@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from coldray.errors import CheckpointError
+from coldray.files import write_bytes
 
 MODEL_FORMAT = "coldray-model"
 MODEL_VERSION = 1
@@ -30,19 +29,25 @@ def write_tensors(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str
     tensors : dict of str to ndarray
     header : dict
         JSON-able; stored under the key "coldray" of the file's metadata.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor is not finite: no reader would take the file.
+    ImageWriteError
+        If the disk does not take it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        # ascontiguousarray alone would turn a scalar into an array of one
-        whole = {k: np.ascontiguousarray(v).reshape(np.shape(v)) for k, v in tensors.items()}
-        save_file(whole, partial, {"coldray": json.dumps(header)})
-        with open(partial, "rb+") as handle:
-            os.fsync(handle.fileno())
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
+    write_bytes(path, packed(tensors, header))
+
+
+def packed(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> bytes:
+    """Content of a tensor file; see `write_tensors`."""
+    for name, value in tensors.items():
+        _check_finite(name, value)
+    # ascontiguousarray alone would turn a scalar into an array of one
+    whole = {k: np.ascontiguousarray(v).reshape(np.shape(v)) for k, v in tensors.items()}
+    return save(whole, {"coldray": json.dumps(header)})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -72,9 +77,13 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             f"{path.name}: a safetensors file without a coldray header; it was not written by coldray"
         )
     for name, value in tensors.items():
-        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
-            raise CheckpointError(f"{path.name}: tensor {name} holds NaN or infinite weights")
+        _check_finite(name, value, f"{path.name}: ")
     return tensors, header
+
+
+def _check_finite(name: str, value: NDArray[Any], where: str = "") -> None:
+    if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+        raise CheckpointError(f"{where}tensor {name} holds NaN or infinite weights")
 
 
 def file_sha256(path: Path) -> str:

@@ -12,6 +12,7 @@
     │   ├── StrengthError                  blend strength outside [0, 1]
     │   └── DetectorError                  detector file or pair does not fit
     ├── CheckpointError (ValueError)     model file broken, foreign or for another detector
+    ├── TrainingError (ArithmeticError)  a training diverged
     ├── SettingsError (ValueError)       a setting is unknown or out of range
     │   └── SettingsReadError (OSError)    a file of settings is missing or unreadable
     ├── PluginError (LookupError)        no plug-in of that name
@@ -62,6 +63,10 @@ class DetectorError(PhysicsError):
 
 class CheckpointError(ColdrayError, ValueError):
     """A model file is broken, unsafe, foreign or made for another detector."""
+
+
+class TrainingError(ColdrayError, ArithmeticError):
+    """A training diverged; what was saved before is good."""
 
 
 class SettingsError(ColdrayError, ValueError):

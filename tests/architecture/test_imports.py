@@ -11,7 +11,7 @@ import pytest
 import coldray
 
 ROOT = Path(coldray.__file__).parent
-FREE = {"radiograph", "contracts", "document", "errors", "checkpoint", ""}
+FREE = {"radiograph", "contracts", "document", "errors", "checkpoint", "files", ""}
 """What everyone may use; the empty name is the package itself (its version)."""
 ALLOWED = {
     "physics": set(),
@@ -130,8 +130,9 @@ def run(code):
 
 
 def test_import_coldray_is_fast():
-    code = "import time; t = time.perf_counter(); import coldray; print(time.perf_counter() - t)"
-    assert min(float(run(code)) for _ in range(5)) <= 0.3
+    """Counted, not timed: a bare interpreter loads some 30 modules, and every one more is a file to find and run."""
+    more = run("before = set(sys.modules); import coldray; print(*set(sys.modules) - before)").split()
+    assert "coldray" in more and len(more) <= 40, sorted(more)
 
 
 def test_import_coldray_loads_nothing_heavy():

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from coldray.app.files import LEDGER
-from coldray.data.formats import SUFFIXES, TEMPORARY_PREFIX, read_image
+from coldray.data.formats import SUFFIXES, read_image
+from coldray.files import TEMPORARY_PREFIX
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 

@@ -14,14 +14,15 @@ import pytest
 from coldray.app import console
 from coldray.app.engines import TRIES, Try, run_in_processes
 from coldray.app.files import LEDGER, Pairing
-from coldray.data.formats import TEMPORARY_PREFIX, read_image
+from coldray.data.formats import read_image
 from coldray.errors import WorkerError
+from coldray.files import TEMPORARY_PREFIX
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and /proc")
 
 KILL_AT = """
-import coldray.data.formats._safe as safe, coldray.app.ledger as ledger
+import coldray.app.ledger as ledger
 count = 0
 def killing(call):
     def counted(*args, **more):

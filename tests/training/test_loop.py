@@ -1,6 +1,7 @@
 """The training loop: resumes bit for bit, schedules, averages, scores."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 from coldray.checkpoint import write_tensors  # noqa: E402
-from coldray.errors import SettingsError  # noqa: E402
+from coldray.errors import SettingsError, TrainingError  # noqa: E402
 from coldray.training.loop import Training, _ema, loss_of, schedule  # noqa: E402
 from coldray.training.pairs import PairSource  # noqa: E402
 from coldray.training.recipe import OptimiserRecipe  # noqa: E402
@@ -201,3 +202,54 @@ def test_a_deeper_network_starts_as_the_shallower_one_it_is_given(start, straigh
     for other in ({"width": 16, "deep_width": 8}, {"width": 16, "deep_width": 16, "blocks": [1, 0, 1]}):
         with pytest.raises(SettingsError, match=r"network\.start: model\.safetensors holds another network"):
             start(tmp_path / "other", network={"settings": {"embedding": 8, "blocks": [1, 1, 0], **other}, **given})
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 1e30}, {"learning_rate": 1e12, "loss": "mse"}])
+def test_a_training_that_diverges_stops_and_spares_every_good_state(start, tmp_path, change):
+    start(tmp_path, log={"save_every": 1, "validate_every": 1, "keep": 2}).run(stop_at=2)
+    scores, states = (tmp_path / "scores.jsonl").read_bytes(), sorted(p.name for p in (tmp_path / "states").iterdir())
+    again = start(tmp_path, log={"save_every": 1, "validate_every": 1, "keep": 2}, optimiser=change)
+    with pytest.raises(TrainingError, match="diverged at step .*last good state is that after step 2; give a lower"):
+        again.run()
+    assert (tmp_path / "scores.jsonl").read_bytes() == scores
+    assert sorted(p.name for p in (tmp_path / "states").iterdir()) == states and len(states) == 4
+    later = start(tmp_path)
+    assert later.step == 2 and not later.warnings
+    assert all(torch.isfinite(w).all() for w in weights(later).values())
+
+
+def test_the_best_scored_state_is_kept_beside_the_last(start, tmp_path):
+    log = {"save_every": 1, "validate_every": 1, "keep": 1}
+    start(tmp_path, log=log).run(stop_at=2)
+    kept = json.loads((tmp_path / "scores.jsonl").read_text().splitlines()[1])
+    better = {k: v + 50 if k.endswith("_psnr_db") else v for k, v in kept.items()}
+    (tmp_path / "scores.jsonl").write_text(json.dumps(better) + "\n")
+    start(tmp_path, log=log).run(stop_at=5)
+    assert [p.stem for p in sorted((tmp_path / "states").glob("*.safetensors"))] == ["step-00000002", "step-00000005"]
+
+
+def test_a_kill_while_scores_are_written_loses_none(start, tmp_path, monkeypatch):
+    """Every rename of a second step may be the last thing the process did."""
+    log = {"save_every": 1, "validate_every": 1}
+    start(tmp_path, log=log).run(stop_at=2)
+    replace, left = os.replace, 0
+    for at in range(1, 6):
+        count = 0
+
+        def killing(*names, at=at):
+            nonlocal count
+            count += 1
+            if count == at:
+                raise KeyboardInterrupt
+            return replace(*names)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "replace", killing)
+            with pytest.raises(KeyboardInterrupt):
+                start(tmp_path, log=log).run(stop_at=3)
+        left = max(left, count)
+        steps = [json.loads(line)["step"] for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+        assert steps[:2] == [1, 2] and start(tmp_path, log=log).step == 2
+    assert left == 5, "scores as lines, as a table and as a picture, sum and state"
+    start(tmp_path, log=log).run(stop_at=3)
+    assert [s["step"] for s in start(tmp_path).scores()] == [1, 2, 3]

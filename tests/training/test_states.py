@@ -1,8 +1,11 @@
 """Run states: the newest whole one is found, broken ones are told about."""
 
+import os
+
 import numpy as np
 import pytest
 
+from coldray.errors import CheckpointError
 from coldray.training.states import RunStates
 
 
@@ -11,9 +14,9 @@ def states(tmp_path):
     return RunStates(tmp_path / "states", keep=2)
 
 
-def save(states, *steps):
+def save(states, *steps, best=-1):
     for step in steps:
-        states.save(step, {"w": np.full(3, step, np.float32)}, {"note": f"at {step}"})
+        states.save(step, {"w": np.full(3, step, np.float32)}, {"note": f"at {step}"}, best)
 
 
 def test_nothing_saved_nothing_found(states):
@@ -47,10 +50,54 @@ def test_all_broken_is_nothing(states, tmp_path):
     assert states.newest() is None
 
 
-def test_a_state_killed_before_its_sum_was_written_still_counts(states, tmp_path):
+def test_a_state_without_its_sum_is_not_trusted(states, tmp_path):
+    """The sum is written first, so whatever kills a run, a state has one."""
     save(states, 5, 9)
     (tmp_path / "states" / "step-00000009.sha256").unlink()
-    assert states.newest()[1]["step"] == 9
+    _, header, warnings = states.newest()
+    assert header["step"] == 5 and "step-00000009.sha256 is missing" in warnings[0]
+
+
+def test_the_best_state_stays(states):
+    save(states, 5, 9, 10, best=5)
+    assert states.steps() == [5, 9, 10]
+    save(states, 11, best=9)
+    assert states.steps() == [9, 10, 11]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_state_that_is_no_numbers_is_not_saved_and_costs_no_other(states, value):
+    save(states, 5, 9)
+    with pytest.raises(CheckpointError, match="w holds NaN or infinite"):
+        states.save(10, {"w": np.array([1.0, value], np.float32)}, {}, 10)
+    assert states.steps() == [5, 9] and states.newest()[1]["step"] == 9
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_kill_at_any_point_of_a_save_loses_no_state(states, tmp_path, monkeypatch, at):
+    """Points: fsync, rename and fsync of the folder, of the sum and of the state."""
+    save(states, 5)
+    count = 0
+
+    def killing(call):
+        def counted(*args):
+            nonlocal count
+            count += 1
+            if count == at:
+                raise KeyboardInterrupt
+            return call(*args)
+
+        return counted
+
+    with monkeypatch.context() as broken:
+        for name in ("fsync", "replace"):
+            broken.setattr(os, name, killing(getattr(os, name)))
+        with pytest.raises(KeyboardInterrupt):
+            save(states, 9)
+    _, header, warnings = states.newest()
+    assert header["step"] == (5 if at < 6 else 9) and not warnings
+    save(states, 9)
+    assert states.newest()[1]["step"] == 9 and len(list((tmp_path / "states").iterdir())) == 4
 
 
 def test_leftovers_of_a_killed_write_are_not_states(states, tmp_path):

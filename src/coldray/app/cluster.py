@@ -11,8 +11,8 @@ from typing import Any
 
 from coldray.app.engines import NOTHING_READY_S, Outcome, Tasks, Try
 from coldray.app.files import Pairing
-from coldray.data.formats._safe import shown, told
 from coldray.errors import ColdrayError, MissingExtraError, WorkerError
+from coldray.files import shown, told
 
 CONNECT_S = 15
 CLOSE_S = 2

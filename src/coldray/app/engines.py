@@ -15,8 +15,8 @@ from typing import Any
 
 from coldray.app import console
 from coldray.app.files import Pairing
-from coldray.data.formats._safe import shown, told
 from coldray.errors import ColdrayError, ImageError, WorkerError
+from coldray.files import shown, told
 
 TRIES = 3
 """How often a piece of work may kill its worker before it counts as failed."""

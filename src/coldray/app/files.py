@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldray.data.formats import SUFFIXES, TEMPORARY_PREFIX
-from coldray.data.formats._safe import shown
+from coldray.data.formats import SUFFIXES
 from coldray.errors import ImageReadError, ImageWriteError, SettingsError
+from coldray.files import shown
 
 UNWRITABLE = (".jpg", ".jpeg")
 LEDGER = ".coldray-ledger.sqlite"
@@ -171,29 +169,3 @@ def check_folder(folder: Path) -> None:
         raise ImageWriteError(
             f"{shown(there)}: the folder cannot be written; choose another OUT or change its permissions"
         )
-
-
-def clear_leftovers(folder: Path, deep: bool = True) -> int:
-    """Delete temporary files of writers that are gone, by default through all levels; returns how many."""
-    count = 0
-    pattern = f"{TEMPORARY_PREFIX}*.part"
-    for path in folder.rglob(pattern) if deep else folder.glob(pattern):
-        owner = re.fullmatch(re.escape(TEMPORARY_PREFIX) + r"(\d+)-[0-9a-f]+\.part", path.name)
-        if owner and not _runs(int(owner[1])):
-            with contextlib.suppress(OSError):
-                path.unlink()
-                count += 1
-    return count
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this number exists; where that cannot be asked, an open file resists deletion."""
-    if os.name != "posix":
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -34,7 +34,7 @@ def read_whole(source: Path, geometry: Any = None) -> tuple[Any, str]:
     """
     from coldray.checkpoint import file_sha256
     from coldray.data.formats import read_image
-    from coldray.data.formats._safe import shown
+    from coldray.files import shown
 
     before = _state(source)
     image = read_image(source, raw=geometry)
@@ -72,7 +72,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     """
     from coldray.checkpoint import file_sha256
     from coldray.data.formats import format_for, write_image
-    from coldray.data.formats._safe import write_atomically
+    from coldray.files import write_text
     from coldray.radiograph import Radiograph
     from coldray.restore.pipeline import restore as restore_image
     from coldray.restore.provenance import PROVENANCE_LAYERS
@@ -123,7 +123,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         if record:
             content = entry | {"settings": details, "recipe": recipe_record(recipe, source)}
             written.append(target.with_name(target.name + ".json"))
-            write_atomically(written[-1], lambda file: file.write(json.dumps(content, indent=1).encode()))
+            write_text(written[-1], json.dumps(content, indent=1))
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from coldray.app.files import CERTIFICATE, REPORTS
+from coldray.files import write_bytes
 
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe
@@ -60,10 +61,10 @@ def write_reports(
     ImageError
         If its shape differs.
     """
-    from coldray.data.formats._safe import shown
     from coldray.evaluate.report_html import to_html
     from coldray.evaluate.report_pdf import to_pdf
     from coldray.evaluate.report_restoration import Source, restoration_report
+    from coldray.files import shown
 
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
@@ -71,7 +72,7 @@ def write_reports(
     contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)
     for path, content in zip(paths, contents, strict=True):
-        _put(path, content)
+        write_bytes(path, content)
     return paths
 
 
@@ -94,10 +95,10 @@ def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
 
 def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Path]:
     """Write report.html and report.pdf over all images of a folder; each links to its own report."""
-    from coldray.data.formats._safe import shown
     from coldray.evaluate.report_batch import batch_report
     from coldray.evaluate.report_html import to_html
     from coldray.evaluate.report_pdf import to_pdf
+    from coldray.files import shown
 
     names, links = [], []
     for entry in entries:
@@ -115,16 +116,10 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
     report = batch_report(entries, names, links, settings)
     paths = [folder / f"{BATCH_STEM}.html", folder / f"{BATCH_STEM}.pdf"]
     for path, content in zip(paths, (_bytes(to_html(report)), to_pdf(report)), strict=True):
-        _put(path, content)
+        write_bytes(path, content)
     return paths
 
 
 def _bytes(page: str) -> bytes:
     """UTF-8; what is no text, such as half of a name that is not UTF-8, as its code."""
     return page.encode("utf-8", "backslashreplace")
-
-
-def _put(path: Path, content: bytes) -> None:
-    from coldray.data.formats._safe import write_atomically
-
-    write_atomically(path, lambda file: file.write(content))

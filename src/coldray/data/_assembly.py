@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.data._board_part import LAYERS, load_part
-from coldray.data.patch_store import OFFSET, STEP, file_digest, write_array
+from coldray.data.patch_store import OFFSET, STEP, file_digest, write_array, write_arrays
 from coldray.data.patches import (
     NEAR_DUPLICATE,
     SPLITS,
@@ -163,15 +162,8 @@ def _write_split(
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(len(keep) for _, keep in chosen)
     for name in layers:
-        partial = folder / f"{name}.part.npy"
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint16, shape=(total, side, side))
-        first = 0
-        for i, keep in chosen:
-            array[first : first + len(keep)] = load_part(parts, notes[i], name)[keep]
-            first += len(keep)
-        array.flush()
-        del array
-        os.replace(partial, folder / f"{name}.npy")
+        pieces = (load_part(parts, notes[i], name)[keep] for i, keep in chosen)
+        write_arrays(folder / f"{name}.npy", pieces, (total, side, side), np.dtype(np.uint16))
     bases = [
         np.column_stack([np.full(len(keep), i), load_part(parts, notes[i], "corners")[keep]]) for i, keep in chosen
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
+from coldray.files import write_atomically, write_text
 from coldray.physics.boards import ROLES, procedural_board
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector, DetectorPair
@@ -260,9 +260,5 @@ def _arguments(recipes: list[FieldRecipe], *same: Any) -> list[list[Any]]:
 def _write_field(recipe: FieldRecipe, folder: Path, real_boards: tuple[str, ...], cache: Path | None) -> None:
     sharp, description = make_field(recipe, real_boards, cache)
     stem = folder / f"{recipe.index:05d}"
-    partial = stem.with_suffix(".part.npy")
-    np.save(partial, sharp, allow_pickle=False)
-    os.replace(partial, stem.with_suffix(".npy"))
-    note = stem.with_suffix(".part")
-    note.write_text(json.dumps(description), encoding="utf-8")
-    os.replace(note, stem.with_suffix(".json"))
+    write_atomically(stem.with_suffix(".npy"), lambda file: np.save(file, sharp, allow_pickle=False))
+    write_text(stem.with_suffix(".json"), json.dumps(description))

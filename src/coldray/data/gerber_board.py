@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +14,8 @@ from numpy.typing import NDArray
 
 from coldray.data.gerber_draw import Hole, draw_layers
 from coldray.data.gerber_files import Placement, digest, layer_table, read_members
-from coldray.errors import ImageReadError, PhysicsError
+from coldray.errors import ImageReadError, ImageWriteError, PhysicsError
+from coldray.files import whole_folder, write_atomically, write_text
 
 _CACHE_FORMAT = 4
 
@@ -139,20 +137,13 @@ def read_board(
 
 def _store(folder: Path, masks: NDArray[np.uint8], facts: dict[str, Any]) -> None:
     """Write masks and lists so that a reader never sees half of them."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        np.save(scratch / "masks.npy", masks, allow_pickle=False)
-        (scratch / "board.json").write_text(json.dumps(facts), encoding="utf-8")
-        scratch.chmod(0o755)
-        try:
-            os.replace(scratch, folder)
-        except OSError:  # another process was first, or left a broken one
-            if not (folder / "board.json").is_file():
-                shutil.rmtree(folder, ignore_errors=True)
-                os.replace(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with whole_folder(folder) as made:
+            write_atomically(made / "masks.npy", lambda file: np.save(file, masks, allow_pickle=False))
+            write_text(made / "board.json", json.dumps(facts))
+    except ImageWriteError:  # another process was first
+        if not (folder / "board.json").is_file():
+            raise
 
 
 def _load(folder: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.data.patches import turned
 from coldray.errors import ImageReadError, MetadataError
+from coldray.files import write_atomically, write_text
 from coldray.physics.detector import Detector, DetectorPair
 
 FILE_FORMAT = "coldray-patches"
@@ -43,16 +44,24 @@ def detector_key(name: str, pixel_pitch_mm: float) -> str:
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write a .npy file whole or not at all."""
-    partial = path.with_suffix(".part.npy")
-    np.save(partial, array, allow_pickle=False)
-    os.replace(partial, path)
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def write_arrays(path: Path, pieces: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write a .npy file of `shape` whole or not at all from pieces along its first axis, one in memory at a time."""
+
+    def write(file: BinaryIO) -> None:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece, dtype=dtype).data)
+
+    write_atomically(path, write)
 
 
 def write_json(path: Path, data: Any) -> None:
     """Write a JSON file whole or not at all; equal data give equal bytes."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
 def file_digest(path: Path) -> str:

@@ -20,6 +20,7 @@ from coldray.errors import ImageReadError
 from coldray.evaluate.agreement import agreement
 from coldray.evaluate.metrics import Convention, psnr_db, ssim
 from coldray.evaluate.paper.statistics import interval, verdict
+from coldray.files import write_text
 from coldray.methods._frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.restore.model import Model
@@ -177,10 +178,10 @@ def write_results(folder: Path, results: dict[str, Any]) -> Path:
     import jinja2
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    write_text(folder / "results.json", json.dumps(results, indent=1))
     page = jinja2.Environment(autoescape=True).from_string(PAGE).render(r=results)
     path = folder / "report.html"
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

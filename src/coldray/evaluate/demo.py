@@ -117,6 +117,7 @@ def write_demo(folder: Path, results: dict[str, Any], images: dict[str, NDArray[
 
     from coldray.data.formats import write_image
     from coldray.evaluate.report import before_after, demo_report
+    from coldray.files import write_bytes, write_text
     from coldray.radiograph import Acquisition, Radiograph, Step
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,7 @@ def write_demo(folder: Path, results: dict[str, Any], images: dict[str, NDArray[
         step = Step("simulate", {"board": results["board"], "image": name})
         write_image(folder / f"{name}.tif", Radiograph(stored, acquisition, (step,)))
     picture = before_after(images, results)
-    (folder / "before_after.png").write_bytes(picture)
-    (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    (folder / "report.html").write_text(demo_report(results, images, picture), encoding="utf-8")
+    write_bytes(folder / "before_after.png", picture)
+    write_text(folder / "results.json", json.dumps(results, indent=1))
+    write_text(folder / "report.html", demo_report(results, images, picture))
     return {"picture": "before_after.png", "results": "results.json", "report": "report.html"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from coldray.contracts import plugin
 from coldray.data.fields import PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
+from coldray.files import move_into_place, scratch_folder, write_text
 from coldray.methods._channels import conditions, linear_estimates
 from coldray.methods._frame import Frame
 from coldray.physics.noise import NoiseModel
@@ -112,10 +111,9 @@ def write_model(
                 "frequency_cycles_px": found.share.frequency_lp_mm.tolist(),
                 "share": found.share.value.round(4).tolist(),
             }
-    out.parent.mkdir(parents=True, exist_ok=True)
     # all three files or none: a model that fails its check leaves the one before as it was
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        made = Path(folder) / out.name
+    with scratch_folder(out.parent) as folder:
+        made = folder / out.name
         write_tensors(made.with_suffix(".safetensors"), stored, header)
         _write_onnx(network, made)
         parity = _parity(network, made)
@@ -124,9 +122,9 @@ def write_model(
                 f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"
             )
         header |= {"sha256": file_sha256(made), "parity": parity}
-        made.with_suffix(".json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        write_text(made.with_suffix(".json"), json.dumps(header, indent=1) + "\n")
         for suffix in (".safetensors", ".onnx", ".json"):
-            os.replace(made.with_suffix(suffix), out.with_suffix(suffix))
+            move_into_place(made.with_suffix(suffix), out.with_suffix(suffix))
     return {"model": str(out), "sha256": header["sha256"], "megabytes": out.stat().st_size / 1e6, "parity": parity}
 
 

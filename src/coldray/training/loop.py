@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from coldray.checkpoint import read_tensors
 from coldray.contracts import check_options, plugin, shown_by
-from coldray.errors import SettingsError
+from coldray.errors import SettingsError, TrainingError
+from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
@@ -189,10 +191,14 @@ class Training:
                 coming = pool.submit(self._train.batch, number + ranks) if ahead and self.step + 1 < last else None
                 loss = self._update(channels, conditions, target)
                 self.step += 1
-                due = self.step == last
-                if self.step % log.validate_every == 0 or due:
+                scored, kept = (
+                    self.step % every == 0 or self.step == last for every in (log.validate_every, log.save_every)
+                )
+                if scored or kept:
+                    self._check_sound(channels, conditions, target)
+                if scored:
                     self._record(loss)
-                if self.step % log.save_every == 0 or due:
+                if kept:
                     self.save()
                 if progress is not None:
                     pace = (self.step - first) * optimiser.batch / (time.perf_counter() - began)
@@ -202,24 +208,52 @@ class Training:
     def _update(
         self, channels: NDArray[np.float32], conditions: NDArray[np.float32], target: NDArray[np.float32]
     ) -> float:
-        device = self.accelerator.device
-        shown = torch.from_numpy(channels).to(device, memory_format=torch.channels_last)
         fraction = schedule(self.recipe.optimiser, self.step)
         for moments, rate in zip(self._moments, self._rates, strict=False):
             for group in moments.param_groups:
                 group["lr"] = rate * fraction
-        with self.accelerator.autocast():
-            estimate = self.network(shown, torch.from_numpy(conditions).to(device))
-        loss = loss_of(self.recipe.optimiser, estimate.float(), torch.from_numpy(target).to(device))
+        loss = self._loss(self.network, channels, conditions, target)
         for moments in self._moments:
             moments.zero_grad()
         self.accelerator.backward(loss)
         # an orthogonal update has its size from the rate alone: clipping is for what Adam updates
-        self.accelerator.clip_grad_norm_(self._moments[0].param_groups[0]["params"], self.recipe.optimiser.clip)
+        norm = self.accelerator.clip_grad_norm_(self._moments[0].param_groups[0]["params"], self.recipe.optimiser.clip)
+        if not torch.isfinite(loss.detach() + norm):
+            raise self._diverged(f"the loss is {float(loss.detach()):.3g}, the norm of the gradient {float(norm):.3g}")
         for moments in self._moments:
             moments.step()
         self.average.update_parameters(self.accelerator.unwrap_model(self.network))
         return float(loss.detach())
+
+    def _loss(
+        self,
+        network: nn.Module,
+        channels: NDArray[np.float32],
+        conditions: NDArray[np.float32],
+        target: NDArray[np.float32],
+    ) -> Tensor:
+        device = self.accelerator.device
+        shown = torch.from_numpy(channels).to(device, memory_format=torch.channels_last)
+        with self.accelerator.autocast():
+            estimate = network(shown, torch.from_numpy(conditions).to(device))
+        return loss_of(self.recipe.optimiser, estimate.float(), torch.from_numpy(target).to(device))
+
+    def _check_sound(self, *batch: NDArray[np.float32]) -> None:
+        """Look at the weights before they are scored or saved: an update may have broken what the loss before it shows."""
+        with torch.no_grad():
+            losses = [float(self._loss(network, *batch)) for network in (self.network, self.plain_network)]
+        if not np.isfinite(losses).all():
+            raise self._diverged(
+                f"after the last update the loss is {losses[0]:.3g}, {losses[1]:.3g} of the averaged weights"
+            )
+
+    def _diverged(self, found: str) -> TrainingError:
+        kept = self._states.steps()
+        left = f"the last good state is that after step {kept[-1]}" if kept else "no state was saved"
+        return TrainingError(
+            f"the training diverged at step {self.step}: {found}; {left}; give a lower optimiser.learning_rate or "
+            "optimiser.clip, or a longer optimiser.warmup_steps, and start again"
+        )
 
     def validate(self) -> dict[str, float]:
         """Scores on the validation fields, per exposure, beside the Wiener filter's; see `validation.scores`."""
@@ -254,7 +288,17 @@ class Training:
             self.step,
             {k: v.detach().float().cpu().contiguous().numpy() for k, v in tensors.items()},
             {"recipe": self.recipe.model_dump(mode="json")},
+            self._best(),
         )
+
+    def _best(self) -> int:
+        """Step of the best scored state that is kept; this step if none is."""
+        kept = {self.step, *self._states.steps()}
+        scored = {e["step"]: np.mean([e[k] for k in self._judged(e)]) for e in self.scores() if e["step"] in kept}
+        return int(max(scored, key=lambda step: scored[step], default=self.step))
+
+    def _judged(self, entry: dict[str, Any]) -> list[str]:
+        return [k for k in entry if k.startswith(f"{self._judge_name}_") and k.endswith("_psnr_db")]
 
     def scores(self) -> list[dict[str, Any]]:
         """Validation scores of the run so far."""
@@ -302,10 +346,11 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         # a killed run repeats steps; its later entries replace the earlier ones
         kept = [e for e in self.scores() if e["step"] < self.step] + [entry]
-        (self.folder / "scores.jsonl").write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
-        with open(self.folder / "scores.csv", "w", newline="", encoding="utf-8") as handle:
-            table = csv.DictWriter(handle, fieldnames=list(kept[-1]), extrasaction="ignore")
-            table.writeheader()
-            table.writerows(kept)
+        write_text(self.folder / "scores.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
+        sheet = io.StringIO(newline="")
+        table = csv.DictWriter(sheet, fieldnames=list(kept[-1]), extrasaction="ignore")
+        table.writeheader()
+        table.writerows(kept)
+        write_text(self.folder / "scores.csv", sheet.getvalue())
         options = self.recipe.log.validate_options
         validation.write_picture(self.folder / "validation.png", self._validation, self._restore, options)

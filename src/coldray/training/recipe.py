@@ -6,15 +6,27 @@ import difflib
 import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from coldray.errors import SettingsError, SettingsReadError
 
 
+def _finite(value: Any) -> Any:
+    """Refuse infinities and NaN at any depth of free settings."""
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(one)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("every number must be finite")
+    return value
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataRecipe(_Strict):
@@ -55,7 +67,7 @@ class NetworkRecipe(_Strict):
     """Which network, and its size."""
 
     name: str = "compact"
-    settings: dict[str, Any] = {}
+    settings: Options = {}
     start: str | None = None
     """Model file (.safetensors) whose weights a fresh run starts from; random weights without."""
 
@@ -66,7 +78,7 @@ class OptimiserRecipe(_Strict):
     name: Literal["adam", "muon"] = "adam"
     """"muon" updates wide convolutions by orthogonalised momentum and leaves the others to Adam."""
     steps: int = Field(20000, ge=1)
-    batch: int = Field(4, ge=1)
+    batch: int = Field(4, ge=1, le=65536)
     learning_rate: float = Field(3e-4, gt=0)
     muon_learning_rate: float = Field(0.02, gt=0)
     warmup_steps: int = Field(200, ge=0)
@@ -84,7 +96,7 @@ class LogRecipe(_Strict):
 
     validate_every: int = Field(500, ge=1)
     validate_with: str | None = None
-    validate_options: dict[str, Any] = {}
+    validate_options: Options = {}
     save_every: int = Field(250, ge=1)
     keep: int = Field(2, ge=1)
 
@@ -96,7 +108,7 @@ class Recipe(_Strict):
     method: str = "cold"
     degradation: str = "mtf_blend"
     random_state: int = 0
-    example: dict[str, Any] = {}
+    example: Options = {}
     data: DataRecipe = DataRecipe()
     network: NetworkRecipe = NetworkRecipe()
     optimiser: OptimiserRecipe = OptimiserRecipe()
@@ -161,6 +173,10 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
         raise SettingsError(
             f"data.window {recipe.data.window} less data.margin {margin} and optimiser.border {border} on every side leaves "
             "nothing to learn from; at least 8 pixels are needed"
+        )
+    if recipe.data.dataset == "fields" and recipe.data.window > recipe.data.field_size:
+        raise SettingsError(
+            f"data.window {recipe.data.window} does not fit into fields of data.field_size {recipe.data.field_size} pixels"
         )
     return recipe
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from coldray.checkpoint import file_sha256, read_tensors, write_tensors
+from coldray.checkpoint import file_sha256, packed, read_tensors
 from coldray.errors import CheckpointError
+from coldray.files import write_bytes, write_text
 
 
 class RunStates:
@@ -19,29 +21,50 @@ class RunStates:
     folder : Path
         Holds step-NNNNNNNN.safetensors files with the sha256 of each beside it.
     keep : int
-        How many to keep.
+        How many to keep, beside the best.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
         self._folder = folder
         self._keep = keep
 
-    def save(self, step: int, tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
-        """Save the state after `step` updates and drop the oldest ones."""
+    def save(self, step: int, tensors: dict[str, NDArray[Any]], header: dict[str, Any], best: int) -> None:
+        """Save the state after `step` updates and drop the oldest ones, but not that after `best` updates.
+
+        Raises
+        ------
+        CheckpointError
+            If a tensor is not finite; no state is written or dropped.
+        ImageWriteError
+            If the disk does not take it.
+        """
         path = self._folder / f"step-{step:08d}.safetensors"
-        write_tensors(path, tensors, header | {"step": step})
-        path.with_suffix(".sha256").write_text(file_sha256(path) + "\n", encoding="ascii")
-        for old in sorted(self._folder.glob("step-*.safetensors"))[: -self._keep]:
-            old.unlink()
-            old.with_suffix(".sha256").unlink(missing_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        content = packed(tensors, header | {"step": step})
+        # the hash first: a state without its hash is never trusted, a hash without its state does no harm
+        write_text(path.with_suffix(".sha256"), hashlib.sha256(content).hexdigest() + "\n")
+        write_bytes(path, content)
+        kept = {path.stem for path in self._paths()[-self._keep :]} | {f"step-{best:08d}"}
+        for old in self._folder.glob("step-*.*"):
+            if old.stem not in kept:
+                old.unlink(missing_ok=True)
+
+    def steps(self) -> list[int]:
+        """Steps after which there is a state, oldest first."""
+        return [int(path.stem.removeprefix("step-")) for path in self._paths()]
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("step-*.safetensors"))
 
     def newest(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any], list[str]] | None:
         """Return the newest whole state and warnings about broken ones; None if there is none."""
         warnings: list[str] = []
-        for path in sorted(self._folder.glob("step-*.safetensors"), reverse=True):
+        for path in reversed(self._paths()):
             try:
                 note = path.with_suffix(".sha256")
-                if note.is_file() and note.read_text(encoding="ascii").strip() != file_sha256(path):
+                if not note.is_file():
+                    raise CheckpointError(f"{path.name}: {note.name} is missing, so it may be cut")
+                if note.read_bytes().strip() != file_sha256(path).encode():
                     raise CheckpointError(f"{path.name}: the sha256 does not match")
                 return (*read_tensors(path), warnings)
             except CheckpointError as problem:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.files import write_atomically
 from coldray.methods import wiener
 from coldray.training.pairs import PairSource
 
@@ -90,4 +91,5 @@ def write_picture(path: Path, source: PairSource, restore: Restore, options: dic
         rows.append(np.hstack([*seen, *errors]))
     picture = np.clip(np.vstack(rows), 0.0, 1.0) * 255
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture.round().astype(np.uint8)).save(path)
+    image = Image.fromarray(picture.round().astype(np.uint8))
+    write_atomically(path, lambda file: image.save(file, format="PNG"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coldray.errors import SettingsError
+from coldray.files import write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +156,7 @@ def write_truth(folder: Path, name: str, data: dict[str, Any]) -> str:
     """Write a JSON file beside the noise-free images."""
     path = folder / "truth" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(data, indent=1))
     return str(path)
 
 

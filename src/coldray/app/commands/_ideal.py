@@ -99,7 +99,8 @@ def ideal(
     """
     import numpy as np
 
-    from coldray.data.formats import write_atomically, write_image
+    from coldray.data.formats import write_image
+    from coldray.files import whole_folder, write_text
     from coldray.physics.phantoms import flat_field
     from coldray.radiograph import Acquisition, Radiograph, Step
 
@@ -130,19 +131,16 @@ def ideal(
             rng = np.random.default_rng([random_state, number])
             drawn = rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(np.maximum(image, 0))
             stack.append(image + np.float32(noise) * drawn if noise else image)
-    folder.mkdir(parents=True, exist_ok=True)
     known = Acquisition(pixel_pitch_mm=pitch_mm, open_beam=1.0, linear=True)
     step = Step("simulate", {"target": kind, "kind": "ideal", "random_state": random_state})
-    files = []
-    for number, frame in enumerate(stack):
-        path = folder / f"{number:03d}.tif"
-        write_image(path, Radiograph(np.asarray(frame, dtype=np.float32), known, (step,)))
-        files.append(str(path))
-    note = folder / "truth.json"
-    common = {"target": kind, "pixel_pitch_mm": pitch_mm, "noise": noise, "random_state": random_state}
-    text = json.dumps(common | truth, indent=1, allow_nan=False)
-    write_atomically(note, lambda handle: handle.write(text.encode()))
-    return {"files": files, "truth": {kind: str(note)}}
+    with whole_folder(folder) as place:
+        for number, frame in enumerate(stack):
+            radiograph = Radiograph(np.asarray(frame, dtype=np.float32), known, (step,))
+            write_image(place / f"{number:03d}.tif", radiograph)
+        common = {"target": kind, "pixel_pitch_mm": pitch_mm, "noise": noise, "random_state": random_state}
+        write_text(place / "truth.json", json.dumps(common | truth, indent=1, allow_nan=False))
+    files = [str(folder / f"{number:03d}.tif") for number in range(len(stack))]
+    return {"files": files, "truth": {kind: str(folder / "truth.json")}}
 
 
 def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:

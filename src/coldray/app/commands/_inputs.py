@@ -232,9 +232,9 @@ def write_files(contents: dict[Path, Callable[[Path], object]]) -> None:
 
 def of_bytes(content: bytes) -> Callable[[Path], object]:
     """Writer of a whole file."""
-    from coldray.data.formats import write_atomically
+    from coldray.files import write_bytes
 
-    return lambda path: write_atomically(path, lambda handle: handle.write(content))
+    return lambda path: write_bytes(path, content)
 
 
 def sheets(plot: Path | None, report: Path | None, protocol: Any) -> dict[Path, Callable[[Path], object]]:

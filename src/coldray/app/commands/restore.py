@@ -76,10 +76,11 @@ def restore(
     import numpy as np
 
     from coldray.app.each import Verb, run_each
-    from coldray.app.files import clear_leftovers, expand, pair_outputs
+    from coldray.app.files import expand, pair_outputs
     from coldray.app.recipe import Recipe
     from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
+    from coldray.files import clear_leftovers
     from coldray.restore.consistency import GAINS
 
     if gain not in GAINS:
@@ -134,9 +135,10 @@ def _into_folder(
 ) -> int:
     """Restore into a folder, whose ledger and lock are ours meanwhile."""
     from coldray.app.each import run_each
-    from coldray.app.files import check_folder, clear_leftovers
+    from coldray.app.files import check_folder
     from coldray.app.ledger import Ledger
     from coldray.app.one import recipe_record
+    from coldray.files import clear_leftovers
 
     check_folder(out)
     if recipe.report:

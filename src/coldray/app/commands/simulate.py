@@ -10,6 +10,7 @@ import typer
 
 from coldray.app import console
 from coldray.errors import SettingsError
+from coldray.files import whole_folder, write_text
 
 OVERSAMPLING = 4
 EXAMPLE = """
@@ -116,44 +117,53 @@ def simulate(
     seen = oblique(thing, view_deg) if view_deg else thing
     step = {"board": thing.name, "random_state": random_state, "kind": "simulated"}
     common = {"pixel_pitch_mm": pitch, "tube_voltage_kv": 70.0, "linear": True, "magnification": magnification}
-    with console.progress("simulate", frames * len(screens), quiet=as_json) as advance:
-        written, truth = acquire(folder, Scene(seen, geometry, OVERSAMPLING, common, step), screens, how, advance)
-    facts = {role: target_truth(asked, thing, screen, exposure_s) for role, (_, screen) in screens.items()}
-    if any(facts.values()):
-        truth[kind] = write_truth(folder, kind, {"target": kind, "pixel_pitch_mm": pitch, **facts})
-    if found:
-        from coldray.data.formats import write_image
-        from coldray.physics.defects import defect_labels
-        from coldray.radiograph import Acquisition, Radiograph, Step
+    with whole_folder(folder) as place:
+        with console.progress("simulate", frames * len(screens), quiet=as_json) as advance:
+            written, truth = acquire(place, Scene(seen, geometry, OVERSAMPLING, common, step), screens, how, advance)
+        facts = {role: target_truth(asked, thing, screen, exposure_s) for role, (_, screen) in screens.items()}
+        if any(facts.values()):
+            truth[kind] = write_truth(place, kind, {"target": kind, "pixel_pitch_mm": pitch, **facts})
+        if found:
+            from coldray.data.formats import write_image
+            from coldray.physics.defects import defect_labels
+            from coldray.radiograph import Acquisition, Radiograph, Step
 
-        mask = defect_labels(found, thing.shape, OVERSAMPLING)
-        path = folder / "truth" / "defects.tif"
-        write_image(path, Radiograph(mask, Acquisition(pixel_pitch_mm=pitch), (Step("simulate", step),)))
-        truth["defects"] = str(path)
-    note = {
-        "board": thing.name,
-        "kind": "simulated",
-        "pixel_pitch_mm": pitch,
-        **({"detector": detector} if detector is not None else {"sharp": names["hr"], "blurred": names["lr"]}),
-        "tube_voltage_kv": 70.0,
-        "exposure_s": exposure_s,
-        "frames": frames,
-        "raw": raw,
-        "registration": "identity",
-        "random_state": random_state,
-        "magnification": magnification,
-        "focal_spot_um": focal_spot_um,
-        "scatter_to_primary": scatter_to_primary,
-        "view_deg": view_deg,
-        "defects": [one.to_dict(thing.grid_pitch_mm) for one in found],
-    }
-    path = folder / ("pair.json" if detector is None else "frames.json")
-    path.write_text(json.dumps(note, indent=1), encoding="utf-8")
+            mask = defect_labels(found, thing.shape, OVERSAMPLING)
+            path = place / "truth" / "defects.tif"
+            write_image(path, Radiograph(mask, Acquisition(pixel_pitch_mm=pitch), (Step("simulate", step),)))
+            truth["defects"] = str(path)
+        note = {
+            "board": thing.name,
+            "kind": "simulated",
+            "pixel_pitch_mm": pitch,
+            **({"detector": detector} if detector is not None else {"sharp": names["hr"], "blurred": names["lr"]}),
+            "tube_voltage_kv": 70.0,
+            "exposure_s": exposure_s,
+            "frames": frames,
+            "raw": raw,
+            "registration": "identity",
+            "random_state": random_state,
+            "magnification": magnification,
+            "focal_spot_um": focal_spot_um,
+            "scatter_to_primary": scatter_to_primary,
+            "view_deg": view_deg,
+            "defects": [one.to_dict(thing.grid_pitch_mm) for one in found],
+        }
+        path = place / ("pair.json" if detector is None else "frames.json")
+        write_text(path, json.dumps(note, indent=1))
+    written = [_within(folder, place, each) for each in written]
+    truth = {name: _within(folder, place, each) for name, each in truth.items()}
+    path = folder / path.name
     if as_json:
         console.emit({"files": written, "truth": truth, "pair" if detector is None else "note": str(path)})
     else:
         console.tell(f"{folder}: {frames} frame(s) of {' and '.join(names.values())}, truth beside them")
     return console.OK
+
+
+def _within(folder: Path, place: Path, path: str) -> str:
+    """Final path of what was written where the folder was filled."""
+    return str(folder / Path(path).relative_to(place))
 
 
 def _ideal_target(

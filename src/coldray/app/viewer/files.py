@@ -15,7 +15,8 @@ from coldray.app.one import remarks
 from coldray.app.recipe import Recipe, environment
 from coldray.app.viewer.shelf import Study
 from coldray.checkpoint import file_sha256
-from coldray.data.formats import WRITABLE_SUFFIXES, write_atomically, write_image
+from coldray.data.formats import WRITABLE_SUFFIXES, write_image
+from coldray.files import write_bytes, write_text
 from coldray.radiograph import Radiograph
 from coldray.restore.provenance import PROVENANCE_LAYERS
 
@@ -74,7 +75,7 @@ def write_files(
         record["side_files"] = {f"{stem}.provenance.tif": file_sha256(layers_path)}
     record = plain(record)
     record_path = folder / f"{mark}.json"
-    write_atomically(record_path, lambda f: f.write(json.dumps(record, indent=1).encode()))
+    write_text(record_path, json.dumps(record, indent=1))
     downloads["record"] = (record_path, f"{stem}{suffix}.json")
     return downloads, record
 
@@ -96,7 +97,7 @@ def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> No
     written = {}
     for kind, suffix, content in (("report", "html", to_html(report).encode()), ("report_pdf", "pdf", to_pdf(report))):
         path = folder / f"{secrets.token_hex(8)}.{suffix}"
-        path.write_bytes(content)
+        write_bytes(path, content)
         written[kind] = (path, f"{stem}.report.{suffix}")
     study.downloads = study.downloads | written
 

@@ -16,14 +16,13 @@ from typing import Protocol, cast
 from coldray.data.formats._kinds import is_a, kinds_of
 from coldray.data.formats._safe import (
     MAX_PIXELS,
-    TEMPORARY_PREFIX,
     Location,
     check_finite,
     opened,
+    quiet,
     refuse,
     refuse_writing,
     shown,
-    write_atomically,
 )
 from coldray.data.formats.raw import RawGeometry
 from coldray.data.formats.raw import read as _read_raw
@@ -34,7 +33,6 @@ __all__ = [
     "FORMATS",
     "MAX_PIXELS",
     "SUFFIXES",
-    "TEMPORARY_PREFIX",
     "WRITABLE_SUFFIXES",
     "ImageFormat",
     "RawGeometry",
@@ -43,7 +41,6 @@ __all__ = [
     "named_tags",
     "read_image",
     "reading_notes",
-    "write_atomically",
     "write_image",
 ]
 
@@ -171,7 +168,8 @@ def write_image(path: Location, radiograph: Radiograph) -> None:
     except PluginError as error:
         known = " ".join(WRITABLE_SUFFIXES)
         raise refuse_writing(path, "has no suffix of an image format", f"use one of {known}") from error
-    plug_in.write(path, radiograph)
+    with quiet():
+        plug_in.write(path, radiograph)
 
 
 def reading_notes(radiograph: Radiograph) -> tuple[str, ...]:

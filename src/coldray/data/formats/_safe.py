@@ -8,25 +8,19 @@ file name, cause, remedy.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.errors import ImageReadError, ImageWriteError
-
-Location = str | os.PathLike[str]
-
-TEMPORARY_PREFIX = ".coldray-"
-"""File names starting so are unfinished writes; they may be deleted when no coldray runs."""
+from coldray.errors import ImageReadError
+from coldray.files import Location, refuse_writing, shown, told
 
 MAX_PIXELS = 2**28
 """Largest declared image read by default [pixels]; `COLDRAY_MAX_MPIXEL` in the environment raises it."""
@@ -35,35 +29,10 @@ DEFLATE_RATIO = 1032
 """Bytes that one compressed byte can stand for at most (RFC 1951: 258 bytes per 2 bits)."""
 
 
-def shown(path: Location) -> str:
-    """File name fit for one line of text: unprintable characters are escaped."""
-    name = os.path.basename(os.fspath(path)) or os.fspath(path) or "''"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
-
-
 def refuse(path: Location, cause: str, remedy: str) -> ImageReadError:
     """Build the one-line error for a file that cannot be read; `cause` continues its name with a verb."""
-    return ImageReadError(_one_line(path, cause, remedy))
-
-
-def refuse_writing(path: Location, cause: str, remedy: str) -> ImageWriteError:
-    """Build the one-line error for a file that cannot be written."""
-    return ImageWriteError(_one_line(path, cause, remedy))
-
-
-def _one_line(path: Location, cause: str, remedy: str) -> str:
     text = " ".join(f"{cause}; {remedy}".split())
-    return f"{shown(path)} " + "".join(c if c.isprintable() else "?" for c in text)
-
-
-def told(error: BaseException) -> str:
-    """Say in a few words what a library complained about."""
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = " ".join(str(error).split())
-    return (text if len(text) <= 160 else text[:157] + "...") or type(error).__name__
+    return ImageReadError(f"{shown(path)} " + "".join(c if c.isprintable() else "?" for c in text))
 
 
 def max_pixels() -> int:
@@ -109,7 +78,7 @@ def opened(path: Location) -> Iterator[tuple[BinaryIO, int]]:
 def reading(path: Location, kind: str) -> Iterator[None]:
     """Silence the libraries and turn whatever they raise into one `ImageReadError`."""
     try:
-        with _quiet():
+        with quiet():
             yield
     except ImageReadError:
         raise
@@ -120,7 +89,7 @@ def reading(path: Location, kind: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep library warnings and log lines of this thread off the console."""
     thread = threading.get_ident()
 
@@ -219,64 +188,6 @@ def one_channel(path: Location, samples: NDArray[Any], alpha: bool) -> tuple[NDA
     if channels > 1:
         notes.append(f"{channels} equal colour channels were read as one")
     return samples[..., 0], notes
-
-
-def write_atomically(path: Location, writer: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-        Final name. An older file there stays untouched until the new one is
-        complete on disk; a link is replaced, not followed.
-    writer : callable
-        Is given a binary file, open for writing and seekable.
-
-    Raises
-    ------
-    ImageWriteError
-        If anything fails; the temporary file is removed first.
-
-    Notes
-    -----
-    Temporary dot file in the same folder, flush, fsync, rename, fsync of the
-    folder. Interrupts pass through after the same clean-up.
-    """
-    target = Path(path)
-    temporary = target.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}.part"
-    try:
-        if os.path.lexists(target) and not (target.is_symlink() or target.is_file()):
-            raise refuse_writing(path, "is a folder or a device", "choose another output name")
-        with open(temporary, "x+b") as file, _quiet():
-            writer(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, ImageWriteError) or not isinstance(error, Exception):
-            raise
-        remedy = "check that the folder exists, is writable and has space"
-        raise refuse_writing(path, f"cannot be written ({told(error)})", remedy) from error
-    _sync_folder(target)
-
-
-def _sync_folder(target: Path) -> None:
-    """Make the rename durable, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    try:
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
-            raise refuse_writing(
-                target, f"is written, but its folder could not be flushed ({told(error)})", "check the disk"
-            ) from error
 
 
 def check_writable(path: Location, pixels: NDArray[Any], kind: str, dtypes: str, remedy: str) -> NDArray[Any]:

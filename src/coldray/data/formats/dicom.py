@@ -25,8 +25,8 @@ from coldray.data.formats._safe import (
     reading,
     refuse,
     refuse_writing,
-    write_atomically,
 )
+from coldray.files import write_atomically
 from coldray.radiograph import Radiograph
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from coldray.data.formats._safe import (
     opened,
     reading,
     refuse,
-    write_atomically,
 )
+from coldray.files import write_atomically
 from coldray.radiograph import Radiograph
 
 suffixes: tuple[str, ...] = (".npy",)

@@ -17,9 +17,9 @@ from coldray.data.formats._safe import (
     opened,
     reading,
     refuse,
-    write_atomically,
 )
 from coldray.errors import SettingsError
+from coldray.files import write_atomically
 from coldray.radiograph import Radiograph
 
 suffixes: tuple[str, ...] = (".raw", ".bin")

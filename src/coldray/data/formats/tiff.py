@@ -27,11 +27,11 @@ from coldray.data.formats._safe import (
     opened,
     reading,
     refuse,
-    write_atomically,
 )
 from coldray.data.formats._tiff_codecs import DEFLATE, PACKBITS, check_codec
 from coldray.data.formats._tiff_layout import Layout, Page
 from coldray.data.formats._tiff_tags import TiffCarrier
+from coldray.files import write_atomically
 from coldray.radiograph import Radiograph
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from coldray.evaluate.paper.contestants import DEFAULT, ONE_STEP, VAN_CITTERT, W
 from coldray.evaluate.paper.conventions import conventions
 from coldray.evaluate.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scene, board_scenes
 from coldray.evaluate.paper.statistics import verdict
+from coldray.files import write_text
 from coldray.restore.model import Model
 
 NAMES = ("steps", "sampler", "gain", "noise", "blur", "dose", "registration")
@@ -280,7 +280,5 @@ def write_ablation(folder: Path, results: dict[str, Any], command: str) -> Path:
         (f"{name}.md", table_markdown(results, command)),
     )
     for file, content in texts:
-        partial = folder / f".{file}.part"
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, folder / file)
+        write_text(folder / file, content)
     return folder / f"{name}.md"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from coldray.evaluate.paper.figures import fourier_figure, image_figure, steps_figure
 from coldray.evaluate.report import data_uri
+from coldray.files import write_bytes, write_text
 
 COLUMNS = (
     ("psnr_db_truth", "PSNR [dB]", 2),
@@ -144,12 +144,6 @@ def table_csv(results: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
 def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any], command: str) -> Path:
     """Write everything; returns the report's path.
 
@@ -165,7 +159,7 @@ def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any],
 
     folder.mkdir(parents=True, exist_ok=True)
     clean = plain(results | {"command": command})
-    _write(folder / "results.json", (json.dumps(clean, indent=1, allow_nan=False) + "\n").encode())
+    write_text(folder / "results.json", json.dumps(clean, indent=1, allow_nan=False) + "\n")
     drawn: dict[str, tuple[str, bytes]] = {}
     if pictures:
         drawn["Images, SSIM maps and SNR boxes"] = ("images.png", image_figure(pictures, results["methods"]))
@@ -177,13 +171,13 @@ def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any],
     if results.get("steps"):
         drawn["Quality against steps"] = ("steps.png", steps_figure(results["steps"]))
     for name, content in drawn.values():
-        _write(folder / name, content)
+        write_bytes(folder / name, content)
     if results.get("summary"):
-        _write(folder / "table.csv", table_csv(results).encode())
+        write_text(folder / "table.csv", table_csv(results))
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE).render(
         r=clean, groups=groups_of(results), trust=trust_rows(results), command=command, number=number,
         pictures={title: data_uri(content) for title, (_, content) in drawn.items()},
     )  # fmt: skip
     path = folder / "report.html"
-    _write(path, page.encode())
+    write_text(path, page)
     return path

@@ -1,0 +1,265 @@
+"""Files and folders with a final name: whole or absent, whatever happens while they are written.
+
+Everything coldray leaves under a name that somebody may read goes through this module. A file is written
+under a temporary name in the same folder, flushed to the disk and renamed; a folder is filled under a
+temporary name and renamed. What a killed process leaves behind is recognised by its name and its lock,
+and goes when anything is written into that folder again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from coldray.errors import ImageWriteError
+
+try:
+    import fcntl
+except ImportError:  # where there are no locks, an open file cannot be deleted
+    fcntl = None  # type: ignore[assignment]
+
+Location = str | os.PathLike[str]
+
+TEMPORARY_PREFIX = ".coldray-"
+"""File names starting so are unfinished writes; they may be deleted when no coldray runs."""
+
+_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\d+)-[0-9a-f]+\.part")
+_swept: set[tuple[int, str]] = set()
+"""Folders that a process has cleared already."""
+
+
+def shown(path: Location) -> str:
+    """File name fit for one line of text: unprintable characters are escaped."""
+    name = os.path.basename(os.fspath(path)) or os.fspath(path) or "''"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
+def told(error: BaseException) -> str:
+    """Say in a few words what a library complained about."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split())
+    return (text if len(text) <= 160 else text[:157] + "...") or type(error).__name__
+
+
+def refuse_writing(path: Location, cause: str, remedy: str) -> ImageWriteError:
+    """Build the one-line error for a file that cannot be written; `cause` continues its name with a verb."""
+    text = " ".join(f"{cause}; {remedy}".split())
+    return ImageWriteError(f"{shown(path)} " + "".join(c if c.isprintable() else "?" for c in text))
+
+
+def write_atomically(path: Location, writer: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Final name, in a folder that exists. An older file there stays untouched until the new one is complete on
+        disk; a link is replaced, not followed.
+    writer : callable
+        Is given a binary file, open for writing and seekable.
+
+    Raises
+    ------
+    ImageWriteError
+        If anything fails; the temporary file is removed first.
+
+    Notes
+    -----
+    Temporary dot file in the same folder, flush, fsync, rename, fsync of the folder. Interrupts pass through after
+    the same clean-up. The first write of a process into a folder clears what dead processes left there.
+    """
+    target = Path(path)
+    temporary = _temporary_in(target.parent)
+    try:
+        if os.path.lexists(target) and not (target.is_symlink() or target.is_file()):
+            raise refuse_writing(path, "is a folder or a device", "choose another output name")
+        _clear_once(target.parent)
+        with open(temporary, "x+b") as file:
+            _lock(file.fileno())
+            writer(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, ImageWriteError) or not isinstance(error, Exception):
+            raise
+        remedy = "check that the folder exists, is writable and has space"
+        raise refuse_writing(path, f"cannot be written ({told(error)})", remedy) from error
+    _sync_folder(target)
+
+
+def write_bytes(path: Location, content: bytes) -> None:
+    """Write a file whole or not at all; see `write_atomically`."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def write_text(path: Location, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all; see `write_atomically`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Give a folder for unfinished files inside `parent`; it is gone afterwards, even after a kill.
+
+    Parameters
+    ----------
+    parent : Path
+        Made if it is missing. A file that is finished moves out by `move_into_place`.
+
+    Yields
+    ------
+    Path
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _clear_once(parent)
+    folder = _temporary_in(parent)
+    folder.mkdir()
+    handle = os.open(folder, os.O_RDONLY) if fcntl is not None else None
+    try:
+        if handle is not None:
+            _lock(handle)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def move_into_place(finished: Path, target: Path) -> None:
+    """Give a finished file or folder of a `scratch_folder` its final name.
+
+    Parameters
+    ----------
+    finished : Path
+        A file, flushed to the disk here; or a folder of files that were written by this module.
+    target : Path
+        On the same disk. A file there is replaced; a folder must not be there, or be empty.
+
+    Raises
+    ------
+    ImageWriteError
+        If it cannot be moved.
+    """
+    try:
+        if finished.is_file():
+            with open(finished, "rb+") as file:
+                os.fsync(file.fileno())
+        os.replace(finished, target)
+    except OSError as error:
+        remedy = "check that the folder exists, is writable and has space"
+        raise refuse_writing(target, f"cannot be written ({told(error)})", remedy) from error
+    _sync_folder(target)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill; it gets its final name when all is in it. One that exists is filled in place.
+
+    Parameters
+    ----------
+    folder : Path
+        Final name.
+
+    Yields
+    ------
+    Path
+        Where to write; of the same name.
+    """
+    if folder.is_dir():
+        yield folder
+        return
+    with scratch_folder(folder.parent) as scratch:
+        (scratch / folder.name).mkdir()
+        yield scratch / folder.name
+        move_into_place(scratch / folder.name, folder)
+
+
+def clear_leftovers(folder: Path, deep: bool = True) -> int:
+    """Delete what killed processes left unfinished, by default through all levels; returns how many."""
+    count = 0
+    pattern = f"{TEMPORARY_PREFIX}*.part"
+    for path in folder.rglob(pattern) if deep else folder.glob(pattern):
+        owner = _TEMPORARY.fullmatch(path.name)
+        if owner and not _runs(int(owner[1])) and not _is_locked(path):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                count += 1
+    return count
+
+
+def _temporary_in(folder: Path) -> Path:
+    return folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}.part"
+
+
+def _clear_once(folder: Path) -> None:
+    """Clear a folder when a process first writes into it."""
+    key = os.getpid(), os.path.abspath(folder)
+    if key not in _swept:
+        _swept.add(key)
+        clear_leftovers(folder, deep=False)
+
+
+def _lock(handle: int) -> None:
+    """Say that an unfinished file has a living owner, also to those who cannot see the process."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether somebody holds an unfinished file; in doubt somebody does."""
+    if fcntl is None:
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this number exists; where that cannot be asked, an open file resists deletion."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _sync_folder(target: Path) -> None:
+    """Make the rename durable, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+            raise refuse_writing(
+                target, f"is written, but its folder could not be flushed ({told(error)})", "check the disk"
+            ) from error

@@ -1,0 +1,141 @@
+"""Files and folders with a final name: whole or absent, and nothing of the dead is left."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from coldray import files
+from coldray.errors import ImageWriteError
+
+DEAD = 4194305
+"""Above the largest number a process can have."""
+posix = pytest.mark.skipif(os.name != "posix", reason="locks and process numbers")
+
+
+@pytest.fixture(autouse=True)
+def _as_a_fresh_process(monkeypatch):
+    monkeypatch.setattr(files, "_swept", set())
+
+
+def leftover(folder, owner=DEAD, mark="0123456789ab"):
+    return folder / f"{files.TEMPORARY_PREFIX}{owner}-{mark}.part"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+def test_an_interrupted_writer_leaves_nothing(error, tmp_path):
+    def writer(file):
+        file.write(b"half")
+        raise error
+
+    with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else ImageWriteError):
+        files.write_atomically(tmp_path / "a.bin", writer)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_unfinished_file_is_a_dot_file_of_known_prefix_and_the_whole_one_follows_the_umask(tmp_path):
+    seen = []
+
+    def writer(file):
+        seen.extend(os.listdir(tmp_path))
+        file.write(b"x")
+
+    path = tmp_path / ("n" * 240)
+    files.write_atomically(path, writer)
+    assert len(seen) == 1 and seen[0].startswith(files.TEMPORARY_PREFIX)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_text_is_utf_8_whatever_the_locale_and_line_ends_stay(tmp_path):
+    files.write_text(tmp_path / "a.txt", "\u00b5m\nb\r\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc2\xb5m\nb\r\n"
+
+
+@posix
+def test_a_device_is_no_output_file():
+    with pytest.raises(ImageWriteError, match="folder or a device"):
+        files.write_bytes("/dev/null", b"x")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_the_first_write_into_a_folder_clears_files_and_folders_of_the_dead(tmp_path):
+    leftover(tmp_path).write_bytes(b"half")
+    (leftover(tmp_path, mark="a") / "sub").mkdir(parents=True)
+    (leftover(tmp_path, mark="a") / "sub" / "model.onnx").write_bytes(b"whole")
+    others = [tmp_path / ".coldray-notes.part", tmp_path / ".coldray-12-zz.part", tmp_path / "a.part"]
+    for other in others:
+        other.write_bytes(b"not ours")
+    files.write_bytes(tmp_path / "new", b"x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["new", *(p.name for p in others)])
+
+
+@posix
+def test_what_somebody_holds_is_kept_even_if_its_process_cannot_be_seen(tmp_path):
+    """Another container has its own process numbers: there the lock speaks."""
+    import fcntl
+
+    with open(leftover(tmp_path), "xb") as held:
+        fcntl.flock(held.fileno(), fcntl.LOCK_EX)
+        leftover(tmp_path, owner=os.getpid()).write_bytes(b"of this process")
+        files.write_bytes(tmp_path / "new", b"x")
+        assert len(os.listdir(tmp_path)) == 3
+    assert files.clear_leftovers(tmp_path) == 1
+
+
+@posix
+def test_a_link_among_leftovers_is_not_followed(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "a").write_bytes(b"x")
+    leftover(tmp_path).symlink_to(tmp_path / "kept")
+    files.clear_leftovers(tmp_path)
+    assert (tmp_path / "kept" / "a").exists()
+
+
+@posix
+@pytest.mark.parametrize("of", ["file", "folder"])
+def test_a_killed_writer_leaves_nothing_that_the_next_one_does_not_clear(of, tmp_path):
+    begun = {
+        "file": "files.write_atomically(place / 'a', lambda file: (file.write(b'half'), file.flush(), die()))",
+        "folder": "with files.whole_folder(place / 'a') as folder:\n    (folder / 'b').touch()\n    die()",
+    }[of]
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from coldray import files
+place = Path(sys.argv[1])
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+{begun}
+"""
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == -9
+    assert len(os.listdir(tmp_path)) == 1 and not (tmp_path / "a").exists()
+    files.write_bytes(tmp_path / "b", b"x")
+    assert os.listdir(tmp_path) == ["b"]
+
+
+def test_a_folder_is_whole_or_absent_and_one_that_exists_is_filled(tmp_path):
+    target = tmp_path / "new" / "scene"
+    with pytest.raises(ZeroDivisionError), files.whole_folder(target) as place:
+        assert place.name == target.name and not target.exists()
+        files.write_text(place / "a", "half")
+        raise ZeroDivisionError
+    assert os.listdir(target.parent) == []
+    with files.whole_folder(target) as place:
+        files.write_text(place / "a", "1")
+    with files.whole_folder(target) as place:
+        assert place == target
+        files.write_text(place / "b", "2")
+    assert sorted(os.listdir(target)) == ["a", "b"] and os.listdir(target.parent) == ["scene"]
+
+
+def test_what_cannot_be_moved_says_so_in_one_line(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x").touch()
+    with files.scratch_folder(tmp_path) as scratch:
+        (scratch / "made").mkdir()
+        with pytest.raises(ImageWriteError, match=r"^there cannot be written \(.*\); check"):
+            files.move_into_place(scratch / "made", tmp_path / "there")
+    assert os.listdir(tmp_path) == ["there"]
