@@ -77,6 +77,61 @@ def test_edge_against_truth(run, targets):
     assert found["mtf50_lp_mm"] == pytest.approx(truth["edge"].frequency_at(0.5), rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("verb", "columns", "options"),
+    [
+        ("edge", "frequency_lp_mm,mtf,mtf_low,mtf_high", []),
+        ("flat", "frequency_lp_mm,nnps_mm2,relative_sd", ["--roi-size", 64]),
+        ("bars", "frequency_lp_mm,ctf,ctf_sd", []),
+        ("duplex", "element,spacing_mm,dip_percent", []),
+        ("snr", "mean,sd,snr,snr_n,cnr", ["--roi", "0,0,40,40"]),
+    ],
+)
+def test_every_verb_writes_its_table(run, targets, tmp_path, verb, columns, options):
+    folder, _ = targets
+    source = {"flat": "flats", "snr": "edge.tif"}.get(verb, f"{verb}.tif")
+    out = tmp_path / "t.csv"
+    code, found, _, _ = run("measure", verb, folder / source, *options, "--csv", out, "--json")
+    assert code == 0
+    lines = [line for line in out.read_text().splitlines() if not line.startswith("#")]
+    assert lines[0].startswith(columns)
+    numbers = {
+        "edge": lambda: [found["frequency_lp_mm"][-1], found["mtf"][-1], found["mtf_low"][-1], found["mtf_high"][-1]],
+        "flat": lambda: [found["frequency_lp_mm"][-1], found["nnps_mm2"][-1], found["relative_sd"][-1]],
+        "bars": lambda: [found["groups"][-1][name] for name in ("frequency_lp_mm", "ctf", "ctf_sd")],
+        "duplex": lambda: [found["pairs"][-1][name] for name in ("element", "spacing_mm", "dip_percent")],
+        "snr": lambda: [found["mean"], found["sd"]],
+    }[verb]()
+    assert lines[-1].split(",")[: len(numbers)] == [n if isinstance(n, str) else repr(float(n)) for n in numbers]
+    assert run("measure", verb, folder / source, *options, "--csv", out)[0] == 3
+    assert run("measure", verb, folder / source, *options, "--csv", tmp_path / "t.txt")[0] == 2
+
+
+def test_the_table_of_an_edge_feeds_a_restoration_as_it_is(run, targets, tmp_path):
+    folder, _ = targets
+    thick, thin = tmp_path / "thick.csv", tmp_path / "thin.csv"
+    sharper, _ = phantoms.slanted_edge((160, 160), phantoms.GaussianBlur(0.3), PITCH)
+    save(tmp_path / "sharp.tif", sharper + 0.002 * np.random.default_rng(4).standard_normal(sharper.shape).astype("f4"))
+    assert run("measure", "edge", folder / "edge.tif", "--csv", thick)[0] == 0
+    assert run("measure", "edge", tmp_path / "sharp.tif", "--csv", thin)[0] == 0
+    band = load_detector(thick).mtf
+    assert load_detector(thick).pixel_pitch_mm == PITCH
+    assert np.all(band.low[1:] < band.high[1:])
+    outputs = {name: tmp_path / f"{name}.tif" for name in ("restored", "same", "swapped")}
+    wiener = ("--method", "wiener", "--json")
+    to_thin = ("--blurred", thick, "--sharp", thin)
+    assert run("restore", folder / "edge.tif", "-o", outputs["restored"], *to_thin, *wiener)[0] == 0
+    restored = run("measure", "edge", outputs["restored"], "--json")[1]
+    before = run("measure", "edge", folder / "edge.tif", "--json")[1]
+    assert restored["mtf50_lp_mm"] > 1.2 * before["mtf50_lp_mm"]
+    code, _, _, err = run("restore", folder / "edge.tif", "-o", outputs["swapped"], "--blurred", thin, "--sharp", thick)
+    assert code == 3 and "exchange the two" in err
+    code = run("restore", folder / "edge.tif", "-o", outputs["same"], "--blurred", thick, "--sharp", thick, *wiener)[0]
+    assert code == 0
+    change = read_image(outputs["same"]).pixels - read_image(folder / "edge.tif").pixels
+    assert np.sqrt(np.mean(change**2)) < 0.003
+
+
 def test_pitch_option_overrides_the_file_with_a_warning(run, targets):
     folder, _ = targets
     code, found, _, _ = run("measure", "edge", folder / "edge.tif", "--pitch-um", 50, "--json")

@@ -1,4 +1,4 @@
-"""Curves: interpolation, round trip, refusals; the ratio of two MTFs by its four rules."""
+"""Curves: interpolation, round trip, refusals."""
 
 import json
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.errors import PhysicsError
-from coldray.physics.curves import FrequencyCurve, transfer_ratio
+from coldray.physics.curves import FrequencyCurve
 
 FREQUENCY = np.linspace(0, 10, 101)
 
@@ -80,54 +80,17 @@ def test_a_band_of_another_length_is_refused():
         FrequencyCurve([0, 1], [1, 1], low=[1, 2, 3])
 
 
+def test_a_band_that_is_no_number_is_refused():
+    with pytest.raises(PhysicsError, match="low band holds NaN"):
+        FrequencyCurve([0, 1], [1, 1], low=[1, np.nan], high=[1, 1])
+
+
+def test_width_is_that_of_the_band_and_nothing_without_one():
+    curve = FrequencyCurve([0, 2], [1, 0.5], low=[1, 0.4], high=[1, 0.6])
+    assert curve.width([0.0, 1.0, 9.0]) == pytest.approx([0.0, 0.1, 0.2])
+    assert FrequencyCurve([0, 2], [1, 0.5]).width([0.0, 1.0]).tolist() == [0, 0]
+
+
 def test_a_missing_key_is_named():
     with pytest.raises(PhysicsError, match="frequency_lp_mm"):
         FrequencyCurve.from_dict({"value": [1, 2]})
-
-
-def test_ratio_of_gaussians_is_the_gaussian_of_the_difference():
-    found = transfer_ratio(gaussian(0.05), gaussian(0.03), FREQUENCY[:40], floor=1e-6)
-    assert found == pytest.approx(np.exp(-2 * (np.pi * FREQUENCY[:40]) ** 2 * (0.05**2 - 0.03**2)), rel=1e-9)
-
-
-@given(st.floats(0.2, 5), st.floats(0.2, 5))
-def test_ratio_does_not_depend_on_the_gain_of_either_curve(a, b):
-    plain = transfer_ratio(gaussian(0.06), gaussian(0.03), FREQUENCY)
-    scaled = transfer_ratio(gaussian(0.06, gain=a), gaussian(0.03, gain=b), FREQUENCY)
-    np.testing.assert_allclose(scaled, plain, rtol=1e-9)
-
-
-@given(
-    st.lists(st.floats(0.0, 1.2), min_size=4, max_size=12),
-    st.lists(st.floats(0.1, 1.2), min_size=4, max_size=12),
-    st.floats(0.001, 0.1),
-)
-def test_ratio_stays_within_floor_and_one_and_keeps_the_mean(blurred, sharp, floor):
-    a = FrequencyCurve(np.arange(len(blurred) + 1), [1, *blurred])
-    b = FrequencyCurve(np.arange(len(sharp) + 1), [1, *sharp])
-    ratio = transfer_ratio(a, b, np.linspace(0, 20, 64), floor=floor)
-    assert ratio[0] == 1
-    assert ratio.min() >= floor
-    assert ratio.max() <= 1
-
-
-def test_ratio_is_held_where_the_sharp_mtf_falls_below_the_floor():
-    sharp = FrequencyCurve([0, 1, 2, 3, 4], [1, 0.8, 0.5, 0.01, 0.3])
-    blurred = FrequencyCurve([0, 1, 2, 3, 4], [1, 0.4, 0.1, 0.1, 0.1])
-    assert transfer_ratio(blurred, sharp, [1, 2, 2.5, 3, 4, 9]) == pytest.approx([0.5, 0.2, 0.2, 0.2, 0.2, 0.2])
-
-
-def test_ratio_is_held_beyond_the_shorter_table_up_to_the_diagonal():
-    sharp, blurred = gaussian(0.03, np.linspace(0, 8, 81)), gaussian(0.05, np.linspace(0, 5, 51))
-    ratio = transfer_ratio(blurred, sharp, [5.0, 6.0, 5 * np.sqrt(2), 20.0])
-    assert np.ptp(ratio) == 0
-    assert ratio[0] == pytest.approx(float(blurred(5.0) / sharp(5.0)))
-
-
-def test_a_thick_screen_is_never_taken_for_sharper():
-    assert np.all(transfer_ratio(gaussian(0.03), gaussian(0.05), FREQUENCY) == 1)
-
-
-def test_ratio_refuses_curves_that_start_at_nothing():
-    with pytest.raises(PhysicsError, match="positive at zero"):
-        transfer_ratio(FrequencyCurve([0, 1], [0, 1]), gaussian(0.03), [1.0])

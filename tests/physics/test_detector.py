@@ -121,7 +121,7 @@ def test_a_measurement_record_may_travel_along():
         ("a.csv", b"frequency_lp_mm,mtf,noise\n0,1,2\n", "columns must be"),
         ("a.csv", b"frequency_lp_mm,mtf\n0,1\n1,much\n", "must be a number"),
         ("a.csv", b"frequency_lp_mm,mtf\n0,1\n", "at least two rows"),
-        ("a.csv", b"frequency_lp_mm,mtf\n0,1,1\n1,1,1\n", "at least two rows"),
+        ("a.csv", b"frequency_lp_mm,mtf\n0,1,1\n1,1,1\n", "3 numbers where the header names 2"),
         ("a.csv", b"frequency_lp_mm,mtf\n0,1\n1\n", "number"),
         ("a.csv", b"frequency_lp_mm,mtf\n0,1\n1,nan\n", "NaN"),
         ("a.csv", b"frequency_lp_mm,mtf\n1,1\n0,0.5\n", "increase"),

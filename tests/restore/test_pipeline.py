@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy.fft
 from scipy.ndimage import gaussian_filter
 
 from coldray.errors import SettingsError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.physics.tables import write_table
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restore.pipeline import Job, restore, saturated
 
@@ -134,3 +136,30 @@ def test_the_chosen_gain_is_used_and_recorded(radiograph):
     assert 0 < moved["detail"] < moved["paper"]
     with pytest.raises(SettingsError, match="choose one of"):
         restore(radiograph(), Job(method="cold", model=Sure(), gain="strong", exposure_s=0.25))
+
+
+def test_nothing_is_sharpened_beyond_what_the_tables_tell(radiograph, blend, pair, tmp_path):
+    frequency = np.linspace(0, 10.5, 106)
+    rng = np.random.default_rng(5)
+    for name, detector in (("thick", pair.blurred), ("thin", pair.sharp)):
+        mtf = detector.mtf(frequency)
+        mtf[frequency > 4] = np.maximum(mtf + 0.03 * rng.standard_normal(106), 0)[frequency > 4]
+        half = np.where(frequency > 4, 0.06, 0.002) * (frequency > 0)
+        columns = {"frequency_lp_mm": frequency, "mtf": mtf, "mtf_low": mtf - half, "mtf_high": mtf + half}
+        (tmp_path / f"{name}.csv").write_text(write_table(columns))
+    image = radiograph()
+    tables = {"blurred": str(tmp_path / "thick.csv"), "sharp": str(tmp_path / "thin.csv")}
+    job = Job(method="wiener", options={"noise": "mean"}, keep_certificate=True, **tables)
+    result = restore(image, job)
+    assert any("beyond it nothing is sharpened" in w and "'thin'" in w for w in result.warnings)
+    assert result.consistency["verdict"] == "consistent"
+    before, after = (scipy.fft.dctn(i.pixels.astype(float), norm="ortho") for i in (image, result.image))
+    place = np.hypot(*np.meshgrid(np.arange(120) / 120, np.arange(160) / 160, indexing="ij")) * 0.5 / 0.048
+    gain = np.sum((after * before)[place > 5]) / np.sum((before * before)[place > 5])
+    assert 0 < gain <= 1
+    assert np.sum((after * before)[(place > 2) & (place < 4)]) > 1.2 * np.sum(
+        (before * before)[(place > 2) & (place < 4)]
+    )
+    judged = result.certificate.frame.pair
+    np.testing.assert_allclose(judged.ratio(9.0), 1, atol=1e-12)
+    np.testing.assert_allclose(judged.ratio(frequency[:40]), pair.ratio(frequency[:40]), atol=0.01)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -67,9 +67,17 @@ class Frame:
         """Blur of the given strength as an operator on this frame."""
         return self.radial_operator(lambda f: degradation.transfer(f, strength))
 
+    def towards_aim(self, sharp: Any) -> Any:
+        """Result as far as the detectors' tables are trusted: the sharp image, no sharper than the measurement beyond."""
+        return sharp if self.pair.fully_trusted else self.radial_operator(self.pair.target)(sharp)
+
+    def as_restored(self) -> Frame:
+        """Frame as the blur of what a result aims at, see `DetectorPair.as_restored`."""
+        return self if self.pair.fully_trusted else replace(self, pair=self.pair.as_restored())
+
     def contrast_power(self, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected power of the sharp image [fraction squared, mm2]: object prior through the sharp MTF."""
-        return self.prior(frequency_lp_mm) * np.maximum(self.pair.sharp.mtf(frequency_lp_mm), self.pair.floor) ** 2
+        return self.prior(frequency_lp_mm) * self.pair.sharp_mtf(frequency_lp_mm) ** 2
 
     def wiener_operator(
         self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0

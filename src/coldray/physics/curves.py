@@ -59,11 +59,20 @@ class FrequencyCurve:
                 band = np.asarray(band, dtype=np.float64)
                 if band.shape != frequency.shape:
                     raise PhysicsError(f"the {name} band has {band.size} points, the curve {frequency.size}")
+                if not np.all(np.isfinite(band)):
+                    raise PhysicsError(f"the {name} band holds NaN or infinite points; remove them")
                 object.__setattr__(self, name, band)
 
     def __call__(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
         """Evaluate at any frequency [cycles/mm]; same shape as the argument."""
         return np.interp(np.asarray(frequency_lp_mm, dtype=np.float64), self.frequency_lp_mm, self.value)
+
+    def width(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
+        """Width of the k = 2 band at any frequency [cycles/mm]; 0 without a band."""
+        frequency = np.asarray(frequency_lp_mm, dtype=np.float64)
+        if self.low is None or self.high is None:
+            return np.zeros(frequency.shape)
+        return np.interp(frequency, self.frequency_lp_mm, np.maximum(self.high - self.low, 0.0))
 
     @property
     def last_frequency_lp_mm(self) -> float:
@@ -100,50 +109,3 @@ class FrequencyCurve:
             return cls(data["frequency_lp_mm"], data["value"], data.get("low"), data.get("high"))
         except KeyError as missing:
             raise PhysicsError(f"a curve needs the key {missing}; it holds {sorted(data)}") from None
-
-
-def transfer_ratio(
-    blurred: FrequencyCurve, sharp: FrequencyCurve, frequency_lp_mm: ArrayLike, *, floor: float = 0.02
-) -> NDArray[np.float64]:
-    """MTF ratio of two detectors, by written-down rules.
-
-    Parameters
-    ----------
-    blurred, sharp : FrequencyCurve
-        MTFs of the thick and the thin screen on equal pixels.
-    frequency_lp_mm : array_like
-        Where to evaluate [cycles/mm], up to sqrt(2) times Nyquist.
-    floor : float
-        Smallest trustworthy sharp MTF; also the smallest ratio returned.
-
-    Returns
-    -------
-    ndarray, shape of `frequency_lp_mm`
-        MTF_blurred / MTF_sharp within [floor, 1], exactly 1 at zero.
-
-    Notes
-    -----
-    Rules: (1) both curves are normalised to 1 at zero; (2) beyond the last frequency where both are
-    tabulated and the sharp MTF is at least `floor`, the ratio is held at its value there, so neither
-    noise nor the lack of data decides how much blur there is, and the diagonal up to sqrt(2) Nyquist
-    is defined; (3) the result is clipped to [floor, 1]: a thick screen is never taken for sharper.
-
-    References
-    ----------
-    Oh et al., diffusion-inspired deblur model for X-ray detectors, eq. 1.
-    """
-    frequency = np.asarray(frequency_lp_mm, dtype=np.float64)
-    last = min(blurred.last_frequency_lp_mm, sharp.last_frequency_lp_mm)
-    common = np.union1d(blurred.frequency_lp_mm, sharp.frequency_lp_mm)
-    common = common[common <= last]
-    sharp_zero, blurred_zero = float(sharp(0.0)), float(blurred(0.0))
-    if sharp_zero <= 0 or blurred_zero <= 0:
-        raise PhysicsError("an MTF must be positive at zero frequency")
-    weak = np.flatnonzero(sharp(common) / sharp_zero < floor)
-    if weak.size:
-        if weak[0] == 0:
-            raise PhysicsError("the sharp MTF is below the floor everywhere; nothing can be divided by it")
-        last = float(common[weak[0] - 1])
-    held = np.minimum(frequency, last)
-    ratio = (blurred(held) / blurred_zero) / (sharp(held) / sharp_zero)
-    return np.asarray(np.where(frequency == 0, 1.0, np.clip(ratio, floor, 1.0)))

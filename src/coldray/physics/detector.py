@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coldray.errors import DetectorError, PhysicsError
-from coldray.physics.curves import FrequencyCurve, transfer_ratio
+from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
+from coldray.physics.ratio import TransferRatio
+from coldray.physics.tables import check_axis, read_table
 
 FILE_FORMAT = "coldray-detector"
 FILE_VERSION = 1
@@ -65,7 +67,10 @@ class Detector:
                 f"detector {self.name!r}: pixel pitch {self.pixel_pitch_mm} mm is not within 0.0001 to 10 mm"
             )
         if not abs(float(self.mtf(0.0)) - 1.0) < 0.05:
-            raise DetectorError(f"detector {self.name!r}: the MTF is {float(self.mtf(0.0)):.3f} at zero; it must be 1")
+            percent = "; divide percent by 100" if 50 < float(self.mtf(0.0)) < 105 else ""
+            raise DetectorError(
+                f"detector {self.name!r}: the MTF is {float(self.mtf(0.0)):.3f} at zero; it must be 1{percent}"
+            )
         if self.mtf.value.min() < -0.05 or self.mtf.value.max() > 1.5:
             raise DetectorError(f"detector {self.name!r}: the MTF leaves the range 0 to 1.5; is the column right?")
         if self.nnps is not None and not (self.nnps.value.min() >= 0 and self.nnps.value.max() > 0):
@@ -176,15 +181,15 @@ def built_in_detectors() -> tuple[str, ...]:
 
 
 def load_detector(source: str | Path, *, pixel_pitch_mm: float | None = None) -> Detector:
-    """Load a detector by built-in name, model, JSON file or CSV table.
+    """Load a detector by built-in name, model, JSON file or table.
 
     Parameters
     ----------
     source : str or Path
         ``gos34``; a screen model such as ``phosphor:80`` (loading in mg/cm2); a detector JSON; or a
-        CSV with the columns ``frequency_lp_mm,mtf[,nnps_mm2]``.
+        table with the columns ``frequency_lp_mm,mtf[,mtf_low,mtf_high][,nnps_mm2]`` as text, see `tables.read_table`.
     pixel_pitch_mm : float, optional
-        Pitch for a model or a CSV, which carry none [mm].
+        Pitch for a model or a table that states none [mm]; it overrides what a table states.
 
     Returns
     -------
@@ -217,37 +222,32 @@ def load_detector(source: str | Path, *, pixel_pitch_mm: float | None = None) ->
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DetectorError(f"{path.name}: not a text file; a detector is a JSON file or a CSV table") from None
-    if path.suffix.lower() == ".csv":
-        return _from_csv(path, content, pixel_pitch_mm)
     try:
-        return Detector.from_dict(json.loads(content))
+        if path.suffix.lower() == ".json" or content.lstrip().startswith("{"):
+            found = Detector.from_dict(json.loads(content))
+        else:
+            found = _from_table(content, path.stem, pixel_pitch_mm)
+        check_axis(found.name, found.mtf, found.pixel_pitch_mm)
     except json.JSONDecodeError as problem:
         raise DetectorError(f"{path.name}: not valid JSON ({problem.msg}, line {problem.lineno})") from None
     except DetectorError as problem:
         raise DetectorError(f"{path.name}: {problem}") from None
+    return found
 
 
-def _from_csv(path: Path, content: str, pixel_pitch_mm: float | None) -> Detector:
-    rows = [row for row in csv.reader(content.splitlines()) if row and not row[0].lstrip().startswith("#")]
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    if header[:2] != ["frequency_lp_mm", "mtf"] or header[2:] not in ([], ["nnps_mm2"]):
-        raise DetectorError(
-            f"{path.name}: the columns must be frequency_lp_mm,mtf[,nnps_mm2]; found {','.join(header)}"
-        )
-    if pixel_pitch_mm is None:
-        raise DetectorError(f"{path.name}: a CSV table has no pixel pitch; give --pitch-um or an image that states it")
+def _from_table(content: str, name: str, pixel_pitch_mm: float | None) -> Detector:
+    table = read_table(content)
+    pitch = table.pixel_pitch_mm if pixel_pitch_mm is None else pixel_pitch_mm
+    if pitch is None:
+        raise DetectorError("a table has no pixel pitch; give --pitch-um or an image that states it")
     try:
-        table = np.array([[float(cell) for cell in row] for row in rows[1:]], dtype=np.float64)
-    except ValueError:
-        raise DetectorError(f"{path.name}: every cell below the header must be a number") from None
-    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] != len(header):
-        raise DetectorError(f"{path.name}: at least two rows of {len(header)} numbers are needed")
-    try:
-        mtf = FrequencyCurve(table[:, 0], table[:, 1])
-        nnps = FrequencyCurve(table[:, 0], table[:, 2]) if len(header) == 3 else None
-        return Detector(path.stem, pixel_pitch_mm, mtf, nnps, description="table")
+        mtf = table.curve("mtf")
+        assert mtf is not None
+        return Detector(name, pitch, mtf, table.curve("nnps_mm2"), description="table")
+    except DetectorError:
+        raise
     except PhysicsError as problem:
-        raise DetectorError(f"{path.name}: {problem}") from None
+        raise DetectorError(str(problem)) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,17 +259,21 @@ class DetectorPair:
     blurred, sharp : Detector
         The detector that took the image, and the one it is restored towards.
     floor : float
-        Smallest trustworthy sharp MTF, see `transfer_ratio`.
+        Smallest trustworthy sharp MTF, see `TransferRatio`.
+    aims_at_trusted : bool
+        Whether "sharp" means what a result aims at, see `as_restored`.
 
     Raises
     ------
     DetectorError
-        If the two pitches differ by more than 1 %.
+        If the two pitches differ by more than 1 %, an MTF cannot be of this pitch, or the blurred detector is the sharper
+        one.
     """
 
     blurred: Detector
     sharp: Detector
     floor: float = 0.02
+    aims_at_trusted: bool = False
 
     def __post_init__(self) -> None:
         a, b = self.blurred.pixel_pitch_mm, self.sharp.pixel_pitch_mm
@@ -279,11 +283,77 @@ class DetectorPair:
                 "the MTF ratio needs equal pitch: resample one image or choose another detector"
             )
 
+        for detector in (self.blurred, self.sharp):
+            check_axis(detector.name, detector.mtf, self.pixel_pitch_mm)
+        check_order(self.blurred, self.sharp)
+
     @property
     def pixel_pitch_mm(self) -> float:
         """Common pixel pitch [mm]."""
         return self.blurred.pixel_pitch_mm
 
+    @cached_property
+    def _ratio(self) -> TransferRatio:
+        return TransferRatio(self.blurred.mtf, self.sharp.mtf, self.floor)
+
+    @property
+    def fully_trusted(self) -> bool:
+        """Whether the tables tell the ratio at every frequency, so that a result aims at the sharp detector's image."""
+        return not np.isfinite(self._ratio.full_trust_lp_mm)
+
+    @property
+    def trusted_lp_mm(self) -> float:
+        """Frequency [cycles/mm] at which trust in the ratio has fallen to a half; infinite if it nowhere does."""
+        return self._ratio.half_trust_lp_mm
+
+    def target(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
+        """Transfer from the sharp detector's image to what a result aims at, see `TransferRatio.target`."""
+        return self._ratio.target(frequency_lp_mm)
+
+    def as_restored(self) -> DetectorPair:
+        """The pair with what a result aims at in place of the sharp detector: the measurement is that, blurred by `ratio`."""
+        return self if self.fully_trusted else replace(self, aims_at_trusted=True)
+
     def ratio(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
-        """MTF_blurred / MTF_sharp at any frequency [cycles/mm], within [floor, 1]."""
-        return transfer_ratio(self.blurred.mtf, self.sharp.mtf, frequency_lp_mm, floor=self.floor)
+        """MTF_blurred / MTF_sharp at any frequency [cycles/mm], within [floor, 1]; of `as_restored`, over what it aims at."""
+        ratio = self._ratio(frequency_lp_mm)
+        return ratio / self.target(frequency_lp_mm) if self.aims_at_trusted else ratio
+
+    def sharp_mtf(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
+        """MTF of the sharp image, or of what a result aims at, not below the floor of the sharp detector's."""
+        mtf = np.maximum(self.sharp.mtf(frequency_lp_mm), self.floor)
+        return mtf * self.target(frequency_lp_mm) if self.aims_at_trusted else mtf
+
+    def notes(self) -> list[str]:
+        """Up to which frequency the tables tell the ratio, if that is below Nyquist."""
+        limit, nyquist = self.trusted_lp_mm, self.blurred.nyquist_lp_mm
+        if limit >= nyquist:
+            return []
+        return [
+            f"the MTF tables tell how much sharper {self.sharp.name!r} is than {self.blurred.name!r} up to {limit:.3g} of "
+            f"{nyquist:.3g} lp/mm; beyond it nothing is sharpened"
+        ]
+
+
+ORDER_TOLERANCE = 0.03
+"""How far the blurred MTF may lie above the sharp one, in the mean over the band, beyond what both bands allow."""
+
+
+def check_order(blurred: Detector, sharp: Detector) -> None:
+    """Refuse a pair whose blurred detector is the sharper one.
+
+    Raises
+    ------
+    DetectorError
+        If its MTF lies above the other's by more than both bands and `ORDER_TOLERANCE`, in the mean to Nyquist.
+    """
+    frequency = np.linspace(0.0, blurred.nyquist_lp_mm, 257)
+    above = blurred.mtf(frequency) - sharp.mtf(frequency)
+    spread = sum(0.5 * float(np.mean(d.mtf.width(frequency))) for d in (blurred, sharp))
+    if float(above.mean()) > ORDER_TOLERANCE + spread:
+        worst = int(np.argmax(above))
+        raise DetectorError(
+            f"the detector given as blurred, {blurred.name!r}, is sharper than {sharp.name!r}, given as sharp: MTF "
+            f"{float(blurred.mtf(frequency[worst])):.2f} against {float(sharp.mtf(frequency[worst])):.2f} at "
+            f"{frequency[worst]:.3g} lp/mm; exchange the two"
+        )

@@ -180,7 +180,7 @@ def detectors_of(image: Radiograph, job: Job) -> tuple[DetectorPair, list[str]]:
             f"pixel pitch is {pitch * 1e3:.4g} um for the image and {pair.pixel_pitch_mm * 1e3:.4g} um for the detectors "
             f"{blurred.name!r} and {sharp.name!r}; choose the image's own detectors (--blurred, --sharp) or correct --pitch-um"
         )
-    return pair, warnings
+    return pair, [*warnings, *pair.notes()]
 
 
 def restore(image: Radiograph, job: Job) -> Restoration:
@@ -211,7 +211,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     scale, warnings = scale_of(image, job.open_beam)
     pair, more = detectors_of(image, job)
     warnings += more
-    degradation = plugin("degradation", job.degradation).Degradation(pair)
+    degradation, judged_by = (plugin("degradation", job.degradation).Degradation(p) for p in (pair, pair.as_restored()))
     method = plugin("method", job.method)
     chosen = check_job(job)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
@@ -231,18 +231,19 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         out[number], lost = scale.to_stored(restored)
         clipped += lost
         started = time.perf_counter()
+        judged = frame.as_restored()
         found = certify(
-            frame,
-            degradation,
+            judged,
+            judged_by,
             restored,
-            gain=_residual_gain(frame, degradation, job),
+            gain=_residual_gain(judged, judged_by, job),
             excluded=saturated(stored),
         )
         if worst is None or found.marked_share > worst[1].marked_share:
             worst = (number, found)
         testing += time.perf_counter() - started
         if job.provenance and stack.shape[0] == 1:
-            layers, wiener = provenance_layers(frame, degradation, restored), wiener_record(frame, degradation)
+            layers, wiener = provenance_layers(judged, judged_by, restored), wiener_record(judged, judged_by)
     if job.provenance and layers is None:
         warnings.append("provenance layers are written for single frames only; this image is a stack")
     if clipped:
@@ -378,5 +379,5 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
             share = share_of(job.gain, job.model.consistency_share)
             options["consistency"] = consistency_gain(frame, degradation, share)
     rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
-    restored = method.restore(frame, degradation, predictor, rng, **options)
+    restored = frame.towards_aim(method.restore(frame, degradation, predictor, rng, **options))
     return np.asarray(restored, dtype=np.float32), 0 if predictor is None else predictor.evaluations

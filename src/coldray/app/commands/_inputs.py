@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from coldray.radiograph import Radiograph
 
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
+CSV_SUFFIXES = (".csv",)
 REPORT_SUFFIXES = (".html", ".htm")
 SAME_PITCH = 1e-3
 """Relative difference below which two pitches are the same number, rounded differently."""
@@ -27,6 +28,7 @@ PitchUm = Annotated[float | None, typer.Option("--pitch-um", help="Pixel pitch [
 OneRoi = Annotated[str | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region to look in [px].")]
 Raw = Annotated[str | None, typer.Option("--raw", help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Figure to write: .png, .pdf or .svg.")]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Table to write; none without it.")]
 Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="One-page HTML report to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -237,8 +239,10 @@ def of_bytes(content: bytes) -> Callable[[Path], object]:
     return lambda path: write_bytes(path, content)
 
 
-def sheets(plot: Path | None, report: Path | None, protocol: Any) -> dict[Path, Callable[[Path], object]]:
-    """Writers of the figure and the report that were asked for."""
+def sheets(
+    plot: Path | None, report: Path | None, protocol: Any, csv: Path | None = None, table: str = ""
+) -> dict[Path, Callable[[Path], object]]:
+    """Writers of the figure, the report and the table that were asked for."""
     from coldray.evaluate.metrology import render
 
     contents = {}
@@ -246,6 +250,8 @@ def sheets(plot: Path | None, report: Path | None, protocol: Any) -> dict[Path, 
         contents[plot] = of_bytes(render(protocol.figure(), plot.suffix[1:].lower()))
     if report is not None:
         contents[report] = of_bytes(protocol.html().encode())
+    if csv is not None:
+        contents[csv] = of_bytes(table.encode())
     return contents
 
 

@@ -276,14 +276,13 @@ def _document(
 ) -> dict[str, Any]:
     """Content of the detector file, read back once before it is written."""
     from coldray import __version__
-    from coldray.physics.curves import FrequencyCurve
     from coldray.physics.detector import Detector
 
     edges, flats = (sum(record["role"] == role for record in records) for role in ("edge", "flat"))
     detector = Detector(
         name,
         pitch,
-        FrequencyCurve(mtf.frequency_lp_mm, mtf.value),
+        mtf,
         _radial_from_zero(radial),
         exposure_s,
         electronic,

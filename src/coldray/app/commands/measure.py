@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app.commands._inputs import (
+    CSV_SUFFIXES,
     PLOT_SUFFIXES,
     REPORT_SUFFIXES,
     AsJson,
+    Csv,
     Inputs,
     OneRoi,
     Overwrite,
@@ -30,6 +32,9 @@ from coldray.app.commands._inputs import (
 )
 from coldray.errors import SettingsError
 
+Outputs = tuple[Path | None, Path | None, Path | None]
+"""Figure, report and table."""
+
 OneFile = Annotated[Path, typer.Argument(metavar="FILE", help="Linear image.")]
 SeveralRois = Annotated[list[str] | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region [px]; repeats.")]
 
@@ -43,7 +48,9 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    group.command("edge", epilog="Example: coldray measure edge edge.tif --pitch-um 48 --plot mtf.pdf")(edge)
+    group.command("edge", epilog="Example: coldray measure edge edge.tif --pitch-um 48 --csv mtf.csv --plot mtf.pdf")(
+        edge
+    )
     group.command("flat", epilog="Example: coldray measure flat flats/ --pitch-um 48 --report noise.html")(flat)
     group.command("bars", epilog="Example: coldray measure bars bars.tif --pitch-um 48 --plot ctf.pdf --json")(bars)
     group.command("duplex", epilog="Example: coldray measure duplex wires.tif --pitch-um 48 --roi 100,40,900,200")(
@@ -60,6 +67,7 @@ def edge(
     half_length_mm: Annotated[float | None, typer.Option(help="Largest distance from the edge to use [mm].")] = None,
     plot: Plot = None,
     report: Report = None,
+    csv: Csv = None,
     raw: Raw = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -70,11 +78,12 @@ def edge(
 
     region = None if roi is None else parse_roi(roi)
     positive("--half-length-mm", half_length_mm)
-    found, pitch, notes = _prepare(files, "edge", pitch_um, plot, report, raw, overwrite)
+    found, pitch, notes = _prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
     measured = edge_mtf(found.frames, pitch, region, half_length_mm=half_length_mm)
     result = _result(measured, found, pitch, notes)
     protocol = edge_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
-    write_files(sheets(plot, report, protocol))
+    columns = {name: result[name] for name in ("frequency_lp_mm", "mtf", "mtf_low", "mtf_high")}
+    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
     return finish(result, protocol.rows, found.code, as_json)
 
 
@@ -86,6 +95,7 @@ def flat(
     bad_pixels: Annotated[Path | None, typer.Option(help="Image that is not zero where a pixel is bad.")] = None,
     plot: Plot = None,
     report: Report = None,
+    csv: Csv = None,
     raw: Raw = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -98,13 +108,14 @@ def flat(
     region = None if roi is None else parse_roi(roi)
     if roi_size % 2:
         raise SettingsError(f"--roi-size {roi_size}: must be even")
-    found, pitch, notes = _prepare(files, "flat", pitch_um, plot, report, raw, overwrite)
+    found, pitch, notes = _prepare(files, "flat", pitch_um, (plot, report, csv), raw, overwrite)
     mask = read_mask(bad_pixels)
     frames = [frame.with_pixels(crop(frame.pixels, region)) for frame in found.frames]
     measured = flat_nnps(frames, pitch, roi_size, None if mask is None else crop(mask, region))
     result = _result(measured, found, pitch, notes)
     protocol = flat_protocol(measured, _inputs_of(found, report), result["warnings"])
-    write_files(sheets(plot, report, protocol))
+    columns = {name: result[name] for name in ("frequency_lp_mm", "nnps_mm2", "relative_sd")}
+    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
     return finish(result, protocol.rows, found.code, as_json)
 
 
@@ -117,6 +128,7 @@ def bars(
     ] = None,
     plot: Plot = None,
     report: Report = None,
+    csv: Csv = None,
     raw: Raw = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -127,11 +139,13 @@ def bars(
 
     regions = [parse_roi(text) for text in roi or []]
     levels = None if plateau is None else _two_numbers("--plateau", plateau)
-    found, pitch, notes = _prepare([file], "bar", pitch_um, plot, report, raw, overwrite)
+    found, pitch, notes = _prepare([file], "bar", pitch_um, (plot, report, csv), raw, overwrite)
     measured = bars_ctf(found.images[0], pitch, regions or None, plateau=levels)
     result = _result(measured, found, pitch, notes)
     protocol = bars_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
-    write_files(sheets(plot, report, protocol))
+    groups = result["groups"]
+    columns = {name: [group[name] for group in groups] for name in ("frequency_lp_mm", "ctf", "ctf_sd")}
+    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
     return finish(result, protocol.rows, found.code, as_json)
 
 
@@ -144,6 +158,7 @@ def duplex(
     ] = None,
     plot: Plot = None,
     report: Report = None,
+    csv: Csv = None,
     raw: Raw = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -153,11 +168,12 @@ def duplex(
     from coldray.measure.duplex import duplex_isrb
 
     region = None if roi is None else parse_roi(roi)
-    found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, plot, report, raw, overwrite)
+    found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, (plot, report, csv), raw, overwrite)
     measured = duplex_isrb(found.images[0], pitch, region, first_element=first_element)
     result = _result(measured, found, pitch, notes)
     protocol = duplex_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
-    write_files(sheets(plot, report, protocol))
+    columns = {name: [pair[name] for pair in result["pairs"]] for name in ("element", "spacing_mm", "dip_percent")}
+    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
     return finish(result, protocol.rows, found.code, as_json)
 
 
@@ -170,6 +186,7 @@ def snr(
     ] = None,
     plot: Plot = None,
     report: Report = None,
+    csv: Csv = None,
     raw: Raw = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -186,15 +203,17 @@ def snr(
     if recess_percent is not None and len(regions) < 2:
         raise SettingsError("--recess-percent needs two regions: --roi of the recess, then --roi of its surroundings")
     found = read_inputs([file], "SNR", raw)
-    _check(plot, report, found, overwrite)
+    _check((plot, report, csv), found, overwrite)
     signal, background = (*regions, None, None)[:2]
     image = found.images[0]
     measured = contrast(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
     result = measured.to_json()
     result["warnings"] = [*found.warnings(), *measured.warnings]
+    result["files"] = [str(path) for path in found.files]
     inputs = _inputs_of(found, report)
     protocol = snr_protocol(measured, found.frames[0], (signal, background), inputs, result["warnings"])
-    write_files(sheets(plot, report, protocol))
+    columns = {name: [value] for name, value in result.items() if name not in ("warnings", "files")}
+    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
     return finish(result, protocol.rows, found.code, as_json)
 
 
@@ -202,21 +221,29 @@ def _prepare(
     paths: list[Path],
     role: str,
     pitch_um: float | None,
-    plot: Path | None,
-    report: Path | None,
+    outputs: Outputs,
     raw: str | None,
     overwrite: bool,
 ) -> tuple[Inputs, float, list[str]]:
     """Read the inputs and settle pitch and outputs before anything is measured."""
     positive("--pitch-um", pitch_um)
     found = read_inputs(paths, role, raw)
-    _check(plot, report, found, overwrite)
+    _check(outputs, found, overwrite)
     pitch, warnings = pitch_of(found.images, pitch_um)
     return found, pitch, [*warnings, *found.warnings()]
 
 
-def _check(plot: Path | None, report: Path | None, found: Inputs, overwrite: bool) -> None:
-    check_outputs([(plot, PLOT_SUFFIXES), (report, REPORT_SUFFIXES)], found.files, overwrite)
+def _check(outputs: Outputs, found: Inputs, overwrite: bool) -> None:
+    suffixes = (PLOT_SUFFIXES, REPORT_SUFFIXES, CSV_SUFFIXES)
+    check_outputs(zip(outputs, suffixes, strict=True), found.files, overwrite)
+
+
+def _table(result: dict[str, Any], columns: dict[str, Any]) -> str:
+    """Text of a table that states its pitch, its files and its warnings in comments."""
+    from coldray.physics.tables import write_table
+
+    notes = [f"measured from {', '.join(Path(file).name for file in result['files'])}"]
+    return write_table(columns, result.get("pixel_pitch_mm"), [*notes, *(f"warning: {w}" for w in result["warnings"])])
 
 
 def _inputs_of(found: Inputs, report: Path | None) -> list[dict[str, Any]]:
