@@ -35,7 +35,9 @@ class Acquisition:
     detector : str, optional
         Name of the detector.
     linear : bool, optional
-        True if pixel value is proportional to absorbed energy; False for log-scaled data.
+        True if pixel value is a straight line of absorbed energy; False for log-scaled data.
+    inverted : bool, optional
+        True if pixel values fall as the X-ray intensity rises; where their zero lies is then not known.
     """
 
     pixel_pitch_mm: float | None = None
@@ -47,6 +49,14 @@ class Acquisition:
     open_beam: float | None = None
     detector: str | None = None
     linear: bool | None = None
+    inverted: bool | None = None
+
+    @property
+    def not_proportional(self) -> str | None:
+        """Why pixel values are not proportional to the signal; None if they are, or if the file does not say."""
+        if self.linear is False:
+            return "log-scaled"
+        return "inverted (values fall as the X-ray intensity rises)" if self.inverted else None
 
     def __post_init__(self) -> None:
         for name in ("pixel_pitch_mm", "open_beam", "magnification", "exposure_s", "air_kerma_ugy"):

@@ -610,7 +610,8 @@ def test_dicom_domain_is_stated(tmp_path: Path) -> None:
     assert _dicom(tmp_path, PixelIntensityRelationship="DISP").acquisition.linear is False
     assert _dicom(tmp_path).acquisition.linear is None
     inverted = _dicom(tmp_path, PixelIntensityRelationship="LIN", PixelIntensityRelationshipSign=-1)
-    assert inverted.acquisition.linear is False and "fall as the X-ray" in reading_notes(inverted)[0]
+    assert inverted.acquisition.linear is True and inverted.acquisition.inverted is True
+    assert "fall as the X-ray" in reading_notes(inverted)[0]
     notes = reading_notes(_dicom(tmp_path, RescaleSlope="2", RescaleIntercept="-1000"))
     assert "RescaleSlope 2.0, RescaleIntercept -1000.0 not applied" in notes[0]
 

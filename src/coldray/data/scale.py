@@ -75,8 +75,10 @@ def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, 
     MetadataError
         If the given level is not positive.
     """
-    if image.acquisition.linear is False:
-        raise ImageError("the image is log-scaled; deblurring is valid on linear data only: export the linear image")
+    if (why := image.acquisition.not_proportional) is not None:
+        raise ImageError(
+            f"the image is {why}; restoration needs values proportional to the signal: export the linear image"
+        )
     if image.dtype.kind == "f" and not np.all(np.isfinite(image.pixels)):
         bad = int(np.count_nonzero(~np.isfinite(image.pixels)))
         raise ImageError(f"{bad} pixels are NaN or infinite; correct bad pixels first (coldray correct)")

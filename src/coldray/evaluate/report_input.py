@@ -41,7 +41,7 @@ def input_check(image: Radiograph, result: Restoration, job: Job, certificate: C
             f"{1e3 * pitch:.4g} µm ({'stated in the file' if known.pixel_pitch_mm else 'from the user or the detectors'})",
         ),
         ("Open beam", f"{scale.open_beam:g} DN ({where.get(scale.source, 'unknown: full scale taken')})"),
-        ("Linearity", linear.get(known.linear, "log-scaled")),
+        ("Linearity", known.not_proportional or linear[known.linear]),
         (
             "Signal",
             f"mean {100 * float(y.mean()):.3g} %, range {100 * float(y.min()):.3g} % to {100 * float(y.max()):.3g} % of the open beam",

@@ -43,8 +43,8 @@ def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[li
     warnings: list[str] = []
     for image in several:
         if isinstance(image, Radiograph):
-            if image.acquisition.linear is False:
-                warnings.append("the image is marked as log-scaled; this measurement needs linear intensities")
+            if (why := image.acquisition.not_proportional) is not None:
+                warnings.append(f"the image is marked as {why}; this measurement needs linear intensities")
         pixels: NDArray[Any] = np.asarray(image.pixels if isinstance(image, Radiograph) else image)
         if pixels.ndim not in (2, 3) or pixels.size == 0:
             raise ImageError(f"an image is (rows, cols) or (frames, rows, cols); found shape {pixels.shape}")

@@ -170,8 +170,8 @@ def _contradictions(frames: Inputs) -> list[str]:
     """What differs between frames that should be repeats, and data that are not linear."""
     found = []
     for image in frames.images:
-        if image.acquisition.linear is False:
-            raise ImageError("a frame is log-scaled; offset and gain belong to linear data: export the linear image")
+        if (why := image.acquisition.not_proportional) is not None:
+            raise ImageError(f"a frame is {why}; offset and gain belong to linear data: export the linear image")
     for name, unit in (("exposure_s", "s"), ("pixel_pitch_mm", "mm"), ("tube_voltage_kv", "kV")):
         known = {getattr(image.acquisition, name) for image in frames.images} - {None}
         if len(known) > 1:

@@ -85,6 +85,7 @@ def _describe(path: Path, image: Any) -> dict[str, Any]:
         "open_beam": known.open_beam,
         "detector": known.detector,
         "linear": known.linear,
+        "inverted": known.inverted,
         "minimum": float(pixels.min()),
         "maximum": float(pixels.max()),
         "mean": float(pixels.mean(dtype=np.float64)),

@@ -39,7 +39,8 @@ def facts(image: Radiograph) -> list[dict[str, str]]:
         out.append(("Magnification", f"{known.magnification:.4g}"))
     if known.detector:
         out.append(("Detector", known.detector))
-    out.append(("Linear", {True: "yes", False: "no: log-scaled", None: "not stated"}[known.linear]))
+    why = known.not_proportional
+    out.append(("Linear", f"no: {why}" if why else "yes" if known.linear else "not stated"))
     out += [(name, value) for name, value in named_tags(image).items() if name.partition(" [")[0] not in dict(out)]
     return [{"name": name, "value": _text(value)} for name, value in out]
 

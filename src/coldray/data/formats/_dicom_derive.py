@@ -220,7 +220,7 @@ def _state(dataset: Dataset, acquisition: Acquisition, stated: Mapping[str, Any]
         dataset.EstimatedRadiographicMagnificationFactor = format_number_as_ds(float(acquisition.magnification))
     if acquisition.linear is not None and acquisition.linear != stated.get("linear"):
         dataset.PixelIntensityRelationship = "LIN" if acquisition.linear else "LOG"
-        dataset.PixelIntensityRelationshipSign = 1
+        dataset.PixelIntensityRelationshipSign = -1 if acquisition.inverted else 1
 
 
 def _put_pixels(dataset: Dataset, pixels: NDArray[Any], data: bytes) -> None:

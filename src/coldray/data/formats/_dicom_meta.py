@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
-from coldray.data.formats._safe import Location, refuse
+from coldray.data.formats._safe import Location, max_pixels, refuse
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -16,14 +17,15 @@ RECORD_ELEMENT = 0x01
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _LONGEST_ELEMENT = 2**16
+_BEGINS = 2**22
 _LONG_VR = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _SHORT_VR = (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
              b"SS", b"ST", b"TM", b"UI", b"UL", b"US")  # fmt: skip
 _AGAIN = "export it again"
 
 
-def transfer_syntax(path: Location, file: BinaryIO, size: int) -> str:
-    """Transfer syntax from the meta group; a deflated object is unpacked once, under a limit.
+def transfer_syntax(path: Location, file: BinaryIO, size: int) -> tuple[str, int]:
+    """Transfer syntax from the meta group, and the length of the object; a deflated one is unpacked under a limit.
 
     Parameters
     ----------
@@ -36,8 +38,10 @@ def transfer_syntax(path: Location, file: BinaryIO, size: int) -> str:
 
     Returns
     -------
-    str
+    syntax : str
         TransferSyntaxUID.
+    length : int
+        Bytes that the object has, unpacked if it is deflated.
 
     Raises
     ------
@@ -65,20 +69,38 @@ def transfer_syntax(path: Location, file: BinaryIO, size: int) -> str:
     if not syntax:
         raise refuse(path, "does not name its transfer syntax", _AGAIN)
     if syntax == _DEFLATED:
-        _check_deflated(path, file, start, size)
+        size = start + _deflated_bytes(path, file, start, size)
     file.seek(0)
-    return syntax
+    return syntax, size
 
 
-def _check_deflated(path: Location, file: BinaryIO, start: int, size: int) -> None:
-    """Unpack in pieces, keeping none, and refuse what grows out of proportion."""
-    limit = max(2**26, 64 * size)
+def _deflated_bytes(path: Location, file: BinaryIO, start: int, size: int) -> int:
+    """Unpack in pieces, keeping only the first, count them, and refuse what grows beyond the image it declares."""
+    limit, begins = max(2**26, 64 * size), b""
     file.seek(start)
     inflater, found = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while not inflater.eof and (data := inflater.unconsumed_tail or file.read(2**16)):
-        found += len(inflater.decompress(data, 2**20))
+        piece = inflater.decompress(data, 2**20)
+        begins = begins + piece if len(begins) < _BEGINS else begins
+        found += len(piece)
+        if found > limit:
+            limit = max(limit, 2**26 + _declared_bytes(begins))
         if found > limit:
             raise refuse(path, f"unpacks to more than {limit} bytes", "export it uncompressed")
+    return found
+
+
+def _declared_bytes(begins: bytes) -> int:
+    """Bytes of the pixels that the beginning of an unpacked object declares; 0 if it does not, or beyond any image."""
+    from pydicom.filereader import read_dataset
+
+    try:
+        found = read_dataset(BytesIO(begins), False, True, stop_when=lambda tag, vr, length: tag >= 0x7FE00000)
+        pixels = int(found.Rows) * int(found.Columns) * int(found.get("NumberOfFrames") or 1)
+        nbytes = pixels * int(found.SamplesPerPixel) * int(found.BitsAllocated) // 8
+    except Exception:  # pydicom raises many types for malformed elements
+        return 0
+    return nbytes if 0 < pixels <= max_pixels() else 0
 
 
 def decoder_package(syntax: str) -> str:

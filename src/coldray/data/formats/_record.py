@@ -37,6 +37,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "open_beam": (int, float),
     "detector": str,
     "linear": bool,
+    "inverted": bool,
 }
 
 

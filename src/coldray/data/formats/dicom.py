@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.data.formats import _dicom_meta, _pitch, _record
+from coldray.data.formats import _dicom_meta, _dicom_padding, _pitch, _record
+from coldray.data.formats._codestream import check_codestream
 from coldray.data.formats._kinds import check_kind
 from coldray.data.formats._safe import (
     Location,
@@ -42,6 +43,8 @@ DTYPES = "uint8 uint16 uint32 int8 int16 int32"
 """Pixel types that can be written."""
 
 _AGAIN = "export it again"
+# Bytes that one byte of an RLE segment can become (PS3.5 annex G). Codestreams state their own size instead.
+_RLE_RATIO = 64
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # Tried in this order. The first two are stated at the detector, as MTFs are (PS3.3 C.8.11.4, 10.7.1.3).
 _SPACINGS = (
@@ -95,6 +98,7 @@ def read(path: Location) -> Radiograph:
         notes: list[str] = []
         dataset = _dataset(path, file, size)
         pixels = checked(path, _pixels(path, dataset, notes))
+        padding = _dicom_padding.padded(dataset, pixels, notes)
         for name in _PIXELS:
             if name in dataset:
                 delattr(dataset, name)
@@ -102,9 +106,8 @@ def read(path: Location) -> Radiograph:
         record = _record.loads(_dicom_meta.private_record(dataset)) or _record.Record({}, (), {})
         mask = _record.mask_of(record, pixels, notes)
         acquisition = _record.acquire(_merged(record.known, stated(dataset, notes)), notes)
-        return Radiograph(
-            pixels, acquisition, _record.noted(record.history, "dicom", notes), DicomCarrier(dataset), mask
-        )
+        history = _record.noted(record.history, "dicom", notes)
+        return Radiograph(pixels, acquisition, history, DicomCarrier(dataset), mask).with_mask(padding)
 
 
 def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:
@@ -112,15 +115,18 @@ def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:
     import pydicom
     from pydicom.dataelem import RawDataElement
     from pydicom.pixels import get_decoder
-    from pydicom.uid import UID
+    from pydicom.uid import UID, RLELossless
 
-    syntax = UID(_dicom_meta.transfer_syntax(path, file, size))
+    uid, unpacked = _dicom_meta.transfer_syntax(path, file, size)
+    syntax = UID(uid)
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         raise refuse(path, f"has the unknown transfer syntax {syntax}", "export it uncompressed") from error
     header = pydicom.dcmread(file, stop_before_pixels=True)
-    _check_header(path, header, 64 * size if syntax.is_compressed else size)
+    _check_header(
+        path, header, _RLE_RATIO * size if syntax == RLELossless else 2**62 if syntax.is_encapsulated else unpacked
+    )
     if syntax.is_encapsulated and not decoder.is_available:
         package = _dicom_meta.decoder_package(syntax)
         raise refuse(path, f"is compressed ({syntax.name})", f"pip install {package}, or export it uncompressed")
@@ -174,8 +180,15 @@ def _pixels(path: Location, dataset: Dataset, notes: list[str]) -> NDArray[Any]:
     frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
     value = dataset[names[0]].value
     needed = frames * rows * cols * samples * int(dataset.BitsAllocated) // 8
-    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated and len(value) not in (needed, needed + needed % 2):
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        _check_frames(path, dataset, value, (frames, rows, cols, samples))
+    elif len(value) < needed:
         raise refuse(path, f"has PixelData of {len(value)} bytes where {needed} are declared", _AGAIN)
+    elif (excess := len(value) - needed - needed % 2) > 0:
+        if len(value) % needed == 0:
+            cause = f"has PixelData of {len(value)} bytes, {len(value) // needed} times the {needed} that are declared"
+            raise refuse(path, cause, "state the number of frames, and " + _AGAIN)
+        notes.append(f"{excess} bytes after the pixels were left out")
     pixels: NDArray[Any] = np.asarray(dataset.pixel_array)
     if samples > 1:
         pixels, found = one_channel(path, pixels, alpha=False)
@@ -184,6 +197,24 @@ def _pixels(path: Location, dataset: Dataset, notes: list[str]) -> NDArray[Any]:
     if pixels.shape != shape:
         raise refuse(path, f"decodes to {pixels.shape} instead of {shape}", _AGAIN)
     return pixels
+
+
+def _check_frames(path: Location, dataset: Dataset, value: bytes, shape: tuple[int, int, int, int]) -> None:
+    """Require that there are as many compressed frames as declared, and that each states the declared size."""
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import RLELossless
+
+    frames, rows, cols, samples = shape
+    extended = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    found = 0
+    for frame in generate_frames(value, number_of_frames=frames, extended_offsets=extended):
+        found += 1
+        if dataset.file_meta.TransferSyntaxUID != RLELossless:
+            check_codestream(path, frame, rows, cols, samples)
+    if found != frames:
+        raise refuse(path, f"holds {found} compressed frames where {frames} are declared", _AGAIN)
 
 
 def _remark(dataset: Dataset, notes: list[str]) -> None:
@@ -195,8 +226,6 @@ def _remark(dataset: Dataset, notes: list[str]) -> None:
         notes.append("stored values are kept: the modality look-up table is not applied")
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         notes.append("MONOCHROME1: stored values are kept, larger means darker on a display")
-    if dataset.get("PixelPaddingValue") is not None:
-        notes.append(f"pixels of value {dataset.PixelPaddingValue} are padding, not signal")
     if str(dataset.get("LossyImageCompression", "")) == "01":
         notes.append("pixels were changed by lossy compression before")
 
@@ -236,6 +265,7 @@ def stated(dataset: Dataset, notes: list[str]) -> dict[str, Any]:
         "exposure_s": _positive(dataset, "ExposureTimeInuS", 1e-6) or _positive(dataset, "ExposureTime", 1e-3),
         "magnification": _positive(dataset, "EstimatedRadiographicMagnificationFactor"),
         "linear": None,
+        "inverted": None,
     }
     for name, remark in _SPACINGS:
         try:
@@ -248,9 +278,9 @@ def stated(dataset: Dataset, notes: list[str]) -> dict[str, Any]:
         break
     relation = str(dataset.get("PixelIntensityRelationship", "")).upper()
     if relation in ("LIN", "LOG", "DISP"):
-        inverted = _number(dataset, "PixelIntensityRelationshipSign") == -1
-        known["linear"] = relation == "LIN" and not inverted
-        if relation == "LIN" and inverted:
+        known["linear"] = relation == "LIN"
+        if relation == "LIN" and _number(dataset, "PixelIntensityRelationshipSign") == -1:
+            known["inverted"] = True
             notes.append("pixel values fall as the X-ray intensity rises (PixelIntensityRelationshipSign -1)")
     return known
 
