@@ -89,6 +89,9 @@ def test_the_choices_of_the_gain():
     assert share_of("paper", own) is None
     assert all(share_of(choice, None) is None for choice in GAINS)
     np.testing.assert_allclose(share_of("detail", own).value, [DETAIL_SHARE, 0.7])
+    np.testing.assert_allclose(share_of("calibrated", own, 0.3).value, [0.3, 0.7])
+    np.testing.assert_allclose(share_of("detail", own, 0.3).value, [DETAIL_SHARE, 0.7])
+    assert share_of("paper", own, 0.3) is None
     with pytest.raises(SettingsError, match="choose one of calibrated, detail, paper"):
         share_of("strong", own)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coldray.errors import ImageError
 from coldray.methods._frame import Frame
 from coldray.physics.noise import NoiseModel
-from coldray.restore.even import apply, even_filter, even_gain
+from coldray.restore.even import apply, even_filter, even_gain, read
 from coldray.restore.evidence import EvenConstants
 
 CONSTANTS = EvenConstants()
@@ -100,6 +100,9 @@ def test_far_from_structure_it_is_the_fixed_filter(pair, blend):
     found = apply(frame, blend, flat, CONSTANTS)
     assert not found.gate.any()
     np.testing.assert_array_equal(found.out, found.linear_part)
+    first = read(frame, blend, CONSTANTS)
+    assert not first.asks_network
+    np.testing.assert_array_equal(first.join().out, found.out)
     np.testing.assert_allclose(found.out, even_filter(frame, blend, CONSTANTS), atol=2e-7)
     assert found.linear_share == 1.0
 
@@ -135,8 +138,6 @@ def test_a_share_of_zero_leaves_the_linear_reading(scene, blend):
 
 def test_noise_that_nothing_shows_gives_the_linear_filter_everywhere(scene, blend):
     frame = scene()
-    found = apply(frame, blend, np.full(frame.shape, 7.0, dtype=np.float32), CONSTANTS, known=False)
-    assert not found.gate.any()
     busy = np.kron(np.exp(np.random.default_rng(8).uniform(-3, 0, (12, 12))), np.ones((4, 4))).astype(np.float32)
     small = apply(replace(frame, blurred=busy), blend, np.zeros_like(busy), CONSTANTS)
     assert not small.gate.any()
@@ -145,6 +146,8 @@ def test_noise_that_nothing_shows_gives_the_linear_filter_everywhere(scene, blen
 
 def test_wrong_predictions_are_refused(scene, blend):
     frame = scene()
+    with pytest.raises(ImageError, match="found none"):
+        read(frame, blend, CONSTANTS).join()
     with pytest.raises(ImageError, match="must be equal"):
         apply(frame, blend, np.zeros((3, 3), dtype=np.float32), CONSTANTS)
     broken = np.zeros(frame.shape, dtype=np.float32)

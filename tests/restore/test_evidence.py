@@ -175,6 +175,16 @@ def test_a_blank_frame_has_nothing_to_gate(pair, blend, value):
     assert not found.power.warnings()
 
 
+def test_faint_structure_without_noise_does_not_lower_the_power(pair, blend):
+    image = np.full((160, 160), 0.6, dtype=np.float32)
+    image[60:66, 60:66] += 0.004
+    frame = Frame(image, pair, NoiseModel.of_detector(pair.blurred, 1.0))
+    frame = replace(frame, blurred=frame.operator(blend)(image))
+    found = evidence(frame, blend, CONSTANTS)
+    assert found.power.used == (1.0, 1.0, 1.0)
+    assert not found.gate(CONSTANTS).any()
+
+
 def test_a_frame_of_structure_all_over_asks_the_high_band(noisy, blend):
     """Busy texture at every scale has no even ground; a power stated too low is raised by the band near Nyquist."""
     rng = np.random.default_rng(6)

@@ -22,7 +22,7 @@ DETAIL_SHARE = 0.4
 """Share of `unshared_gain` at which a linear observer loses little of what it finds in the raw frame (decision 0013)."""
 
 
-def share_of(gain: str, calibrated: FrequencyCurve | None) -> FrequencyCurve | None:
+def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -> FrequencyCurve | None:
     """Share of `unshared_gain` for a choice of K; None for K = 1.
 
     Parameters
@@ -32,6 +32,8 @@ def share_of(gain: str, calibrated: FrequencyCurve | None) -> FrequencyCurve | N
         answers with next to nothing but its mean, and what it took for noise is lost to every observer.
     calibrated : FrequencyCurve, optional
         The model's own share, over cycles/pixel; None if K = 1 was best, or nothing was calibrated.
+    least : float
+        Least share of "calibrated" and "detail": under the gate the network is corrected where it rules.
 
     Raises
     ------
@@ -42,9 +44,10 @@ def share_of(gain: str, calibrated: FrequencyCurve | None) -> FrequencyCurve | N
         raise SettingsError(f"gain {gain!r}: choose one of {', '.join(GAINS)}")
     if gain == "paper" or calibrated is None:
         return None
-    if gain == "calibrated":
+    least = max(least, DETAIL_SHARE if gain == "detail" else 0.0)
+    if least <= 0:
         return calibrated
-    return FrequencyCurve(calibrated.frequency_lp_mm, np.maximum(calibrated.value, DETAIL_SHARE))
+    return FrequencyCurve(calibrated.frequency_lp_mm, np.maximum(calibrated.value, least))
 
 
 def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:

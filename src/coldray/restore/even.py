@@ -17,6 +17,8 @@ from coldray.restore.evidence import EvenConstants, Evidence, evidence
 Float = NDArray[np.float64]
 Image = NDArray[np.float32]
 
+EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
+"""What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
 LEAST_EVEN_WEIGHT = 1e-3
 """Share of even ground in a neighbourhood below which it has no mean of its own."""
 
@@ -115,10 +117,55 @@ def even_filter(frame: Frame, degradation: Any, constants: EvenConstants) -> Ima
     return mean + _linear_reading(frame, degradation, constants, y, spectrum, block_mean(shut))
 
 
-def apply(
-    frame: Frame, degradation: Any, prediction: NDArray[np.floating], constants: EvenConstants, *, known: bool = True
-) -> GatedResult:
-    """Join a network's result with the linear filter by the evidence of structure.
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What can be said of a frame before any network is asked.
+
+    Parameters
+    ----------
+    measured, linear, gate : ndarray, float32, shape (rows, cols)
+        As in `GatedResult`.
+    evidence : Evidence
+    """
+
+    measured: Image
+    linear: Image
+    gate: Image
+    evidence: Evidence = field(repr=False)
+
+    @property
+    def asks_network(self) -> bool:
+        """Whether the gate is open anywhere; if not, the linear reading is the whole result."""
+        return bool(self.gate.any())
+
+    def join(self, prediction: NDArray[np.floating] | None = None) -> GatedResult:
+        """(1 - g) a + g prediction, with the linear reading a.
+
+        Parameters
+        ----------
+        prediction : ndarray, shape (rows, cols), optional
+            The method's result, its data-consistency step included; needed where `asks_network`.
+
+        Raises
+        ------
+        ImageError
+            If the prediction is needed and missing, of another shape than the frame, or not finite.
+        """
+        power = tuple(self.evidence.power.warnings())
+        if not self.asks_network:
+            nothing = np.zeros_like(self.measured)
+            return _summed(self.measured, self.linear, nothing, self.gate, self.evidence, power)
+        if prediction is None or tuple(prediction.shape) != self.measured.shape:
+            found = "none" if prediction is None else f"{tuple(prediction.shape)} pixels"
+            raise ImageError(f"prediction: found {found}, the frame has {self.measured.shape}; they must be equal")
+        if not np.all(np.isfinite(prediction)):
+            raise ImageError("prediction holds values that are not finite; restore with another method or model")
+        claim = self.gate * (np.asarray(prediction, dtype=np.float32) - (self.measured + self.linear))
+        return _summed(self.measured, self.linear, claim, self.gate, self.evidence, power)
+
+
+def read(frame: Frame, degradation: Any, constants: EvenConstants) -> Reading:
+    """Linear reading of a frame, and where there is evidence that a network may add to it.
 
     Parameters
     ----------
@@ -126,21 +173,12 @@ def apply(
         The measurement with its own noise, not the one shown to the network.
     degradation : object
         Offers ``transfer(frequency, strength)``.
-    prediction : ndarray, shape (rows, cols)
-        The method's result, its data-consistency step included.
     constants : EvenConstants
-    known : bool
-        Whether the stated noise may be relied on at all; False gives the linear filter everywhere.
 
     Returns
     -------
-    GatedResult
-        (1 - g) a + g prediction with the linear reading a = b + L (y - H b).
-
-    Raises
-    ------
-    ImageError
-        If the prediction has another shape than the frame, or is not finite.
+    Reading
+        a = b + L (y - H b) and the gate g.
 
     Notes
     -----
@@ -148,20 +186,17 @@ def apply(
     that edges leave no halo in the ground beside them. Both are linear in y for a given gate: no network enters where
     g = 0. Least squared error under a limit on distortion noise is such a gate, see ``docs/theory/faint_details.md``.
     """
-    if tuple(prediction.shape) != frame.shape:
-        raise ImageError(
-            f"prediction has {tuple(prediction.shape)} pixels, the frame {frame.shape}; they must be equal"
-        )
-    if not np.all(np.isfinite(prediction)):
-        raise ImageError("prediction holds values that are not finite; restore with another method or model")
     y, mean, spectrum = _about_mean(frame)
     found = evidence(frame, degradation, constants, spectrum)
-    coarse_gate = found.coarse_gate(constants) if known and found.power.known else np.zeros_like(found.z)
+    coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
     reading = mean + _linear_reading(frame, degradation, constants, y, spectrum, coarse_gate)
-    gate = spread(coarse_gate, frame.shape)
     measured = np.asarray(frame.blurred, dtype=np.float32)
-    claim = gate * (np.asarray(prediction, dtype=np.float32) - reading)
-    return _summed(measured, reading - measured, claim, gate, found, tuple(found.power.warnings()))
+    return Reading(measured, reading - measured, spread(coarse_gate, frame.shape), found)
+
+
+def apply(frame: Frame, degradation: Any, prediction: NDArray[np.floating], constants: EvenConstants) -> GatedResult:
+    """Join a network's result with the linear filter by the evidence of structure: `read`, then `Reading.join`."""
+    return read(frame, degradation, constants).join(prediction)
 
 
 def _summed(

@@ -124,7 +124,7 @@ def judge_power(frame: Frame, bands: Sequence[tuple[NDArray[np.floating], float]
         # a blank frame: nothing is structure, whatever the power
         return Power((0.0,) * len(bands), (1.0,) * len(bands), NO_NOISE)
     scale, share = even_scale(alive, sd)
-    even = share >= (LEAST_EVEN if scale < TOLERANCE else NEARLY_ALL)
+    even = share >= NEARLY_ALL or (scale < TOLERANCE and share * alive.size >= LEAST_EVEN * finest.size)
     if even:
         witness = EVEN_GROUND
     else:

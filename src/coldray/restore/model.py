@@ -20,6 +20,7 @@ from coldray.methods._channels import LEVEL_DECADES, conditions
 from coldray.methods._frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
+from coldray.restore.evidence import EvenConstants
 from coldray.restore.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"
@@ -135,6 +136,11 @@ class Model:
     def prior(self) -> ObjectPrior:
         """Object prior of the linear estimates the network was trained with."""
         return ObjectPrior(**self.header["prior"])
+
+    @cached_property
+    def even(self) -> EvenConstants:
+        """Constants of the gate between the network and the linear filter."""
+        return EvenConstants.of_header(self.header.get("even", {}))
 
     @property
     def consistency_share(self) -> FrequencyCurve | None:

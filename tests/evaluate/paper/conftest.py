@@ -9,6 +9,7 @@ from coldray.evaluate.paper import scenes
 from coldray.evaluate.paper.scenes import BoardSet
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
+from coldray.restore.evidence import EvenConstants
 
 
 class Predictor:
@@ -36,6 +37,10 @@ class FakeModel:
     @property
     def header(self):
         return {"method": self.method, "training": {"steps": 7}}
+
+    @property
+    def even(self):
+        return EvenConstants()
 
     @property
     def consistency_share(self):

@@ -6,8 +6,11 @@ import pytest
 from coldray.errors import CheckpointError, SettingsError
 from coldray.evaluate.paper import contestants as C
 from coldray.evaluate.paper.run import PaperSettings, line_up
-from coldray.evaluate.paper.scenes import paper_blend
+from coldray.evaluate.paper.scenes import paper_blend, paper_pair
 from coldray.methods import cold, direct, wiener
+from coldray.methods._frame import Frame
+from coldray.physics.noise import NoiseModel
+from coldray.restore.even import read
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_gains_are_what_they_are_called(fake, frame):
     )
     one = direct.restore(frame, blend, network)
     # a calibrated share of 0 leaves the network alone, which is regression
-    np.testing.assert_allclose(found[C.DEFAULT].restore(frame, blend).image, one, atol=1e-6)
+    np.testing.assert_allclose(found[C.UNGATED].restore(frame, blend).image, one, atol=1e-6)
     alone = C.Contestant("x", "x", "cold", {"steps": 1}, found[C.COLD].model, "network")
     np.testing.assert_allclose(alone.restore(frame, blend).image, one, atol=1e-6)
     detail = found[C.DETAIL].restore(frame, blend).image
@@ -46,11 +49,29 @@ def test_gains_are_what_they_are_called(fake, frame):
         C.Contestant("x", "x", "cold", {}, found[C.COLD].model, "strong").restore(frame, blend)
 
 
+def test_the_default_asks_no_network_on_even_ground(fake):
+    pair = paper_pair()
+    noise = NoiseModel.of_detector(pair.blurred, 1.0)
+    flat = np.full((160, 160), 0.6, dtype=np.float32)
+    even = Frame(flat + noise.draw(flat, np.random.default_rng(0)), pair, noise)
+    default = by_key(fake)[C.DEFAULT]
+    out = default.restore(even, paper_blend())
+    assert out.evaluations == 0
+    np.testing.assert_array_equal(out.image, even_filter_of(default, even))
+    assert default.to_json()["even"] == "linear"
+
+
+def even_filter_of(contestant, frame):
+    return read(frame, paper_blend(), contestant.model.even).join().out
+
+
 def test_the_certificate_is_told_what_the_gain_leaves(fake, frame):
     found, f = by_key(fake), np.array([0.0, 1.0, 5.0])
     h = paper_blend().transfer(f, 1.0)
     np.testing.assert_allclose(found[C.COLD].left_of_errors(frame, paper_blend())(f), 1 - h)
-    np.testing.assert_allclose(found[C.DEFAULT].left_of_errors(frame, paper_blend())(f), [0, 1, 1])
+    np.testing.assert_allclose(found[C.UNGATED].left_of_errors(frame, paper_blend())(f), [0, 1, 1])
+    # under the gate at least 0.3 K_0 is put back where the network rules
+    assert np.all(found[C.DEFAULT].left_of_errors(frame, paper_blend())(f)[1:] < 1)
     assert found[C.ONE_STEP].left_of_errors(frame, paper_blend()) is None
 
 

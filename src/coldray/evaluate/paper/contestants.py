@@ -14,13 +14,17 @@ from coldray.contracts import plugin
 from coldray.degradations._operator import TransferOperator
 from coldray.errors import CheckpointError
 from coldray.methods._frame import Frame
+from coldray.physics.curves import FrequencyCurve
 from coldray.restore.consistency import consistency_gain, residual_gain, share_of
+from coldray.restore.even import EVEN_LINEAR, EVEN_NETWORK, read
 from coldray.restore.model import Model
 
 DEFAULT, DETAIL = "coldray", "coldray_detail"
 """Keys of what `coldray restore` does by default, and with `--gain detail`."""
 WIENER, WIENER_TV, BLURRED = "wiener", "wiener_tv", "blurred"
 ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
+UNGATED = "coldray_network"
+"""Key of the default with the network everywhere, `--even network`."""
 NETWORK = "network"
 """K = 0: the network alone; a choice of the comparison only."""
 
@@ -61,6 +65,8 @@ class Contestant:
     model : Model, optional
     gain : {"calibrated", "detail", "paper", "network"}
         K of the cold sampler.
+    even : {"network", "linear"}
+        What even ground gets.
     by_exposure : mapping of float to mapping
         Options tuned for an exposure [s]; the nearest one counts.
     trained_for : str
@@ -73,6 +79,7 @@ class Contestant:
     options: Mapping[str, Any] = field(default_factory=dict)
     model: Model | None = None
     gain: str = "calibrated"
+    even: str = EVEN_NETWORK
     by_exposure: Mapping[float, Mapping[str, Any]] = field(default_factory=dict)
     trained_for: str = ""
 
@@ -99,6 +106,11 @@ class Contestant:
         if self.by_exposure and exposure_s is not None:
             nearest = min(self.by_exposure, key=lambda e: abs(np.log(e / exposure_s)))
             options |= self.by_exposure[nearest]
+        reading = None
+        if self.model is not None and self.even == EVEN_LINEAR:
+            reading = read(frame, degradation, self.model.even)
+            if not reading.asks_network:
+                return Output(reading.join().out, time.perf_counter() - wall, time.process_time() - cpu, 0)
         predictor = None if self.model is None else self.model.predictor()
         if self.model is not None:
             frame = self.model.familiar(frame, degradation)
@@ -106,6 +118,7 @@ class Contestant:
             options["consistency"] = self._gain(frame, degradation)
         rng = np.random.default_rng(list(random_state)) if getattr(method, "STOCHASTIC", False) else None
         image = np.asarray(method.restore(frame, degradation, predictor, rng, **options), dtype=np.float32)
+        image = image if reading is None else reading.join(image).out
         count = 0 if predictor is None else predictor.evaluations
         return Output(image, time.perf_counter() - wall, time.process_time() - cpu, count)
 
@@ -114,13 +127,17 @@ class Contestant:
             return None
         if self.gain == NETWORK:
             return frame.radial_operator(lambda f: np.where(f == 0, 1.0, 0.0))
-        return consistency_gain(frame, degradation, share_of(self.gain, self.model.consistency_share))
+        return consistency_gain(frame, degradation, self._share(self.model))
+
+    def _share(self, model: Model) -> FrequencyCurve | None:
+        least = model.even.open_share if self.even == EVEN_LINEAR else 0.0
+        return share_of(self.gain, model.consistency_share, least)
 
     def left_of_errors(self, frame: Frame, degradation: Any) -> Any:
         """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
         if self.method != "cold" or self.model is None or self.gain == NETWORK or self.options.get("naive"):
             return None
-        return residual_gain(frame, degradation, share_of(self.gain, self.model.consistency_share))
+        return residual_gain(frame, degradation, self._share(self.model))
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -131,6 +148,7 @@ class Contestant:
             "options": dict(self.options),
             "options_by_exposure_s": {f"{k:g}": dict(v) for k, v in self.by_exposure.items()},
             "gain": self.gain if self.method == "cold" else None,
+            "even": self.even if self.model is not None else None,
             "model": None if model is None else {"name": model.name, "sha256": model.sha256},
             "trained_for": self.trained_for,
         }
@@ -175,8 +193,9 @@ def learned(model: Model, steps: int) -> list[Contestant]:
         Contestant(ONE_STEP, "one step", "direct", {}, model),
         Contestant(VAN_CITTERT, "one step + Van Cittert", "cold", {"steps": 1}, model, "paper"),
         Contestant(COLD, f"cold sampling, {steps} steps, K = 1", "cold", {"steps": steps}, model, "paper"),
-        Contestant(DETAIL, "coldray, --gain detail", "cold", {}, model, "detail"),
-        Contestant(DEFAULT, "coldray (default)", "cold", {}, model),
+        Contestant(UNGATED, "coldray, --even network", "cold", {}, model),
+        Contestant(DETAIL, "coldray, --even network --gain detail", "cold", {}, model, "detail"),
+        Contestant(DEFAULT, "coldray (default)", "cold", {}, model, even=EVEN_LINEAR),
     ]
 
 
