@@ -23,6 +23,11 @@ it blurred by the screen, reaches 1.5)."""
 STRUCTURE_LEAST = 0.05
 """Power that repeats, in powers of the temporal noise, under which structure does not matter."""
 
+LEAST_LEVEL = 0.1
+"""Share of the open field under which a block counts as opaque: it has noise but no signal to compare it with."""
+LAG_MATTERS = 0.03
+"""Correlation of successive frames above which their noise no longer averages as that of independent ones."""
+
 Float = NDArray[np.float64]
 
 
@@ -49,6 +54,10 @@ class FrameAverage:
     is_structured : bool
         True if even the quiet parts show structure of the object; the fixed pattern is then judged by its
         finest detail.
+    level : float
+        Mean signal of the quiet parts.
+    lag : float or None
+        Correlation of successive frames beyond that of distant ones; None under three frames.
     warnings : tuple of str
     """
 
@@ -61,6 +70,8 @@ class FrameAverage:
     fixed_pattern_nsr: float | None
     temporal_nsr: float | None
     is_structured: bool = False
+    level: float = 0.0
+    lag: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -91,12 +102,12 @@ def average_frames(
     Raises
     ------
     ImageError
-        If there is no frame, frames differ in shape, or the signal is not positive.
+        If there is no frame, frames differ in shape, or no part of the signal is positive.
 
     Notes
     -----
     Noise is measured in detrended blocks without structure (all blocks of a flat field; the quiet
-    ones of an image). NSR_n^2 = F^2 + T^2/n. Temporal noise alone drops by 2.5 % at n = 20 and by
+    ones of an image) that let at least a tenth of the open field through: behind an opaque part there is no signal. NSR_n^2 = F^2 + T^2/n. Temporal noise alone drops by 2.5 % at n = 20 and by
     1 % only at n = 50, so an earlier stop means that the fixed pattern F dominates: averaging cannot
     remove it, gain correction can.
 
@@ -109,8 +120,10 @@ def average_frames(
         raise ImageError(f"averaging needs frames of one 2-D shape; found {sorted({f.shape for f in stack})}")
     blocks = _Blocks(stack[0], mask)
     coarse, fine = _Repeats(), _Repeats()
+    levels = []
     for frame in stack:
         residual, finest, level = blocks.residual(frame)
+        levels.append(level)
         coarse.add(residual / level)
         fine.add(finest / level)
     count = len(stack)
@@ -137,12 +150,18 @@ def average_frames(
                 f"fixed pattern dominates: it is {share:.0f} % of the noise power of the mean of {used} frames; "
                 "more frames cannot lower it, a better gain correction can"
             )
+    lag = coarse.lag
+    if lag is not None and lag > max(LAG_MATTERS, coarse.lag_by_chance):
+        warnings.append(
+            f"successive frames are correlated ({100 * lag:.0f} %: lag, or drift): their mean is noisier than this "
+            "noise-to-signal ratio says; pause between frames"
+        )
     total = np.zeros(stack[0].shape)
     for frame in stack[:used]:
         total += frame
     return FrameAverage(
         (total / used).astype(np.float32), used, series[used - 1], nsr_drop, tuple(series[:used]), enough, fixed, temporal, is_structured,
-        tuple(warnings),
+        float(np.mean(levels)), lag, tuple(warnings),
     )  # fmt: skip
 
 
@@ -152,13 +171,34 @@ class _Repeats:
     def __init__(self) -> None:
         self._total: Float = np.zeros(1)
         self._squares: list[float] = []
+        self._last: Float | None = None
+        self._steps = 0.0
         self.series: list[float] = []
 
     def add(self, residual: Float) -> None:
         """Take in one more frame."""
         self._total = self._total + residual
+        if self._last is not None:
+            self._steps += float(np.mean((residual - self._last) ** 2))
+        self._last = residual
         self._squares.append(float(np.mean(residual**2)))
         self.series.append(float(np.sqrt(np.mean(self._total**2))) / len(self._squares))
+
+    @property
+    def lag(self) -> float | None:
+        """How much less successive frames differ than distant ones; a fixed pattern differs in neither."""
+        count = len(self._squares)
+        if count < 3:
+            return None
+        # the sum over all pairs of |x - y|^2 is n times the sum of |x|^2 less |the sum of x|^2
+        pairs = count * sum(self._squares) - count**2 * self.series[-1] ** 2
+        distant = (pairs - self._steps) / ((count - 1) * (count - 2) / 2)
+        return 1 - self._steps / (count - 1) / distant if distant > 0 else None
+
+    @property
+    def lag_by_chance(self) -> float:
+        """Five standard deviations of `lag` of independent frames whose noise is correlated over ten pixels."""
+        return 5 * float(np.sqrt(2 * 10 / (self._total.size * max(len(self._squares) - 2, 1))))
 
     def parts(self, frames: int) -> tuple[float, float]:
         """Power that repeats, and power that changes from frame to frame, of the first `frames` frames."""
@@ -179,6 +219,12 @@ class _Blocks:
             clean &= self._cut(mask).max(axis=(1, 2)) == 0
         if not clean.any():
             clean[:] = True
+        signal = blocks.mean(axis=(1, 2))
+        clean &= signal >= LEAST_LEVEL * max(float(np.quantile(signal[clean], 0.99)), 0.0)
+        if not clean.any():
+            raise ImageError(
+                f"the mean signal is {float(signal.max()):.4g} at most; averaging needs positive, offset-corrected frames"
+            )
         sd = np.sqrt(np.mean(self._flat(blocks) ** 2, axis=(1, 2)))
         self._keep = clean & (sd <= QUIET_FACTOR * np.quantile(sd[clean], 0.1))
 

@@ -95,11 +95,11 @@ def find_bad_pixels(
 
     Notes
     -----
-    Rules: response over 1.3 or under 0.6 of the median of 21 x 21 neighbours; dead: under 0.05 or
-    constant in ten or more flats; noisy: dark SD over 6 median SDs; nonuniform: over 1 % off the 9 x 9
-    median (and over 6 robust SDs, so that the flat's own noise is not called bad); lag: over 2 times
-    the 9 x 9 median; neighbourhood: all eight neighbours bad. The 21 x 21 medians are taken on blocks
-    and interpolated.
+    Rules: response over 1.3 or under 0.6 of the median of 21 x 21 neighbours; dead: under 0.05 of it or
+    of the bright part of the field (where there is no beam at all), or constant in ten or more flats;
+    noisy: dark SD over 6 median SDs; nonuniform: over 1 % off the 9 x 9 median (and over 6 robust SDs, so
+    that the flat's own noise is not called bad); lag: over 2 times the 9 x 9 median; neighbourhood: all
+    eight neighbours bad. The 21 x 21 medians are taken on blocks and interpolated.
 
     References
     ----------
@@ -120,7 +120,7 @@ def find_bad_pixels(
         stack = _stack(flats)
         response = stack.mean(axis=0) - dark
         relative = response / np.maximum(_block_median(response), np.finfo(np.float64).tiny)
-        classes["dead"] = ~(relative >= DEAD_RESPONSE)
+        classes["dead"] = ~(relative >= DEAD_RESPONSE) | (response < DEAD_RESPONSE * np.quantile(response, 0.9))
         if len(stack) >= FEWEST_FRAMES_FOR_NOISE:
             classes["dead"] |= np.ptp(stack, axis=0) == 0
         classes["over"] = relative > OVER_RESPONSE

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from coldray.data.averaging import FrameAverage, average_frames
 from coldray.data.bad_pixels import BadPixels, classified, find_bad_pixels, replace_bad_pixels
+from coldray.data.calibration_frames import lone_levels, saturated_pixels, saturation, without_strangers
 from coldray.errors import ImageError
 
 ENOUGH_FLATS = 100
 """Flats (and darks) that keep the noise penalty of the correction under 1 % of the variance."""
+
+MANY_BAD, MOST_BAD = 0.01, 0.2
+"""Share of bad pixels that no detector has, and above which a corrected image would be made of neighbours."""
 
 Float = NDArray[np.float64]
 Frames = NDArray[Any] | Sequence[NDArray[Any]]
@@ -36,6 +40,8 @@ class Calibration:
     noise_penalty : float
         Factor on the variance of a corrected frame: 1 + 1/flats + 1/darks.
     warnings : tuple of str
+    exposures : tuple of int
+        Which of the given exposures of flats are in `level`, in its order.
     """
 
     dark: Float
@@ -44,6 +50,7 @@ class Calibration:
     bad_pixels: BadPixels
     noise_penalty: float
     warnings: tuple[str, ...] = ()
+    exposures: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,6 +100,8 @@ def calibrate(
     flats: Frames | Sequence[Frames] | None = None,
     *,
     bad_pixels: NDArray[np.bool_] | None = None,
+    dark_names: Sequence[str] = (),
+    flat_names: Sequence[Sequence[str]] = (),
 ) -> Calibration:
     """Make a calibration from dark frames and flats at one or several exposures.
 
@@ -102,6 +111,10 @@ def calibrate(
     flats : the same, for one exposure; or a list of 3-D stacks, one per exposure, optional
     bad_pixels : ndarray of bool, shape (rows, cols), optional
         Known bad pixels, joined to those that are found.
+    dark_names : sequence of str, optional
+        What each dark frame is called in messages.
+    flat_names : sequence of sequences of str, optional
+        The same for the flats, one sequence per exposure.
 
     Returns
     -------
@@ -110,10 +123,13 @@ def calibrate(
     Raises
     ------
     ImageError
-        If nothing is given, shapes differ, or a flat is not above dark.
+        If nothing is given, shapes differ, a flat is not above dark, the flats are saturated, frames of one role
+        do not agree, or more than a fifth of the pixels are bad.
 
     Notes
     -----
+    A frame that does not belong to the others (a dark with the beam on, a flat with an object in it, a single flat of
+    another exposure) is left out, with a warning that names it.
     Several exposures give a piecewise-linear response per pixel; use them when the response departs
     from a straight line by over 0.5 %.
     """
@@ -127,34 +143,88 @@ def calibrate(
     if len(shapes) != 1:
         raise ImageError(f"dark, flat and bad-pixel images must share one shape; found {sorted(shapes)}")
     shape = shapes.pop()
+    warnings: list[str] = []
+    dark_stack, flat_stacks = _belonging(dark_stack, levels, dark_names, flat_names, warnings)
     dark = np.zeros(shape) if dark_stack is None else dark_stack.mean(axis=0)
-    means = sorted((level.mean(axis=0) - dark for level in levels), key=lambda m: float(m.mean()))
+    kept = sorted(flat_stacks, key=lambda n: float(flat_stacks[n].mean()))
+    levels = [flat_stacks[n] for n in kept]
+    means = [level.mean(axis=0) - dark for level in levels]
     if means and not float(np.median(means[0])) > 0:
         raise ImageError("a flat is not brighter than the dark image; are dark and flat swapped?")
-    brightest = max(levels, key=lambda s: float(s.mean()), default=None)
     classes = {"known": known[0]} if known else {}
-    if dark_stack is not None or brightest is not None:
-        classes = {**classes, **find_bad_pixels(dark_stack, brightest).classes}
+    saturated = np.logical_or.reduce([np.zeros(shape, bool), *(saturated_pixels(level, warnings) for level in levels)])
+    if saturated.any():
+        classes["saturated"] = saturated
+    if dark_stack is not None or levels:
+        classes = {**classes, **find_bad_pixels(dark_stack, levels[-1] if levels else None).classes}
     response = np.stack(means) if means else np.zeros((0, *shape))
     if means:
         classes["dead"] = classes["dead"] | ~np.all(np.diff(response, axis=0, prepend=0) > 0, axis=0)
     bad = classified({name: mask for name, mask in classes.items() if name != "neighbourhood"})
     if bad.mask.all():
         raise ImageError("every pixel is bad; the flats hold no usable signal")
+    _check_share(bad, warnings)
     level = np.array([m[~bad.mask].mean() for m in means])
-    warnings: list[str] = []
+    penalty = _penalty(dark_stack, levels, warnings)
+    return Calibration(dark, response, level, bad, penalty, tuple(warnings), tuple(kept))
+
+
+def _penalty(darks: Float | None, levels: list[Float], warnings: list[str]) -> float:
+    """Factor on the variance of a corrected frame, and what is missing from the calibration."""
     penalty = 1.0
-    for name, stacks in (("flat", levels), ("dark", [] if dark_stack is None else [dark_stack])):
+    for name, stacks in (("flat", levels), ("dark", [] if darks is None else [darks])):
         if stacks:
             fewest = min(len(s) for s in stacks)
             penalty += 1 / fewest
             if fewest < ENOUGH_FLATS:
                 warnings.append(f"{fewest} {name} frames add up to {100 / fewest:.1f} % to the noise variance")
-    if dark_stack is None:
+    if darks is None:
         warnings.append("no dark frames: the offset was not corrected")
     if not levels:
         warnings.append("no flats: the gain was not corrected")
-    return Calibration(dark, response, level, bad, penalty, tuple(warnings))
+    return penalty
+
+
+def _belonging(
+    darks: Float | None,
+    levels: list[Float],
+    dark_names: Sequence[str],
+    flat_names: Sequence[Sequence[str]],
+    warnings: list[str],
+) -> tuple[Float | None, dict[int, Float]]:
+    """Dark frames, and flats by the number of their exposure, without those that do not belong to the others."""
+    if darks is not None:
+        kept, found = without_strangers(darks, "dark", dark_names)
+        darks = darks[kept]
+        warnings += found
+    names = [*flat_names] if len(flat_names) == len(levels) else [()] * len(levels)
+    lone = lone_levels([len(level) for level in levels])
+    rest: dict[int, Float] = {}
+    for n, (level, called) in enumerate(zip(levels, names, strict=True)):
+        if n in lone:
+            name = called[0] if len(called) == 1 else "one flat"
+            warnings.append(
+                f"{name} is of another level ({level.mean():.5g}) than the other flats: it was left out; give several "
+                "flats of every exposure"
+            )
+            continue
+        kept, found = without_strangers(level, "flat", called)
+        rest[n] = level[kept]
+        warnings += found
+    return darks, rest
+
+
+def _check_share(bad: BadPixels, warnings: list[str]) -> None:
+    """Say when more pixels are bad than detectors have; refuse when the image would be made of neighbours."""
+    share = bad.count / bad.mask.size
+    if share <= MANY_BAD:
+        return
+    name, mask = max(bad.classes.items(), key=lambda item: int(np.count_nonzero(item[1])))
+    what = f"{100 * share:.3g} % of the pixels are bad (most of them: {name}, {100 * mask.mean():.3g} %)"
+    why = "are the flats collimated, saturated, or of another detector?"
+    if share > MOST_BAD:
+        raise ImageError(f"{what}; at most {100 * MOST_BAD:.0f} % can be replaced: {why}")
+    warnings.append(f"{what} and are replaced by their neighbours: {why}")
 
 
 def apply_calibration(image: NDArray[Any], calibration: Calibration) -> NDArray[np.float32]:
@@ -214,7 +284,7 @@ def correct(frames: Frames, calibration: Calibration | None = None, *, stop: boo
     ASTM E2597/E2597M-22; Oh et al., diffusion-inspired deblur model for X-ray detectors.
     """
     stack = _stack(frames, dtype=None)
-    warnings: list[str] = []
+    warnings = saturation_warning(stack)
     if calibration is None:
         bad = classified({"known": np.zeros(stack.shape[1:], dtype=bool)})
         corrected: Any = stack
@@ -224,6 +294,14 @@ def correct(frames: Frames, calibration: Calibration | None = None, *, stop: boo
         corrected = (apply_calibration(frame, calibration) for frame in stack)
     average = average_frames(list(corrected), stop=stop, mask=bad.mask)
     return Correction(average.mean, average, bad, (*warnings, *average.warnings))
+
+
+def saturation_warning(stack: NDArray[Any]) -> list[str]:
+    """Say that raw frames reach the top of the detector's range: after correction nobody can see it any more."""
+    share, top = max(saturation(frame) for frame in stack)
+    if share == 0:
+        return []
+    return [f"saturated: {100 * share:.2g} % of the pixels of a raw frame are at {top:.6g}; they hold no measurement"]
 
 
 def _even(signal: Float, response: Float, level: Float) -> Float:

@@ -64,6 +64,15 @@ class Inputs:
         ]
 
     @property
+    def names(self) -> list[str]:
+        """What each of `frames` is called in messages: its file, and the page of a file with several."""
+        return [
+            file.name if image.pixels.ndim == 2 else f"{file.name} page {page}"
+            for file, image in zip(self.files, self.images, strict=True)
+            for page in range(1, 2 if image.pixels.ndim == 2 else len(image.pixels) + 1)
+        ]
+
+    @property
     def code(self) -> int:
         """Exit code as far as reading is concerned."""
         return console.SOME_FAILED if self.problems else console.OK

@@ -123,7 +123,15 @@ def correct(
         warnings += [w for w in notes if w not in warnings]
         contents[path] = _writer(image)
     if clipped:
-        warnings.append(f"{clipped} pixels left the range of {frames.images[0].dtype} and were clipped")
+        warnings.append(
+            f"{clipped} pixels left the range of {frames.images[0].dtype} and were clipped (below dark, behind an opaque "
+            "part, or above the range); --fraction keeps them"
+        )
+    if corrected.bad_pixels.count and (lossy := sorted({p.suffix.lower() for p in contents if not _carries_mask(p)})):
+        warnings.append(
+            f"{' and '.join(lossy)} cannot hold the map of the {corrected.bad_pixels.count} replaced pixels: measurements "
+            "will take them for measured; write TIFF or DICOM"
+        )
     result |= {
         "output": str(out),
         "files": [str(path) for path, _, _ in products],
@@ -139,6 +147,13 @@ def correct(
     write_files(contents | sheets(plot, report, protocol))
     assert isinstance(corrected, Correction)
     return finish(result, protocol.rows, max(group.code for group in everything), as_json)
+
+
+def _carries_mask(path: Path) -> bool:
+    """Whether a written file gives its bad-pixel map back."""
+    from coldray.data.formats import format_for
+
+    return "mask" in getattr(format_for(path), "carries", ())
 
 
 def _writer(image: Radiograph) -> Any:
@@ -188,16 +203,25 @@ def _calibration(
     from coldray.data.correct import calibrate
 
     dark = [f.pixels for f in darks.frames]
-    offset = float(np.mean([d.mean(dtype=np.float64) for d in dark])) if dark else 0.0
-    groups = by_level(flats.frames, offset)
-    levels: list[tuple[list[Radiograph], float | None]] = []
-    for group in groups:
-        known = {f.acquisition.exposure_s for f in group} - {None}
-        levels.append((group, known.pop() if len(known) == 1 else None))
+    offset = float(np.median([d.mean(dtype=np.float64) for d in dark])) if dark else 0.0
+    frames = flats.frames
+    name_of = {id(frame): name for frame, name in zip(frames, flats.names, strict=True)}
+    groups = by_level(frames, offset)
     if not dark and not groups and mask is None:
         return None, []
     stacks = [np.stack([f.pixels for f in group]) for group in groups] if _one_shape(flats) else []
-    return calibrate(dark or None, stacks or None, bad_pixels=mask), levels
+    calibration = calibrate(
+        dark or None,
+        stacks or None,
+        bad_pixels=mask,
+        dark_names=darks.names,
+        flat_names=[[name_of[id(frame)] for frame in group] for group in groups],
+    )
+    levels: list[tuple[list[Radiograph], float | None]] = []
+    for group in (groups[n] for n in calibration.exposures):
+        known = {f.acquisition.exposure_s for f in group} - {None}
+        levels.append((group, known.pop() if len(known) == 1 else None))
+    return calibration, levels
 
 
 def _one_shape(flats: Inputs) -> bool:
@@ -253,18 +277,20 @@ def _each(
 
     from coldray.data.averaging import average_frames
     from coldray.data.bad_pixels import classified
-    from coldray.data.correct import Correction, apply_calibration
+    from coldray.data.correct import Correction, apply_calibration, saturation_warning
 
     products = []
+    saturated: list[str] = []
     for image, source in zip(frames.images, frames.files, strict=True):
         pages = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
+        saturated += [f"{source.name}: {note}" for note in saturation_warning(pages)]
         clean = pages if calibration is None else apply_calibration(pages, calibration)
         products.append((targets[source], clean.mean(axis=0, dtype=np.float64).astype(np.float32), len(pages)))
     shape = products[0][1].shape
     bad = classified({"known": np.zeros(shape, dtype=bool)}) if calibration is None else calibration.bad_pixels
     average = average_frames([pixels for _, pixels, _ in products], mask=bad.mask)
     notes = () if calibration is None else calibration.warnings
-    return products, Correction(average.mean, average, bad, (*notes, *average.warnings))
+    return products, Correction(average.mean, average, bad, (*saturated, *notes, *average.warnings))
 
 
 def _details(groups: tuple[Inputs, ...], corrected: Correction, calibration: Calibration | None) -> dict[str, Any]:
@@ -313,7 +339,7 @@ def _stored(
     lost, notes, unit = 0, [], level
     if integer:
         stored, lost = Scale(1.0, first.dtype, "corrected").to_stored(pixels)
-        noise = corrected.average.nsr * float(np.median(pixels))
+        noise = corrected.average.nsr * corrected.average.level
         if noise > 0 and 1 / 12 > ROUNDING_MATTERS * noise**2:
             notes.append(
                 f"rounding to {first.dtype} adds {100 / 12 / noise**2:.0f} % to the noise variance of the mean; "
@@ -327,4 +353,4 @@ def _stored(
         stored, unit = (pixels / np.float32(level)).astype(np.float32), 1.0
     step = Step("correct", details | {"frames": count, "open_beam": unit})
     image = first.with_pixels(stored, step).with_acquisition(open_beam=unit, frames=count * first.acquisition.frames)
-    return image, lost, notes
+    return image.with_mask(corrected.bad_pixels.mask), lost, notes
