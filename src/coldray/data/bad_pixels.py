@@ -119,8 +119,9 @@ def find_bad_pixels(
     if flats is not None:
         stack = _stack(flats)
         response = stack.mean(axis=0) - dark
-        relative = response / np.maximum(_block_median(response), np.finfo(np.float64).tiny)
-        classes["dead"] = ~(relative >= DEAD_RESPONSE) | (response < DEAD_RESPONSE * np.quantile(response, 0.9))
+        least = max(DEAD_RESPONSE * float(np.quantile(response, 0.9)), 1e-9)
+        relative = response / np.maximum(_block_median(response), least)
+        classes["dead"] = ~(relative >= DEAD_RESPONSE) | (response < least)
         if len(stack) >= FEWEST_FRAMES_FOR_NOISE:
             classes["dead"] |= np.ptp(stack, axis=0) == 0
         classes["over"] = relative > OVER_RESPONSE
