@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.data.gerber_draw import Hole, draw_layers
-from coldray.data.gerber_files import Placement, digest, layer_table, read_members
+from coldray.data.gerber_draw import draw_layers
+from coldray.data.gerber_drills import Hole
+from coldray.data.gerber_files import digest, layer_table, read_members
+from coldray.data.gerber_placements import Placement
+from coldray.data.gerber_roles import FileUse
 from coldray.errors import ImageReadError, ImageWriteError, PhysicsError
 from coldray.files import whole_folder, write_atomically, write_text
 
-_CACHE_FORMAT = 4
+_CACHE_FORMAT = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,10 @@ class RasterBoard:
         Parts, if a pick-and-place file was found and fits.
     pads_top, pads_bottom : ndarray of float64, shape (pads, 6)
         Stencil openings as x, y, length, width [mm], angle of the length [rad], area share of the bounding box.
+    files : tuple of FileUse
+        What became of every file of the archive, and why.
+    notes : tuple of str
+        What was assumed, closed or met twice.
     """
 
     name: str
@@ -61,6 +68,8 @@ class RasterBoard:
     placements: tuple[Placement, ...]
     pads_top: NDArray[np.float64]
     pads_bottom: NDArray[np.float64]
+    files: tuple[FileUse, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,27 +77,51 @@ class RasterBoard:
         rows, cols = self.outline.shape
         return rows, cols
 
+    def account(self) -> dict[str, Any]:
+        """What was made of which file, as JSON holds it: layers, holes, size, every file and every assumption.
+
+        Returns
+        -------
+        dict
+            board, copper_layers, holes, plated_holes, size_mm (width, height), files (file, role, layer, why), notes.
+        """
+        rows, cols = np.nonzero(self.outline.any(axis=1))[0], np.nonzero(self.outline.any(axis=0))[0]
+        size = [(int(i[-1]) - int(i[0]) + 1) * self.grid_pitch_mm if len(i) else 0.0 for i in (cols, rows)]
+        return {
+            "board": self.name,
+            "copper_layers": len(self.copper),
+            "holes": len(self.holes),
+            "plated_holes": sum(h.plated for h in self.holes),
+            "size_mm": [round(v, 2) for v in size],
+            "files": [{"file": f.name, "role": f.role, "layer": f.layer, "why": f.why} for f in self.files],
+            "notes": list(self.notes),
+        }
+
 
 def read_board(
     path: str | Path,
     grid_pitch_mm: float = 0.012,
     layers: Mapping[str, Any] | None = None,
     cache: Path | None = None,
+    board: str | None = None,
 ) -> RasterBoard:
     """Rasterise the Gerber and Excellon files of a board.
 
     Parameters
     ----------
     path : str or Path
-        A zip archive or a folder.
+        A zip archive, or a folder with its sub-folders.
     grid_pitch_mm : float
         Cell side [mm], 0.002 to 1.
     layers : mapping, optional
-        File names per role: copper (top to bottom), paste, mask, drill, placement, outline (lists) and board_mm
-        (x0, y0, x1, y1). Without it, the entry of this archive in a `layers.json` beside it; roles given by
-        neither are found from file attributes and names.
+        File names per role: copper (top to bottom), paste, mask, drill, placement, outline, negative (those drawn
+        as negatives; all lists) and board_mm (x0, y0, x1, y1). Without it, the entry of this archive in a
+        `layers.json` beside it; roles given by neither are found from content, attributes and names.
     cache : Path, optional
         Folder for the masks; a second reading of the same files at the same pitch maps them from there.
+
+    board : str, optional
+        Which board to draw, where folders or names tell several apart; by default, several are refused with a list.
 
     Returns
     -------
@@ -98,24 +131,22 @@ def read_board(
     Raises
     ------
     ImageReadError
-        If files are missing, damaged, unsafe, empty or not Gerber.
+        If files are missing, damaged, unsafe, empty or not Gerber, hold statements that are not carried out or more
+        objects than are drawn, leave the outline open, or belong to several boards.
     PhysicsError
         If the pitch is out of range, or layers do not lie over each other.
-    MissingExtraError
-        If gerbonara is not installed and the board is not in the cache.
     """
     path = Path(path)
     if not (math.isfinite(grid_pitch_mm) and 0.002 <= grid_pitch_mm <= 1):
         raise PhysicsError(f"grid pitch is {grid_pitch_mm} mm; boards are drawn at 0.002 to 1 mm")
     members = read_members(path)
-    table = layer_table(path, members, layers)
-    used = {f: members[f] for role in ("copper", "paste", "drill", "placement", "outline") for f in table[role]}
+    table = layer_table(path, members, layers, board)
     if cache is None:
-        masks, facts = draw_layers(path, used, table, grid_pitch_mm)
+        masks, facts = draw_layers(path, members, table, grid_pitch_mm)
     else:
-        folder = Path(cache) / f"{path.stem}-{digest(used, _CACHE_FORMAT, table, f'{grid_pitch_mm:.6f}')}"
+        folder = Path(cache) / f"{path.stem}-{digest(members, _CACHE_FORMAT, table, f'{grid_pitch_mm:.6f}')}"
         if not (folder / "board.json").is_file():
-            _store(folder, *draw_layers(path, used, table, grid_pitch_mm))
+            _store(folder, *draw_layers(path, members, table, grid_pitch_mm))
         masks, facts = _load(folder)
     n = len(table["copper"])
     return RasterBoard(
@@ -132,6 +163,8 @@ def read_board(
         placements=tuple(Placement(**p) for p in facts["placements"]),
         pads_top=np.asarray(facts["pads_top"], dtype=np.float64).reshape(-1, 6),
         pads_bottom=np.asarray(facts["pads_bottom"], dtype=np.float64).reshape(-1, 6),
+        files=tuple(FileUse(**f) for f in facts["files"]),
+        notes=tuple(facts["notes"]),
     )
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from coldray.data.gerber_board import RasterBoard
 from coldray.data.gerber_bodies import place
 from coldray.data.gerber_build import BoardBuild
-from coldray.data.gerber_draw import Hole
+from coldray.data.gerber_drills import Hole
 from coldray.data.gerber_find import find_parts
 from coldray.data.gerber_parts import Part
 from coldray.data.gerber_stamp import Canvas

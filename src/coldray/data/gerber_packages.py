@@ -11,8 +11,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from coldray.data.gerber_files import Placement
 from coldray.data.gerber_parts import Part, Side
+from coldray.data.gerber_placements import Placement
 
 
 def ball_grids(on: Side) -> list[Part]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from coldray.data.gerber_files import Placement
+from coldray.data.gerber_placements import Placement
 from coldray.data.gerber_raster import Grid
 
 _SIDES = ("top", "bottom")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from coldray.data.gerber_files import Placement
 from coldray.data.gerber_parts import Part, Side
+from coldray.data.gerber_placements import Placement
 
 _SIZES_MM = {"0201": (0.6, 0.3), "0402": (1.0, 0.5), "0603": (1.6, 0.8), "0805": (2.0, 1.25), "1206": (3.2, 1.6)}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.data.gerber_files import Placement
+from coldray.data.gerber_placements import Placement
 
 
 @dataclass(frozen=True, eq=False)
