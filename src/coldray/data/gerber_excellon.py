@@ -337,6 +337,7 @@ class _Machine:
 
     def _do_percent(self) -> None:
         self._in_header = False
+        self._plated = None
 
     _do_end_header = _do_percent
 

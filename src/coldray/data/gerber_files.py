@@ -198,6 +198,13 @@ def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], othe
         raise ImageReadError(
             f"{path}: no copper layer among {len(roles)} files; name the layers in a layers.json beside it"
         )
+    unnamed = [p for p, r in roles.items() if math.isinf(r.depth)]
+    outer = [(roles[p].depth == TOP, roles[p].depth == BOTTOM) for p in order]
+    if unnamed and len(order) > 1 and any(t for t, _ in outer) != any(b for _, b in outer):
+        raise ImageReadError(
+            f"{path}: no file is the {'bottom' if any(t for t, _ in outer) else 'top'} copper, and the names of "
+            f"{', '.join(unnamed[:4])} say no layer; name the layers in a layers.json beside it"
+        )
     table: dict[str, Any] = {
         kind: [p for _, p in sorted((r.depth, p) for p, r in roles.items() if r.kind == kind)] for kind in _ROLES
     }
@@ -205,7 +212,7 @@ def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], othe
     table["bottom"] = [p for p in table["paste"] if roles[p].depth == BOTTOM]
     table["negative"] = [p for p in order if roles[p].negative]
     table["mechanical"] = [p for p in table["outline"] if roles[p].depth > SURE_OUTLINE]
-    table["unnamed"] = [p for p, r in roles.items() if math.isinf(r.depth)]
+    table["unnamed"] = unnamed
     if "board_mm" in given:
         table["board_mm"] = [float(v) for v in given["board_mm"]]
     numbers = {p: i for i, p in enumerate(order, start=1)}

@@ -93,7 +93,7 @@ _KINDS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("drill", "drill", frozenset("drill drills drl hole holes thruhole npth pth route rout routing".split())),
     ("copper", "copper", frozenset(
         "cu copper signal sig plane etch conductive conductor layer lyr ly elec electrical inner inn in internal "
-        "int internalplane group gnd ground pwr power vcc vdd l art mid midlayer".split())),
+        "int internalplane ln group gnd ground pwr power vcc vdd l art mid midlayer".split())),
 )  # fmt: skip
 _SHEETS = frozenset({"fab", "fabrication"})
 """Drawings that may show the board's edge; tried where no file is called an outline."""
@@ -102,7 +102,7 @@ _TOP_WORDS = frozenset("top front component comp cmp primary prm pri tslk smt ss
 _BOTTOM_WORDS = frozenset("bottom bot back secondary sec bslk smb ssb spb psb sms sps bcream lower".split())
 _TOP_LETTERS, _BOTTOM_LETTERS = frozenset("fta"), frozenset("b")
 _INNER = frozenset(
-    "cu copper signal sig plane layer lyr ly inner inn in internal int internalplane group l art mid midlayer "
+    "cu copper signal sig plane layer lyr ly inner inn in internal int internalplane ln group l art mid midlayer "
     "conductive conductor etch".split()
 )
 _FILLERS = frozenset("solder metal side board pcb gerber gbr cuts cut file positive".split())
