@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("gerbonara", reason="the extra 'gerber' is not installed")
-pytest.importorskip("PIL", reason="Pillow is not installed")
-
 from coldray.data.gerber import BoardBuild, build_object, read_board
-from coldray.data.gerber_files import closed_loops, read_placements
 from coldray.data.gerber_find import find_parts
+from coldray.data.gerber_outline import joined
+from coldray.data.gerber_placements import read_placements
 from coldray.errors import ColdrayError, ImageReadError, PhysicsError
 
 HEAD = "%FSLAX46Y46*%\n%MOMM*%\n%LPD*%\nG01*\n"
@@ -397,7 +395,8 @@ def test_loops_close_in_any_order_and_direction():
     strokes = [np.array([corners[i], corners[(i + 1) % 4]]) for i in (2, 0, 3, 1)]
     strokes[1] = strokes[1][::-1]
     strokes.append(np.array([[20.0, 20.0], [30.0, 20.0]]))
-    (loop,) = closed_loops(strokes)
+    (loop,), (left,) = joined(strokes)
+    assert left[0].tolist() == [20, 20]
     assert np.ptp(loop, axis=0).tolist() == [5, 3]
 
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from coldray.data.gerber_apertures import GerberError
 from coldray.data.gerber_drills import Copper, Hole, read_holes
 from coldray.data.gerber_marks import Budget, Drawing, centre_lines, shapes_of
-from coldray.data.gerber_outline import Content, Edge, box_edge, edge_of
+from coldray.data.gerber_outline import Content, Edge, box_edge, edge_of, joined
 from coldray.data.gerber_pads import find_pads, register
 from coldray.data.gerber_placements import read_placements
 from coldray.data.gerber_raster import Grid, rasterise
@@ -26,6 +26,8 @@ from coldray.errors import ImageReadError, PhysicsError
 
 _MARGIN_MM = 0.6
 _MAX_CELLS = 300_000_000
+_MECHANICAL, _SHEET = 6.0, 1.6
+"""How much larger than its copper a board may be that a mechanical layer, or a drawing, shows."""
 _CORNERS = 8
 """Corners of a shape that are asked whether they lie on the board."""
 
@@ -207,21 +209,24 @@ def _edge(
         np.array([[h.x_mm, h.y_mm] for h in holes]).reshape(-1, 2), np.concatenate(shown or [np.zeros((0, 2))])
     )
     refused = ""
-    for name in (*table["outline"], *table["unnamed"]):
+    for name in (*table["outline"], *(d for d in table["drawings"] if d not in table["outline"])):
         try:
             strokes = centre_lines(_drawing(path, name, members[name], budget).marks)
         except ImageReadError:
-            if name in table["unnamed"] or name in table["mechanical"]:
+            if name in table["drawings"] or name in table["mechanical"]:
                 continue
             raise
-        edge, note = edge_of(strokes, content) if strokes else (None, "")
+        ratio = _SHEET if name in table["drawings"] else _MECHANICAL if name in table["mechanical"] else math.inf
+        edge, note = edge_of(strokes, content, ratio) if strokes else (None, "")
         if edge is not None:
             notes += [f"{name}: {note}"] if note else []
             return edge, name
-        if name in table["outline"] and not refused:
+        if name not in table["drawings"] and not refused:
             if note:
                 refused = f"outline {name} is open: {note}"
             elif strokes and name not in table["mechanical"]:
+                for loop in joined(strokes)[0][:1]:  # a layer that lies elsewhere is the likelier fault
+                    _check_overlap(path, copper, holes, Edge([loop], []))
                 refused = f"outline {name} has no loop round the copper and the holes"
     if refused:
         raise ImageReadError(f"{path}: {refused}; close it, or give board_mm in a layers.json")

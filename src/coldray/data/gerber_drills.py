@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from coldray.data.gerber_apertures import GerberError
-from coldray.data.gerber_excellon import Drill, Format, parameters_format, read_excellon
+from coldray.data.gerber_drill_statements import Format, parameters_format
+from coldray.data.gerber_excellon import Drill, read_excellon
 from coldray.data.gerber_marks import Budget, drilled
 from coldray.data.gerber_names import words_of
 from coldray.data.gerber_roles import is_gerber

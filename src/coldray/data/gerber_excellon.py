@@ -12,77 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from coldray.data.gerber_apertures import GerberError
+from coldray.data.gerber_drill_statements import PATTERNS, XY, Format, spaceless
 from coldray.data.gerber_marks import Budget
 from coldray.data.gerber_shapes import Point, arc_points
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-_XY = rf"(?:X({_NUMBER}))?(?:Y({_NUMBER}))?"
-_STATEMENTS: tuple[tuple[str, str], ...] = (
-    # The first that fits the whole line; most lines are coordinates.
-    ("hit", rf"{_XY}"),
-    ("comment", r";(.*)"),
-    ("header", r"M48"),
-    ("percent", r"%"),
-    ("end_header", r"M95"),
-    ("tool", r"T0*(\d{1,6})((?:[A-Z][\d.+-]*)*)"),
-    ("slot", rf"{_XY}G0?85{_XY}"),
-    ("move", rf"G0?0{_XY}"),
-    ("line", rf"G0?1{_XY}"),
-    ("arc", rf"G0?([23]){_XY}(?:A({_NUMBER}))?(?:I({_NUMBER}))?(?:J({_NUMBER}))?"),
-    ("down", r"M1[45]"),
-    ("up", r"M1[67]"),
-    ("drill_mode", r"G0?5|G81"),
-    ("repeat", rf"R(\d{{1,9}}){_XY}"),
-    ("pattern_begin", r"M25"),
-    ("pattern_end", r"M01"),
-    ("pattern_repeat", rf"(?:R(\d{{1,9}}))?M02{_XY}"),
-    ("pattern_done", r"M08"),
-    ("unit", r"(METRIC|INCH)(.*)|M(7[12]),?(LZ|TZ)?"),
-    ("incremental", r"ICI(?:,?(ON|OFF))?|G9([01])"),
-    ("zero", rf"G9[23]{_XY}"),
-    ("end", r"M30|M00"),
-    ("ignored", r"FMAT,?\d?|VER,?\d*|DETECT,?\w*|ATC,?\w*|M0[69]|M18|M47.*|M50.*|G40|R,[TCDH]|[FSBHZ][\d.]+|\s*|OM48|CP,.*|TCST,.*"),
-)  # fmt: skip
-_PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _STATEMENTS)
-_COORDINATES = re.compile(rf"(?:G\d\d)?(?:X{_NUMBER}|Y{_NUMBER})+.*")
-
-
-@dataclass(frozen=True)
-class Format:
-    """How numbers of a drill file are meant; None is what the file does not say.
-
-    Parameters
-    ----------
-    mm : float, optional
-        Millimetres per unit.
-    digits : tuple of int, optional
-        Places before and after the implied point, of numbers written without one.
-    leading_kept : bool, optional
-        Whether leading zeros are written and trailing ones left out (LZ); the opposite is TZ.
-    """
-
-    mm: float | None = None
-    digits: tuple[int, int] | None = None
-    leading_kept: bool | None = None
-
-    def filled(self, other: Format) -> Format:
-        """The same format, with what it leaves open taken from another."""
-        return Format(
-            self.mm if self.mm is not None else other.mm,
-            self.digits if self.digits is not None else other.digits,
-            self.leading_kept if self.leading_kept is not None else other.leading_kept,
-        )
-
-    def __str__(self) -> str:
-        digits = f", {self.digits[0]}.{self.digits[1]} digits" if self.digits else ""
-        zeros = (
-            ""
-            if self.leading_kept is None
-            else ", leading zeros kept"
-            if self.leading_kept
-            else ", trailing zeros kept"
-        )
-        return f"{'mm' if self.mm == 1 else 'inch'}{digits}{zeros}"
 
 
 @dataclass
@@ -102,31 +34,6 @@ class Drill:
     holes: list[tuple[float, float, float, float, float, bool | None]] = field(default_factory=list)
     stated: Format = field(default_factory=Format)
     bare_numbers: bool = False
-
-
-def looks_like_drill(text: str) -> bool:
-    """Whether a file is drill data by what it holds: nearly all lines are statements, some are coordinates.
-
-    Notes
-    -----
-    Drill files begin with `M48`, a comment, `%`, a tool or nothing at all; reports and lists of parts that name
-    tools hold other words.
-    """
-    lines = [line.strip() for line in text[:200_000].splitlines()]
-    lines = [line for line in lines if line and not line.startswith(";")]
-    if not lines:
-        return False
-    if any(line in ("M48", "OM48") for line in lines[:50]):
-        return True
-    known = sum(any(p.fullmatch(_spaceless(line)) for _, p in _PATTERNS) for line in lines[:2000])
-    located = sum(_COORDINATES.fullmatch(_spaceless(line)) is not None for line in lines[:2000])
-    tools = any(re.fullmatch(r"T\d+.*|%|G05|M1[4567]|M30|M00", line) for line in lines[:2000])
-    return located > 0 and tools and known >= 0.9 * len(lines[:2000])
-
-
-def _spaceless(line: str) -> str:
-    """A line without blanks; comments keep theirs."""
-    return line.strip() if line.lstrip().startswith(";") else re.sub(r"\s+", "", line)
 
 
 def read_excellon(text: str, assumed: Format | None = None, budget: Budget | None = None) -> Drill:
@@ -152,7 +59,7 @@ def read_excellon(text: str, assumed: Format | None = None, budget: Budget | Non
         With the line and the statement, if it is not known or not carried out.
     """
     machine = _Machine(assumed or Format(), Budget() if budget is None else budget)
-    lines = [_spaceless(raw.replace("\x00", "").replace("\x1a", "")) for raw in text.splitlines()]
+    lines = [spaceless(raw.replace("\x00", "").replace("\x1a", "")) for raw in text.splitlines()]
     machine.look_ahead(lines)
     for number, line in enumerate(lines, start=1):
         try:
@@ -194,25 +101,25 @@ class _Machine:
         self._pattern_end = 0
         self._pattern_shift = (0.0, 0.0)
         self._in_turn: list[int] = []
-        self._handlers: dict[str, Callable[..., None]] = {name: getattr(self, f"_do_{name}") for name, _ in _PATTERNS}
+        self._handlers: dict[str, Callable[..., None]] = {name: getattr(self, f"_do_{name}") for name, _ in PATTERNS}
 
     def look_ahead(self, lines: list[str]) -> None:
         """Take unit and format first: some files define their tools before they state them."""
         for line in lines:
             for name in ("unit", "comment"):
-                found = dict(_PATTERNS)[name].fullmatch(line)
+                found = dict(PATTERNS)[name].fullmatch(line)
                 if found is not None:
                     self._handlers[name](*found.groups())
         self._tools, self._in_turn, self._plated, self._incremental = {}, [], None, False
 
     def carry_out(self, line: str) -> None:
         """One line."""
-        for name, pattern in _PATTERNS:
+        for name, pattern in PATTERNS:
             found = pattern.fullmatch(line)
             if found is not None:
                 self._handlers[name](*found.groups())
                 return
-        whole = re.fullmatch(rf"(T\d{{1,6}})({_XY})", line)
+        whole = re.fullmatch(rf"(T\d{{1,6}})({XY})", line)
         if whole:  # a tool and its first hole in one line
             self.carry_out(whole.group(1))
             self.carry_out(whole.group(2))
@@ -276,7 +183,7 @@ class _Machine:
         self._budget.spend(1)
         self.drill.holes.append((*start, *end, tool.diameter_mm, tool.plated))
 
-    # Statements, in the order of `_STATEMENTS`.
+    # Statements, in the order of `STATEMENTS`.
 
     def _do_hit(self, x: str | None, y: str | None) -> None:
         start, end = self._go(x, y)
@@ -445,18 +352,6 @@ class _Machine:
 
     def _do_ignored(self) -> None:
         """Speeds, feeds and machine settings: nothing of the holes."""
-
-
-def parameters_format(text: str) -> Format:
-    """What an `nc_param.txt` beside the drill files of Allegro says of their numbers."""
-    said = dict(re.findall(r"^([A-Z_-]+)\s+(\S+)", text, re.MULTILINE))
-    units = {"ENGLISH": 25.4, "INCHES": 25.4, "METRIC": 1.0, "MILLIMETERS": 1.0}
-    places = (said.get("INTEGER-PLACES", ""), said.get("DECIMAL-PLACES", ""))
-    return Format(
-        units.get(said.get("OUTPUT-UNITS", "")),
-        (int(places[0]), int(places[1])) if all(p.isdigit() for p in places) else None,
-        said.get("SUPPRESS-TRAIL-ZEROES") == "YES" if "SUPPRESS-TRAIL-ZEROES" in said else None,
-    )
 
 
 def _centre(start: Point, end: Point, radius: float, clockwise: bool) -> Point:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from coldray.data.gerber_names import BOTTOM, SURE_OUTLINE, TOP, Role
+from coldray.data.gerber_names import BOTTOM, SHEET, SURE_OUTLINE, TOP, Role
 from coldray.data.gerber_roles import FileUse, boards_of, choose_board, copper_order, roles_of
 from coldray.errors import ImageReadError
 
@@ -135,8 +135,8 @@ def layer_table(
     -------
     dict
         Keys copper, paste, mask, drill, placement, outline and negative (lists of paths), bottom (those of `paste`
-        on the bottom side), mechanical (those of `outline` that may be another drawing), unnamed (Gerber files that
-        may show the outline although their name says nothing), files (a `FileUse` for every file), notes and, if
+        on the bottom side), mechanical (those of `outline` that may be another drawing), drawings (Gerber files that
+        may show the outline among much else, or whose name says nothing), files (a `FileUse` for every file), notes and, if
         known, board_mm.
 
     Raises
@@ -212,7 +212,7 @@ def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], othe
     table["bottom"] = [p for p in table["paste"] if roles[p].depth == BOTTOM]
     table["negative"] = [p for p in order if roles[p].negative]
     table["mechanical"] = [p for p in table["outline"] if roles[p].depth > SURE_OUTLINE]
-    table["unnamed"] = unnamed
+    table["drawings"] = [p for p in table["outline"] if roles[p].depth >= SHEET] + unnamed
     if "board_mm" in given:
         table["board_mm"] = [float(v) for v in given["board_mm"]]
     numbers = {p: i for i, p in enumerate(order, start=1)}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 TOP, BOTTOM = 0.0, 1000.0
 SURE_OUTLINE = 1.0
 """Outlines up to this depth are called so; deeper ones are mechanical layers or drawings that may show it."""
+SHEET = 90.0
+"""Depth of fabrication drawings among the outlines."""
 PLANES = 500.0
 """Depth of the first plane of programs that number planes apart from signal layers."""
 
@@ -53,7 +55,7 @@ def _extensions() -> dict[str, tuple[str, float]]:
         "bor": ("outline", 1.0), "oln": ("outline", 1.0),
         "top": ("copper", TOP), "bot": ("copper", BOTTOM), "smt": ("mask", TOP), "smb": ("mask", BOTTOM),
         "sst": ("", TOP), "ssb": ("", BOTTOM), "spt": ("paste", TOP), "spb": ("paste", BOTTOM), "ast": ("", TOP),
-        "asb": ("", BOTTOM), "fab": ("outline", 90.0), "gpi": ("", TOP), "dri": ("", TOP), "rep": ("", TOP),
+        "asb": ("", BOTTOM), "fab": ("outline", SHEET), "gpi": ("", TOP), "dri": ("", TOP), "rep": ("", TOP),
     }  # fmt: skip
     return table
 
@@ -203,7 +205,7 @@ def roles_of_names(names: Sequence[str]) -> list[Role | None]:
 def role_of_words(words: Sequence[str]) -> Role | None:
     """Role from whole words, without those of the project's own name."""
     if not _SHEETS.isdisjoint(words):
-        return Role("outline", 90.0, "a fabrication drawing")
+        return Role("outline", SHEET, "a fabrication drawing")
     found = _kind_of(words)
     side = _side_of(words)
     if found is None:

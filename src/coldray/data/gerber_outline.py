@@ -182,6 +182,11 @@ class Content:
     holes: NDArray[np.float64]
     copper: NDArray[np.float64]
 
+    def fills(self, loops: Sequence[Loop], ratio: float) -> bool:
+        """Whether the box of all content is at least 1/`ratio` of that of loops: a sheet's border holds much else."""
+        points = np.concatenate([self.copper, self.holes])
+        return len(points) == 0 or _box_area(np.concatenate(loops)) <= ratio * _box_area(points)
+
     def within(self, loops: Sequence[Loop], margin_mm: float = 0.3) -> bool:
         """Whether boxes of loops hold (nearly) all holes and copper."""
         for points, share in ((self.holes, 0.98), (self.copper, 0.95)):
@@ -195,7 +200,7 @@ class Content:
         return True
 
 
-def edge_of(strokes: Sequence[Loop], content: Content) -> tuple[Edge | None, str]:
+def edge_of(strokes: Sequence[Loop], content: Content, ratio: float = math.inf) -> tuple[Edge | None, str]:
     """The board's edge among the strokes of one file.
 
     Parameters
@@ -204,6 +209,8 @@ def edge_of(strokes: Sequence[Loop], content: Content) -> tuple[Edge | None, str
         Centre lines [mm].
     content : Content
         What the edge must hold.
+    ratio : float
+        How much larger than the content the board may be, by the areas of their boxes.
 
     Returns
     -------
@@ -213,28 +220,28 @@ def edge_of(strokes: Sequence[Loop], content: Content) -> tuple[Edge | None, str
         The gap that was closed; or, if the strokes lie round the content without closing, how far they are apart.
     """
     loops, chains = joined(strokes)
-    edge = _fitting(loops, content)
+    edge = _fitting(loops, content, ratio)
     if edge is not None:
         return edge, ""
     more, gap = bridged(chains)
-    edge = _fitting([*loops, *more], content)
+    edge = _fitting([*loops, *more], content, ratio)
     if edge is not None:
         return edge, f"a gap of {gap:.2f} mm closed"
-    if chains and content.within([np.concatenate(chains)]):
+    if chains and content.within([np.concatenate(chains)]) and content.fills(chains, ratio):
         apart, (x, y) = widest_gap(chains)
         return None, f"its pieces end {apart:.2f} mm apart at x {x:.2f}, y {y:.2f} mm; up to {GAP_MM:g} mm are closed"
     return None, ""
 
 
-def _fitting(loops: Sequence[Loop], content: Content) -> Edge | None:
+def _fitting(loops: Sequence[Loop], content: Content, ratio: float) -> Edge | None:
     """The smallest loop that holds the content, else the outermost loops if they hold it together."""
-    holding = [loop for loop in loops if content.within([loop])]
+    holding = [loop for loop in loops if content.within([loop]) and content.fills([loop], ratio)]
     drawing = len(loops) > _DRAWING_LOOPS
     if holding:
         board = min(holding, key=_box_area)
         return Edge([board], [] if drawing else _inside(loops, [board]))
     outer = [a for a in loops if not any(_holds(b, a) for b in loops)] if not drawing else []
-    if len(outer) > 1 and content.within(outer, margin_mm=0.0):
+    if len(outer) > 1 and content.within(outer, margin_mm=0.0) and content.fills(outer, ratio):
         return Edge(outer, _inside(loops, outer))
     return None
 

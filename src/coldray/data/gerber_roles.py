@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from coldray.data.gerber_excellon import looks_like_drill
+from coldray.data.gerber_drill_statements import looks_like_drill
 from coldray.data.gerber_names import BOTTOM, PLANES, TOP, Role, role_of_words, roles_of_names, words_of
 from coldray.errors import ImageReadError
 
@@ -152,7 +152,8 @@ def boards_of(roles: Mapping[str, Role]) -> dict[str, list[str]]:
     for path in roles:
         folders[str(PurePosixPath(path).parent)].append(path)
     holding = [f for f, paths in folders.items() if any(roles[p].kind == "copper" for p in paths)]
-    if len(holding) < 2 or not _clashes(roles, roles):
+    whole = [f for f in holding if sum(roles[p].kind == "copper" for p in folders[f]) > 1]
+    if len(holding) < 2 or (len(whole) < 2 and not _clashes(roles, roles)):
         return _by_name(list(roles), roles)
     if any(_clashes({p: roles[p] for p in folders[f]}, roles) for f in holding):
         groups: dict[str, list[str]] = {}

@@ -8,23 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from coldray.data.gerber_apertures import Aperture, GerberError, macro_aperture, standard_aperture
 from coldray.data.gerber_marks import UPRIGHT, Budget, Drawing, Mark, Matrix, moved, times
 from coldray.data.gerber_shapes import Point, arc_points
-
-_WORD = re.compile(
-    r"(?:G0*(\d{1,2}))?(?:X([+-]?[\d.]+))?(?:Y([+-]?[\d.]+))?(?:I([+-]?[\d.]+))?(?:J([+-]?[\d.]+))?(?:D0*(\d{1,9}))?"
-)
-_SPLIT = re.compile(r"\s*(?:G0?4[^*]*\*|%[^%]*%|[^*%]*\*)", re.DOTALL)
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-_MAX_DIGITS = 18
-MAX_MM = 10_000.0
-"""Largest coordinate [mm]: far beyond any panel, and short enough that no arc has millions of chords."""
-_NO_EFFECT = ("IN", "LN", "TF", "TO", "IC")
-"""Names, file and object attributes, and the input codes of old plotters: nothing of the image."""
+from coldray.data.gerber_statements import EXTENDED, NO_EFFECT, SPLIT, WORD, Coordinates, statements
 
 
 @dataclass(frozen=True)
@@ -65,13 +54,13 @@ def read_gerber(text: str, budget: Budget | None = None) -> Drawing:
     """
     plotter = _Plotter(Budget() if budget is None else budget, text)
     end = 0
-    for found in _SPLIT.finditer(text):
+    for found in SPLIT.finditer(text):
         statement = found.group().strip()
         try:
             if text[end : found.start()].strip():
                 raise GerberError("a statement without its asterisk")
             end = found.end()
-            for word in _statements(statement):
+            for word in statements(statement):
                 plotter.carry_out(word)
         except (GerberError, ArithmeticError, ValueError, IndexError) as error:
             line = text.count("\n", 0, found.start() + len(found.group()) - len(found.group().lstrip())) + 1
@@ -87,20 +76,6 @@ def read_gerber(text: str, budget: Budget | None = None) -> Drawing:
     return plotter.drawing
 
 
-def _statements(group: str) -> Iterator[str]:
-    """Single statements; extended ones keep their percent sign in front, a macro stays whole."""
-    if not group.startswith("%"):
-        yield group.rstrip("*").strip()
-        return
-    inner = group.strip("%").strip()
-    if inner.startswith("AM"):
-        yield "%" + inner
-        return
-    for word in inner.split("*"):
-        if word.strip():
-            yield "%" + word.strip()
-
-
 class _Plotter:
     """The state of the plotter."""
 
@@ -108,12 +83,7 @@ class _Plotter:
         self.drawing = Drawing()
         self.ended = False
         self._budget = budget
-        # Some files define apertures before they state their unit.
-        unit = re.search(r"%\s*(?:FS[^*%]*\*\s*)?MO(IN|MM)\s*\*|\bG7([01])\s*\*", text)
-        self._mm = math.nan if unit is None else 25.4 if unit.group(1) == "IN" or unit.group(2) == "0" else 1.0
-        self._digits: tuple[tuple[int, int], tuple[int, int]] | None = None
-        self._trailing_omitted = False
-        self._incremental = False
+        self._numbers = Coordinates(text)
         self._point: Point = (0.0, 0.0)
         self._operation = 0
         self._mode = 1
@@ -140,7 +110,7 @@ class _Plotter:
         if not word or word.startswith(("G04", "G4")):
             self._comment(word)
             return
-        found = _WORD.fullmatch(word)
+        found = WORD.fullmatch(word)
         if found is not None:
             self._plain(*found.groups())
         elif re.fullmatch(r"(?:[GXYIJD][+-]?[\d.]+)+", word):  # other orders, and several G codes in one word
@@ -183,10 +153,10 @@ class _Plotter:
             raise GerberError("coordinates come before any operation (D01, D02, D03)")
         self._operation = code
         start = self._point
-        end = (self._coordinate(x, 0, start[0]), self._coordinate(y, 1, start[1]))
+        end = (self._numbers.coordinate(x, 0, start[0]), self._numbers.coordinate(y, 1, start[1]))
         self._point = end
         if code == 1:
-            self._draw(start, end, self._length(i, 0), self._length(j, 1))
+            self._draw(start, end, self._numbers.length(i, 0), self._numbers.length(j, 1))
         elif code == 2:
             if self._contour is not None:
                 self._close_contour()
@@ -208,40 +178,11 @@ class _Plotter:
         elif code in (74, 75):
             self._single_quadrant = code == 74
         elif code in (70, 71):
-            self._unit(25.4 if code == 70 else 1.0)
+            self._numbers.unit(25.4 if code == 70 else 1.0)
         elif code in (90, 91):
-            self._incremental = code == 91
+            self._numbers.incremental = code == 91
         elif code not in (54, 55):
             raise GerberError(f"G{code:02d} is not carried out")
-
-    def _length(self, text: str | None, axis: int) -> float | None:
-        """A number of the file as millimetres."""
-        if text is None:
-            return None
-        if "." in text:
-            value = float(text) * self._mm
-        else:
-            if self._digits is None:
-                raise GerberError("coordinates come before the format (%FS)")
-            whole, decimals = self._digits[axis]
-            digits = text.lstrip("+-")
-            if len(digits) > _MAX_DIGITS:
-                raise GerberError(f"a coordinate of {len(digits)} digits")
-            if self._trailing_omitted:
-                digits = digits.ljust(whole + decimals, "0")
-            value = int(digits) * 10.0**-decimals * self._mm * (-1 if text[0] == "-" else 1)
-        if math.isnan(value):
-            raise GerberError("no unit is stated (%MO)")
-        return value
-
-    def _coordinate(self, text: str | None, axis: int, before: float) -> float:
-        value = self._length(text, axis)
-        if value is None:
-            return before
-        value = before + value if self._incremental else value
-        if abs(value) > MAX_MM:
-            raise GerberError(f"a coordinate of {value / 1000:g} m; boards within {MAX_MM / 1000:g} m are read")
-        return value
 
     def _draw(self, start: Point, end: Point, i: float | None, j: float | None) -> None:
         """D01: a line or an arc from the current point."""
@@ -315,14 +256,14 @@ class _Plotter:
             self._macros[re.sub(r"\s+", "", title)] = body
         elif name in ("TA", "TD"):
             self._attribute(name, rest)
-        elif name in _NO_EFFECT:
+        elif name in NO_EFFECT:
             return
-        elif name in _EXTENDED:
-            found = re.fullmatch(_EXTENDED[name], re.sub(r"\s+", "", rest))
+        elif name in EXTENDED:
+            found = re.fullmatch(EXTENDED[name], re.sub(r"\s+", "", rest))
             if found is None:
                 raise GerberError(f"%{name} in a form that is not carried out; export without it")
             getattr(self, f"_do_{name.lower()}")(*found.groups())
-        elif name[:1] == "G" and _WORD.fullmatch(word):
+        elif name[:1] == "G" and WORD.fullmatch(word):
             self.carry_out(word)
         else:
             raise GerberError(f"%{name} is not carried out; export without it")
@@ -338,30 +279,19 @@ class _Plotter:
         if title.strip() == ".AperFunction" or not title.strip():
             self._function = value.strip().lower() if name == "TA" else ""
 
-    def _unit(self, mm: float) -> None:
-        if not math.isnan(self._mm) and mm != self._mm:
-            raise GerberError("the unit changes within the file")
-        self._mm = mm
-
     def _do_fs(self, zeros: str, notation: str, *digits: str) -> None:
-        a, b, c, d = map(int, digits)
-        if self._digits not in (None, ((a, b), (c, d))):
-            raise GerberError("the format changes within the file")
-        self._digits = ((a, b), (c, d))
-        self._trailing_omitted = zeros == "T"
-        self._incremental = notation == "I"
+        self._numbers.format(zeros, notation, *digits)
 
     def _do_mo(self, unit: str) -> None:
-        self._unit(25.4 if unit == "IN" else 1.0)
+        self._numbers.unit(25.4 if unit == "IN" else 1.0)
 
     def _do_ad(self, number: str, shape: str, modifiers: str | None) -> None:
-        if math.isnan(self._mm):
-            raise GerberError("no unit is stated (%MO)")
+        mm = self._numbers.known()
         sizes = [float(v) for v in (modifiers or "").strip(",X").split("X") if v]
         if shape in self._macros:
-            made = macro_aperture(shape, self._macros[shape], sizes, self._mm, self._function)
+            made = macro_aperture(shape, self._macros[shape], sizes, mm, self._function)
         elif shape in ("C", "R", "O", "P"):
-            made = standard_aperture(shape, sizes, self._mm, self._function)
+            made = standard_aperture(shape, sizes, mm, self._function)
         else:
             raise GerberError(f"aperture shape {shape[:40]!r} is not defined")
         self._apertures[int(number)] = made
@@ -394,11 +324,12 @@ class _Plotter:
             self._close()
         if x is None and y is None:
             return
+        mm = self._numbers.known()
         counts = (int(x or 1), int(y or 1))
         if min(counts) < 1:
             raise GerberError("a repeat count is not positive")
         if counts != (1, 1):
-            self._begin(_Open((*counts, float(i or 0) * self._mm, float(j or 0) * self._mm), 0))
+            self._begin(_Open((*counts, float(i or 0) * mm, float(j or 0) * mm), 0))
 
     def _do_ab(self, number: str | None) -> None:
         if number is not None:
@@ -424,8 +355,6 @@ class _Plotter:
             self._apertures[done.number] = _Block(tuple(done.marks))
             return
         columns, rows, step_x, step_y = done.repeat
-        if math.isnan(step_x) or math.isnan(step_y):
-            raise GerberError("no unit is stated (%MO)")
         copies = columns * rows
         self._budget.spend((copies - 1) * len(done.marks), copies * sum(len(m.points) for m in done.marks))
         if not done.marks:
@@ -442,23 +371,3 @@ class _Plotter:
         """Axes as they are: the only assignment that is carried out."""
 
     _do_mi = _do_of = _do_sf = _do_ir = _do_as
-
-
-_EXTENDED = {
-    "FS": r"([LTD]?)([AI])(?:N\d)?(?:G\d)?X(\d)(\d)Y(\d)(\d)(?:[ZDM]\d)*",
-    "MO": r"(IN|MM)",
-    "AD": r"D0*(\d{1,9})([A-Za-z_.$][^,]*)(?:,(.*))?",
-    "LP": r"([CD])",
-    "LM": r"(N|XY|X|Y)",
-    "LR": rf"({_NUMBER})",
-    "LS": rf"({_NUMBER})",
-    "SR": rf"(?:X(\d{{1,9}}))?(?:Y(\d{{1,9}}))?(?:I({_NUMBER}))?(?:J({_NUMBER}))?",
-    "AB": r"(?:D0*(\d{1,9}))?",
-    "IP": r"(POS|NEG)",
-    # Image parameters of old plotters: carried out where they change nothing, refused by name where they would.
-    "AS": r"AXBY",
-    "MI": r"(?:A0)?(?:B0)?",
-    "OF": r"(?:A[+-]?0*\.?0*)?(?:B[+-]?0*\.?0*)?",
-    "SF": r"(?:A0*1(?:\.0*)?)?(?:B0*1(?:\.0*)?)?",
-    "IR": r"0*",
-}

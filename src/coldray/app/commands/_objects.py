@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,8 @@ class ObjectRequest:
         Family of boards or form of cell; drawn if not given.
     angle_deg : float
         Tilt of a target.
+    board : str, optional
+        Which board of the fabrication data.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class ObjectRequest:
     gerber: Path | None = None
     family: str | None = None
     angle_deg: float = 3.0
+    board: str | None = None
 
     @property
     def step_mm(self) -> float:
@@ -76,6 +79,8 @@ def draw_object(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps
         raise SettingsError(f"{asked.kind!r} cannot be simulated; choose {', '.join(KINDS)}")
     if asked.gerber is not None and asked.kind != "board":
         raise SettingsError(f"--gerber is for a board; {asked.kind} has none")
+    if asked.board is not None and asked.gerber is None:
+        raise SettingsError("--board names a board of --gerber; give both")
     if asked.family is not None and (asked.kind not in ("board", "battery") or asked.gerber is not None):
         raise SettingsError("--family is for procedural boards and batteries")
     _check_memory(asked)
@@ -169,14 +174,31 @@ def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
         from coldray.data.gerber import BoardBuild, build_object, read_board
 
         console.say(f"rasterising {asked.gerber.name}")
-        raster = read_board(asked.gerber, asked.step_mm)
+        raster = read_board(asked.gerber, asked.step_mm, board=asked.board)
+        account = raster.account()
+        for line in _told(account):
+            console.say(line)
         rows, cols = raster.copper[0].shape
         first = ((rows - cells) // 2, (cols - cells) // 2)
-        return build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
+        maps = build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
+        return replace(maps, labels={**maps.labels, "fabrication": account})
     from coldray.physics.boards import FAMILIES, procedural_board
 
     name = str(rng.choice(sorted(FAMILIES))) if asked.family is None else asked.family
     return procedural_board(name, (cells, cells), asked.step_mm, rng)
+
+
+def _told(account: dict[str, Any]) -> list[str]:
+    """Lines that say which file became what, what was left out, and what was assumed."""
+    width, height = account["size_mm"]
+    lines = [
+        f"{console.printable(account['board'])}: {account['copper_layers']} copper layers, {account['holes']} holes "
+        f"({account['plated_holes']} plated), {width:g} x {height:g} mm"
+    ]
+    for use in account["files"]:
+        role = use["role"] if use["layer"] is None else f"{use['role']} {use['layer']}"
+        lines.append(console.printable(f"  {use['file']}: {role}, {use['why']}"))
+    return lines + [console.printable(f"note: {note}") for note in account["notes"]]
 
 
 def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:

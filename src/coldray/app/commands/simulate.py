@@ -31,6 +31,9 @@ def simulate(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Data folder to write.")],
     gerber: Annotated[Path | None, typer.Option(help="Gerber zip or folder of a real board.")] = None,
+    board: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which board of --gerber; without it, several are refused.")
+    ] = None,
     family: Annotated[
         str | None, typer.Option(help="Family of procedural boards, or pouch or cylindrical; drawn if not given.")
     ] = None,
@@ -90,7 +93,7 @@ def simulate(
     how = Exposure(frames, exposure_s, random_state, raw, calibration_frames)
     pitch = pitch_um * 1e-3
     geometry = Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary)
-    asked = ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg)
+    asked = ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg, board)
     if defects and kind not in ("board", "battery"):
         raise SettingsError(f"{kind} has no place for defects; choose board or battery")
     if view_deg and kind != "board":
@@ -103,6 +106,7 @@ def simulate(
     screens = {role: (name, screen_of(name, pitch)[1]) for role, name in names.items()}
     rng = np.random.default_rng([random_state, 1])
     thing = draw_object(asked, rng)
+    account = thing.labels.get("fabrication")
     folder = out / (f"{thing.name}-{random_state}" if kind in ("board", "battery") else kind)
     if folder.exists() and not overwrite:
         raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
@@ -148,6 +152,7 @@ def simulate(
             "scatter_to_primary": scatter_to_primary,
             "view_deg": view_deg,
             "defects": [one.to_dict(thing.grid_pitch_mm) for one in found],
+            **({"gerber": account} if account is not None else {}),
         }
         path = place / ("pair.json" if detector is None else "frames.json")
         write_text(path, json.dumps(note, indent=1))
@@ -155,7 +160,8 @@ def simulate(
     truth = {name: _within(folder, place, each) for name, each in truth.items()}
     path = folder / path.name
     if as_json:
-        console.emit({"files": written, "truth": truth, "pair" if detector is None else "note": str(path)})
+        told = {"gerber": account} if account is not None else {}
+        console.emit({"files": written, "truth": truth, "pair" if detector is None else "note": str(path), **told})
     else:
         console.tell(f"{folder}: {frames} frame(s) of {' and '.join(names.values())}, truth beside them")
     return console.OK
