@@ -204,7 +204,7 @@ def test_glare_beyond_the_ends_is_extrapolated_and_reported():
         (lambda x: np.minimum(x, 0.995), "saturated"),
         (lambda x: np.minimum(x, 0.9), "saturated"),
         (lambda x: (np.clip(x, 0, 0.99) / 0.99 * 65535).astype(np.uint16), "saturated"),
-        (lambda x: np.maximum(x, 0.0), "clipped"),
+        (lambda x: np.maximum(x, 0.01), "clipped"),
         (lambda x: x + 1.0 * (x - gaussian_filter(x, 2.0)), "overshoots"),
         (lambda x: x + 0.4 * np.random.default_rng(0).standard_normal(x.shape), "noise is too high"),
         (lambda x: x[100:160], "rows"),

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtri
 
+from coldray.measure._edge_images import Located
 from coldray.measure._edge_line import EdgeLine
 from coldray.measure._edge_transfer import Transfer
 from coldray.measure._projection import Projection
+
+Sides: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
 
 FEW_ROWS = 100
 ANGLES_DEG = (0.95, 10.05)
 UNEVEN_STEP, UNEVEN_NOISE = 0.01, 5.0  # of the step, and of the noise between rows; correlated noise reaches 2.5
 BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
+ROUGH_LOSS = 0.006  # of the MTF
+LONE_PIXELS = 2e-4  # share that is told
+CLIPPED_MEAN = 0.005  # of the step
+LEAST_CLIPPED = 0.02
+MOST_CLIPPED, FEWEST_VALUES = 0.95, 50  # beyond these the noise of a clipped side is not known
+DITHER = 0.4  # of a grey level: more noise smooths over the levels
+FINE_LEVELS, COARSE_LEVELS = 1e-4, 0.005  # of the step: finer levels do no harm; coarser ones are told
+LEAST_WIDTH_PX = 0.4
+NOISY_EDGE = 3.0  # variance at the edge over that beside it; analytic edges 0.6 to 1.7, a 3 x 3 median 6
+MODEL_PX = 0.012  # uncertainty of the place of a pixel that sharp edges, undersampled, leave
 
 
 def of_lines(lines: Sequence[EdgeLine], vertical: Sequence[bool], rows: int) -> list[str]:
@@ -41,33 +55,27 @@ def of_lines(lines: Sequence[EdgeLine], vertical: Sequence[bool], rows: int) -> 
     return found
 
 
-def of_pixels(
-    images: Iterable[tuple[NDArray[Any], EdgeLine, tuple[int, int], bool]],
-    half_px: float,
-    width_px: float,
-    snr: float,
-) -> list[str]:
-    """Clipping of either plateau, bad pixels, and rows that disagree, from the raw values of each image."""
+def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> list[str]:
+    """Bad pixels, clipping of either plateau, coarse grey levels, and rows that disagree, from the values as read."""
     found = []
-    for raw, line, rows, rising in images:
-        row = np.arange(*rows)
-        column = line.column(row.astype(np.float64))
-        near, far = min(max(3.0, 4 * width_px), half_px / 2), half_px
-        offset = np.arange(int(np.ceil(near)), int(far) + 1)
-        right = raw[row[:, None], np.clip(np.rint(column).astype(int)[:, None] + offset, 0, raw.shape[1] - 1)]
-        left = raw[row[:, None], np.clip(np.rint(column).astype(int)[:, None] - offset, 0, raw.shape[1] - 1)]
-        bright, dark = (right, left) if rising else (left, right)
-        share = _clipped(bright, dark, top=True)
-        if share:
+    lines = sum(one.lines for one in images)
+    if lines:
+        found.append(
+            f"{lines} rows or columns are dead, or copied or interpolated from their neighbours; they were left out "
+            "(give their mask)"
+        )
+    share = sum(one.singles for one in images) / sum(one.pixels.size for one in images)
+    if share > LONE_PIXELS:
+        found.append(f"bad pixels: {100 * share:.2f} % lie far outside the noise and were left out (give their mask)")
+    for bright, dark in sides:
+        share, moved = _clipped(bright, dark, top=True)
+        if moved > CLIPPED_MEAN:
             found.append(
                 f"{100 * share:.1f} % of the bright side is saturated at {bright.max():g}: the MTF is not reliable"
             )
-        share = _clipped(dark, bright, top=False)
-        if share:
+        share, moved = _clipped(dark, bright, top=False)
+        if moved > CLIPPED_MEAN:
             found.append(f"{100 * share:.1f} % of the dark side is clipped at {dark.min():g}: the MTF is not reliable")
-        share = max(_outlying(left), _outlying(right))
-        if share:
-            found.append(f"{100 * share:.2f} % of the pixels lie far outside the noise: replace bad pixels first")
         step = abs(float(np.median(bright)) - float(np.median(dark)))
         noise = max(_noise(bright), _noise(dark)) / step if step else 0.0
         if 1 / snr > max(UNEVEN_STEP, UNEVEN_NOISE * noise):
@@ -80,13 +88,41 @@ def of_pixels(
     return found
 
 
-def _outlying(side: NDArray[Any]) -> float:
-    """Share of pixels beyond 8 robust standard deviations of the difference to both neighbours in their column."""
-    value = side.astype(np.float64)
-    change = value[1:-1] - (value[2:] + value[:-2]) / 2
-    spread = 1.4826 * float(np.median(np.abs(change)))
-    share = float((np.abs(change) > 8 * spread).mean() / 3) if spread > 0 else 0.0
-    return share if 2e-4 < share < 5e-3 and spread > 1e-4 * float(np.ptp(value)) else 0.0
+def clipping(sides: Sequence[Sides]) -> float:
+    """By how much clipping, where it is slight, has moved the plateaus, over the step."""
+    moved = [_clipped(b, d, top=True)[1] + _clipped(d, b, top=False)[1] for b, d in sides]
+    return max((one for one in moved if np.isfinite(one)), default=0.0)
+
+
+def coarseness(images: Sequence[Located], sides: Sequence[Sides]) -> float:
+    """Grey level over the step where the noise is too small to smooth over the levels; 0 where it does."""
+    largest = 0.0
+    for one, (bright, dark) in zip(images, sides, strict=True):
+        values = np.unique(one.raw[:: max(1, one.raw.shape[0] // 64)])
+        level = float(np.diff(values.astype(np.float64)).min(initial=np.inf))
+        if max(_noise(bright), _noise(dark)) < DITHER * level < np.inf:
+            step = abs(float(np.median(bright)) - float(np.median(dark)))
+            largest = max(largest, level / step if step else 0.0)
+    return largest if largest > FINE_LEVELS else 0.0
+
+
+def of_levels(level: float) -> list[str]:
+    """Coarse grey levels, from `coarseness`."""
+    if level < COARSE_LEVELS:
+        return []
+    return [f"grey levels are {100 * level:.1f} % of the step and wider than the noise: the band holds one level"]
+
+
+def sides_of(one: Located, half_px: float) -> Sides:
+    """Values of the bright and the dark side away from the edge, known bad pixels in their filled form."""
+    row = np.arange(one.rows[1] - one.rows[0])
+    column = np.rint(one.line.column(row.astype(np.float64))).astype(int)[:, None]
+    near, far = min(max(3.0, 4 * one.width_px), half_px / 2), half_px
+    offset = np.arange(int(np.ceil(near)), int(far) + 1)
+    values = one.raw if one.bad is None else np.where(one.bad, np.abs(one.pixels).astype(one.raw.dtype), one.raw)
+    right = values[row[:, None], np.clip(column + offset, 0, values.shape[1] - 1)]
+    left = values[row[:, None], np.clip(column - offset, 0, values.shape[1] - 1)]
+    return (right, left) if one.rising else (left, right)
 
 
 def _noise(side: NDArray[Any]) -> float:
@@ -95,34 +131,56 @@ def _noise(side: NDArray[Any]) -> float:
     return float(1.4826 * np.median(np.abs(change)) / np.sqrt(6)) if change.size else 0.0
 
 
-def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> float:
-    """Share of a plateau on its extreme value, if its noise or that of the other side says it should not be."""
+def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> tuple[float, float]:
+    """Share of a plateau on its extreme value, and by how much of the step that moves its mean; infinite if unknown.
+
+    Noise of standard deviation s clipped at c raises the mean by s (phi(z) + z Phi(z)), z = c / s; s follows from the
+    values beyond the limit. A bright side all on one value was clipped if the dark side has noise.
+    """
     extreme = side.max() if top else side.min()
     at = float((side == extreme).mean())
     if side.dtype.kind in "ui" and top and extreme == np.iinfo(side.dtype).max and at > 1e-3:
-        return at
-    if at < 0.02:
-        return 0.0
+        return at, np.inf
+    if at < LEAST_CLIPPED:
+        return 0.0, 0.0
+    rest = np.abs(side[side != extreme].astype(np.float64) - float(extreme))
     step = abs(float(np.median(side)) - float(np.median(other)))
-    least = 0.7 if side.dtype.kind in "ui" else 1e-4 * step
-    if at > 0.5 and _noise(side) < least:
-        return at if top and _noise(other) > 3 * least else 0.0
-    if _noise(side) < least:
-        return 0.0
-    rest = side[side != extreme]
-    if rest.size == 0:
-        return at
-    neighbour = rest.max() if top else rest.min()
-    return at if float((side == neighbour).mean()) < 0.3 * at else 0.0
+    if rest.size < FEWEST_VALUES or at > MOST_CLIPPED:
+        visible = 2.0 if side.dtype.kind in "ui" else 3e-4 * step
+        return (at, np.inf) if top and _noise(other) > visible else (0.0, 0.0)
+    if float((rest <= np.min(rest) * (1 + 1e-9)).sum()) / side.size > 0.3 * at:
+        return 0.0, 0.0  # the next level is as full: grey levels as coarse as the noise
+    z = float(ndtri(at))
+    sd = float(np.median(rest)) / (float(ndtri(at + (1 - at) / 2)) - z)
+    return at, sd * float(np.exp(-z * z / 2) / np.sqrt(2 * np.pi) + z * at) / step
 
 
-def of_transfer(result: Transfer, projection: Projection, snr: float, half_px: float) -> list[str]:
-    """Plateaus, overshoot, asymmetry, noise and sampling."""
+def of_transfer(
+    result: Transfer, projection: Projection, snr: float, half_px: float, width_px: float, rough_px: float
+) -> list[str]:
+    """Straightness, plateaus, overshoot, asymmetry, noise and sampling."""
     found = []
-    if result.slope > 0:
+    lost = float(np.max(result.mtf * np.expm1(2 * (np.pi * rough_px * result.frequency_px) ** 2)))
+    if lost > ROUGH_LOSS:
         found.append(
-            f"the plateaus are sloped by {100 * result.slope:.1f} % of the step; a straight line was taken off "
-            "(correct the flat field)"
+            f"the rows lie off a straight edge by {rough_px:.2f} px rms, beyond their noise (rough, wavy, nicked or "
+            f"stepped): the MTF is too low by up to {min(lost, 1.0):.2f}; the band reaches up to there"
+        )
+    elif _noisy_edge(projection, width_px):
+        found.append(
+            "the noise at the edge is far above that of its sides: a median or another non-linear filter, compression, "
+            "or resampling; the MTF and its band are not those of the detector"
+        )
+    if result.slope > 0 and result.lower > 0:
+        found.append(
+            f"the plateaus are sloped by {100 * result.slope:.1f} % of the step: an uneven field, or glare that "
+            "reaches farther than the half-length; a trend was taken off as for a field, and the band reaches down to "
+            "what glare would give (correct the flat field, or choose a wider region)"
+        )
+    elif result.slope > 0:
+        found.append(
+            f"the plateaus are sloped by {100 * result.slope:.1f} % of the step: an uneven field, whose trend was "
+            "taken off (correct the flat field)"
         )
     if result.tail > 0.002:
         found.append(f"{100 * result.tail:.1f} % of the line spread lies beyond the half-length and was extrapolated")
@@ -132,10 +190,11 @@ def of_transfer(result: Transfer, projection: Projection, snr: float, half_px: f
     peak = int(np.argmax(result.mtf))
     if result.mtf[peak] > 1.01 + 3 * result.standard_error[peak]:
         found.append(f"the MTF exceeds 1 (by {result.mtf[peak] - 1:.3f}): the image was sharpened or filtered")
-    if result.asymmetry > 0.05:
+    if result.asymmetry > 0:
         found.append(
-            f"the line spread is asymmetric ({100 * result.asymmetry:.0f} %): "
-            "check that the pixel values are linear, not log-scaled"
+            f"the line spread is asymmetric (out of phase: {100 * result.asymmetry:.1f} %): a read-out that lags, a "
+            "ghost or a faint second edge, soft saturation or clipping of one side, or pixel values that are not "
+            "linear; the MTF is the modulus, right for a read-out alone"
         )
     widest = 2 * float(result.standard_error.max())
     if widest > 0.1 or snr < 8:
@@ -148,6 +207,14 @@ def of_transfer(result: Transfer, projection: Projection, snr: float, half_px: f
     if half_px < 25:
         found.append(f"the half-length is only {half_px:.0f} px: long tails of the line spread are not seen")
     return found
+
+
+def _noisy_edge(projection: Projection, width_px: float) -> bool:
+    """True if pixels scatter about the response at the edge far more than on both sides of it."""
+    outer = max(1, projection.esf.size // 10)
+    beside = max(float(projection.scatter[:outer].mean()), float(projection.scatter[-outer:].mean()))
+    core = float(projection.scatter[np.abs(projection.distance_px) < 1.5].max())
+    return core - (MODEL_PX / (2 * max(width_px, LEAST_WIDTH_PX))) ** 2 > NOISY_EDGE * beside
 
 
 def _overshoot(projection: Projection, result: Transfer) -> float:

@@ -16,6 +16,10 @@ from coldray.measure._lattice import UPRIGHT, Lattice
 Float = NDArray[np.float64]
 
 LEAST_ROWS = 16
+MOST_BAD = 0.5  # of the pixels of a row that is used
+WHOLE = 0.8  # of the usual sensitivity of a row to its place, below which masked pixels spoil it
+FARTHEST_PX = 2.0  # a row is moved by no more than this in one step
+STANDS_OUT = 6.0  # of the standard deviation of a variance from independent rows, correlated noise included
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,9 @@ class EdgeLine:
         Standard deviation of `slope` from the scatter of the rows about the line.
     sag_px, sag_sd_px : float
         Bow of the edge between its ends and its middle, and its standard deviation [px].
-    rejected : int
-        Rows left out as outliers.
+    rough_px : float
+        Rms displacement of the rows from the line, along the normal, beyond what the pixel noise explains [px]; 0
+        where it does not stand out of the noise.
     lattice : Lattice
         How rows and columns lie in the image.
     """
@@ -44,7 +49,7 @@ class EdgeLine:
     slope_sd: float
     sag_px: float
     sag_sd_px: float
-    rejected: int
+    rough_px: float
     lattice: Lattice = UPRIGHT
 
     @property
@@ -131,7 +136,13 @@ def quartile_width(grid: Float, profile: Float) -> float:
     return max(places[1] - places[0], 0.0)
 
 
-def fit_line(image: Float, site: EdgeSite, coarse_px: int, lattice: Lattice = UPRIGHT) -> tuple[EdgeLine, float]:
+def fit_line(
+    image: Float,
+    site: EdgeSite,
+    coarse_px: int,
+    lattice: Lattice = UPRIGHT,
+    bad: NDArray[np.bool_] | None = None,
+) -> tuple[EdgeLine, float]:
     """Robust iterative line fit: place each row on the mean edge profile, fit, project again.
 
     Parameters
@@ -144,6 +155,8 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int, lattice: Lattice = UP
         Uncertainty of the site [px].
     lattice : Lattice
         How the image's rows and columns lie.
+    bad : ndarray of bool, shape (rows, cols), optional
+        Pixels that do not count, filled in `image`.
 
     Returns
     -------
@@ -157,11 +170,13 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int, lattice: Lattice = UP
         If fewer than 16 rows hold the edge.
     """
     first, last = site.rows
-    if last - first < LEAST_ROWS:
-        raise MeasurementError(
-            f"the edge covers {last - first} rows; at least {LEAST_ROWS} are needed, 100 or more are recommended"
-        )
     row = np.arange(first, last, dtype=np.float64)
+    if bad is not None:
+        row = row[bad[first:last].mean(axis=1) < MOST_BAD]
+    if row.size < LEAST_ROWS:
+        raise MeasurementError(
+            f"the edge covers {row.size} usable rows; at least {LEAST_ROWS} are needed, 100 or more are recommended"
+        )
     shift = lattice.shifts(row)
     middle = (first + last - 1) / 2
     centre, slope = site.centre, site.slope
@@ -192,19 +207,24 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int, lattice: Lattice = UP
             width = quartile_width(grid, profile)
             steep = np.where(np.abs(grid) < max(3.0, 3 * width), derivative, 0.0)
             weight = np.interp(d, grid, steep)
+            if bad is not None:
+                weight[bad[row.astype(np.intp)[:, None], index]] = 0.0
             power = (weight * weight).sum(axis=1)
             if not np.all(power > 0):
                 raise MeasurementError("the edge fades out along its length; choose a shorter region")
             offset = -(weight * (value - np.interp(d, grid, profile))).sum(axis=1) / power
-            position = column + np.clip(offset, -2.0, 2.0) / cosine
+            position = column + np.clip(offset, -FARTHEST_PX, FARTHEST_PX) / cosine
         position = position + shift
-        (centre_new, slope_new), covariance, kept = _robust_line(row - middle, position, 1)
+        (centre_new, slope_new), covariance, _ = _robust_line(row - middle, position, 1)
         moved = abs(centre_new - centre) + abs(slope_new - slope) * row.size / 2
         centre, slope = float(centre_new), float(slope_new)
         if turn == 0:
             reach = int(min(max(8, 2 * coarse_px + 4), reach))
         elif turn > 2 and moved < 2e-4:
             break
+    away = min(2 * int(np.ceil(max(3.0, 3 * width) / cosine)) + 2, int(room) - reach)
+    whole = power > WHOLE * _median(power)
+    off_edge = _off_edge(image, row.astype(np.intp), index, weight, away)
     bow, bow_covariance, _ = _robust_line(row - middle, position, 2)
     span = (row.size / 2) ** 2
     line = EdgeLine(
@@ -214,7 +234,27 @@ def fit_line(image: Float, site: EdgeSite, coarse_px: int, lattice: Lattice = UP
         float(np.sqrt(covariance[1, 1])),
         float(bow[2] * span * lattice.column_px),
         float(np.sqrt(bow_covariance[2, 2]) * span * lattice.column_px),
-        int((~kept).sum()),
+        _roughness((position - centre - slope * (row - middle))[whole] * cosine, off_edge[:, whole]),
         lattice,
     )
     return line, width
+
+
+def _off_edge(image: Float, row: NDArray[np.intp], index: NDArray[np.intp], weight: Float, away: int) -> Float:
+    """What noise alone makes of the places of the rows: the same filter on the flat signal beside the edge."""
+    places = []
+    for side in (-away, away):
+        if index.min() + side >= 0 and index.max() + side < image.shape[1]:
+            value = image[row[:, None], index + side]
+            places.append((weight * (value - value.mean(axis=0))).sum(axis=1) / (weight * weight).sum(axis=1))
+    return np.stack(places) if places else np.zeros((0, row.size))
+
+
+def _roughness(displacement: Float, off_edge: Float) -> float:
+    """Rms displacement of the rows beyond the noise; 0 without flat signal to compare with, or within the noise."""
+    if off_edge.size == 0:
+        return 0.0
+    noise = float(np.mean([(1.4826 * _median(np.abs(one - _median(one)))) ** 2 for one in off_edge]))
+    found = float(np.mean(displacement**2))
+    excess = found - noise
+    return float(np.sqrt(excess)) if excess > STANDS_OUT * noise * np.sqrt(2 / displacement.size) else 0.0

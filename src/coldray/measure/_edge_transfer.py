@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.measure._edge_asymmetry import out_of_phase
+from coldray.measure._edge_ends import PLATEAU, read_ends, tail_shape
 from coldray.measure._projection import Projection
 
 Float = NDArray[np.float64]
@@ -30,14 +32,10 @@ SMOOTHING = 0.24
 ONSET_WIDTHS = 1.75
 LEAST_ONSET_PX = 1.25
 BLOCK_STARTS = (0.04, 0.08, 0.16, 0.3)  # cycles/px; from each on, only bins the kernel lets through are summed
-PLATEAU = 0.2  # outer part of the half-length whose mean is the plateau
 LEAST_SYSTEMATIC = 5e-5  # interpolation, on noise-free analytic edges
 SMOOTHING_SYSTEMATIC = 0.006  # of the line spread beyond the onset; the bias on analytic edges is up to 0.01 of it
 TAIL_SYSTEMATIC = 0.3  # of what was extrapolated
 TREND_SYSTEMATIC = 0.1  # of what was taken off a sloped field
-SIGNIFICANT = 5.0
-FALLS_OFF = 0.7
-LEAST_SLOPE = 7e-4  # of the step, over a fifth of the half-length
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,11 @@ class Transfer:
         Share of the line spread that was extrapolated beyond the ends.
     slope : float
         Signal change along the half-length taken off a sloped field, as a share of the step.
+    lower, higher : float
+        What the MTF loses or gains, as a share, if the ends are read the other way: glare for a slope, or a slope for
+        a tail.
     asymmetry : float
-        RMS of the antisymmetric part of the transform over that of the symmetric part, above noise.
+        Rms of the part of the transform out of phase with the edge over that of the MTF; 0 where noise explains it.
     origin_px : float
         Centroid of the line spread on the projection's axis.
     esf : ndarray, shape (bins,)
@@ -72,6 +73,8 @@ class Transfer:
     coverage_factor: float
     tail: float
     slope: float
+    lower: float
+    higher: float
     asymmetry: float
     origin_px: float
     esf: Float
@@ -111,69 +114,6 @@ def _windowed_waves(
     return blocks
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """What the outer zones of the response say: a tail that is cut off, or a sloped field.
-
-    `trend` (2,) is the slope [step/px] removed on the dark and the bright side; `change` the largest signal
-    change it stands for; `noise` the plateau error it brings; `tail`, `decay` an extrapolated exponential.
-    """
-
-    trend: Float
-    change: float
-    noise: float
-    tail: float
-    decay: float
-
-
-def _ends(projection: Projection, half_px: float) -> _Ends:
-    """Tell tails from sloped fields by means over three outer zones on either side.
-
-    A tail falls off, so its change between the outer zones is clearly smaller than between the inner ones; its
-    mass beyond the ends follows from their ratio as for an exponential. A change that does not fall off, or goes
-    the wrong way, is an uneven field, and a straight line from the edge outwards is taken off that side. Neither
-    is done unless it stands out of the noise between groups of rows.
-    """
-    zone = PLATEAU * half_px
-    distance = np.abs(projection.distance_px)
-    groups = projection.deviation.shape[0]
-    mean, group = np.zeros((2, 3)), np.zeros((groups, 2, 3))
-    for side, sign in enumerate((-1, 1)):
-        for k in range(3):
-            low = half_px - (3 - k) * zone
-            inside = (distance >= low) & (distance <= low + zone) & (sign * projection.distance_px > 0)
-            mean[side, k] = sign * projection.esf[inside].mean()
-            group[:, side, k] = sign * projection.deviation[:, inside].mean(axis=1)
-
-    def noise(change: Float) -> Float:
-        return np.asarray(np.sqrt((change**2).sum(axis=0)))
-
-    inner, outer = mean[:, 1] - mean[:, 0], mean[:, 2] - mean[:, 1]
-    spread = noise(group[..., 2] - group[..., 1])
-    sloped = ((outer > SIGNIFICANT * spread) & (outer > FALLS_OFF * inner)) | (
-        (outer < -SIGNIFICANT * spread) & (inner < 0)
-    )
-    sloped &= np.abs(outer) > LEAST_SLOPE
-    trend = np.where(sloped, (mean[:, 2] - mean[:, 0]) / (2 * zone), 0.0)
-    change = float(np.abs(trend).max() * half_px)
-    trend_noise = float(noise(sloped * (group[..., 2] - group[..., 0])).sum() * half_px / (2 * zone))
-    tail, decay = 0.0, zone
-    inner_sum, outer_sum = float(inner[~sloped].sum()), float(outer[~sloped].sum())
-    inner_noise = float(noise((group[..., 1] - group[..., 0])[:, ~sloped].sum(axis=1)))
-    if inner_sum > 4 * inner_noise and 0 < outer_sum < 0.8 * inner_sum:
-        ratio = outer_sum / inner_sum
-        tail, decay = outer_sum * ratio / (1 - ratio), float(zone / -np.log(ratio))
-    return _Ends(trend, change, trend_noise, tail, decay)
-
-
-def _tail_shape(frequency_px: Float, half_px: float, zone: float, decay: float) -> Float:
-    """Transform of what the plateau ramp and the ends cut off an exponential tail, 1 at zero frequency."""
-    s = 1 / decay + 2j * np.pi * frequency_px
-    start = half_px - zone
-    value = np.exp(-2j * np.pi * frequency_px * start) * (1 - np.exp(-s * zone)) / s**2
-    return np.asarray((value / value[0]).real)
-
-
 def transform(projection: Projection, half_px: float, width_px: float, frequency_px: Float) -> Transfer:
     """MTF and its uncertainty from a projected edge.
 
@@ -200,10 +140,10 @@ def transform(projection: Projection, half_px: float, width_px: float, frequency
     """
     step = projection.step_px
     pixel_error = np.sqrt(np.maximum(projection.scatter, 0) / np.maximum(projection.count, 1))
-    ends = _ends(projection, half_px)
+    ends = read_ends(projection, half_px)
     distance = projection.distance_px
     edges = distance[:-1] + step / 2
-    esf = projection.esf - ends.trend[0] * np.minimum(distance, 0) - ends.trend[1] * np.maximum(distance, 0)
+    esf = ends.levelled(distance, projection.esf)
     lsf = np.diff(esf)
     onset = max(LEAST_ONSET_PX, ONSET_WIDTHS * width_px)
     core = np.abs(edges) < onset + 2
@@ -215,12 +155,13 @@ def transform(projection: Projection, half_px: float, width_px: float, frequency
     correction = np.sinc(frequency_px * step) * np.sinc(frequency_px * bin_width)
     blocks = _windowed_waves(frequency_px, edges - origin, width_px, ramp)
     complex_mtf = np.concatenate([wave @ lsf[bins] for _, bins, wave in blocks]) / correction
-    straight = complex_mtf * np.exp(-1j * _smooth_phase(frequency_px, complex_mtf, 1))
+    shift = np.exp(-1j * _smooth_phase(frequency_px, complex_mtf, 1))
+    straight = complex_mtf * shift
     phase = _smooth_phase(frequency_px, complex_mtf, 2)
     complex_mtf = complex_mtf * np.exp(-1j * phase)
     plateau = float(complex_mtf[0].real)
     total = plateau + ends.tail
-    tail = ends.tail * _tail_shape(frequency_px, half_px, zone, ends.decay)
+    tail = ends.tail * tail_shape(frequency_px, half_px, ends)
     signed = (complex_mtf.real + tail) / total
 
     grouped, white = _noise_power(blocks, np.exp(-1j * phase) / correction, signed, projection.deviation, pixel_error)
@@ -228,13 +169,16 @@ def transform(projection: Projection, half_px: float, width_px: float, frequency
     error = _pooled_error(frequency_px, grouped, white)
     flipped = signed < -3 * error  # contrast reversal beyond the noise: the modulus is meant
     mtf = np.where(flipped, -signed, np.maximum(signed, 0.0))
+    asymmetry = out_of_phase(
+        frequency_px, straight.imag / total, mtf, error, blocks, shift / correction / total, projection.deviation
+    )
+    if asymmetry:
+        mtf = np.sqrt(mtf**2 + np.maximum((complex_mtf.imag / total) ** 2 - error**2, 0))
     smoothed = abs(1 - float(lsf[np.abs(edges - origin) < onset].sum()) / total)
     tail_share = ends.tail / total
     systematic = np.full(mtf.shape, LEAST_SYSTEMATIC + SMOOTHING_SYSTEMATIC * smoothed + TAIL_SYSTEMATIC * tail_share)
     systematic = np.hypot(systematic, np.hypot(TREND_SYSTEMATIC * ends.change, ends.noise) / total * mtf)
     systematic[0] = 0.0
-    odd = straight.imag / total
-    excess = max(float((odd**2).sum() - 2 * (error**2).sum()), 0.0)
     groups = projection.deviation.shape[0]
     outer = np.abs(distance) > half_px - zone
     dark = float(esf[outer & (distance < 0)].mean())
@@ -246,7 +190,9 @@ def transform(projection: Projection, half_px: float, width_px: float, frequency
         2.0 * (1 + 1 / max(groups - 1, 1)),
         tail_share,
         ends.change / total,
-        float(np.sqrt(excess / (mtf**2).sum())),
+        ends.if_tail / (total + ends.if_tail),
+        ends.if_slope / max(total - ends.if_slope, total / 2),
+        asymmetry,
         origin,
         (esf - dark) / total,
     )

@@ -156,7 +156,9 @@ def half_length(line: EdgeLine, first: int, last: int, left: int, right: int) ->
     return float(min(column.min() - left, right - column.max()) * line.cosine)
 
 
-def gather(image: Float, line: EdgeLine, rows: tuple[int, int], grid: Grid) -> Sums:
+def gather(
+    image: Float, line: EdgeLine, rows: tuple[int, int], grid: Grid, bad: NDArray[np.bool_] | None = None
+) -> Sums:
     """Sort the pixels of one image into bins along the normal and groups of rows.
 
     Parameters
@@ -167,6 +169,8 @@ def gather(image: Float, line: EdgeLine, rows: tuple[int, int], grid: Grid) -> S
     rows : (int, int)
         First row and one past the last.
     grid : Grid
+    bad : ndarray of bool, shape of `image`, optional
+        Pixels that do not count.
 
     Returns
     -------
@@ -192,6 +196,8 @@ def gather(image: Float, line: EdgeLine, rows: tuple[int, int], grid: Grid) -> S
         d = (index - column[:, None]) * line.cosine
         place = (d - grid.start) / grid.step
         inside = (place >= 0) & (place < bins)
+        if bad is not None:
+            inside &= ~bad[row[:, None], index]
         group = np.repeat(np.arange(last - first), np.diff(border[first : last + 1]))
         cell = (place.astype(np.intp) + bins * group[:, None])[inside]
         d, value = d[inside], image[row[:, None], index][inside]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.errors import ImageError, MeasurementError, MetadataError
+from coldray.errors import MeasurementError, MetadataError
 from coldray.measure import _edge_checks
-from coldray.measure._edge_find import EdgeSite, coarse_factor, find_edge
-from coldray.measure._edge_line import EdgeLine, fit_line
+from coldray.measure._edge_images import LONGEST_HALF_PX, Located, checked, locate
+from coldray.measure._edge_line import EdgeLine
 from coldray.measure._edge_transfer import Transfer, smoothing_width, transform
-from coldray.measure._lattice import UPRIGHT, Lattice, along_diagonal
-from coldray.measure._projection import Projection, Sums, choose_grid, gather, half_length, project
+from coldray.measure._projection import Grid, Projection, Sums, choose_grid, gather, project
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
@@ -24,9 +22,10 @@ Float = NDArray[np.float64]
 Roi = tuple[int, int, int, int]
 
 FREQUENCY_STEP = 0.005  # cycles/px
+CLIPPED_TOE = 1.5  # error of the MTF over what clipping moved a plateau by: the toe of the response is lost too
+UNLIKE = 1.3  # steps of two edges, one over the other, that tell whether pixel values are linear
+DIFFERENT, LEAST_DIFFERENCE = 5.0, 0.01  # of their MTFs, in standard errors and in the MTF
 NOT_AN_EDGE = 0.5  # of the step, changed along a plateau
-LONGEST_HALF_PX = 512  # bounds time and memory
-LEAST_COLUMNS = 16  # along a diagonal, as many as an upright edge needs pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,83 +94,6 @@ class EdgeMeasurement:
         }
 
 
-@dataclass(frozen=True)
-class _Located:
-    """One image turned so that its edge runs down and rises to the right, with the fitted line."""
-
-    pixels: Float
-    raw: NDArray[Any]
-    rising: bool
-    vertical: bool
-    rows: tuple[int, int]
-    line: EdgeLine
-    width_px: float
-    half_px: float
-
-
-def _checked(image: Radiograph | NDArray[Any], roi: Roi | None) -> NDArray[Any]:
-    """Pixels of the region, or a clear error."""
-    if isinstance(image, Radiograph) and image.acquisition.linear is False:
-        raise MeasurementError(
-            "the image is log-scaled; an MTF needs pixel values proportional to the signal: convert it first"
-        )
-    pixels = np.asarray(image.pixels if isinstance(image, Radiograph) else image)
-    if pixels.ndim != 2:
-        raise ImageError(
-            f"an edge image has shape (rows, cols); found {pixels.shape}: "
-            "pass the frames of a stack as a list, and one channel of a colour image"
-        )
-    if pixels.dtype.kind not in "uif":
-        raise ImageError(f"pixel type {pixels.dtype} is not an intensity; integers or floats are needed")
-    if roi is not None:
-        x, y, width, height = roi
-        rows, cols = pixels.shape
-        if x < 0 or y < 0 or width < 1 or height < 1 or x + width > cols or y + height > rows:
-            raise MeasurementError(
-                f"the region X,Y,W,H = {x},{y},{width},{height} leaves the image of {cols} x {rows} pixels"
-            )
-        pixels = pixels[y : y + height, x : x + width]
-    if min(pixels.shape) < 16:
-        raise MeasurementError(
-            f"the region is {pixels.shape[1]} x {pixels.shape[0]} pixels; at least 16 x 16 are needed"
-        )
-    if pixels.dtype.kind == "f" and not np.all(np.isfinite(pixels)):
-        raise ImageError("the region holds NaN or infinite pixels; replace bad pixels first (coldray correct)")
-    return pixels
-
-
-def _locate(pixels: NDArray[Any]) -> _Located:
-    """Find the edge, near an axis or else near a diagonal, and fit its line."""
-    try:
-        site = find_edge(pixels)
-    except MeasurementError:
-        for mirrored in (False, True):
-            turned, lattice = along_diagonal(pixels, mirrored)
-            if min(turned.shape) < LEAST_COLUMNS:
-                continue
-            with suppress(MeasurementError):
-                return _fitted(turned, find_edge(turned, upright=True), lattice)
-        raise
-    return _fitted(pixels if site.vertical else pixels.T, site, UPRIGHT)
-
-
-def _fitted(turned: NDArray[Any], site: EdgeSite, lattice: Lattice) -> _Located:
-    """Fit the line of an edge that runs down the rows of a turned image."""
-    column = site.column(np.array(site.rows, dtype=np.float64))
-    left = max(0, int(column.min() - 1.1 * LONGEST_HALF_PX))
-    right = min(turned.shape[1], int(column.max() + 1.1 * LONGEST_HALF_PX) + 1)
-    raw = turned[site.rows[0] : site.rows[1], left:right]
-    lattice = lattice.cut(site.rows[0])
-    site = replace(site, rows=(0, raw.shape[0]), centre=site.centre - left)
-    values = np.ascontiguousarray(raw, dtype=np.float64)
-    if not site.rising:
-        values = -values
-    line, width = fit_line(values, site, coarse_factor(turned.shape), lattice)
-    half = half_length(line, *site.rows, 0, values.shape[1] - 1)
-    half = min(half, site.clear_left * line.cosine, site.clear_right * line.cosine)
-    return _Located(values, raw, site.rising, site.vertical, site.rows, line, width, half)
-
-
 def _angle_deg(line: EdgeLine) -> float:
     """Signed angle to the nearest axis of the image."""
     if not line.lattice.diagonal:
@@ -179,21 +101,38 @@ def _angle_deg(line: EdgeLine) -> float:
     return (45 - abs(line.angle_deg)) * (-1 if line.lattice.mirrored else 1)
 
 
-def _orientation(located: _Located) -> str:
+def _orientation(located: Located) -> str:
     if located.line.lattice.diagonal:
         return "diagonal"
     return "vertical" if located.vertical else "horizontal"
 
 
-def _normalised(sums: Sums) -> Sums:
-    """Sums with the plateaus of this image at 0 and 1, so that images of unlike contrast can be joined."""
+def _normalised(sums: Sums) -> tuple[Sums, float]:
+    """Sums with the plateaus of this image at 0 and 1, so that images of unlike contrast can be joined; their step."""
     count, value = sums.count.sum(axis=0), sums.value.sum(axis=0)
     outer = max(1, count.size // 10)
     low = value[:outer].sum() / max(count[:outer].sum(), 1)
     high = value[-outer:].sum() / max(count[-outer:].sum(), 1)
     if not high > low:
         raise MeasurementError("the two sides of the edge do not differ; choose another region")
-    return sums.rescaled(float(low), float(high))
+    return sums.rescaled(float(low), float(high)), float(high - low)
+
+
+def _linearity(parts: list[tuple[Sums, float]], grid: Grid, half: float, width: float, frequency: Float) -> list[str]:
+    """One sentence if edges of unlike contrast differ in their MTF beyond the noise: values are not linear."""
+    weak, strong = min(parts, key=lambda part: part[1]), max(parts, key=lambda part: part[1])
+    if strong[1] < UNLIKE * weak[1]:
+        return []
+    first, second = (transform(project(own, grid), half, width, frequency) for own, _ in (weak, strong))
+    apart = np.abs(first.mtf - second.mtf)
+    spread = np.hypot(first.standard_error, second.standard_error)
+    place = int(np.argmax(apart - DIFFERENT * spread))
+    if apart[place] < max(DIFFERENT * spread[place], LEAST_DIFFERENCE):
+        return []
+    return [
+        f"edges of unlike contrast give MTFs that differ by {apart[place]:.3f}: pixel values are not linear, or a "
+        "non-linear filter was at work"
+    ]
 
 
 def edge_mtf(
@@ -201,6 +140,7 @@ def edge_mtf(
     pixel_pitch_mm: float | None = None,
     roi: Roi | None = None,
     *,
+    mask: NDArray[np.bool_] | None = None,
     half_length_mm: float | None = None,
 ) -> EdgeMeasurement:
     """Measure the presampled MTF of a detector from one or several slanted edges.
@@ -214,6 +154,8 @@ def edge_mtf(
         Pixel pitch [mm]; taken from the Radiograph if not given.
     roi : (x, y, width, height), optional
         Region [px] to look in, the same for all images; the whole image if not given.
+    mask : ndarray of bool, shape (rows, cols), optional
+        True where a pixel must not count (bad or replaced), in all images; joined with the mask of a Radiograph.
     half_length_mm : float, optional
         Largest distance from the edge to use [mm], at most 560 pixels; as far as the image, the next structure
         or 512 pixels allow by default.
@@ -240,10 +182,13 @@ def edge_mtf(
 
     The MTF is 1 at zero for the step between the plateaus (mean over the outer fifth of the half-length). Where
     the response is seen to be cut off before its plateau an exponential tail is added; where the field is seen
-    to be sloped a straight line from the edge outwards is taken off; both are reported.
+    to be sloped a trend from the edge outwards is taken off; both are reported, and where the data do not tell one
+    from the other the band holds both. A line spread that is asymmetric beyond its noise is read by its modulus.
+    Masked pixels, lines that are dead or repeat their neighbours, and single outliers do not count.
 
-    The band covers noise (wild bootstrap over groups of rows, in closed form), smoothing, interpolation and the
-    unseen ends. It does not cover a curved edge, scatter from the edge, or pixel values that are not linear.
+    The band covers noise (wild bootstrap over groups of rows, in closed form), smoothing, interpolation, the
+    unseen ends, rows that lie off a straight line, coarse grey levels and slight clipping. It does not cover scatter
+    from the edge, or pixel values that are not linear: two edges of unlike contrast tell those.
 
     References
     ----------
@@ -256,7 +201,7 @@ def edge_mtf(
     pitch = _pitch(images, pixel_pitch_mm)
     if half_length_mm is not None and not half_length_mm > 0:
         raise MeasurementError(f"half-length is {half_length_mm} mm; it must be positive")
-    located = [_locate(_checked(one, roi)) for one in images]
+    located = [locate(*checked(one, roi, mask)) for one in images]
     if len({one.line.lattice.diagonal for one in located}) > 1:
         raise MeasurementError("a diagonal edge cannot be combined with upright or lying ones; measure them apart")
     half = min(one.half_px for one in located)
@@ -269,11 +214,10 @@ def edge_mtf(
         )
     grid = choose_grid([(one.line, one.rows) for one in located], half)
     half = -grid.start
-    sums: Sums | None = None
-    for one in located:
-        own = _normalised(gather(one.pixels, one.line, one.rows, grid))
-        sums = own if sums is None else sums.joined(own)
-    assert sums is not None
+    parts = [_normalised(gather(one.pixels, one.line, one.rows, grid, one.bad)) for one in located]
+    sums = parts[0][0]
+    for own, _ in parts[1:]:
+        sums = sums.joined(own)
     projection = project(sums, grid)
     frequency = np.linspace(0.0, 0.5, round(0.5 / FREQUENCY_STEP) + 1)
     result = transform(projection, half, width, frequency)
@@ -282,13 +226,18 @@ def edge_mtf(
             f"what was found is not an edge between two plateaus: the signal beside it changes by "
             f"{100 * result.slope:.0f} % of the step; choose a region that holds one edge"
         )
-    curve = _curve(result, pitch)
+    rough = float(np.sqrt(np.mean([one.line.rough_px**2 for one in located])))
+    sides = [_edge_checks.sides_of(one, half) for one in located]
+    level, clipped = _edge_checks.coarseness(located, sides), _edge_checks.clipping(sides)
+    curve = _curve(result, pitch, rough, level, clipped)
     rows = sum(one.rows[1] - one.rows[0] for one in located)
     snr = _snr(projection)
     warnings = [
         *_edge_checks.of_lines([one.line for one in located], [one.vertical for one in located], rows),
-        *_edge_checks.of_pixels([(one.raw, one.line, one.rows, one.rising) for one in located], half, width, snr),
-        *_edge_checks.of_transfer(result, projection, snr, half),
+        *_edge_checks.of_pixels(located, sides, snr),
+        *_edge_checks.of_levels(level),
+        *_linearity(parts, grid, half, width, frequency),
+        *_edge_checks.of_transfer(result, projection, snr, half, width, rough),
     ]
     return EdgeMeasurement(
         curve,
@@ -319,11 +268,21 @@ def _pitch(images: Sequence[Radiograph | NDArray[Any]], pixel_pitch_mm: float | 
     return float(pixel_pitch_mm)
 
 
-def _curve(result: Transfer, pitch: float) -> FrequencyCurve:
-    """MTF in cycles/mm with its k = 2 band; the band never leaves the physical range below."""
+def _curve(result: Transfer, pitch: float, rough_px: float, level: float, clipped: float) -> FrequencyCurve:
+    """MTF in cycles/mm with its k = 2 band; the band never leaves the physical range below.
+
+    Rows that lie off the line by r px rms lower the MTF by exp(-2 (pi r f)^2), whatever the order they come in; the
+    band reaches up to what it would be without. It reaches to the other reading of the ends of the response as well, and
+    holds one grey level where noise does not smooth over the levels and what clipping moved the plateaus by (both over
+    the step).
+    """
     half_width = result.coverage_factor * np.hypot(result.standard_error, result.systematic)
-    low = np.maximum(result.mtf - half_width, 0.0)
-    return FrequencyCurve(result.frequency_px / pitch, result.mtf, low, result.mtf + half_width)
+    half_width[1:] += level + CLIPPED_TOE * clipped
+    straight = np.minimum(result.mtf * np.expm1(2 * (np.pi * rough_px * result.frequency_px) ** 2), 1.0)
+    other = np.where(result.frequency_px > 0, result.mtf, 0.0)
+    low = np.maximum(result.mtf - half_width - other * result.lower, 0.0)
+    high = result.mtf + half_width + other * result.higher + straight
+    return FrequencyCurve(result.frequency_px / pitch, result.mtf, low, high)
 
 
 def _snr(projection: Projection) -> float:

@@ -36,6 +36,10 @@ Outputs = tuple[Path | None, Path | None, Path | None]
 """Figure, report and table."""
 
 OneFile = Annotated[Path, typer.Argument(metavar="FILE", help="Linear image.")]
+BadPixels = Annotated[
+    Path | None,
+    typer.Option(help="Image that is not zero where a pixel is bad; what the files themselves mark never counts."),
+]
 SeveralRois = Annotated[list[str] | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region [px]; repeats.")]
 
 
@@ -65,6 +69,7 @@ def edge(
     pitch_um: PitchUm = None,
     roi: OneRoi = None,
     half_length_mm: Annotated[float | None, typer.Option(help="Largest distance from the edge to use [mm].")] = None,
+    bad_pixels: BadPixels = None,
     plot: Plot = None,
     report: Report = None,
     csv: Csv = None,
@@ -79,7 +84,7 @@ def edge(
     region = None if roi is None else parse_roi(roi)
     positive("--half-length-mm", half_length_mm)
     found, pitch, notes = _prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
-    measured = edge_mtf(found.frames, pitch, region, half_length_mm=half_length_mm)
+    measured = edge_mtf(found.frames, pitch, region, mask=read_mask(bad_pixels), half_length_mm=half_length_mm)
     result = _result(measured, found, pitch, notes)
     protocol = edge_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
     columns = {name: result[name] for name in ("frequency_lp_mm", "mtf", "mtf_low", "mtf_high")}
@@ -92,7 +97,7 @@ def flat(
     pitch_um: PitchUm = None,
     roi: OneRoi = None,
     roi_size: Annotated[int, typer.Option(min=64, max=4096, help="Side of the analysed squares [px].")] = 256,
-    bad_pixels: Annotated[Path | None, typer.Option(help="Image that is not zero where a pixel is bad.")] = None,
+    bad_pixels: BadPixels = None,
     plot: Plot = None,
     report: Report = None,
     csv: Csv = None,
