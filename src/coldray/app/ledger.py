@@ -15,6 +15,8 @@ from coldray.checkpoint import file_sha256
 from coldray.errors import ImageWriteError, MetadataError
 
 VERSION = 3
+READERS_LEAVE_MS = 60000
+"""Longest wait for processes that look into the ledger while it is taken; they do not stay."""
 
 
 class Ledger:
@@ -54,12 +56,24 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         with _told(folder):
             self._base = sqlite3.connect(folder / NAME, timeout=0, isolation_level=None)
+        try:
+            self._own(kept)
+        except BaseException:
+            self._base.close()
+            raise
+
+    def _own(self, kept: str) -> None:
+        """Take the ledger for this process alone, and enter the run."""
+        with _told(self._folder):
+            # Of several that ask at once exactly one gets this lock, at once or not at all. Asking for the exclusive
+            # lock first would let each see another's reading lock, and all be refused.
+            self._base.execute("BEGIN IMMEDIATE")
             self._base.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._base.execute("BEGIN EXCLUSIVE")
+            self._base.execute(f"PRAGMA busy_timeout={READERS_LEAVE_MS}")
             version = self._base.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, VERSION):
                 raise ImageWriteError(
-                    f"{folder.name}/{NAME}: written by another version of coldray ({version}, this one writes {VERSION}); "
+                    f"{self._folder.name}/{NAME}: written by another version of coldray ({version}, this one writes {VERSION}); "
                     "choose another OUT, or delete the ledger and give --overwrite"
                 )
             self._base.execute(
