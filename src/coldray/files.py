@@ -29,8 +29,8 @@ Location = str | os.PathLike[str]
 TEMPORARY_PREFIX = ".coldray-"
 """File names starting so are unfinished writes; they may be deleted when no coldray runs."""
 
-_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\d+)-[0-9a-f]+\.part")
-_swept: set[tuple[int, str]] = set()
+_OWNER = re.compile(r"(\d+)-[0-9a-f]+\.part")
+_swept: set[tuple[int, str, str]] = set()
 """Folders that a process has cleared already."""
 
 
@@ -110,22 +110,24 @@ def write_text(path: Location, text: str) -> None:
 
 
 @contextlib.contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
+def scratch_folder(parent: Path, prefix: str = TEMPORARY_PREFIX) -> Iterator[Path]:
     """Give a folder for unfinished files inside `parent`; it is gone afterwards, even after a kill.
 
     Parameters
     ----------
     parent : Path
         Made if it is missing. A file that is finished moves out by `move_into_place`.
+    prefix : str
+        How its name begins; folders of that prefix whose processes are gone are cleared first.
 
     Yields
     ------
     Path
     """
     parent.mkdir(parents=True, exist_ok=True)
-    _clear_once(parent)
-    folder = _temporary_in(parent)
-    folder.mkdir()
+    _clear_once(parent, prefix)
+    folder = _temporary_in(parent, prefix)
+    folder.mkdir(mode=0o700)
     handle = os.open(folder, os.O_RDONLY) if fcntl is not None else None
     try:
         if handle is not None:
@@ -186,12 +188,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         move_into_place(scratch / folder.name, folder)
 
 
-def clear_leftovers(folder: Path, deep: bool = True) -> int:
+def clear_leftovers(folder: Path, deep: bool = True, prefix: str = TEMPORARY_PREFIX) -> int:
     """Delete what killed processes left unfinished, by default through all levels; returns how many."""
     count = 0
-    pattern = f"{TEMPORARY_PREFIX}*.part"
+    pattern = f"{prefix}*.part"
     for path in folder.rglob(pattern) if deep else folder.glob(pattern):
-        owner = _TEMPORARY.fullmatch(path.name)
+        owner = _OWNER.fullmatch(path.name, len(prefix))
         if owner and not _runs(int(owner[1])) and not _is_locked(path):
             with contextlib.suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -199,16 +201,16 @@ def clear_leftovers(folder: Path, deep: bool = True) -> int:
     return count
 
 
-def _temporary_in(folder: Path) -> Path:
-    return folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}.part"
+def _temporary_in(folder: Path, prefix: str = TEMPORARY_PREFIX) -> Path:
+    return folder / f"{prefix}{os.getpid()}-{os.urandom(6).hex()}.part"
 
 
-def _clear_once(folder: Path) -> None:
+def _clear_once(folder: Path, prefix: str = TEMPORARY_PREFIX) -> None:
     """Clear a folder when a process first writes into it."""
-    key = os.getpid(), os.path.abspath(folder)
+    key = os.getpid(), os.path.abspath(folder), prefix
     if key not in _swept:
         _swept.add(key)
-        clear_leftovers(folder, deep=False)
+        clear_leftovers(folder, deep=False, prefix=prefix)
 
 
 def _lock(handle: int) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from coldray import __version__
 from coldray.app import console
+from coldray.app.stopping import INTERRUPTED, Stopped, code_of, stoppable
 from coldray.errors import ColdrayError
 
 app = typer.Typer(
@@ -78,12 +79,15 @@ def main(arguments: list[str] | None = None) -> None:
     as_json = "--json" in given
     console.prepare_streams()
     try:
-        code = app(args=given, standalone_mode=False)
+        with stoppable():
+            code = app(args=given, standalone_mode=False)
         sys.stdout.flush()
+    except Stopped as stopped:
+        console.fail("interrupted", code_of(stopped))
     except SystemExit:
         raise
     except (KeyboardInterrupt, typer.Abort):
-        console.fail("interrupted", console.INTERRUPTED)
+        console.fail("interrupted", INTERRUPTED)
     except ColdrayError as problem:
         console.fail(console.one_line(problem), console.exit_code(problem), as_json)
     except MemoryError:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
 
-OK, SOME_FAILED, USAGE, CANNOT_RUN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+OK, SOME_FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 3
 
 
 def prepare_streams() -> None:

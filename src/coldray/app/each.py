@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coldray.app import console
-from coldray.app.engines import Outcome, Task, Tasks, Try, code_of, run_here, run_in_processes, terminable
+from coldray.app.engines import Outcome, Task, Tasks, Try, run_here, run_in_processes
 from coldray.app.files import Pairing
 from coldray.app.ledger import Ledger
+from coldray.app.stopping import Stopped, code_of
 from coldray.errors import ColdrayError, WorkerError
 
 UNDONE = "interrupted before it was done; the same command finishes it"
@@ -74,7 +75,7 @@ class _Report:
                 console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
             console.tell(console.printable(self.verb.line(outcome)))
 
-    def finish(self, interrupted: KeyboardInterrupt | None = None) -> int:
+    def finish(self, interrupted: KeyboardInterrupt | Stopped | None = None) -> int:
         """Print the JSON and give the exit code; every input has one entry."""
         for number, pair in self.pairs.items():
             self.entries.setdefault(number, {"input": str(pair.source), "error": UNDONE})
@@ -136,13 +137,13 @@ def run_each(
     Returns
     -------
     int
-        0 if all inputs are done, 1 if some failed, 130 or 143 if interrupted; leaves with 2 or 3 if none is done.
+        0 if all inputs are done, 1 if some failed, 130, 143 or 129 if interrupted; leaves with 2 or 3 if none is done.
     """
     report = _Report(verb, alone=total == 1)
     if isinstance(pairs, list):
         report.pairs.update(enumerate(pairs))
     numbers = {pair: number for number, pair in report.pairs.items()}
-    interrupted: KeyboardInterrupt | None = None
+    interrupted: KeyboardInterrupt | Stopped | None = None
     attempt = Try(verb.work, verb.debug)
     with console.progress(verb.name, total, quiet=verb.as_json, unit="images") as advance:
 
@@ -163,14 +164,13 @@ def run_each(
             report.add(number, outcome)
             advance(len(report.entries), note=report.pairs[number].source.name)
 
-        with terminable():
-            try:
-                # closed at once when interrupted: no worker outlives the report
-                with closing(_engine(attempt, tasks(), workers, scheduler)) as outcomes:
-                    for number, outcome in outcomes:
-                        settle(number, _noted(ledger, report.pairs[number], outcome))
-            except KeyboardInterrupt as stopped:
-                interrupted = stopped
+        try:
+            # closed at once when interrupted: no worker outlives the report
+            with closing(_engine(attempt, tasks(), workers, scheduler)) as outcomes:
+                for number, outcome in outcomes:
+                    settle(number, _noted(ledger, report.pairs[number], outcome))
+        except (KeyboardInterrupt, Stopped) as stopped:
+            interrupted = stopped
     return report.finish(interrupted)
 
 

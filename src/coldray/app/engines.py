@@ -13,8 +13,8 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from coldray.app import console
 from coldray.app.files import Pairing
+from coldray.app.stopping import heeded
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 
@@ -122,8 +122,10 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, attempt: Try) -> None:
-    """Do tasks from the pipe until it closes; an interrupt at the keyboard is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Do tasks from the pipe until it closes; what ends the whole group is the parent's to handle."""
+    for number in heeded():
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
     with suppress(EOFError, OSError):
         while (task := pipe.recv()) is not None:
             pipe.send((task[0], attempt(*task)))
@@ -196,30 +198,3 @@ def run_in_processes(attempt: Try, tasks: Tasks, workers: int) -> Generator[tupl
 
 
 _END: Any = object()
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, handled like an interrupt at the keyboard but for the exit code."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated` while the block runs, where signals can be handled."""
-
-    def stop(*_: object) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def code_of(problem: KeyboardInterrupt) -> int:
-    """Exit code of an interruption: 128 + the signal's number."""
-    return console.TERMINATED if isinstance(problem, Terminated) else console.INTERRUPTED

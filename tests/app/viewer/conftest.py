@@ -24,6 +24,7 @@ for needed in ("fastapi", "uvicorn", "httpx"):
 import httpx
 import uvicorn
 
+from coldray.app.viewer.connections import Server
 from coldray.app.viewer.desk import Desk
 from coldray.app.viewer.guard import Access
 from coldray.app.viewer.run import server_config
@@ -34,11 +35,35 @@ OPEN_BEAM = 50000.0
 TOKEN = "a-token-for-tests-only"
 
 
+HANGS_S = 300.0
+"""Only a server that hangs takes longer; no verdict depends on it."""
+
+
+def wait_until(condition):
+    """Wait until a condition holds, and return what it gave."""
+    ends = time.monotonic() + HANGS_S
+    while not (found := condition()):
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session")
+def until():
+    return wait_until
+
+
+@pytest.fixture(scope="session")
+def hangs_s():
+    return HANGS_S
+
+
 @dataclass(frozen=True)
 class Served:
     """A running viewer."""
 
     desk: Desk
+    server: uvicorn.Server
     port: int
     client: httpx.Client
 
@@ -57,21 +82,20 @@ class Served:
     def state(self):
         return self.client.get("/api/state").json()
 
-    def wait_for(self, task_id, seconds=60.0):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    def wait_for(self, task_id):
+        def ended():
             task = next(t for t in self.state()["tasks"] if t["id"] == task_id)
-            if task["state"] in ("done", "failed", "cancelled"):
-                return task
-            time.sleep(0.02)
-        raise TimeoutError(task)
+            return task if task["state"] in ("done", "failed", "cancelled") else None
+
+        return wait_until(ended)
 
 
 @contextmanager
-def serving(defaults=None, max_upload_bytes=2**26, **limits):
+def serving(defaults=None, max_upload_bytes=2**26, root_path="", **limits):
     desk = Desk(defaults or Defaults(method="wiener"), **({"reports": False} | limits))
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(server_config(create_app(desk, Access(TOKEN, max_upload_bytes=max_upload_bytes))))
+    access = Access(TOKEN, max_upload_bytes=max_upload_bytes, root_path=root_path)
+    server = Server(server_config(create_app(desk, access)))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
@@ -80,8 +104,10 @@ def serving(defaults=None, max_upload_bytes=2**26, **limits):
             time.sleep(0.01)
         port = listener.getsockname()[1]
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, trust_env=False) as client:
-            yield Served(desk, port, client)
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=HANGS_S, trust_env=False
+        ) as client:
+            yield Served(desk, server, port, client)
     finally:
         server.should_exit = True
         thread.join(20)

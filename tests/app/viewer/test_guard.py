@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 
 import pytest
 
@@ -13,16 +12,13 @@ from coldray.app.viewer.guard import SMALL_BODY_BYTES, Access, cookie_name
 
 TOKEN = "a-token-for-tests-only"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-HANGS_S = 300.0
-"""Only a server that hangs takes longer; no verdict depends on it."""
 PATHS = ("/", "/static/main.js", "/health", "/api/state", "/api/studies")
 
 
-def raw(served, text, keep_open=0.0):
+def raw(served, text):
     """Send bytes as they are; returns status and headers and body as text."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=300) as line:
         line.sendall(text if isinstance(text, bytes) else text.encode("latin-1"))
-        time.sleep(keep_open)
         answer = b""
         while piece := line.recv(65536):
             answer += piece
@@ -99,8 +95,9 @@ def test_the_link_sets_a_strict_cookie_that_opens_the_page_and_not_the_api(serve
 
     with httpx.Client(base_url=served.base, trust_env=False) as visitor:
         answer = visitor.get(f"/?token={TOKEN}")
-        assert answer.status_code == 303 and answer.headers["location"] == f"/#token={TOKEN}"
+        assert answer.status_code == 303 and answer.headers["location"] == f"./#token={TOKEN}"
         cookie = answer.headers["set-cookie"]
+        assert "Path" not in cookie, "good for the folder that the browser sees"
         assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and cookie.startswith(f"coldray-{served.port}=")
         assert visitor.get("/").status_code == 200
         assert visitor.get("/static/main.js").headers["content-type"].startswith("text/javascript")
@@ -166,9 +163,8 @@ def test_impossible_lengths_are_refused_before_a_body(served, length):
         f"POST /api/studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nX-File-Name: a.tif\r\n"
         f"Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
     )
-    began = time.monotonic()
+    # not one byte of the body is sent: a server that waited for it would give it up with 408
     assert raw(served, request)[0] in (400, 413)
-    assert time.monotonic() - began < 5
 
 
 def test_an_endless_body_without_length_is_cut_and_leaves_nothing(serve):
@@ -183,19 +179,15 @@ def test_an_endless_body_without_length_is_cut_and_leaves_nothing(serve):
         assert not list(served.desk.shelf.folder.iterdir())
 
 
-def test_a_broken_upload_leaves_nothing(served):
+def test_a_broken_upload_leaves_nothing(served, until):
     head = (
         f"POST /api/studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nX-File-Name: a.tif\r\n"
         "Content-Type: application/octet-stream\r\nContent-Length: 1000000\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", served.port)) as line:
         line.sendall(head.encode() + bytes(1000))
-        time.sleep(0.2)
-        assert len(list(served.desk.shelf.folder.iterdir())) == 1
-    until = time.monotonic() + 10
-    while list(served.desk.shelf.folder.iterdir()) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not list(served.desk.shelf.folder.iterdir())
+        until(lambda: len(list(served.desk.shelf.folder.iterdir())) == 1)
+    until(lambda: not list(served.desk.shelf.folder.iterdir()))
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(serve, monkeypatch):
@@ -207,9 +199,8 @@ def test_a_body_that_comes_too_slowly_is_given_up(serve, monkeypatch):
             f"POST /api/studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nX-File-Name: a.tif\r\n"
             "Content-Type: application/octet-stream\r\nContent-Length: 1000000\r\n\r\n"
         )
-        began = time.monotonic()
         status, _, _ = raw(served, head.encode() + b"x")
-        assert status == 408 and time.monotonic() - began < 10
+        assert status == 408
         assert not list(served.desk.shelf.folder.iterdir())
 
 
@@ -249,7 +240,7 @@ def test_the_web_socket_has_the_same_door(served, protocols, headers, welcome):
              "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
              "Sec-WebSocket-Protocol": ", ".join(protocols)} | headers  # fmt: skip
     text = "GET /api/events HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=300) as line:
         line.sendall(text.encode())
         answer = line.recv(4096).decode("latin-1")
     assert (" 101 " in answer.splitlines()[0]) is welcome
@@ -267,20 +258,20 @@ def test_an_open_address_answers_to_addresses_and_named_hosts_only():
         assert not access.serves(bad)
 
 
-def test_health_answers_and_the_queue_stays_bounded_under_a_flood_of_jobs(serve, scan, monkeypatch):
+def test_health_answers_and_the_queue_stays_bounded_under_a_flood_of_jobs(serve, scan, monkeypatch, hangs_s):
     """Nothing is timed: the one worker is held until every answer is in."""
     begun, go = threading.Event(), threading.Event()
 
     def held(*_):
         begun.set()
-        assert go.wait(HANGS_S)
+        assert go.wait(hangs_s)
 
     monkeypatch.setattr("coldray.app.viewer.work.finish", held)
     with serve(queue_length=4) as served:
         path, sent = f"/api/studies/{served.upload(scan).json()['id']}/restore", {"method": "wiener"}
         try:
             codes = [served.client.post(path, json=sent).status_code]
-            assert begun.wait(HANGS_S)
+            assert begun.wait(hangs_s)
             codes += [served.client.post(path, json=sent).status_code for _ in range(39)]
             assert served.client.get("/health").json() == {"status": "ok"}
             assert [t["state"] for t in served.state()["tasks"]] == ["running"] + 4 * ["queued"]

@@ -35,6 +35,13 @@ AllowHost = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Further host name that the server answers to; repeats.")
 ]
 MaxUpload = Annotated[int, typer.Option(min=1, max=65536, help="Largest uploaded file [MiB].")]
+RootPath = Annotated[
+    str,
+    typer.Option(
+        metavar="PATH",
+        help="What a proxy leaves in front of every path, as /xray; without it a proxy has to take it away.",
+    ),
+]
 Queue = Annotated[int, typer.Option(min=1, max=1000, help="Restorations that may wait.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout when the server listens.")]
 
@@ -119,6 +126,7 @@ def serve(
     token_file: TokenFile = None,
     allow_host: AllowHost = None,
     max_upload_mb: MaxUpload = 512,
+    root_path: RootPath = "",
     queue: Queue = 4,
     as_json: AsJson = False,
 ) -> int:
@@ -126,7 +134,7 @@ def serve(
     from coldray.app.viewer.run import Address, read_token
 
     defaults = opened.defaults()
-    address = Address(host, port, read_token(token_file), tuple(allow_host or ()), max_upload_mb * 2**20)
+    address = Address(host, port, read_token(token_file), tuple(allow_host or ()), max_upload_mb * 2**20, root_path)
     return _run(address, opened, defaults, False, as_json, queue)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from coldray.app.console import plain
 from coldray.app.one import remarks
 from coldray.app.recipe import Recipe, environment
-from coldray.app.viewer.shelf import Study
+from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
 from coldray.data.formats import WRITABLE_SUFFIXES, write_image
 from coldray.files import write_bytes, write_text
@@ -21,9 +21,7 @@ from coldray.radiograph import Radiograph
 from coldray.restore.provenance import PROVENANCE_LAYERS
 
 
-def write_files(
-    folder: Path, study: Study, result: Any, recipe: Recipe
-) -> tuple[dict[str, tuple[Path, str]], dict[str, Any]]:
+def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tuple[Downloads, dict[str, Any]]:
     """Write restored image, provenance layers and record; the same bytes as the command line writes.
 
     Returns
@@ -80,8 +78,8 @@ def write_files(
     return downloads, record
 
 
-def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> None:
-    """Write the HTML and the PDF report of a restoration that kept its certificate, and offer them for download."""
+def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> Downloads:
+    """Write the HTML and the PDF report of a restoration that kept its certificate; returns them by kind."""
     from coldray.evaluate.report_html import to_html
     from coldray.evaluate.report_pdf import to_pdf
     from coldray.evaluate.report_restoration import Source, restoration_report
@@ -94,12 +92,17 @@ def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> No
     known = {key: record[key] for key in ("sha256_in", "sha256_out", "output")}
     report = restoration_report(study.image, result, recipe.job(), Source(study.name, known, shown, name))
     stem = Path(record["output"]).stem
-    written = {}
-    for kind, suffix, content in (("report", "html", to_html(report).encode()), ("report_pdf", "pdf", to_pdf(report))):
-        path = folder / f"{secrets.token_hex(8)}.{suffix}"
-        write_bytes(path, content)
-        written[kind] = (path, f"{stem}.report.{suffix}")
-    study.downloads = study.downloads | written
+    contents = {"report": ("html", to_html(report).encode()), "report_pdf": ("pdf", to_pdf(report))}
+    written: Downloads = {}
+    try:
+        for kind, (suffix, content) in contents.items():
+            written[kind] = (folder / f"{secrets.token_hex(8)}.{suffix}", f"{stem}.report.{suffix}")
+            write_bytes(written[kind][0], content)
+    except BaseException:
+        for path, _ in written.values():
+            path.unlink(missing_ok=True)
+        raise
+    return written
 
 
 def _name_of(source: Any) -> Any:

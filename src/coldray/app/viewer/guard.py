@@ -52,6 +52,8 @@ class Access:
         Whether a literal IP address may stand there too: a name can be rebound to this machine, an address cannot.
     max_upload_bytes : int
         Largest uploaded file [bytes].
+    root_path : str
+        What a proxy leaves in front of every path, as "/xray"; requests without it are served too.
     tickets : set of str
         Each opens the page once; for the browser that we start, whose arguments every user of the machine can read.
     """
@@ -60,6 +62,7 @@ class Access:
     hosts: frozenset[str] = LOOPBACK_NAMES
     any_address: bool = False
     max_upload_bytes: int = 2**29
+    root_path: str = ""
     tickets: set[str] = field(default_factory=set)
 
     def knows(self, given: str | None) -> bool:
@@ -123,11 +126,15 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        scope = self._below_root(scope)
         headers: dict[str, list[str]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         try:
             host = self._check_host(headers)
+            if scope["path"] == "" and scope["type"] == "http":
+                await _answer(307, b"", {"Location": self._folder(scope)}, send)
+                return
             _check_origin(headers, host, scope)
             entry = self._check_token(headers, scope, host)
             if scope["type"] == "http":
@@ -139,10 +146,24 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if entry is not None:
-            await _answer(303, b"", {"Location": f"/#token={self._access.token}", "Set-Cookie": entry}, send)
+            await _answer(303, b"", {"Location": f"./#token={self._access.token}", "Set-Cookie": entry}, send)
             return
         limit = self._access.max_upload_bytes if _is_upload(scope) else SMALL_BODY_BYTES
         await self._app(scope, _Counted(receive, limit), _with_headers(send))
+
+    def _below_root(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Connection with the path that the application knows."""
+        root = self._access.root_path
+        if not root or not (scope["path"] + "/").startswith(root + "/"):
+            return scope
+        raw = scope.get("raw_path") or scope["path"].encode()
+        # percent-encoded or not, the root has no characters that need it
+        return {**scope, "path": scope["path"][len(root) :], "raw_path": raw[len(root) :]}
+
+    def _folder(self, scope: MutableMapping[str, Any]) -> str:
+        """Address of the page for who left out its last slash: addresses on the page are relative to a folder."""
+        query = scope["query_string"].decode("latin-1")
+        return self._access.root_path.rpartition("/")[2] + "/" + (f"?{query}" if query else "")
 
     def _check_host(self, headers: dict[str, list[str]]) -> str:
         hosts = headers.get("host", [])
@@ -169,7 +190,8 @@ class Guard:
         cookies = [c.strip().partition("=") for value in headers.get("cookie", []) for c in value.split(";")]
         linked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if path == "/" and scope["method"] == "GET" and linked and self._access.opens(linked[0]):
-            return f"{name}={self._access.token}; Path=/; HttpOnly; SameSite=Strict"
+            # without a Path it is good for the folder that the browser sees, also behind a proxy
+            return f"{name}={self._access.token}; HttpOnly; SameSite=Strict"
         if any(key == name and self._access.knows(value) for key, _, value in cookies):
             return None
         raise Refusal(401, "open the link that coldray printed: it carries the token of this run")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import socket
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import Any
 from coldray.errors import MissingExtraError, SettingsError
 
 SHORTEST_TOKEN = 16
-CONNECTIONS = 64
+FEWEST_DIFFERENT = 6
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Address:
         Further names of this machine that may stand in the Host header.
     max_upload_bytes : int
         Largest uploaded file [bytes].
+    root_path : str
+        What a proxy leaves in front of every path, as "/xray".
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +45,7 @@ class Address:
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     max_upload_bytes: int = 2**29
+    root_path: str = ""
 
     @property
     def is_loopback(self) -> bool:
@@ -69,10 +74,11 @@ class Address:
             )
         if self.token is not None:
             plain_token = self.token.isascii() and all(c.isalnum() or c in "-._~" for c in self.token)
-            if len(self.token) < SHORTEST_TOKEN or not plain_token:
+            different = len(set(self.token))
+            if len(self.token) < SHORTEST_TOKEN or not plain_token or different < FEWEST_DIFFERENT:
                 raise SettingsError(
-                    f"the token has {len(self.token)} characters; it needs at least {SHORTEST_TOKEN} letters, digits or "
-                    "any of - . _ ~"
+                    f"the token has {len(self.token)} characters, {different} different ones; it needs at least "
+                    f"{SHORTEST_TOKEN} letters, digits or any of - . _ ~, {FEWEST_DIFFERENT} of them different"
                 )
         names = {name.lower() for name in self.allowed_hosts}
         if not self.is_loopback:
@@ -82,7 +88,17 @@ class Address:
             LOOPBACK_NAMES | names | ({self.host.lower()} if self.is_loopback else set()),
             any_address=not self.is_loopback,
             max_upload_bytes=self.max_upload_bytes,
+            root_path=self._checked_root(),
         )
+
+    def _checked_root(self) -> str:
+        root = self.root_path.rstrip("/")
+        if root and not re.fullmatch(r"(/[A-Za-z0-9._~@-]+)+", root):
+            raise SettingsError(
+                f"--root-path {self.root_path!r}: give the path as the proxy sends it, such as /xray: letters, digits and "
+                "any of . _ ~ @ - between slashes"
+            )
+        return root
 
 
 def read_token(token_file: Path | None) -> str | None:
@@ -91,10 +107,15 @@ def read_token(token_file: Path | None) -> str | None:
     Raises
     ------
     SettingsError
-        If the file cannot be read.
+        If the file cannot be read, or everybody can write it.
     """
     if token_file is not None:
         try:
+            if os.name == "posix" and stat.S_IMODE(token_file.stat().st_mode) & stat.S_IWOTH:
+                raise SettingsError(
+                    f"{token_file.name}: every user of this machine can write it, so the token is no secret; "
+                    "make a new one in a file of mode 600"
+                )
             return token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as problem:
             raise SettingsError(f"{token_file.name}: the token cannot be read ({type(problem).__name__})") from None
@@ -130,8 +151,9 @@ def serve_desk(
         If the address is open and has no token, or cannot be bound.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
 
+        from coldray.app.viewer.connections import Server
         from coldray.app.viewer.desk import Desk
         from coldray.app.viewer.server import create_app
     except ImportError as problem:
@@ -144,7 +166,7 @@ def serve_desk(
         desk = Desk(defaults, queue_length=queue_length)
         try:
             open_files(desk.shelf)
-            server = uvicorn.Server(server_config(create_app(desk, access)))
+            server = Server(server_config(create_app(desk, access)))
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if address.host in ("0.0.0.0", "::", "localhost") else address.host
             shown = f"[{shown}]" if ":" in shown else shown
@@ -164,13 +186,16 @@ def server_config(app: Any) -> Any:
     """How uvicorn serves: no log of addresses, no name of the software, bounded connections and headers."""
     import uvicorn
 
+    from coldray.app.viewer.connections import BUSY, REQUEST_S, SILENT, Connection
+
     return uvicorn.Config(
         app,
+        http=Connection,
         log_level="warning",
         access_log=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=10,
+        limit_concurrency=BUSY + SILENT + 1,
+        timeout_keep_alive=int(REQUEST_S),
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=65536,
         ws="websockets-sansio",

@@ -31,9 +31,35 @@ from coldray.data.formats import SUFFIXES
 from coldray.errors import ColdrayError
 
 UPLOADS_AT_ONCE = 2
+CURVES_AT_ONCE, CURVES_WAITING = 1, 8
 MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Id = Annotated[str, Part(pattern="^[0-9a-f]{16}$")]
+
+
+class Turns:
+    """So many at once, so many who wait for their turn, and no more.
+
+    Parameters
+    ----------
+    at_once, waiting : int
+    """
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._room = asyncio.Semaphore(at_once)
+        self._left = at_once + waiting
+
+    @asynccontextmanager
+    async def turn(self, words: str) -> AsyncIterator[None]:
+        """Wait for a turn; HTTP 429 with these words if too many wait."""
+        if not self._left:
+            raise HTTPException(429, f"{words}; try again", {"Retry-After": "2"})
+        self._left -= 1
+        try:
+            async with self._room:
+                yield
+        finally:
+            self._left += 1
 
 
 def create_app(desk: Desk, access: Access) -> Guard:
@@ -105,7 +131,7 @@ def _add_page(app: FastAPI) -> None:
 
 
 def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
-    uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+    uploads, measuring = Turns(UPLOADS_AT_ONCE, 0), Turns(CURVES_AT_ONCE, CURVES_WAITING)
 
     @app.get("/api/state")
     async def state() -> Response:
@@ -152,9 +178,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
         return StreamingResponse(layer.chunks(frame), media_type="application/octet-stream", headers=length)
 
     async def receive(request: Request, keep: Any) -> Study:
-        if uploads.locked():
-            raise HTTPException(429, "too many files arrive at once; try again", {"Retry-After": "2"})
-        async with uploads:
+        async with uploads.turn("too many files arrive at once"):
             path, name = await store_upload(request, desk.shelf.folder)
             try:
                 found: Study = await run_in_threadpool(keep, path, name)
@@ -199,11 +223,12 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
     @app.post("/api/studies/{study_id}/curves")
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
         study = _study(desk, study_id)
-        recipe = await run_in_threadpool(desk.defaults.recipe, request)
-        try:
-            found = await run_in_threadpool(detector_curves, study.image, recipe.job())
-        except ColdrayError as problem:  # an image of another detector is nothing wrong
-            found = {"unavailable": one_line(problem)}
+        async with measuring.turn("the curves of several images are being measured"):
+            recipe = await run_in_threadpool(desk.defaults.recipe, request)
+            try:
+                found = await run_in_threadpool(detector_curves, study.image, recipe.job())
+            except ColdrayError as problem:  # an image of another detector is nothing wrong
+                found = {"unavailable": one_line(problem)}
         return JSONResponse(plain(found))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,11 @@ from typing import Any
 from coldray.app.viewer.describe import display_hints, facts, history
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.errors import ColdrayError, ImageReadError, SettingsError
+from coldray.files import scratch_folder
 from coldray.radiograph import Radiograph
+
+Downloads = dict[str, tuple[Path, str]]
+"""Files to hand out by kind: where they are, and the name to offer."""
 
 MAX_STUDIES = 48
 MAX_BYTES = 4 * 2**30
@@ -52,7 +56,7 @@ class Study:
     layers: dict[str, Layer] = field(default_factory=dict)
     restored: Radiograph | None = None
     result: dict[str, Any] | None = None
-    downloads: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    downloads: Downloads = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -89,7 +93,9 @@ class Shelf:
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES, changed: Callable[[], None] = lambda: None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="coldray-view-"))
+        self._scratch = ExitStack()
+        # what a viewer that was killed left there goes now
+        self.folder = self._scratch.enter_context(scratch_folder(Path(tempfile.gettempdir()), "coldray-view-"))
         self.changed = changed
         self._max_bytes = max_bytes
         self._studies: dict[str, Study] = {}
@@ -99,7 +105,7 @@ class Shelf:
         """Forget everything and remove the temporary folder."""
         with self._lock:
             self._studies.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.close()
 
     def studies(self) -> list[Study]:
         """Open studies, oldest first."""
@@ -198,18 +204,38 @@ class Shelf:
         """
         with self._lock:
             if study.id not in self._studies:
-                raise SettingsError(f"{study.name} was closed meanwhile; open it again")
+                raise closed_meanwhile(study)
             self._check_room(sum(layer.pixels.nbytes for layer in layers), new=False)
             # a new dict, never a changed one: other threads iterate over it
             kept = {role: layer for role, layer in study.layers.items() if role not in drop}
             study.layers = kept | {layer.role: layer for layer in layers}
         self.changed()
 
+    def offer(self, study: Study, downloads: Downloads, *, anew: bool = False) -> None:
+        """Hand out files with a study, instead of all earlier ones if `anew`; of a closed study they are deleted.
+
+        Raises
+        ------
+        SettingsError
+            If the study was closed meanwhile.
+        """
+        with self._lock:
+            is_open, old = study.id in self._studies, study.downloads
+            if is_open:
+                study.downloads = downloads if anew else old | downloads
+        gone = {kind: one for kind, one in old.items() if anew or kind in downloads} if is_open else downloads
+        for path, _ in gone.values():
+            path.unlink(missing_ok=True)
+        if not is_open:
+            raise closed_meanwhile(study)
+        self.changed()
+
     def remove(self, study_id: str) -> None:
         """Close a study; KeyError if it is not open."""
         with self._lock:
             study = self._studies.pop(study_id)
-        for path, _ in study.downloads.values():
+            downloads = study.downloads
+        for path, _ in downloads.values():
             path.unlink(missing_ok=True)
         self.changed()
 
@@ -230,6 +256,11 @@ class Shelf:
                 f"the open images hold {held / 2**20:.0f} MiB and this one needs {more_bytes / 2**20:.0f} MiB more than "
                 f"the {self._max_bytes / 2**20:.0f} MiB allowed; close an image first"
             )
+
+
+def closed_meanwhile(study: Study) -> SettingsError:
+    """Say that there is no such study any more."""
+    return SettingsError(f"{study.name} was closed meanwhile; open it again")
 
 
 def _restored_from(image: Radiograph) -> str | None:

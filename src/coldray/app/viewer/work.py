@@ -287,15 +287,11 @@ def finish(
         for path, _ in downloads.values():
             path.unlink(missing_ok=True)
         raise
-    old, study.downloads = study.downloads, downloads
     study.restored, study.result = result.image, record
-    shelf.changed()
-    for path, _ in old.values():
-        path.unlink(missing_ok=True)
+    shelf.offer(study, downloads, anew=True)
     if reports and result.certificate is not None:
         try:
             progress(0.97, "writing the report; the image is ready")
         except Cancelled:
             return
-        write_reports(shelf.folder, study, result, recipe)
-        shelf.changed()
+        shelf.offer(study, write_reports(shelf.folder, study, result, recipe))

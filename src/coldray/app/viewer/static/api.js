@@ -1,5 +1,5 @@
 // Talks to the server that gave us this page, and to nobody else. The token comes in the fragment of the link, which
-// browsers never send, and stays in this tab.
+// browsers never send, and stays in this tab. All addresses are relative to the page: a proxy may serve it anywhere.
 
 const KEY = "coldray-token";
 
@@ -42,7 +42,7 @@ export async function call(method, path, body) {
 
 // Pixels of one frame as a typed array; told(fraction) while they arrive.
 export async function pixels(layer, frame, told, signal) {
-  const path = `/api/layers/${layer.id}/pixels?frame=${frame}`;
+  const path = `api/layers/${layer.id}/pixels?frame=${frame}`;
   const response = await checked(await fetch(path, { headers: { Authorization: `Bearer ${token()}` }, signal }));
   const size = layer.rows * layer.cols * (layer.wire === "u2" ? 2 : 4);
   const bytes = new Uint8Array(size);
@@ -101,10 +101,10 @@ export function save(blob, name) {
 export function listen(onMessage, onState) {
   let wait = 500;
   const connect = () => {
-    const socket = new WebSocket(`ws${location.protocol === "https:" ? "s" : ""}://${location.host}/api/events`, [
-      "coldray",
-      `token.${token()}`,
-    ]);
+    const address = new URL("api/events", document.baseURI);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    address.hash = "";
+    const socket = new WebSocket(address, ["coldray", `token.${token()}`]);
     socket.onopen = () => {
       wait = 500;
       onState(true);

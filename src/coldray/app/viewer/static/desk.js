@@ -217,7 +217,7 @@ export class Desk {
 
   // What the server holds; an answer that a later question has overtaken does not count.
   async look() {
-    const asked = ++this.asked, state = await api.call("GET", "/api/state");
+    const asked = ++this.asked, state = await api.call("GET", "api/state");
     if (asked > this.answered) [this.answered, this.state] = [asked, state];
   }
 
@@ -309,7 +309,7 @@ export class Desk {
   async open(files, role = "open") {
     await this.loaded.catch(() => {});
     for (const file of files) {
-      const path = role === "open" || !this.study ? "/api/studies" : `/api/studies/${this.study.id}/layers/${role}`;
+      const path = role === "open" || !this.study ? "api/studies" : `api/studies/${this.study.id}/layers/${role}`;
       if (file.size > this.state.max_upload_bytes) {
         this.say(`${file.name} has ${(file.size / 2 ** 20).toFixed(0)} MiB; ${(this.state.max_upload_bytes / 2 ** 20).toFixed(0)} MiB are allowed`, true);
         continue;
@@ -343,6 +343,6 @@ export class Desk {
 
   async closeStudy() {
     if (!this.study) return;
-    await api.call("DELETE", `/api/studies/${this.study.id}`).catch((problem) => this.say(problem.message, true));
+    await api.call("DELETE", `api/studies/${this.study.id}`).catch((problem) => this.say(problem.message, true));
   }
 }

@@ -142,7 +142,7 @@ async function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redo);
   window.addEventListener("resize", () => desk.dock.showAll());
   const load = async () => {
-    desk.choices = await api.call("GET", "/api/choices");
+    desk.choices = await api.call("GET", "api/choices");
     await desk.refresh();
   };
   desk.loaded = load();

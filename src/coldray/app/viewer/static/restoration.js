@@ -16,7 +16,7 @@ export class Restoration {
       if (event.submitter?.value === "go") this._startRestore();
       else $("restore-dialog").close();
     };
-    $("task-cancel").onclick = () => this.task && api.call("DELETE", `/api/tasks/${this.task.id}`).catch((p) => desk.say(p.message, true));
+    $("task-cancel").onclick = () => this.task && api.call("DELETE", `api/tasks/${this.task.id}`).catch((p) => desk.say(p.message, true));
   }
 
   // ---- detectors ----
@@ -31,7 +31,7 @@ export class Restoration {
       const used = study.result?.settings;
       const asked = used && desk.choices.detectors.includes(used.blurred) && desk.choices.detectors.includes(used.sharp) ? { blurred: used.blurred, sharp: used.sharp } : {};
       const method = desk.choices.method;
-      const found = await api.call("POST", `/api/studies/${study.id}/curves`, { method, ...asked });
+      const found = await api.call("POST", `api/studies/${study.id}/curves`, { method, ...asked });
       if (desk.study?.id !== study.id) return;
       if (found.unavailable) {
         $("mtf-note").textContent = found.unavailable;
@@ -98,7 +98,7 @@ export class Restoration {
       if ($(id).value !== "" && !$(id).disabled) body[key] = Number($(id).value);
     }
     try {
-      this.showTask(await api.call("POST", `/api/studies/${desk.study.id}/restore`, body));
+      this.showTask(await api.call("POST", `api/studies/${desk.study.id}/restore`, body));
       $("restore-dialog").close();
     } catch (problem) {
       $("restore-error").textContent = problem.message;
@@ -158,7 +158,7 @@ export class Restoration {
       icon.append(node("use", { href: "#i-save" }));
       button.append(icon, Object.assign(document.createElement("span"), { textContent: names[kind] || kind }));
       button.dataset.download = kind;
-      button.onclick = () => api.download(`/api/studies/${desk.study.id}/download/${kind}`).catch((p) => desk.say(p.message, true));
+      button.onclick = () => api.download(`api/studies/${desk.study.id}/download/${kind}`).catch((p) => desk.say(p.message, true));
       return button;
     }));
   }
