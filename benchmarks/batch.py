@@ -31,11 +31,11 @@ OPEN_BEAM, EXPOSURE_S = 50000.0, 0.25
 
 def make(folder: Path, count: int, size: int) -> None:
     """Write blurred, noisy boards of rectangles as uint16 TIFF, each another one."""
-    from coldray.data.formats import write_image
-    from coldray.degradations._operator import radial_operator
     from coldray.degradations.mtf_blend import Degradation
+    from coldray.formats import write_image
     from coldray.physics.detector import DetectorPair, load_detector
     from coldray.physics.noise import NoiseModel
+    from coldray.physics.transfer import radial_operator
     from coldray.radiograph import Acquisition, Radiograph
 
     pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
@@ -56,13 +56,13 @@ def make(folder: Path, count: int, size: int) -> None:
 def _sample(arguments: tuple[list[Path], str | None, str]) -> tuple[float, float, float]:
     """Sample frames in this process; returns when the sampling began and ended, and its processor seconds."""
     files, model, ready = arguments
-    from coldray.contracts import plugin
-    from coldray.data.formats import read_image
-    from coldray.methods._frame import Frame
+    from coldray.formats import read_image
+    from coldray.frame import Frame
     from coldray.physics.detector import DetectorPair, load_detector
     from coldray.physics.noise import NoiseModel
-    from coldray.restore.model import load_model
-    from coldray.restore.pipeline import Job, run_method
+    from coldray.plugins import plugin
+    from coldray.restoration.model import load_model
+    from coldray.restoration.pipeline import Job, run_method
 
     pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
     degradation = plugin("degradation", "mtf_blend").Degradation(pair)

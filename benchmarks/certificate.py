@@ -18,17 +18,17 @@ import numpy as np
 from scipy.stats import beta
 
 from coldray.degradations.mtf_blend import Degradation
-from coldray.methods._frame import Frame
-from coldray.physics.acquire import acquire_pair
-from coldray.physics.boards import ROLES, procedural_board
+from coldray.frame import Frame
+from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
-from coldray.physics.simulate import ScreenDetector
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.restore.certificate import certify
-from coldray.restore.certificate_limits import DIAMETERS_PX, detectable, disc
-from coldray.restore.model import load_model
-from coldray.restore.pipeline import Job, restore, run_method
+from coldray.restoration.certificate.certify import certify
+from coldray.restoration.certificate.limits import DIAMETERS_PX, detectable, disc
+from coldray.restoration.model import load_model
+from coldray.restoration.pipeline import Job, restore, run_method
+from coldray.simulate.acquire import acquire_pair
+from coldray.simulate.detector import ScreenDetector
 
 PITCH_MM = 0.048
 OVERSAMPLING = 4

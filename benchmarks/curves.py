@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from coldray.evaluate.metrology import new_figure, render
+from coldray.reports.figures import new_figure, render
 
 EXPOSURES = ("1s", "0.25s", "0.05s")
 COLOURS = ("#1b6ca8", "#c2571a", "#4c8c2b")

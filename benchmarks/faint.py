@@ -25,21 +25,15 @@ import _one_thread  # noqa: F401
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.evaluate.paper.contestants import (
-    BLURRED,
-    DEFAULT,
-    Contestant,
-    classical,
-    learned,
-)
-from coldray.evaluate.paper.detection import channels_for, defect_image
-from coldray.evaluate.paper.efficiency import agreement, measure_efficiency
-from coldray.evaluate.paper.scenes import PITCH_MM, paper_blend, paper_pair
-from coldray.evaluate.paper.statistics import auc_difference
-from coldray.measure.observer import laguerre_gauss_channels
-from coldray.methods._frame import Frame
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, classical, learned
+from coldray.benchmark.paper.detection import channels_for, defect_image
+from coldray.benchmark.paper.efficiency import agreement, measure_efficiency
+from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair
+from coldray.benchmark.statistics import auc_difference
+from coldray.frame import Frame
+from coldray.metrology.observer import laguerre_gauss_channels
 from coldray.physics.noise import NoiseModel
-from coldray.restore.model import Model, load_model
+from coldray.restoration.model import Model, load_model
 
 FIRST_STATE = 5000
 LEVELS = (0.35, 0.8)

@@ -3,7 +3,7 @@
     python benchmarks/peers/setup.py     once: installs the peers, each in its own environment
     python benchmarks/metrology.py [--quick] [--peers NAME ...] [--trials N] [--out benchmarks/results/metrology.json]
 
-Every number is against a known truth (`coldray.physics.phantoms`), with one default setting for everything. Peers
+Every number is against a known truth (`coldray.objects.phantoms`), with one default setting for everything. Peers
 measure the same images and are told what they need (angle, polarity, regions), which coldray finds itself; a slow one
 measures as many of them as its time allows. With `--out` a Markdown table is written beside the JSON file.
 """

@@ -17,8 +17,8 @@ from _peers import Answer, Peers, figures
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from coldray.measure.edge import edge_mtf
-from coldray.physics.phantoms import Blur, GaussianBlur, PhosphorBlur, slanted_edge, with_glare
+from coldray.metrology.edge.mtf import edge_mtf
+from coldray.objects.phantoms import Blur, GaussianBlur, PhosphorBlur, slanted_edge, with_glare
 
 PITCH_MM = 0.1
 LOWEST = 0.02  # cycles/px; below it every method is judged by its normalisation alone

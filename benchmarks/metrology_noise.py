@@ -1,6 +1,6 @@
 """Noise and line-target part of the metrology benchmark: NNPS, CTF, Coltman, iSRb, d', their speed, wrong input.
 
-Run by `metrology.py`. Targets and their truth come from `coldray.physics.phantoms`, which integrates pixels in
+Run by `metrology.py`. Targets and their truth come from `coldray.objects.phantoms`, which integrates pixels in
 closed form and shares no code with the measurements.
 """
 
@@ -16,16 +16,15 @@ from metrology_edge import best_seconds
 from numpy.typing import NDArray
 
 from coldray.errors import ColdrayError, MeasurementError
-from coldray.measure.bars import bars_ctf
-from coldray.measure.coltman import ctf_from_mtf, mtf_from_ctf
-from coldray.measure.detectability import detectability
-from coldray.measure.duplex import duplex_isrb
-from coldray.measure.edge import edge_mtf
-from coldray.measure.noise import NoiseMeasurement, flat_nnps
-from coldray.measure.observer import hotelling_observer, laguerre_gauss_channels
-from coldray.measure.tasks import disc, gaussian
-from coldray.physics.curves import FrequencyCurve
-from coldray.physics.phantoms import (
+from coldray.metrology.bars.coltman import ctf_from_mtf, mtf_from_ctf
+from coldray.metrology.bars.ctf import bars_ctf
+from coldray.metrology.detectability import detectability
+from coldray.metrology.duplex.isrb import duplex_isrb
+from coldray.metrology.edge.mtf import edge_mtf
+from coldray.metrology.noise import NoiseMeasurement, flat_nnps
+from coldray.metrology.observer import hotelling_observer, laguerre_gauss_channels
+from coldray.metrology.tasks import disc, gaussian
+from coldray.objects.phantoms import (
     GaussianBlur,
     PhosphorBlur,
     bars,
@@ -34,6 +33,7 @@ from coldray.physics.phantoms import (
     slanted_edge,
     with_glare,
 )
+from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Acquisition, Radiograph
 
 PITCH_MM = 0.05

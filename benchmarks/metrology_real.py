@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.data.formats import read_image
-from coldray.evaluate.metrology import bars_figure, edge_figure, flat_figure, render
-from coldray.measure.bars import bars_ctf
-from coldray.measure.edge import edge_mtf
-from coldray.measure.noise import flat_nnps
+from coldray.formats import read_image
+from coldray.metrology.bars.ctf import bars_ctf
+from coldray.metrology.edge.mtf import edge_mtf
+from coldray.metrology.noise import flat_nnps
+from coldray.objects.phantoms import CurveBlur, slanted_edge
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.phantoms import CurveBlur, slanted_edge
+from coldray.reports.figures import bars_figure, edge_figure, flat_figure, render
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 PHANTOMS, FLATS = "qa_phantoms_pylinac_mit", "flats_ui_pylinac_mit"

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from coldray.data.fields import FieldSet
+from coldray.dataset.fields import FieldSet
 from coldray.networks.compact import Network
 from coldray.training.loop import Training, has_bf16
 from coldray.training.pairs import PairSource

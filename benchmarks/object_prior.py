@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from coldray.data.fields import PAPER_PITCH_MM, FieldSet, PairDraw
+from coldray.dataset.fields import PAPER_PITCH_MM, FieldSet, PairDraw
 from coldray.physics.grids import dft_axes, nyquist_lp_mm, radial_average
 
 

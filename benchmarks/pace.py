@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from coldray.contracts import plugin
+from coldray.plugins import plugin
 from coldray.training.recipe import read_recipe
 
 GPU_TFLOPS = 10.0

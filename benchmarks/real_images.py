@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from coldray.data.formats import read_image
-from coldray.degradations._operator import radial_operator
 from coldray.degradations.mtf_blend import Degradation
-from coldray.evaluate.metrics import Convention, psnr_db, ssim
-from coldray.evaluate.metrology import new_figure, render
-from coldray.evaluate.report import busiest_window
-from coldray.methods._frame import Frame
+from coldray.formats import read_image
+from coldray.frame import Frame
+from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.transfer import radial_operator
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.restore.model import Model, load_model
-from coldray.restore.pipeline import Job, Restoration, restore, run_method
+from coldray.reports.demo import busiest_window
+from coldray.reports.figures import new_figure, render
+from coldray.restoration.model import Model, load_model
+from coldray.restoration.pipeline import Job, Restoration, restore, run_method
 
 IMAGES = (
     "bga_anushka_ccby4/bga_board.jpg",

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from coldray.data.prepare import PrepareSettings, Sources, prepare
-from coldray.physics.acquire import acquire_pair
-from coldray.physics.boards import procedural_board
-from coldray.physics.detectors.phosphor import detector as phosphor_detector
-from coldray.physics.simulate import ScreenDetector
+from coldray.dataset.prepare import PrepareSettings, Sources, prepare
+from coldray.detectors.phosphor import detector as phosphor_detector
+from coldray.objects.boards import procedural_board
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, attenuation, spectrum_70kv
+from coldray.simulate.acquire import acquire_pair
+from coldray.simulate.detector import ScreenDetector
 
 PITCH_MM, OVERSAMPLING = 0.048, 4
 LOADINGS_MG_CM2 = {"thin": 33.91, "thick": 134.55}

@@ -33,13 +33,13 @@ def test_image(size: int) -> np.ndarray:
 
 def once(name: str, size: int) -> dict[str, float]:
     """Run one restore in this process."""
-    from coldray.degradations._operator import TransferOperator, radial_operator
     from coldray.degradations.mtf_blend import Degradation
     from coldray.physics.detector import DetectorPair, load_detector
     from coldray.physics.noise import NoiseModel
+    from coldray.physics.transfer import TransferOperator, radial_operator
     from coldray.radiograph import Acquisition, Radiograph
-    from coldray.restore.model import load_model
-    from coldray.restore.pipeline import Job, restore
+    from coldray.restoration.model import load_model
+    from coldray.restoration.pipeline import Job, restore
 
     pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
     degradation = Degradation(pair)

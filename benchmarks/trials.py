@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from accelerate.state import AcceleratorState
 
-from coldray.data.fields import FieldSet
-from coldray.evaluate.paper import detection, fourier
-from coldray.evaluate.paper.contestants import BLURRED, DEFAULT, Contestant, classical
+from coldray.benchmark.paper import detection, fourier
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, classical
+from coldray.dataset.fields import FieldSet
 from coldray.methods import wiener
-from coldray.restore import tiles
-from coldray.restore.model import Model, load_model
-from coldray.restore.pipeline import Job, run_method
+from coldray.restoration import tiles
+from coldray.restoration.model import Model, load_model
+from coldray.restoration.pipeline import Job, run_method
 from coldray.training.loop import Training
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe, parse_recipe

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from coldray.app.cli import main as coldray
-from coldray.data.formats import read_image, write_image
-from coldray.evaluate.metrics import Convention, psnr_db, ssim
-from coldray.physics.acquire import acquire_pair
-from coldray.physics.boards import ROLES, procedural_board
+from coldray.formats import read_image, write_image
+from coldray.metrology.metrics import Convention, psnr_db, ssim
+from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import load_detector
-from coldray.physics.simulate import ScreenDetector
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.simulate.acquire import acquire_pair
+from coldray.simulate.detector import ScreenDetector
 
 PITCH_MM, SHARP, BLURRED, OVERSAMPLING, SIZE = 0.100, 20.0, 80.0, 4, 384
 OPEN_BEAM = 50000.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from coldray.data.fields import FieldSet
+from coldray.dataset.fields import FieldSet
 from coldray.training.loop import Training
 from coldray.training.pairs import PairSource
 from networks import DESIGNS, now, recipe_of

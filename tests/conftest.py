@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from coldray.degradations import mtf_blend
-from coldray.methods._frame import Frame
+from coldray.frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from coldray.physics.batteries import battery
-from coldray.physics.boards import FAMILIES, ROLES, procedural_board
-from coldray.physics.defects import DEFECT_KINDS, Defect, add_defects
-from coldray.physics.geometry import Geometry, oblique
-from coldray.physics.objects import ThicknessMaps
-from coldray.physics.simulate import ScreenDetector
-from coldray.physics.targets import bars_object, duplex_object, edge_object, step_wedge_object
+from coldray.objects.batteries import battery
+from coldray.objects.boards import FAMILIES, ROLES, procedural_board
+from coldray.objects.defects import DEFECT_KINDS, Defect, add_defects
+from coldray.objects.targets import bars_object, duplex_object, edge_object, step_wedge_object
+from coldray.simulate.detector import ScreenDetector
+from coldray.simulate.geometry import Geometry, oblique
+from coldray.simulate.thickness import ThicknessMaps
 
 HERE = Path(__file__).parent
 OVERSAMPLING = 4

@@ -1,4 +1,4 @@
-"""Every file in data/formats meets the same contract, the moment it exists."""
+"""Every file in formats meets the same contract, the moment it exists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldray.data import formats
+from coldray import formats
 from coldray.errors import ImageReadError, ImageWriteError
 from coldray.radiograph import Acquisition, Radiograph, Step
 

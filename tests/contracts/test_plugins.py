@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from coldray import contracts
-from coldray.contracts import FOLDERS, Degradation, DetectorModel, LearningMethod, Method, plugin, plugin_names
+from coldray import plugins
 from coldray.errors import PluginError
 from coldray.physics.detector import Detector
+from coldray.plugins import FOLDERS, Degradation, DetectorModel, LearningMethod, Method, plugin, plugin_names
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="needs the train extra")
@@ -74,7 +74,7 @@ def test_method(name, degradation_name, pair, frame_of):
 
 @pytest.mark.parametrize("name", [n for n in names("method") if plugin("method", n).LEARNS])
 def test_methods_that_learn_show_examples(name, pair, blend, frame_of):
-    from coldray.methods._frame import TrainingPair
+    from coldray.frame import TrainingPair
 
     sharp = np.random.default_rng(0).uniform(0.2, 0.8, (24, 32)).astype(np.float32)
     method = plugin("method", name)
@@ -92,7 +92,7 @@ def test_methods_that_learn_show_examples(name, pair, blend, frame_of):
 def test_network(name):
     import torch
 
-    from coldray.methods._channels import CHANNELS, CONDITIONS
+    from coldray.channels import CHANNELS, CONDITIONS
 
     torch.set_num_threads(1)
     network = plugin("network", name).Network(channels=len(CHANNELS), conditions=len(CONDITIONS)).eval()
@@ -127,7 +127,7 @@ def test_a_new_file_is_a_new_plugin(tmp_path, monkeypatch, pair):
     finally:
         sys.modules.pop("coldray.degradations.twice", None)
     monkeypatch.undo()
-    assert "twice" not in contracts.plugin_names("degradation")
+    assert "twice" not in plugins.plugin_names("degradation")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldray.data.formats import write_image
+from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from coldray.app.files import LEDGER
-from coldray.data.formats import SUFFIXES, read_image
 from coldray.files import TEMPORARY_PREFIX
+from coldray.formats import SUFFIXES, read_image
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 
 
 def _malformed():
     """Generator of bad files that the tests of the readers use."""
-    path = Path(__file__).parents[1] / "data" / "malformed.py"
+    path = Path(__file__).parents[1] / "formats" / "malformed.py"
     spec = importlib.util.spec_from_file_location("malformed_of_the_command_line", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

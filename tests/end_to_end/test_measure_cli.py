@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coldray.app.cli import main
-from coldray.data.formats import read_image, write_image
-from coldray.physics import phantoms
+from coldray.formats import read_image, write_image
+from coldray.objects import phantoms
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.radiograph import Acquisition, Radiograph, Step
 

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from coldray.data.formats import read_image, write_image
+from coldray.formats import read_image, write_image
 from coldray.radiograph import Acquisition
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
@@ -101,7 +101,7 @@ def test_same_names_get_distinct_outputs_or_are_refused_before_the_start(call, p
 def test_outputs_that_cannot_be_are_refused_before_anything_is_computed(call, put, tmp_path, monkeypatch):
     put(tmp_path / "in" / "a.tif")
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("coldray.restore.pipeline.restore", lambda *_: pytest.fail("computed first"))
+    monkeypatch.setattr("coldray.restoration.pipeline.restore", lambda *_: pytest.fail("computed first"))
     for out in ("file", "file/below", "in"):
         code, _, err = call("restore", tmp_path / "in", "-o", tmp_path / out, *FAST)
         assert code == 3 and len(err.splitlines()) == 1 and out.split("/")[0] in (err + "in")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coldray.app.cli import main
-from coldray.data.patch_store import PatchSet
+from coldray.dataset.store import PatchSet
 
 SMALL = ("--patch-px", 32, "--context-px", 8, "--size-px", 96, "--json")
 
@@ -210,7 +210,7 @@ def test_raw_frames_and_a_step_wedge_become_matched_patches(call, tmp_path):
 
 def test_a_board_that_was_moved_between_the_detectors_is_laid_back(call, folder, tmp_path):
     """Sharp frames shifted by whole pixels; the stored reference is where the blurred frame is."""
-    from coldray.data.formats import read_image, write_image
+    from coldray.formats import read_image, write_image
 
     for note_path in folder.glob("*/pair.json"):
         copy = tmp_path / "boards" / note_path.parent.name

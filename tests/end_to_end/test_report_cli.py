@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from coldray.data.formats import read_image, write_image
-from coldray.evaluate import report_restoration
+from coldray.formats import read_image, write_image
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.reports import restoration
 
 OPEN_BEAM = 50000.0
 DOT = (
@@ -21,7 +21,7 @@ DOT = (
 def undrawn(monkeypatch):
     """Pictures are one dot; tests/evaluate draws them."""
     for name in ("bands", "certificate", "curves", "detail", "images", "layers"):
-        monkeypatch.setattr(report_restoration, f"{name}_picture", lambda *_: DOT)
+        monkeypatch.setattr(restoration, f"{name}_picture", lambda *_: DOT)
 
 
 def scan(path, seed=0, shape=(96, 112)):

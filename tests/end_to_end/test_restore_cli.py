@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from coldray.data.formats import read_image, write_image
+from coldray.formats import read_image, write_image
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -292,7 +292,7 @@ def test_model_verbs(call, tmp_path):
 
 
 def test_a_changed_model_file_is_refused(call, scan, tmp_path):
-    from coldray.restore.model import shipped_models
+    from coldray.restoration.model import shipped_models
 
     source = shipped_models()["compact"]
     content = bytearray(source.read_bytes())

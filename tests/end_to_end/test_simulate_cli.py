@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coldray.app.cli import main
-from coldray.data.formats import read_image
-from coldray.data.frames import read_board
+from coldray.dataset.frames import read_board
+from coldray.formats import read_image
 
 SMALL = ("--size-px", 96)
 

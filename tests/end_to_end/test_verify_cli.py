@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coldray.app.files import LEDGER
-from coldray.data.formats import read_image, write_image
+from coldray.formats import read_image, write_image
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
 

@@ -10,7 +10,7 @@ import pytest
 
 from coldray.app.files import Pairing
 from coldray.app.watch import PATIENCE_S, Watcher, being_written
-from coldray.data.formats import read_image
+from coldray.formats import read_image
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, links and pipes")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from coldray.errors import SettingsError
+from coldray.frame import Frame
 from coldray.methods import richardson_lucy, tv, unsupervised_wiener, wiener
-from coldray.methods._frame import Frame
 from coldray.methods._psf import inner, mirrored, point_spread
 
 ALL = [richardson_lucy, tv, unsupervised_wiener]

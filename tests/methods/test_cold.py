@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.degradations import mtf_blend
-from coldray.degradations._operator import TransferOperator
 from coldray.errors import ImageError, SettingsError
+from coldray.frame import Frame, TrainingPair
 from coldray.methods import cold
 from coldray.methods._example import blend_example
-from coldray.methods._frame import Frame, TrainingPair
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.physics.transfer import TransferOperator
 
 STEPS = [1, 3, 20]
 

@@ -9,8 +9,8 @@ import pytest
 import scipy.fft
 
 from coldray.errors import SettingsError
+from coldray.frame import Frame, TrainingPair
 from coldray.methods import ddim
-from coldray.methods._frame import Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 

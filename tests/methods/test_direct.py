@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from coldray.frame import TrainingPair
 from coldray.methods import direct
-from coldray.methods._frame import TrainingPair
 
 
 def test_one_call_on_the_blurred_frame_at_full_strength(frame_of, blend, picture):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from coldray.errors import SettingsError
+from coldray.frame import Frame, TrainingPair
 from coldray.methods import direct, indi
-from coldray.methods._frame import Frame, TrainingPair
 
 
 class Constant:

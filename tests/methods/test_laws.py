@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from coldray.contracts import plugin, plugin_names
 from coldray.degradations import mtf_blend
 from coldray.errors import SettingsError
 from coldray.methods import cold, wiener
 from coldray.physics.detector import DetectorPair, load_detector
+from coldray.plugins import plugin, plugin_names
 
 SMALL = {"ddim": {"steps": 3}, "unsupervised_wiener": {"iterations": 32}, "tv": {}, "cold": {"steps": 3}}
 CASES = [(name, SMALL.get(name, {})) for name in plugin_names("method")] + [

@@ -5,8 +5,8 @@ import pytest
 import scipy.fft
 
 from coldray.errors import SettingsError
+from coldray.frame import Frame
 from coldray.methods import pnp
-from coldray.methods._frame import Frame
 
 
 def dct(image):
@@ -44,7 +44,7 @@ def test_identity_denoiser_is_iterated_regularisation(frame_of, blend, picture, 
 
     out = pnp.restore(frame, blend, network, steps=steps, trust=0.5)
     # what is left of the start after every round, from the noise levels the denoiser was told
-    level2 = 10 ** (1.5 * (np.array([k[-1] for k in seen]) - pnp._channels.conditions(frame, blend)[-1]))
+    level2 = 10 ** (1.5 * (np.array([k[-1] for k in seen]) - pnp.channels.conditions(frame, blend)[-1]))
     own2 = frame.noise.power(frame.frequency_lp_mm, frame.mean_signal)
     ratio = [0.5 * own2 / (own2.mean() * k) for k in level2]
     left = np.prod([r / (h**2 + r) for r in ratio], axis=0)
@@ -69,8 +69,8 @@ def test_call_pattern(frame_of, blend, picture):
 
     frame = frame_of(picture)
     pnp.restore(frame, blend, network, steps=5)
-    plain = pnp._channels.conditions(frame, blend)
-    linear = pnp._channels.linear_estimates(frame, blend)
+    plain = pnp.channels.conditions(frame, blend)
+    linear = pnp.channels.linear_estimates(frame, blend)
     assert len(seen) == 5
     for channels, conditions in seen:
         assert conditions[0] == 0, "the denoiser's strength"

@@ -5,8 +5,8 @@ import pytest
 import scipy.fft
 
 from coldray.errors import SettingsError
+from coldray.frame import Frame
 from coldray.methods import wiener
-from coldray.methods._frame import Frame
 from coldray.physics.noise import NoiseModel
 
 SHAPE = (192, 192)

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from coldray.networks.compact import Network  # noqa: E402
-from coldray.restore.model import TorchEngine  # noqa: E402
-from coldray.restore.tiles import TiledPredictor  # noqa: E402
+from coldray.restoration.model import TorchEngine  # noqa: E402
+from coldray.restoration.tiles import TiledPredictor  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldray.data.formats import read_image
-from coldray.measure.edge import edge_mtf
+from coldray.formats import read_image
+from coldray.metrology.edge.mtf import edge_mtf
 from coldray.physics.detector import Detector, DetectorPair
 
 EDGES = Path(__file__).parents[3] / "shared" / "data" / "real" / "neutron_edges_niqa"

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
 from coldray.errors import PhysicsError
-from coldray.physics.objects import ThicknessMaps
 from coldray.physics.screen import gos_screen
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, attenuation, energy_bins, spectrum_70kv
-from coldray.physics.transmission import transmission
+from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulate.transmission import transmission
 
 # NIST XAAMDI mass energy-absorption coefficient of dry air [keV, cm2/g]
 AIR_OF_NIST = np.array([

@@ -11,7 +11,7 @@ SIDE = 80
 
 def write_fields(folder, count, seed):
     """Write fields as build_fields leaves them: blocks, seen by the paper's pair and by another one."""
-    from coldray.data.fields import FieldSet, PairDraw
+    from coldray.dataset.fields import FieldSet, PairDraw
 
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)

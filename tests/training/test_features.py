@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldray.degradations._operator import radial_operator
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import SettingsError
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.transfer import radial_operator
 from coldray.training.features import DEEPEST, EDGE_PX, KINDS, add_features, draw_features, feature_mask, screens
 from coldray.training.pairs import PairSource
 

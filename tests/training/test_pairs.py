@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldray.degradations._operator import radial_operator
+from coldray.physics.transfer import radial_operator
 from coldray.training.pairs import PairSource
 
 

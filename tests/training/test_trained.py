@@ -11,8 +11,8 @@ pytest.importorskip("onnx")
 
 from coldray.checkpoint import file_sha256, read_tensors, write_tensors  # noqa: E402
 from coldray.errors import CheckpointError  # noqa: E402
-from coldray.restore.export import PARITY, parity_input  # noqa: E402
-from coldray.restore.model import load_model  # noqa: E402
+from coldray.restoration.model import load_model  # noqa: E402
+from coldray.training.export import PARITY, parity_input  # noqa: E402
 from coldray.training.loop import Training  # noqa: E402
 from coldray.training.pairs import PairSource  # noqa: E402
 from coldray.training.trained import trained_model  # noqa: E402
@@ -112,7 +112,7 @@ def test_a_model_that_fails_its_check_leaves_the_one_before(call, runs, tmp_path
     call("model", "export", runs["direct"].folder, "-o", out)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert sorted(before) == ["model.json", "model.onnx", "model.safetensors"]
-    monkeypatch.setattr("coldray.restore.export.PARITY", -1.0)
+    monkeypatch.setattr("coldray.training.export.PARITY", -1.0)
     code, _, err = call("model", "export", runs["direct"].folder, "-o", out)
     assert code == 3 and "ONNX Runtime and torch differ" in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

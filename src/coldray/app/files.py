@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldray.data.formats import SUFFIXES
 from coldray.errors import ImageReadError, ImageWriteError, SettingsError
 from coldray.files import shown
+from coldray.formats import SUFFIXES
 
 UNWRITABLE = (".jpg", ".jpeg")
 LEDGER = ".coldray-ledger.sqlite"

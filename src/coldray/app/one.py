@@ -33,8 +33,8 @@ def read_whole(source: Path, geometry: Any = None) -> tuple[Any, str]:
         If it cannot be read, or changed meanwhile.
     """
     from coldray.checkpoint import file_sha256
-    from coldray.data.formats import read_image
     from coldray.files import shown
+    from coldray.formats import read_image
 
     before = _state(source)
     image = read_image(source, raw=geometry)
@@ -71,11 +71,11 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         The file's entry in the command's JSON.
     """
     from coldray.checkpoint import file_sha256
-    from coldray.data.formats import format_for, write_image
     from coldray.files import write_text
+    from coldray.formats import format_for, write_image
     from coldray.radiograph import Radiograph
-    from coldray.restore.pipeline import restore as restore_image
-    from coldray.restore.provenance import PROVENANCE_LAYERS
+    from coldray.restoration.pipeline import restore as restore_image
+    from coldray.restoration.provenance import PROVENANCE_LAYERS
 
     format_for(target)
     image, digest = read_whole(source, recipe.geometry)
@@ -133,7 +133,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
 
 def remarks(image: Any) -> list[str]:
     """What the reader and the history say that the user of a restored image should know."""
-    from coldray.data.formats import reading_notes
+    from coldray.formats import reading_notes
 
     found = list(reading_notes(image))
     if any(step.verb == "restore" for step in image.history):

@@ -17,7 +17,7 @@ from coldray.app.build import build
 from coldray.errors import MetadataError
 
 if TYPE_CHECKING:
-    from coldray.restore.pipeline import Job
+    from coldray.restoration.pipeline import Job
 
 PLAIN = (
     "method",
@@ -49,7 +49,7 @@ class Recipe:
     Parameters
     ----------
     method, model, steps, gain, blurred, sharp, degradation, exposure_s, open_beam, pixel_pitch_mm, provenance
-        As in `coldray.restore.pipeline.Job`, but the model by name or file.
+        As in `coldray.restoration.pipeline.Job`, but the model by name or file.
     noise : tuple of str
         Files with flat fields.
     options_json : str
@@ -86,7 +86,7 @@ class Recipe:
     @property
     def geometry(self) -> Any:
         """Geometry of raw files, parsed; None if there is none."""
-        from coldray.data.formats.raw import RawGeometry
+        from coldray.formats.raw import RawGeometry
 
         return None if self.raw is None else RawGeometry.parse(self.raw)
 
@@ -166,10 +166,10 @@ def _content(source: str) -> str:
 def _job(recipe: Recipe) -> Job:
     import numpy as np
 
-    from coldray.contracts import plugin
-    from coldray.data.formats import read_image
-    from coldray.restore.model import load_model
-    from coldray.restore.pipeline import Job, check_job
+    from coldray.formats import read_image
+    from coldray.plugins import plugin
+    from coldray.restoration.model import load_model
+    from coldray.restoration.pipeline import Job, check_job
 
     flats = None
     if recipe.noise:

@@ -14,7 +14,7 @@ from coldray.files import write_bytes
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe
     from coldray.radiograph import Radiograph
-    from coldray.restore.pipeline import Restoration
+    from coldray.restoration.pipeline import Restoration
 
 BATCH_STEM = "report"
 
@@ -37,7 +37,7 @@ def write_certificate(target: Path, result: Restoration) -> Path:
     Path
         A float32 TIFF, shape (rows, cols): -log10 of the smallest adjusted p-value of all tests over a pixel.
     """
-    from coldray.data.formats import write_image
+    from coldray.formats import write_image
     from coldray.radiograph import Radiograph, Step
 
     assert result.certificate is not None
@@ -61,10 +61,10 @@ def write_reports(
     ImageError
         If its shape differs.
     """
-    from coldray.evaluate.report_html import to_html
-    from coldray.evaluate.report_pdf import to_pdf
-    from coldray.evaluate.report_restoration import Source, restoration_report
     from coldray.files import shown
+    from coldray.reports.html import to_html
+    from coldray.reports.pdf import to_pdf
+    from coldray.reports.restoration import Source, restoration_report
 
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
@@ -80,9 +80,9 @@ def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
     """Reference image as a fraction of its open beam, and its name; None if there is none."""
     if recipe.reference is None:
         return None, ""
-    from coldray.data.formats import read_image
-    from coldray.data.scale import scale_of
     from coldray.errors import ImageError
+    from coldray.formats import read_image
+    from coldray.images.scale import scale_of
 
     path = Path(recipe.reference)
     if path.is_dir():
@@ -95,10 +95,10 @@ def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
 
 def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Path]:
     """Write report.html and report.pdf over all images of a folder; each links to its own report."""
-    from coldray.evaluate.report_batch import batch_report
-    from coldray.evaluate.report_html import to_html
-    from coldray.evaluate.report_pdf import to_pdf
     from coldray.files import shown
+    from coldray.reports.batch import batch_report
+    from coldray.reports.html import to_html
+    from coldray.reports.pdf import to_pdf
 
     names, links = [], []
     for entry in entries:

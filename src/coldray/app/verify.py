@@ -16,9 +16,9 @@ from coldray.app.files import BESIDE, LEDGER
 from coldray.app.one import restore_file
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment, record_format
 from coldray.checkpoint import file_sha256
-from coldray.data.formats import SUFFIXES, read_image
 from coldray.errors import ColdrayError, DetectorError, ImageReadError, MetadataError
 from coldray.files import shown
+from coldray.formats import SUFFIXES, read_image
 from coldray.radiograph import Radiograph
 
 LSB = 1 / 65535

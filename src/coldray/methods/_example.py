@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from coldray import channels
 from coldray.errors import SettingsError
-from coldray.methods import _channels
-from coldray.methods._frame import Example, TrainingPair
+from coldray.frame import Example, TrainingPair
 
 
 def blend_example(pair: TrainingPair, degradation: Any, strength: float) -> Example:
@@ -25,8 +25,8 @@ def blend_example(pair: TrainingPair, degradation: Any, strength: float) -> Exam
 
 def state_example(pair: TrainingPair, degradation: Any, state: Any, strength: float) -> Example:
     """Show a state of the given strength beside the frame's linear estimates; the answer is the sharp image."""
-    linear, sharper = _channels.linear_estimates(pair.frame, degradation)
-    conditions = _channels.conditions(pair.frame, degradation)
+    linear, sharper = channels.linear_estimates(pair.frame, degradation)
+    conditions = channels.conditions(pair.frame, degradation)
     conditions[0] = strength
     return Example(np.stack([state, linear, sharper]).astype(np.float32), conditions, pair.sharp)
 

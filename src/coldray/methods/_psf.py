@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.methods._frame import Frame
+from coldray.frame import Frame
 from coldray.physics.grids import dft_axes
 
 GRID_SIDE = 255

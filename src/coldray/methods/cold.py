@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from coldray.degradations._operator import TransferOperator
+from coldray import channels
 from coldray.errors import SettingsError
-from coldray.methods import _channels
+from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import blend_example, draw_strength
-from coldray.methods._frame import Example, Frame, TrainingPair
+from coldray.physics.transfer import TransferOperator
 
 LEARNS = True
-CHANNELS = _channels.CHANNELS
-CONDITIONS = _channels.CONDITIONS
+CHANNELS = channels.CHANNELS
+CONDITIONS = channels.CONDITIONS
 FULL_STRENGTH_SHARE = 0.5
 """Share of training examples at strength 1, the state every run starts from."""
 
@@ -102,8 +102,8 @@ def restore(
     y = frame.blurred
     blur = frame.operator(degradation)
     remainder = TransferOperator(1.0 - blur.transfer)
-    linear = _channels.linear_estimates(frame, degradation)
-    conditions = _channels.conditions(frame, degradation)
+    linear = channels.linear_estimates(frame, degradation)
+    conditions = channels.conditions(frame, degradation)
     if naive:
         state = y
         for step in range(steps, 0, -1):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray import channels
 from coldray.errors import SettingsError
-from coldray.methods import _channels
-from coldray.methods._frame import Example, Frame, TrainingPair
+from coldray.frame import Example, Frame, TrainingPair
 
 LEARNS = True
 STOCHASTIC = True
@@ -21,7 +21,7 @@ CHANNELS = (
     "linear estimate, -1 to 1",
     "sharper linear estimate, -1 to 1",
 )
-CONDITIONS = ("noise angle 2/pi arccos(sqrt(abar))", *_channels.CONDITIONS[1:])
+CONDITIONS = ("noise angle 2/pi arccos(sqrt(abar))", *channels.CONDITIONS[1:])
 LENGTH = 2000
 """Levels of the schedule."""
 FIRST_BETA, LAST_BETA = 1e-6, 1e-2
@@ -110,7 +110,7 @@ def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> E
     eps = rng.standard_normal(pair.sharp.shape, dtype=np.float32)
     state = np.float32(signal) * (2 * pair.sharp - 1) + np.float32(np.sqrt(1 - signal**2)) * eps
     shown = _condition(pair.frame, degradation)
-    told = _channels.conditions(pair.frame, degradation)
+    told = channels.conditions(pair.frame, degradation)
     told[0] = noise_angle(signal**2)
     return Example(np.stack([shown[0], state, *shown[1:]]).astype(np.float32), told, eps)
 
@@ -170,7 +170,7 @@ def restore(
         raise SettingsError(f"{samples} samples with eta {eta}; needed are at least 1 and eta within 0 and 1")
     path, kept = levels(steps), schedule()
     blurred, *linear = _condition(frame, degradation)
-    told = _channels.conditions(frame, degradation)
+    told = channels.conditions(frame, degradation)
     total = 0.0 * blurred
     for _ in range(samples):
         state = _draw(rng, blurred)
@@ -187,7 +187,7 @@ def restore(
 
 def _condition(frame: Frame, degradation: Any) -> tuple[Any, Any, Any]:
     """Blurred frame and linear estimates, mapped from 0 ... open beam to -1 ... 1."""
-    linear, sharper = _channels.linear_estimates(frame, degradation)
+    linear, sharper = channels.linear_estimates(frame, degradation)
     return 2 * frame.blurred - 1, 2 * linear - 1, 2 * sharper - 1
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from coldray.methods import _channels
+from coldray import channels
+from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import blend_example
-from coldray.methods._frame import Example, Frame, TrainingPair
 
 LEARNS = True
-CHANNELS = _channels.CHANNELS
-CONDITIONS = _channels.CONDITIONS
+CHANNELS = channels.CHANNELS
+CONDITIONS = channels.CONDITIONS
 
 
 def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:
@@ -39,6 +39,6 @@ def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = No
     ndarray, shape (rows, cols)
         Mean kept: the network's mean error, if any, is removed exactly.
     """
-    linear = _channels.linear_estimates(frame, degradation)
-    estimate = predictor((frame.blurred, *linear), _channels.conditions(frame, degradation))
+    linear = channels.linear_estimates(frame, degradation)
+    estimate = predictor((frame.blurred, *linear), channels.conditions(frame, degradation))
     return estimate + (frame.blurred.mean() - estimate.mean())

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from coldray import channels
 from coldray.errors import SettingsError
-from coldray.methods import _channels
+from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import draw_strength, state_example
-from coldray.methods._frame import Example, Frame, TrainingPair
 
 LEARNS = True
-CHANNELS = _channels.CHANNELS
-CONDITIONS = _channels.CONDITIONS
+CHANNELS = channels.CHANNELS
+CONDITIONS = channels.CONDITIONS
 FULL_STRENGTH_SHARE = 0.5
 """Share of training examples at strength 1, the state every run starts from."""
 
@@ -87,8 +87,8 @@ def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = No
     """
     if steps < 1:
         raise SettingsError(f"{steps} sampling steps; at least 1 is needed")
-    linear = _channels.linear_estimates(frame, degradation)
-    conditions = _channels.conditions(frame, degradation)
+    linear = channels.linear_estimates(frame, degradation)
+    conditions = channels.conditions(frame, degradation)
     state = frame.blurred
     for step in range(steps, 0, -1):
         at = conditions.copy()

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from coldray.degradations._operator import TransferOperator
+from coldray import channels
 from coldray.errors import SettingsError
-from coldray.methods import _channels, cold
-from coldray.methods._frame import Frame
+from coldray.frame import Frame
+from coldray.methods import cold
 from coldray.methods.tv import filtered_noise_sd
+from coldray.physics.transfer import TransferOperator
 
 LEARNS = True
-CHANNELS = _channels.CHANNELS
-CONDITIONS = _channels.CONDITIONS
+CHANNELS = channels.CHANNELS
+CONDITIONS = channels.CONDITIONS
 example = cold.example
 """The denoiser is the cold network at strength 0, so its examples are cold's."""
 LAST_LEVEL = 0.5
@@ -82,11 +83,11 @@ def restore(
     if denoiser not in ("network", "tv"):
         raise SettingsError(f"denoiser={denoiser!r}; choose network or tv")
     y = frame.blurred
-    linear = _channels.linear_estimates(frame, degradation)
+    linear = channels.linear_estimates(frame, degradation)
     own = filtered_noise_sd(frame, np.ones(frame.shape))
     filtered = filtered_noise_sd(frame, frame.wiener_operator(degradation).transfer)
     levels = np.geomspace(max(filtered, own), LAST_LEVEL * own, steps)
-    conditions = _channels.conditions(frame, degradation)
+    conditions = channels.conditions(frame, degradation)
     z = linear[0]
     for level in levels:
         fit, keep = data_step(frame, degradation, trust / level**2)
@@ -96,7 +97,7 @@ def restore(
         else:
             at = conditions.copy()
             at[0] = 0.0
-            at[-2:] = conditions[-2:] + 2 * np.log10(level / own) / _channels.LEVEL_DECADES
+            at[-2:] = conditions[-2:] + 2 * np.log10(level / own) / channels.LEVEL_DECADES
             z = predictor((x, *linear), at)
     return z + (y.mean() - z.mean())
 

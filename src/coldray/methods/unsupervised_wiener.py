@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
-from coldray.methods._frame import Frame
+from coldray.frame import Frame
 from coldray.methods._psf import inner, mirrored, point_spread
 from coldray.physics.grids import dft_axes
 

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from coldray.degradations._operator import TransferOperator
 from coldray.errors import SettingsError
-from coldray.methods._frame import Frame
+from coldray.frame import Frame
+from coldray.physics.transfer import TransferOperator
 
 LEARNS = False
 SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)

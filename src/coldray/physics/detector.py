@@ -176,7 +176,7 @@ class Detector:
 
 def built_in_detectors() -> tuple[str, ...]:
     """Names of the detectors that come with coldray, sorted."""
-    folder = resources.files("coldray.physics") / "detectors"
+    folder = resources.files("coldray.detectors")
     return tuple(sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".json")))
 
 
@@ -202,13 +202,13 @@ def load_detector(source: str | Path, *, pixel_pitch_mm: float | None = None) ->
     """
     text = str(source)
     if text in built_in_detectors():
-        path = resources.files("coldray.physics") / "detectors" / f"{text}.json"
+        path = resources.files("coldray.detectors") / f"{text}.json"
         return Detector.from_dict(json.loads(path.read_text(encoding="utf-8")))
     kind, _, argument = text.partition(":")
-    if argument and (resources.files("coldray.physics") / "detectors" / f"{kind}.py").is_file():
+    if argument and (resources.files("coldray.detectors") / f"{kind}.py").is_file():
         if pixel_pitch_mm is None:
             raise DetectorError(f"the detector model {text!r} needs a pixel pitch; give --pitch-um")
-        model = import_module(f"coldray.physics.detectors.{kind}")
+        model = import_module(f"coldray.detectors.{kind}")
         found: Detector = model.detector(argument, pixel_pitch_mm)
         return found
     path = Path(text)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.degradations._operator import radial_operator
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.physics.transfer import radial_operator
 
 Image = NDArray[np.float32]
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from coldray.checkpoint import read_tensors
-from coldray.contracts import check_options, plugin, shown_by
 from coldray.errors import SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
+from coldray.plugins import check_options, plugin, shown_by
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource

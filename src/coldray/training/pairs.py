@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.contracts import check_options, plugin
-from coldray.data.fields import FieldSet, PairDraw
-from coldray.degradations._operator import radial_operator
+from coldray.dataset.fields import FieldSet, PairDraw
 from coldray.errors import SettingsError
-from coldray.methods._frame import Example, Frame, TrainingPair
+from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.physics.transfer import radial_operator
+from coldray.plugins import check_options, plugin
 from coldray.training.features import FLAT_SIGNAL, add_features
 from coldray.training.recipe import Recipe
 

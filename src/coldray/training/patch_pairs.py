@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.data.patch_store import PatchSet
+from coldray.dataset.store import PatchSet
 from coldray.errors import SettingsError
-from coldray.methods._frame import Example, Frame, TrainingPair
+from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.training.pairs import PairSource

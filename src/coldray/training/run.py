@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from coldray.data.fields import FieldRecipe, FieldSet, build_fields
-from coldray.data.patch_store import PatchSet
+from coldray.dataset.fields import FieldRecipe, FieldSet, build_fields
+from coldray.dataset.store import PatchSet
 from coldray.errors import SettingsError
 from coldray.training.loop import Training
 from coldray.training.pairs import PairSource

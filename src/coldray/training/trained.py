@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
+from coldray.channels import CONDITIONS, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
-from coldray.contracts import options_of, plugin, shown_by
-from coldray.data.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
+from coldray.dataset.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
-from coldray.methods._channels import CONDITIONS, conditions
-from coldray.methods._frame import Frame
+from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.plugins import options_of, plugin, shown_by
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import parse_recipe
 from coldray.training.states import RunStates

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from coldray.data.formats import write_image
+from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
 for needed in ("fastapi", "uvicorn", "httpx"):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 
 from coldray.app.viewer.settings import Defaults
-from coldray.data.formats import read_image, write_image
+from coldray.formats import read_image, write_image
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.radiograph import Acquisition, Radiograph, Step
 
@@ -168,7 +168,7 @@ def test_a_learned_method_reports_progress(serve, scan, monkeypatch):
     """With a network that returns its first channel, so that no weights are needed."""
     from coldray.app.viewer import settings as settings_module
     from coldray.app.viewer import work
-    from coldray.restore import model as model_module
+    from coldray.restoration import model as model_module
 
     model = model_module.load_model()
     monkeypatch.setattr(model_module.OnnxEngine, "run", lambda self, channels, conditions: channels[:, :1] * 0)

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 pytest.importorskip("playwright.sync_api", reason="the viewer is tested with playwright")
 
-from coldray.data.formats import read_image, write_image
-from coldray.measure.contrast import contrast
+from coldray.formats import read_image, write_image
+from coldray.metrology.contrast import contrast
 from coldray.radiograph import Acquisition, Radiograph
 
 VIEWPORT = {"width": 1280, "height": 820}

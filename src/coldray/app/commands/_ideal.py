@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from coldray.errors import ImageWriteError, SettingsError
 
 if TYPE_CHECKING:
-    from coldray.physics.phantoms import Blur
+    from coldray.objects.phantoms import Blur
 
 TARGETS = ("edge", "bars", "flat", "duplex")
 BAR_FREQUENCIES = (0.04, 0.1, 0.15, 0.2, 0.3, 0.4)
@@ -31,9 +31,9 @@ def ideal_blur(detector: str | None, sigma_px: float, pitch_mm: float) -> tuple[
     """
     import numpy as np
 
+    from coldray.objects.phantoms import CurveBlur, GaussianBlur
     from coldray.physics.curves import FrequencyCurve
     from coldray.physics.detector import PITCH_TOLERANCE, load_detector
-    from coldray.physics.phantoms import CurveBlur, GaussianBlur
 
     if detector is None:
         return GaussianBlur(sigma_px), {"blur": "gaussian", "sigma_px": sigma_px}
@@ -99,9 +99,9 @@ def ideal(
     """
     import numpy as np
 
-    from coldray.data.formats import write_image
     from coldray.files import whole_folder, write_text
-    from coldray.physics.phantoms import flat_field
+    from coldray.formats import write_image
+    from coldray.objects.phantoms import flat_field
     from coldray.radiograph import Acquisition, Radiograph, Step
 
     if kind not in TARGETS:
@@ -144,7 +144,7 @@ def ideal(
 
 
 def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
-    from coldray.physics.phantoms import slanted_edge
+    from coldray.objects.phantoms import slanted_edge
 
     image, mtf = slanted_edge((size, size), blur, pitch, angle_deg=angle)
     return image, {
@@ -156,7 +156,7 @@ def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[
 
 
 def _bars(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
-    from coldray.physics.phantoms import bars
+    from coldray.objects.phantoms import bars
 
     frequencies = [f / pitch for f in BAR_FREQUENCIES]
     image, groups = bars(frequencies, blur, pitch, rows=size, tilt_deg=angle, margin_mm=BAR_MARGIN_PX * pitch)
@@ -168,7 +168,7 @@ def _bars(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[
 
 
 def _duplex(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
-    from coldray.physics.phantoms import duplex_wires
+    from coldray.objects.phantoms import duplex_wires
 
     image, known = duplex_wires(blur, pitch, rows=size, tilt_deg=angle)
     pairs = zip(known.spacing_mm, known.dip_percent, strict=True)

@@ -85,7 +85,7 @@ class Inputs:
 
     def warnings(self) -> list[str]:
         """What the readers remarked, what could not be read, and whether an image is not a detector's own."""
-        from coldray.data.formats import reading_notes
+        from coldray.formats import reading_notes
 
         found = [
             f"{file.name}: {note}"
@@ -110,8 +110,8 @@ def read_inputs(paths: Sequence[Path], role: str, raw: str | None = None) -> Inp
         If the raw geometry cannot be understood.
     """
     from coldray.app.files import expand
-    from coldray.data.formats import read_image
-    from coldray.data.formats.raw import RawGeometry
+    from coldray.formats import read_image
+    from coldray.formats.raw import RawGeometry
 
     geometry = None if raw is None else RawGeometry.parse(raw)
     found = Inputs(role)
@@ -252,7 +252,7 @@ def sheets(
     plot: Path | None, report: Path | None, protocol: Any, csv: Path | None = None, table: str = ""
 ) -> dict[Path, Callable[[Path], object]]:
     """Writers of the figure, the report and the table that were asked for."""
-    from coldray.evaluate.metrology import render
+    from coldray.reports.figures import render
 
     contents = {}
     if plot is not None:

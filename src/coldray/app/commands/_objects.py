@@ -13,8 +13,8 @@ from coldray.errors import SettingsError
 if TYPE_CHECKING:
     import numpy as np
 
-    from coldray.physics.objects import ThicknessMaps
-    from coldray.physics.simulate import ScreenDetector
+    from coldray.simulate.detector import ScreenDetector
+    from coldray.simulate.thickness import ThicknessMaps
 
 KINDS = ("board", "battery", "edge", "bars", "flat", "duplex", "wedge")
 TARGETS = ("edge", "bars", "duplex", "wedge")
@@ -119,7 +119,7 @@ def target_truth(
     """
     import numpy as np
 
-    from coldray.physics.phantoms import square_wave_response
+    from coldray.objects.phantoms import square_wave_response
     from coldray.physics.screen import open_beam_nnps
     from coldray.physics.source import AIR_KERMA_RATE_UGY_S
 
@@ -171,7 +171,9 @@ def target_truth(
 def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     cells = asked.size_px * asked.oversampling
     if asked.gerber is not None:
-        from coldray.data.gerber import BoardBuild, build_object, read_board
+        from coldray.objects.gerber.board import read_board
+        from coldray.objects.gerber.build import BoardBuild
+        from coldray.objects.gerber.object import build_object
 
         console.say(f"rasterising {asked.gerber.name}")
         raster = read_board(asked.gerber, asked.step_mm, board=asked.board)
@@ -182,7 +184,7 @@ def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
         first = ((rows - cells) // 2, (cols - cells) // 2)
         maps = build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
         return replace(maps, labels={**maps.labels, "fabrication": account})
-    from coldray.physics.boards import FAMILIES, procedural_board
+    from coldray.objects.boards import FAMILIES, procedural_board
 
     name = str(rng.choice(sorted(FAMILIES))) if asked.family is None else asked.family
     return procedural_board(name, (cells, cells), asked.step_mm, rng)
@@ -202,7 +204,7 @@ def _told(account: dict[str, Any]) -> list[str]:
 
 
 def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
-    from coldray.physics.batteries import CELL_FORMS, battery
+    from coldray.objects.batteries import CELL_FORMS, battery
 
     cells = asked.size_px * asked.oversampling
     form = str(rng.choice(CELL_FORMS)) if asked.family is None else asked.family
@@ -212,21 +214,21 @@ def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
 def _flat(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     import numpy as np
 
-    from coldray.physics.objects import ThicknessMaps
+    from coldray.simulate.thickness import ThicknessMaps
 
     cells = asked.size_px * asked.oversampling
     return ThicknessMaps({"FR4": np.zeros((cells, cells), dtype=np.float32)}, asked.step_mm, "flat")
 
 
 def _edge(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
-    from coldray.physics.targets import edge_object
+    from coldray.objects.targets import edge_object
 
     cells = asked.size_px * asked.oversampling
     return edge_object((cells, cells), asked.step_mm, asked.angle_deg)
 
 
 def _bars(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
-    from coldray.physics.targets import bars_object
+    from coldray.objects.targets import bars_object
 
     at_object = asked.pitch_mm / asked.magnification
     return _whole_pixels(
@@ -242,14 +244,14 @@ def _bars(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
 
 
 def _duplex(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
-    from coldray.physics.targets import duplex_object
+    from coldray.objects.targets import duplex_object
 
     maps = duplex_object(asked.size_px * asked.oversampling, asked.step_mm, angle_deg=asked.angle_deg)
     return _whole_pixels(maps, asked.oversampling)
 
 
 def _wedge(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
-    from coldray.physics.targets import step_wedge_object
+    from coldray.objects.targets import step_wedge_object
 
     cells = asked.size_px * asked.oversampling
     return step_wedge_object((cells, cells), asked.step_mm, WEDGE_MM_AL)
@@ -259,7 +261,7 @@ def _whole_pixels(maps: ThicknessMaps, oversampling: int) -> ThicknessMaps:
     """Object with air on the right up to a whole number of pixels."""
     import numpy as np
 
-    from coldray.physics.objects import ThicknessMaps
+    from coldray.simulate.thickness import ThicknessMaps
 
     rest = -maps.shape[1] % oversampling
     padded = {m: np.pad(t, ((0, 0), (0, rest))) for m, t in maps.thickness_mm.items()}

@@ -82,9 +82,9 @@ def paper(
     as_json: AsJson = False,
 ) -> int:
     """Rerun the paper's comparison: every method, dose and kind of pair on boards never trained on."""
-    from coldray.evaluate.paper.report import plain, write_paper
-    from coldray.evaluate.paper.run import PaperSettings, run_paper
-    from coldray.restore.model import load_model
+    from coldray.benchmark.paper.report import plain, write_paper
+    from coldray.benchmark.paper.run import PaperSettings, run_paper
+    from coldray.restoration.model import load_model
 
     main, others = split_models(model)
     settings = PaperSettings.full() if full else PaperSettings()
@@ -158,10 +158,10 @@ def ablate(
     as_json: AsJson = False,
 ) -> int:
     """Change one thing and measure what it does, on acquired pairs of boards never trained on."""
-    from coldray.evaluate.paper.ablation import run_ablation, write_ablation
-    from coldray.evaluate.paper.report import plain
-    from coldray.evaluate.paper.scenes import BoardSet
-    from coldray.restore.model import load_model
+    from coldray.benchmark.paper.ablation import run_ablation, write_ablation
+    from coldray.benchmark.paper.report import plain
+    from coldray.benchmark.paper.scenes import BoardSet
+    from coldray.restoration.model import load_model
 
     main, others = split_models(model)
     usual = BoardSet()

@@ -34,11 +34,11 @@ from coldray.app.commands._inputs import (
 from coldray.errors import MeasurementError, SettingsError
 
 if TYPE_CHECKING:
-    from coldray.measure.bars import BarsMeasurement
-    from coldray.measure.budget import NoiseBudget
-    from coldray.measure.dqe import Beam
-    from coldray.measure.edge import EdgeMeasurement
-    from coldray.measure.noise import NoiseMeasurement
+    from coldray.metrology.bars.ctf import BarsMeasurement
+    from coldray.metrology.budget import NoiseBudget
+    from coldray.metrology.dqe import Beam
+    from coldray.metrology.edge.mtf import EdgeMeasurement
+    from coldray.metrology.noise import NoiseMeasurement
     from coldray.physics.curves import FrequencyCurve
     from coldray.radiograph import Radiograph
 
@@ -91,11 +91,11 @@ def characterise(
 
     The file goes straight into `restore --blurred DET.json` or `--sharp DET.json`. --roi holds the edge.
     """
-    from coldray.evaluate.protocol import detector_protocol
-    from coldray.measure.bars import bars_ctf
-    from coldray.measure.dqe import neq_dqe
-    from coldray.measure.edge import edge_mtf
-    from coldray.measure.noise import flat_nnps
+    from coldray.metrology.bars.ctf import bars_ctf
+    from coldray.metrology.dqe import neq_dqe
+    from coldray.metrology.edge.mtf import edge_mtf
+    from coldray.metrology.noise import flat_nnps
+    from coldray.reports.measurements import detector_protocol
 
     region = None if roi is None else parse_roi(roi)
     for option, value in (
@@ -158,7 +158,7 @@ def characterise(
 
 def _beam(name: str | None, edition: str) -> Beam | None:
     """Beam quality of the option; an unknown one is a bad option."""
-    from coldray.measure.dqe import beam
+    from coldray.metrology.dqe import beam
 
     if name is None:
         return None
@@ -206,7 +206,7 @@ def _exposure(option: float | None, frames: list[Radiograph]) -> tuple[float, li
 
 def _electronic(levels: list[NoiseMeasurement]) -> tuple[NoiseBudget | None, float, list[str]]:
     """Share of the brightest level's noise that does not depend on the signal; 0 without an exposure series."""
-    from coldray.measure.budget import exposure_series
+    from coldray.metrology.budget import exposure_series
 
     if len(levels) == 1:
         return None, 0.0, []

@@ -32,7 +32,7 @@ from coldray.app.commands._inputs import (
 from coldray.errors import ImageError, MetadataError, SettingsError
 
 if TYPE_CHECKING:
-    from coldray.data.correct import Calibration, Correction
+    from coldray.images.correct import Calibration, Correction
     from coldray.radiograph import Radiograph
 
 SAME_EXPOSURE = 0.01
@@ -84,10 +84,10 @@ def correct(
     Integer frames stay integers of the same type, above dark, with the open-beam level in the file; floating-point
     frames (and any with --fraction) become float32 fractions of the open beam.
     """
-    from coldray.data.correct import Correction
-    from coldray.data.correct import correct as correct_frames
-    from coldray.data.formats import SUFFIXES, WRITABLE_SUFFIXES
-    from coldray.evaluate.protocol import correct_protocol
+    from coldray.formats import SUFFIXES, WRITABLE_SUFFIXES
+    from coldray.images.correct import Correction
+    from coldray.images.correct import correct as correct_frames
+    from coldray.reports.measurements import correct_protocol
 
     positive("--open-beam", open_beam)
     single = out.suffix.lower() in SUFFIXES and not out.is_dir()
@@ -151,13 +151,13 @@ def correct(
 
 def _carries_mask(path: Path) -> bool:
     """Whether a written file gives its bad-pixel map back."""
-    from coldray.data.formats import format_for
+    from coldray.formats import format_for
 
     return "mask" in getattr(format_for(path), "carries", ())
 
 
 def _writer(image: Radiograph) -> Any:
-    from coldray.data.formats import write_image
+    from coldray.formats import write_image
 
     return lambda path: write_image(path, image)
 
@@ -200,7 +200,7 @@ def _calibration(
     """Calibration of what was given, and the flats by exposure, weakest first, with their exposure [s]."""
     import numpy as np
 
-    from coldray.data.correct import calibrate
+    from coldray.images.correct import calibrate
 
     dark = [f.pixels for f in darks.frames]
     offset = float(np.median([d.mean(dtype=np.float64) for d in dark])) if dark else 0.0
@@ -275,9 +275,9 @@ def _each(
     """Correct every file on its own (pages of one file are averaged), and judge them as repeats."""
     import numpy as np
 
-    from coldray.data.averaging import average_frames
-    from coldray.data.bad_pixels import classified
-    from coldray.data.correct import Correction, apply_calibration, saturation_warning
+    from coldray.images.averaging import average_frames
+    from coldray.images.bad_pixels import classified
+    from coldray.images.correct import Correction, apply_calibration, saturation_warning
 
     products = []
     saturated: list[str] = []
@@ -330,7 +330,7 @@ def _stored(
     """Image as it is written: integers above dark, or fractions of the open beam."""
     import numpy as np
 
-    from coldray.data.scale import Scale
+    from coldray.images.scale import Scale
     from coldray.radiograph import Step
 
     integer = first.dtype.kind in "ui" and not fraction

@@ -26,8 +26,8 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Acquire a simulated board with both detectors, restore it, judge it, write a report."""
-    from coldray.evaluate.demo import run_demo, write_demo
-    from coldray.restore.model import load_model
+    from coldray.benchmark.demo import run_demo, write_demo
+    from coldray.restoration.model import load_model
 
     results, images = run_demo(load_model(model), random_state, size_px, say=console.say)
     written = write_demo(out, results, images)

@@ -27,8 +27,8 @@ def info(
 ) -> int:
     """Say what files are, and what is missing in them."""
     from coldray.app.files import expand
-    from coldray.data.formats import read_image
-    from coldray.data.formats.raw import RawGeometry
+    from coldray.formats import read_image
+    from coldray.formats.raw import RawGeometry
 
     geometry = None if raw is None else RawGeometry.parse(raw)
     entries: list[dict[str, Any]] = []
@@ -60,7 +60,7 @@ def info(
 def _describe(path: Path, image: Any) -> dict[str, Any]:
     import numpy as np
 
-    from coldray.data.formats import named_tags, reading_notes
+    from coldray.formats import named_tags, reading_notes
 
     pixels, known = image.pixels, image.acquisition
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else float(pixels.max())
@@ -116,13 +116,13 @@ def degrade(
 
     from coldray.app.each import Verb, run_each
     from coldray.app.files import Pairing, pair_outputs
-    from coldray.contracts import plugin
-    from coldray.data.formats import read_image, write_image
-    from coldray.data.scale import scale_of
-    from coldray.degradations._operator import radial_operator
+    from coldray.formats import read_image, write_image
+    from coldray.images.scale import scale_of
     from coldray.physics.noise import NoiseModel
+    from coldray.physics.transfer import radial_operator
+    from coldray.plugins import plugin
     from coldray.radiograph import Step
-    from coldray.restore.pipeline import Job, detectors_of
+    from coldray.restoration.pipeline import Job, detectors_of
 
     build = plugin("degradation", degradation)
     pairs = pair_outputs(files, out, overwrite=overwrite)

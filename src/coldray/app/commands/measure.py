@@ -78,8 +78,8 @@ def edge(
     as_json: AsJson = False,
 ) -> int:
     """Measure the presampled MTF from slanted edges, with its k = 2 band."""
-    from coldray.evaluate.protocol import edge_protocol
-    from coldray.measure.edge import edge_mtf
+    from coldray.metrology.edge.mtf import edge_mtf
+    from coldray.reports.measurements import edge_protocol
 
     region = None if roi is None else parse_roi(roi)
     positive("--half-length-mm", half_length_mm)
@@ -106,9 +106,9 @@ def flat(
     as_json: AsJson = False,
 ) -> int:
     """Measure the NNPS of flat fields; temporal and fixed-pattern parts from several frames."""
-    from coldray.evaluate.protocol import flat_protocol
-    from coldray.measure._frames import crop
-    from coldray.measure.noise import flat_nnps
+    from coldray.metrology.inputs import crop
+    from coldray.metrology.noise import flat_nnps
+    from coldray.reports.measurements import flat_protocol
 
     region = None if roi is None else parse_roi(roi)
     if roi_size % 2:
@@ -139,8 +139,8 @@ def bars(
     as_json: AsJson = False,
 ) -> int:
     """Measure the CTF of every bar group, and the MTF behind it (Coltman)."""
-    from coldray.evaluate.protocol import bars_protocol
-    from coldray.measure.bars import bars_ctf
+    from coldray.metrology.bars.ctf import bars_ctf
+    from coldray.reports.measurements import bars_protocol
 
     regions = [parse_roi(text) for text in roi or []]
     levels = None if plateau is None else _two_numbers("--plateau", plateau)
@@ -169,8 +169,8 @@ def duplex(
     as_json: AsJson = False,
 ) -> int:
     """Measure the dips of a duplex-wire indicator, SRb and iSRb."""
-    from coldray.evaluate.protocol import duplex_protocol
-    from coldray.measure.duplex import duplex_isrb
+    from coldray.metrology.duplex.isrb import duplex_isrb
+    from coldray.reports.measurements import duplex_protocol
 
     region = None if roi is None else parse_roi(roi)
     found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, (plot, report, csv), raw, overwrite)
@@ -197,8 +197,8 @@ def snr(
     as_json: AsJson = False,
 ) -> int:
     """Measure SNR, SNR_N and CNR: the first region is the signal, the second the background."""
-    from coldray.evaluate.protocol import snr_protocol
-    from coldray.measure.contrast import contrast
+    from coldray.metrology.contrast import contrast
+    from coldray.reports.measurements import snr_protocol
 
     regions = [parse_roi(text) for text in roi or []]
     if len(regions) > 2:

@@ -63,7 +63,7 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """List the models that come with coldray."""
-    from coldray.restore.model import DEFAULT_MODEL, load_model, shipped_models
+    from coldray.restoration.model import DEFAULT_MODEL, load_model, shipped_models
 
     found: list[dict[str, Any]] = [
         {"name": name, "path": str(path), "sha256": load_model(name).sha256, "default": name == DEFAULT_MODEL}
@@ -82,7 +82,7 @@ def card(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Print a model's card: data, family, training, scores."""
-    from coldray.restore.model import load_model
+    from coldray.restoration.model import load_model
 
     found = load_model(model)
     if as_json:
@@ -100,7 +100,7 @@ def verify(
     """Check a model's file against its header, and run it once."""
     import numpy as np
 
-    from coldray.restore.model import load_model
+    from coldray.restoration.model import load_model
 
     found = load_model(model)
     size = found.header["network"]["settings"]
@@ -130,8 +130,8 @@ def export(
     except ImportError:
         raise MissingExtraError("torch", "train", "exporting a model") from None
     from coldray.checkpoint import read_tensors
-    from coldray.restore.export import check_model_path, write_model
-    from coldray.restore.model import check_header
+    from coldray.restoration.model import check_header
+    from coldray.training.export import check_model_path, write_model
     from coldray.training.trained import trained_model
 
     check_model_path(out)
@@ -159,8 +159,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Judge methods on pairs against noise-free truth, or the mean of the sharp frames."""
-    from coldray.evaluate.compare import evaluate_folder, write_results
-    from coldray.restore.model import load_model
+    from coldray.benchmark.compare import evaluate_folder, write_results
+    from coldray.restoration.model import load_model
 
     with console.progress("evaluate", 1, quiet=as_json) as advance:
         results = evaluate_folder(pairs, load_model(model), method, advance)

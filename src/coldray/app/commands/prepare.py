@@ -69,9 +69,9 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Make patches for training and testing; the same command finishes a run that was cut."""
-    from coldray.data.prepare import Cut, PrepareSettings, Sources
-    from coldray.data.prepare import prepare as make
-    from coldray.data.simulated import BoardRecipe
+    from coldray.dataset.prepare import Cut, PrepareSettings, Sources
+    from coldray.dataset.prepare import prepare as make
+    from coldray.dataset.simulated import BoardRecipe
 
     if not 5 <= pitch_um <= 1000:
         raise SettingsError(f"the pitch {pitch_um} um must lie within 5 to 1000")

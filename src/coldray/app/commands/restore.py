@@ -81,7 +81,7 @@ def restore(
     from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
     from coldray.files import clear_leftovers
-    from coldray.restore.consistency import GAINS
+    from coldray.restoration.gain import GAINS
 
     if gain not in GAINS:
         raise SettingsError(f"--gain {gain!r}: choose {', '.join(GAINS[:-1])} or {GAINS[-1]}")

@@ -86,7 +86,7 @@ def simulate(
     from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
     from coldray.app.commands._objects import ObjectRequest, draw_object, target_truth
     from coldray.errors import ImageWriteError
-    from coldray.physics.geometry import Geometry, oblique
+    from coldray.simulate.geometry import Geometry, oblique
 
     if not 5 <= pitch_um <= 1000:
         raise SettingsError(f"the pitch {pitch_um} um must lie within 5 to 1000")
@@ -112,7 +112,7 @@ def simulate(
         raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
     found: tuple[Any, ...] = ()
     if defects:
-        from coldray.physics.defects import add_defects
+        from coldray.objects.defects import add_defects
 
         first = next(iter(screens.values()))[1]
         thing, found = add_defects(
@@ -128,8 +128,8 @@ def simulate(
         if any(facts.values()):
             truth[kind] = write_truth(place, kind, {"target": kind, "pixel_pitch_mm": pitch, **facts})
         if found:
-            from coldray.data.formats import write_image
-            from coldray.physics.defects import defect_labels
+            from coldray.formats import write_image
+            from coldray.objects.defects import defect_labels
             from coldray.radiograph import Acquisition, Radiograph, Step
 
             mask = defect_labels(found, thing.shape, OVERSAMPLING)

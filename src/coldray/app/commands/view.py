@@ -66,9 +66,9 @@ class Opened:
         import math
 
         from coldray.app.viewer.settings import Defaults
-        from coldray.contracts import plugin
         from coldray.errors import DetectorError
         from coldray.physics.detector import load_detector
+        from coldray.plugins import plugin
 
         plugin("method", self.method)
         for name in ("exposure_s", "pitch_um", "open_beam"):

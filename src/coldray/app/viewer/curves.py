@@ -36,12 +36,12 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
     Support is H^2 S / (H^2 S + N): H the transfer of Eq. 1, S the object prior seen through the sharp MTF, N the noise
     power of this frame. It is the share of expected power that the best linear estimate recovers.
     """
-    from coldray.contracts import plugin
-    from coldray.data.scale import scale_of
-    from coldray.methods._frame import Frame
+    from coldray.frame import Frame
+    from coldray.images.scale import scale_of
     from coldray.physics.prior import ObjectPrior
-    from coldray.restore.noise import choose_noise
-    from coldray.restore.pipeline import detectors_of
+    from coldray.plugins import plugin
+    from coldray.restoration.noise import choose_noise
+    from coldray.restoration.pipeline import detectors_of
 
     scale, _ = scale_of(image, job.open_beam)
     pair, warnings = detectors_of(image, job)

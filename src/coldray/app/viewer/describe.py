@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coldray.data.formats import named_tags
+from coldray.formats import named_tags
 from coldray.radiograph import Radiograph
 
 LONGEST_TEXT = 400

@@ -15,10 +15,10 @@ from coldray.app.one import remarks
 from coldray.app.recipe import Recipe, environment
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
-from coldray.data.formats import WRITABLE_SUFFIXES, write_image
 from coldray.files import write_bytes, write_text
+from coldray.formats import WRITABLE_SUFFIXES, write_image
 from coldray.radiograph import Radiograph
-from coldray.restore.provenance import PROVENANCE_LAYERS
+from coldray.restoration.provenance import PROVENANCE_LAYERS
 
 
 def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tuple[Downloads, dict[str, Any]]:
@@ -80,9 +80,9 @@ def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tupl
 
 def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> Downloads:
     """Write the HTML and the PDF report of a restoration that kept its certificate; returns them by kind."""
-    from coldray.evaluate.report_html import to_html
-    from coldray.evaluate.report_pdf import to_pdf
-    from coldray.evaluate.report_restoration import Source, restoration_report
+    from coldray.reports.html import to_html
+    from coldray.reports.pdf import to_pdf
+    from coldray.reports.restoration import Source, restoration_report
 
     record = study.result or {}
     reference, name = study.layers.get("reference"), ""

@@ -27,8 +27,8 @@ from coldray.app.viewer.settings import RestoreRequest
 from coldray.app.viewer.shelf import Study
 from coldray.app.viewer.uploads import store_upload
 from coldray.app.viewer.work import QueueFullError
-from coldray.data.formats import SUFFIXES
 from coldray.errors import ColdrayError
+from coldray.formats import SUFFIXES
 
 UPLOADS_AT_ONCE = 2
 CURVES_AT_ONCE, CURVES_WAITING = 1, 8

@@ -61,7 +61,7 @@ class Defaults:
 
     def methods(self) -> list[dict[str, Any]]:
         """Methods that can run here, with what they need."""
-        from coldray.contracts import options_of, plugin, plugin_names
+        from coldray.plugins import options_of, plugin, plugin_names
 
         out = []
         for name in plugin_names("method"):
@@ -111,15 +111,15 @@ class Defaults:
 
 @cache
 def _loaded(model: str | None) -> Any:
-    from coldray.restore.model import load_model
+    from coldray.restoration.model import load_model
 
     return load_model(model)
 
 
 def _model_fits(model: str | None, method: str) -> bool:
     """Whether the model at hand was trained for a method."""
-    from coldray.contracts import plugin
     from coldray.errors import ColdrayError
+    from coldray.plugins import plugin
 
     try:
         _loaded(model).check_fits(plugin("method", method), method)

@@ -146,7 +146,7 @@ class Shelf:
             If the file is no image, or there is no room.
         """
         from coldray.checkpoint import file_sha256
-        from coldray.data.formats import read_image, reading_notes
+        from coldray.formats import read_image, reading_notes
 
         with self._lock:
             self._check_room(0, new=True)
@@ -181,7 +181,7 @@ class Shelf:
         ColdrayError
             If the file is no image, there is no room, or a restored image has another size.
         """
-        from coldray.data.formats import read_image
+        from coldray.formats import read_image
 
         image = _named(lambda: read_image(path), path, name)
         if role == "restored":
@@ -275,7 +275,7 @@ def _restored_from(image: Radiograph) -> str | None:
 
 def _provenance_beside(path: Path, image: Radiograph) -> dict[str, Layer]:
     """Layers that `restore --provenance` left beside a restored file."""
-    from coldray.data.formats import read_image
+    from coldray.formats import read_image
 
     beside = path.with_name(f"{path.stem}.provenance.tif")
     if not beside.is_file():
@@ -299,7 +299,7 @@ def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Lay
 
 def _open_beam(image: Radiograph) -> tuple[float, list[str]]:
     """Open-beam level to draw with; images that cannot be restored are still shown."""
-    from coldray.data.scale import scale_of
+    from coldray.images.scale import scale_of
 
     try:
         scale, warnings = scale_of(image)

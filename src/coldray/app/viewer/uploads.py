@@ -13,8 +13,8 @@ from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from coldray.data.formats import SUFFIXES
 from coldray.errors import ColdrayError
+from coldray.formats import SUFFIXES
 
 LONGEST_NAME = 200
 

@@ -19,8 +19,8 @@ from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study, provenance_layers
 from coldray.errors import ColdrayError
-from coldray.restore.model import Model
-from coldray.restore.tiles import TiledPredictor
+from coldray.restoration.model import Model
+from coldray.restoration.tiles import TiledPredictor
 
 QUEUE_LENGTH = 4
 KEPT_TASKS = 64
@@ -247,10 +247,10 @@ def finish(
     Raises
     ------
     ColdrayError
-        As `coldray.restore.pipeline.restore`.
+        As `coldray.restoration.pipeline.restore`.
     """
-    from coldray.contracts import options_of, plugin
-    from coldray.restore.pipeline import restore
+    from coldray.plugins import options_of, plugin
+    from coldray.restoration.pipeline import restore
 
     progress(0.01, "restoring")
     job = recipe.job()

@@ -1,0 +1,1 @@
+"""Methods compared: scores, the paper's comparison, the demonstration."""

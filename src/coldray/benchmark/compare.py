@@ -1,0 +1,203 @@
+"""Methods × pairs → one table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray import __version__
+from coldray.benchmark.agreement import agreement
+from coldray.benchmark.statistics import interval, verdict
+from coldray.degradations.mtf_blend import Degradation
+from coldray.errors import ImageReadError
+from coldray.files import write_text
+from coldray.formats import read_image
+from coldray.frame import Frame
+from coldray.images.scale import scale_of
+from coldray.metrology.metrics import Convention, psnr_db, ssim
+from coldray.physics.detector import DetectorPair, load_detector
+from coldray.plugins import plugin, plugin_names
+from coldray.restoration.model import Model
+from coldray.restoration.noise import choose_noise
+from coldray.restoration.pipeline import Job, check_job, run_method
+
+
+def _fraction(path: Path) -> NDArray[np.float32]:
+    image = read_image(path)
+    scale, _ = scale_of(image)
+    return scale.to_fraction(image.pixels)
+
+
+def read_pair(
+    folder: Path,
+) -> tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]], dict[str, Any]]:
+    """Read one board folder: blurred frames, references by what they are (noise-free truth first), and pair.json.
+
+    Raises
+    ------
+    ImageReadError
+        If frames, reference or pair.json are missing or broken.
+    """
+    try:
+        note = json.loads((folder / "pair.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as problem:
+        raise ImageReadError(f"{folder.name}/pair.json: cannot be read ({problem}); is this a data folder?") from None
+    blurred = [_fraction(p) for p in sorted((folder / "lr").glob("*.tif"))]
+    truth = folder / "truth" / "hr.tif"
+    frames = sorted((folder / "hr").glob("*.tif"))
+    if not blurred or not (truth.exists() or frames):
+        raise ImageReadError(f"{folder.name}: needs lr/NNN.tif and truth/hr.tif or hr/NNN.tif")
+    references = {"noise-free truth": _fraction(truth)} if truth.exists() else {}
+    if frames:
+        mean = np.mean([_fraction(p) for p in frames], axis=0, dtype=np.float32)
+        references[f"mean of {len(frames)} sharp frames"] = np.asarray(mean)
+    return blurred, references, note
+
+
+def _usable(name: str, model: Model) -> bool:
+    """Whether a method needs no network or fits the model's."""
+    method = plugin("method", name)
+    return not method.LEARNS or model.fits(method)
+
+
+def evaluate_folder(
+    pairs: Path, model: Model, methods: list[str] | None = None, progress: Callable[..., None] | None = None
+) -> dict[str, Any]:
+    """Run every method on every blurred frame of a data folder.
+
+    Parameters
+    ----------
+    pairs : Path
+        Folder of board folders, or one board folder.
+    model : Model
+    methods : list of str, optional
+        All that need no network or fit the model's by default.
+    progress : callable, optional
+        Called as progress(done, total, note).
+
+    Returns
+    -------
+    dict
+        Per method and per image scores with their convention; JSON-able.
+    """
+    names = list(methods or [n for n in plugin_names("method") if _usable(n, model)])
+    jobs = {name: Job(method=name, model=model) for name in names}
+    for job in jobs.values():
+        check_job(job)
+    folders = [pairs] if (pairs / "pair.json").exists() else sorted(p.parent for p in pairs.glob("*/pair.json"))
+    if not folders:
+        raise ImageReadError(f"{pairs.name}: holds no board folder with a pair.json")
+    convention = Convention()
+    table: dict[str, list[dict[str, Any]]] = {"blurred": [], **{n: [] for n in names}}
+    for number, folder in enumerate(folders):
+        blurred, references, note = read_pair(folder)
+        pitch = float(note["pixel_pitch_mm"])
+        pair = DetectorPair(
+            load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
+        )
+        degradation = Degradation(pair)
+        for index, image in enumerate(blurred):
+            noise, _ = choose_noise(image, pair.blurred, note.get("exposure_s"))
+            frame = Frame(image, pair, noise, model.prior)
+            for name in table:
+                began = time.perf_counter()
+                restored = image if name == "blurred" else run_method(frame, degradation, jobs[name], index)[0]
+                seconds = time.perf_counter() - began
+                row = {"board": folder.name, "frame": index}
+                table[name].append(row | _judged(restored, references, pitch, convention) | {"seconds": seconds})
+        if progress is not None:
+            progress(number + 1, len(folders), folder.name)
+    mean = {
+        n: {k: float(np.mean([r[k] for r in rows])) for k in ("psnr_db", "ssim", "seconds")}
+        | {"fourier": _mean_agreement(rows)}
+        for n, rows in table.items()
+    }
+    return {
+        "coldray": __version__,
+        "convention": convention.to_dict(),
+        "model": {"name": model.name, "sha256": model.sha256},
+        "methods": mean,
+        "paired": _against(table, "wiener" if "wiener" in table else "blurred"),
+        "images": table,
+    }
+
+
+def _judged(
+    restored: NDArray[np.float32], references: dict[str, NDArray[np.float32]], pitch_mm: float, convention: Convention
+) -> dict[str, Any]:
+    """Scores against the first reference, and against the second where there is one."""
+    (kind, first), *others = references.items()
+    row: dict[str, Any] = {
+        "reference": kind,
+        "psnr_db": psnr_db(restored, first, convention),
+        "ssim": ssim(restored, first, convention),
+        "fourier": agreement(restored, first, pitch_mm, convention).to_json(),
+    }
+    for name, image in others:
+        scores = {"psnr_db": psnr_db(restored, image, convention), "ssim": ssim(restored, image, convention)}
+        row["second"] = {"reference": name, **scores}
+    return row
+
+
+def _mean_agreement(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Mean of the Fourier metrics over images of one pitch; None where pitches differ."""
+    if len({tuple(r["fourier"]["frequency_lp_mm"]) for r in rows}) != 1:
+        return None
+    parts = ("transfer", "error_over_truth")
+    mean = {k: np.mean([r["fourier"][k] for r in rows], axis=0).round(5).tolist() for k in parts}
+    return {"frequency_lp_mm": rows[0]["fourier"]["frequency_lp_mm"]} | mean
+
+
+def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str, Any]]:
+    """Paired differences from one method, a board each, with what they show in words."""
+
+    def of_boards(name: str, field: str) -> list[float]:
+        boards: dict[str, list[float]] = {}
+        for row in table[name]:
+            boards.setdefault(row["board"], []).append(row[field])
+        return [float(np.mean(values)) for values in boards.values()]
+
+    out = []
+    for name in table:
+        for field, unit in (("psnr_db", "dB"), ("ssim", "")) if name != base else ():
+            difference = interval(np.subtract(of_boards(name, field), of_boards(base, field)))
+            words = verdict(difference, name, base, "PSNR" if unit else "SSIM", unit)
+            numbers = {k: None if not np.isfinite(v) else v for k, v in difference.to_json().items()}
+            out.append({"method": name, "against": base, "field": field, **numbers, "verdict": words})
+    return out
+
+
+def write_results(folder: Path, results: dict[str, Any]) -> Path:
+    """Write results.json and report.html; returns the report's path."""
+    import jinja2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "results.json", json.dumps(results, indent=1))
+    page = jinja2.Environment(autoescape=True).from_string(PAGE).render(r=results)
+    path = folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>coldray evaluation</title>
+<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}
+td,th{padding:.3rem .9rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}</style>
+<h1>Evaluation</h1><p>Model {{ r.model.name }} ({{ r.model.sha256[:16] }}); data range {{ r.convention.data_range }} (open beam),
+{{ r.convention.border_px }} px border left out, gain matched: {{ r.convention.match_gain }}; SSIM: {{ r.convention.ssim }}.</p>
+<table><tr><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>time [s]</th></tr>
+{% for n, m in r.methods.items() %}<tr><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td><td>{{ '%.4f'|format(m.ssim) }}</td>
+<td>{{ '%.2f'|format(m.seconds) }}</td></tr>{% endfor %}</table>
+{% if r.paired %}<h2>In words</h2><ul>{% for p in r.paired %}<li>{{ p.verdict }}</li>{% endfor %}</ul>{% endif %}
+{% set curve = r.methods.blurred.fourier %}{% if curve %}<h2>Share of the truth's spectrum in the result</h2>
+<table><tr><th>lp/mm</th>{% for f in curve.frequency_lp_mm %}<th>{{ '%.2f'|format(f) }}</th>{% endfor %}</tr>
+{% for n, m in r.methods.items() %}<tr><td>{{ n }}</td>{% for t in m.fourier.transfer %}<td>{{ '%.3f'|format(t) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
+<h2>Per image</h2><table><tr><th>board</th><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>reference</th></tr>
+{% for n, rows in r.images.items() %}{% for m in rows %}<tr><td>{{ m.board }} {{ m.frame }}</td><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td>
+<td>{{ '%.4f'|format(m.ssim) }}</td><td>{{ m.reference }}</td></tr>{% endfor %}{% endfor %}</table></html>
+"""

@@ -1,0 +1,239 @@
+"""Who takes part: every method with its options, its model and its gain, as one callable each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import CheckpointError
+from coldray.frame import Frame
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.transfer import TransferOperator
+from coldray.plugins import plugin
+from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK, read
+from coldray.restoration.gain import consistency_gain, residual_gain, share_of
+from coldray.restoration.model import Model
+
+DEFAULT, DETAIL = "coldray", "coldray_detail"
+"""Keys of what `coldray restore` does by default, and with `--gain detail`."""
+WIENER, WIENER_TV, BLURRED = "wiener", "wiener_tv", "blurred"
+ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
+UNGATED = "coldray_network"
+"""Key of the default with the network everywhere, `--even network`."""
+NETWORK = "network"
+"""K = 0: the network alone; a choice of the comparison only."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One restored frame and what it cost.
+
+    Parameters
+    ----------
+    image : ndarray, float32, shape (rows, cols)
+    seconds, cpu_seconds : float
+        Wall clock and time of all threads.
+    evaluations : int
+        Of the network.
+    """
+
+    image: NDArray[np.float32]
+    seconds: float
+    cpu_seconds: float
+    evaluations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """One method as it is run.
+
+    Parameters
+    ----------
+    key : str
+        Name in tables and in JSON.
+    label : str
+        Name in figures.
+    method : str or None
+        Plug-in; None returns the blurred image.
+    options : mapping
+        Options of the method.
+    model : Model, optional
+    gain : {"calibrated", "detail", "paper", "network"}
+        K of the cold sampler.
+    even : {"network", "linear"}
+        What even ground gets.
+    by_exposure : mapping of float to mapping
+        Options tuned for an exposure [s]; the nearest one counts.
+    trained_for : str
+        What the model was trained with, said in tables; empty if it needs no saying.
+    """
+
+    key: str
+    label: str
+    method: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    model: Model | None = None
+    gain: str = "calibrated"
+    even: str = EVEN_NETWORK
+    by_exposure: Mapping[float, Mapping[str, Any]] = field(default_factory=dict)
+    trained_for: str = ""
+
+    def restore(
+        self, frame: Frame, degradation: Any, *, exposure_s: float | None = None, random_state: Sequence[int] = (0,)
+    ) -> Output:
+        """Restore one frame.
+
+        Parameters
+        ----------
+        frame : Frame
+        degradation : object
+            Offers ``transfer(frequency, strength)``.
+        exposure_s : float, optional
+            Exposure of the frame [s], for options tuned by it.
+        random_state : sequence of int
+            Of methods that draw.
+        """
+        wall, cpu = time.perf_counter(), time.process_time()
+        if self.method is None:
+            return Output(np.asarray(frame.blurred, dtype=np.float32), 0.0, 0.0, 0)
+        method = plugin("method", self.method)
+        options = dict(self.options)
+        if self.by_exposure and exposure_s is not None:
+            nearest = min(self.by_exposure, key=lambda e: abs(np.log(e / exposure_s)))
+            options |= self.by_exposure[nearest]
+        reading = None
+        if self.model is not None and self.even == EVEN_LINEAR:
+            reading = read(frame, degradation, self.model.even)
+            if not reading.asks_network:
+                return Output(reading.join().out, time.perf_counter() - wall, time.process_time() - cpu, 0)
+        predictor = None if self.model is None else self.model.predictor()
+        if self.model is not None:
+            frame = self.model.familiar(frame, degradation)
+        if self.method == "cold" and not options.get("naive"):
+            options["consistency"] = self._gain(frame, degradation)
+        rng = np.random.default_rng(list(random_state)) if getattr(method, "STOCHASTIC", False) else None
+        image = np.asarray(method.restore(frame, degradation, predictor, rng, **options), dtype=np.float32)
+        image = image if reading is None else reading.join(image).out
+        count = 0 if predictor is None else predictor.evaluations
+        return Output(image, time.perf_counter() - wall, time.process_time() - cpu, count)
+
+    def _gain(self, frame: Frame, degradation: Any) -> TransferOperator | None:
+        if self.model is None:
+            return None
+        if self.gain == NETWORK:
+            return frame.radial_operator(lambda f: np.where(f == 0, 1.0, 0.0))
+        return consistency_gain(frame, degradation, self._share(self.model))
+
+    def _share(self, model: Model) -> FrequencyCurve | None:
+        least = model.even.open_share if self.even == EVEN_LINEAR else 0.0
+        return share_of(self.gain, model.consistency_share, least)
+
+    def left_of_errors(self, frame: Frame, degradation: Any) -> Any:
+        """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
+        if self.method != "cold" or self.model is None or self.gain == NETWORK or self.options.get("naive"):
+            return None
+        return residual_gain(frame, degradation, self._share(self.model))
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able form."""
+        model = self.model
+        return {
+            "label": self.label,
+            "method": self.method,
+            "options": dict(self.options),
+            "options_by_exposure_s": {f"{k:g}": dict(v) for k, v in self.by_exposure.items()},
+            "gain": self.gain if self.method == "cold" else None,
+            "even": self.even if self.model is not None else None,
+            "model": None if model is None else {"name": model.name, "sha256": model.sha256},
+            "trained_for": self.trained_for,
+        }
+
+
+def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Any]]] | None = None) -> list[Contestant]:
+    """Methods that need no network; `tuned` holds options by exposure per key."""
+    found = tuned or {}
+
+    def one(key: str, label: str, method: str | None, **options: Any) -> Contestant:
+        return Contestant(key, label, method, options, by_exposure=found.get(key, {}))
+
+    return [
+        one(BLURRED, "thick screen, as it is", None),
+        one("wiener_scalar", "Wiener, one noise ratio", "wiener", noise="scalar"),
+        one(WIENER, "Wiener, measured NPS", "wiener"),
+        one(WIENER_TV, "Wiener, then total variation", "tv"),
+        one("richardson_lucy", "Richardson-Lucy", "richardson_lucy"),
+        one("unsupervised_wiener", "unsupervised Wiener", "unsupervised_wiener"),
+        one("pnp_tv", "plug-and-play, total variation", "pnp", denoiser="tv"),
+    ]
+
+
+def learned(model: Model, steps: int) -> list[Contestant]:
+    """Ways to use the main network, which must fit the cold sampler.
+
+    Parameters
+    ----------
+    model : Model
+    steps : int
+        Steps of the iterated samplers.
+
+    Raises
+    ------
+    CheckpointError
+        If the model was trained for something else.
+    """
+    model.check_fits(plugin("method", "cold"), "cold")
+    return [
+        Contestant("pnp", f"plug-and-play, network, {steps} rounds", "pnp", {"steps": steps}, model),
+        Contestant("indi", f"InDI, {steps} steps", "indi", {"steps": steps}, model),
+        Contestant(ONE_STEP, "one step", "direct", {}, model),
+        Contestant(VAN_CITTERT, "one step + Van Cittert", "cold", {"steps": 1}, model, "paper"),
+        Contestant(COLD, f"cold sampling, {steps} steps, K = 1", "cold", {"steps": steps}, model, "paper"),
+        Contestant(UNGATED, "coldray, --even network", "cold", {}, model),
+        Contestant(DETAIL, "coldray, --even network --gain detail", "cold", {}, model, "detail"),
+        Contestant(DEFAULT, "coldray (default)", "cold", {}, model, even=EVEN_LINEAR),
+    ]
+
+
+def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: int) -> list[Contestant]:
+    """Contestants of a model beside the main one, after what it was trained for.
+
+    Parameters
+    ----------
+    name : str
+        Key in the tables.
+    model : Model
+    steps : int
+        Of the cold sampler and InDI.
+    diffusion_steps, samples : int
+        DDIM steps of conditional diffusion, and draws in its mean.
+    """
+    trained = str(model.header["method"])
+    training = model.header.get("training", {})
+    note = f"{training['steps']} updates" if "steps" in training else ""
+    if trained == "ddim":
+        options = {"steps": diffusion_steps}
+        return [
+            Contestant(f"{name}_sample", f"{name}, one sample", "ddim", options, model, trained_for=note),
+            Contestant(
+                f"{name}_mean", f"{name}, mean of {samples}", "ddim", options | {"samples": samples}, model,
+                trained_for=note,
+            ),
+        ]  # fmt: skip
+    if trained == "direct":
+        return [Contestant(name, f"{name} (one step)", "direct", {}, model, trained_for=note)]
+    if trained == "indi":
+        return [Contestant(name, f"{name}, InDI {steps} steps", "indi", {"steps": steps}, model, trained_for=note)]
+    if trained == "cold":
+        return [
+            Contestant(f"{name}_1", f"{name}, 1 step, K = 1", "cold", {"steps": 1}, model, "paper", trained_for=note),
+            Contestant(
+                f"{name}_{steps}", f"{name}, {steps} steps, K = 1", "cold", {"steps": steps}, model, "paper",
+                trained_for=note,
+            ),
+        ]  # fmt: skip
+    raise CheckpointError(f"the model {model.name!r} was trained for {trained!r}, which the comparison does not run")

@@ -1,0 +1,35 @@
+"""How everything in the comparison is compared, to stand beside the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coldray.benchmark.paper.scenes import (
+    ACQUIRED,
+    DETECTORS,
+    JUDGE,
+    PITCH_MM,
+    REFERENCE_FRAMES,
+    SYNTHETIC,
+    paper_blend,
+)
+from coldray.metrology.metrics import Convention
+
+
+def conventions() -> dict[str, Any]:
+    """Return every convention by name; JSON-able."""
+    return Convention().to_dict() | {
+        "truth": "first: noise-free image of the sharp detector in its own energy response",
+        "same_response": "the same in the blurred detector's energy response, for acquired pairs",
+        "mean20": f"second: mean of {REFERENCE_FRAMES} frames of 1 s of the sharp detector",
+        SYNTHETIC: "Eq. 1 on the noise-free sharp image, noise drawn from the blurred detector's NNPS",
+        ACQUIRED: "both detectors simulated from quanta on, each with its own energy response",
+        JUDGE: "frozen pairs of an independent simulator; fields of two boards, so intervals are over fields",
+        "interval": "95 %, Student's t over boards; differences are paired by board",
+        "detectors": list(DETECTORS),
+        "pixel_pitch_mm": PITCH_MM,
+        "degradation": type(paper_blend()).__module__.rsplit(".", 1)[-1],
+        "seconds": "wall clock and CPU time of one frame, over its pixels; beside other load the CPU time is the guide",
+        "snr": "mean over standard deviation in two even boxes chosen on the truth; smoothing raises it",
+        "ttf": "edge of the stated contrast and dose, mean over repeats; beyond `limit_lp_mm` a curve is prior, not data",
+    }  # fmt: skip

@@ -1,0 +1,270 @@
+"""The whole comparison: what is run for how long, in what order, and everything it gives as one JSON-able result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray import __version__
+from coldray.benchmark.paper import detection, fourier, scores, trust
+from coldray.benchmark.paper.contestants import (
+    BLURRED,
+    DEFAULT,
+    DETAIL,
+    VAN_CITTERT,
+    WIENER,
+    WIENER_TV,
+    Contestant,
+    classical,
+    extra,
+    learned,
+)
+from coldray.benchmark.paper.conventions import conventions
+from coldray.benchmark.paper.marks import judge_marks
+from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, SYNTHETIC, BoardSet, Scene, board_scenes, judge_scenes
+from coldray.errors import SettingsError
+from coldray.restoration.model import Model
+
+PARTS = ("scores", "steps", "fourier", "detection", "trust")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PaperSettings:
+    """How much is run.
+
+    Parameters
+    ----------
+    parts : tuple of str
+        Some of `PARTS`.
+    exposures_s : tuple of float
+        Exposures of the blurred frames [s].
+    kinds : tuple of str
+        "synthetic", "acquired" or both.
+    boards : BoardSet
+        Test boards.
+    tuning_boards : int
+        Validation boards on which the linear baselines are tuned; 0 leaves them at their defaults.
+    steps : int
+        Of the iterated samplers.
+    diffusion_steps, samples : int
+        DDIM steps of conditional diffusion and draws in its mean.
+    step_counts : tuple of int
+        For quality against steps.
+    fourier_exposures_s : tuple of float
+    repeats, bar_repeats : int
+        Noise realisations of edges and flats, and of bars.
+    peer_repeats : int
+        At most so many of `repeats` for all but the default and the blurred frame.
+    fourier_all : bool
+        Whether slow peers (InDI, plug-and-play with the network) are measured too.
+    pairs : int
+        Images with and without a defect per cell, in detection and in the trust tests.
+    flats : int
+        Noise realisations per exposure of the flat-field test.
+    """
+
+    parts: tuple[str, ...] = PARTS
+    exposures_s: tuple[float, ...] = EXPOSURES_S
+    kinds: tuple[str, ...] = (SYNTHETIC, ACQUIRED)
+    boards: BoardSet = field(default_factory=BoardSet)
+    tuning_boards: int = 4
+    steps: int = 4
+    diffusion_steps: int = 10
+    samples: int = 4
+    step_counts: tuple[int, ...] = (1, 2, 4)
+    fourier_exposures_s: tuple[float, ...] = (1.0,)
+    repeats: int = 24
+    bar_repeats: int = 12
+    peer_repeats: int = 24
+    fourier_all: bool = False
+    pairs: int = 200
+    flats: int = 40
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.parts) - set(PARTS):
+            raise SettingsError(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        if not self.kinds or set(self.kinds) - {SYNTHETIC, ACQUIRED}:
+            raise SettingsError(
+                f"kinds of pair {', '.join(self.kinds) or 'none'}; there are {SYNTHETIC} and {ACQUIRED}"
+            )
+
+    @classmethod
+    def full(cls) -> PaperSettings:
+        """Everything at the size that the marks ask for; hours on two cores."""
+        return cls(
+            boards=BoardSet(count=12, size_px=512),
+            diffusion_steps=50,
+            samples=8,
+            step_counts=(1, 2, 4, 10, 20),
+            fourier_exposures_s=(1.0, 0.05),
+            repeats=200,
+            bar_repeats=50,
+            peer_repeats=200,
+            fourier_all=True,
+            pairs=400,
+            flats=200,
+        )
+
+
+def line_up(model: Model, others: Mapping[str, Model], settings: PaperSettings) -> list[Contestant]:
+    """Everyone who takes part, untuned."""
+    found = [*classical(), *learned(model, settings.steps)]
+    for name, other in others.items():
+        found += extra(name, other, settings.steps, settings.diffusion_steps, settings.samples)
+    if len({c.key for c in found}) != len(found):
+        raise SettingsError("two models have one name, or the name of a method; give each -m NAME=FILE its own")
+    return found
+
+
+def run_paper(
+    model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
+    judge: Path | None = None, say: Say = lambda _: None,
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """Run the comparison.
+
+    Parameters
+    ----------
+    model : Model
+        Main model; must fit the cold sampler.
+    others : mapping of str to Model, optional
+        Further models by name: regression, conditional diffusion, cold diffusion on another network.
+    settings : PaperSettings, optional
+        Quick ones by default.
+    judge : Path, optional
+        File of frozen pairs that is scored beside the drawn boards.
+    say : callable
+        Told what happens next.
+
+    Returns
+    -------
+    results : dict
+        Every number with its convention; JSON-able.
+    pictures : dict
+        Images of one board for the figure: "scene" and "images" by key; empty without the part "scores".
+    """
+    how = settings or PaperSettings()
+    began = time.perf_counter()
+    prior = model.prior
+    contestants = line_up(model, others or {}, how)
+    tuned: dict[str, dict[float, dict[str, Any]]] = {}
+    if how.tuning_boards and "scores" in how.parts:
+        say("tuning the linear baselines on validation boards")
+        tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
+    contestants = [replace(c, by_exposure=tuned.get(c.key, {})) for c in contestants]
+    by_key = {c.key: c for c in contestants}
+    results: dict[str, Any] = {
+        "coldray": __version__,
+        "benchmark": "paper",
+        "convention": conventions(),
+        "settings": asdict(how),
+        "model": {"name": model.name, "sha256": model.sha256, "training_steps": trained_steps(model)},
+        "methods": {c.key: c.to_json() for c in contestants},
+    }
+    pictures: dict[str, Any] = {}
+    if "scores" in how.parts:
+        results |= _scores(contestants, how, judge, prior, pictures, say)
+    if "steps" in how.parts:
+        say("quality against steps")
+        results["steps"] = quality_by_steps(model, how)
+    if "fourier" in how.parts:
+        slow = () if how.fourier_all else ("indi", "pnp")
+        measured = [c for c in contestants if c.key not in slow and not c.key.endswith("_mean")]
+        results["fourier"] = [
+            fourier.measure(
+                measured,
+                fourier.FourierRecipe(e, how.repeats, how.bar_repeats, peer_repeats=how.peer_repeats),
+                prior,
+                say,
+            )
+            for e in how.fourier_exposures_s
+        ]
+    if "detection" in how.parts:
+        say("detectability of voids and cracks")
+        seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
+        results["detection"] = {
+            "exposure_s": 1.0, "cnr": list(detection.CNRS),
+            "methods": detection.flat_detectability(seekers, 1.0, how.pairs, prior),
+        }  # fmt: skip
+    if "trust" in how.parts:
+        recipe = trust.TrustRecipe(
+            pairs=how.pairs, boards=replace(how.boards, count=min(how.boards.count, 6)), flats=how.flats
+        )
+        from coldray.channels import conditions
+
+        def warnings_for(frame: Any, degradation: Any) -> list[str]:
+            return model.warnings_for(conditions(frame, degradation))
+
+        results["trust"] = trust.run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, prior, warnings_for, say)
+    results["marks"] = judge_marks(results)
+    results["seconds"] = time.perf_counter() - began
+    return results, pictures
+
+
+def _scores(
+    contestants: Sequence[Contestant],
+    how: PaperSettings,
+    judge: Path | None,
+    prior: Any,
+    pictures: dict[str, Any],
+    say: Say,
+) -> dict[str, Any]:
+    """Image quality on drawn boards and on the frozen pairs."""
+    rows: list[dict[str, Any]] = []
+    references: list[Scene] = []
+    sources = [board_scenes(how.boards, how.exposures_s, how.kinds)]
+    if judge is not None:
+        sources.append(judge_scenes(judge, how.exposures_s))
+    number = 0
+    shown_exposure = sorted(how.exposures_s)[len(how.exposures_s) // 2]
+    for source in sources:
+        for scenes in source:
+            say(f"image quality: {scenes[0].board}" + (" (frozen pairs)" if scenes[0].kind == "judge" else ""))
+            references += [s for s in scenes[:1] if s.halves is not None]
+            for scene in scenes:
+                wanted = not pictures and scene.exposure_s == shown_exposure and scene.kind == how.kinds[-1]
+                images: dict[str, NDArray[np.float32]] = {}
+                rows += scores.score_scene(scene, contestants, number, prior, images if wanted else None)
+                if wanted:
+                    pictures |= {"scene": scene, "images": images}
+                number += 1
+    found = scores.comparisons(rows, {c.key: c.label for c in contestants})
+    return {
+        "ceiling": scores.ceiling(references),
+        "summary": scores.summarise(rows),
+        "paired": found,
+        "verdicts": scores.headline(found),
+        "images": rows,
+    }
+
+
+def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Any]]:
+    """Scores of the samplers over the number of steps, on acquired pairs of the test boards."""
+    samplers = [
+        ("cold, K = 1", "cold", "paper"), ("cold, K calibrated", "cold", "calibrated"), ("InDI", "indi", "calibrated")
+    ]  # fmt: skip
+    contestants = [
+        Contestant(f"{label}|{steps}", label, method, {"steps": steps}, model, gain)
+        for label, method, gain in samplers
+        for steps in how.step_counts
+    ]
+    rows: list[dict[str, Any]] = []
+    for number, scenes in enumerate(board_scenes(how.boards, how.exposures_s[1:2] or how.exposures_s, (ACQUIRED,))):
+        for scene in scenes:
+            rows += scores.score_scene(scene, contestants, number, model.prior)
+    return [
+        entry | {"sampler": entry["method"].split("|")[0], "steps": int(entry["method"].split("|")[1])}
+        for entry in scores.summarise(rows)
+    ]
+
+
+def trained_steps(model: Model) -> int | None:
+    """Updates the model was trained for, if its header says."""
+    steps = model.header.get("training", {}).get("steps")
+    return None if steps is None else int(steps)

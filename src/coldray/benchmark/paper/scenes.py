@@ -1,0 +1,199 @@
+"""Boards never trained on, seen by both detectors: what the comparison restores, and its truths."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.degradations.mtf_blend import Degradation
+from coldray.errors import ImageReadError, SettingsError
+from coldray.frame import Frame
+from coldray.objects.boards import ROLES, procedural_board
+from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.simulate.cascade import forward
+from coldray.simulate.detector import ScreenDetector
+
+Image = NDArray[np.float32]
+
+PITCH_MM = 0.048
+LOADINGS_MG_CM2 = (33.91, 134.55)
+DETECTORS = ("gos34", "gos135")
+OVERSAMPLING = 4
+REFERENCE_FRAMES = 20
+"""Frames of 1 s in the measured reference, as in the paper."""
+EXPOSURES_S = (1.0, 0.25, 0.05)
+SYNTHETIC, ACQUIRED, JUDGE = "synthetic", "acquired", "judge"
+TEST_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "test"))
+VALIDATION_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "validation"))
+JUDGE_KEYS = {1.0: "lr_1s", 0.25: "lr_025s", 0.05: "lr_005s"}
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One blurred frame and everything it is judged by; all are fractions of the open beam.
+
+    Parameters
+    ----------
+    board : str
+    kind : {"synthetic", "acquired", "judge"}
+        Eq. 1 with drawn noise; both detectors simulated from quanta on; the frozen pairs.
+    exposure_s : float
+        Exposure of the blurred frame [s].
+    blurred : ndarray, shape (rows, cols)
+    truths : dict of str to ndarray
+        "truth": noise-free sharp image, own energy response; "same_response": the same in the blurred detector's
+        response, where known; "mean20": mean of 20 frames of the sharp detector.
+    halves : tuple of ndarray, or None
+        Two independent halves of the 20 frames, for the ceiling.
+    """
+
+    board: str
+    kind: str
+    exposure_s: float
+    blurred: Image
+    truths: dict[str, Image]
+    halves: tuple[Image, Image] | None = None
+
+    def frame(self, prior: ObjectPrior | None = None) -> Frame:
+        """What a method is given."""
+        pair = paper_pair()
+        return Frame(self.blurred, pair, NoiseModel.of_detector(pair.blurred, self.exposure_s), prior or ObjectPrior())
+
+
+@cache
+def paper_pair() -> DetectorPair:
+    """Both detectors of the paper at 48 um: 134.55 mg/cm2 restored towards 33.91 mg/cm2."""
+    sharp, blurred = (load_detector(name) for name in DETECTORS)
+    return DetectorPair(blurred, sharp)
+
+
+@cache
+def paper_blend() -> Degradation:
+    """Eqs. 1 and 2 for the paper's pair."""
+    return Degradation(paper_pair())
+
+
+@cache
+def screens() -> tuple[ScreenDetector, ScreenDetector]:
+    """Sharp and blurred screen as the simulator sees them."""
+    thin, thick = (ScreenDetector.gos(loading, PITCH_MM) for loading in LOADINGS_MG_CM2)
+    return thin, thick
+
+
+@dataclass(frozen=True)
+class BoardSet:
+    """Which boards are drawn; equal sets give equal bytes.
+
+    Parameters
+    ----------
+    families : tuple of str
+        Taken in turn.
+    count : int
+        Boards.
+    size_px : int
+        Rows and columns.
+    random_state : int
+    """
+
+    families: tuple[str, ...] = TEST_FAMILIES
+    count: int = 6
+    size_px: int = 320
+    random_state: int = 31
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.families:
+            raise SettingsError(f"{self.count} boards of {len(self.families)} families; at least one of each is needed")
+        if self.size_px < 128:
+            raise SettingsError(f"boards of {self.size_px} px; at least 128 are needed")
+
+    def names(self) -> list[tuple[str, int]]:
+        """Family and index of every board."""
+        return [(self.families[i % len(self.families)], i // len(self.families)) for i in range(self.count)]
+
+    def rng(self, family: str, index: int, stream: int) -> np.random.Generator:
+        """Random numbers of one board; each purpose has its stream."""
+        return np.random.default_rng([self.random_state, 29, stream, zlib.crc32(family.encode()), index])
+
+    def maps(self, family: str, index: int) -> Any:
+        """Thickness maps of one board."""
+        cells = self.size_px * OVERSAMPLING
+        return procedural_board(family, (cells, cells), PITCH_MM / OVERSAMPLING, self.rng(family, index, 0))
+
+    def sharp_truths(self) -> Iterator[tuple[str, Image]]:
+        """Noise-free sharp image of every board."""
+        thin, _ = screens()
+        for family, index in self.names():
+            fine = thin.transmission(self.maps(family, index), workers=None)
+            yield f"{family}-{index}", thin.image(fine, OVERSAMPLING)
+
+
+def board_scenes(
+    boards: BoardSet, exposures_s: Sequence[float] = EXPOSURES_S, kinds: Sequence[str] = (SYNTHETIC, ACQUIRED)
+) -> Iterator[list[Scene]]:
+    """Acquire every board of a set; yields the scenes of one board at a time.
+
+    Parameters
+    ----------
+    boards : BoardSet
+    exposures_s : sequence of float
+        Exposures of the blurred frame [s].
+    kinds : sequence of str
+        "synthetic", "acquired" or both.
+    """
+    thin, thick = screens()
+    pair, blend = paper_pair(), paper_blend()
+    for family, index in boards.names():
+        rng = boards.rng(family, index, 1)
+        maps = boards.maps(family, index)
+        fine, fine_thick = (screen.transmission(maps, workers=None) for screen in (thin, thick))
+        truth = thin.image_of_spectrum(forward(fine, None), OVERSAMPLING)
+        same = thin.image_of_spectrum(forward(fine_thick, None), OVERSAMPLING)
+        half = REFERENCE_FRAMES // 2
+        halves = tuple(thin.frame(fine, OVERSAMPLING, 1.0, rng, frames=half) for _ in range(2))
+        mean = (halves[0] + halves[1]) / np.float32(2)
+        scenes = []
+        for exposure in exposures_s:
+            if ACQUIRED in kinds:
+                taken = thick.frame(fine_thick, OVERSAMPLING, exposure, rng)
+                truths = {"truth": truth, "same_response": same, "mean20": mean}
+                scenes.append(Scene(f"{family}-{index}", ACQUIRED, exposure, taken, truths, (halves[0], halves[1])))
+            if SYNTHETIC in kinds:
+                probe = Frame(truth, pair, NoiseModel.of_detector(pair.blurred, exposure))
+                made = probe.operator(blend)(truth) + probe.noise.draw(truth, rng)
+                truths = {"truth": truth, "mean20": mean}
+                scenes.append(Scene(f"{family}-{index}", SYNTHETIC, exposure, made, truths, (halves[0], halves[1])))
+        yield scenes
+
+
+def judge_scenes(path: Path, exposures_s: Sequence[float] = EXPOSURES_S) -> Iterator[list[Scene]]:
+    """Read the frozen judge pairs; exposures that they lack are left out.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is missing or is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            level = float(stored["open_beam"])
+            arrays = {name: stored[name] for name in ("truth", "hr_20", *JUDGE_KEYS.values())}
+    except (OSError, ValueError, KeyError) as problem:
+        raise ImageReadError(f"{path.name}: not a file of judge pairs ({problem})") from None
+    for field in range(len(arrays["truth"])):
+        truths = {
+            k: (arrays[a][field] / level).astype(np.float32) for k, a in (("truth", "truth"), ("mean20", "hr_20"))
+        }
+        yield [
+            Scene(f"field-{field}", JUDGE, e, (arrays[JUDGE_KEYS[e]][field] / level).astype(np.float32), truths)
+            for e in exposures_s
+            if e in JUDGE_KEYS
+        ]

@@ -1,0 +1,234 @@
+"""Image quality of every contestant on every scene: PSNR, SSIM, SNR and CNR in boxes, time; and its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.benchmark.paper.contestants import COLD, DEFAULT, VAN_CITTERT, WIENER, WIENER_TV, Contestant
+from coldray.benchmark.paper.scenes import SYNTHETIC, VALIDATION_FAMILIES, BoardSet, Scene, board_scenes, paper_blend
+from coldray.benchmark.statistics import Interval, interval, verdict
+from coldray.errors import ImageError
+from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
+from coldray.physics.prior import ObjectPrior
+
+Box = tuple[int, int, int, int]
+BOX_PX = 12
+SCORES = ("psnr_db", "ssim")
+TUNING_SETS = {
+    WIENER: [{"regularisation": r} for r in (0.25, 0.5, 1.0, 2.0, 4.0)],
+    WIENER_TV: [{"regularisation": r, "weight": w} for r in (0.1, 0.3, 1.0) for w in (0.5, 1.0, 2.0)],
+}
+"""Options tried on validation families; Wiener is tuned for PSNR, Wiener with total variation for SSIM."""
+
+
+def flat_boxes(truth: NDArray[np.floating], side: int = BOX_PX) -> tuple[Box, Box]:
+    """Two even boxes (x, y, width, height) of different signal, chosen on the truth: for SNR in each, CNR between.
+
+    Raises
+    ------
+    ImageError
+        If the image is too small to hold them.
+    """
+    rows, cols = (n // side - 2 for n in truth.shape)
+    if rows < 2 or cols < 2:
+        raise ImageError(f"boxes of {side} px need at least {4 * side} x {4 * side} px; the image has {truth.shape}")
+    inner = np.asarray(truth[side : (rows + 1) * side, side : (cols + 1) * side], dtype=np.float64)
+    blocks = inner.reshape(rows, side, cols, side)
+    mean, spread = blocks.mean(axis=(1, 3)), blocks.std(axis=(1, 3))
+    uneven = np.where(mean < 0.97, spread / np.maximum(mean, 1e-3), np.inf)
+    if not np.isfinite(uneven).any():
+        uneven = spread
+    first = np.unravel_index(int(np.argmin(uneven)), uneven.shape)
+    # even boxes first, then those that differ: half a percent of unevenness weighs as much as 5 % of signal
+    difference = np.abs(mean - mean[first]) / max(float(mean[first]), 1e-3)
+    away = np.hypot(*(axis - place for axis, place in zip(np.indices(mean.shape), first, strict=True))) >= 2
+    second = np.unravel_index(
+        int(np.argmin(np.where(away, uneven - 0.1 * np.minimum(difference, 0.3), np.inf))), mean.shape
+    )
+
+    def box(place: Any) -> Box:
+        return (int(place[1]) + 1) * side, (int(place[0]) + 1) * side, side, side
+
+    return box(first), box(second)
+
+
+def contrast_to_noise(image: NDArray[np.floating], boxes: tuple[Box, Box]) -> float:
+    """|m1 - m2| / sqrt((s1^2 + s2^2) / 2) of two boxes."""
+    parts = [np.asarray(image[y : y + h, x : x + w], dtype=np.float64) for x, y, w, h in boxes]
+    noise = np.sqrt(np.mean([p.var() for p in parts]))
+    return float(abs(parts[0].mean() - parts[1].mean()) / noise) if noise > 0 else float("inf")
+
+
+def score_scene(
+    scene: Scene, contestants: Sequence[Contestant], number: int, prior: ObjectPrior, keep: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Run every contestant on one scene.
+
+    Parameters
+    ----------
+    scene : Scene
+    contestants : sequence of Contestant
+    number : int
+        Of the scene; part of the random state of methods that draw.
+    prior : ObjectPrior
+        Of the linear estimates.
+    keep : dict, optional
+        Receives every restored image by key.
+
+    Returns
+    -------
+    list of dict
+        One row per contestant.
+    """
+    frame, blend, how = scene.frame(prior), paper_blend(), Convention()
+    truth = scene.truths["truth"]
+    boxes = flat_boxes(truth)
+    rows = []
+    for contestant in contestants:
+        out = contestant.restore(frame, blend, exposure_s=scene.exposure_s, random_state=(2026, number))
+        row: dict[str, Any] = {
+            "method": contestant.key, "board": scene.board, "kind": scene.kind, "exposure_s": scene.exposure_s,
+            "snr_box_1": roi_snr(out.image, boxes[0]), "snr_box_2": roi_snr(out.image, boxes[1]),
+            "cnr": contrast_to_noise(out.image, boxes), "seconds": out.seconds,
+            "seconds_per_mpx": out.seconds / out.image.size * 1e6,
+            "cpu_seconds_per_mpx": out.cpu_seconds / out.image.size * 1e6, "evaluations": out.evaluations,
+        }  # fmt: skip
+        for name, reference in scene.truths.items():
+            row[f"psnr_db_{name}"] = psnr_db(out.image, reference, how)
+            row[f"ssim_{name}"] = ssim(out.image, reference, how)
+        rows.append(row)
+        if keep is not None:
+            keep[contestant.key] = out.image
+    return rows
+
+
+def ceiling(scenes: Iterable[Scene]) -> dict[str, Any]:
+    """What the references allow: 20 frames against the truth, and one half of the frames against the other."""
+    how = Convention()
+    found: dict[str, list[float]] = {"mean20_psnr_db": [], "mean20_ssim": [], "halves_psnr_db": [], "halves_ssim": []}
+    for scene in scenes:
+        found["mean20_psnr_db"].append(psnr_db(scene.truths["mean20"], scene.truths["truth"], how))
+        found["mean20_ssim"].append(ssim(scene.truths["mean20"], scene.truths["truth"], how))
+        if scene.halves is not None:
+            found["halves_psnr_db"].append(psnr_db(*scene.halves, how))
+            found["halves_ssim"].append(ssim(*scene.halves, how))
+    return {name: interval(values).to_json() for name, values in found.items() if values}
+
+
+def values_of(rows: Sequence[dict[str, Any]], key: str, field: str) -> dict[str, float]:
+    """One value per board of one contestant: the mean over its frames."""
+    boards: dict[str, list[float]] = {}
+    for row in rows:
+        if row["method"] == key and field in row:
+            boards.setdefault(row["board"], []).append(float(row[field]))
+    return {board: float(np.mean(values)) for board, values in boards.items()}
+
+
+def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and interval over boards per method, exposure and kind of pair."""
+    table = []
+    for kind, exposure in cells(rows):
+        here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
+        for key in dict.fromkeys(r["method"] for r in here):
+            mine = [r for r in here if r["method"] == key]
+            entry: dict[str, Any] = {"method": key, "kind": kind, "exposure_s": exposure}
+            fields = [f for f in mine[0] if f.startswith(("psnr_db_", "ssim_", "snr_", "cnr", "seconds_", "cpu_"))]
+            for field in fields:
+                values = list(values_of(mine, key, field).values())
+                if np.all(np.isfinite(values)):
+                    entry[field] = interval(values).to_json()
+            entry["evaluations"] = mine[0]["evaluations"]
+            table.append(entry)
+    return table
+
+
+def cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
+    """Kinds of pair and exposures that occur, in order."""
+    return list(dict.fromkeys((r["kind"], r["exposure_s"]) for r in rows))
+
+
+def paired(rows: Sequence[dict[str, Any]], key: str, other: str, field: str) -> Interval | None:
+    """Difference of two contestants, board by board; None if they share no board."""
+    mine, theirs = values_of(rows, key, field), values_of(rows, other, field)
+    shared = [b for b in mine if b in theirs]
+    return interval([mine[b] - theirs[b] for b in shared]) if shared else None
+
+
+def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
+    """Paired differences of every method against NPS-Wiener and against one step plus one Van Cittert step."""
+    found = []
+    present = {r["method"] for r in rows}
+    for kind, exposure in cells(rows):
+        here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
+        for base in (WIENER, VAN_CITTERT):
+            for key in dict.fromkeys(r["method"] for r in here):
+                if key == base or base not in present:
+                    continue
+                for field, unit in (("psnr_db_truth", "dB"), ("ssim_truth", "")):
+                    difference = paired(here, key, base, field)
+                    if difference is None:
+                        continue
+                    what = f"{'PSNR' if unit else 'SSIM'} at {exposure:g} s, {kind} pairs"
+                    found.append(
+                        {"method": key, "against": base, "kind": kind, "exposure_s": exposure, "field": field}
+                        | difference.to_json()
+                        | {"verdict": verdict(difference, labels[key], labels[base], what, unit)}
+                    )
+    return found
+
+
+def headline(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Sentences that belong at the top: does the cold sampler beat one step plus Van Cittert; does the default beat Wiener."""
+    wanted = ((COLD, VAN_CITTERT), (DEFAULT, WIENER))
+    return [
+        c["verdict"] for pair in wanted for c in found if (c["method"], c["against"]) == pair and c["kind"] != SYNTHETIC
+    ]
+
+
+def tune(
+    contestants: Sequence[Contestant], exposures_s: Sequence[float], prior: ObjectPrior, *, boards: int = 4,
+    size_px: int = 256, say: Callable[[str], None] = lambda _: None,
+) -> dict[str, dict[float, dict[str, Any]]]:  # fmt: skip
+    """Choose options of the linear baselines per exposure, on boards of validation families.
+
+    Parameters
+    ----------
+    contestants : sequence of Contestant
+        Those with a key in `TUNING_SETS` are tuned.
+    exposures_s : sequence of float
+    prior : ObjectPrior
+    boards, size_px : int
+        Boards and their size [pixels].
+    say : callable
+        Told what was chosen.
+
+    Returns
+    -------
+    dict
+        Options by key and exposure.
+    """
+    how, blend = Convention(), paper_blend()
+    measures = {WIENER: psnr_db, WIENER_TV: ssim}
+    wanted = [c for c in contestants if c.key in TUNING_SETS]
+    total: dict[tuple[str, float, int], float] = {}
+    for scenes in board_scenes(BoardSet(VALIDATION_FAMILIES, boards, size_px, 7), exposures_s, ("acquired",)):
+        for scene in scenes:
+            frame = scene.frame(prior)
+            for contestant in wanted:
+                for number, options in enumerate(TUNING_SETS[contestant.key]):
+                    trial = Contestant(contestant.key, "", contestant.method, dict(contestant.options) | options)
+                    value = measures[contestant.key](trial.restore(frame, blend).image, scene.truths["truth"], how)
+                    place = (contestant.key, scene.exposure_s, number)
+                    total[place] = total.get(place, 0.0) + value
+    chosen: dict[str, dict[float, dict[str, Any]]] = {c.key: {} for c in wanted}
+    for contestant in wanted:
+        sets = TUNING_SETS[contestant.key]
+        for exposure in exposures_s:
+            best = max(range(len(sets)), key=lambda n, c=contestant, e=exposure: total[c.key, e, n])  # type: ignore[misc]
+            chosen[contestant.key][exposure] = dict(sets[best])
+            say(f"{contestant.label} at {exposure:g} s: {sets[best]}")
+    return chosen

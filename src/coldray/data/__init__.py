@@ -1,1 +1,0 @@
-"""Image files, corrections, boards and training fields."""

@@ -1,0 +1,1 @@
+"""Training fields, and folders of board radiographs: registered, matched, cut into patches."""

@@ -1,0 +1,179 @@
+"""Parts of many boards → one dataset: choose, check for leaks, write the arrays and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.dataset.part import LAYERS, load_part
+from coldray.dataset.patches import NEAR_DUPLICATE, SPLITS, BoardName, check_leaks, digest, largest_overlap, nearest
+from coldray.dataset.store import OFFSET, STEP, file_digest, write_array, write_arrays
+from coldray.errors import ImageError, MetadataError
+
+
+def assemble(
+    out: Path,
+    parts: Path,
+    notes: Sequence[dict[str, Any]],
+    splits: Sequence[str],
+    wanted: dict[str, int],
+    *,
+    patch_px: int,
+    context_px: int,
+    variants: int,
+    random_state: int,
+) -> tuple[dict[str, Any], list[str]]:
+    """Write train/, validation/ and test/ and return what the manifest says of them.
+
+    Parameters
+    ----------
+    out, parts : Path
+        Dataset, and where the parts of the boards lie.
+    notes, splits : sequences
+        One per board, in the order of the sources.
+    wanted : dict
+        Patches per split.
+    patch_px, context_px : int
+        Geometry of a stored patch [px].
+    variants : int
+        Most variants of one base patch.
+    random_state : int
+        Chooses base patches if there are more than needed.
+
+    Returns
+    -------
+    manifest : dict
+        The keys that describe patches.
+    warnings : list of str
+
+    Raises
+    ------
+    ImageError
+        If two splits show the same thing.
+    """
+    layers = [n for n in LAYERS if all(n in note["layers"] for note in notes)]
+    some = sorted({n for note in notes for n in note["layers"]} - set(layers))
+    warnings = [f"not every board has {', '.join(some)}: left out"] if some else []
+    names = [BoardName(n["board"], n["family"]) for n in notes]
+    core = slice(context_px, context_px + patch_px)
+    chosen: dict[str, list[tuple[int, NDArray[np.intp]]]] = {}
+    found: dict[str, Any] = {}
+    signature_of: dict[str, NDArray[np.float32]] = {}
+    label_of: dict[str, list[str]] = {}
+    for number, split in enumerate(SPLITS):
+        candidates = _distinct(parts, notes, [i for i, s in enumerate(splits) if s == split])
+        flat = [(i, int(k)) for i, keep in candidates for k in keep]
+        rng = np.random.default_rng([random_state, 23, number])
+        order = sorted(rng.permutation(len(flat))[: wanted.get(split, 0)].tolist())
+        picked = [flat[k] for k in order]
+        chosen[split] = [
+            (i, np.array([k for j, k in picked if j == i], dtype=np.intp)) for i in dict.fromkeys(i for i, _ in picked)
+        ]
+        rows = [load_part(parts, notes[i], "signatures")[keep] for i, keep in chosen[split]]
+        signature_of[split] = np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
+        label_of[split] = [notes[i]["board"] for i, keep in chosen[split] for _ in keep]
+        overlap = max(
+            (largest_overlap(load_part(parts, notes[i], "corners")[keep, :2], patch_px) for i, keep in chosen[split]),
+            default=0.0,
+        )
+        hashes = [
+            digest(patch)
+            for i, keep in chosen[split]
+            for patch in load_part(parts, notes[i], "mean")[keep][:, core, core]
+        ]
+        count = min(wanted.get(split, 0), len(picked) * variants)
+        if count < wanted.get(split, 0):
+            warnings.append(
+                f"{split}: {count} patches instead of {wanted[split]}; {len(picked)} base patches in {variants} variants "
+                "is all there is: give more boards"
+            )
+        found[split] = {
+            "patches": count,
+            "base_patches": len(picked),
+            "distinct_base_patches": len(set(hashes)),
+            "variants": -(-count // len(picked)) if picked else 0,
+            "largest_overlap": round(overlap, 4),
+            "boards": sorted({notes[i]["board"] for i, _ in chosen[split]}),
+            "families": sorted({notes[i]["family"] for i, _ in chosen[split]}),
+            "hashes": hashes,
+        }
+    thumbnails = [np.asarray(load_part(parts, n, "thumbnail")) for n in notes]
+    leakage = check_leaks(signature_of, label_of, thumbnails, names, splits)
+    for number, split in enumerate(SPLITS):
+        rng = np.random.default_rng([random_state, 29, number])
+        found[split]["files"] = _write_split(
+            out / split, parts, notes, chosen[split], layers, found[split]["patches"], patch_px + 2 * context_px, rng
+        )
+    stored = {"dtype": "uint16", "step": STEP, "offset": OFFSET, "side_px": patch_px + 2 * context_px}
+    return {
+        "layers": layers,
+        "stored": stored,
+        "splits": {s: found[s] for s in SPLITS if found[s]["patches"]},
+        "leakage": leakage,
+        "detectors": _detectors(notes),
+    }, warnings
+
+
+def _distinct(
+    parts: Path, notes: Sequence[dict[str, Any]], numbers: Sequence[int]
+) -> list[tuple[int, NDArray[np.intp]]]:
+    """Patches of every board; of a board taken twice only what the first take does not show."""
+    out: list[tuple[int, NDArray[np.intp]]] = []
+    shown: dict[str, list[NDArray[np.float32]]] = {}
+    for i in numbers:
+        signature = np.asarray(load_part(parts, notes[i], "signatures"))
+        earlier = shown.setdefault(notes[i]["board"], [])
+        fresh = [
+            k
+            for k in range(len(signature))
+            if all(nearest(signature[k : k + 1], e)[0] >= NEAR_DUPLICATE for e in earlier)
+        ]
+        keep = np.array(fresh, dtype=np.intp)
+        earlier.append(signature[keep])
+        out.append((i, keep))
+    return out
+
+
+def _write_split(
+    folder: Path,
+    parts: Path,
+    notes: Sequence[dict[str, Any]],
+    chosen: Sequence[tuple[int, NDArray[np.intp]]],
+    layers: Sequence[str],
+    patches: int,
+    side: int,
+    rng: np.random.Generator,
+) -> dict[str, str]:
+    """Write one split and return the sha256 of its files."""
+    if not patches:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(len(keep) for _, keep in chosen)
+    for name in layers:
+        pieces = (load_part(parts, notes[i], name)[keep] for i, keep in chosen)
+        write_arrays(folder / f"{name}.npy", pieces, (total, side, side), np.dtype(np.uint16))
+    bases = [
+        np.column_stack([np.full(len(keep), i), load_part(parts, notes[i], "corners")[keep]]) for i, keep in chosen
+    ]
+    write_array(folder / "bases.npy", np.concatenate(bases).astype(np.int32))
+    # every base patch once before any is shown a second time, flipped or turned
+    rounds = -(-patches // total)
+    index = np.array([(b, v) for v in range(rounds) for b in rng.permutation(total)], dtype=np.int32)[:patches]
+    write_array(folder / "patches.npy", index)
+    return {f"{n}.npy": file_digest(folder / f"{n}.npy") for n in (*layers, "bases", "patches")}
+
+
+def _detectors(notes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """All detectors by key; two different ones of one name cannot be told apart."""
+    found: dict[str, Any] = {}
+    for note in notes:
+        for key, detector in note["detectors"].items():
+            if found.setdefault(key, detector) != detector:
+                raise MetadataError(f"two different detectors are called {key!r}; rename one of them")
+    if not found:
+        raise ImageError("no board was given")
+    return found

@@ -1,0 +1,266 @@
+"""Training fields: noise-free sharp images of boards, each with the detector pair it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.detectors.phosphor import detector as phosphor_detector
+from coldray.errors import SettingsError
+from coldray.files import write_atomically, write_text
+from coldray.objects.boards import ROLES, procedural_board
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.detector import Detector, DetectorPair
+from coldray.simulate.detector import ScreenDetector
+from coldray.simulate.thickness import ThicknessMaps
+
+REAL_GRID_MM = 0.012
+PAPER_LOADINGS_MG_CM2 = (33.91, 134.55)
+PAPER_PITCH_MM = 0.048
+PITCH_RANGE_MM = (0.04, 0.2)
+
+
+@dataclass(frozen=True)
+class PairDraw:
+    """A member of the detector family a model is trained over.
+
+    Parameters
+    ----------
+    pixel_pitch_mm : float
+        Common pitch [mm].
+    sharp_loading_mg_cm2, blurred_loading_mg_cm2 : float
+        Phosphor loadings [mg/cm2].
+    sharp_stretch, blurred_stretch : float
+        Frequency stretch of each screen's transfer functions, 0.7 to 1.3.
+    """
+
+    pixel_pitch_mm: float = PAPER_PITCH_MM
+    sharp_loading_mg_cm2: float = PAPER_LOADINGS_MG_CM2[0]
+    blurred_loading_mg_cm2: float = PAPER_LOADINGS_MG_CM2[1]
+    sharp_stretch: float = 1.0
+    blurred_stretch: float = 1.0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, pixel_pitch_mm: float) -> PairDraw:
+        """Draw loadings and stretches around the two built-in screens."""
+        sharp = float(rng.uniform(20, 60))
+        blurred = float(np.clip(sharp * rng.uniform(2, 6), 60, 250))
+        stretch = np.exp(rng.uniform(np.log(0.7), np.log(1.3), 2))
+        # the thick screen stays clearly the blurrier one
+        return cls(pixel_pitch_mm, sharp, blurred, float(max(stretch)), float(min(stretch)))
+
+    def pair(self) -> DetectorPair:
+        """Return the two detectors."""
+        return DetectorPair(
+            _stretched(phosphor_detector(str(self.blurred_loading_mg_cm2), self.pixel_pitch_mm), self.blurred_stretch),
+            _stretched(phosphor_detector(str(self.sharp_loading_mg_cm2), self.pixel_pitch_mm), self.sharp_stretch),
+        )
+
+
+def _stretched(detector: Detector, stretch: float) -> Detector:
+    """Stretch the screen, not the pixel aperture, along frequency."""
+    frequency = detector.mtf.frequency_lp_mm
+    aperture = np.sinc(detector.pixel_pitch_mm * frequency)
+    screen = FrequencyCurve(frequency, detector.mtf.value / aperture)
+    assert detector.nnps is not None
+    return Detector(
+        detector.name,
+        detector.pixel_pitch_mm,
+        FrequencyCurve(frequency, screen(frequency / stretch) * aperture),
+        FrequencyCurve(frequency, detector.nnps(frequency / stretch)),
+        detector.nnps_exposure_s,
+        detector.electronic_fraction,
+        detector.loading_mg_cm2,
+        detector.description,
+    )
+
+
+@dataclass(frozen=True)
+class FieldRecipe:
+    """Everything that decides one field; equal recipes give equal bytes.
+
+    Parameters
+    ----------
+    role : str
+        "train", "validation" or "test": which boards may be used.
+    index : int
+        Number of the field.
+    random_state : int
+        Random state of the whole set.
+    size : int
+        Rows and columns [pixels].
+    real_share : float
+        Share of fields taken from real boards, if any are given.
+    paper_share : float
+        Share of fields with exactly the paper's pair at 48 um.
+    """
+
+    role: str
+    index: int
+    random_state: int = 0
+    size: int = 512
+    real_share: float = 0.4
+    paper_share: float = 0.5
+
+
+def make_field(
+    recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Path | None = None
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Make one noise-free sharp field in the blurred detector's response.
+
+    Parameters
+    ----------
+    recipe : FieldRecipe
+    real_boards : tuple of str
+        Gerber archives allowed for this role.
+    cache : Path, optional
+        Where rasterised real boards are kept.
+
+    Returns
+    -------
+    sharp : ndarray, float32, shape (size, size)
+        Sharp detector's image of the object, weighted with the blurred detector's energy response: the
+        blurred image is then exactly the MTF ratio times this one, up to aliasing.
+    description : dict
+        Board, pair and recipe, JSON-able.
+    """
+    rng = np.random.default_rng(
+        [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
+    )
+    is_paper = rng.random() < recipe.paper_share
+    is_real = bool(real_boards) and rng.random() < recipe.real_share
+    if is_real:
+        oversampling = 4 if is_paper else int(rng.choice([3, 4, 5, 6]))
+        pitch = oversampling * REAL_GRID_MM
+        cells = recipe.size * oversampling
+        maps = _real_window(str(rng.choice(real_boards)), cells, rng, cache)
+    else:
+        oversampling = 3
+        pitch = (
+            PAPER_PITCH_MM
+            if is_paper or rng.random() < 0.4
+            else float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
+        )
+        cells = recipe.size * oversampling
+        family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))
+        maps = procedural_board(family, (cells, cells), pitch / oversampling, rng)
+    pair = PairDraw() if is_paper else PairDraw.draw(rng, pitch)
+    weigher = ScreenDetector.gos(pair.blurred_loading_mg_cm2, pitch)
+    fine = weigher.transmission(maps)
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    fine = np.rot90(fine[:, ::-1] if flip else fine, turns)
+    sharp = ScreenDetector.gos(pair.sharp_loading_mg_cm2, pitch, pair.sharp_stretch).image(fine, oversampling)
+    return sharp, {"recipe": asdict(recipe), "board": maps.name, "pair": asdict(pair), "real": is_real}
+
+
+def _real_window(archive: str, cells: int, rng: np.random.Generator, cache: Path | None) -> ThicknessMaps:
+    from coldray.objects.gerber.board import read_board
+    from coldray.objects.gerber.build import BoardBuild
+    from coldray.objects.gerber.object import build_object
+
+    board = read_board(archive, REAL_GRID_MM, cache=cache)
+    rows, cols = board.copper[0].shape
+    first = [int(rng.integers(0, n - cells + 1)) if n > cells else (n - cells) // 2 for n in (rows, cols)]
+    return build_object(board, BoardBuild.draw(rng), rng, window=(first[0], first[1], cells, cells))
+
+
+@dataclass(frozen=True)
+class FieldSet:
+    """A folder of fields.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds NNNNN.npy and NNNNN.json, one of each per field.
+    """
+
+    folder: Path
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.folder.glob("*.json"))
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], dict[str, Any]]]:
+        for path in sorted(self.folder.glob("*.json")):
+            yield np.load(path.with_suffix(".npy"), allow_pickle=False), json.loads(path.read_text(encoding="utf-8"))
+
+    def digest(self) -> str:
+        """sha256 over all fields, in order."""
+        total = hashlib.sha256()
+        for path in sorted(self.folder.glob("*.npy")):
+            total.update(path.read_bytes())
+        return total.hexdigest()
+
+
+def build_fields(
+    folder: Path,
+    recipes: list[FieldRecipe],
+    real_boards: tuple[str, ...] = (),
+    cache: Path | None = None,
+    workers: int = 1,
+    progress: Any = None,
+) -> FieldSet:
+    """Make the missing fields of a set, in parallel; what exists is kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write.
+    recipes : list of FieldRecipe
+        One per field; the index names the file.
+    real_boards : tuple of str
+        Gerber archives.
+    cache : Path, optional
+        Cache of rasterised boards.
+    workers : int
+        Processes.
+    progress : callable, optional
+        Called as progress(done, total).
+
+    Raises
+    ------
+    SettingsError
+        If the folder holds fields of other recipes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = []
+    for recipe in recipes:
+        note = folder / f"{recipe.index:05d}.json"
+        if not note.exists():
+            missing.append(recipe)
+        elif json.loads(note.read_text(encoding="utf-8"))["recipe"] != asdict(recipe):
+            raise SettingsError(
+                f"{note.name} was made by another recipe; choose another data folder or delete this one"
+            )
+    done = len(recipes) - len(missing)
+    if workers <= 1:
+        results: Any = map(_write_field, *_arguments(missing, folder, real_boards, cache))
+        for _ in results:
+            done += 1
+            if progress is not None:
+                progress(done, len(recipes))
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            for _ in pool.map(_write_field, *_arguments(missing, folder, real_boards, cache)):
+                done += 1
+                if progress is not None:
+                    progress(done, len(recipes))
+    return FieldSet(folder)
+
+
+def _arguments(recipes: list[FieldRecipe], *same: Any) -> list[list[Any]]:
+    return [recipes, *([value] * len(recipes) for value in same)]
+
+
+def _write_field(recipe: FieldRecipe, folder: Path, real_boards: tuple[str, ...], cache: Path | None) -> None:
+    sharp, description = make_field(recipe, real_boards, cache)
+    stem = folder / f"{recipe.index:05d}"
+    write_atomically(stem.with_suffix(".npy"), lambda file: np.save(file, sharp, allow_pickle=False))
+    write_text(stem.with_suffix(".json"), json.dumps(description))

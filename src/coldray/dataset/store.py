@@ -1,0 +1,201 @@
+"""Patches on disk: one 16-bit array per layer and split, memory-mapped, with a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.dataset.patches import turned
+from coldray.errors import ImageReadError, MetadataError
+from coldray.files import write_atomically, write_text
+from coldray.physics.detector import Detector, DetectorPair
+
+FILE_FORMAT = "coldray-patches"
+FILE_VERSION = 1
+MANIFEST = "manifest.json"
+STEP, OFFSET = 2.0**-15, 2**13
+"""Stored value = fraction / STEP + OFFSET: -0.25 to 1.75 of the open beam in steps of 3e-5, rms error 9e-6."""
+
+
+def encode(image: NDArray[np.floating]) -> tuple[NDArray[np.uint16], int]:
+    """Fractions of the open beam as stored values, and how many pixels had to be clipped."""
+    code = np.rint(np.asarray(image, dtype=np.float64) / STEP) + OFFSET
+    clipped = int(np.count_nonzero((code < 0) | (code > 65535)))
+    return np.clip(code, 0, 65535).astype(np.uint16), clipped
+
+
+def decode(stored: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Stored values as fractions of the open beam."""
+    return (stored.astype(np.float32) - np.float32(OFFSET)) * np.float32(STEP)
+
+
+def detector_key(name: str, pixel_pitch_mm: float) -> str:
+    """Name of a detector among those of a dataset; models have one curve for every pitch."""
+    return f"{name} at {pixel_pitch_mm:g} mm"
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file whole or not at all."""
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def write_arrays(path: Path, pieces: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write a .npy file of `shape` whole or not at all from pieces along its first axis, one in memory at a time."""
+
+    def write(file: BinaryIO) -> None:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece, dtype=dtype).data)
+
+    write_atomically(path, write)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file whole or not at all; equal data give equal bytes."""
+    write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file of any size."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a dataset's manifest.
+
+    Raises
+    ------
+    ImageReadError
+        If the folder is no finished dataset.
+    MetadataError
+        If it was written by another version.
+    """
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ImageReadError(f"{folder.name}: holds no {MANIFEST}; make or finish it with coldray prepare") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise ImageReadError(f"{folder.name}/{MANIFEST}: cannot be read ({problem})") from None
+    if not isinstance(found, dict) or (found.get("format"), found.get("version")) != (FILE_FORMAT, FILE_VERSION):
+        raise MetadataError(f"{folder.name}/{MANIFEST}: not a {FILE_FORMAT} manifest of version {FILE_VERSION}")
+    return found
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """One split of a dataset.
+
+    Parameters
+    ----------
+    folder : Path
+        The dataset.
+    split : str
+        "train", "validation" or "test".
+
+    Notes
+    -----
+    A patch is a base patch in one of eight variants; only base patches are stored, with `context_px` of the image
+    around them. Arrays are memory-mapped: a set may be larger than memory, and processes share it.
+    """
+
+    folder: Path
+    split: str
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The dataset's manifest."""
+        return read_manifest(self.folder)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of what is stored of every patch."""
+        return tuple(self.manifest["layers"])
+
+    @property
+    def patch_px(self) -> int:
+        """Side of a patch without its context."""
+        return int(self.manifest["patch_px"])
+
+    @property
+    def context_px(self) -> int:
+        """Pixels of the image kept around every patch."""
+        return int(self.manifest["context_px"])
+
+    @cached_property
+    def _index(self) -> NDArray[np.int32]:
+        return self._load("patches")
+
+    @cached_property
+    def _bases(self) -> NDArray[np.int32]:
+        return self._load("bases")
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[np.uint16]]:
+        return {name: self._load(name) for name in self.layers}
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[str, str, float], DetectorPair]:
+        known = {k: Detector.from_dict(v) for k, v in self.manifest["detectors"].items()}
+        keys = {(b["blurred"], b["sharp"], b["pixel_pitch_mm"]) for b in self.manifest["boards"]}
+        return {
+            (thick, thin, pitch): DetectorPair(known[detector_key(thick, pitch)], known[detector_key(thin, pitch)])
+            for thick, thin, pitch in keys
+        }
+
+    def __len__(self) -> int:
+        return int(self.manifest["splits"].get(self.split, {"patches": 0})["patches"])
+
+    def patch(self, number: int, layer: str, margin: int = 0) -> NDArray[np.float32]:
+        """Return one layer of patch `number` with `margin` pixels of context, fraction of the open beam.
+
+        Raises
+        ------
+        MetadataError
+            If the layer or so much context is not stored.
+        """
+        if layer not in self._arrays:
+            raise MetadataError(f"{self.folder.name}: has no layer {layer!r}; it holds {', '.join(self.layers)}")
+        if not 0 <= margin <= self.context_px:
+            raise MetadataError(
+                f"{self.folder.name}: stores {self.context_px} px of context, {margin} are asked for; set data.margin "
+                "accordingly or prepare with --context-px"
+            )
+        base, variant = (int(v) for v in self._index[number])
+        inner = slice(self.context_px - margin, self.context_px + self.patch_px + margin)
+        return np.ascontiguousarray(turned(decode(self._arrays[layer][base, inner, inner]), variant))
+
+    def board(self, number: int) -> dict[str, Any]:
+        """What is known of the board that patch `number` was cut from."""
+        found: dict[str, Any] = self.manifest["boards"][int(self._bases[self._index[number][0], 0])]
+        return found
+
+    def pair(self, number: int) -> DetectorPair:
+        """Detectors of patch `number`."""
+        board = self.board(number)
+        return self._pairs[board["blurred"], board["sharp"], board["pixel_pitch_mm"]]
+
+    def digest(self) -> str:
+        """sha256 over the hashes of all files of the split."""
+        files = self.manifest["splits"][self.split]["files"]
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+    def verify(self) -> list[str]:
+        """Names of files that are not what the manifest says."""
+        files = self.manifest["splits"][self.split]["files"]
+        return [n for n, wanted in sorted(files.items()) if file_digest(self.folder / self.split / n) != wanted]
+
+    def _load(self, name: str) -> NDArray[Any]:
+        try:
+            return np.load(self.folder / self.split / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as problem:
+            raise ImageReadError(f"{self.folder.name}/{self.split}/{name}.npy: cannot be read ({problem})") from None

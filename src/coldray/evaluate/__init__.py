@@ -1,1 +1,0 @@
-"""Judging restorations: metrics, comparisons, figures and reports."""

@@ -1,0 +1,143 @@
+"""What every method is given, one blurred frame with its detectors and its noise; what learning methods are taught with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import ImageError
+from coldray.physics.detector import DetectorPair
+from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.physics.transfer import TransferOperator, radial_operator
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One blurred image with all that is known about how it came about.
+
+    Parameters
+    ----------
+    blurred : ndarray or torch tensor, shape (rows, cols)
+        Image as a fraction of the open beam.
+    pair : DetectorPair
+        Detector that took it and detector it is restored towards.
+    noise : NoiseModel
+        Noise of this frame.
+    prior : ObjectPrior
+        Mean power spectrum of the objects.
+    """
+
+    blurred: Any
+    pair: DetectorPair
+    noise: NoiseModel
+    prior: ObjectPrior = field(default_factory=ObjectPrior)
+
+    def __post_init__(self) -> None:
+        if self.blurred.ndim != 2:
+            raise ImageError(f"a method restores one frame (rows, cols); found shape {tuple(self.blurred.shape)}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (rows, cols)."""
+        rows, cols = self.blurred.shape
+        return int(rows), int(cols)
+
+    @cached_property
+    def mean_signal(self) -> float:
+        """Mean of the image, fraction of the open beam, not below 0.001."""
+        return max(float(self.blurred.mean()), 1e-3)
+
+    @cached_property
+    def frequency_lp_mm(self) -> NDArray[np.float64]:
+        """Radial frequency of every DCT coefficient [cycles/mm]."""
+        return dct_radial_frequency(self.shape, self.pair.pixel_pitch_mm)
+
+    def radial_operator(self, transfer: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> TransferOperator:
+        """Operator on this frame from a gain over radial frequency [cycles/mm]."""
+        return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm)
+
+    def operator(self, degradation: Any, strength: float = 1.0) -> TransferOperator:
+        """Blur of the given strength as an operator on this frame."""
+        return self.radial_operator(lambda f: degradation.transfer(f, strength))
+
+    def towards_aim(self, sharp: Any) -> Any:
+        """Result as far as the detectors' tables are trusted: the sharp image, no sharper than the measurement beyond."""
+        return sharp if self.pair.fully_trusted else self.radial_operator(self.pair.target)(sharp)
+
+    def as_restored(self) -> Frame:
+        """Frame as the blur of what a result aims at, see `DetectorPair.as_restored`."""
+        return self if self.pair.fully_trusted else replace(self, pair=self.pair.as_restored())
+
+    def contrast_power(self, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected power of the sharp image [fraction squared, mm2]: object prior through the sharp MTF."""
+        return self.prior(frequency_lp_mm) * self.pair.sharp_mtf(frequency_lp_mm) ** 2
+
+    def wiener_operator(
+        self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0
+    ) -> TransferOperator:
+        """Linear minimum-mean-square-error filter for the noise at one signal level.
+
+        Parameters
+        ----------
+        degradation : object
+            Offers ``transfer(frequency, strength)``.
+        signal : float, optional
+            Local signal (fraction of open beam); the mean of the frame by default.
+        regularisation : float
+            Factor on the noise power; below 1 gives a sharper, noisier estimate.
+
+        Notes
+        -----
+        W = H / (H^2 + N / S), S the object prior seen through the sharp detector's MTF; W = 1 at
+        zero frequency, so the mean is kept.
+        """
+        level = self.mean_signal if signal is None else signal
+
+        def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+            transfer = degradation.transfer(f, 1.0)
+            noise = self.noise.power(f, level) * regularisation
+            return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / self.contrast_power(f)))
+
+        return self.radial_operator(gain)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPair:
+    """A noisy blurred frame with its noise-free truth.
+
+    Parameters
+    ----------
+    frame : Frame
+        The blurred measurement H x_0 + n.
+    sharp : ndarray, float32, shape (rows, cols)
+        x_0, the target.
+    blurred : ndarray, float32, shape (rows, cols)
+        H x_0 without noise.
+    """
+
+    frame: Frame
+    sharp: NDArray[np.float32]
+    blurred: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """What the network is shown and what it should answer.
+
+    Parameters
+    ----------
+    channels : ndarray, float32, shape (channels, rows, cols)
+    conditions : ndarray, float32, shape (conditions,)
+    target : ndarray, float32, shape (rows, cols)
+    """
+
+    channels: NDArray[np.float32]
+    conditions: NDArray[np.float32]
+    target: NDArray[np.float32]

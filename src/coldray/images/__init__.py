@@ -1,0 +1,1 @@
+"""Corrections of images: dark, gain, bad pixels, averaging, and the scale of the open beam."""

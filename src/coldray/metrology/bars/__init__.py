@@ -1,0 +1,1 @@
+"""Bar patterns to CTF, and CTF to MTF."""

@@ -1,0 +1,380 @@
+"""Bar patterns: CTF of every group, peak to valley and by its fundamental, and the MTF behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from coldray.errors import MeasurementError
+from coldray.metrology.bars.coltman import continued_ctf, mtf_from_ctf
+from coldray.metrology.bars.grating import Grating, fit_grating
+from coldray.metrology.bars.plateau import fitted_levels, solid_patches, transfers
+from coldray.metrology.bars.targets import Target, find_groups
+from coldray.metrology.inputs import as_frame, check_pitch, crop
+from coldray.physics.curves import FrequencyCurve
+from coldray.radiograph import Radiograph
+
+COARSE = 0.05
+"""Bars 10 pixels wide or wider [cycles/pixel] reach their plateau."""
+PLATEAU_ERROR = 0.005
+"""Relative error of the plateau contrast that is told; half of it makes the fitted plateaus count."""
+WORST_MISFIT = 0.02
+"""Largest rms over the contrast that the model of a target may leave over."""
+NO_PATCH = "no bars 10 pixels wide or solid patch: plateaus follow from the mean of 50 % duty groups"
+EQUAL = 1e-6
+"""Relative distance of group frequencies that count as one."""
+UNEVEN_DUTY = 0.08
+RESOLVED = 4.0
+FULL_REGION = 0.85
+SEPARATED = 1.0
+"""Harmonics up to here [cycles/pixel] matter for the square-wave response."""
+FREQUENCY_TOLERANCE = 0.1
+GUESSED = 0.01
+"""Part of a Coltman MTF from beyond the finest group that is told."""
+IMPOSSIBLE = 1.02
+ODD_ANGLE_DEG = 1.5
+
+Roi = tuple[int, int, int, int]
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BarGroup:
+    """One group of bars.
+
+    Parameters
+    ----------
+    frequency_lp_mm : float
+        Bar frequency, measured [cycles/mm].
+    ctf : float
+        Square-wave response: difference of bar and space middles over that of the plateaus.
+    ctf_sd : float
+        Standard uncertainty from the noise in the group; that of the plateaus comes on top.
+    mtf : float
+        (pi/4) times the amplitude of the fundamental over that of the plateaus.
+    angle_deg : float
+        Tilt of the bars from the nearest pixel axis: positive where the column of upright bars grows
+        with the row, or the row of lying ones with the column.
+    periods : float
+        Line pairs in the group; the outer ones are left out of the fit.
+    roi : tuple of int
+        X, Y, W, H of the group [pixels].
+    """
+
+    frequency_lp_mm: float
+    ctf: float
+    ctf_sd: float
+    mtf: float
+    angle_deg: float
+    periods: float
+    roi: Roi
+
+
+@dataclass(frozen=True, eq=False)
+class BarsMeasurement:
+    """CTF of all groups of a target.
+
+    Parameters
+    ----------
+    groups : tuple of BarGroup
+        By rising frequency.
+    mtf : tuple of float
+        Coltman MTF at the group frequencies; beyond the finest group the CTF is taken to fall exponentially.
+    plateau : tuple of float
+        The two levels that count as modulation 1.
+    plateau_source : str
+        Where they came from.
+    warnings : tuple of str
+    """
+
+    groups: tuple[BarGroup, ...]
+    mtf: tuple[float, ...]
+    plateau: tuple[float, float]
+    plateau_source: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ctf_curve(self) -> FrequencyCurve:
+        """CTF through the groups, 1 at zero."""
+        return _curve([g.frequency_lp_mm for g in self.groups], [g.ctf for g in self.groups])
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able result with the keys of `coldray measure bars`."""
+        return {
+            "groups": [
+                {
+                    "frequency_lp_mm": g.frequency_lp_mm,
+                    "ctf": g.ctf,
+                    "ctf_sd": g.ctf_sd,
+                    "mtf_fundamental": g.mtf,
+                    "angle_deg": g.angle_deg,
+                    "periods": g.periods,
+                    "roi": list(g.roi),
+                }
+                for g in self.groups
+            ],
+            "mtf": list(self.mtf),
+            "plateau": list(self.plateau),
+            "plateau_source": self.plateau_source,
+            "warnings": list(self.warnings),
+        }
+
+
+def bars_ctf(
+    image: NDArray[Any] | Radiograph,
+    pixel_pitch_mm: float,
+    rois: Sequence[Roi] | Roi | None = None,
+    *,
+    plateau: tuple[float, float] | None = None,
+    frequencies_lp_mm: Sequence[float] | None = None,
+) -> BarsMeasurement:
+    """Measure the CTF of the bar groups in an image.
+
+    Parameters
+    ----------
+    image : ndarray (rows, cols) or Radiograph
+        Linear intensities.
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+    rois : sequence of (X, Y, W, H) or one of them [pixels], optional
+        One region is searched for groups; several hold one group each. The whole image is searched by
+        default, on an even background.
+    plateau : tuple of float, optional
+        Levels of a wide bar and a wide space. By default a solid patch of bar material and the
+        background, else the coarsest group, else what the mean of a 50 % duty group implies.
+    frequencies_lp_mm : sequence of float, optional
+        Nominal frequencies of the regions; a warning tells where the image disagrees (aliasing).
+
+    Returns
+    -------
+    BarsMeasurement
+
+    Raises
+    ------
+    MeasurementError
+        If no group is found, a region leaves the image or holds no grating, or the plateaus are equal.
+
+    Notes
+    -----
+    A harmonic series is fitted to the pixels of the inner bars, so neither the sampling phase nor the
+    tilt matters; harmonics above Nyquist count where the tilt tells them from their aliases. Bars are
+    taken as endless: the outer ones are left out where there are enough. Duty is taken as 50 %.
+
+    References
+    ----------
+    Coltman, J. Opt. Soc. Am. 44 (1954) 468; Droege and Morin, Med. Phys. 9 (1982) 758.
+    """
+    pitch = check_pitch(pixel_pitch_mm)
+    pixels, warnings = as_frame(image)
+    regions: list[Roi] | None
+    if rois is None:
+        regions = None
+    elif len(rois) == 4 and np.ndim(rois) == 1:
+        regions = [rois]  # type: ignore[list-item]
+    else:
+        regions = list(rois)  # type: ignore[arg-type]
+    found: list[tuple[Grating, Roi]]
+    target: Target | None = None
+    region: Float | None = None
+    if regions is None or len(regions) == 1:
+        x0, y0 = (0, 0) if regions is None else regions[0][:2]
+        region = crop(pixels, None if regions is None else regions[0])
+        target = find_groups(region)
+        found = [(g, _box(mask, x0, y0)) for g, mask in target.groups]
+        if len(found) < 2 and regions is not None:
+            found, target = [_single(region, regions[0], target)], target
+        if not found:
+            raise MeasurementError("no bar group found; give --roi around one group, on linear intensities")
+    else:
+        found = [_single(crop(pixels, r), r, find_groups(crop(pixels, r))) for r in regions]
+    if frequencies_lp_mm is not None:
+        _compare(found, frequencies_lp_mm, pitch, warnings)
+    found.sort(key=lambda item: item[0].frequency)
+    levels, source = (plateau, "given") if plateau is not None else _plateau(found, region, target, warnings)
+    bright, dark = max(levels), min(levels)
+    if not bright > dark or not bright + dark > 0:
+        raise MeasurementError(f"plateau levels {levels} must differ and have a positive mean; use linear intensities")
+    groups = tuple(_group(g, roi, bright - dark, pitch) for g, roi in found)
+    _flag(found, groups, warnings)
+    frequency = [g.frequency_lp_mm for g in groups]
+    curve = _curve(frequency, [g.ctf for g in groups])
+    mtf = tuple(float(m) for m in mtf_from_ctf(continued_ctf(curve), np.array(frequency)))
+    guessed = float(np.abs(mtf - mtf_from_ctf(curve, np.array(frequency))).max())
+    if guessed > GUESSED:
+        warnings.append(
+            "Coltman's series reaches beyond the finest group, where the CTF is not yet small: it is continued by an "
+            f"exponential, which makes up to {guessed:.2f} of the MTF; the fundamental needs no such guess"
+        )
+    return BarsMeasurement(groups, mtf, (dark, bright), source, tuple(warnings))
+
+
+def _single(region: NDArray[np.float64], roi: Roi, target: Target) -> tuple[Grating, Roi]:
+    """The one grating of a region: that found inside it, or the whole region when bars fill it."""
+    if target.groups:
+        grating, mask = max(target.groups, key=lambda item: int(item[1].sum()))
+        if mask.sum() < FULL_REGION * mask.size:
+            return grating, _box(mask, roi[0], roi[1])
+    try:
+        grating = fit_grating(region, np.ones(region.shape, dtype=bool))
+    except MeasurementError as error:
+        raise MeasurementError(f"ROI {','.join(map(str, roi))}: {error}") from None
+    if not grating.amplitude[0] > max(RESOLVED * grating.amplitude_sd, 1e-9 * abs(grating.mean)):
+        raise MeasurementError(f"ROI {','.join(map(str, roi))} holds no bars that stand out from the noise")
+    return grating, roi
+
+
+def _plateau(
+    found: list[tuple[Grating, Roi]], image: Float | None, target: Target | None, warnings: list[str]
+) -> tuple[tuple[float, float], str]:
+    """Levels of modulation 1: as measured, or as fitted with the blur where that moves them."""
+    levels, source, assumed = _measured_plateau(found, target)
+    if target is None or not target.groups or image is None:
+        if assumed:
+            warnings.append(assumed)
+        loss = _own_loss(found, levels)
+        if loss > PLATEAU_ERROR:
+            warnings.append(
+                f"normalised to the coarsest group, at {found[0][0].frequency:.3f} cycles/pixel, whose own CTF is about "
+                f"{1 - loss:.2f}: all CTFs are too high by about {100 * loss / (1 - loss):.0f} %; give plateau levels"
+            )
+        return levels, source
+    fit = fitted_levels(image, target)
+    if fit is None:
+        return levels, source
+    contrast = abs(fit.material - fit.background)
+    change = abs(abs(levels[1] - levels[0]) / contrast - 1)
+    if fit.misfit < WORST_MISFIT and (change > PLATEAU_ERROR / 2 or assumed):
+        levels = (fit.background, fit.material)
+        source = "solid patch and background" if fit.solid else "background and mean of the groups"
+        source += ", tails of the blur fitted"
+        assumed = "" if fit.solid else NO_PATCH
+        change = fit.uncertainty
+    if assumed:
+        warnings.append(assumed)
+    if change > PLATEAU_ERROR:
+        warnings.append(
+            f"the blur reaches so far that the plateaus are uncertain: all CTFs may be wrong by {100 * change:.1f} %; "
+            "give plateau levels, or more room around a wider solid patch"
+        )
+    return levels, source
+
+
+def _measured_plateau(found: list[tuple[Grating, Roi]], target: Target | None) -> tuple[tuple[float, float], str, str]:
+    """Levels read from a solid patch, the coarsest group, or the mean of the groups; and what that assumes."""
+    coarse = found[0][0]
+    low, high = coarse.extremes
+    if target is not None and target.groups and target.patches:
+        background = target.background
+        solids = [level for level, _ in solid_patches(target)]
+        if solids:
+            return (background, float(np.median(solids))), "solid patch and background", ""
+    if coarse.frequency <= COARSE:
+        return (low, high), "coarsest group", ""
+    if target is not None:
+        background = target.background
+        level = 2 * float(np.median([g.mean for g, _ in found])) - background
+        return (background, level), "background and mean of the groups", NO_PATCH
+    return (low, high), "coarsest group", ""
+
+
+def _own_loss(found: list[tuple[Grating, Roi]], levels: tuple[float, float]) -> float:
+    """What the plateaus of the coarsest group lack, by a mixture of blurs through all harmonics that are seen."""
+    frequency, swing = [], []
+    for grating, _ in found:
+        seen = grating.seen & (grating.order % 2 == 1)
+        frequency += list(grating.frequency * grating.order[seen])
+        swing += list(np.pi / 2 * grating.amplitude[seen] * grating.order[seen])
+    f, y = np.array(frequency), np.array(swing)
+    mixture = np.stack([t for t in transfers(f**2)], axis=1)
+    total = float(nnls(mixture, y)[0].sum())
+    return max(0.0, 1 - abs(levels[1] - levels[0]) / total) if total > 0 else 0.0
+
+
+def _group(grating: Grating, roi: Roi, contrast: float, pitch: float) -> BarGroup:
+    """Normalise one fitted grating.
+
+    By the contrast, not by the mean of the group, which a few bars behind long tails do not bring down
+    to the middle of the plateaus.
+    """
+    low, high = grating.extremes
+    v, u = grating.wave
+    angle = np.degrees(-np.arctan(v / u) if abs(u) >= abs(v) else -np.arctan(u / v))
+    return BarGroup(
+        frequency_lp_mm=grating.frequency / pitch,
+        ctf=(high - low) / contrast,
+        ctf_sd=2 * grating.extreme_sd / contrast,
+        mtf=float(np.pi / 2 * grating.amplitude[0] / contrast),
+        angle_deg=float(angle),
+        periods=grating.span,
+        roi=roi,
+    )
+
+
+def _flag(found: list[tuple[Grating, Roi]], groups: tuple[BarGroup, ...], warnings: list[str]) -> None:
+    """Warn of what makes single groups doubtful."""
+    for (grating, _), group in zip(found, groups, strict=True):
+        name = f"group at {group.frequency_lp_mm:.3g} lp/mm"
+        if grating.amplitude[0] < RESOLVED * grating.amplitude_sd:
+            warnings.append(f"{name}: bars do not stand out from the noise")
+        if group.ctf - 2 * group.ctf_sd > IMPOSSIBLE:
+            warnings.append(
+                f"{name}: a CTF of {group.ctf:.2f} is impossible, so the plateaus are wrong; give their levels"
+            )
+        if grating.frequency > 0.5:
+            warnings.append(f"{name}: beyond Nyquist, told from its alias by tilt alone")
+        second = np.flatnonzero(grating.order == 2)
+        if second.size and grating.amplitude[second[0]] > UNEVEN_DUTY * grating.amplitude[0] + 4 * grating.amplitude_sd:
+            warnings.append(f"{name}: bars and spaces differ in width, the series assumes 50 % duty")
+        if grating.span < 3.4:
+            warnings.append(f"{name}: only {grating.span:.1f} line pairs, taken as an endless grating")
+        if (grating.order[-1] + 2) * grating.frequency < SEPARATED:
+            warnings.append(
+                f"{name}: bars run along the pixels, harmonics cannot be told from aliases; tilt by 1-3 deg"
+            )
+    angles = np.array([g.angle_deg for g in groups])
+    apart = np.abs(angles - np.median(angles))
+    odd = np.minimum(apart, np.abs(90 - apart)) > ODD_ANGLE_DEG
+    for group in (g for g, o in zip(groups, odd, strict=True) if o and len(groups) > 2):
+        warnings.append(
+            f"group at {group.frequency_lp_mm:.3g} lp/mm is tilted by {group.angle_deg:.1f} deg, the others by "
+            f"{np.median(angles):.1f}: another direction, or an alias of finer bars"
+        )
+
+
+def _compare(found: list[tuple[Grating, Roi]], nominal: Sequence[float], pitch: float, warnings: list[str]) -> None:
+    """Check measured against nominal frequencies, in the order of the regions."""
+    if len(nominal) != len(found):
+        raise MeasurementError(f"{len(nominal)} nominal frequencies were given for {len(found)} groups")
+    for (grating, _), expected in zip(found, nominal, strict=True):
+        measured = grating.frequency / pitch
+        if abs(measured / expected - 1) > FREQUENCY_TOLERANCE:
+            warnings.append(f"nominal {expected:.3g} lp/mm measures as {measured:.3g}: magnified, or aliased")
+
+
+def _box(mask: NDArray[np.bool_], x0: int, y0: int) -> Roi:
+    """Bounding box X, Y, W, H of a mask whose region starts at x0, y0."""
+    rows, cols = np.nonzero(mask)
+    return (
+        int(cols.min()) + x0,
+        int(rows.min()) + y0,
+        int(np.ptp(cols)) + 1,
+        int(np.ptp(rows)) + 1,
+    )
+
+
+def _curve(frequency: Sequence[float], ctf: Sequence[float]) -> FrequencyCurve:
+    """CTF through the groups from 1 at zero; equal frequencies are averaged."""
+    order = np.argsort(frequency)
+    points: list[list[float]] = []
+    for f, c in zip(np.asarray(frequency)[order], np.asarray(ctf)[order], strict=True):
+        if points and f <= points[-1][0] * (1 + EQUAL):
+            points[-1] = [f, *points[-1][1:], c]
+        else:
+            points.append([f, c])
+    # The largest of equal frequencies stands for all, so that none lies beyond the end of the curve.
+    return FrequencyCurve(np.r_[0.0, [p[0] for p in points]], np.r_[1.0, [np.mean(p[1:]) for p in points]])

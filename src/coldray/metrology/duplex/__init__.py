@@ -1,0 +1,1 @@
+"""Duplex wires to basic spatial resolution."""

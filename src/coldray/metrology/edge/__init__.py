@@ -1,0 +1,1 @@
+"""Slanted edge to presampled MTF."""

@@ -1,0 +1,227 @@
+"""Reasons to distrust an edge measurement, each as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import ndtri
+
+from coldray.metrology.edge.images import Located
+from coldray.metrology.edge.line import EdgeLine
+from coldray.metrology.edge.projection import Projection
+from coldray.metrology.edge.transfer import Transfer
+
+Sides: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
+
+FEW_ROWS = 100
+ANGLES_DEG = (0.95, 10.05)
+UNEVEN_STEP, UNEVEN_NOISE = 0.01, 5.0  # of the step, and of the noise between rows; correlated noise reaches 2.5
+BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
+ROUGH_LOSS = 0.006  # of the MTF
+LONE_PIXELS = 2e-4  # share that is told
+CLIPPED_MEAN = 0.005  # of the step
+LEAST_CLIPPED = 0.02
+MOST_CLIPPED, FEWEST_VALUES = 0.95, 50  # beyond these the noise of a clipped side is not known
+DITHER = 0.4  # of a grey level: more noise smooths over the levels
+FINE_LEVELS, COARSE_LEVELS = 1e-4, 0.005  # of the step: finer levels do no harm; coarser ones are told
+LEAST_WIDTH_PX = 0.4
+NOISY_EDGE = 3.0  # variance at the edge over that beside it; analytic edges 0.6 to 1.7, a 3 x 3 median 6
+MODEL_PX = 0.012  # uncertainty of the place of a pixel that sharp edges, undersampled, leave
+
+
+def of_lines(lines: Sequence[EdgeLine], vertical: Sequence[bool], rows: int) -> list[str]:
+    """Geometry: angle, bow, number of rows, certainty of the angle, mixed orientations."""
+    found = []
+    odd = [line for line in lines if not ANGLES_DEG[0] <= abs(line.angle_deg) <= ANGLES_DEG[1]]
+    if odd:
+        name = "edge angle to the diagonal" if odd[0].lattice.diagonal else "edge angle"
+        found.append(
+            f"{name} {odd[0].angle_deg:.2f} deg is outside 1 to 10 deg: sub-pixel positions are unevenly covered"
+        )
+    bow = max(lines, key=lambda line: abs(line.sag_px))
+    if abs(bow.sag_px) > max(BOWED_PX, 4 * bow.sag_sd_px):
+        found.append(f"the edge is curved: it bows by {abs(bow.sag_px):.2f} px, which lowers the MTF")
+    if rows < FEW_ROWS:
+        found.append(f"only {rows} rows cross the edge; {FEW_ROWS} or more are recommended")
+    smear = max(line.slope_sd * line.lattice.column_px * (rows / len(lines)) for line in lines)
+    if smear > 0.1:
+        found.append(f"the edge angle is uncertain: its standard deviation shifts the ends by {smear:.2f} px")
+    if any(vertical) and not all(vertical):
+        found.append("vertical and horizontal edges were combined: the result holds only if the blur is isotropic")
+    return found
+
+
+def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> list[str]:
+    """Bad pixels, clipping of either plateau, coarse grey levels, and rows that disagree, from the values as read."""
+    found = []
+    lines = sum(one.lines for one in images)
+    if lines:
+        found.append(
+            f"{lines} rows or columns are dead, or copied or interpolated from their neighbours; they were left out "
+            "(give their mask)"
+        )
+    share = sum(one.singles for one in images) / sum(one.pixels.size for one in images)
+    if share > LONE_PIXELS:
+        found.append(f"bad pixels: {100 * share:.2f} % lie far outside the noise and were left out (give their mask)")
+    for bright, dark in sides:
+        share, moved = _clipped(bright, dark, top=True)
+        if moved > CLIPPED_MEAN:
+            found.append(
+                f"{100 * share:.1f} % of the bright side is saturated at {bright.max():g}: the MTF is not reliable"
+            )
+        share, moved = _clipped(dark, bright, top=False)
+        if moved > CLIPPED_MEAN:
+            found.append(f"{100 * share:.1f} % of the dark side is clipped at {dark.min():g}: the MTF is not reliable")
+        step = abs(float(np.median(bright)) - float(np.median(dark)))
+        noise = max(_noise(bright), _noise(dark)) / step if step else 0.0
+        if 1 / snr > max(UNEVEN_STEP, UNEVEN_NOISE * noise):
+            found.append(
+                f"the sides vary along the edge by {100 / snr:.0f} % of the step, far above their noise: another "
+                "structure in the region, or an uneven field"
+            )
+        if found:
+            break
+    return found
+
+
+def clipping(sides: Sequence[Sides]) -> float:
+    """By how much clipping, where it is slight, has moved the plateaus, over the step."""
+    moved = [_clipped(b, d, top=True)[1] + _clipped(d, b, top=False)[1] for b, d in sides]
+    return max((one for one in moved if np.isfinite(one)), default=0.0)
+
+
+def coarseness(images: Sequence[Located], sides: Sequence[Sides]) -> float:
+    """Grey level over the step where the noise is too small to smooth over the levels; 0 where it does."""
+    largest = 0.0
+    for one, (bright, dark) in zip(images, sides, strict=True):
+        values = np.unique(one.raw[:: max(1, one.raw.shape[0] // 64)])
+        level = float(np.diff(values.astype(np.float64)).min(initial=np.inf))
+        if max(_noise(bright), _noise(dark)) < DITHER * level < np.inf:
+            step = abs(float(np.median(bright)) - float(np.median(dark)))
+            largest = max(largest, level / step if step else 0.0)
+    return largest if largest > FINE_LEVELS else 0.0
+
+
+def of_levels(level: float) -> list[str]:
+    """Coarse grey levels, from `coarseness`."""
+    if level < COARSE_LEVELS:
+        return []
+    return [f"grey levels are {100 * level:.1f} % of the step and wider than the noise: the band holds one level"]
+
+
+def sides_of(one: Located, half_px: float) -> Sides:
+    """Values of the bright and the dark side away from the edge, known bad pixels in their filled form."""
+    row = np.arange(one.rows[1] - one.rows[0])
+    column = np.rint(one.line.column(row.astype(np.float64))).astype(int)[:, None]
+    near, far = min(max(3.0, 4 * one.width_px), half_px / 2), half_px
+    offset = np.arange(int(np.ceil(near)), int(far) + 1)
+    values = one.raw if one.bad is None else np.where(one.bad, np.abs(one.pixels).astype(one.raw.dtype), one.raw)
+    right = values[row[:, None], np.clip(column + offset, 0, values.shape[1] - 1)]
+    left = values[row[:, None], np.clip(column - offset, 0, values.shape[1] - 1)]
+    return (right, left) if one.rising else (left, right)
+
+
+def _noise(side: NDArray[Any]) -> float:
+    """Robust pixel noise far from the edge, from second differences down the rows."""
+    change = np.diff(side[:, side.shape[1] // 2 :].astype(np.float64), 2, axis=0)
+    return float(1.4826 * np.median(np.abs(change)) / np.sqrt(6)) if change.size else 0.0
+
+
+def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> tuple[float, float]:
+    """Share of a plateau on its extreme value, and by how much of the step that moves its mean; infinite if unknown.
+
+    Noise of standard deviation s clipped at c raises the mean by s (phi(z) + z Phi(z)), z = c / s; s follows from the
+    values beyond the limit. A bright side all on one value was clipped if the dark side has noise.
+    """
+    extreme = side.max() if top else side.min()
+    at = float((side == extreme).mean())
+    if side.dtype.kind in "ui" and top and extreme == np.iinfo(side.dtype).max and at > 1e-3:
+        return at, np.inf
+    if at < LEAST_CLIPPED:
+        return 0.0, 0.0
+    rest = np.abs(side[side != extreme].astype(np.float64) - float(extreme))
+    step = abs(float(np.median(side)) - float(np.median(other)))
+    if rest.size < FEWEST_VALUES or at > MOST_CLIPPED:
+        visible = 2.0 if side.dtype.kind in "ui" else 3e-4 * step
+        return (at, np.inf) if top and _noise(other) > visible else (0.0, 0.0)
+    if float((rest <= np.min(rest) * (1 + 1e-9)).sum()) / side.size > 0.3 * at:
+        return 0.0, 0.0  # the next level is as full: grey levels as coarse as the noise
+    z = float(ndtri(at))
+    sd = float(np.median(rest)) / (float(ndtri(at + (1 - at) / 2)) - z)
+    return at, sd * float(np.exp(-z * z / 2) / np.sqrt(2 * np.pi) + z * at) / step
+
+
+def of_transfer(
+    result: Transfer, projection: Projection, snr: float, half_px: float, width_px: float, rough_px: float
+) -> list[str]:
+    """Straightness, plateaus, overshoot, asymmetry, noise and sampling."""
+    found = []
+    lost = float(np.max(result.mtf * np.expm1(2 * (np.pi * rough_px * result.frequency_px) ** 2)))
+    if lost > ROUGH_LOSS:
+        found.append(
+            f"the rows lie off a straight edge by {rough_px:.2f} px rms, beyond their noise (rough, wavy, nicked or "
+            f"stepped): the MTF is too low by up to {min(lost, 1.0):.2f}; the band reaches up to there"
+        )
+    elif _noisy_edge(projection, width_px):
+        found.append(
+            "the noise at the edge is far above that of its sides: a median or another non-linear filter, compression, "
+            "or resampling; the MTF and its band are not those of the detector"
+        )
+    if result.slope > 0 and result.lower > 0:
+        found.append(
+            f"the plateaus are sloped by {100 * result.slope:.1f} % of the step: an uneven field, or glare that "
+            "reaches farther than the half-length; a trend was taken off as for a field, and the band reaches down to "
+            "what glare would give (correct the flat field, or choose a wider region)"
+        )
+    elif result.slope > 0:
+        found.append(
+            f"the plateaus are sloped by {100 * result.slope:.1f} % of the step: an uneven field, whose trend was "
+            "taken off (correct the flat field)"
+        )
+    if result.tail > 0.002:
+        found.append(f"{100 * result.tail:.1f} % of the line spread lies beyond the half-length and was extrapolated")
+    overshoot = _overshoot(projection, result)
+    if overshoot > 0:
+        found.append(f"the edge response overshoots by {100 * overshoot:.1f} %: the image was sharpened or filtered")
+    peak = int(np.argmax(result.mtf))
+    if result.mtf[peak] > 1.01 + 3 * result.standard_error[peak]:
+        found.append(f"the MTF exceeds 1 (by {result.mtf[peak] - 1:.3f}): the image was sharpened or filtered")
+    if result.asymmetry > 0:
+        found.append(
+            f"the line spread is asymmetric (out of phase: {100 * result.asymmetry:.1f} %): a read-out that lags, a "
+            "ghost or a faint second edge, soft saturation or clipping of one side, or pixel values that are not "
+            "linear; the MTF is the modulus, right for a read-out alone"
+        )
+    widest = 2 * float(result.standard_error.max())
+    if widest > 0.1 or snr < 8:
+        found.append(
+            f"noise is too high (signal step {snr:.1f} x noise): the band is up to +-{widest:.2f} wide; "
+            "average more frames or rows"
+        )
+    if projection.empty > 0.02:
+        found.append(f"{100 * projection.empty:.0f} % of the sub-pixel bins are empty: use more rows or another angle")
+    if half_px < 25:
+        found.append(f"the half-length is only {half_px:.0f} px: long tails of the line spread are not seen")
+    return found
+
+
+def _noisy_edge(projection: Projection, width_px: float) -> bool:
+    """True if pixels scatter about the response at the edge far more than on both sides of it."""
+    outer = max(1, projection.esf.size // 10)
+    beside = max(float(projection.scatter[:outer].mean()), float(projection.scatter[-outer:].mean()))
+    core = float(projection.scatter[np.abs(projection.distance_px) < 1.5].max())
+    return core - (MODEL_PX / (2 * max(width_px, LEAST_WIDTH_PX))) ** 2 > NOISY_EDGE * beside
+
+
+def _overshoot(projection: Projection, result: Transfer) -> float:
+    """Largest excess over either plateau, if it stands out of the noise and is above 2 %."""
+    few = max(1, round(0.5 / projection.step_px))
+    esf = ndimage.uniform_filter1d(result.esf, few, mode="nearest")
+    error = np.sqrt(np.maximum(projection.scatter, 0) / np.maximum(projection.count, 1) / few)
+    excess = np.maximum(esf - 1, -esf) - 5 * error
+    place = int(np.argmax(excess))
+    return float(max(esf[place] - 1, -esf[place])) if excess[place] > 0.02 else 0.0

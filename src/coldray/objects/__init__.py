@@ -1,0 +1,1 @@
+"""What is put in the beam: boards, Gerber boards, batteries, defects, targets."""

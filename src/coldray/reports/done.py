@@ -1,0 +1,107 @@
+"""What a report says was done: files, method, detectors, model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from coldray.physics.detector import Detector
+from coldray.reports.blocks import Facts, Section, Table
+from coldray.restoration.certificate.certify import Certificate
+from coldray.restoration.gain import DETAIL_SHARE
+from coldray.restoration.model import Model
+from coldray.restoration.pipeline import Job, Restoration
+
+
+def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str, Any]) -> Facts:
+    """Files, method and settings.
+
+    Parameters
+    ----------
+    result : Restoration
+    job : Job
+    name : str
+        Of the input, as shown.
+    record : mapping
+        ``sha256_in``, ``output``, ``sha256_out`` where they exist.
+    """
+    details = dict(result.image.history[-1].details)
+    rows = [("Input", name)]
+    for key, label in (
+        ("sha256_in", "SHA-256 of the input"),
+        ("output", "Output"),
+        ("sha256_out", "SHA-256 of the output"),
+    ):
+        if record.get(key):
+            rows.append((label, str(record[key])))
+    rows += [
+        ("Method", f"{job.method}, {result.steps} network evaluation{'s' if result.steps != 1 else ''} per frame"),
+        ("Options", ", ".join(f"{k} = {v}" for k, v in details.get("options", {}).items()) or "none"),
+        (
+            "Degradation",
+            f"{job.degradation} (Eqs. 1–2 of the paper)" if job.degradation == "mtf_blend" else job.degradation,
+        ),
+    ]
+    if "gain" in details:
+        meaning = {
+            "calibrated": "calibrated with the model",
+            "detail": f"at least {DETAIL_SHARE:g} of the uncorrelated-error gain, so that faint details stay detectable",
+            "paper": "K = 1 at every frequency, as in the paper",
+        }
+        rows.append(("Data-consistency gain", meaning.get(job.gain, job.gain)))
+    if "random_state" in details:
+        rows.append(("Random state", str(details["random_state"])))
+    rows.append(("Clipped pixels", f"{result.clipped_pixels} pixels"))
+    return Facts(tuple(rows))
+
+
+def detectors(certificate: Certificate) -> Table:
+    """Both detectors and where their MTF falls."""
+    pair = certificate.frame.pair
+
+    def row(role: str, detector: Detector) -> tuple[str, ...]:
+        loading = "not stated" if detector.loading_mg_cm2 is None else f"{detector.loading_mg_cm2:.4g}"
+        half = detector.mtf.frequency_at(0.5)
+        tenth = detector.mtf.frequency_at(0.1)
+        return (
+            f"{detector.name} ({role})", loading, f"{1e3 * detector.pixel_pitch_mm:.4g}",
+            f"{half:.3g}" if half else "above the curve", f"{tenth:.3g}" if tenth else "above the curve",
+        )  # fmt: skip
+
+    return Table(
+        ("detector", "phosphor [mg/cm²]", "pixel pitch [µm]", "MTF50 [lp/mm]", "MTF10 [lp/mm]"),
+        (row("took the image", pair.blurred), row("restored towards", pair.sharp)),
+        " ".join(f"{d.name}: {d.description}." for d in (pair.blurred, pair.sharp) if d.description),
+    )
+
+
+def model(job: Job, result: Restoration) -> list[Section]:
+    """The model card's main facts; nothing for methods without a network."""
+    details = result.image.history[-1].details
+    if job.model is None or "model" not in details:
+        return []
+    return [Section("Model", (_model_facts(job.model),))]
+
+
+def _model_facts(model: Model) -> Facts:
+    header = model.header
+    rows = [("Name", model.name), ("SHA-256 of the file", model.sha256), ("Trained for", f"method {header['method']}")]
+    network = header["network"]
+    rows.append(("Network", f"{network['name']}, reach {header['radius']} pixels, grid {header['stride']} pixels"))
+    training = header.get("training", {})
+    if "steps" in training:
+        rows.append(("Training", f"{training['steps']} updates on simulated pairs"))
+    family = header.get("family", {})
+    if "exposure_s" in family:
+        low, high = family["exposure_s"]
+        rows.append(("Exposures in training", f"{low:g} s to {high:g} s per frame"))
+    if "pixel_pitch_mm" in family:
+        low, high = np.min(family["pixel_pitch_mm"]), np.max(family["pixel_pitch_mm"])
+        rows.append(("Pixel pitches in training", f"{1e3 * low:.4g} µm to {1e3 * high:.4g} µm"))
+    scores = {k.removesuffix("_psnr_db"): v for k, v in header.get("validation", {}).items() if k.endswith("_psnr_db")}
+    if scores:
+        listed = ", ".join(f"{k.replace('_', ' at ', 1).replace('_', ' ')}: {v:.2f} dB" for k, v in scores.items())
+        rows.append(("PSNR on validation boards", f"{listed} (simulated; data range = open beam)"))
+    return Facts(tuple(rows))

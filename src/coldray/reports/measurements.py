@@ -1,0 +1,399 @@
+"""A measurement as a protocol: its numbers with units, its figure, and one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coldray import __version__
+
+if TYPE_CHECKING:
+    from coldray.images.correct import Correction
+    from coldray.metrology.bars.ctf import BarsMeasurement
+    from coldray.metrology.contrast import ContrastMeasurement
+    from coldray.metrology.dqe import DqeMeasurement
+    from coldray.metrology.duplex.isrb import DuplexMeasurement
+    from coldray.metrology.edge.mtf import EdgeMeasurement
+    from coldray.metrology.noise import NoiseMeasurement
+    from coldray.physics.curves import FrequencyCurve
+    from coldray.radiograph import Radiograph
+
+Roi = tuple[int, int, int, int]
+Row = tuple[str, str]
+
+TEMPLATE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ p.title }}</title>
+<style>
+ body { font: 14px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 1.5rem auto; padding: 0 1rem; color: #1c2733; }
+ h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
+ img { max-width: 100%; height: auto; } table { border-collapse: collapse; }
+ td, th { padding: .2rem .8rem; border-bottom: 1px solid #d5dbe1; text-align: right; }
+ td:first-child, th:first-child { text-align: left; }
+ .note { background: #fff4e0; border-left: 4px solid #c77700; padding: .4rem 1rem; } .note ul { margin: 0; padding-left: 1rem; }
+ .inputs td { text-align: left; font-size: .8em; overflow-wrap: anywhere; } footer { margin-top: 1.5rem; color: #5b6874; font-size: .85em; }
+ @media print { body { margin: 0; max-width: none; font-size: 11px; } img { break-inside: avoid; } }
+</style></head><body>
+<h1>{{ p.title }}</h1>
+{% if p.warnings %}<div class="note"><ul>{% for w in p.warnings %}<li>{{ w }}</li>{% endfor %}</ul></div>{% endif %}
+<h2>Result</h2>
+<table>{% for name, value in p.rows %}<tr><td>{{ name }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
+<p><img alt="{{ p.title }}" src="{{ picture }}"></p>
+{% if p.table %}<h2>{{ p.table_title }}</h2>
+<table><tr>{% for c in p.columns %}<th>{{ c }}</th>{% endfor %}</tr>
+{% for line in p.table %}<tr>{% for cell in line %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
+<h2>Method</h2><p>{{ p.method }}</p>
+{% if p.inputs %}<h2>Inputs</h2>
+<table class="inputs">{% for i in p.inputs %}<tr><td>{{ i.role }}</td><td>{{ i.file }}</td><td>sha256 {{ i.sha256 }}</td></tr>{% endfor %}</table>{% endif %}
+<footer>coldray {{ version }}</footer>
+</body></html>
+"""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything a page about one measurement holds.
+
+    Parameters
+    ----------
+    title : str
+    rows : tuple of (quantity, value with unit)
+    figure : callable
+        Draws the figure when it is needed.
+    method : str
+        What was done, and after which standard.
+    warnings : tuple of str
+    inputs : tuple of dict
+        role, file and sha256 of every input.
+    table_title : str
+    columns : tuple of str
+    table : tuple of tuple of str
+        Curve or list of readings.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    figure: Callable[[], Any]
+    method: str
+    warnings: tuple[str, ...] = ()
+    inputs: tuple[dict[str, Any], ...] = ()
+    table_title: str = ""
+    columns: tuple[str, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+
+    def html(self) -> str:
+        """One HTML page with everything inside."""
+        import jinja2
+
+        from coldray.reports.figures import render
+
+        picture = "data:image/png;base64," + base64.b64encode(render(self.figure(), "png")).decode("ascii")
+        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        return environment.from_string(TEMPLATE).render(p=self, picture=picture, version=__version__)
+
+
+def number(value: float | None, unit: str = "", digits: int = 4) -> str:
+    """Value with its unit; a dash where there is none."""
+    if value is None or not np.isfinite(value):
+        return "–" if value is None or np.isnan(value) else "infinite"
+    return f"{value:.{digits}g} {unit}".rstrip()
+
+
+def percent(value: float | None, digits: int = 3) -> str:
+    """Fraction in percent."""
+    return number(None if value is None else 100 * value, "%", digits)
+
+
+def edge_protocol(
+    measured: EdgeMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
+) -> Protocol:
+    """Protocol of a slanted edge."""
+    nyquist = 0.5 / pixel_pitch_mm
+
+    def figure() -> Any:
+        from coldray.reports.figures import edge_figure
+
+        return edge_figure(measured, pixel_pitch_mm)
+
+    return Protocol(
+        "Presampled MTF from slanted edges",
+        (
+            ("MTF 50 %", number(measured.mtf50_lp_mm, "lp/mm")),
+            ("MTF 20 %", number(measured.mtf20_lp_mm, "lp/mm")),
+            ("MTF 10 %", number(measured.mtf10_lp_mm, "lp/mm")),
+            ("MTF at Nyquist", number(float(measured.mtf(nyquist)), digits=3)),
+            ("Nyquist frequency", number(nyquist, "lp/mm")),
+            ("pixel pitch", number(1e3 * pixel_pitch_mm, "µm")),
+            ("edge", f"{measured.orientation}, {measured.angle_deg:+.3f}° from the axis"),
+            ("rows across the edge", str(measured.rows)),
+            ("half-length", number(measured.half_length_mm, "mm", 3)),
+            ("signal step over noise", number(measured.snr, digits=3)),
+        ),
+        figure,
+        "Follows the procedure of IEC 62220-1-1:2015 for the edge response: projection along the fitted edge, finite "
+        "difference and binning corrected, pixel aperture kept, 1 at zero frequency for the step between the plateaus. "
+        "The frequency runs along the edge normal.",
+        tuple(warnings),
+        tuple(inputs),
+        "MTF",
+        ("lp/mm", "MTF", "low (k = 2)", "high (k = 2)"),
+        _tabulated(measured.mtf, nyquist, "{:.4f}"),
+    )
+
+
+def flat_protocol(measured: NoiseMeasurement, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
+    """Protocol of flat fields."""
+    nyquist = 0.5 / measured.pixel_pitch_mm
+
+    def figure() -> Any:
+        from coldray.reports.figures import flat_figure
+
+        return flat_figure(measured)
+
+    rows: list[Row] = [
+        ("mean signal", number(measured.mean_signal)),
+        ("pixel noise, relative", percent(measured.pixel_relative_sd)),
+    ]
+    if measured.temporal_relative_sd is not None:
+        rows += [
+            ("  temporal part", percent(measured.temporal_relative_sd)),
+            ("  fixed pattern", percent(measured.fixed_relative_sd)),
+        ]
+    rows += [
+        ("NNPS, mean to Nyquist", number(float(measured.radial.value.mean()), "mm²", 3)),
+        ("uncertainty of a point (1 sd)", percent(float(np.median(measured.relative_sd)), 2)),
+        ("Nyquist frequency", number(nyquist, "lp/mm")),
+        ("pixel pitch", number(1e3 * measured.pixel_pitch_mm, "µm")),
+        ("regions", f"{measured.rois} of {measured.roi_size} x {measured.roi_size} px, {measured.frames} frame(s)"),
+    ]
+    return Protocol(
+        "Normalised noise power from flat fields",
+        tuple(rows),
+        figure,
+        "Follows the procedure of IEC 62220-1-1:2015: half-overlapping regions, second-order trend removed per region, "
+        "7 lines on each side of an axis (the axis left out) at their true radial frequency; frames divided by their mean.",
+        tuple(warnings),
+        tuple(inputs),
+        "NNPS beside the u axis [mm²]",
+        ("lp/mm", "NNPS", "low (k = 2)", "high (k = 2)"),
+        _tabulated(measured.nnps, nyquist, "{:.3e}"),
+    )
+
+
+def bars_protocol(
+    measured: BarsMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
+) -> Protocol:
+    """Protocol of a bar pattern."""
+
+    def figure() -> Any:
+        from coldray.reports.figures import bars_figure
+
+        return bars_figure(measured, pixel_pitch_mm)
+
+    finest = measured.groups[-1]
+    rows: list[Row] = [
+        (f"CTF at {g.frequency_lp_mm:.3f} lp/mm", f"{g.ctf:.4f} ± {2 * g.ctf_sd:.4f}") for g in measured.groups
+    ]
+    rows += [
+        ("plateaus", f"{measured.plateau[0]:.5g} and {measured.plateau[1]:.5g} ({measured.plateau_source})"),
+        ("bars", f"{finest.angle_deg:+.2f}° from the axis"),
+        ("pixel pitch", number(1e3 * pixel_pitch_mm, "µm")),
+    ]
+    return Protocol(
+        "Contrast transfer of bar groups",
+        tuple(rows),
+        figure,
+        "Harmonic series fitted to the pixels of the inner bars; CTF from bar and space middles over the plateaus, MTF by "
+        "Coltman's series and, on its own, from the fundamental. A CTF is a square-wave response, not an MTF.",
+        tuple(warnings),
+        tuple(inputs),
+        "Groups",
+        ("lp/mm", "CTF", "± (k = 2)", "MTF (Coltman)", "MTF (fundamental)", "line pairs"),
+        tuple(
+            (
+                f"{g.frequency_lp_mm:.4g}",
+                f"{g.ctf:.4f}",
+                f"{2 * g.ctf_sd:.4f}",
+                f"{mtf:.4f}",
+                f"{g.mtf:.4f}",
+                f"{g.periods:.1f}",
+            )
+            for g, mtf in zip(measured.groups, measured.mtf, strict=True)
+        ),
+    )
+
+
+def duplex_protocol(
+    measured: DuplexMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
+) -> Protocol:
+    """Protocol of a duplex-wire indicator."""
+
+    def figure() -> Any:
+        from coldray.reports.figures import duplex_figure
+
+        return duplex_figure(measured, pixel_pitch_mm)
+
+    return Protocol(
+        "Duplex-wire image quality indicator",
+        (
+            ("iSRb", number(_thousandfold(measured.isrb_mm), "µm", 3)),
+            ("SRb", number(_thousandfold(measured.srb_mm), "µm", 3)),
+            ("pairs found", str(len(measured.pairs))),
+            ("wires", f"{measured.angle_deg:+.2f}° from the axis"),
+            ("pixel pitch", number(1e3 * pixel_pitch_mm, "µm")),
+        ),
+        figure,
+        "Profile along the wires by projection, dip 100 (A + B − 2C) / (A + B) per pair; SRb is the first pair with a dip "
+        "under 20 %, iSRb where a quadratic through the neighbouring dips crosses 20 % (after ISO 19232-5, ASTM E2002).",
+        tuple(warnings),
+        tuple(inputs),
+        "Pairs",
+        ("element", "wire = gap [mm]", "dip [%]"),
+        tuple((f"{p.element}D", f"{p.spacing_mm:g}", f"{p.dip_percent:.1f}") for p in measured.pairs),
+    )
+
+
+def snr_protocol(
+    measured: ContrastMeasurement,
+    image: Radiograph,
+    regions: tuple[Roi | None, Roi | None],
+    inputs: Sequence[dict[str, Any]],
+    warnings: Sequence[str],
+) -> Protocol:
+    """Protocol of one or two regions."""
+
+    def figure() -> Any:
+        from coldray.reports.figures import snr_figure
+
+        return snr_figure(image.pixels, regions, measured, ("signal", "background"))
+
+    signal, background = measured.signal, measured.background
+    rows: list[Row] = [
+        ("mean", number(signal.mean, digits=6)),
+        ("standard deviation", number(signal.sd)),
+        ("SNR", number(signal.snr)),
+        ("SNR_N", number(measured.snr_n)),
+        ("SNR, trend removed", number(signal.mean / signal.sd_detrended if signal.sd_detrended else None)),
+    ]
+    if signal.sd_temporal is not None:
+        rows.append(("standard deviation, frame to frame", number(signal.sd_temporal)))
+    if background is not None:
+        rows += [
+            ("background mean", number(background.mean, digits=6)),
+            ("background standard deviation", number(background.sd)),
+            ("CNR", number(measured.cnr)),
+        ]
+    if measured.contrast_sensitivity_percent is not None:
+        rows.append(("contrast sensitivity CSa", number(measured.contrast_sensitivity_percent, "%", 3)))
+    return Protocol(
+        "Signal and noise in regions",
+        tuple(rows),
+        figure,
+        "SNR is mean over standard deviation of the pixels; CNR is the difference of the means over the root mean square of "
+        "both deviations; SNR_N = SNR · 88.6 µm / SRb. Sharpening and smoothing change SNR_N: read it beside the MTF.",
+        tuple(warnings),
+        tuple(inputs),
+    )
+
+
+def correct_protocol(result: Correction, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
+    """Protocol of a correction and average."""
+    average = result.average
+
+    def figure() -> Any:
+        from coldray.reports.figures import average_figure
+
+        return average_figure(average)
+
+    enough = (
+        "–" if average.frames == 1 else "not reached" if average.enough_frames is None else str(average.enough_frames)
+    )
+    return Protocol(
+        "Corrected and averaged frames",
+        (
+            ("frames averaged", str(average.frames)),
+            ("noise-to-signal ratio of the mean", percent(average.nsr)),
+            ("  temporal part of one frame", percent(average.temporal_nsr)),
+            ("  fixed pattern", percent(average.fixed_pattern_nsr)),
+            ("drop by the last frame", percent(average.nsr_drop, 2)),
+            ("frames after which the drop is under 1 %", enough),
+            ("bad pixels replaced", str(result.bad_pixels.count)),
+        ),
+        figure,
+        "(I − D) mean(F − D) / (F − D) with mean dark D and mean flat F, bad pixels by the classes of ASTM E2597, then the "
+        "mean; noise in detrended blocks without structure, NSR² = fixed² + temporal² / n.",
+        tuple(warnings),
+        tuple(inputs),
+        "Bad pixels",
+        ("class", "pixels"),
+        tuple((name.replace("_", " "), str(count)) for name, count in result.bad_pixels.to_json().items()),
+    )
+
+
+def detector_protocol(
+    name: str,
+    pixel_pitch_mm: float,
+    edge: EdgeMeasurement,
+    flat: NoiseMeasurement,
+    neq: DqeMeasurement,
+    bars: BarsMeasurement | None,
+    inputs: Sequence[dict[str, Any]],
+    warnings: Sequence[str],
+) -> Protocol:
+    """Protocol of a whole detector."""
+    nyquist = 0.5 / pixel_pitch_mm
+
+    def figure() -> Any:
+        from coldray.reports.figures import detector_figure
+
+        return detector_figure(name, pixel_pitch_mm, edge, flat, neq, bars)
+
+    rows: list[Row] = [
+        ("pixel pitch", number(1e3 * pixel_pitch_mm, "µm")),
+        ("MTF 50 %", number(edge.mtf50_lp_mm, "lp/mm")),
+        ("MTF 10 %", number(edge.mtf10_lp_mm, "lp/mm")),
+        ("MTF at Nyquist", number(float(edge.mtf(nyquist)), digits=3)),
+        ("pixel noise, relative", percent(flat.pixel_relative_sd)),
+        ("mean signal of the flats", number(flat.mean_signal)),
+    ]
+    if neq.dqe is not None and neq.beam is not None:
+        rows += [
+            ("DQE at 1 lp/mm", number(float(neq.dqe(1.0)), digits=3)),
+            ("beam", f"{neq.beam.name}, {neq.beam.snr_in2_per_ugy_mm2:.0f} per mm² and µGy ({neq.beam.source})"),
+            ("air kerma at the detector", number(neq.air_kerma_ugy, "µGy")),
+        ]
+    else:
+        rows.append((f"{neq.label} at 1 lp/mm", number(float(neq.neq(1.0)), "per mm²", 3)))
+    return Protocol(
+        f"Detector {name}",
+        tuple(rows),
+        figure,
+        "MTF from slanted edges and NNPS from flat fields, both following the procedures of IEC 62220-1-1:2015; "
+        "NEQ = MTF² / NNPS, DQE = NEQ / (SNR_in² · air kerma).",
+        tuple(warnings),
+        tuple(inputs),
+        "MTF",
+        ("lp/mm", "MTF", "low (k = 2)", "high (k = 2)"),
+        _tabulated(edge.mtf, nyquist, "{:.4f}"),
+    )
+
+
+def _thousandfold(value: float | None) -> float | None:
+    return None if value is None else 1e3 * value
+
+
+def _tabulated(curve: FrequencyCurve, nyquist_lp_mm: float, style: str) -> tuple[tuple[str, ...], ...]:
+    """Curve and band at tenths of Nyquist, within the table."""
+    first, last = curve.frequency_lp_mm[0], curve.last_frequency_lp_mm
+    lines = []
+    for place in np.linspace(0.1, 1.0, 10) * nyquist_lp_mm:
+        if not first <= place <= last * (1 + 1e-9):
+            continue
+        cells = [style.format(float(curve(place)))]
+        for band in (curve.low, curve.high):
+            cells.append("–" if band is None else style.format(float(np.interp(place, curve.frequency_lp_mm, band))))
+        lines.append((f"{place:.4g}", *cells))
+    return tuple(lines)

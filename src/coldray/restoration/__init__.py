@@ -1,0 +1,1 @@
+"""Restoring frames: model, tiles, noise, gain, layers; torch is not needed."""

@@ -1,0 +1,1 @@
+"""The consistency certificate: where a result contradicts its measurement."""

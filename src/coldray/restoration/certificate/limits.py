@@ -1,0 +1,173 @@
+"""What a certificate could have found: the faintest contradiction of a given size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.physics.transfer import radial_operator
+from coldray.restoration.certificate.certify import Certificate
+from coldray.restoration.certificate.chi_square import power
+from coldray.restoration.certificate.residual import whitener
+from coldray.restoration.certificate.tiles import BANDS, POOLED_TILES, TILE_PX, BandEnergy, band_energy, grids_of
+
+DIAMETERS_PX = (2, 4, 8, 16)
+"""Discs that the limits are quoted for [pixels]."""
+POWER = 0.9
+"""Chance with which a quoted contradiction is found."""
+CELL_PX = POOLED_TILES * TILE_PX
+OFFSETS_PX = (0, 4, 8, 12)
+"""Places of a disc against the tiles, along rows and columns [pixels]."""
+SUBPIXELS = 5
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The faintest disc in the result that contradicts the measurement detectably.
+
+    Parameters
+    ----------
+    diameter_mm : float
+        Diameter [mm].
+    contrast : float
+        Its least contrast, fraction of the open beam; infinite if no contrast is found.
+    cnr : float
+        Contrast over the standard deviation of one pixel of the measurement at the mean signal.
+    """
+
+    diameter_mm: float
+    contrast: float
+    cnr: float
+
+
+def disc(diameter_px: float, shape: tuple[int, int], centre: tuple[float, float]) -> NDArray[np.float32]:
+    """Disc of unit contrast with partly covered pixels at its rim.
+
+    Parameters
+    ----------
+    diameter_px : float
+        Diameter [pixels].
+    shape : (rows, cols)
+    centre : (row, col)
+        Of the disc [pixels]; whole numbers are pixel centres.
+
+    Returns
+    -------
+    ndarray, float32, shape (rows, cols)
+        Covered share of every pixel.
+    """
+    out = np.zeros(shape, dtype=np.float32)
+    reach = int(diameter_px / 2 + 2)
+    place = [int(round(c)) for c in centre]
+    rows, cols = (np.arange(max(p - reach, 0), min(p + reach + 1, n)) for p, n in zip(place, shape, strict=True))
+    inside = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
+    v = ((rows[:, None] + inside).ravel() - centre[0])[:, None]
+    u = (cols[:, None] + inside).ravel() - centre[1]
+    covered = np.hypot(v, u) <= diameter_px / 2
+    share = covered.reshape(rows.size, SUBPIXELS, cols.size, SUBPIXELS).mean(axis=(1, 3))
+    out[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = share
+    return out
+
+
+def disc_energy(certificate: Certificate, diameter_px: float) -> NDArray[np.float64]:
+    """Energy that a disc of unit contrast in the result adds to the tests over it.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    diameter_px : float
+        Diameter [pixels].
+
+    Returns
+    -------
+    ndarray, shape (places, grids, bands)
+        In units of the noise at the mean signal, for 16 places of the disc against the tiles; of every grid the tile that gets
+        most.
+    """
+    frame = certificate.frame
+    side = CELL_PX * len(OFFSETS_PX)
+    shape = (side, side)
+    image = np.zeros(shape, dtype=np.float32)
+    for i, down in enumerate(OFFSETS_PX):
+        for j, across in enumerate(OFFSETS_PX):
+            image += disc(diameter_px, shape, (CELL_PX * (i + 0.5) + down - 0.5, CELL_PX * (j + 0.5) + across - 0.5))
+    white = whitener(frame, certificate.gain)
+    pitch = frame.pair.pixel_pitch_mm
+    seen = radial_operator(lambda f: certificate.degradation.transfer(f, 1.0) * white(f), shape, pitch)(image)
+    seen /= np.sqrt(1.0 + certificate.model_error.noise)
+    found: list[BandEnergy] = [band_energy(seen, grid) for grid in grids_of(shape)]
+    found.append(found[0].pooled())
+    out = np.zeros((len(OFFSETS_PX) ** 2, len(found), BANDS))
+    for number, energies in enumerate(found):
+        edges = (energies.grid.rows, energies.grid.cols)
+        rows, cols = (0.5 * (e[1:] + e[:-1]) // CELL_PX for e in edges)
+        cell = (rows[:, None] * len(OFFSETS_PX) + cols).astype(np.intp)
+        for band in range(BANDS):
+            np.maximum.at(out[:, number, band], cell.ravel(), energies.energy[band].ravel())
+    return out
+
+
+def detectable(certificate: Certificate, diameters_px: tuple[int, ...] = DIAMETERS_PX) -> list[Detectable]:
+    """Faintest discs whose presence or absence in the result is found with the chance `POWER`.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    diameters_px : tuple of int
+        Diameters [pixels].
+
+    Returns
+    -------
+    list of Detectable
+        Diameters that do not fit the image are left out.
+
+    Notes
+    -----
+    At the mean signal, with the noise that the method leaves and the bias that the model error allows in the median tile, at the
+    level of the smallest of all p-values (a second mark would need less), averaged over places of the disc against
+    the tiles. Every place counts its best test only, so the true chance is rather higher.
+    """
+    levels = certificate.levels
+    if len(levels) < 2 or certificate.tests == 0:
+        return []
+    level = certificate.level / certificate.tests
+    # small images have no shifted grid
+    numbers = [0, 1, 2] if len(levels) == 3 else [0, 2 if levels[1].pooled else 1]
+    degrees, share, allowed = (np.zeros((len(levels), BANDS)) for _ in range(3))
+    for number, tests in enumerate(levels):
+        whole = tests.found.degrees
+        for band in range(BANDS):
+            valid = whole[band] > 0
+            if certificate.tested[band] and valid.any():
+                degrees[number, band] = np.median(whole[band][valid])
+                share[number, band] = min(np.median(tests.found.energy[band][valid] / whole[band][valid]), 1.0)
+                allowed[number, band] = np.median(tests.allowed[band][valid])
+    noise = certificate.frame.noise.relative_sd(certificate.frame.mean_signal)
+    usable = degrees > 0
+    out = []
+    for diameter in diameters_px:
+        if diameter > min(certificate.frame.shape) / 2:
+            continue
+        unit = disc_energy(certificate, diameter)[:, numbers][:, usable]
+        contrast = _least_contrast(unit, degrees[usable], allowed[usable], share[usable], level)
+        out.append(Detectable(diameter * certificate.frame.pair.pixel_pitch_mm, contrast, contrast / noise))
+    return out
+
+
+def _least_contrast(
+    unit: NDArray[np.float64],
+    degrees: NDArray[np.float64],
+    allowed: NDArray[np.float64],
+    share: NDArray[np.float64],
+    level: float,
+) -> float:
+    """Contrast at which the mean over the places of the best test's power is `POWER`; infinite beyond the open beam."""
+    low, high = 1e-6, 1.0
+    for _ in range(28):
+        contrast = float(np.sqrt(low * high))
+        seen = unit * contrast**2
+        chance = power(seen, degrees, allowed, share, level).max(axis=1).mean()
+        low, high = (contrast, high) if chance < POWER else (low, contrast)
+    return high if high < 1.0 else float("inf")

@@ -1,0 +1,243 @@
+"""Residual of a result against its measurement, in units of the noise, in one pass over the spectra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from coldray.frame import Frame
+from coldray.physics.grids import dct_axes, dft_axes
+from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
+from coldray.restoration.gain import Gain
+
+LEAST_GAIN = 0.1
+"""Where the method leaves less than this of a wrong prediction in its result, nothing can be tested."""
+NOISE_ALONE_PX = 0.4
+"""Frequency beyond which a frame holds next to nothing but noise [cycles/pixel]."""
+SAMPLES = 2**15
+"""Points of the radial grid that gains are looked up on."""
+STRIP_PIXELS = 2**18
+LEAST_SIGNAL_POWER = 1e-6
+"""Keeps the noise of a black pixel positive, in units of the noise power at the mean signal."""
+
+
+@dataclass(frozen=True)
+class ModelError:
+    """How wrong the stated forward model may be before it counts as a contradiction.
+
+    Parameters
+    ----------
+    transfer : float
+        Relative error of the blur H at every frequency but zero; wider uncertainty bands stored with the detectors'
+        MTFs count instead.
+    noise : float
+        Relative error of the noise power.
+    """
+
+    transfer: float = 0.01
+    noise: float = 0.05
+
+
+ESTIMATED_NOISE = ModelError(noise=0.15)
+"""When the noise was estimated from the image itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """What is left between measurement and re-blurred result.
+
+    Parameters
+    ----------
+    whitened : ndarray, float32, shape (rows, cols)
+        y - H out through a filter that makes its noise white, in units of the noise at the local signal.
+    quantum, electronic : ndarray, shape (bands,)
+        Noise power of a band after the filter is signal * quantum + electronic; 1 at the mean signal.
+    residual_over_noise : float
+        Root of the energy of y - H out over the energy of the noise at the local signal.
+    noise_found : float
+        Power of the measurement beyond `NOISE_ALONE_PX` over that of the stated noise. Structure only adds to it, so much
+        less than 1 means that the noise is overstated.
+    contrast_energy, prior_energy, unverifiable_energy : float
+        Energy without the mean of the result, of its prior part out - W y, and of that part beyond `verifiable_lp_mm`.
+    verifiable_lp_mm : float
+        Largest frequency up to which the blurred contrast of objects outweighs the noise [cycles/mm].
+    """
+
+    whitened: NDArray[np.float32]
+    quantum: NDArray[np.float64]
+    electronic: NDArray[np.float64]
+    residual_over_noise: float
+    noise_found: float
+    contrast_energy: float
+    prior_energy: float
+    unverifiable_energy: float
+    verifiable_lp_mm: float
+
+    def unit(self, signal: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Scale of `whitened` squared at a local signal: noise power averaged over the bands."""
+        level = float(self.electronic[1:].mean()) + LEAST_SIGNAL_POWER
+        return np.asarray(signal * float(self.quantum[1:].mean()) + level)
+
+    def noise_power(self, signal: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Noise power of every band of `whitened` at a tile's signal, shape (bands, *signal.shape)."""
+        shape = (-1,) + (1,) * np.ndim(signal)
+        local = signal * self.quantum.reshape(shape) + self.electronic.reshape(shape) + LEAST_SIGNAL_POWER
+        return np.asarray(local / self.unit(signal))
+
+
+def whitener(frame: Frame, gain: Gain) -> Gain:
+    """Gain that makes the noise gain^2 N of a residual white, of unit variance at the mean signal."""
+    pitch, level = frame.pair.pixel_pitch_mm, frame.mean_signal
+
+    def filtered(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        kept = np.maximum(np.abs(gain(f)), LEAST_GAIN)
+        return np.asarray(pitch / (kept * np.sqrt(np.maximum(frame.noise.power(f, level), 1e-30))))
+
+    return filtered
+
+
+def tile_frequency(frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Radial frequencies [cycles/mm] of a fine DCT grid and their bands, both flat."""
+    side = 2 * TILE_PX
+    v, u = dct_axes((side, side), frame.pair.pixel_pitch_mm)
+    return np.hypot(v, u).ravel(), bands_of_tile(side, side).ravel()
+
+
+def band_mean(values: NDArray[np.floating], place: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean of values over each band, shape (bands,)."""
+    return np.asarray(np.bincount(place, values, BANDS) / np.bincount(place, minlength=BANDS))
+
+
+def transfer_error(frame: Frame, allowance: ModelError) -> Gain:
+    """Relative error of H over frequency: the stated floor, or the detectors' own bands where they are wider."""
+
+    def error(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        band = np.zeros_like(f)
+        for detector in (frame.pair.blurred, frame.pair.sharp):
+            curve = detector.mtf
+            if curve.low is not None and curve.high is not None:
+                half = np.interp(f, curve.frequency_lp_mm, 0.5 * (curve.high - curve.low))
+                band = np.hypot(band, half / np.maximum(curve(f), frame.pair.floor))
+        return np.asarray(np.where(f == 0, 0.0, np.clip(band, allowance.transfer, 1.0)))
+
+    return error
+
+
+def verifiable_limit(frame: Frame, degradation: Any) -> float:
+    """Largest frequency [cycles/mm] up to which H^2 S / N >= 1 at the mean signal, S the objects' mean spectrum."""
+    f = np.linspace(0.0, np.sqrt(2) * frame.pair.blurred.nyquist_lp_mm, 1024)
+    ratio = degradation.transfer(f, 1.0) ** 2 * frame.contrast_power(f) / frame.noise.power(f, frame.mean_signal)
+    below = np.flatnonzero(ratio < 1)
+    return float(f[-1] if below.size == 0 else f[max(int(below[0]) - 1, 0)])
+
+
+def residual_of(
+    frame: Frame, degradation: Any, restored: NDArray[np.float32], gain: Gain, allowance: ModelError
+) -> tuple[Residual, NDArray[np.float32], NDArray[np.float32]]:
+    """Compare a result with its measurement.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    restored : ndarray, float32, shape (rows, cols)
+    gain : callable
+        Share of a wrong prediction that the method leaves, over frequency [cycles/mm].
+    allowance : ModelError
+
+    Returns
+    -------
+    residual : Residual
+    bias : ndarray, float32, shape (rows, cols)
+        What the stated error of H makes of the result, in the units of ``residual.whitened``.
+    signal : ndarray, float32, shape (rows, cols)
+        Re-blurred result, fraction of the open beam, not below zero.
+
+    Notes
+    -----
+    Two forward and three inverse cosine transforms. All gains are looked up on one radial grid, strip by strip, so
+    memory grows by three images only.
+    """
+    shape, pitch = frame.shape, frame.pair.pixel_pitch_mm
+    v, u = dct_axes(shape, pitch)
+    radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])) + 1e-9, SAMPLES)
+    limit = verifiable_limit(frame, degradation)
+    blur, white = degradation.transfer(radial, 1.0), whitener(frame, gain)(radial)
+    noise = frame.noise.power(radial, frame.mean_signal)
+    linear = np.where(radial == 0, 1.0, blur / (blur**2 + noise / frame.contrast_power(radial)))
+    tables = [
+        np.asarray(t, dtype=np.float32)
+        for t in (
+            blur,
+            white,
+            transfer_error(frame, allowance)(radial) * white,
+            linear,
+            radial > limit,
+            np.where(radial * pitch >= NOISE_ALONE_PX, pitch**2 / np.maximum(noise, 1e-30), 0.0),
+        )
+    ]
+    spectrum = scipy.fft.dctn(restored, norm="ortho", workers=-1)
+    rest = scipy.fft.dctn(np.asarray(frame.blurred, dtype=np.float32), norm="ortho", workers=-1)
+    bias = np.empty_like(spectrum)
+    sums, noisy = np.zeros(5), 0
+    mean = float(spectrum[0, 0]) ** 2
+    height = max(1, STRIP_PIXELS // shape[1])
+    for first in range(0, shape[0], height):
+        part = slice(first, first + height)
+        at = (np.hypot(v[part], u) * ((SAMPLES - 1) / radial[-1]) + 0.5).astype(np.intp)
+        out, y = spectrum[part], rest[part]
+        prior = out - tables[3][at] * y
+        alone = tables[5][at]
+        sums[4] += float(np.sum(y * y * alone, dtype=np.float64))
+        noisy += int(np.count_nonzero(alone))
+        sums[:3] += _energy(out), _energy(prior), _energy(prior * tables[4][at])
+        out *= tables[0][at]
+        y -= out
+        sums[3] += _energy(y)
+        y *= tables[1][at]
+        np.multiply(out, tables[2][at], out=bias[part])
+    settings: dict[str, Any] = {"norm": "ortho", "workers": -1, "overwrite_x": True}
+    whitened, bias, signal = (scipy.fft.idctn(image, **settings) for image in (rest, bias, spectrum))
+    np.maximum(signal, 0, out=signal)
+    quantum_power, electronic_power = _pixel_power(frame)
+    expected = quantum_power * float(np.sum(signal, dtype=np.float64)) + electronic_power * signal.size
+    quantum = _quantum_share(frame)
+    result = Residual(
+        whitened=whitened,
+        quantum=quantum / frame.mean_signal,
+        electronic=1.0 - quantum,
+        residual_over_noise=float(np.sqrt(sums[3] / max(expected, 1e-30))),
+        noise_found=float(sums[4]) / noisy if noisy else 1.0,
+        contrast_energy=max(float(sums[0]) - mean, 0.0),
+        prior_energy=float(sums[1]),
+        unverifiable_energy=float(sums[2]),
+        verifiable_lp_mm=limit,
+    )
+    scale = result.unit(signal)
+    np.sqrt(scale, out=scale)
+    whitened /= scale
+    bias /= scale
+    return result, bias, signal
+
+
+def _quantum_share(frame: Frame) -> NDArray[np.float64]:
+    """Per band, the part of the whitened noise at the mean signal that scales with the signal."""
+    v, u = dft_axes((8 * TILE_PX, 8 * TILE_PX), frame.pair.pixel_pitch_mm)
+    frequency = np.hypot(v, u)
+    whole = np.maximum(frame.noise.power(frequency, frame.mean_signal), 1e-30)
+    return band_power(frame.noise.quantum(frequency) * frame.mean_signal / whole)
+
+
+def _energy(values: NDArray[np.floating]) -> float:
+    return float(np.sum(np.square(values), dtype=np.float64))
+
+
+def _pixel_power(frame: Frame) -> tuple[float, float]:
+    """Variance of one pixel: per unit of signal, and without any."""
+    dark = frame.noise.relative_sd(0.0) ** 2
+    return max(frame.noise.relative_sd(1.0) ** 2 - dark, 0.0), dark + 1e-12

@@ -1,0 +1,236 @@
+"""Where the measurement shows no structure beyond noise, the result is one linear filter of it (decision 0014)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import ImageError
+from coldray.frame import Frame
+from coldray.physics.transfer import image_of, spectrum_of
+from coldray.restoration.coarse import block_mean, padded, smoothed, spread
+from coldray.restoration.evidence import EvenConstants, Evidence, evidence
+
+Float = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
+"""What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
+LEAST_EVEN_WEIGHT = 1e-3
+"""Share of even ground in a neighbourhood below which it has no mean of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class GatedResult:
+    """A result and what it is made of; all parts are float32 and of the frame's shape.
+
+    Parameters
+    ----------
+    out : ndarray
+        ``(measured + linear) + claim``, summed in float32 in this order.
+    measured : ndarray
+        The measurement y.
+    linear : ndarray
+        What a linear filter of the measurement adds to it. Farther from structure than the filter reaches it is one
+        fixed filter, G + L (1 - H G) - 1; near structure the same with the mean taken over even ground alone.
+    claim : ndarray
+        What only the network says: exactly 0 where the gate is shut.
+    gate : ndarray
+        Share of the network g, 0 to 1.
+    evidence : Evidence
+    warnings : tuple of str
+    """
+
+    out: Image
+    measured: Image
+    linear: Image
+    claim: Image
+    gate: Image = field(repr=False)
+    evidence: Evidence = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def linear_part(self) -> Image:
+        """Linear reading of the measurement alone: the result with the gate shut everywhere."""
+        return self.measured + self.linear
+
+    @property
+    def linear_share(self) -> float:
+        """Share of the picture that is a linear filter of the measurement, 0 to 1."""
+        return 1.0 - float(self.gate.mean(dtype=np.float64))
+
+    def with_share(self, share: NDArray[np.floating]) -> GatedResult:
+        """The same with the network's claim weighted by `share`, 0 to 1 per pixel: 0 leaves the linear filter.
+
+        Parameters
+        ----------
+        share : ndarray, shape (rows, cols)
+        """
+        kept = np.asarray(share, dtype=np.float32)
+        return _summed(self.measured, self.linear, kept * self.claim, kept * self.gate, self.evidence, self.warnings)
+
+
+def even_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float) -> Float:
+    """Gain L of the linear filter on even ground.
+
+    Parameters
+    ----------
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    constants : EvenConstants
+    pixel_pitch_mm : float
+    frequency_lp_mm : ndarray
+        Radial frequency [cycles/mm].
+
+    Returns
+    -------
+    ndarray, same shape
+        min(contrast * min(1/H, most_gain) * exp(-(u / roll_off)^4), largest), u in cycles/pixel.
+    """
+    transfer = np.maximum(degradation.transfer(frequency_lp_mm, 1.0), 1e-3)
+    u = frequency_lp_mm * pixel_pitch_mm
+    sharpening = np.minimum(1.0 / transfer, constants.most_gain) * np.exp(-((u / constants.roll_off) ** 4))
+    return np.asarray(np.minimum(constants.contrast * sharpening, constants.largest))
+
+
+def even_filter(frame: Frame, degradation: Any, constants: EvenConstants) -> Image:
+    """The one fixed linear filter that even ground gets.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    constants : EvenConstants
+
+    Returns
+    -------
+    ndarray, float32, shape (rows, cols)
+        [G + L (1 - H G)] y: the local mean, and what deviates from it at the gain L. A constant stays constant to the
+        last bit.
+    """
+    y, mean, spectrum = _about_mean(frame)
+    shut = np.zeros(padded(y).shape, dtype=np.float32)
+    return mean + _linear_reading(frame, degradation, constants, y, spectrum, block_mean(shut))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What can be said of a frame before any network is asked.
+
+    Parameters
+    ----------
+    measured, linear, gate : ndarray, float32, shape (rows, cols)
+        As in `GatedResult`.
+    evidence : Evidence
+    """
+
+    measured: Image
+    linear: Image
+    gate: Image
+    evidence: Evidence = field(repr=False)
+
+    @property
+    def asks_network(self) -> bool:
+        """Whether the gate is open anywhere; if not, the linear reading is the whole result."""
+        return bool(self.gate.any())
+
+    def join(self, prediction: NDArray[np.floating] | None = None) -> GatedResult:
+        """(1 - g) a + g prediction, with the linear reading a.
+
+        Parameters
+        ----------
+        prediction : ndarray, shape (rows, cols), optional
+            The method's result, its data-consistency step included; needed where `asks_network`.
+
+        Raises
+        ------
+        ImageError
+            If the prediction is needed and missing, of another shape than the frame, or not finite.
+        """
+        power = tuple(self.evidence.power.warnings())
+        if not self.asks_network:
+            nothing = np.zeros_like(self.measured)
+            return _summed(self.measured, self.linear, nothing, self.gate, self.evidence, power)
+        if prediction is None or tuple(prediction.shape) != self.measured.shape:
+            found = "none" if prediction is None else f"{tuple(prediction.shape)} pixels"
+            raise ImageError(f"prediction: found {found}, the frame has {self.measured.shape}; they must be equal")
+        if not np.all(np.isfinite(prediction)):
+            raise ImageError("prediction holds values that are not finite; restore with another method or model")
+        claim = self.gate * (np.asarray(prediction, dtype=np.float32) - (self.measured + self.linear))
+        return _summed(self.measured, self.linear, claim, self.gate, self.evidence, power)
+
+
+def read(frame: Frame, degradation: Any, constants: EvenConstants) -> Reading:
+    """Linear reading of a frame, and where there is evidence that a network may add to it.
+
+    Parameters
+    ----------
+    frame : Frame
+        The measurement with its own noise, not the one shown to the network.
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    constants : EvenConstants
+
+    Returns
+    -------
+    Reading
+        a = b + L (y - H b) and the gate g.
+
+    Notes
+    -----
+    b is the mean of even ground nearby, G*[(1 - g) y] / G*[1 - g], and a Wiener estimate where the gate is open, so
+    that edges leave no halo in the ground beside them. Both are linear in y for a given gate: no network enters where
+    g = 0. Least squared error under a limit on distortion noise is such a gate, see ``docs/theory/faint_details.md``.
+    """
+    y, mean, spectrum = _about_mean(frame)
+    found = evidence(frame, degradation, constants, spectrum)
+    coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
+    reading = mean + _linear_reading(frame, degradation, constants, y, spectrum, coarse_gate)
+    measured = np.asarray(frame.blurred, dtype=np.float32)
+    return Reading(measured, reading - measured, spread(coarse_gate, frame.shape), found)
+
+
+def apply(frame: Frame, degradation: Any, prediction: NDArray[np.floating], constants: EvenConstants) -> GatedResult:
+    """Join a network's result with the linear filter by the evidence of structure: `read`, then `Reading.join`."""
+    return read(frame, degradation, constants).join(prediction)
+
+
+def _summed(
+    measured: Image, linear: Image, claim: Image, gate: Image, found: Evidence, warnings: tuple[str, ...]
+) -> GatedResult:
+    return GatedResult((measured + linear) + claim, measured, linear, claim, gate, found, warnings)
+
+
+def _about_mean(frame: Frame) -> tuple[Image, np.float32, Image]:
+    """The frame less its mean, the mean, and the DCT-II of the first; all exactly 0 for a constant frame."""
+    y = np.asarray(frame.blurred, dtype=np.float32)
+    mean = np.float32(y.mean(dtype=np.float64))
+    y = y - mean
+    return y, mean, spectrum_of(y)
+
+
+def _linear_reading(
+    frame: Frame, degradation: Any, constants: EvenConstants, y: Image, spectrum: Image, coarse_gate: Image
+) -> Image:
+    """Linear reading of a frame about its mean, b + L (y - H b)."""
+    pitch = frame.pair.pixel_pitch_mm
+    shut = np.float32(1.0) - coarse_gate
+    weight = np.maximum(smoothed(shut, constants.base_sigma_px), np.float32(LEAST_EVEN_WEIGHT))
+    # the mean of even pixels: block means weighted by how shut the gate is there
+    even = smoothed(shut * block_mean(padded(y)), constants.base_sigma_px)
+    base = spread(np.asarray(even / weight, dtype=np.float32), frame.shape)
+    if coarse_gate.any():
+        gate = spread(coarse_gate, frame.shape)
+        wiener = image_of(spectrum * frame.wiener_operator(degradation).transfer.astype(spectrum.dtype, copy=False))
+        base += gate * (wiener - base)
+    left = spectrum_of(base)
+    left *= -frame.operator(degradation).transfer.astype(left.dtype, copy=False)
+    left += spectrum
+    left *= frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).transfer.astype(
+        left.dtype, copy=False
+    )
+    return np.asarray(base + image_of(left), dtype=np.float32)

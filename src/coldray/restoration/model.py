@@ -1,0 +1,320 @@
+"""Models at hand: the shipped one, files, their headers and engines."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.channels import LEVEL_DECADES, conditions
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
+from coldray.errors import CheckpointError
+from coldray.frame import Frame
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.prior import ObjectPrior
+from coldray.plugins import plugin, shown_by
+from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.tiles import TiledPredictor
+
+DEFAULT_MODEL = "compact"
+FAMILY_MARGIN = 0.05
+"""How far conditions may leave the trained span without a warning; conditions span about +-1."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxEngine:
+    """Network in ONNX Runtime, fp32 on the CPU.
+
+    Parameters
+    ----------
+    path : Path
+        ONNX file without external data.
+    stride, radius : int
+        Grid and reach of the network [pixels].
+    """
+
+    path: Path
+    stride: int
+    radius: int
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+        if threads:
+            options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # the arena keeps every tile size it ever saw; frames of many sizes would add up
+        options.enable_cpu_mem_arena = False
+        try:
+            # from bytes, so that a crafted file cannot name other files as its weights
+            return onnxruntime.InferenceSession(self.path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except Exception as problem:
+            raise CheckpointError(f"{self.path.name}: not a usable ONNX model ({type(problem).__name__})") from None
+
+    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Evaluate one tile."""
+        answer = self._session.run(None, {"channels": channels, "conditions": conditions})[0]
+        return np.asarray(answer, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class TorchEngine:
+    """Network in torch, fp32, on any device.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With `stride` and `radius`.
+    device : str
+        torch device.
+    """
+
+    network: Any
+    device: str = "cpu"
+
+    @property
+    def stride(self) -> int:
+        """Grid of the network [pixels]."""
+        return int(self.network.stride)
+
+    @property
+    def radius(self) -> int:
+        """Reach of the network [pixels]."""
+        return int(self.network.radius)
+
+    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Evaluate one tile."""
+        import torch
+
+        with torch.no_grad():
+            image = torch.from_numpy(channels).to(self.device, memory_format=torch.channels_last)
+            return np.asarray(self.network(image, torch.from_numpy(conditions).to(self.device)).cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model: header, file and engine.
+
+    Parameters
+    ----------
+    name : str
+    path : Path
+        ONNX or safetensors file.
+    header : dict
+        Network, training, family, scores: the model card as data.
+    sha256 : str
+        Of the file.
+    """
+
+    name: str
+    path: Path
+    header: dict[str, Any]
+    sha256: str
+
+    @cached_property
+    def engine(self) -> Any:
+        """Engine for one tile; ONNX Runtime for ONNX files, torch for safetensors."""
+        if self.path.suffix == ".onnx":
+            return OnnxEngine(self.path, int(self.header["stride"]), int(self.header["radius"]))
+        return TorchEngine(network_of(self.path))
+
+    def predictor(self, budget_pixels: int | None = None) -> TiledPredictor:
+        """Return the network as a function of whole frames."""
+        return TiledPredictor(self.engine) if budget_pixels is None else TiledPredictor(self.engine, budget_pixels)
+
+    @property
+    def prior(self) -> ObjectPrior:
+        """Object prior of the linear estimates the network was trained with."""
+        return ObjectPrior(**self.header["prior"])
+
+    @cached_property
+    def even(self) -> EvenConstants:
+        """Constants of the gate between the network and the linear filter."""
+        return EvenConstants.of_header(self.header.get("even", {}))
+
+    @property
+    def consistency_share(self) -> FrequencyCurve | None:
+        """Share of the data-consistency gain that helps this network, over cycles/pixel; None if not calibrated."""
+        found = self.header.get("consistency_share")
+        return None if found is None else FrequencyCurve(found["frequency_cycles_px"], found["share"])
+
+    def fits(self, method: Any) -> bool:
+        """Whether a method shows its network what this one was trained to see."""
+        channels, conditions = shown_by(plugin("method", self.header["method"]))
+        trained = (self.header.get("channels", channels), self.header.get("conditions", conditions))
+        return shown_by(method) == trained
+
+    def check_fits(self, method: Any, name: str) -> None:
+        """Refuse a method that shows its network something else.
+
+        Raises
+        ------
+        CheckpointError
+            If the model was trained for other images or conditions.
+        """
+        if not self.fits(method):
+            raise CheckpointError(
+                f"the model {self.name!r} was trained for {self.header['method']!r} and does not fit the method {name!r}; "
+                f"choose a model trained with method = {name!r}"
+            )
+
+    def warnings_for(self, conditions: NDArray[np.float32]) -> list[str]:
+        """Say where detectors or noise leave the family the model was trained over.
+
+        Parameters
+        ----------
+        conditions : ndarray, shape (conditions,)
+            What the network will be told: strength, MTF ratio, noise levels.
+        """
+        family = self.header.get("family", {})
+        low, high = np.array(family.get("conditions_low", [])), np.array(family.get("conditions_high", []))
+        if low.size != conditions.size:
+            return []
+        out = []
+        beyond = (conditions < low - FAMILY_MARGIN) | (conditions > high + FAMILY_MARGIN)
+        if beyond[1:-2].any():
+            out.append(
+                "the detectors' MTF ratio lies outside the family this model was trained over; "
+                "expect less, or train a model on this pair"
+            )
+        if (conditions[-2:] > high[-2:] + FAMILY_MARGIN).any():
+            shortest = family["exposure_s"][0]
+            out.append(
+                f"noise is stronger than in training (frames of {shortest:g} s); average frames, or check that the "
+                "image is not already sharper than the detector named as blurred"
+            )
+        if (conditions[-2:] < low[-2:] - FAMILY_MARGIN).any():
+            out.append(
+                f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s); the result is as cautious "
+                "as if it were that strong"
+            )
+        return out
+
+    def familiar(self, frame: Frame, degradation: Any) -> Frame:
+        """The frame as the network may be shown it: noise weaker than in training is raised to the weakest trained.
+
+        Parameters
+        ----------
+        frame : Frame
+        degradation : object
+            Offers ``transfer(frequency, strength)``.
+
+        Returns
+        -------
+        Frame
+            The same one if its noise is strong enough, or if this model was not trained over a family.
+
+        Notes
+        -----
+        Beyond its family a network extrapolates: noise below it came out as a texture on its pixel grid.
+        """
+        low = np.array(self.header.get("family", {}).get("conditions_low", []))
+        told = conditions(frame, degradation)
+        if low.size != told.size:
+            return frame
+        short = float((low - FAMILY_MARGIN - told)[-2:].max())
+        return frame if short <= 0 else replace(frame, noise=frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
+
+
+def network_of(path: Path) -> Any:
+    """Build the torch network of a safetensors model file, in evaluation mode."""
+    try:
+        import torch
+    except ImportError:
+        from coldray.errors import MissingExtraError
+
+        raise MissingExtraError("torch", "train", f"running {path.name}") from None
+    tensors, header = read_tensors(path)
+    check_header(path, header)
+    network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
+    wanted = network.state_dict()
+    if set(wanted) != set(tensors):
+        odd = sorted(set(wanted) ^ set(tensors))[:3]
+        raise CheckpointError(
+            f"{path.name}: tensors do not match the network {header['network']['name']!r} ({', '.join(odd)} …)"
+        )
+    for name, value in tensors.items():
+        if tuple(value.shape) != tuple(wanted[name].shape):
+            raise CheckpointError(
+                f"{path.name}: {name} has shape {value.shape}, the network needs {tuple(wanted[name].shape)}"
+            )
+    network.load_state_dict({k: torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in tensors.items()})
+    return network.to(memory_format=torch.channels_last).eval()
+
+
+def check_header(path: Path, header: Any) -> None:
+    """Refuse a header that is not a model's.
+
+    Raises
+    ------
+    CheckpointError
+        If it is another file's, of another version, or lacks what a model needs.
+    """
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path.name}: not a coldray model (the header is no JSON object)")
+    if header.get("format") != MODEL_FORMAT:
+        raise CheckpointError(f"{path.name}: not a coldray model (format {header.get('format')!r})")
+    if header.get("version") != MODEL_VERSION:
+        raise CheckpointError(
+            f"{path.name}: model version {header.get('version')!r}; this coldray reads {MODEL_VERSION}"
+        )
+    for key in ("network", "stride", "radius", "prior", "method"):
+        if key not in header:
+            raise CheckpointError(f"{path.name}: the header lacks {key!r}")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Models that come with the package, by name."""
+    folder = Path(str(resources.files("coldray"))) / "models"
+    return {p.stem: p for p in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
+
+
+def load_model(source: str | Path | None = None) -> Model:
+    """Load a model by shipped name or file.
+
+    Parameters
+    ----------
+    source : str or Path, optional
+        Name of a shipped model, an ``.onnx`` file with its ``.json`` header beside it, or a
+        ``.safetensors`` model file; the default model if not given.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, its file is broken, a pickle, or does not match its header's sha256.
+    """
+    known = shipped_models()
+    text = DEFAULT_MODEL if source is None else str(source)
+    path = known.get(text, Path(text))
+    if not path.is_file():
+        raise CheckpointError(f"no model {text!r}: not a file, and the shipped ones are {', '.join(known) or 'none'}")
+    if path.suffix == ".safetensors":
+        _, header = read_tensors(path)
+    elif path.suffix == ".onnx":
+        note = path.with_suffix(".json")
+        if not note.is_file():
+            raise CheckpointError(f"{path.name}: the header {note.name} is missing beside it")
+        try:
+            header = json.loads(note.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise CheckpointError(f"{note.name}: not valid JSON") from None
+    else:
+        read_tensors(path)  # names a pickle as such
+        raise CheckpointError(f"{path.name}: a model is an .onnx or a .safetensors file")
+    check_header(path, header)
+    digest = file_sha256(path)
+    if path.suffix == ".onnx" and header.get("sha256") != digest:
+        raise CheckpointError(
+            f"{path.name}: sha256 {digest[:12]}… does not match its header; the file was changed or cut"
+        )
+    return Model(header.get("name", path.stem), path, header, digest)

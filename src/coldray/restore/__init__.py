@@ -1,1 +1,0 @@
-"""Restoration of images: models, tiles, the pipeline and its checks."""

@@ -1,0 +1,1 @@
+"""Object to frames: thickness, transmission, screen, camera, geometry."""

@@ -1,0 +1,131 @@
+"""The comparison and its ablations as files and as a command, with a network that answers at once."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from coldray.app.cli import main
+from coldray.app.commands.benchmark import split_models
+from coldray.benchmark.paper import ablation, scores
+from coldray.benchmark.paper.marks import judge_marks
+from coldray.benchmark.paper.report import write_paper
+from coldray.benchmark.paper.run import PaperSettings, run_paper
+from coldray.benchmark.paper.scenes import BoardSet, paper_blend
+from coldray.errors import SettingsError
+
+BOARD = BoardSet(("handheld",), 1, 128, 31)
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory, fake):
+    settings = PaperSettings(
+        parts=("scores", "steps"), exposures_s=(1.0,), boards=BOARD, tuning_boards=0, step_counts=(1, 2), steps=2,
+        kinds=("acquired",),
+    )  # fmt: skip
+    results, pictures = run_paper(fake(), {"mine": fake("direct")}, settings)
+    folder = tmp_path_factory.mktemp("paper")
+    return results, folder, write_paper(folder, results, pictures, "coldray benchmark paper")
+
+
+def test_every_file_is_there_and_whole(comparison):
+    results, folder, report = comparison
+    assert {p.name for p in folder.iterdir()} == {"results.json", "table.csv", "images.png", "steps.png", "report.html"}
+    stored = json.loads((folder / "results.json").read_text())
+    assert (
+        set(stored["methods"])
+        == {r["method"] for r in stored["images"]}
+        >= {"wiener", "coldray", "mine", "unsupervised_wiener"}
+    )
+    assert stored["convention"]["data_range"] == 1 and stored["command"] == "coldray benchmark paper"
+    rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+    for row in rows:
+        entry = next(e for e in results["summary"] if e["method"] == row["method"])
+        assert float(row["psnr_db_truth"]) == pytest.approx(entry["psnr_db_truth"]["mean"], rel=1e-4)
+    page = report.read_text()
+    assert 'src="http' not in page and page.count("data:image/png;base64,") == 2
+    assert all(results["methods"][k]["label"] in page for k in ("wiener", "mine", "coldray"))
+
+
+def test_the_marks_are_read_from_the_results(comparison):
+    results, _, _ = comparison
+    marks = {m["mark"]: m for m in judge_marks(results)}
+    gain = next(m for words, m in marks.items() if words.startswith("PSNR over NPS-Wiener"))
+    by = {e["method"]: e["psnr_db_truth"]["mean"] for e in results["summary"]}
+    assert gain["measured"] == pytest.approx(by["coldray"] - by["wiener"])
+    assert not gain["passed"]  # a linear estimate does not beat Wiener by 2 dB
+    best = next(m for words, m in marks.items() if words.startswith("best SSIM"))
+    assert best["passed"] == (best["measured"] >= -1e-6)
+
+
+def test_no_steps_with_an_answer_that_does_not_depend_on_them(comparison):
+    results, _, _ = comparison
+    one, two = (next(e for e in results["steps"] if e["sampler"] == "cold, K = 1" and e["steps"] == n) for n in (1, 2))
+    assert one["psnr_db_truth"]["mean"] == pytest.approx(two["psnr_db_truth"]["mean"], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ablation.NAMES)
+def test_every_ablation_is_planned(name, fake):
+    how = ablation.plan(name, fake(), {"noise_free": fake()})
+    keys = [c.key for c in how.contestants]
+    assert len(set(keys)) == len(keys) and how.question.endswith("?")
+    assert all(a in keys and b in keys for a, b in how.pairs)
+
+
+def test_an_unknown_ablation_is_refused(fake):
+    with pytest.raises(SettingsError, match="no ablation"):
+        ablation.plan("colour", fake(), {})
+
+
+def test_a_wrong_blur_is_felt(fake, one_board):
+    how = ablation.plan("blur", fake(), {})
+    rows = scores.score_scene(one_board[0], [c for c in how.contestants if c.key.startswith("wiener")], 0, fake().prior)
+    by = {r["method"]: r["psnr_db_same_response"] for r in rows}
+    assert by["wiener"] > max(by["wiener_milder"], by["wiener_stronger"])
+    f = np.array([0.0, 2.0, 5.0])
+    right = paper_blend().transfer(f, 1.0)
+    assert np.all(ablation.Stretched(paper_blend(), 1.1).transfer(f, 1.0)[1:] > right[1:])
+    assert ablation.Stretched(paper_blend(), 0.9).transfer(f, 1.0)[0] == 1
+
+
+def test_half_a_pixel_is_half_a_pixel():
+    x = np.cos(2 * np.pi * (np.arange(64) + 0.5) / 16)
+    image = np.tile(x, (64, 1)).astype(np.float32)
+    moved = ablation.shifted(image, 0.0, 0.5)
+    np.testing.assert_allclose(moved[8, 8:-8], np.cos(2 * np.pi * np.arange(64) / 16)[8:-8], atol=1e-3)
+    np.testing.assert_allclose(ablation.shifted(image, 0.0, 1.0)[:, 1:], image[:, :-1], atol=1e-4)
+
+
+def test_registration_changes_the_scores_not_the_images(fake, tmp_path):
+    results = ablation.run_ablation("registration", fake(), boards=BOARD)
+    by = {(e["kind"], e["exposure_s"], e["method"]): e["psnr_db_truth"]["mean"] for e in results["summary"]}
+    assert by["acquired", 1.0, "wiener"] > by["acquired, reference off by 0.5 px", 1.0, "wiener"] + 0.5
+    table = ablation.write_ablation(tmp_path, results, "coldray benchmark ablate registration")
+    assert (
+        table.read_text().startswith("# What do references off by 0.5 px")
+        and (tmp_path / "registration.json").is_file()
+    )
+
+
+def test_models_by_name():
+    assert split_models(["a.onnx", "cdm=b.onnx"]) == ("a.onnx", {"cdm": "b.onnx"})
+    for bad in (["a", "b"], ["x=1", "x=2"], ["a b=c"]):
+        with pytest.raises(SettingsError):
+            split_models(bad)
+
+
+def test_the_command_line(fake, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("coldray.restoration.model.load_model", lambda source=None: fake())
+    monkeypatch.setattr(scores, "tune", lambda *_, **__: {})
+    words = ["benchmark", "paper", "-o", str(tmp_path), "--boards", "1", "--size-px", "192", "--part", "scores", "--kind",
+             "acquired", "--exposure-s", "1", "--json"]  # fmt: skip
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["report"].endswith("report.html") and "--kind acquired" in printed["command"]
+    for wrong in (["--part", "magic"], ["--kind", "measured"]):
+        with pytest.raises(SystemExit) as left:
+            main(["benchmark", "paper", "-o", str(tmp_path), *wrong])
+        assert left.value.code == 2

@@ -1,0 +1,132 @@
+"""Scenes with their truths, scores and their summary; tuned baselines."""
+
+import numpy as np
+import pytest
+
+from coldray.benchmark.paper import scores
+from coldray.benchmark.paper.contestants import BLURRED, VAN_CITTERT, WIENER, Contestant, classical
+from coldray.benchmark.paper.scenes import (
+    JUDGE_KEYS,
+    TEST_FAMILIES,
+    VALIDATION_FAMILIES,
+    BoardSet,
+    board_scenes,
+    judge_scenes,
+    paper_blend,
+)
+from coldray.errors import ImageError, ImageReadError, SettingsError
+from coldray.metrology.metrics import Convention, psnr_db
+from coldray.objects.boards import ROLES
+from coldray.physics.prior import ObjectPrior
+
+
+def test_roles_are_kept_apart():
+    assert {ROLES[f] for f in TEST_FAMILIES} == {"test"} and len(TEST_FAMILIES) >= 5
+    assert {ROLES[f] for f in VALIDATION_FAMILIES} == {"validation"}
+
+
+def test_scenes_hold_what_they_say(one_board):
+    by = {(s.kind, s.exposure_s): s for s in one_board}
+    assert set(by) == {(k, e) for k in ("synthetic", "acquired") for e in (1.0, 0.05)}
+    how = Convention()
+    for exposure in (1.0, 0.05):
+        synthetic = by["synthetic", exposure]
+        truth = synthetic.truths["truth"]
+        clean = synthetic.frame().operator(paper_blend())(truth)
+        assert np.std(synthetic.blurred - clean) == pytest.approx(
+            synthetic.frame().noise.relative_sd(float(truth.mean())), rel=0.2
+        )
+        assert psnr_db(synthetic.truths["mean20"], truth, how) > 40
+    acquired = by["acquired", 1.0]
+    off = [
+        psnr_db(acquired.truths[k], acquired.frame().operator(paper_blend())(acquired.truths[k]), how)
+        for k in acquired.truths
+    ]
+    assert set(acquired.truths) == {"truth", "same_response", "mean20"} and min(off) > 15
+    residual = {
+        k: acquired.blurred - acquired.frame().operator(paper_blend())(acquired.truths[k])
+        for k in ("truth", "same_response")
+    }
+    # beam hardening: only the truth in the blurred detector's response explains the measurement
+    assert np.abs(residual["same_response"].mean()) < 0.3 * np.abs(residual["truth"].mean())
+
+
+def test_equal_sets_give_equal_bytes(one_board):
+    again = next(board_scenes(BoardSet(("handheld",), 1, 128, 31), (1.0, 0.05)))
+    for a, b in zip(one_board, again, strict=True):
+        np.testing.assert_array_equal(a.blurred, b.blurred)
+
+
+@pytest.mark.parametrize("bad", [{"count": 0}, {"families": ()}, {"size_px": 64}])
+def test_sets_that_cannot_be_drawn_are_refused(bad):
+    with pytest.raises(SettingsError):
+        BoardSet(**bad)
+
+
+def test_boxes_are_even_and_apart(one_board):
+    truth = one_board[0].truths["truth"]
+    boxes = scores.flat_boxes(truth)
+    for x, y, w, h in boxes:
+        assert x >= 12 and y >= 12 and x + w <= 128 - 12 and y + h <= 128 - 12
+    assert boxes[0] != boxes[1]
+    flat = np.full((128, 128), 0.5)
+    flat[:, 64:] = 0.7
+    noisy = flat + 0.01 * np.random.default_rng(0).standard_normal(flat.shape)
+    pair = scores.flat_boxes(noisy)
+    assert scores.contrast_to_noise(noisy, pair) == pytest.approx(20, rel=0.2)
+    with pytest.raises(ImageError, match="boxes"):
+        scores.flat_boxes(np.ones((30, 30)))
+
+
+def rows_of(values):
+    return [
+        {"method": m, "board": f"b{i}", "kind": "acquired", "exposure_s": 1.0, "psnr_db_truth": v, "ssim_truth": v / 50, "evaluations": 1}
+        for m, column in values.items()
+        for i, v in enumerate(column)
+    ]  # fmt: skip
+
+
+def test_summary_and_paired_differences():
+    rng = np.random.default_rng(0)
+    board = rng.normal(0, 5, 6)
+    rows = rows_of({WIENER: 30 + board, VAN_CITTERT: 31 + board, "mine": 31.5 + board + rng.normal(0, 0.1, 6)})
+    table = {e["method"]: e for e in scores.summarise(rows)}
+    assert table[WIENER]["psnr_db_truth"]["mean"] == pytest.approx(30 + board.mean())
+    found = {(c["method"], c["against"], c["field"]): c for c in scores.comparisons(rows, {m: m for m in table})}
+    # boards differ by 5 dB, yet half a dB is seen, since differences are paired
+    assert "mine beats one_step_van_cittert" in found["mine", VAN_CITTERT, "psnr_db_truth"]["verdict"]
+    assert found["mine", WIENER, "psnr_db_truth"]["mean"] == pytest.approx(1.5, abs=0.1)
+    assert scores.paired(rows, "mine", "absent", "psnr_db_truth") is None
+
+
+def test_scores_are_the_metrics_of_the_images(one_board):
+    kept = {}
+    rows = scores.score_scene(one_board[0], classical()[:3], 0, ObjectPrior(), kept)
+    how = Convention()
+    for row in rows:
+        for name, truth in one_board[0].truths.items():
+            assert row[f"psnr_db_{name}"] == psnr_db(kept[row["method"]], truth, how)
+    assert np.array_equal(kept[BLURRED], one_board[0].blurred)
+    ceiling = scores.ceiling(one_board[:1])
+    assert ceiling["halves_psnr_db"]["mean"] < ceiling["mean20_psnr_db"]["mean"]
+
+
+def test_tuning_takes_the_best_option(monkeypatch):
+    monkeypatch.setitem(scores.TUNING_SETS, WIENER, [{"regularisation": r} for r in (1e-3, 1.0, 1e3)])
+    line = [Contestant(WIENER, "Wiener", "wiener")]
+    chosen = scores.tune(line, (0.25,), ObjectPrior(), boards=1, size_px=128)
+    assert chosen == {WIENER: {0.25: {"regularisation": 1.0}}}
+
+
+def test_frozen_pairs_are_read(tmp_path, one_board):
+    truth = one_board[0].truths["truth"]
+    stored = np.rint(np.stack([truth, truth]) * 20000).astype(np.uint16)
+    np.savez(
+        tmp_path / "pairs.npz", open_beam=20000, truth=stored, hr_20=stored, **{k: stored for k in JUDGE_KEYS.values()}
+    )
+    fields = list(judge_scenes(tmp_path / "pairs.npz", (1.0, 0.05, 0.3)))
+    assert len(fields) == 2 and [s.exposure_s for s in fields[0]] == [1.0, 0.05]
+    np.testing.assert_allclose(fields[0][0].truths["truth"], truth, atol=3e-5)
+    (tmp_path / "other.npz").write_bytes(b"no")
+    with pytest.raises(ImageReadError, match="not a file of judge pairs"):
+        next(judge_scenes(tmp_path / "other.npz"))

@@ -1,0 +1,111 @@
+"""Trust tests have teeth: restorers that are wrong on purpose are caught, a plain Wiener filter is not."""
+
+import numpy as np
+import pytest
+
+from coldray.benchmark.paper import strangers, trust
+from coldray.benchmark.paper.contestants import WIENER, Contestant, Output
+from coldray.benchmark.paper.controls import Memoriser, Smoother
+from coldray.benchmark.paper.scenes import BoardSet
+from coldray.physics.prior import ObjectPrior
+
+PRIOR = ObjectPrior()
+WIENER_FILTER = Contestant(WIENER, "Wiener", "wiener")
+BOARDS = BoardSet(("handheld", "chip_on_board"), 2, 192, 31)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return trust.TrustRecipe(pairs=6, boards=BOARDS, flats=6, flat_exposures_s=(0.25,))
+
+
+@pytest.fixture(scope="module")
+def boards():
+    return [image for _, image in BOARDS.sharp_truths()]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return list(trust.removed_parts(BOARDS))
+
+
+def test_inserted_defects_are_lost_by_smoothing_only(boards, recipe):
+    kept, lost = (trust.insertion(c, boards, recipe, PRIOR) for c in (WIENER_FILTER, Smoother()))
+    strong = [{(c["task"], c["cnr"]): c["amplitude"]["mean"] for c in r["cells"]}["void", 5.0] for r in (kept, lost)]
+    assert strong[0] > 0.6 and strong[1] < 0.6 * strong[0]
+    assert lost["lowest_bound"] < kept["lowest_bound"]
+    assert not lost["passed"] and len(kept["cells"]) == 6
+
+
+def test_removed_parts_differ_where_they_should(parts):
+    assert parts
+    for _, sound, faulty, windows in parts:
+        inside = np.zeros(sound.shape, dtype=bool)
+        for window in windows:
+            inside[window] = True
+            assert np.abs(sound[window] - faulty[window]).max() > 0.005
+        assert windows and np.abs((sound - faulty)[inside]).sum() > 0
+
+
+def test_removed_parts_are_drawn_back_by_memory_only(parts, recipe):
+    honest, golden = (trust.removal(c, parts, recipe, PRIOR) for c in (WIENER_FILTER, Memoriser()))
+    assert golden["drawn_back"]["mean"] > 0.25 > trust.DRAWN_BACK > honest["drawn_back"]["mean"]
+    assert not golden["passed"]
+    assert honest["contrast_kept"] > 0.7 and honest["parts"] >= 2
+
+
+class Textured(Contestant):
+    """Adds a faint regular texture: blanks are not blank."""
+
+    def restore(self, frame, degradation, **told):
+        rows, cols = frame.shape
+        texture = 0.001 * np.cos(np.arange(rows))[:, None] * np.cos(np.arange(cols))
+        return Output(np.asarray(frame.blurred + texture, dtype=np.float32), 0, 0, 0)
+
+
+class Dotted(Contestant):
+    """Draws dots into noise."""
+
+    def restore(self, frame, degradation, **told):
+        out = np.array(frame.blurred, dtype=np.float32)
+        rng = np.random.default_rng(int(1e6 * abs(float(out[0, 0]))))
+        rows, cols = rng.integers(20, 140, (2, 40))
+        for r, c in zip(rows, cols, strict=True):
+            out[r - 1 : r + 2, c - 1 : c + 2] += 0.2
+        return Output(out, 0, 0, 0)
+
+
+def test_a_blank_stays_blank():
+    assert trust.blank(WIENER_FILTER, PRIOR, 1.0)["passed"]
+    found = trust.blank(Textured("t", "t", None), PRIOR, 1.0)
+    assert not found["passed"] and max(level["sd_lsb"] for level in found["levels"]) > 5
+
+
+def test_a_flat_field_stays_flat(recipe):
+    assert trust.flat(WIENER_FILTER, recipe, PRIOR)["passed"]
+    dotted = trust.flat(Dotted("d", "d", None), recipe, PRIOR)
+    assert not dotted["passed"]
+    assert dotted["exposures"][0]["blobs"] > 10 * (dotted["exposures"][0]["blobs_sharp"] + 1)
+
+
+def test_strangers_stand_out(boards):
+    found = strangers.out_of_distribution(WIENER_FILTER, boards, 1.0, PRIOR)
+    kinds = {k["kind"]: k for k in found["kinds"]}
+    for kind in ("photograph", "text", "unblurred", "gain x 4", "noise x 4"):
+        assert kinds[kind]["auroc"] >= 0.95, kind
+    assert kinds["photograph"]["gain_over_wiener_db"] == pytest.approx(0, abs=1e-6)
+    warned = strangers.out_of_distribution(WIENER_FILTER, boards[:1], 1.0, PRIOR, lambda frame, blend: ["no"])
+    assert all(k["flagged"] == 1 for k in warned["kinds"])
+
+
+def test_controls_are_part_of_the_run(recipe, monkeypatch):
+    monkeypatch.setattr(
+        trust, "insertion", lambda c, *_: {"test": "defect insertion", "passed": not isinstance(c, Smoother)}
+    )
+    monkeypatch.setattr(trust, "removal", lambda c, *_: {"test": "defect removal", "passed": True})
+    monkeypatch.setattr(trust, "removed_parts", lambda boards: [])
+    monkeypatch.setattr(BoardSet, "sharp_truths", lambda self: iter(()))
+    found = trust.run_trust([], recipe, PRIOR)["controls"]
+    assert found["control_smoother"]["passed"] and found["control_smoother"]["caught_by"] == ["defect insertion"]
+    # a control that nothing catches fails the suite
+    assert not found["control_memoriser"]["passed"]

@@ -1,0 +1,79 @@
+"""Training fields: equal recipes give equal bytes, roles never share a board family, nothing is made twice."""
+
+import numpy as np
+import pytest
+
+from coldray.dataset.fields import FieldRecipe, FieldSet, PairDraw, build_fields, make_field
+from coldray.errors import SettingsError
+from coldray.objects.boards import ROLES
+
+SIZE = 64
+
+
+def recipes(count, role="train", **more):
+    return [FieldRecipe(role, i, size=SIZE, **more) for i in range(count)]
+
+
+def test_equal_recipes_give_equal_bytes_and_a_field_is_a_transmission():
+    recipe = FieldRecipe("validation", 3, size=SIZE)
+    (one, note), (two, same) = make_field(recipe), make_field(recipe)
+    np.testing.assert_array_equal(one, two)
+    assert note == same
+    assert (one.shape, one.dtype) == ((SIZE, SIZE), np.float32)
+    assert -0.05 < one.min()
+    assert 0.05 < one.max() < 1.1
+    other, _ = make_field(FieldRecipe("validation", 4, size=SIZE))
+    assert np.any(one != other)
+
+
+def test_every_role_has_boards_of_its_own():
+    for role in ("train", "validation", "test"):
+        assert [name for name, r in ROLES.items() if r == role]
+
+
+def test_a_set_is_built_once_and_read_in_order(tmp_path):
+    done = []
+    first = build_fields(tmp_path / "f", recipes(1, paper_share=1.0), progress=lambda a, b: done.append((a, b)))
+    before = first.digest()
+    note = (tmp_path / "f" / "00000.npy").stat().st_mtime_ns
+    both = build_fields(tmp_path / "f", recipes(2, paper_share=1.0), progress=lambda a, b: done.append((a, b)))
+    assert done == [(1, 1), (2, 2)]
+    assert (tmp_path / "f" / "00000.npy").stat().st_mtime_ns == note
+    assert len(both) == 2
+    assert both.digest() != before
+    for index, (image, description) in enumerate(both):
+        assert description["recipe"]["index"] == index
+        assert PairDraw(**description["pair"]) == PairDraw()
+        assert image.shape == (SIZE, SIZE)
+    assert not list((tmp_path / "f").glob("*.part*"))
+    with pytest.raises(SettingsError, match=r"00000\.json was made by another recipe"):
+        build_fields(tmp_path / "f", recipes(1, random_state=1))
+
+
+def test_an_interrupted_field_is_made_again(tmp_path):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    (folder / "00000.npy").write_bytes(b"half")
+    assert len(FieldSet(folder)) == 0
+    image, _ = next(iter(build_fields(folder, recipes(1))))
+    assert image.shape == (SIZE, SIZE)
+
+
+def test_drawn_pairs_are_detectors_with_the_thick_one_blurrier():
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        draw = PairDraw.draw(rng, 0.1)
+        pair = draw.pair()
+        assert draw.blurred_loading_mg_cm2 > draw.sharp_loading_mg_cm2
+        assert draw.blurred_stretch <= draw.sharp_stretch
+        f = np.linspace(0.2, 5, 30)
+        assert np.all(pair.blurred.mtf(f) < pair.sharp.mtf(f))
+        assert float(pair.sharp.mtf(0.0)) == pytest.approx(1)
+
+
+def test_stretch_acts_on_the_screen_and_not_on_the_pixel():
+    plain = PairDraw(0.1, 40.0, 120.0).pair().blurred
+    stretched = PairDraw(0.1, 40.0, 120.0, blurred_stretch=0.8).pair().blurred
+    f = np.linspace(0, 5, 30)
+    aperture = np.sinc(0.1 * f)
+    np.testing.assert_allclose(stretched.mtf(f) / aperture, plain.mtf(f / 0.8) / np.sinc(0.1 * f / 0.8), atol=2e-3)

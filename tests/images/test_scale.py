@@ -1,0 +1,75 @@
+"""Scaling between stored values and fractions of the open beam: invertible, stated, never silent."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldray.errors import ImageError, MetadataError
+from coldray.images.scale import Scale, scale_of
+from coldray.radiograph import Acquisition, Radiograph
+
+
+def image(pixels, **acquisition):
+    return Radiograph(np.asarray(pixels), Acquisition(**acquisition))
+
+
+@given(st.sampled_from(["u1", "u2", "i2"]), st.floats(0.5, 1e5), st.integers(0, 999))
+def test_small_integers_round_trip_exactly(dtype, open_beam, seed):
+    limits = np.iinfo(dtype)
+    stored = np.random.default_rng(seed).integers(limits.min, limits.max, (5, 7), dtype=dtype, endpoint=True)
+    scale = Scale(open_beam, stored.dtype, "option")
+    fraction = scale.to_fraction(stored)
+    assert fraction.dtype == np.float32
+    again, clipped = scale.to_stored(fraction)
+    assert clipped == 0
+    assert again.dtype == stored.dtype
+    np.testing.assert_array_equal(again, stored)
+
+
+@given(st.floats(1e-3, 1e6))
+def test_floats_round_trip_to_their_precision_and_are_never_clipped(open_beam):
+    stored = np.random.default_rng(0).uniform(-0.1, 1.5, (4, 4)).astype(np.float32) * np.float32(open_beam)
+    scale = Scale(open_beam, stored.dtype, "option")
+    again, clipped = scale.to_stored(scale.to_fraction(stored))
+    assert clipped == 0
+    np.testing.assert_allclose(again, stored, rtol=1e-6)
+
+
+def test_what_leaves_the_range_is_clipped_and_counted():
+    scale = Scale(1000.0, np.dtype(np.uint16), "option")
+    stored, clipped = scale.to_stored(np.array([[-0.1, 0.0004, 0.0006, 1.0, 65.6]], dtype=np.float32))
+    assert stored.tolist() == [[0, 0, 1, 1000, 65535]]
+    assert clipped == 2
+
+
+def test_open_beam_comes_from_the_option_then_the_file_then_full_scale():
+    stored = np.full((2, 2), 900, np.uint16)
+    found, warnings = scale_of(image(stored, open_beam=3000.0), 2000.0)
+    assert (found.open_beam, found.source, warnings) == (2000, "option", [])
+    found, warnings = scale_of(image(stored, open_beam=3000.0))
+    assert (found.open_beam, found.source, warnings) == (3000, "file", [])
+    found, warnings = scale_of(image(stored))
+    assert (found.open_beam, found.source) == (65535, "full scale")
+    assert "--open-beam" in warnings[0]
+    assert found.to_fraction(stored)[0, 0] == pytest.approx(900 / 65535)
+
+
+def test_floats_are_fractions_unless_they_cannot_be():
+    found, warnings = scale_of(image(np.full((2, 2), 0.9, np.float32)))
+    assert (found.open_beam, found.source, warnings) == (1, "fraction", [])
+    _, warnings = scale_of(image(np.full((2, 2), 900.0, np.float32)))
+    assert "--open-beam" in warnings[0]
+
+
+@pytest.mark.parametrize("open_beam", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_level_must_be_positive(open_beam):
+    with pytest.raises(MetadataError, match="must be positive"):
+        scale_of(image(np.ones((2, 2), np.uint16)), open_beam)
+
+
+def test_log_data_and_nan_are_refused():
+    with pytest.raises(ImageError, match="log-scaled"):
+        scale_of(image(np.ones((2, 2), np.uint16), linear=False))
+    with pytest.raises(ImageError, match="2 pixels are NaN"):
+        scale_of(image([[1.0, np.nan], [np.inf, 1.0]]))

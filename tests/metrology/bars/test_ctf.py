@@ -1,0 +1,229 @@
+"""Bar groups against the exact square-wave response of a Gaussian detector, and Coltman's series."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import erf
+
+from coldray.errors import MeasurementError
+from coldray.metrology.bars.coltman import continued_ctf, ctf_from_mtf, mtf_from_ctf
+from coldray.metrology.bars.ctf import bars_ctf
+from coldray.objects import phantoms
+from coldray.physics.curves import FrequencyCurve
+
+REAL = Path(__file__).parents[4] / "shared" / "data" / "real" / "qa_phantoms_pylinac_mit"
+SUB = 6
+
+
+def mtf_px(f, sigma):
+    """MTF of a Gaussian blur and a square pixel of which the test images take SUB samples."""
+    aperture = np.sin(np.pi * f) / (SUB * np.sin(np.pi * f / SUB)) if f > 0 else 1.0
+    return aperture * np.exp(-2 * (np.pi * sigma * f) ** 2)
+
+
+def ctf_px(f, sigma):
+    k = np.arange(1, int(2.9 / f) + 1, 2)
+    return 4 / np.pi * sum((-1) ** ((n - 1) // 2) * mtf_px(n * f, sigma) / n for n in k)
+
+
+def group(f, sigma, angle_deg, bars=7, length=70.0, margin=10):
+    """Bars of value 1 on 0, tilted about the middle; shape fits around them."""
+    extent, a = bars / f, np.radians(angle_deg)
+    reach = np.abs([[np.cos(a), np.sin(a)], [np.sin(a), np.cos(a)]]) @ [extent, length] + 2 * margin
+    cols, rows = (int(n) for n in reach)
+    x = (np.arange(cols * SUB) + 0.5) / SUB - cols / 2 + 0.3
+    y = (np.arange(rows * SUB) + 0.5) / SUB - rows / 2
+    across = x[None, :] * np.cos(a) - y[:, None] * np.sin(a)
+    along = y[:, None] * np.cos(a) + x[None, :] * np.sin(a)
+
+    def window(d, low, high):
+        return 0.5 * (erf((d - low) / (np.sqrt(2) * sigma)) - erf((d - high) / (np.sqrt(2) * sigma)))
+
+    edges = (np.arange(bars) - (bars - 1) / 2) / f
+    image = sum(window(across, c - 0.25 / f, c + 0.25 / f) for c in edges) * window(along, -length / 2, length / 2)
+    return image.reshape(rows, SUB, cols, SUB).mean(axis=(1, 3))
+
+
+def target(frequencies, sigma, angle_deg):
+    tiles = [group(f, sigma, angle_deg, bars=5 if f < 0.1 else 9) for f in frequencies]
+    rows = max(t.shape[0] for t in tiles)
+    return 1000 * (1 - 0.7 * np.hstack([np.pad(t, ((0, rows - t.shape[0]), (0, 0))) for t in tiles]))
+
+
+FREQUENCIES = (0.045, 0.08, 0.13, 0.21, 0.3, 0.38)
+
+
+@pytest.mark.parametrize(("sigma", "angle"), [(0.6, 2.0), (0.6, -3.0), (1.0, 5.0)])
+def test_ctf_of_a_whole_target(sigma, angle):
+    frequencies = [f for f in FREQUENCIES if ctf_px(f, sigma) > 0.05]
+    m = bars_ctf(target(frequencies, sigma, angle), 0.1)
+    assert [g.frequency_lp_mm * 0.1 for g in m.groups] == pytest.approx(frequencies, rel=1e-4)
+    for g, f in zip(m.groups, frequencies, strict=True):
+        assert g.ctf == pytest.approx(ctf_px(f, sigma), abs=0.002)
+        assert g.mtf == pytest.approx(mtf_px(f, sigma), abs=0.002)
+        assert g.angle_deg == pytest.approx(angle, abs=0.01)
+    assert m.ctf_curve(0.0) == 1
+
+
+def test_bars_along_columns_and_rows_agree():
+    image = target((0.045, 0.21, 0.3), 0.6, 3.0)
+    upright, lying = bars_ctf(image, 0.1), bars_ctf(image.T, 0.1)
+    assert [g.ctf for g in lying.groups] == pytest.approx([g.ctf for g in upright.groups], abs=1e-6)
+
+
+def test_one_group_per_region_and_given_plateau():
+    f, sigma = 0.28, 0.7
+    image = 1000 * (1 - 0.7 * group(f, sigma, 2.0, bars=9))
+    rows, cols = image.shape
+    inside = (16, rows // 2 - 15, cols - 36, 30)
+    for roi in ((0, 0, cols, rows), inside):
+        m = bars_ctf(image, 0.1, [roi], plateau=(300, 1000))
+        assert m.groups[0].ctf == pytest.approx(ctf_px(f, sigma), abs=0.005)
+    two = bars_ctf(np.hstack([image, image]), 0.1, [(0, 0, cols, rows), (cols, 0, cols, rows)], plateau=(300, 1000))
+    assert len(two.groups) == 2
+
+
+def test_a_solid_patch_or_the_mean_gives_the_plateau():
+    f, sigma = 0.2, 0.6
+    image = np.pad(1000 * (1 - 0.7 * group(f, sigma, 2.0, bars=11)), 20, constant_values=1000)
+    alone = bars_ctf(image, 0.1)
+    assert "mean" in alone.plateau_source and alone.warnings
+    assert alone.groups[0].ctf == pytest.approx(ctf_px(f, sigma), abs=0.03)
+    patched = np.hstack([image, np.full((image.shape[0], 60), 1000.0)])
+    patched[30:70, -50:-10] = 300
+    m = bars_ctf(patched, 0.1)
+    assert "patch" in m.plateau_source
+    assert m.groups[0].ctf == pytest.approx(ctf_px(f, sigma), abs=0.005)
+
+
+def test_noise_moves_the_ctf_by_its_stated_uncertainty():
+    clean = target((0.045, 0.13, 0.3), 0.7, 2.0)
+    rng = np.random.default_rng(0)
+    truth = [ctf_px(f, 0.7) for f in (0.045, 0.13, 0.3)]
+    pulls = []
+    for _ in range(6):
+        m = bars_ctf(clean + 30 * rng.standard_normal(clean.shape), 0.1)
+        assert len(m.groups) == 3
+        pulls += [(g.ctf - t) / max(g.ctf_sd, 0.004) for g, t in zip(m.groups, truth, strict=True)]
+    assert np.sqrt(np.mean(np.square(pulls))) < 2.5
+
+
+def test_a_wrong_nominal_frequency_is_told():
+    image = 1000 * (1 - 0.7 * group(0.2, 0.6, 2.0, bars=9))
+    m = bars_ctf(image, 0.1, [(0, 0, image.shape[1], image.shape[0])], frequencies_lp_mm=[8.0])
+    assert any("nominal" in w for w in m.warnings)
+
+
+def test_bars_along_the_pixels_are_told():
+    image = target((0.05, 0.25), 0.6, 0.0)
+    assert any("tilt" in w for w in bars_ctf(image, 0.1).warnings)
+
+
+def test_a_region_at_nyquist_along_the_pixels_is_refused():
+    """Every second pixel bright: phase and amplitude cannot be told apart, so there is no CTF."""
+    image = np.tile([300.0, 1000.0], (60, 30))
+    with pytest.raises(MeasurementError, match="two pixels"):
+        bars_ctf(image, 0.1, [(0, 0, 60, 60), (0, 0, 60, 60)], plateau=(300, 1000))
+    single = np.full((80, 80), 1000.0)
+    single[5:75, 30:42] = 300.0
+    with pytest.raises(MeasurementError, match="no bar group"):
+        bars_ctf(single, 0.1)
+
+
+def test_fine_groups_are_not_lost_to_one_bar_taken_for_a_grating():
+    """At 1 degree a single bar of this target was fitted at 0.52 cycles/pixel, and hid what is finer than it seemed."""
+    image, truth = phantoms.bars([0.8, 1.6, 2.5, 4, 6, 8], phantoms.PhosphorBlur(0.6), 0.05, tilt_deg=1.0)
+    found = bars_ctf(image, 0.05).groups
+    assert [g.frequency_lp_mm for g in found] == pytest.approx([t.frequency_lp_mm for t in truth], rel=1e-3)
+    assert [g.ctf for g in found] == pytest.approx([t.ctf for t in truth], abs=0.005)
+
+
+def test_images_without_bars_are_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(MeasurementError, match="no bar group"):
+        bars_ctf(1000 + rng.standard_normal((200, 200)), 0.1)
+    edge = np.where(np.arange(200) < 100, 300.0, 1000.0)[None, :] + rng.standard_normal((200, 200))
+    with pytest.raises(MeasurementError, match="no bar group"):
+        bars_ctf(edge, 0.1)
+    with pytest.raises(MeasurementError):
+        bars_ctf(np.full((100, 100), 5.0), 0.1, [(0, 0, 50, 50)])
+    with pytest.raises(MeasurementError, match="leaves the image"):
+        bars_ctf(np.full((100, 100), 5.0), 0.1, [(80, 0, 50, 50)])
+
+
+def test_json_has_the_keys_of_the_contract():
+    out = bars_ctf(target((0.045, 0.21), 0.6, 2.0), 0.1).to_json()
+    assert {"groups", "mtf", "warnings"} <= set(out)
+    assert {"frequency_lp_mm", "ctf"} <= set(out["groups"][0])
+    assert len(out["mtf"]) == len(out["groups"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(width=st.floats(0.5, 8.0), power=st.floats(0.6, 2.5))
+def test_coltman_identity(width, power):
+    frequency = np.linspace(0, 9.9, 34)
+
+    def mtf(f):
+        return np.exp(-((np.asarray(f) / width) ** power))
+
+    back = mtf_from_ctf(lambda f: ctf_from_mtf(mtf, f, 10.0), frequency, 10.0)
+    assert np.max(np.abs(back - mtf(frequency))) < 1e-6
+
+
+def test_coltman_of_curves_and_its_simple_limit():
+    f = np.linspace(0, 10, 1001)
+    curve = FrequencyCurve(f, np.exp(-f / 4))
+    ctf = FrequencyCurve(f, ctf_from_mtf(curve, f))
+    assert np.max(np.abs(mtf_from_ctf(ctf, f) - curve.value)) < 1e-6
+    assert ctf(5.0) == pytest.approx(4 / np.pi * curve(5.0))
+    assert ctf(0.0) == pytest.approx(1)
+    with pytest.raises(MeasurementError, match="cutoff"):
+        ctf_from_mtf(np.exp, f)
+
+
+@pytest.mark.parametrize(("sigma", "finest", "limit"), [(0.8, 0.21, 0.03), (0.8, 0.3, 0.012), (1.2, 0.21, 0.01)])
+def test_coltman_beyond_the_finest_group(sigma, finest, limit):
+    """A series that stops at the finest bars takes C(3f) for zero; one that is continued loses little."""
+    frequency = np.array([f for f in (0.03, 0.045, 0.06, 0.08, 0.1, 0.13, 0.17, 0.21, 0.25, 0.3) if f <= finest])
+    truth = np.array([mtf_px(f, sigma) for f in frequency])
+    ctf = FrequencyCurve(np.r_[0, frequency], np.r_[1, [ctf_px(f, sigma) for f in frequency]])
+    stopped = np.abs(mtf_from_ctf(ctf, frequency) - truth).max()
+    continued = np.abs(mtf_from_ctf(continued_ctf(ctf), frequency) - truth).max()
+    assert continued < limit < 0.5 * stopped
+    ended = FrequencyCurve([0, 1, 2], [1, 0.5, 0.0])
+    assert continued_ctf(ended) is ended
+
+
+def test_a_guessed_part_of_coltmans_series_is_told():
+    coarse = bars_ctf(target((0.045, 0.08, 0.13, 0.21), 0.6, 2.0), 0.1)
+    assert any("continued" in w for w in coarse.warnings)
+    frequency = np.array([g.frequency_lp_mm for g in coarse.groups])
+    truth = [mtf_px(f * 0.1, 0.6) for f in frequency]
+    stopped = mtf_from_ctf(coarse.ctf_curve, frequency)
+    assert np.abs(np.array(coarse.mtf) - truth).max() < 0.6 * np.abs(stopped - truth).max()
+    whole = bars_ctf(target(FREQUENCIES, 1.2, 2.0), 0.1)
+    assert not any("continued" in w for w in whole.warnings)
+
+
+def test_an_impossible_contrast_is_told():
+    f = 0.1
+    image = 1000 * (1 - 0.7 * group(f, 0.6, 2.0, bars=9))
+    roi = (0, 0, image.shape[1], image.shape[0])
+    assert any("impossible" in w for w in bars_ctf(image, 0.1, [roi], plateau=(500, 1000)).warnings)
+    assert not any("impossible" in w for w in bars_ctf(image, 0.1, [roi], plateau=(300, 1000)).warnings)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real radiographs are not beside the repository")
+def test_real_line_pairs():
+    tifffile = pytest.importorskip("tifffile")
+    leeds = bars_ctf(tifffile.imread(REAL / "leeds_tor18_kv.tif"), 0.388, (400, 300, 214, 172))
+    ctf = [g.ctf for g in leeds.groups]
+    assert len(ctf) >= 10
+    assert np.all(np.diff(ctf) < 0.02)
+    assert all(abs(g.angle_deg + 0.8) < 0.3 for g in leeds.groups)
+    rois = [(488, 355, 54, 60), (440, 300, 40, 50), (555, 415, 40, 50)]
+    qc3 = bars_ctf(tifffile.imread(REAL / "qc3_mv.tif"), 0.392, rois, plateau=(2100, 3500))
+    assert [g.ctf for g in qc3.groups] == sorted((g.ctf for g in qc3.groups), reverse=True)

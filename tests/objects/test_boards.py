@@ -1,0 +1,153 @@
+"""Boards: same seed same bytes, right volumes, every family different and alive."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from coldray.errors import PhysicsError
+from coldray.objects.boards import FAMILIES, ROLES, procedural_board
+from coldray.objects.boards._canvas import Canvas, Frame
+from coldray.objects.boards._stack import GROUND, Board, Layer
+
+TABLE = set("Cu FR4 FR4_Br Sn63Pb37 SAC305 Si Al2O3 Au Ag Ni Ta BaTiO3 Fe Al mold_compound".split())
+SMALL = (320, 384)
+
+
+def _board(pitch: float, shape: tuple[int, int] = (256, 256), **more) -> Board:
+    layers = more.pop("layers", [Layer(0.035), Layer(0.035)])
+    return Board(shape, pitch, np.random.default_rng(0), thickness_mm=1.6, layers=layers, **more)
+
+
+def _volume(thickness: np.ndarray, pitch: float) -> float:
+    return float(thickness.sum(dtype=np.float64)) * pitch**2
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_family_gives_a_valid_board_twice_the_same(family: str) -> None:
+    one, two = (procedural_board(family, SMALL, 0.02, 7) for _ in range(2))
+    assert one.shape == SMALL
+    assert set(one.thickness_mm) <= TABLE
+    assert list(one.thickness_mm) == list(two.thickness_mm)
+    for material, thickness in one.thickness_mm.items():
+        assert thickness.dtype == np.float32
+        assert thickness.min() >= 0
+        assert thickness.tobytes() == two.thickness_mm[material].tobytes()
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_family_has_structure_and_sensible_copper(family: str) -> None:
+    spread, copper = [], []
+    for seed in range(3):
+        board = procedural_board(family, SMALL, 0.03, seed)
+        cu = board.thickness_mm["Cu"]
+        blocks = cu.reshape(10, 32, 12, 32).std((1, 3))
+        spread.append(float((blocks > 0.002).mean()))
+        copper.append(float(cu.mean()))
+    assert np.mean(spread) > 0.3
+    assert 0.001 < np.mean(copper) < 1.0
+
+
+def test_different_states_give_different_boards() -> None:
+    one, two = (procedural_board("discrete", SMALL, 0.03, seed) for seed in (1, 2))
+    assert not np.array_equal(one.thickness_mm["Cu"], two.thickness_mm["Cu"])
+    assert one.name == "discrete-1"
+
+
+def test_a_generator_is_accepted() -> None:
+    one = procedural_board("discrete", (64, 64), 0.05, np.random.default_rng(3))
+    two = procedural_board("discrete", (64, 64), 0.05, 3)
+    assert np.array_equal(one.thickness_mm["Cu"], two.thickness_mm["Cu"])
+
+
+def test_roles_partition_the_families() -> None:
+    assert set(ROLES) == set(FAMILIES)
+    assert set(ROLES.values()) == {"train", "validation", "test"}
+    assert len(FAMILIES) >= 12
+    assert sum(role == "test" for role in ROLES.values()) >= 5
+
+
+def test_wrong_requests_are_refused() -> None:
+    with pytest.raises(PhysicsError, match="unknown"):
+        procedural_board("breadboard", SMALL, 0.02, 0)
+    with pytest.raises(PhysicsError, match="empty"):
+        procedural_board("rf", SMALL, 0.0, 0)
+
+
+@pytest.mark.parametrize("diameter", [0.05, 0.25, 0.5, 1.1])
+def test_ball_volume(diameter: float) -> None:
+    canvas = Canvas((200, 200), 0.01)
+    canvas.ball("SAC305", 1.003, 0.996, diameter)
+    assert _volume(canvas.map("SAC305"), 0.01) == pytest.approx(math.pi * diameter**3 / 6, rel=0.02)
+    assert canvas.map("SAC305").max() == pytest.approx(diameter, rel=0.05)
+
+
+def test_void_removes_its_own_volume() -> None:
+    canvas = Canvas((200, 200), 0.01)
+    canvas.ball("SAC305", 1.0, 1.0, 0.6, None, [(0.1, -0.05, 0.2)])
+    expected = math.pi / 6 * (0.6**3 - 0.2**3)
+    assert _volume(canvas.map("SAC305"), 0.01) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("pitch", [0.008, 0.016, 0.03])
+@pytest.mark.parametrize("angle", [0.0, 17.0, 90.0])
+def test_wire_and_block_volumes(pitch: float, angle: float) -> None:
+    canvas, frame = Canvas((300, 300), pitch), Frame(150.3 * pitch, 149.6 * pitch, angle)
+    canvas.wire("Au", [frame.at(-1.0, 0), frame.at(1.0, 0)], 0.025)
+    canvas.rect("Si", frame, 0.0, 0.0, 0.9, 0.011, 0.3)
+    assert _volume(canvas.map("Au"), pitch) == pytest.approx(2.0 * math.pi * 0.0125**2, rel=0.03)
+    assert _volume(canvas.map("Si"), pitch) == pytest.approx(0.9 * 0.011 * 0.3, rel=0.03)
+
+
+@pytest.mark.parametrize("pitch", [0.008, 0.016, 0.03])
+def test_via_barrel_copper(pitch: float) -> None:
+    board = _board(pitch)
+    size = 256 * pitch
+    for k in range(9):
+        board.via(size * (0.2 + 0.3 * (k % 3)) + 0.001 * k, size * (0.2 + 0.3 * (k // 3)), 0.25, ring_mm=0.1)
+    maps = board.finish()
+    drilled, inner = math.pi * 0.25**2 / 4, math.pi * 0.2**2 / 4
+    pad = math.pi * 0.45**2 / 4
+    expected = 9 * ((drilled - inner) * 1.6 + 2 * 0.035 * (pad - drilled))
+    assert _volume(maps["Cu"], pitch) == pytest.approx(expected, rel=0.03)
+    missing = 1.6 * size**2 - _volume(maps["FR4"], pitch)
+    assert missing == pytest.approx(9 * drilled * 1.6, rel=0.04)
+
+
+def test_ground_via_joins_the_plane_and_signal_via_does_not() -> None:
+    def plane_copper(net: int) -> float:
+        layers = [Layer(0.02), Layer(0.02, net=GROUND, full=True), Layer(0.02)]
+        board = _board(0.01, layers=layers)
+        board.via(1.28, 1.28, 0.3, net, ring_mm=0.1, gap_mm=0.2)
+        return float(board.finish()["Cu"][128, 128 + 30])
+
+    assert plane_copper(GROUND) == pytest.approx(0.02)
+    assert plane_copper(2) == 0
+
+
+@pytest.mark.parametrize("angle", [0.0, 45.0, 90.0, 30.0])
+@pytest.mark.parametrize("width", [0.075, 0.13])
+def test_trace_and_pad_areas_are_right_on_average(angle: float, width: float) -> None:
+    layer = Layer(0.035)
+    board = _board(0.016, (512, 512), layers=[layer])
+    rng = np.random.default_rng(1)
+    n = 24
+    for k in range(n):
+        frame = Frame(
+            0.9 + 1.25 * (k % 6) + float(rng.uniform(0, 0.1)), 1.1 + 1.9 * (k // 6) + float(rng.uniform(0, 0.1)), angle
+        )
+        layer.strokes.append(([frame.at(-0.5, -0.15), frame.at(0.5, -0.15)], width))
+        layer.pad(frame, 0.0, 0.2, 0.6, 0.25)
+    area = _volume(board.finish()["Cu"], 0.016) / 0.035
+    assert area / n == pytest.approx(width * 1.0 + 0.6 * 0.25, rel=0.04)
+
+
+def test_nothing_outside_the_outline() -> None:
+    board = _board(0.02, layers=[Layer(0.035, net=GROUND, full=True)])
+    board.cuts.append([(-1, -1), (2, -1), (2, 6), (-1, 6)])
+    maps = board.finish()
+    assert maps["FR4"][:, :99].max() == 0
+    assert maps["Cu"][:, :99].max() == 0
+    assert maps["FR4"][:, 102:].min() == pytest.approx(1.6)

@@ -1,0 +1,156 @@
+"""The gated result: one linear filter where there is no evidence, and exactly no network in it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldray.errors import ImageError
+from coldray.frame import Frame
+from coldray.physics.noise import NoiseModel
+from coldray.restoration.even import apply, even_filter, even_gain, read
+from coldray.restoration.evidence import EvenConstants
+
+CONSTANTS = EvenConstants()
+
+
+@pytest.fixture
+def scene(pair):
+    """A bright half with faint noise and a strong edge, 1 s: both kinds of ground in one frame."""
+
+    def build(seed=0, exposure_s=1.0):
+        image = np.full((200, 320), 0.8, dtype=np.float32)
+        image[:, 40:90] = 0.3
+        noise = NoiseModel.of_detector(pair.blurred, exposure_s)
+        return Frame((image + noise.draw(image, np.random.default_rng(seed))).astype(np.float32), pair, noise)
+
+    return build
+
+
+@given(st.floats(0.0, 2.0, width=32), st.integers(3, 70), st.integers(3, 70))
+def test_a_constant_stays_constant_to_the_last_bit(pair, blend, value, rows, cols):
+    frame = Frame(np.full((rows, cols), value, dtype=np.float32), pair, NoiseModel.of_detector(pair.blurred, 1.0))
+    guess = np.random.default_rng(1).uniform(0, 1, (rows, cols)).astype(np.float32)
+    assert np.all(apply(frame, blend, guess, CONSTANTS).out == np.float32(value))
+    assert np.all(even_filter(frame, blend, CONSTANTS) == np.float32(value))
+
+
+def test_the_filter_is_linear_and_has_the_stated_gain(scene, blend):
+    frame = scene()
+    rng = np.random.default_rng(2)
+    parts = [rng.uniform(0.2, 0.8, frame.shape).astype(np.float32) for _ in range(2)]
+    one, other, both = (
+        even_filter(replace(frame, blurred=y), blend, CONSTANTS) for y in (*parts, 0.25 * parts[0] + 0.5 * parts[1])
+    )
+    np.testing.assert_allclose(both, 0.25 * one + 0.5 * other, atol=2e-6)
+    pitch, sigma = frame.pair.pixel_pitch_mm, CONSTANTS.base_sigma_px
+    cols = np.ones((frame.shape[0], 1)) * (np.arange(frame.shape[1]) + 0.5)
+    for k in (1, 3, 8, 40, 150):
+        wave = np.cos(np.pi * k * cols / frame.shape[1])
+        u = k / (2 * frame.shape[1])
+        base = np.exp(-2 * (np.pi * sigma * u) ** 2)
+        transfer = float(blend.transfer(np.array([u / pitch]), 1.0)[0])
+        wanted = base + even_gain(blend, CONSTANTS, pitch, np.array([u / pitch]))[0] * (1 - transfer * base)
+        found = even_filter(replace(frame, blurred=(0.5 + 0.2 * wave).astype(np.float32)), blend, CONSTANTS)
+        assert np.vdot(found - 0.5, wave) / np.vdot(0.2 * wave, wave) == pytest.approx(wanted, abs=2e-3)
+
+
+@pytest.mark.parametrize("contrast", [0.2, 0.3, 0.5])
+def test_the_gain_is_the_dial(pair, blend, contrast):
+    pitch = pair.pixel_pitch_mm
+    u = np.array([0.0, 0.01, 0.2, 0.5])
+    gain = even_gain(blend, replace(CONSTANTS, contrast=contrast), pitch, u / pitch)
+    assert gain[0] == pytest.approx(contrast)
+    assert gain[2] == pytest.approx(contrast * 1.6 * np.exp(-((0.2 / 0.35) ** 4)), rel=1e-6)
+    assert gain.max() <= 1.2
+    assert gain[3] < 0.05 * contrast
+
+
+def test_no_network_enters_where_the_gate_is_shut(scene, blend):
+    """Two predictions as different as can be give the same bits there, near structure and far from it."""
+    frame = scene()
+    rng = np.random.default_rng(3)
+    results = [apply(frame, blend, rng.uniform(-5, 5, frame.shape).astype(np.float32), CONSTANTS) for _ in range(2)]
+    shut = results[0].gate == 0
+    assert 0.1 < shut.mean() < 0.9
+    for result in results:
+        assert np.all(result.claim[shut] == 0)
+        np.testing.assert_array_equal(result.out[shut], result.linear_part[shut])
+    np.testing.assert_array_equal(results[0].out[shut], results[1].out[shut])
+    np.testing.assert_array_equal(results[0].linear, results[1].linear)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_layers_sum_in_single_precision(scene, blend, seed):
+    frame = scene(seed)
+    guess = np.random.default_rng(seed).normal(0.5, 0.2, frame.shape).astype(np.float32)
+    found = apply(frame, blend, guess, CONSTANTS)
+    assert all(part.dtype == np.float32 for part in (found.out, found.measured, found.linear, found.claim, found.gate))
+    np.testing.assert_array_equal((found.measured + found.linear) + found.claim, found.out)
+    np.testing.assert_array_equal(found.measured, frame.blurred)
+    np.testing.assert_allclose(found.out[found.gate == 1], guess[found.gate == 1], atol=1e-6)
+
+
+def test_far_from_structure_it_is_the_fixed_filter(pair, blend):
+    flat = np.full((256, 256), 0.6, dtype=np.float32)
+    noise = NoiseModel.of_detector(pair.blurred, 1.0)
+    frame = Frame(flat + noise.draw(flat, np.random.default_rng(0)), pair, noise)
+    found = apply(frame, blend, flat, CONSTANTS)
+    assert not found.gate.any()
+    np.testing.assert_array_equal(found.out, found.linear_part)
+    first = read(frame, blend, CONSTANTS)
+    assert not first.asks_network
+    np.testing.assert_array_equal(first.join().out, found.out)
+    np.testing.assert_allclose(found.out, even_filter(frame, blend, CONSTANTS), atol=2e-7)
+    assert found.linear_share == 1.0
+
+
+def test_edges_leave_no_halo_in_the_ground_beside_them(scene, blend):
+    """In the mean of repeats the linear reading beside an edge is as level as a good network's own result."""
+    truth = np.full((200, 320), 0.8, dtype=np.float32)
+    truth[:, 40:90] = 0.3
+    frames = [scene(k) for k in range(8)]
+    noise = frames[0].noise
+    rng = np.random.default_rng(4)
+    results = []
+    for frame in frames:
+        blurred = frame.operator(blend)(truth)
+        frame = replace(frame, blurred=(blurred + noise.draw(blurred, rng)).astype(np.float32))
+        results.append(apply(frame, blend, truth, CONSTANTS))
+    mean = np.mean([r.out - truth for r in results], axis=(0, 1))
+    assert np.abs(mean[115:-20]).max() < 2e-3
+    unmasked = np.mean([even_filter(replace(f, blurred=r.measured), blend, CONSTANTS)
+                        for f, r in zip(frames, results, strict=True)], axis=(0, 1)) - truth[0]  # fmt: skip
+    assert np.abs(unmasked[115:-20]).max() > 0.02
+
+
+def test_a_share_of_zero_leaves_the_linear_reading(scene, blend):
+    frame = scene()
+    found = apply(frame, blend, np.full(frame.shape, 7.0, dtype=np.float32), CONSTANTS)
+    none, some = found.with_share(np.zeros(frame.shape)), found.with_share(np.full(frame.shape, 0.5))
+    np.testing.assert_array_equal(none.out, found.linear_part)
+    assert not none.gate.any() and not none.claim.any()
+    assert some.linear_share == pytest.approx(1 - 0.5 * found.gate.mean(), rel=1e-5)
+    np.testing.assert_array_equal(some.out, (some.measured + some.linear) + some.claim)
+
+
+def test_noise_that_nothing_shows_gives_the_linear_filter_everywhere(scene, blend):
+    frame = scene()
+    busy = np.kron(np.exp(np.random.default_rng(8).uniform(-3, 0, (12, 12))), np.ones((4, 4))).astype(np.float32)
+    small = apply(replace(frame, blurred=busy), blend, np.zeros_like(busy), CONSTANTS)
+    assert not small.gate.any()
+    assert any("linear filter is used everywhere" in w for w in small.warnings)
+
+
+def test_wrong_predictions_are_refused(scene, blend):
+    frame = scene()
+    with pytest.raises(ImageError, match="found none"):
+        read(frame, blend, CONSTANTS).join()
+    with pytest.raises(ImageError, match="must be equal"):
+        apply(frame, blend, np.zeros((3, 3), dtype=np.float32), CONSTANTS)
+    broken = np.zeros(frame.shape, dtype=np.float32)
+    broken[0, 0] = np.nan
+    with pytest.raises(ImageError, match="not finite"):
+        apply(frame, blend, broken, CONSTANTS)

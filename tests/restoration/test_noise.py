@@ -1,0 +1,130 @@
+"""Noise of the frame at hand: found again within 15 %, and who is asked first."""
+
+import numpy as np
+import pytest
+
+from coldray.errors import DetectorError, MeasurementError
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.detector import Detector, load_detector
+from coldray.physics.noise import NoiseModel
+from coldray.restoration.noise import (
+    choose_noise,
+    noise_factor,
+    noise_of_flats,
+    noise_of_image,
+    reference_noise,
+    white_noise,
+)
+from coldray.simulate.detector import ScreenDetector
+
+PITCH = 0.048
+DETECTOR = load_detector("gos135")
+EXPOSURES = [0.05, 0.25, 1.0]
+
+
+@pytest.fixture(scope="module")
+def board():
+    """Transmission with pads, traces and a dense part, 160 x 160 pixels at oversampling 3."""
+    fine = np.full((480, 480), 0.75, dtype=np.float32)
+    fine[60:90, :] = 0.5
+    fine[:, 200:206] = 0.55
+    fine[300:420, 300:420] = 0.15
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        r, c = rng.integers(0, 440, 2)
+        fine[r : r + 24, c : c + 24] *= 0.8
+    return fine
+
+
+@pytest.fixture(scope="module")
+def screen():
+    return ScreenDetector.gos(134.55, PITCH)
+
+
+@pytest.mark.parametrize("exposure_s", EXPOSURES)
+def test_noise_factor_of_simulated_frames(board, screen, exposure_s):
+    image = screen.frame(board, 3, exposure_s, np.random.default_rng(5))
+    assert noise_factor(image, NoiseModel.of_detector(DETECTOR, exposure_s)) == pytest.approx(1, abs=0.15)
+
+
+def test_noise_factor_follows_the_exposure_and_the_model(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    model = NoiseModel.of_detector(DETECTOR, 0.25)
+    once = noise_factor(image, model)
+    assert noise_factor(image, model.scaled(3)) == pytest.approx(once / 3)
+    assert noise_factor(image, NoiseModel.of_detector(DETECTOR, 1.0)) == pytest.approx(4, rel=0.2)
+
+
+def test_noise_of_an_image_has_the_right_level(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(6))
+    found, truth = noise_of_image(image, DETECTOR), NoiseModel.of_detector(DETECTOR, 0.25)
+    assert found.source == "estimated"
+    assert float(found.power(5.0, 0.7)) == pytest.approx(float(truth.power(5.0, 0.7)), rel=0.15)
+
+
+def test_images_that_cannot_tell():
+    model = reference_noise(DETECTOR)
+    with pytest.raises(MeasurementError, match="64x64"):
+        noise_factor(np.ones((63, 200)), model)
+    with pytest.raises(MeasurementError, match="no signal"):
+        noise_factor(np.zeros((64, 64)), model)
+    found, warnings = choose_noise(np.ones((8, 8), dtype=np.float32), DETECTOR)
+    assert len(warnings) == 1
+    assert "reference exposure" in warnings[0]
+    assert found.relative_sd() == pytest.approx(model.relative_sd())
+
+
+def test_white_flats_give_a_white_model():
+    sd = 0.01
+    flats = 800 * (1 + sd * np.random.default_rng(0).standard_normal((4, 256, 256)))
+    detector = Detector("d", PITCH, FrequencyCurve([0, 15], [1, 0.2]))
+    model = noise_of_flats(flats, detector)
+    assert model.source == "flats"
+    assert model.electronic_mm2 == 0
+    assert model.pixel_pitch_mm == PITCH
+    expected = (sd * PITCH) ** 2
+    for f in (0.5, 2.0, 5.0, 10.0):
+        assert float(model.quantum(f)) == pytest.approx(expected, rel=0.1)
+    assert model.relative_sd() == pytest.approx(sd, rel=0.03)
+
+
+def test_one_flat_is_enough_and_the_electronic_share_is_split_off():
+    flat = 800 * (1 + 0.01 * np.random.default_rng(0).standard_normal((256, 256)))
+    detector = Detector("d", PITCH, FrequencyCurve([0, 15], [1, 0.2]), electronic_fraction=0.25)
+    model = noise_of_flats(flat, detector)
+    assert model.electronic_mm2 == pytest.approx(0.25 * (0.01 * PITCH) ** 2, rel=0.05)
+    assert model.relative_sd(1.0) == pytest.approx(0.01, rel=0.05)
+    assert model.relative_sd(0.0) == pytest.approx(0.005, rel=0.05)
+
+
+def test_flats_of_the_simulator_give_the_detectors_own_curve(screen):
+    flats = screen.frame(np.ones((768, 768), dtype=np.float32), 3, 0.25, np.random.default_rng(3))
+    found, truth = noise_of_flats(flats, DETECTOR), NoiseModel.of_detector(DETECTOR, 0.25)
+    # rings near 2 lp/mm hold a few hundred coefficients each
+    for low, high in ((1.0, 2.5), (2.5, 5.0), (5.0, 9.0)):
+        f = np.linspace(low, high, 25)
+        assert np.mean(found.power(f, 1.0) / truth.power(f, 1.0)) == pytest.approx(1, abs=0.12)
+
+
+def test_who_is_asked_first_and_when_they_disagree(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    stated, warnings = choose_noise(image, DETECTOR, exposure_s=0.25)
+    assert (stated.source, warnings) == ("exposure", [])
+    _, warnings = choose_noise(image, DETECTOR, exposure_s=1.0)
+    assert len(warnings) == 1
+    assert "times the noise power" in warnings[0]
+    estimated, warnings = choose_noise(image, DETECTOR)
+    assert (estimated.source, warnings) == ("estimated", [])
+    flats = 1 + 0.0126 * np.random.default_rng(0).standard_normal((256, 256))
+    assert choose_noise(image, DETECTOR, exposure_s=1.0, flats=flats)[0].source == "flats"
+
+
+def test_a_detector_without_nnps():
+    bare = Detector("bare", PITCH, FrequencyCurve([0, 15], [1, 0.2]))
+    assert reference_noise(bare).relative_sd() == pytest.approx(0.01)
+    assert white_noise(bare, 0.03).relative_sd(1.0) == pytest.approx(0.03)
+    with pytest.raises(DetectorError, match="no NNPS"):
+        choose_noise(np.ones((64, 64), dtype=np.float32), bare, exposure_s=1.0)
+    image = 0.8 * (1 + 0.02 * np.random.default_rng(0).standard_normal((128, 128)))
+    # white noise of variance (0.016)^2 at signal 0.8
+    assert float(noise_of_image(image, bare).power(5.0, 0.8)) == pytest.approx((0.016 * PITCH) ** 2, rel=0.1)

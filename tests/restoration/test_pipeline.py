@@ -1,0 +1,165 @@
+"""The certificate as part of a restoration: by default, for stacks and saturated pixels."""
+
+import numpy as np
+import pytest
+import scipy.fft
+from scipy.ndimage import gaussian_filter
+
+from coldray.errors import SettingsError
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.physics.tables import write_table
+from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.pipeline import Job, restore, saturated
+
+OPEN_BEAM = 50000.0
+
+
+@pytest.fixture
+def radiograph(frame_of, blend, pair):
+    """A simulated radiograph of stored integers around 0.25 s."""
+
+    def build(seed=0, change=None, frames=1):
+        squares = np.kron(np.random.default_rng(7).uniform(0.3, 0.9, (6, 8)), np.ones((20, 20)))
+        # as sharp as a thin screen: a Wiener filter is right to its noise then
+        truth = gaussian_filter(squares, 1.2).astype(np.float32)
+        blurred = frame_of(truth).operator(blend)(truth)
+        noise = NoiseModel.of_detector(pair.blurred, 0.25)
+        rng = np.random.default_rng(seed)
+        stack = np.stack([blurred + noise.draw(blurred, rng) for _ in range(frames)])
+        if change is not None:
+            change(stack)
+        stored = np.clip(np.rint(stack * OPEN_BEAM), 0, 65535).astype(np.uint16)
+        known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True)
+        return Radiograph(stored if frames > 1 else stored[0], known)
+
+    return build
+
+
+JOB = Job(method="wiener", exposure_s=0.25)
+
+
+def test_every_restoration_is_certified(radiograph):
+    result = restore(radiograph(), JOB)
+    assert result.consistency["verdict"] == "consistent"
+    assert 0.2 < result.consistency["residual_over_noise"] < 0.9
+    assert abs(result.consistency["mean_shift"]) < 1e-6
+    assert 0 < result.certificate_seconds < result.seconds
+    assert result.certificate is None
+    again = restore(radiograph(), Job(method="wiener", exposure_s=0.25, keep_certificate=True))
+    assert again.consistency == result.consistency
+    assert again.certificate.evidence.shape == (120, 160)
+
+
+def test_noise_of_the_image_itself_is_enough(radiograph):
+    result = restore(radiograph(), Job(method="wiener"))
+    assert result.consistency["verdict"] == "consistent"
+    assert result.consistency["model_error"]["noise"] == 0.15
+
+
+def test_saturated_pixels_and_their_neighbours_are_not_tested(radiograph):
+    def burn(stack):
+        stack[:, 60:66, 40:46] = 2.0
+
+    found = restore(radiograph(change=burn), JOB)
+    assert found.consistency["excluded_share"] > 0
+    assert any("saturated" in w for w in found.warnings)
+    assert saturated(np.zeros((4, 4), dtype=np.float32)) is None
+    assert saturated(np.zeros((4, 4), dtype=np.uint16)) is None
+    one = np.zeros((31, 31), dtype=np.uint16)
+    one[15, 15] = 65535
+    rows, cols = np.nonzero(saturated(one))
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (11, 19, 11, 19)
+
+
+def test_a_stack_states_its_worst_frame(radiograph):
+    def ripple(stack):
+        # far finer than the blur lets through: no result can agree with it
+        stack[1] += 0.2 * np.cos(np.pi * np.arange(stack.shape[2])).astype(np.float32)
+
+    result = restore(radiograph(frames=3, change=ripple), JOB)
+    assert result.consistency["frame"] == 1
+    assert result.consistency["verdict"] == "contradicted"
+
+
+class Guess:
+    """A model that answers with the linear estimate it is shown."""
+
+    name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
+    prior, consistency_share = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5])
+
+    def check_fits(self, method, name):
+        pass
+
+    def warnings_for(self, conditions):
+        return []
+
+    def familiar(self, frame, degradation):
+        return frame
+
+    def predictor(self):
+        def answer(channels, conditions):
+            return channels[1]
+
+        answer.evaluations = 1
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("gain", "options", "left"),
+    [("paper", {}, "1 - H"), ("calibrated", {}, "between"), ("calibrated", {"naive": True}, "all")],
+)
+def test_the_certificate_knows_what_each_sampler_leaves(radiograph, gain, options, left):
+    job = Job(method="cold", model=Guess(), gain=gain, exposure_s=0.25, options=options, keep_certificate=True)
+    certificate = restore(radiograph(), job).certificate
+    frequency = np.linspace(0.5, 10, 40)
+    found, blur = certificate.gain(frequency), certificate.degradation.transfer(frequency, 1.0)
+    if left == "1 - H":
+        np.testing.assert_allclose(found, 1 - blur)
+    elif left == "all":
+        np.testing.assert_array_equal(found, 1)
+    else:
+        assert np.all(found < 1) and np.all(found > 0.4)
+
+
+def test_the_chosen_gain_is_used_and_recorded(radiograph):
+    class Sure(Guess):
+        consistency_share = FrequencyCurve([0, 1], [0.0, 0.0])
+
+    images = {}
+    for gain in ("calibrated", "detail", "paper"):
+        found = restore(radiograph(), Job(method="cold", model=Sure(), gain=gain, steps=1, exposure_s=0.25)).image
+        assert found.history[-1].details["gain"] == gain
+        images[gain] = found.pixels.astype(float)
+    moved = {gain: np.abs(image - images["calibrated"]).mean() for gain, image in images.items()}
+    assert 0 < moved["detail"] < moved["paper"]
+    with pytest.raises(SettingsError, match="choose one of"):
+        restore(radiograph(), Job(method="cold", model=Sure(), gain="strong", exposure_s=0.25))
+
+
+def test_nothing_is_sharpened_beyond_what_the_tables_tell(radiograph, blend, pair, tmp_path):
+    frequency = np.linspace(0, 10.5, 106)
+    rng = np.random.default_rng(5)
+    for name, detector in (("thick", pair.blurred), ("thin", pair.sharp)):
+        mtf = detector.mtf(frequency)
+        mtf[frequency > 4] = np.maximum(mtf + 0.03 * rng.standard_normal(106), 0)[frequency > 4]
+        half = np.where(frequency > 4, 0.06, 0.002) * (frequency > 0)
+        columns = {"frequency_lp_mm": frequency, "mtf": mtf, "mtf_low": mtf - half, "mtf_high": mtf + half}
+        (tmp_path / f"{name}.csv").write_text(write_table(columns))
+    image = radiograph()
+    tables = {"blurred": str(tmp_path / "thick.csv"), "sharp": str(tmp_path / "thin.csv")}
+    job = Job(method="wiener", options={"noise": "mean"}, keep_certificate=True, **tables)
+    result = restore(image, job)
+    assert any("beyond it nothing is sharpened" in w and "'thin'" in w for w in result.warnings)
+    assert result.consistency["verdict"] == "consistent"
+    before, after = (scipy.fft.dctn(i.pixels.astype(float), norm="ortho") for i in (image, result.image))
+    place = np.hypot(*np.meshgrid(np.arange(120) / 120, np.arange(160) / 160, indexing="ij")) * 0.5 / 0.048
+    gain = np.sum((after * before)[place > 5]) / np.sum((before * before)[place > 5])
+    assert 0 < gain <= 1
+    assert np.sum((after * before)[(place > 2) & (place < 4)]) > 1.2 * np.sum(
+        (before * before)[(place > 2) & (place < 4)]
+    )
+    judged = result.certificate.frame.pair
+    np.testing.assert_allclose(judged.ratio(9.0), 1, atol=1e-12)
+    np.testing.assert_allclose(judged.ratio(frequency[:40]), pair.ratio(frequency[:40]), atol=0.01)

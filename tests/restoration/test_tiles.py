@@ -1,0 +1,130 @@
+"""Tiling: every pixel written once, from the right place, for any shape and budget."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldray.restoration.tiles import BORDER_PX, TiledPredictor, mirrored, split
+
+
+class Window:
+    """Engine of a stated stride and reach that really looks that far: a running mean, zero padded."""
+
+    def __init__(self, stride, radius, reach=0):
+        self.stride, self.radius, self._reach, self.sizes = stride, radius, reach, []
+
+    def run(self, channels, conditions):
+        assert channels.dtype == conditions.dtype == np.float32
+        assert channels.ndim == 4 and conditions.ndim == 2
+        rows, cols = channels.shape[-2:]
+        assert rows % self.stride == cols % self.stride == 0
+        self.sizes.append(rows * cols)
+        image, r = channels[0, 0].astype(np.float64), self._reach
+        for axis in (0, 1):
+            wide = np.pad(image, [(r, r) if a == axis else (0, 0) for a in (0, 1)])
+            image = sum(np.take(wide, np.arange(k, k + image.shape[axis]), axis) for k in range(2 * r + 1)) / (
+                2 * r + 1
+            )
+        return image.astype(np.float32)[None, None]
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 4, 8]), st.integers(0, 40), st.integers(1, 30_000))
+@settings(max_examples=40)
+def test_identity_engine_returns_the_input(rows, cols, stride, radius, budget):
+    image = np.arange(rows * cols, dtype=np.float32).reshape(rows, cols)
+    out = TiledPredictor(Window(stride, radius), budget)((image, -image), np.zeros(3))
+    assert out.dtype == np.float32
+    np.testing.assert_array_equal(out, image)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.sampled_from([1, 4, 8]), st.integers(0, 12), st.integers(1, 8000))
+def test_an_engine_that_uses_all_of_its_reach_shows_no_seams(rows, cols, stride, radius, budget):
+    image = np.random.default_rng(0).uniform(0, 1, (rows, cols)).astype(np.float32)
+    tiled = TiledPredictor(Window(stride, radius, radius), budget)((image,), np.zeros(3))
+    whole = TiledPredictor(Window(stride, radius, radius), 10**9)((image,), np.zeros(3))
+    np.testing.assert_allclose(tiled, whole, atol=1e-6)
+
+
+def test_too_small_a_stated_reach_would_be_seen():
+    image = np.random.default_rng(0).uniform(0, 1, (60, 60)).astype(np.float32)
+    lying = Window(4, 2, 9)
+    tiled, whole = (TiledPredictor(lying, budget)((image,), np.zeros(3)) for budget in (1500, 10**9))
+    assert np.abs(tiled - whole).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1021, 777), (300, 2000), (64, 64)])
+def test_the_budget_holds(shape):
+    engine = Window(8, 50)
+    TiledPredictor(engine, 150_000)((np.zeros(shape, np.float32),), np.zeros(3))
+    slack = (np.sqrt(150_000) + 8) ** 2  # tile edges lie on the stride grid
+    assert max(engine.sizes) <= slack * 1.2
+
+
+def test_a_small_frame_does_not_pay_for_the_whole_reach():
+    engine = Window(8, 148)
+    predictor = TiledPredictor(engine)
+    predictor((np.zeros((512, 512), np.float32),), np.zeros(3))
+    assert engine.sizes == [(512 + 2 * predictor.border) ** 2]
+    assert predictor.border == BORDER_PX < predictor.halo
+    assert TiledPredictor(Window(8, 9)).border == 16, "never beyond the reach"
+
+
+def test_what_the_network_sees_beyond_the_frame_is_its_mirror_and_then_nothing():
+    image = np.random.default_rng(2).uniform(1, 2, (40, 48)).astype(np.float32)
+    reach = 60
+    out = TiledPredictor(Window(8, reach, reach), 10**9)((image,), np.zeros(3))
+    wide = np.pad(np.pad(image.astype(float), BORDER_PX, mode="symmetric"), reach)
+    for row, col in ((0, 0), (39, 47), (20, 5)):
+        at = row + BORDER_PX + reach, col + BORDER_PX + reach
+        box = wide[at[0] - reach : at[0] + reach + 1, at[1] - reach : at[1] + reach + 1]
+        assert out[row, col] == pytest.approx(box.mean(), rel=1e-5)
+
+
+def test_the_halo_covers_the_reach_on_the_grid():
+    for stride, radius in ((8, 52), (8, 56), (4, 1), (1, 7), (8, 0)):
+        halo = TiledPredictor(Window(stride, radius)).halo
+        assert halo % stride == 0
+        assert radius <= halo < radius + stride
+
+
+@given(st.integers(1, 40), st.integers(-200, 0), st.integers(1, 200))
+def test_mirrored_indices_follow_half_sample_symmetry(length, first, last):
+    place = mirrored(first, last, length)
+    assert len(place) == last - first
+    assert place.min() >= 0
+    assert place.max() < length
+    at = dict(zip(range(first, last), place.tolist(), strict=True))
+    for i, p in at.items():
+        if 0 <= i < length:
+            assert p == i
+        if -1 - i in at:
+            assert p == at[-1 - i]
+        if i + 2 * length in at:
+            assert p == at[i + 2 * length]
+
+
+@given(st.integers(1, 40), st.integers(0, 120))
+def test_mirrored_is_the_symmetric_padding_of_numpy(length, margin):
+    np.testing.assert_array_equal(
+        mirrored(-margin, length + margin, length), np.pad(np.arange(length), margin, mode="symmetric")
+    )
+
+
+@given(st.integers(1, 500), st.integers(1, 40), st.sampled_from([1, 4, 8]))
+def test_parts_cover_the_length_once_on_the_grid(length, parts, stride):
+    pieces = split(length, parts, stride)
+    assert pieces[0][0] == 0
+    assert pieces[-1][1] == length
+    assert all(a % stride == 0 and a < b for a, b in pieces)
+    assert all(before[1] == after[0] for before, after in pairwise(pieces))
+    assert len(pieces) <= parts
+
+
+def test_evaluations_count_frames_not_tiles():
+    predictor = TiledPredictor(Window(8, 8), 2000)
+    for _ in range(3):
+        predictor((np.zeros((90, 90), np.float32),), np.zeros(2))
+    assert predictor.evaluations == 3
