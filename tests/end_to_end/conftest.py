@@ -42,6 +42,35 @@ def put():
     return write
 
 
+HANGS_S = 600.0
+"""Only what hangs takes longer; no verdict depends on it."""
+
+
+def holding(after: int, until: str) -> str:
+    """Prologue that hands out so many inputs of a batch, and no more before `until`, an expression, is true.
+
+    Whatever a test does to a running batch then happens while work is left, on any machine.
+    """
+    return f"""
+import time
+import coldray.app.each as each
+known, handed = each._known, 0
+def held(*arguments):
+    global handed
+    handed += 1
+    while handed > {after} and not ({until}):
+        time.sleep(0.02)
+    return known(*arguments)
+each._known = held
+"""
+
+
+@pytest.fixture
+def hold():
+    """Prologue that holds a batch after some inputs; see `holding`."""
+    return holding
+
+
 class Process:
     """`coldray` as a process; a prologue in Python may run before it, to plant faults."""
 
@@ -56,12 +85,12 @@ class Process:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def end(self, timeout_s: float = 120) -> tuple[int, str, str]:
+    def end(self, timeout_s: float = HANGS_S) -> tuple[int, str, str]:
         """Wait for it; returns exit code (negative for a signal), stdout and stderr."""
         out, err = self.process.communicate(timeout=timeout_s)
         return self.process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
-    def json(self, timeout_s: float = 120) -> dict:
+    def json(self, timeout_s: float = HANGS_S) -> dict:
         _, out, err = self.end(timeout_s)
         assert out, err
         return json.loads(out)
@@ -95,7 +124,7 @@ def start():
             each.process.communicate()
 
 
-def wait_until(condition, timeout_s: float = 60.0, poll_s: float = 0.05) -> None:
+def wait_until(condition, timeout_s: float = HANGS_S, poll_s: float = 0.05) -> None:
     """Wait until a condition holds; fails after the time-out."""
     ends = time.monotonic() + timeout_s
     while not condition():

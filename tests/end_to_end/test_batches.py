@@ -111,10 +111,12 @@ def test_200_kills_at_random_times_over_100_images(start, call, put, tmp_path, r
 
 
 @posix
-def test_a_killed_worker_costs_nothing_but_time(start, scans, clean, put, tmp_path, results, until):
-    running = start("restore", scans, "-o", tmp_path / "out", *FAST, "--workers", 2, "--json")
+def test_a_killed_worker_costs_nothing_but_time(start, scans, clean, put, tmp_path, results, until, hold):
+    until_killed = hold(1, f"os.path.exists({str(tmp_path / 'killed')!r})")
+    running = start("restore", scans, "-o", tmp_path / "out", *FAST, "--workers", 2, "--json", prologue=until_killed)
     until(lambda: running.children())
     os.kill(running.children()[0], signal.SIGKILL)
+    (tmp_path / "killed").touch()
     code, out, err = running.end()
     entries = json.loads(out)["files"]
     assert code == 0 and len(entries) == 4, err
@@ -155,21 +157,23 @@ def test_poison_is_tried_three_times_and_the_others_end(killers, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_batch_leaves_a_report_and_whole_files(number, code, start, call, put, tmp_path, results, until):
-    for each in range(40):
-        put(tmp_path / "scans" / f"{each:02d}.tif", each, (200, 200))
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupted_batch_leaves_a_report_and_whole_files(
+    number, code, start, call, put, tmp_path, results, until, hold
+):
+    for each in range(12):
+        put(tmp_path / "scans" / f"{each:02d}.tif", each)
     workers = 2 if number == signal.SIGTERM else 1
     command = ("restore", tmp_path / "scans", "-o", tmp_path / "out", *FAST, "--workers", workers, "--json")
-    running = start(*command)
+    running = start(*command, prologue=hold(8, "False"))
     until(lambda: len(results(tmp_path / "out")) >= 6)
     running.signal(number)
     found, out, err = running.end()
     report = json.loads(out)
     assert found == code and report["interrupted"] is True, err
-    assert len(report["files"]) == 40 and "Traceback" not in err
+    assert len(report["files"]) == 12 and "Traceback" not in err
     done = [e for e in report["files"] if "error" not in e]
-    assert 2 <= len(done) < 40 and not leftovers(tmp_path / "out")
+    assert 2 <= len(done) <= 8 and not leftovers(tmp_path / "out")
     for name in results(tmp_path / "out"):
         read_image(tmp_path / "out" / name)
     again = json.loads(call(*command)[1])["files"]
@@ -267,7 +271,7 @@ def test_a_restored_image_is_not_restored_again_without_a_word(call, scans, tmp_
 def test_a_terminal_shows_rate_and_eta_and_prose_still_goes_where_it_was_sent(scans, tmp_path):
     listed = tmp_path / "list.txt"
     command = shlex.join([sys.executable, "-m", "coldray", "restore", str(scans), "-o", str(tmp_path / "out"), *FAST])
-    subprocess.run(["script", "-qec", f"{command} > {listed}", str(tmp_path / "screen")], check=True, timeout=120)
+    subprocess.run(["script", "-qec", f"{command} > {listed}", str(tmp_path / "screen")], check=True, timeout=600)
     screen = (tmp_path / "screen").read_text(errors="replace")
     assert "images/min" in screen and "ETA" in screen and "4/4" in screen
     assert len(listed.read_text().splitlines()) == 4
@@ -298,9 +302,10 @@ def test_a_batch_in_which_everything_fails_still_names_every_input(call, tmp_pat
 
 
 @posix
-def test_an_interrupt_of_the_whole_group_while_workers_start_shows_no_traceback(start, scans, tmp_path, until):
+def test_an_interrupt_of_the_whole_group_while_workers_start_shows_no_traceback(start, scans, tmp_path, until, hold):
     running = start(
-        "restore", scans, "-o", tmp_path / "out", *FAST, "--workers", 2, "--json", start_new_session=True
+        "restore", scans, "-o", tmp_path / "out", *FAST, "--workers", 2, "--json", start_new_session=True,
+        prologue=hold(2, "False"),
     )  # fmt: skip
     until(lambda: running.children(), poll_s=0.005)
     os.killpg(running.process.pid, signal.SIGINT)

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from coldray.app import each
+
 pytest.importorskip("distributed")
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
@@ -35,15 +37,26 @@ def scans(tmp_path, put):
     return tmp_path / "scans"
 
 
-def test_a_cluster_gives_the_same_bytes_although_a_worker_is_killed(call, cluster, scans, tmp_path, results):
+def test_a_cluster_gives_the_same_bytes_although_a_worker_is_killed(
+    call, cluster, scans, tmp_path, results, until, monkeypatch
+):
     (scans / "bad.tif").write_bytes(b"II*\0")
     assert call("restore", scans, "-o", tmp_path / "here", *FAST)[0] == 1
     out = tmp_path / "out"
 
+    killed, known, handed = threading.Event(), each._known, []
+
+    def held(*arguments):
+        handed.append(arguments)
+        assert len(handed) <= 3 or killed.wait(600)
+        return known(*arguments)
+
     def kill_one():
-        while not results(out):
-            pass
+        until(lambda: results(out))
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+        killed.set()
+
+    monkeypatch.setattr(each, "_known", held)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
@@ -65,7 +78,7 @@ def test_a_scheduler_that_is_not_there(call, scans, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_goes_away_costs_a_second_run(call, start, scans, put, tmp_path, results, until):
+def test_a_scheduler_that_goes_away_costs_a_second_run(call, start, scans, put, tmp_path, results, until, hold):
     from distributed import LocalCluster
 
     for number in range(40):
@@ -75,9 +88,11 @@ def test_a_scheduler_that_goes_away_costs_a_second_run(call, start, scans, put, 
     ) as cluster:
         running = start(
             "restore", scans, "-o", tmp_path / "out", *FAST, "--scheduler", cluster.scheduler_address,
-            prologue="import coldray.app.cluster as cluster\ncluster.LOST_S = 1.0\n",
+            prologue="import coldray.app.cluster as cluster\ncluster.LOST_S = 1.0\n"
+            + hold(10, f"os.path.exists({str(tmp_path / 'gone')!r})"),
         )  # fmt: skip
         until(lambda: results(tmp_path / "out"))
+    (tmp_path / "gone").touch()
     code, _, err = running.end()
     assert code == 3 and "the same command finishes what is missing" in err, err
     before = len(results(tmp_path / "out"))

@@ -131,7 +131,7 @@ def test_a_stream_that_takes_nothing_does_not_stop_the_work(stream, put, tmp_pat
     command = [sys.executable, "-m", "coldray", "restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FAST]
     tail = {"full stdout": ">/dev/full", "closed stdout": ">&-", "closed pipe": "| true", "full stderr": "2>/dev/full"}
     told = subprocess.run(
-        ["sh", "-c", f'"$@" {tail[stream]}', "sh", *command], capture_output=True, check=False, timeout=120
+        ["sh", "-c", f'"$@" {tail[stream]}', "sh", *command], capture_output=True, check=False, timeout=600
     )
     assert told.returncode == 0 and b"Traceback" not in told.stderr
     assert len(results(tmp_path / "out")) == 3

@@ -141,6 +141,23 @@ def test_it_ends_after_idle_time_only(folder, tmp_path, clock):
     assert count == 1 and 1010 <= clock.now < 1015
 
 
+def test_it_does_not_end_before_it_has_taken_what_it_has_seen(folder, tmp_path, clock):
+    """A scan that takes longer than the idle time, on a slow disk or a loaded machine, delays the next one."""
+    (folder / "a.tif").write_bytes(b"1")
+    watcher = Watcher([folder], tmp_path / "out", settle_s=0.0, idle_s=1.0, clock=clock)
+    real = watcher._scan
+
+    def slow():
+        real()
+        clock.now += 3.0
+
+    watcher._scan, found = slow, []
+    for pair in watcher:
+        clock.now += 0.25
+        found += [] if pair is None else [pair.source.name]
+    assert found == ["a.tif"]
+
+
 @posix
 def test_watch_from_start_to_interrupt(start, put, tmp_path, results, until):
     """Half-written, renamed, replaced, cut, linked, piped; killed and started again."""

@@ -76,7 +76,8 @@ class Watcher:
             if pair is not None:
                 self._news = self._clock()
                 yield pair
-            elif self._idle_s is not None and self._clock() - self._news >= self._idle_s:
+            # never while something waits to have stood still: a slow disk is looked at less often than it is idle
+            elif self._idle_s is not None and not self._seen and self._clock() - self._news >= self._idle_s:
                 return
             else:
                 yield None

@@ -353,7 +353,7 @@ def test_pages_hear_of_changes(served, scan):
         served.upload(scan)
         kinds = set()
         while "studies" not in kinds:
-            kinds.add(json.loads(line.recv(timeout=10))["type"])
+            kinds.add(json.loads(line.recv(timeout=300))["type"])
 
 
 def test_closing_removes_the_temporary_folder(serve, scan):

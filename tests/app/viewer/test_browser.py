@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +99,7 @@ class Visit:
             else:
                 self.page.fill(f"#r-{name}", str(value))
         self.page.click("#restore-go")
-        self.page.wait_for_selector("[data-download=image]", timeout=60000)
+        self.page.wait_for_selector("[data-download=image]", timeout=600_000)
         self.page.wait_for_selector("#images [data-role=restored]")
         self.settle()
 
@@ -542,13 +541,13 @@ def test_an_overtaken_answer_of_the_server_does_not_take_the_reference_away(
     desk.page.route("**/api/state", hold_the_first)
     write_scan(tmp_path / "other.tif", random_state=6)
     served.upload(tmp_path / "other.tif")  # the news of it makes the page ask
-    while not late:
+    while not late:  # the handler above runs while we wait
         desk.page.wait_for_timeout(20)
     drop(desk.page, thin, "reference")
     desk.page.wait_for_selector("#images [data-role=reference]")
     route, answer = late[0]
-    route.fulfill(response=answer)
-    desk.page.wait_for_timeout(100)
+    with desk.page.expect_event("requestfinished", lambda request: request == route.request, timeout=600_000):
+        route.fulfill(response=answer)
     desk.settle()
     assert desk.page.locator("#images [data-role=reference]").count() == 1
 
@@ -631,24 +630,21 @@ def test_the_theme_button_wins_over_the_system(visit, served, scan, png):
 
 
 DRAG = """async (rounds) => {
-  const stage = document.getElementById("stage"), spent = [];
+  const stage = document.getElementById("stage");
   const fire = (kind, x, y) => stage.dispatchEvent(new PointerEvent(kind,
     { clientX: x, clientY: y + 60, pointerId: 1, bubbles: true, button: 0 }));
   stage.setPointerCapture = () => {};
   const frame = () => new Promise(done => requestAnimationFrame(done));
   fire("pointerdown", 300, 300);
   for (let i = 0; i < rounds; i++) {
-    const began = performance.now();
     for (let k = 0; k < 4; k++) fire("pointermove", 300 + 3 * i + k, 300 + i);
     stage.dispatchEvent(new WheelEvent("wheel", { deltaY: i % 2 ? -40 : 40, clientX: 500, clientY: 400, cancelable: true }));
     await frame();
-    spent.push(performance.now() - began);
   }
   fire("pointerup", 420, 340);
-  return spent.sort((a, b) => a - b)[rounds >> 1];
 }"""
 COUNT = """async () => {
-  const { GlRenderer } = await import("/static/gl.js"), { Picture } = await import("/static/pixels.js");
+  const { GlRenderer } = await import(new URL("static/gl.js", document.baseURI)), { Picture } = await import(new URL("static/pixels.js", document.baseURI));
   const gl = WebGL2RenderingContext.prototype, counts = window.counts = { draws: 0, uploads: 0, pictures: 0, scans: 0 };
   const count = (owner, name, key) => {
     const own = owner[name];
@@ -687,19 +683,31 @@ def test_4096_by_4096_costs_four_draw_calls_a_frame_and_nothing_else(visit, tmp_
     assert desk.value("original") == stored[row, col]
 
 
-@pytest.mark.slow
-def test_a_frame_of_4096_by_4096_takes_as_long_as_one_of_1024_by_1024(visit, renderer, tmp_path):
-    """A frame costs what the screen has pixels, not what the image has; a ratio, so that other load counts twice."""
-    desk, cost = visit(renderer), {1024: [], 4096: []}
-    for size in (1024, 4096) * 3:
+def test_a_frame_of_4096_by_4096_touches_no_more_pixels_than_one_of_1024_by_1024(visit, tmp_path):
+    """On a plain canvas, counted and not timed: a frame costs what the screen has pixels, not what the image has."""
+    desk, touched = visit("renderer=2d"), {}
+    count = """() => {
+      const own = CanvasRenderingContext2D.prototype, put = own.putImageData;
+      window.touched = [];
+      own.putImageData = function (image, ...all) {
+        window.touched.push(image.width * image.height);
+        return put.call(this, image, ...all);
+      };
+    }"""
+    for size in (1024, 4096):
         _, path = large_image(tmp_path, size)
         desk.open(path)
         desk.press("w")
-        cost[size].append(desk.page.evaluate(DRAG, 40))
+        desk.page.evaluate(count)
+        desk.page.evaluate(DRAG, 4)
+        touched[size] = max(desk.page.evaluate("() => window.touched"))
         desk.page.click("#close-study")
         desk.page.wait_for_selector("#empty", state="visible")
-    print(f"{renderer}: {min(cost[1024]):.1f} ms a frame at 1024 x 1024, {min(cost[4096]):.1f} ms at 4096 x 4096")
-    assert min(cost[4096]) < 2 * min(cost[1024])
+    assert 0 < touched[4096] <= 1.3 * touched[1024]
+    area = desk.page.evaluate(
+        "() => document.getElementById('stage').clientWidth * document.getElementById('stage').clientHeight"
+    )
+    assert touched[4096] <= 1.1 * area
 
 
 def test_without_a_gpu_the_page_changes_to_the_canvas_that_is_faster(visit, served, scan, png):
@@ -723,12 +731,11 @@ def test_without_a_gpu_the_page_changes_to_the_canvas_that_is_faster(visit, serv
     assert np.abs(seen - grey(stored[60:120, 40:200], low, high)[..., None]).max() <= 1.6
 
 
-def test_the_page_comes_back_after_the_server_was_away(visit, served, scan):
+def test_the_page_comes_back_after_the_server_was_away(visit, served, scan, until):
     desk = visit()
     served.upload(scan)
     desk.page.wait_for_function("() => document.documentElement.dataset.study")
     assert desk.page.locator("#study").inner_text() == "scan.tif"
     desk.page.click("#close-study")
     desk.page.wait_for_selector("#empty", state="visible")
-    time.sleep(0.1)
-    assert served.state()["studies"] == []
+    until(lambda: served.state()["studies"] == [])
