@@ -132,6 +132,33 @@ def test_raw_frames_are_corrected_to_the_truth(call, tmp_path):
     assert np.std(raw.pixels / raw.pixels.max() - clean["hr"]) > 0.05
 
 
+HEAD = "%FSLAX35Y35*%\n%MOMM*%\n%ADD10C,1.5*%\n%ADD11C,0.2*%\n"
+DISCS = "D10*\n" + "".join(f"X{x}00000Y{y}00000D03*\n" for x in (2, 5, 9) for y in (2, 6)) + "M02*\n"
+FRAME = "D11*\nX0Y0D02*\nX1100000D01*\nY800000D01*\nX0D01*\nY0D01*\nM02*\n"
+
+
+def test_a_real_board_says_which_file_became_what(call, tmp_path):
+    root = tmp_path / "set"
+    root.mkdir()
+    for name in ("lid", "base"):
+        (root / f"{name}-F_Cu.gbr").write_text(HEAD + DISCS)
+        (root / f"{name}-B_Cu.gbr").write_text(HEAD + DISCS)
+        (root / f"{name}-Edge_Cuts.gbr").write_text(HEAD + FRAME)
+        (root / f"{name}.drl").write_text("M48\nMETRIC\nT1C0.8\n%\nT1\nX2.0Y2.0\nX5.0Y6.0\nM30\n")
+    arguments = ("simulate", "board", "--gerber", root, "-o", tmp_path / "out", *SMALL)
+    code, answer, _ = call(*arguments)
+    assert code == 3 and "base (4 files), lid (4 files)" in answer["error"]
+    code, answer, err = call(*arguments, "--board", "lid")
+    assert code == 0
+    told = answer["gerber"]
+    assert (told["copper_layers"], told["holes"], told["plated_holes"]) == (2, 2, 2)
+    roles = {f["file"]: f["role"] for f in told["files"]}
+    assert roles["lid-Edge_Cuts.gbr"] == "outline" and roles["base-F_Cu.gbr"] == "left out"
+    with open(answer["pair"]) as handle:
+        assert json.load(handle)["gerber"] == told
+    assert "2 copper layers, 2 holes (2 plated)" in err and "lid.drl: drill, 2 holes" in err and "another board" in err
+
+
 def test_options_that_do_not_belong_together_are_refused(call, tmp_path):
     def refused(match, *arguments):
         code, answer, err = call("simulate", *arguments, "-o", tmp_path / "x")
@@ -144,6 +171,7 @@ def test_options_that_do_not_belong_together_are_refused(call, tmp_path):
     refused("no place for defects", "edge", "--defects", 3)
     refused("--noise belongs to --ideal", "flat", "--noise", 0.1)
     refused("--gerber is for a board", "edge", "--gerber", tmp_path)
+    refused("--board names a board of --gerber", "board", "--board", "x")
     refused("--family is for", "edge", "--family", "rf")
     refused("not both", "board", "--defects", 1, "--view-deg", 20)
     refused("um pixels", "edge", "--detector", "gos34", "--pitch-um", 100)

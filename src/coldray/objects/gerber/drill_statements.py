@@ -14,7 +14,7 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
     ("header", r"M48"),
     ("percent", r"%"),
     ("end_header", r"M95"),
-    ("tool", r"T0*(\d{1,6})((?:[A-Z][\d.+-]*)*)"),
+    ("tool", r"T0*(\d{1,6})((?:[BCFHSZ][\d.]*)*)"),
     ("slot", rf"{XY}G0?85{XY}"),
     ("move", rf"G0?0{XY}"),
     ("line", rf"G0?1{XY}"),
@@ -31,7 +31,7 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
     ("incremental", r"ICI(?:,?(ON|OFF))?|G9([01])"),
     ("zero", rf"G9[23]{XY}"),
     ("end", r"M30|M00"),
-    ("ignored", r"FMAT,?\d?|VER,?\d*|DETECT,?\w*|ATC,?\w*|M0[69]|M18|M47.*|M50.*|G40|R,[TCDH]|[FSBHZ][\d.]+|\s*|OM48|CP,.*|TCST,.*"),
+    ("ignored", r"FMAT,?\d?|VER,?\d*|DETECT,?\w*|ATC,?\w*|M0[69]|M18|M47.*|M50.*|G40|R,[TCDH]|[FSBHZ][\d.]+|\s*|OM48|/|CP,.*|TCST,.*"),
 )  # fmt: skip
 PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in STATEMENTS)
 _COORDINATES = re.compile(rf"(?:G\d\d)?(?:X{NUMBER}|Y{NUMBER})+.*")

@@ -92,9 +92,9 @@ def rasterise(shapes: Sequence[Shape], grid: Grid) -> NDArray[np.uint8]:
     return mask
 
 
-def _to_pixels(outlines: Sequence[NDArray[np.float64]], grid: Grid, scale: float) -> list[NDArray[np.int64]]:
+def _to_pixels(outlines: Sequence[NDArray[np.float64]], grid: Grid, scale: float) -> list[NDArray[np.int32]]:
     """Vertices as fine pixels (column, row); outlines with equally many vertices are turned together."""
-    result: list[NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)] * len(outlines)
+    result: list[NDArray[np.int32]] = [np.zeros((0, 2), dtype=np.int32)] * len(outlines)
     alike: dict[int, list[int]] = {}
     for i, outline in enumerate(outlines):
         alike.setdefault(len(outline), []).append(i)
@@ -104,7 +104,7 @@ def _to_pixels(outlines: Sequence[NDArray[np.float64]], grid: Grid, scale: float
         y = (grid.top_mm - points[:, :, 1]) * scale
         if 2 < count <= _SHRUNK_VERTICES:
             x, y = _moved_in(x, y)
-        pixels = np.stack([np.floor(x), np.floor(y)], axis=2).astype(np.int64)
+        pixels = np.stack([np.floor(x), np.floor(y)], axis=2).astype(np.int32)
         for i, p in zip(members, pixels, strict=True):
             result[i] = p
     return result
@@ -128,7 +128,7 @@ def _moved_in(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[n
     return x + np.clip(dx, -0.75, 0.75), y + np.clip(dy, -0.75, 0.75)
 
 
-def _stamp(image: Image.Image, shape: Shape, pixels: Sequence[NDArray[np.int64]], top: int) -> None:
+def _stamp(image: Image.Image, shape: Shape, pixels: Sequence[NDArray[np.int32]], top: int) -> None:
     """Draw an aperture with its own holes on a small sheet, then lay that sheet on the strip."""
     from PIL import Image, ImageDraw
 

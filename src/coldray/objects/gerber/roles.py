@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import defaultdict
@@ -193,49 +194,45 @@ def _by_name(paths: list[str], roles: Mapping[str, Role]) -> dict[str, list[str]
     if not clashes:
         return {"": paths}
     largest = max(clashes, key=len)
-    for keys, belongs in ((_heads(largest), str.startswith), (_tails(largest), str.endswith)):
-        if len(set(keys)) < len(keys):
-            continue
-        groups: dict[str, list[str]] = {key: [] for key in sorted(keys, key=len, reverse=True)}
+    needed = {p for p in paths if roles[p].kind}
+    for words, tail in itertools.product((False, True), (False, True)):
+        keys = _ends(largest, tail, words)
+        groups: dict[str, list[str]] = {key: [] for key in sorted(set(keys), key=len, reverse=True)}
         for path in paths:
             whole = PurePosixPath(path).name
-            stem = whole.rpartition(".")[0] if belongs is str.endswith else whole
-            owner = next((key for key in groups if belongs(stem, key)), None)
+            stem = whole.rpartition(".")[0] if tail else whole
+            owner = next((k for k in groups if (stem.endswith(k) if tail else stem.startswith(k))), None)
             if owner is not None:
                 groups[owner].append(path)
-        if not any(_clashes(found, roles) for found in groups.values()):
+        assigned = {p for found in groups.values() for p in found}
+        if len(groups) == len(keys) and needed <= assigned and not any(_clashes(g, roles) for g in groups.values()):
             return {key.strip("-_. ") or "(no name)": found for key, found in groups.items()}
     raise ImageReadError(f"{' and '.join(largest[:4])} claim the same copper layer; name the layers in a layers.json")
 
 
-def _heads(paths: list[str]) -> list[str]:
-    """What names begin with, up to the part that they have in common; it ends at a word."""
+def _ends(paths: list[str], tail: bool, words: bool) -> list[str]:
+    """What names begin with before the part that they have in common; or end with after it, without extension.
+
+    The common part ends at a sign between words, or with `words` also where a capital begins one.
+    """
     names = [PurePosixPath(p).name for p in paths]
+    if tail:
+        names = [n.rpartition(".")[0][::-1] for n in names]
     size = 0
     while size < min(map(len, names)) and len({n[-size - 1] for n in names}) == 1:
         size += 1
-    while size and any(not _is_edge(n, len(n) - size) for n in names):
+    while size and any(not _is_edge(n, len(n) - size, words) for n in names):
         size -= 1
-    return [n[: len(n) - size] for n in names]
+    ends = [n[: len(n) - size] for n in names]
+    return [e[::-1] for e in ends] if tail else ends
 
 
-def _tails(paths: list[str]) -> list[str]:
-    """What names end with before their extension, after the part that they have in common; it begins at a word."""
-    names = [PurePosixPath(p).name.rpartition(".")[0] for p in paths]
-    size = 0
-    while size < min(map(len, names)) and len({n[size] for n in names}) == 1:
-        size += 1
-    while size and any(not _is_edge(n, size) for n in names):
-        size -= 1
-    return [n[size:] for n in names]
-
-
-def _is_edge(name: str, at: int) -> bool:
-    """Whether a word ends or begins at a place of a name."""
+def _is_edge(name: str, at: int, words: bool) -> bool:
+    """Whether a word ends or begins at a place of a name, read in either direction."""
     if at <= 0 or at >= len(name):
         return True
     before, after = name[at - 1], name[at]
-    return not (before.isalnum() and after.isalnum()) or (before.islower() and after.isupper())
+    return not (before.isalnum() and after.isalnum()) or (words and before.isupper() != after.isupper())
 
 
 def choose_board(path: Path, boards: Mapping[str, list[str]], board: str | None) -> list[str]:
