@@ -6,6 +6,7 @@
     ├── ImageError (ValueError)          pixels are not what they must be
     │   ├── ImageReadError (OSError)       a file cannot be read as it claims
     │   └── ImageWriteError (OSError)      a file cannot be written whole
+    ├── RefusalError (ValueError)        a result would be worse than none
     ├── MetadataError (ValueError)       pitch, level or tag missing or contradictory
     ├── MeasurementError (ValueError)    a curve or number cannot be measured honestly
     ├── PhysicsError (ValueError)        a model is asked for something unphysical
@@ -39,6 +40,10 @@ class ImageReadError(ImageError, OSError):
 
 class ImageWriteError(ImageError, OSError):
     """A file cannot be written whole; nothing was left behind."""
+
+
+class RefusalError(ColdrayError, ValueError):
+    """A result was computed and must not be written: it is clipped, shifted or contradicted by its own measurement."""
 
 
 class MetadataError(ColdrayError, ValueError):

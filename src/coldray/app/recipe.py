@@ -33,11 +33,18 @@ PLAIN = (
     "reference",
     "random_state",
     "raw",
+    "on_contradiction",
+    "safeguards",
 )
 """Fields whose value is itself the setting; the others name files."""
-RECORD_FORMAT = 3
-"""Of what is recorded of a restoration: 1 had no recipe, 2 no reports in it. Raise it when a setting comes or goes."""
+RECORD_FORMAT = 4
+"""Of what is recorded of a restoration: 1 had no recipe, 2 no reports in it, 3 no safeguards. Raise it when a setting comes
+or goes."""
+REPEATABLE_FORMATS = (3, RECORD_FORMAT)
+"""Formats whose restorations this version repeats."""
 _SINCE_FORMAT_3 = {"report", "certificate_map", "reference"}
+_BEFORE_FORMAT_4 = {"on_contradiction": "keep", "safeguards": False}
+"""What version 0.1 did, and did not record."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Recipe:
         Of methods that draw.
     raw : str, optional
         Geometry of raw files.
+    on_contradiction, safeguards
+        As in `coldray.restoration.job.Job`.
     report, certificate_map : bool
         Whether to write reports, and the map of the certificate, beside every result.
     reference : str, optional
@@ -79,6 +88,8 @@ class Recipe:
     options_json: str = "{}"
     random_state: int = 0
     raw: str | None = None
+    on_contradiction: str = "linear"
+    safeguards: bool = True
     report: bool = False
     certificate_map: bool = False
     reference: str | None = None
@@ -131,7 +142,8 @@ class Recipe:
             If the record lacks a setting.
         """
         try:
-            plain = {name: settings[name] for name in PLAIN}
+            known = {**_BEFORE_FORMAT_4, **settings} if "safeguards" not in settings else settings
+            plain = {name: known[name] for name in PLAIN}
             options = json.dumps(settings["options"], sort_keys=True)
             return cls(
                 **plain,
@@ -152,7 +164,10 @@ def record_format(recipe: Mapping[str, Any]) -> int:
     settings = dict(recipe["settings"])
     if isinstance(recipe.get("format"), int):
         return int(recipe["format"])
-    return 2 if set(PLAIN) - set(settings) == _SINCE_FORMAT_3 else RECORD_FORMAT
+    missing = set(PLAIN) - set(settings)
+    if missing >= _SINCE_FORMAT_3:
+        return 2
+    return 3 if missing else RECORD_FORMAT
 
 
 def _content(source: str) -> str:
@@ -191,6 +206,8 @@ def _job(recipe: Recipe) -> Job:
         keep_certificate=recipe.report or recipe.certificate_map,
         options=json.loads(recipe.options_json),
         random_state=recipe.random_state,
+        on_contradiction=recipe.on_contradiction,
+        safeguards=recipe.safeguards,
     )
     check_job(job)
     return job

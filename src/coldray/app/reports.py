@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coldray.restoration.pipeline import Restoration
 
 BATCH_STEM = "report"
+CERTIFICATE_LAYERS = ("-log10 of the adjusted p-value", "weight of the linear filter in place of the network")
 
 
 def report_paths(target: Path) -> list[Path]:
@@ -35,15 +36,18 @@ def write_certificate(target: Path, result: Restoration) -> Path:
     Returns
     -------
     Path
-        A float32 TIFF, shape (rows, cols): -log10 of the smallest adjusted p-value of all tests over a pixel.
+        A float32 TIFF, shape (2, rows, cols): -log10 of the smallest adjusted p-value of all tests over a pixel, and the
+        weight of the linear filter where it stands in for a contradicted network.
     """
+    import numpy as np
+
     from coldray.formats import write_image
     from coldray.radiograph import Radiograph, Step
 
-    assert result.certificate is not None
+    assert result.certificate is not None and result.replaced is not None
     pitch = result.image.acquisition.pixel_pitch_mm
-    what = {"what": "-log10 of the adjusted p-value", "level": result.certificate.level}
-    image = Radiograph(result.certificate.evidence).with_acquisition(pixel_pitch_mm=pitch)
+    what = {"layers": list(CERTIFICATE_LAYERS), "level": result.certificate.level}
+    image = Radiograph(np.stack([result.certificate.evidence, result.replaced])).with_acquisition(pixel_pitch_mm=pitch)
     path = certificate_path(target)
     write_image(path, image.with_pixels(image.pixels, Step("certificate", what | dict(result.consistency))))
     return path

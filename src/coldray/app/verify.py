@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coldray.app.files import BESIDE, LEDGER
 from coldray.app.one import restore_file
-from coldray.app.recipe import RECORD_FORMAT, Recipe, environment, record_format
+from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, environment, record_format
 from coldray.checkpoint import file_sha256
 from coldray.errors import ColdrayError, DetectorError, ImageReadError, MetadataError
 from coldray.files import shown
@@ -178,10 +178,10 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
 
 def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str, Any]:
     """Restore the original again and compare."""
-    if record.format != RECORD_FORMAT:
+    if record.format not in REPEATABLE_FORMATS:
         raise MetadataError(
             f"{shown(path)}: written by format {record.format} of the record; cannot be re-run by this version, which "
-            f"reads format {RECORD_FORMAT}: verify it with coldray {record.settings.get('coldray', 'as it was then')}"
+            f"reads formats {REPEATABLE_FORMATS[0]} to {RECORD_FORMAT}: verify it with coldray {record.settings.get('coldray', 'as it was then')}"
         )
     wanted = record.entry.get("sha256_in") or _restore_details(record.image).get("sha256_in")
     source = _original(path, record, given, wanted)

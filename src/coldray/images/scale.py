@@ -42,10 +42,18 @@ class Scale:
     def to_stored(self, fraction: NDArray[np.floating]) -> tuple[NDArray[Any], int]:
         """Return stored values and how many had to be clipped to the type's range.
 
+        Raises
+        ------
+        ImageError
+            If pixels are NaN or infinite: no integer says that, and nothing restored may.
+
         Notes
         -----
         Integers are rounded to nearest; floats are never clipped.
         """
+        bad = int(np.count_nonzero(~np.isfinite(fraction)))
+        if bad:
+            raise ImageError(f"{bad} of {fraction.size} pixels to be written are NaN or infinite; nothing was written")
         if self.dtype.kind == "f":
             return (fraction * np.float32(self.open_beam)).astype(self.dtype), 0
         values = np.rint(np.asarray(fraction, dtype=np.float64) * self.open_beam)

@@ -53,6 +53,20 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
         rows.append(("Data-consistency gain", meaning.get(job.gain, job.gain)))
     if "random_state" in details:
         rows.append(("Random state", str(details["random_state"])))
+    network = result.consistency.get("network")
+    if network is not None:
+        answer = {"linear": "the linear filter stands in", "keep": "kept", "refuse": "refused"}[job.on_contradiction]
+        rows += [
+            (
+                "Weight of the network",
+                f"{100 * network['share']:.3g} % (less where detectors or noise are strange to it)",
+            ),
+            (
+                "Network against the measurement",
+                f"{network['verdict']} ({100 * network['marked_share']:.2g} % of the image); {answer}, "
+                f"in {100 * network['replaced_share']:.2g} % of the image",
+            ),
+        ]
     rows.append(("Clipped pixels", f"{result.clipped_pixels} pixels"))
     return Facts(tuple(rows))
 

@@ -17,6 +17,7 @@ from coldray.channels import LEVEL_DECADES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
+from coldray.methods._domain import BOX_REACH, Domain
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin, shown_by
@@ -24,8 +25,6 @@ from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"
-FAMILY_MARGIN = 0.05
-"""How far conditions may leave the trained span without a warning; conditions span about +-1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,37 +167,43 @@ class Model:
                 f"choose a model trained with method = {name!r}"
             )
 
+    @cached_property
+    def domain(self) -> Domain | None:
+        """Conditions the model was trained on; None if it was not trained over a family."""
+        _, told = shown_by(plugin("method", self.header["method"]))
+        return Domain.of_header(self.header, len(told))
+
     def warnings_for(self, conditions: NDArray[np.float32]) -> list[str]:
-        """Say where detectors or noise leave the family the model was trained over.
+        """Say where detectors or noise leave the family the model was trained over, and what is done about it.
 
         Parameters
         ----------
         conditions : ndarray, shape (conditions,)
-            What the network will be told: strength, MTF ratio, noise levels.
+            What the network would be told: strength, MTF ratio, noise levels.
         """
-        family = self.header.get("family", {})
-        low, high = np.array(family.get("conditions_low", [])), np.array(family.get("conditions_high", []))
-        if low.size != conditions.size:
+        domain = self.domain
+        if domain is None or domain.low.size + 1 != conditions.size:
             return []
-        out = []
-        beyond = (conditions < low - FAMILY_MARGIN) | (conditions > high + FAMILY_MARGIN)
-        if beyond[1:-2].any():
-            out.append(
-                "the detectors' MTF ratio lies outside the family this model was trained over; "
-                "expect less, or train a model on this pair"
-            )
-        if (conditions[-2:] > high[-2:] + FAMILY_MARGIN).any():
-            shortest = family["exposure_s"][0]
-            out.append(
-                f"noise is stronger than in training (frames of {shortest:g} s); average frames, or check that the "
-                "image is not already sharper than the detector named as blurred"
-            )
-        if (conditions[-2:] < low[-2:] - FAMILY_MARGIN).any():
-            out.append(
-                f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s); the result is as cautious "
-                "as if it were that strong"
-            )
-        return out
+        family = self.header["family"]
+        given = conditions[1:]
+        below, above = given < domain.low - BOX_REACH, given > domain.high + BOX_REACH
+        reasons = []
+        if (below | above)[:-2].any():
+            reasons.append("the detectors' MTF ratio lies outside the family this model was trained over")
+        if above[-2:].any():
+            reasons.append(f"noise is stronger than in training (frames of {family['exposure_s'][0]:g} s)")
+        if below[-2:].any():
+            reasons.append(f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s)")
+        distance = domain.distance(conditions)
+        if not reasons and domain.share(distance) == 1:
+            return []
+        if not reasons:
+            reasons.append("MTF ratio and noise do not go together as in training")
+        network = 100 * domain.share(distance)
+        return [
+            f"{' and '.join(reasons)}: the network counts {network:.0f} %, the linear filter the rest; check detectors, "
+            "noise and pitch, or train a model on this pair"
+        ]
 
     def familiar(self, frame: Frame, degradation: Any) -> Frame:
         """The frame as the network may be shown it: noise weaker than in training is raised to the weakest trained.
@@ -222,7 +227,7 @@ class Model:
         told = conditions(frame, degradation)
         if low.size != told.size:
             return frame
-        short = float((low - FAMILY_MARGIN - told)[-2:].max())
+        short = float((low - BOX_REACH - told)[-2:].max())
         return frame if short <= 0 else replace(frame, noise=frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
 
 

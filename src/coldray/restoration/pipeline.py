@@ -1,86 +1,38 @@
-"""Restore one radiograph: check, scale, sample, unscale, record."""
+"""Restore one radiograph: check, scale, sample, judge what is written, unscale, record."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
-from coldray.channels import conditions
-from coldray.errors import DetectorError, SettingsError
+from coldray.errors import DetectorError
 from coldray.frame import Frame
-from coldray.images.scale import scale_of
+from coldray.images.scale import Scale, scale_of
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
+from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import check_options, options_of, plugin, plugin_names
+from coldray.plugins import options_of, plugin
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.certificate.certify import Certificate, certify
-from coldray.restoration.certificate.words import summary
-from coldray.restoration.gain import Gain, consistency_gain, residual_gain, share_of
-from coldray.restoration.model import Model
+from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
+from coldray.restoration.estimate import estimate, gain_left, run_method
+from coldray.restoration.gain import Gain
+from coldray.restoration.guard import Written, linear_filter, ramp, refuse, saturated, written
+from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, is_stochastic
 from coldray.restoration.noise import choose_noise
 from coldray.restoration.provenance import provenance_layers, wiener_record
 
-DEFAULT_METHOD = "cold"
-SATURATION_REACH_PX = 4
-"""How far around a saturated pixel the re-blurred result is not compared with the measurement."""
+__all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "detectors_of", "pixel_pitch", "restore", "run_method"]
 
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What to do to every image of a restoration.
-
-    Parameters
-    ----------
-    method : str
-        Name of the method.
-    model : Model, optional
-        Needed by methods that learn.
-    steps : int, optional
-        Steps of methods that go step by step; the method's own number by default.
-    blurred, sharp : str
-        Detectors: name, model or file.
-    degradation : str
-        Name of the degradation.
-    gain : {"calibrated", "detail", "paper"}
-        How the measurement corrects the prediction of the cold sampler.
-    exposure_s : float, optional
-        Exposure of one frame [s].
-    flats : ndarray, optional
-        Flat fields of the same exposure.
-    open_beam : float, optional
-        Stored value of the open beam.
-    pixel_pitch_mm : float, optional
-        Pitch [mm], overriding the file.
-    provenance : bool
-        Whether to compute the three layers.
-    keep_certificate : bool
-        Whether to keep the certificate's images, for its map and for a report.
-    options : dict
-        Further options of the method by name, see `plugins.options_of`.
-    random_state : int
-        Of methods that draw; every frame of a stack has its own stream.
-    """
-
-    method: str = DEFAULT_METHOD
-    model: Model | None = None
-    steps: int | None = None
-    blurred: str = "gos135"
-    sharp: str = "gos34"
-    degradation: str = "mtf_blend"
-    gain: str = "calibrated"
-    exposure_s: float | None = None
-    flats: NDArray[Any] | None = None
-    open_beam: float | None = None
-    pixel_pitch_mm: float | None = None
-    provenance: bool = False
-    keep_certificate: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-    random_state: int = 0
+NETWORK_CONTRADICTED = "the measurement contradicts the network in much of the image, and the linear filter's result stands in for all of it"
+CONTRADICTED_EVERYWHERE = (
+    "the measurement contradicts this result in much of the image: check detectors, noise, exposure and open beam"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +51,12 @@ class Restoration:
         Pixels that left the range of the dtype.
     steps : int
         Network evaluations per frame.
+    network_share : float
+        How much the network counts, 0 to 1: less than 1 where detectors and noise lie outside its training; of a stack
+        the least. 0 for methods without a network.
+    replaced_share : float
+        Share of the pixels where the linear filter stands in for a network that the measurement contradicts; of a stack
+        the largest.
     seconds : float
         Wall time, with the certificate.
     certificate_seconds : float
@@ -109,6 +67,8 @@ class Restoration:
     warnings : tuple of str
     certificate : Certificate, optional
         The same with its images, if the job keeps it.
+    replaced : ndarray, float32, shape (rows, cols), optional
+        Weight of the linear filter where it stands in for the network, of the certificate's frame.
     """
 
     image: Radiograph
@@ -119,8 +79,11 @@ class Restoration:
     seconds: float
     certificate_seconds: float
     consistency: dict[str, Any]
+    network_share: float = 0.0
+    replaced_share: float = 0.0
     warnings: tuple[str, ...] = field(default_factory=tuple)
     certificate: Certificate | None = field(default=None, repr=False)
+    replaced: NDArray[np.float32] | None = field(default=None, repr=False)
 
 
 def pixel_pitch(image: Radiograph, stated_mm: float | None, needed_mm: float | None) -> tuple[float, list[str]]:
@@ -183,6 +146,45 @@ def detectors_of(image: Radiograph, job: Job) -> tuple[DetectorPair, list[str]]:
     return pair, [*warnings, *pair.notes()]
 
 
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What all frames of one image share."""
+
+    job: Job
+    scale: Scale
+    pair: DetectorPair
+    degradation: Any
+    judged_by: Any
+    method: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _FrameNote:
+    """What is kept of every frame of a stack."""
+
+    noise: NoiseModel
+    clipped: int
+    evaluations: int
+    network_share: float
+    replaced_share: float
+    certificate_seconds: float
+    leading: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class _FrameResult:
+    """One restored frame with its images."""
+
+    note: _FrameNote
+    judged: Frame
+    pixels: NDArray[Any]
+    fraction: NDArray[np.float32]
+    certificate: Certificate
+    replaced: NDArray[np.float32]
+    network: dict[str, Any] | None
+
+
 def restore(image: Radiograph, job: Job) -> Restoration:
     """Restore a radiograph or every frame of a stack.
 
@@ -205,70 +207,46 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     SettingsError
         If the method needs a model and there is none, or an option does not fit the method.
     CheckpointError
-        If the model was trained for another method.
+        If the model was trained for another method, or answers with NaN.
+    RefusalError
+        If the result would be clipped or shifted (`coldray.restoration.guard`), or contradicted and the job says to refuse it.
     """
     began = time.perf_counter()
     scale, warnings = scale_of(image, job.open_beam)
     pair, more = detectors_of(image, job)
-    warnings += more
-    degradation, judged_by = (plugin("degradation", job.degradation).Degradation(p) for p in (pair, pair.as_restored()))
-    method = plugin("method", job.method)
     chosen = check_job(job)
+    build = plugin("degradation", job.degradation).Degradation
+    prepared = _Prepared(job, scale, pair, build(pair), build(pair.as_restored()), plugin("method", job.method))
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
-    layers, wiener, clipped, steps = None, None, 0, 0
-    worst: tuple[int, Certificate] | None = None
-    testing = 0.0
+    notes: list[_FrameNote] = []
+    worst, number_of_worst = None, 0
     for number, stored in enumerate(stack):
-        measured = scale.to_fraction(stored)
-        noise, more = choose_noise(measured, pair.blurred, job.exposure_s, job.flats)
-        warnings += [w for w in more if w not in warnings]
-        prior = job.model.prior if job.model is not None else ObjectPrior()
-        frame = Frame(measured, pair, noise, prior)
-        if job.model is not None and method.LEARNS:
-            warnings += [w for w in job.model.warnings_for(conditions(frame, degradation)) if w not in warnings]
-        restored, steps = run_method(frame, degradation, job, number)
-        out[number], lost = scale.to_stored(restored)
-        clipped += lost
-        started = time.perf_counter()
-        judged = frame.as_restored()
-        found = certify(
-            judged,
-            judged_by,
-            restored,
-            gain=_residual_gain(judged, judged_by, job),
-            excluded=saturated(stored),
-        )
-        if worst is None or found.marked_share > worst[1].marked_share:
-            worst = (number, found)
-        testing += time.perf_counter() - started
-        if job.provenance and stack.shape[0] == 1:
-            layers, wiener = provenance_layers(judged, judged_by, restored), wiener_record(judged, judged_by)
-    if job.provenance and layers is None:
+        found = _restore_frame(prepared, stored, number)
+        out[number] = found.pixels
+        notes.append(found.note)
+        if worst is None or found.certificate.marked_share > worst.certificate.marked_share:
+            worst, number_of_worst = found, number
+    assert worst is not None
+    leading = [w for w in (CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED) if any(w in n.leading for n in notes)]
+    warnings = list(dict.fromkeys([*leading, *warnings, *more, *(w for n in notes for w in n.warnings)]))
+    layers = wiener = None
+    if job.provenance and len(notes) == 1:
+        layers = provenance_layers(worst.judged, prepared.judged_by, worst.fraction)
+        wiener = wiener_record(worst.judged, prepared.judged_by)
+    elif job.provenance:
         warnings.append("provenance layers are written for single frames only; this image is a stack")
+    clipped = sum(n.clipped for n in notes)
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
-    assert worst is not None
     started = time.perf_counter()
-    consistency = summary(worst[1]) | ({"frame": worst[0]} if stack.shape[0] > 1 else {})
-    testing += time.perf_counter() - started
-    details = {
-        "coldray": __version__,
-        "method": job.method,
-        "options": {**{k: v for k, v in options_of(method.restore).items() if k != "consistency"}, **chosen},
-        "steps": steps,
-        "degradation": job.degradation,
-        "blurred": pair.blurred.name,
-        "sharp": pair.sharp.name,
-        "pixel_pitch_mm": pair.pixel_pitch_mm,
-        "open_beam": scale.open_beam,
-        "noise": noise.source,
-        "noise_relative_sd": noise.relative_sd(),
-    }
-    if job.model is not None and method.LEARNS:
-        details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
-    if is_stochastic(method):
-        details["random_state"] = job.random_state
+    consistency = summary(worst.certificate)
+    if worst.network is not None:
+        consistency["network"] = worst.network
+    if len(notes) > 1:
+        consistency["frame"] = number_of_worst
+    testing = sum(n.certificate_seconds for n in notes) + time.perf_counter() - started
+    details = _details(prepared, chosen, notes)
     restored_image = image.with_pixels(out.reshape(image.shape), Step("restore", details)).with_acquisition(
         pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm
     )
@@ -277,107 +255,130 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         layers=layers,
         wiener=wiener,
         clipped_pixels=clipped,
-        steps=steps,
+        steps=notes[-1].evaluations,
         seconds=time.perf_counter() - began,
         certificate_seconds=testing,
         consistency=consistency,
+        network_share=min(n.network_share for n in notes),
+        replaced_share=max(n.replaced_share for n in notes),
         warnings=tuple(warnings),
-        certificate=worst[1] if job.keep_certificate else None,
+        certificate=worst.certificate if job.keep_certificate else None,
+        replaced=worst.replaced if job.keep_certificate else None,
     )
 
 
-def saturated(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Pixels at the top of an integer type and their neighbours; None if there are none."""
-    if stored.dtype.kind not in "ui":
-        return None
-    full = stored == np.iinfo(stored.dtype).max
-    if not full.any():
-        return None
-    from scipy.ndimage import binary_dilation
-
-    return np.asarray(binary_dilation(full, np.ones((3, 3), dtype=bool), iterations=SATURATION_REACH_PX))
-
-
-def _has_consistency_step(job: Job) -> bool:
-    """Whether the method ends with a data-consistency step; the naive sampler of `cold` forgets the measurement."""
-    step = "consistency" in options_of(plugin("method", job.method).restore)
-    return step and not job.options.get("naive", False)
-
-
-def _residual_gain(frame: Frame, degradation: Any, job: Job) -> Gain | None:
-    """What the method's own data-consistency step leaves of a wrong prediction; None for methods without one."""
-    if not _has_consistency_step(job):
-        return None
-    if job.model is None:
-        return residual_gain(frame, degradation, None)
-    share = share_of(job.gain, job.model.consistency_share)
-    return residual_gain(job.model.familiar(frame, degradation), degradation, share)
-
-
-def is_stochastic(method: Any) -> bool:
-    """Whether a method draws random numbers."""
-    return bool(getattr(method, "STOCHASTIC", False))
+def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote]) -> dict[str, Any]:
+    """What the history says of a restoration; of a stack the noise of every frame."""
+    job, method, pair = prepared.job, prepared.method, prepared.pair
+    deviations = [n.noise.relative_sd() for n in notes]
+    details: dict[str, Any] = {
+        "coldray": __version__,
+        "method": job.method,
+        "options": {**{k: v for k, v in options_of(method.restore).items() if k != "consistency"}, **chosen},
+        "steps": notes[-1].evaluations,
+        "degradation": job.degradation,
+        "blurred": pair.blurred.name,
+        "sharp": pair.sharp.name,
+        "pixel_pitch_mm": pair.pixel_pitch_mm,
+        "open_beam": prepared.scale.open_beam,
+        "noise": notes[-1].noise.source,
+        "noise_relative_sd": deviations[0] if len(set(deviations)) == 1 else deviations,
+    }
+    if job.model is not None and method.LEARNS:
+        details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
+        if job.safeguards:
+            details |= {
+                "on_contradiction": job.on_contradiction,
+                "network_share": round(min(n.network_share for n in notes), 4),
+                "replaced_share": round(max(n.replaced_share for n in notes), 4),
+            }
+    if is_stochastic(method):
+        details["random_state"] = job.random_state
+    return details
 
 
-def check_job(job: Job) -> dict[str, Any]:
-    """Check that method, model and options fit; nothing is read or computed.
+def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _FrameResult:
+    """Restore one frame, judge what is written of it, and put the linear filter where the network is contradicted."""
+    job, scale, degradation = prepared.job, prepared.scale, prepared.degradation
+    measured = scale.to_fraction(stored)
+    noise, warnings = choose_noise(measured, prepared.pair.blurred, job.exposure_s, job.flats)
+    frame = Frame(measured, prepared.pair, noise, job.model.prior if job.model is not None else ObjectPrior())
+    learns = bool(prepared.method.LEARNS) and job.model is not None
+    found = estimate(frame, degradation, job, number)
+    warnings = warnings + found.warnings
+    judged = frame.as_restored()
+    judge = _Judge(judged, prepared.judged_by, saturated(stored), scale, stored, job.safeguards)
+    left = gain_left(judged, prepared.judged_by, job)
+    verdict = judge(found.image, left)
+    replaced, network = np.zeros(frame.shape, dtype=np.float32), None
+    leading: list[str] = []
+    if learns and job.safeguards:
+        network = {"share": round(found.share, 4), **_network_verdict(verdict.certificate)}
+        marked = verdict.certificate.marked_share
+        if marked > 0 and job.on_contradiction == "refuse":
+            raise refuse(f"the measurement contradicts the network in {100 * marked:.2g} % of the image")
+        answered = job.on_contradiction == "linear" and found.share > 0
+        if found.share > 0 and verdict.written.fault is not None:
+            replaced = np.ones(frame.shape, dtype=np.float32)
+        elif answered and marked >= MUCH_OF_THE_IMAGE:
+            replaced = np.ones(frame.shape, dtype=np.float32)
+            leading.append(NETWORK_CONTRADICTED)
+        elif answered and marked > 0:
+            replaced = ramp(verdict.certificate.marked)
+        if replaced.any():
+            image = found.image + replaced * (linear_filter(frame, degradation) - found.image)
+            whole = bool(replaced.min() == 1)
+            verdict = judge(image, None if whole else left)
+        network["replaced_share"] = round(float(np.mean(replaced > 0)), 4)
+    if job.safeguards and verdict.written.fault is not None:
+        raise refuse(verdict.written.fault)
+    if job.safeguards and verdict_of(verdict.certificate) == CONTRADICTED:
+        leading.append(CONTRADICTED_EVERYWHERE)
+    note = _FrameNote(
+        noise=noise,
+        clipped=verdict.written.clipped,
+        evaluations=found.evaluations,
+        network_share=found.share,
+        replaced_share=float(np.mean(replaced > 0)),
+        certificate_seconds=judge.seconds,
+        leading=leading,
+        warnings=warnings,
+    )
+    fraction = verdict.written.fraction
+    return _FrameResult(note, judged, verdict.written.pixels, fraction, verdict.certificate, replaced, network)
 
-    Returns
-    -------
-    dict
-        Options for the method, without the data-consistency gain.
 
-    Raises
-    ------
-    SettingsError
-        If the method needs a model and there is none, or has no such option.
-    CheckpointError
-        If the model was trained for another method.
-    """
-    method = plugin("method", job.method)
-    if method.LEARNS:
-        if job.model is None:
-            raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
-        job.model.check_fits(method, job.method)
-    check_options(method.restore, job.options, f"the method {job.method!r}")
-    options = dict(job.options)
-    if "steps" in options_of(method.restore):
-        if job.steps is not None:
-            options["steps"] = job.steps
-    elif job.steps not in (None, 1):
-        stepping = [n for n in plugin_names("method") if "steps" in options_of(plugin("method", n).restore)]
-        raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to {', '.join(stepping)}")
-    return options
+def _network_verdict(certificate: Certificate) -> dict[str, Any]:
+    """What the certificate said of the network's own result, before anything was replaced."""
+    return {"verdict": verdict_of(certificate), "marked_share": float(f"{certificate.marked_share:.4g}")}
 
 
-def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tuple[NDArray[np.float32], int]:
-    """Run the job's method on one frame.
+@dataclass(frozen=True, eq=False)
+class _Verdict:
+    """A result as it would be written, and its certificate."""
 
-    Parameters
-    ----------
-    frame : Frame
-    degradation : object
-        Offers ``transfer(frequency, strength)``.
-    job : Job
-    number : int
-        Of the frame in its stack; part of the random state.
+    written: Written
+    certificate: Certificate
 
-    Returns
-    -------
-    restored : ndarray, float32, shape (rows, cols)
-    evaluations : int
-        Of the network.
-    """
-    options = check_job(job)
-    method = plugin("method", job.method)
-    predictor = None
-    if method.LEARNS:
-        assert job.model is not None
-        predictor = job.model.predictor()
-        frame = job.model.familiar(frame, degradation)
-        if _has_consistency_step(job) and "consistency" not in options:
-            share = share_of(job.gain, job.model.consistency_share)
-            options["consistency"] = consistency_gain(frame, degradation, share)
-    rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
-    restored = frame.towards_aim(method.restore(frame, degradation, predictor, rng, **options))
-    return np.asarray(restored, dtype=np.float32), 0 if predictor is None else predictor.evaluations
+
+@dataclass(eq=False)
+class _Judge:
+    """Certifies results of one frame as they would be written, and adds up the time it takes."""
+
+    frame: Frame
+    degradation: Any
+    excluded: NDArray[np.bool_] | None
+    scale: Scale
+    stored: NDArray[Any]
+    as_written: bool
+    seconds: float = 0.0
+
+    def __call__(self, result: NDArray[np.float32], gain: Gain | None) -> _Verdict:
+        """Judge a result; `gain` as for `certify`."""
+        began = time.perf_counter()
+        found = written(self.stored, result, self.scale)
+        if not self.as_written:
+            found = replace(found, fraction=result)
+        certificate = certify(self.frame, self.degradation, found.fraction, gain=gain, excluded=self.excluded)
+        self.seconds += time.perf_counter() - began
+        return _Verdict(found, certificate)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.errors import CheckpointError
+
 TILE_BUDGET_PIXELS = 1_600_000
 """Largest tile with its margin; bounds the memory of the network's features."""
 BORDER_PX = 32
@@ -83,6 +85,11 @@ class TiledPredictor:
         Returns
         -------
         ndarray, float32, shape (rows, cols)
+
+        Raises
+        ------
+        CheckpointError
+            If the network answers with NaN or infinite values.
         """
         images = [np.asarray(image) for image in channels]
         rows, cols = images[0].shape
@@ -93,6 +100,11 @@ class TiledPredictor:
             grid = np.ix_(mirrored(top, bottom, rows), mirrored(left, right, cols))
             tile = np.stack([image[grid] for image in images]).astype(np.float32)
             answer = self._engine.run(tile[None], conditions[None].astype(np.float32))
+            if not np.isfinite(answer).all():
+                raise CheckpointError(
+                    f"the network answers with {int(np.count_nonzero(~np.isfinite(answer)))} values that are NaN or "
+                    "infinite; choose another model, or a method without one, such as 'wiener'"
+                )
             out[r0:r1, c0:c1] = answer[0, 0, r0 - top : r1 - top, c0 - left : c1 - left]
         return out
 

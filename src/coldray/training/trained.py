@@ -17,6 +17,8 @@ from coldray.dataset.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
+from coldray.methods._domain import thinned
+from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import options_of, plugin, shown_by
@@ -84,25 +86,60 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     return TrainedModel(weights, header, validation)
 
 
+CLOUD_POINTS, CLOUD_CANDIDATES = 200, 2000
+"""Points of the thinned cloud of conditions, and draws they are chosen from."""
+
+
 def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int = 5) -> dict[str, Any]:
-    """Span of the conditions that training draws from: MTF ratio and noise level as the network is told them."""
+    """Conditions that training draws from, MTF ratio and noise level as the network is told them: span and cloud.
+
+    Parameters
+    ----------
+    recipe : dict
+        Resolved recipe of the run.
+    samples : int
+        Detector pairs drawn for the span.
+    random_state : int
+
+    Returns
+    -------
+    dict
+        ``conditions_low``, ``conditions_high``: span of every condition; ``cloud``: ``points`` without the strength and
+        their ``reach`` (`coldray.methods._domain.Domain`); exposures [s] and pixel pitches [mm] drawn from.
+    """
     rng = np.random.default_rng(random_state)
     exposures = recipe["data"]["exposure_s"]
     low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
-    pixel = np.ones((1, 1), dtype=np.float32)
     for _ in range(samples):
-        pitch = float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
-        pair = PairDraw.draw(rng, pitch).pair()
+        pair = PairDraw.draw(rng, _draw_pitch(rng)).pair()
         for exposure in exposures:
-            frame = Frame(pixel, pair, NoiseModel.of_detector(pair.blurred, exposure))
-            found = conditions(frame, Degradation(pair))
+            found = _told(pair, exposure)
             low, high = np.minimum(low, found), np.maximum(high, found)
+    paper_share = recipe["data"]["paper_share"]
+
+    def draw(rng: np.random.Generator) -> NDArray[np.float32]:
+        is_paper = rng.random() < paper_share
+        pair = (PairDraw() if is_paper else PairDraw.draw(rng, _draw_pitch(rng))).pair()
+        return _told(pair, float(np.exp(rng.uniform(*np.log(exposures)))))
+
+    points, reach = thinned(draw, CLOUD_POINTS, rng, CLOUD_CANDIDATES)
     return {
         "conditions_low": low.round(4).tolist(),
         "conditions_high": high.round(4).tolist(),
+        "cloud": {"points": points.tolist(), "reach": round(reach, 4)},
         "exposure_s": list(exposures),
         "pixel_pitch_mm": list(PITCH_RANGE_MM),
     }
+
+
+def _draw_pitch(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
+
+
+def _told(pair: DetectorPair, exposure_s: float) -> NDArray[np.float32]:
+    """Conditions of a pair at an exposure [s]."""
+    frame = Frame(np.ones((1, 1), dtype=np.float32), pair, NoiseModel.of_detector(pair.blurred, exposure_s))
+    return conditions(frame, Degradation(pair))
 
 
 def _start_of(path: str | None) -> dict[str, Any] | None:

@@ -42,6 +42,14 @@ def restore(
     gain: Annotated[
         str, typer.Option(help="Data consistency of cold: calibrated, detail or paper (K = 1).")
     ] = "calibrated",
+    on_contradiction: Annotated[
+        str,
+        typer.Option(
+            metavar="linear|keep|refuse",
+            help="Where the measurement contradicts the network: the linear filter's result (default), the network's as it "
+            "is, or no result.",
+        ),
+    ] = "linear",
     blurred: Annotated[str, typer.Option(metavar="DET", help="Detector that took the image.")] = "gos135",
     sharp: Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")] = "gos34",
     exposure_s: Annotated[float | None, typer.Option(help="Exposure of one frame [s].")] = None,
@@ -82,9 +90,12 @@ def restore(
     from coldray.errors import SettingsError
     from coldray.files import clear_leftovers
     from coldray.restoration.gain import GAINS
+    from coldray.restoration.guard import CONTRADICTIONS
 
     if gain not in GAINS:
         raise SettingsError(f"--gain {gain!r}: choose {', '.join(GAINS[:-1])} or {GAINS[-1]}")
+    if on_contradiction not in CONTRADICTIONS:
+        raise SettingsError(f"--on-contradiction {on_contradiction!r}: choose {', '.join(CONTRADICTIONS)}")
     for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise SettingsError(f"{name} {value}: must be positive")
@@ -105,6 +116,7 @@ def restore(
         options_json=json.dumps(_options(changes or []), sort_keys=True, default=str),
         random_state=random_state,
         raw=raw,
+        on_contradiction=on_contradiction,
         report=report,
         certificate_map=certificate_map,
         reference=None if reference is None else str(reference),

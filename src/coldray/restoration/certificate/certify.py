@@ -176,7 +176,7 @@ def certify(
     Raises
     ------
     ImageError
-        If result and measurement differ in shape.
+        If result and measurement differ in shape, or the result holds NaN or infinite pixels.
 
     Notes
     -----
@@ -188,6 +188,9 @@ def certify(
     image = np.asarray(restored if response is None else response(restored), dtype=np.float32)
     if image.shape != frame.shape:
         raise ImageError(f"the result has {image.shape} pixels, its measurement {frame.shape}; they must be equal")
+    bad = int(np.count_nonzero(~np.isfinite(image)))
+    if bad:
+        raise ImageError(f"{bad} of {image.size} pixels of the result are NaN or infinite; there is nothing to certify")
     kept: Gain = gain if gain is not None else np.ones_like
     estimated = frame.noise.source == "estimated"
     allowance = model_error or (ESTIMATED_NOISE if estimated else ModelError())

@@ -41,7 +41,7 @@ def summary(certificate: Certificate) -> dict[str, Any]:
     limits = detectable(certificate)
     residual = certificate.residual
     places, count = marked_places(certificate)
-    verdict = _verdict(certificate)
+    verdict = verdict_of(certificate)
     prior_share = residual.prior_energy / max(residual.contrast_energy, 1e-30)
     unverifiable = residual.unverifiable_energy / residual.prior_energy if residual.prior_energy > 1e-12 else 0.0
     numbers: dict[str, Any] = {
@@ -74,7 +74,8 @@ def summary(certificate: Certificate) -> dict[str, Any]:
     return {"verdict": verdict, "statement": " ".join(statement(certificate, numbers, limits)), **numbers}
 
 
-def _verdict(certificate: Certificate) -> str:
+def verdict_of(certificate: Certificate) -> str:
+    """One of the four words above."""
     if certificate.tests == 0:
         return UNTESTABLE
     if certificate.marked_share == 0:

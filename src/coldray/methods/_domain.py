@@ -1,0 +1,162 @@
+"""Where a model was trained: conditions kept inside, and how much the network may count outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import CheckpointError
+
+BOX_REACH = 0.05
+"""How far conditions may leave the trained span of a model whose header holds no cloud; conditions span about +-1."""
+NEAR, FADE = 0.05, 0.1
+"""Distance beyond the trained reach up to which the network counts fully, and over which its share then falls to 0.
+
+Measured with the first shipped model, whose cloud reaches 0.083: at 0.11 to 0.18 (frames of 20 ms or 5 s, white noise of 1
+and 3 %) the network is 0.1 to 2.2 dB better than the linear filter, at 0.23 (white noise of 10 %) 1.3 dB worse, at 0.31
+(frames of 5 ms) 1.2 dB worse, and from there on it collapses; `benchmarks/domain.py`.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Conditions that training drew from, as a cloud of points.
+
+    Parameters
+    ----------
+    low, high : ndarray, shape (conditions - 1,)
+        Least and largest value of every condition but the strength.
+    points : ndarray, shape (points, conditions - 1)
+        The cloud, thinned; empty for models that know only the span of every condition by itself.
+    reach : float
+        Largest distance of what training draws from the cloud.
+
+    Notes
+    -----
+    Distances are root mean squares over the conditions. Every condition can lie inside its own span while the vector is
+    far from all that was trained, for instance an MTF ratio that falls and rises again: only a joint distance tells.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    points: NDArray[np.float64]
+    reach: float
+
+    @classmethod
+    def of_header(cls, header: Mapping[str, Any], conditions: int) -> Domain | None:
+        """Read it from a model's header; None if the model was trained over no family, or for other conditions.
+
+        Raises
+        ------
+        CheckpointError
+            If the header's numbers are not finite, or of the wrong shape.
+        """
+        family = header.get("family", {})
+        low, high = (np.array(family.get(key, []), dtype=np.float64) for key in ("conditions_low", "conditions_high"))
+        if low.size != conditions or high.size != conditions:
+            return None
+        cloud = family.get("cloud")
+        points = np.empty((0, conditions - 1)) if cloud is None else np.array(cloud["points"], dtype=np.float64)
+        reach = BOX_REACH if cloud is None else float(cloud["reach"])
+        if points.shape[1:] != (conditions - 1,) or not (np.isfinite(points).all() and 0 < reach < np.inf):
+            raise CheckpointError("the header's cloud of conditions is damaged; load the model file as it was written")
+        return cls(low[1:], high[1:], points, reach)
+
+    def anchor(self, conditions: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Trained conditions next to given ones; continuous in them.
+
+        Parameters
+        ----------
+        conditions : ndarray, shape (conditions - 1,)
+
+        Returns
+        -------
+        ndarray, same shape
+            Mean of the points, weighted by a Gaussian of their distance; without points, the nearest of the span.
+        """
+        if self.points.shape[0] == 0:
+            return np.clip(conditions, self.low, self.high)
+        square = np.mean((self.points - conditions) ** 2, axis=1)
+        weight = np.exp(-2 * (square - square.min()) / self.reach**2)
+        return np.asarray(weight @ self.points / weight.sum())
+
+    def distance(self, conditions: NDArray[np.floating]) -> float:
+        """Distance of the vector told, strength first, from what was trained."""
+        given = np.asarray(conditions[1:], dtype=np.float64)
+        return float(np.sqrt(np.mean((given - self.anchor(given)) ** 2)))
+
+    def kept(self, conditions: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The vector as the network may be told it: as it is up to `NEAR` beyond `reach`, else drawn to the cloud."""
+        given = np.asarray(conditions[1:], dtype=np.float64)
+        anchor = self.anchor(given)
+        distance = float(np.sqrt(np.mean((given - anchor) ** 2)))
+        most = self.reach + NEAR
+        if distance > most:
+            given = anchor + (given - anchor) * (most / distance)
+        return np.concatenate([conditions[:1], given]).astype(np.float32)
+
+    def share(self, distance: float) -> float:
+        """How much the network counts at a distance: 1 up to `NEAR` beyond `reach`, smoothly 0 within another `FADE`."""
+        beyond = float(np.clip((distance - self.reach - NEAR) / FADE, 0.0, 1.0)) if np.isfinite(distance) else 1.0
+        return 1.0 - beyond**2 * (3 - 2 * beyond)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptInside:
+    """A predictor that is never told conditions outside its domain.
+
+    Parameters
+    ----------
+    predictor : callable
+        ``predictor(channels, conditions)`` for whole frames, counting its ``evaluations``.
+    domain : Domain
+    """
+
+    predictor: Any
+    domain: Domain
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations so far."""
+        return int(self.predictor.evaluations)
+
+    def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict a frame."""
+        return np.asarray(self.predictor(channels, self.domain.kept(conditions)))
+
+
+def thinned(
+    draw: Callable[[np.random.Generator], NDArray[np.floating]], points: int, rng: np.random.Generator, candidates: int
+) -> tuple[NDArray[np.float64], float]:
+    """Thin what training draws to a cloud, and find its reach.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(rng)`` gives one vector of conditions, strength first.
+    points, candidates : int
+        Points kept, and drawn to choose from.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    points : ndarray, shape (points, conditions - 1)
+        Farthest-point sample: each next one is the candidate farthest from those before.
+    reach : float
+        Largest distance of as many further draws as there are points.
+    """
+    drawn = np.array([draw(rng)[1:] for _ in range(candidates)], dtype=np.float64).round(3)
+    chosen = [int(np.argmin(np.sum((drawn - drawn.mean(axis=0)) ** 2, axis=1)))]
+    nearest = np.sum((drawn - drawn[chosen[0]]) ** 2, axis=1)
+    while len(chosen) < min(points, candidates):
+        chosen.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, np.sum((drawn - drawn[chosen[-1]]) ** 2, axis=1))
+    cloud = drawn[chosen]
+    # anchors depend on the reach: start from the covering radius
+    reach = float(np.sqrt(nearest.max() / cloud.shape[1]))
+    trial = Domain(cloud.min(axis=0), cloud.max(axis=0), cloud, max(reach, 1e-3))
+    return cloud, max(float(max(trial.distance(draw(rng)) for _ in range(points))), trial.reach)

@@ -1,0 +1,141 @@
+"""Fail closed: what is written is finite and within limits, and the linear filter stands in where the network fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import RefusalError
+from coldray.frame import Frame
+from coldray.images.scale import Scale
+from coldray.plugins import plugin
+
+CONTRADICTIONS = ("linear", "keep", "refuse")
+"""What becomes of places where the certificate contradicts the network."""
+CLIPPED_SHARE = 0.01
+"""Share of the pixels that may be clipped without having been at a limit before."""
+MEAN_SHIFT = 0.005
+"""How far the mean of the others may move, as a share of it: every method here keeps the mean."""
+LEAST_MEAN = 1e-3
+"""Means below this fraction of the open beam count as this: `Frame.mean_signal` goes no lower either."""
+RAMP_PX = 8
+"""Width of the ramp from the network's result to the linear filter's [pixels]."""
+SATURATION_REACH_PX = 4
+"""How far around a pixel at a limit the re-blurred result is not compared with the measurement."""
+
+
+def linear_filter(frame: Frame, degradation: Any) -> NDArray[np.float32]:
+    """Linear result that stands in for a network's: the method "wiener" with its own settings."""
+    return np.asarray(frame.towards_aim(plugin("method", "wiener").restore(frame, degradation)), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A result as it is written.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        Stored values.
+    fraction : ndarray, float32, same shape
+        What they say, as fractions of the open beam.
+    clipped : int
+        Pixels that left the range of the type.
+    newly_clipped_share : float
+        Share of the pixels that did so and were not at a limit before.
+    mean_shift : float
+        Change of the mean of all other pixels as a share of it; 0 if there are none.
+    """
+
+    pixels: NDArray[Any]
+    fraction: NDArray[np.float32]
+    clipped: int
+    newly_clipped_share: float
+    mean_shift: float
+
+    @property
+    def fault(self) -> str | None:
+        """What forbids to write it, in words; None if nothing does."""
+        if self.newly_clipped_share > CLIPPED_SHARE:
+            limits = np.iinfo(self.pixels.dtype)
+            return (
+                f"{100 * self.newly_clipped_share:.2g} % of the pixels would leave the range {limits.min} to "
+                f"{limits.max} of {self.pixels.dtype} (at most {100 * CLIPPED_SHARE:g} % may)"
+            )
+        if abs(self.mean_shift) > MEAN_SHIFT:
+            return (
+                f"the mean would move by {100 * self.mean_shift:+.2g} % (at most {100 * MEAN_SHIFT:g} % may; a blur "
+                "keeps the mean)"
+            )
+        return None
+
+
+def at_limit(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Pixels at the bottom or the top of an integer type; None for other types."""
+    if stored.dtype.kind not in "ui":
+        return None
+    limits = np.iinfo(stored.dtype)
+    return np.asarray((stored == limits.min) | (stored == limits.max))
+
+
+def saturated(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Pixels at the top of an integer type and their neighbours; None if there are none."""
+    if stored.dtype.kind not in "ui":
+        return None
+    full = stored == np.iinfo(stored.dtype).max
+    if not full.any():
+        return None
+    from scipy.ndimage import binary_dilation
+
+    return np.asarray(binary_dilation(full, np.ones((3, 3), dtype=bool), iterations=SATURATION_REACH_PX))
+
+
+def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) -> Written:
+    """Bring a result into the input's type and compare both.
+
+    Parameters
+    ----------
+    stored : ndarray, shape (rows, cols)
+        The input.
+    result : ndarray, same shape
+        Fraction of the open beam.
+    scale : Scale
+
+    Raises
+    ------
+    ImageError
+        If the result holds NaN or infinite pixels.
+    """
+    pixels, clipped = scale.to_stored(result)
+    limited, share = at_limit(stored), 0.0
+    kept = np.ones(stored.shape, dtype=bool)
+    if limited is not None:
+        values, limits = np.rint(np.asarray(result, dtype=np.float64) * scale.open_beam), np.iinfo(pixels.dtype)
+        lost = ((values < limits.min) | (values > limits.max)) & ~limited
+        share, kept = float(np.mean(lost)), ~lost
+    shift = 0.0
+    if kept.any():
+        before, after = (float(np.mean(image[kept], dtype=np.float64)) for image in (stored, pixels))
+        shift = (after - before) / max(abs(before), LEAST_MEAN * scale.open_beam)
+    return Written(pixels, scale.to_fraction(pixels), clipped, share, shift)
+
+
+def refuse(reason: str) -> RefusalError:
+    """Error for a result that must not be written, with what to do about it."""
+    return RefusalError(
+        f"not restored: {reason}; detectors, noise or open beam do not fit the image: check both MTF tables, the pixel "
+        "pitch, the exposure or flat fields, and the open-beam level"
+    )
+
+
+def ramp(marked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Weight of the linear filter around marked pixels: 1 on them, 0 from `RAMP_PX` off, linear between."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not marked.any():
+        return np.zeros(marked.shape, dtype=np.float32)
+    away = distance_transform_edt(~marked)
+    return np.clip(1.0 - away / RAMP_PX, 0.0, 1.0).astype(np.float32)

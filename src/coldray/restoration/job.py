@@ -1,0 +1,115 @@
+"""What to do to every image of a restoration, and whether its parts fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from coldray.errors import SettingsError
+from coldray.plugins import check_options, options_of, plugin, plugin_names
+from coldray.restoration.guard import CONTRADICTIONS
+from coldray.restoration.model import Model
+
+DEFAULT_METHOD = "cold"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What to do to every image of a restoration.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    model : Model, optional
+        Needed by methods that learn.
+    steps : int, optional
+        Steps of methods that go step by step; the method's own number by default.
+    blurred, sharp : str
+        Detectors: name, model or file.
+    degradation : str
+        Name of the degradation.
+    gain : {"calibrated", "detail", "paper"}
+        How the measurement corrects the prediction of the cold sampler.
+    exposure_s : float, optional
+        Exposure of one frame [s].
+    flats : ndarray, optional
+        Flat fields of the same exposure.
+    open_beam : float, optional
+        Stored value of the open beam.
+    pixel_pitch_mm : float, optional
+        Pitch [mm], overriding the file.
+    provenance : bool
+        Whether to compute the three layers.
+    keep_certificate : bool
+        Whether to keep the certificate's images, for its map and for a report.
+    options : dict
+        Further options of the method by name, see `plugins.options_of`.
+    random_state : int
+        Of methods that draw; every frame of a stack has its own stream.
+    on_contradiction : {"linear", "keep", "refuse"}
+        What becomes of the places where the certificate contradicts the network: the linear filter's result, the
+        network's as it is, or no result at all.
+    safeguards : bool
+        False repeats restorations recorded by version 0.1, which had none of `coldray.restoration.guard` and judged the
+        result before it was clipped and rounded.
+    """
+
+    method: str = DEFAULT_METHOD
+    model: Model | None = None
+    steps: int | None = None
+    blurred: str = "gos135"
+    sharp: str = "gos34"
+    degradation: str = "mtf_blend"
+    gain: str = "calibrated"
+    exposure_s: float | None = None
+    flats: NDArray[Any] | None = None
+    open_beam: float | None = None
+    pixel_pitch_mm: float | None = None
+    provenance: bool = False
+    keep_certificate: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    random_state: int = 0
+    on_contradiction: str = "linear"
+    safeguards: bool = True
+
+
+def is_stochastic(method: Any) -> bool:
+    """Whether a method draws random numbers."""
+    return bool(getattr(method, "STOCHASTIC", False))
+
+
+def check_job(job: Job) -> dict[str, Any]:
+    """Check that method, model and options fit; nothing is read or computed.
+
+    Returns
+    -------
+    dict
+        Options for the method, without the data-consistency gain.
+
+    Raises
+    ------
+    SettingsError
+        If the method needs a model and there is none, or has no such option, or there is no such answer to a
+        contradiction.
+    CheckpointError
+        If the model was trained for another method.
+    """
+    if job.on_contradiction not in CONTRADICTIONS:
+        raise SettingsError(f"on_contradiction={job.on_contradiction!r}: choose one of {', '.join(CONTRADICTIONS)}")
+    method = plugin("method", job.method)
+    if method.LEARNS:
+        if job.model is None:
+            raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
+        job.model.check_fits(method, job.method)
+    check_options(method.restore, job.options, f"the method {job.method!r}")
+    options = dict(job.options)
+    if "steps" in options_of(method.restore):
+        if job.steps is not None:
+            options["steps"] = job.steps
+    elif job.steps not in (None, 1):
+        stepping = [n for n in plugin_names("method") if "steps" in options_of(plugin("method", n).restore)]
+        raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to {', '.join(stepping)}")
+    return options
