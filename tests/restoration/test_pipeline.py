@@ -87,7 +87,7 @@ class Guess:
     """A model that answers with the linear estimate it is shown."""
 
     name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
-    prior, consistency_share = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5])
+    prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5]), None
 
     def check_fits(self, method, name):
         pass

@@ -139,3 +139,22 @@ def ramp(marked: NDArray[np.bool_]) -> NDArray[np.float32]:
         return np.zeros(marked.shape, dtype=np.float32)
     away = distance_transform_edt(~marked)
     return np.clip(1.0 - away / RAMP_PX, 0.0, 1.0).astype(np.float32)
+
+
+def mixed(
+    network: NDArray[np.float32], linear: NDArray[np.float32], weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Linear result where `weight` is 1, the network's where it is 0; the mean is the linear result's.
+
+    Notes
+    -----
+    A network's result has the mean of the measurement too, so what it invents in one place it takes from everywhere. What
+    the network keeps is therefore shifted as a whole until the mean is right again.
+    """
+    kept = 1.0 - weight
+    left = float(np.mean(kept, dtype=np.float64))
+    if left == 0:
+        return linear
+    out = network + weight * (linear - network)
+    lost = float(np.mean(linear, dtype=np.float64)) - float(np.mean(out, dtype=np.float64))
+    return np.asarray(out + np.float32(lost / left) * kept, dtype=np.float32)

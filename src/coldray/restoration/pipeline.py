@@ -22,7 +22,7 @@ from coldray.restoration.certificate.certify import Certificate, certify
 from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
 from coldray.restoration.estimate import estimate, gain_left, run_method
 from coldray.restoration.gain import Gain
-from coldray.restoration.guard import Written, linear_filter, ramp, refuse, saturated, written
+from coldray.restoration.guard import Written, linear_filter, mixed, ramp, refuse, saturated, written
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, is_stochastic
 from coldray.restoration.noise import choose_noise
 from coldray.restoration.provenance import provenance_layers, wiener_record
@@ -318,17 +318,17 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
         if marked > 0 and job.on_contradiction == "refuse":
             raise refuse(f"the measurement contradicts the network in {100 * marked:.2g} % of the image")
         answered = job.on_contradiction == "linear" and found.share > 0
-        if found.share > 0 and verdict.written.fault is not None:
-            replaced = np.ones(frame.shape, dtype=np.float32)
-        elif answered and marked >= MUCH_OF_THE_IMAGE:
+        if answered and marked >= MUCH_OF_THE_IMAGE:
             replaced = np.ones(frame.shape, dtype=np.float32)
             leading.append(NETWORK_CONTRADICTED)
+        elif found.share > 0 and verdict.written.fault is not None:
+            replaced = np.ones(frame.shape, dtype=np.float32)
+            warnings.append(f"the network's result is not written, the linear filter's is: {verdict.written.fault}")
         elif answered and marked > 0:
             replaced = ramp(verdict.certificate.marked)
         if replaced.any():
-            image = found.image + replaced * (linear_filter(frame, degradation) - found.image)
-            whole = bool(replaced.min() == 1)
-            verdict = judge(image, None if whole else left)
+            image = mixed(found.image, linear_filter(frame, degradation), replaced)
+            verdict = judge(image, None if replaced.min() == 1 else left)
         network["replaced_share"] = round(float(np.mean(replaced > 0)), 4)
     if job.safeguards and verdict.written.fault is not None:
         raise refuse(verdict.written.fault)

@@ -1,0 +1,207 @@
+"""What is written is finite and within limits, and the linear filter stands in where the network fails."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from coldray.errors import CheckpointError, ImageError, RefusalError
+from coldray.images.scale import Scale
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.certificate.certify import certify
+from coldray.restoration.guard import RAMP_PX, at_limit, linear_filter, ramp, written
+from coldray.restoration.pipeline import CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED, Job, restore
+
+OPEN_BEAM = 50000.0
+SCALE = Scale(OPEN_BEAM, np.dtype(np.uint16), "file")
+
+
+@pytest.fixture
+def scene(frame_of, blend, pair):
+    """Truth, measured fraction and radiograph of squares at 0.25 s; simulated."""
+    squares = np.kron(np.random.default_rng(7).uniform(0.3, 0.9, (6, 8)), np.ones((20, 20)))
+    truth = gaussian_filter(squares, 1.2).astype(np.float32)
+    blurred = frame_of(truth).operator(blend)(truth)
+    measured = blurred + NoiseModel.of_detector(pair.blurred, 0.25).draw(blurred, np.random.default_rng(0))
+    stored = np.rint(measured * OPEN_BEAM).astype(np.uint16)
+    return truth, Radiograph(stored, Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True))
+
+
+class Answers:
+    """A model whose network answers what a function makes of the linear estimate it is shown."""
+
+    name, sha256, header = "answers", "0" * 64, {"method": "cold", "family": {}}
+    prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.0, 0.0]), None
+
+    def __init__(self, change):
+        self._change = change
+
+    def check_fits(self, method, name):
+        pass
+
+    def warnings_for(self, conditions):
+        return []
+
+    def familiar(self, frame, degradation):
+        return frame
+
+    def predictor(self):
+        def answer(channels, conditions):
+            return self._change(np.array(channels[1]))
+
+        answer.evaluations = 1
+        return answer
+
+
+def job(change, **settings):
+    return Job(method="cold", model=Answers(change), exposure_s=0.25, keep_certificate=True, **settings)
+
+
+def wiener(radiograph):
+    return restore(radiograph, Job(method="wiener", exposure_s=0.25)).image.pixels.astype(float)
+
+
+def invented(image):
+    """Add what the measurement denies: a bright block."""
+    image[44:52, 60:70] += 0.3
+    return image
+
+
+def test_what_is_written_is_compared_with_the_input():
+    stored = np.full((10, 10), 65000, dtype=np.uint16)
+    stored[0, :5], stored[1, 0] = 65535, 0
+    result = stored / OPEN_BEAM
+    result[0], result[1, :2] = 2.0, -0.1
+    found = written(stored, result, SCALE)
+    # ten above and two below; of these five and one were at a limit before
+    assert found.clipped == 12 and found.newly_clipped_share == pytest.approx(0.06)
+    assert "6 % of the pixels" in found.fault and "0 to 65535" in found.fault
+    np.testing.assert_array_equal(found.fraction, SCALE.to_fraction(found.pixels))
+    assert at_limit(stored).sum() == 6 and at_limit(result) is None
+
+
+def test_a_moved_mean_is_a_fault():
+    stored = np.full((10, 10), 30000, dtype=np.uint16)
+    assert written(stored, stored * 1.004 / OPEN_BEAM, SCALE).fault is None
+    assert "the mean would move by +0.6 %" in written(stored, stored * 1.006 / OPEN_BEAM, SCALE).fault
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nothing_that_is_not_finite_is_stored_or_certified(value, scene, frame_of, blend):
+    truth, _ = scene
+    bad = truth.copy()
+    bad[3, 4] = value
+    with pytest.raises(ImageError, match="1 of 19200 pixels to be written are NaN or infinite"):
+        SCALE.to_stored(bad)
+    with pytest.raises(ImageError, match="NaN or infinite; there is nothing to certify"):
+        certify(frame_of(truth), blend, bad)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_that_answers_without_numbers_restores_nothing(value, scene, monkeypatch):
+    from coldray.restoration.model import OnnxEngine, load_model
+
+    def run(self, channels, conditions):
+        answer = channels[:, :1].copy()
+        answer[0, 0, 5, 5] = value
+        return answer
+
+    monkeypatch.setattr(OnnxEngine, "run", run)
+    with pytest.raises(CheckpointError, match="the network answers with 1 values that are NaN or infinite"):
+        restore(scene[1], Job(method="cold", model=load_model(), exposure_s=0.25))
+
+
+def test_where_the_network_is_contradicted_the_linear_filter_stands_in(scene):
+    truth, radiograph = scene
+    found = restore(radiograph, job(invented))
+    kept = restore(radiograph, job(invented, on_contradiction="keep"))
+    assert found.consistency["network"]["verdict"] == kept.consistency["verdict"] == "contradicted in places"
+    assert found.consistency["verdict"] == "consistent"
+    assert 0.02 < found.replaced_share < 0.25 and kept.replaced_share == 0
+    place, linear = np.s_[44:52, 60:70], wiener(radiograph)
+    error = {
+        name: np.sqrt(np.mean((image[place] - truth[place] * OPEN_BEAM) ** 2))
+        for name, image in (
+            ("found", found.image.pixels),
+            ("kept", kept.image.pixels.astype(float)),
+            ("linear", linear),
+        )
+    }
+    assert error["found"] <= 1.01 * error["linear"] < 0.2 * error["kept"]
+    whole = found.replaced == 1
+    np.testing.assert_allclose(found.image.pixels[whole], linear[whole], atol=1)
+    # elsewhere the network stays, but for the level that it took from everywhere for what it invented
+    moved = found.image.pixels.astype(float) - kept.image.pixels
+    level = 0.3 * 8 * 10 / truth.size * OPEN_BEAM
+    np.testing.assert_allclose(moved[found.replaced == 0], level, atol=0.1 * level + 1)
+    # what is written is what is certified
+    np.testing.assert_array_equal(found.certificate.marked, np.zeros_like(whole))
+    with pytest.raises(RefusalError, match="contradicts the network in"):
+        restore(radiograph, job(invented, on_contradiction="refuse"))
+
+
+def checkerboard(image):
+    return (np.indices(image.shape).sum(axis=0) % 2 * 4.0 - 1.5).astype(np.float32)
+
+
+@pytest.mark.parametrize("change", [checkerboard, lambda x: x + 0.2 * np.sin(np.arange(x.shape[1])), lambda x: 0 * x])
+def test_a_network_that_is_wrong_everywhere_gives_the_linear_result_and_says_so_first(change, scene):
+    found = restore(scene[1], job(change))
+    np.testing.assert_array_equal(found.image.pixels, wiener(scene[1]))
+    assert found.replaced_share == 1
+    assert found.warnings[0] == NETWORK_CONTRADICTED
+
+
+def test_a_result_that_cannot_be_right_is_not_written(scene):
+    """Tables that do not belong to the image: a hundredfold exposure, sharpened until pixels leave the range."""
+    radiograph = scene[1]
+    dark = radiograph.with_pixels((radiograph.pixels // 40).astype(np.uint16), *radiograph.history[:0])
+    noisy = np.random.default_rng(3).poisson(2.0, dark.pixels.shape).astype(np.uint16)
+    for method, model in (("wiener", None), ("cold", Answers(lambda x: x))):
+        with pytest.raises(RefusalError, match="leave the range 0 to 65535"):
+            restore(replace(dark, pixels=noisy), Job(method=method, model=model, exposure_s=1000.0))
+
+
+def test_safeguards_off_repeats_version_0_1(scene):
+    found = restore(scene[1], job(checkerboard, safeguards=False))
+    assert found.clipped_pixels > 0.9 * scene[0].size and found.consistency["verdict"] == "contradicted"
+    assert "network" not in found.consistency
+
+
+def test_a_contradicted_linear_result_says_so_first(scene):
+    """The measurement holds a pattern that no blur lets through."""
+    truth, radiograph = scene
+    ripple = radiograph.pixels + (4000 * np.cos(np.pi * np.arange(truth.shape[1]))).astype(np.int32)
+    found = restore(replace(radiograph, pixels=ripple.astype(np.uint16)), Job(method="wiener", exposure_s=0.25))
+    assert found.warnings[0] == CONTRADICTED_EVERYWHERE
+
+
+def test_a_ramp_covers_the_marks_and_ends():
+    marked = np.zeros((40, 50), dtype=bool)
+    marked[20, 25] = True
+    weight = ramp(marked)
+    assert weight[20, 25] == 1 and weight[20, 25 + RAMP_PX] == 0 and 0 < weight[20, 26] < 1
+    assert not ramp(np.zeros((4, 4), dtype=bool)).any()
+
+
+def test_the_noise_of_every_frame_of_a_stack_is_recorded(scene, pair):
+    """Whatever their order, both frames' noise is in the history."""
+    radiograph = scene[1]
+    quiet = radiograph.pixels
+    loud = np.clip(quiet + np.random.default_rng(1).normal(0, 1500, quiet.shape), 0, 65535).astype(np.uint16)
+    recorded = []
+    for order in ((quiet, loud), (loud, quiet)):
+        stack = Radiograph(np.stack(order), radiograph.acquisition)
+        recorded.append(restore(stack, Job(method="wiener")).image.history[-1].details["noise_relative_sd"])
+    assert recorded[0] == recorded[1][::-1] and recorded[0][1] > 1.5 * recorded[0][0]
+
+
+def test_the_linear_filter_is_the_method_of_that_name(scene, frame_of, blend):
+    from coldray.plugins import plugin
+
+    frame = frame_of(scene[0])
+    np.testing.assert_array_equal(linear_filter(frame, blend), plugin("method", "wiener").restore(frame, blend))
