@@ -228,6 +228,9 @@ def older(record, written_by):
     """The record as earlier versions wrote it: without its number, without reports, without a recipe."""
     record = json.loads(json.dumps(record))
     del record["recipe"]["format"]
+    if written_by <= 3:
+        for name in ("on_contradiction", "safeguards"):
+            del record["recipe"]["settings"][name]
     if written_by <= 2:
         for name in ("report", "certificate_map", "reference"):
             del record["recipe"]["settings"][name]
@@ -236,7 +239,7 @@ def older(record, written_by):
     return record
 
 
-@pytest.mark.parametrize("written_by", [1, 2, 4])
+@pytest.mark.parametrize("written_by", [1, 2, 5])
 def test_a_record_of_another_format_is_named_and_not_a_mismatch(check, call, one, written_by):
     beside = one.parent / "out.tif.json"
     record = json.loads(beside.read_text())
@@ -256,11 +259,14 @@ def test_a_record_of_another_format_is_named_and_not_a_mismatch(check, call, one
     assert "changed after it was written" in found["problems"][0] and f"format {written_by}" in found["problems"][1]
 
 
-def test_a_whole_record_without_a_number_is_of_this_format(check, one):
+@pytest.mark.parametrize("written_by", [3, 4])
+def test_a_whole_record_without_a_number_tells_its_format_by_its_settings(check, one, written_by):
+    """Format 3 is version 0.1's: repeated as it was then, without safeguards; on an ordinary image to the same pixels."""
     beside = one.parent / "out.tif.json"
-    beside.write_text(json.dumps(older(json.loads(beside.read_text()), 3)))
+    beside.write_text(json.dumps(older(json.loads(beside.read_text()), written_by)))
     code, found, _ = check(one)
-    assert code == 0 and found["repeated"]["same_bytes"] is True
+    assert found["repeated"]["largest_difference_lsb16"] == 0
+    assert (code == 0) == (written_by == 4)  # the file's own history says that it was written with safeguards
 
 
 def test_a_history_of_another_format_is_named(call, one):
