@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from coldray.channels import conditions
 from coldray.frame import Frame
-from coldray.methods._domain import KeptInside
 from coldray.plugins import options_of, plugin
+from coldray.restoration.domain import KeptInside
 from coldray.restoration.gain import Gain, consistency_gain, residual_gain, share_of
 from coldray.restoration.guard import linear_filter
 from coldray.restoration.job import Job, check_job, is_stochastic

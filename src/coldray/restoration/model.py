@@ -17,10 +17,10 @@ from coldray.channels import LEVEL_DECADES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
-from coldray.methods._domain import BOX_REACH, Domain
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin, shown_by
+from coldray.restoration.domain import BOX_REACH, Domain
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.tiles import TiledPredictor
 

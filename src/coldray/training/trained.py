@@ -17,11 +17,11 @@ from coldray.dataset.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
-from coldray.methods._domain import thinned
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import options_of, plugin, shown_by
+from coldray.restoration.domain import thinned
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import parse_recipe
 from coldray.training.states import RunStates
@@ -105,7 +105,7 @@ def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int 
     -------
     dict
         ``conditions_low``, ``conditions_high``: span of every condition; ``cloud``: ``points`` without the strength and
-        their ``reach`` (`coldray.methods._domain.Domain`); exposures [s] and pixel pitches [mm] drawn from.
+        their ``reach`` (`coldray.restoration.domain.Domain`); exposures [s] and pixel pitches [mm] drawn from.
     """
     rng = np.random.default_rng(random_state)
     exposures = recipe["data"]["exposure_s"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.errors import CheckpointError
-from coldray.methods._domain import FADE, NEAR, Domain, KeptInside, thinned
+from coldray.restoration.domain import FADE, NEAR, Domain, KeptInside, thinned
 
 
 def line(rng):
