@@ -115,7 +115,9 @@ def main():
     for pair_name, pair in pairs().items():
         for noise_name, noise in noises().items():
             found = [scores(model, pair, noise, f, np.random.default_rng(i)) for i, f in enumerate(fields)]
-            row = {"pair": pair_name, "noise": noise_name} | {k: float(np.mean([s[k] for s in found])) for k in found[0]}
+            row = {"pair": pair_name, "noise": noise_name} | {
+                k: float(np.mean([s[k] for s in found])) for k in found[0]
+            }
             rows.append(row)
             numbers = "  ".join(f"{k} {row[k]:.3g}" for k in row if k not in ("pair", "noise"))
             print(f"{pair_name:22s} {noise_name:11s} {numbers}", flush=True)
