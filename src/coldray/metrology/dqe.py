@@ -160,7 +160,8 @@ def neq_dqe(
     mtf : FrequencyCurve
         Presampled MTF.
     nnps : FrequencyCurve [mm2] or NoiseMeasurement
-        Noise at the same exposure, in the same linear units.
+        Noise at the same exposure, in the same linear units; of a measurement the 14 lines, and where they hold what
+        leaks from low frequencies, those under a Hann window.
     air_kerma_ugy : float, optional
         Air kerma at the detector [uGy].
     beam_quality : Beam or str, optional
@@ -200,8 +201,8 @@ def neq_dqe(
         )
     if air_kerma_ugy is not None and not (np.isfinite(air_kerma_ugy) and air_kerma_ugy > 0):
         raise MeasurementError(f"air kerma is {air_kerma_ugy} uGy; it must be positive")
-    noise = nnps.nnps if isinstance(nnps, NoiseMeasurement) else nnps
-    spread = nnps.relative_sd if isinstance(nnps, NoiseMeasurement) else relative_sd
+    noise = nnps.unleaked if isinstance(nnps, NoiseMeasurement) else nnps
+    spread = None if isinstance(nnps, NoiseMeasurement) else relative_sd
     inside = (noise.frequency_lp_mm <= mtf.last_frequency_lp_mm) & (noise.frequency_lp_mm >= 0)
     if np.count_nonzero(inside) < 2:
         raise MeasurementError(

@@ -95,8 +95,8 @@ def saturated_fraction(frame: NDArray[Any]) -> float:
     highest = int(frame.max()) if frame.dtype.kind in "ui" else 0
     if highest > 0 and highest & (highest + 1) == 0:
         return share
-    if frame.ndim != 2:
-        return 0.0
+    if frame.ndim != 2 or np.count_nonzero(frame == frame[~top].max()) > 2 * np.count_nonzero(top):
+        return 0.0  # the next level is fuller: few grey levels, not a limit
     edge = top[:, :-1] & ~top[:, 1:]
     return share if np.count_nonzero(edge) > SPECKLE * np.count_nonzero(top) else 0.0
 

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
-from coldray.metrology import spectra
+from coldray.metrology import flat_checks, spectra
 from coldray.metrology.inputs import Images, as_frames, check_pitch
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import dft_axes, radial_average
 
 INDEPENDENT_PIXELS = 4_000_000
 """What IEC 62220-1-1 asks for."""
+HANN = 1.94
+"""Squared mean of the fourth power of a Hann window over the square of that of its square: what it costs in samples."""
 ANISOTROPY = 0.1
 LINES, ON_AXIS = 1.25, 1.5
 """Noise beside and on an axis, over that of other directions, that is told."""
@@ -35,6 +37,11 @@ class NoiseMeasurement:
         Mean of 7 lines on each side of the u axis at their true radial frequency [mm2], k = 2 band.
     nnps_vertical : FrequencyCurve
         The same beside the v axis.
+    windowed : FrequencyCurve
+        As `nnps`, from half of the regions under a Hann window: less exact, but free of what leaks from strong low
+        frequencies into weak high ones [mm2].
+    leaks_above_lp_mm : float or None
+        Frequency from which `nnps` is seen to be above `windowed`.
     radial : FrequencyCurve
         Average over rings, both axes left out [mm2].
     row_axis, column_axis : FrequencyCurve
@@ -64,6 +71,8 @@ class NoiseMeasurement:
 
     nnps: FrequencyCurve
     nnps_vertical: FrequencyCurve
+    windowed: FrequencyCurve
+    leaks_above_lp_mm: float | None
     radial: FrequencyCurve
     row_axis: FrequencyCurve
     column_axis: FrequencyCurve
@@ -84,6 +93,15 @@ class NoiseMeasurement:
     warnings: tuple[str, ...] = ()
 
     @property
+    def unleaked(self) -> FrequencyCurve:
+        """`nnps` up to where it leaks, `windowed` beyond; with the band of each."""
+        if self.leaks_above_lp_mm is None:
+            return self.nnps
+        high = self.nnps.frequency_lp_mm >= self.leaks_above_lp_mm
+        parts = ((getattr(self.nnps, k), getattr(self.windowed, k)) for k in ("value", "low", "high"))
+        return FrequencyCurve(self.nnps.frequency_lp_mm, *(np.where(high, w, n) for n, w in parts))
+
+    @property
     def pixel_variance(self) -> float:
         """Variance of the detrended pixel [signal^2]."""
         return (self.pixel_relative_sd * self.mean_signal) ** 2
@@ -101,6 +119,7 @@ class NoiseMeasurement:
             "mean_signal": self.mean_signal,
             "radial_frequency_lp_mm": self.radial.frequency_lp_mm.tolist(),
             "radial_nnps_mm2": values(self.radial),
+            "nnps_windowed_mm2": values(self.windowed),
             "nnps_vertical_mm2": values(self.nnps_vertical),
             "temporal_nnps_mm2": values(self.temporal),
             "fixed_pattern_nnps_mm2": values(self.fixed_pattern),
@@ -143,7 +162,7 @@ def flat_nnps(
     Raises
     ------
     MeasurementError
-        If the flat is smaller than 64 x 64, has no noise, no positive mean, or no usable region.
+        If the flat is smaller than 64 x 64, has no noise, no positive mean, no usable region, or too many bad pixels.
     ImageError
         If `frames` is not an image or a stack of equal images.
 
@@ -152,7 +171,8 @@ def flat_nnps(
     A second-order polynomial is fitted to and subtracted from every region. Frames are divided by
     their own mean, so a drifting tube does not count as noise. With n frames the temporal part is
     (mean |X_i|^2 - |mean X_i|^2) n/(n-1), unbiased, from the same transforms; the fixed part is the rest.
-    Masked pixels are set to the fitted trend and the lost power is made up by the valid fraction.
+    Masked pixels are set to the fitted trend and the lost power is made up by the valid fraction; pixels far outside
+    the noise of their neighbours (bad ones, direct hits) are masked, and reported.
     Follows the procedure of IEC 62220-1-1, with these deviations: the trend is fitted per region; bins are
     one frequency step wide (1 / (roi_size pitch)), not merged.
 
@@ -162,6 +182,7 @@ def flat_nnps(
     """
     pitch = check_pitch(pixel_pitch_mm)
     stack, warnings = as_frames(frames, mask)
+    mask = flat_checks.without_outliers(stack, mask, warnings)
     size, places = _regions(stack[0], roi_size, mask, warnings)
     means = np.array([_mean(frame, places, size, mask) for frame in stack])
     if not np.all(means > 0):
@@ -180,6 +201,12 @@ def flat_nnps(
     t_lines = None if temporal is None else lines.average(temporal, horizontal=True)
     spread = _frame_spread(total, temporal, len(stack))
     relative_sd = np.sqrt(spread / (lines.count * spectra.independent_regions(places, size)))
+    look = flat_checks.second_look(stack, means, places, mask, size)
+    windowed = lines.average(look.power * pitch**2, horizontal=True)
+    leaked = flat_checks.leakage(lines, value, windowed, float(np.median(relative_sd)))
+    level = flat_checks.grey_level(stack[0])
+    deviation = float(np.sqrt(total.mean())) / pitch * float(means.mean())
+    warnings += flat_checks.words(look, leaked, deviation / level if level else np.inf)
     ratio = float(vertical.mean() / value.mean())
     if abs(np.log(ratio)) > ANISOTROPY:
         warnings.append(f"the noise is anisotropic: vertical over horizontal NNPS is {ratio:.2f}")
@@ -213,6 +240,8 @@ def flat_nnps(
         )
     return NoiseMeasurement(
         nnps=_banded(lines.frequency, value, relative_sd),
+        leaks_above_lp_mm=None if leaked is None else leaked[0],
+        windowed=_banded(lines.frequency, windowed, relative_sd * np.sqrt(2 * HANN * len(stack))),
         nnps_vertical=_banded(lines.frequency, vertical, relative_sd),
         radial=radial,
         row_axis=rows,

@@ -69,7 +69,7 @@ def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> 
         found.append(f"bad pixels: {100 * share:.2f} % lie far outside the noise and were left out (give their mask)")
     for bright, dark in sides:
         share, moved = _clipped(bright, dark, top=True)
-        if moved > CLIPPED_MEAN:
+        if moved > 0:
             found.append(
                 f"{100 * share:.1f} % of the bright side is saturated at {bright.max():g}: the MTF is not reliable"
             )
