@@ -51,7 +51,7 @@ def test_noise_factor_follows_the_exposure_and_the_model(board, screen):
     image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
     model = NoiseModel.of_detector(DETECTOR, 0.25)
     once = noise_factor(image, model)
-    assert noise_factor(image, model.scaled(3)) == pytest.approx(once / 3)
+    assert noise_factor(image, model.scaled(3)) == pytest.approx(once / 3, rel=0.02)
     assert noise_factor(image, NoiseModel.of_detector(DETECTOR, 1.0)) == pytest.approx(4, rel=0.2)
 
 
@@ -110,13 +110,92 @@ def test_who_is_asked_first_and_when_they_disagree(board, screen):
     image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
     stated, warnings = choose_noise(image, DETECTOR, exposure_s=0.25)
     assert (stated.source, warnings) == ("exposure", [])
-    _, warnings = choose_noise(image, DETECTOR, exposure_s=1.0)
-    assert len(warnings) == 1
-    assert "times the noise power" in warnings[0]
+    for wrong in (1.0, 0.025):
+        used, warnings = choose_noise(image, DETECTOR, exposure_s=wrong)
+        assert len(warnings) == 1
+        assert "times the noise power" in warnings[0]
+        assert used.source == "estimated"
+        assert float(used.power(5.0, 0.7)) == pytest.approx(float(stated.power(5.0, 0.7)), rel=0.15)
     estimated, warnings = choose_noise(image, DETECTOR)
     assert (estimated.source, warnings) == ("estimated", [])
-    flats = 1 + 0.0126 * np.random.default_rng(0).standard_normal((256, 256))
+    flats = screen.frame(np.ones((480, 480), dtype=np.float32), 3, 0.25, np.random.default_rng(0))
     assert choose_noise(image, DETECTOR, exposure_s=1.0, flats=flats)[0].source == "flats"
+
+
+def test_what_every_flat_shows_alike_is_no_noise(board, screen):
+    rng = np.random.default_rng(8)
+    flats = np.stack([screen.frame(np.ones((480, 480), dtype=np.float32), 3, 0.25, rng) for _ in range(3)])
+    pattern = 1 + 0.03 * rng.standard_normal((160, 160)) + np.linspace(0, 0.2, 160)
+    bare, patterned = noise_of_flats(flats, DETECTOR), noise_of_flats(flats * pattern, DETECTOR)
+    for f in (1.0, 3.0, 8.0):
+        assert float(patterned.power(f, 1.0)) == pytest.approx(float(bare.power(f, 1.0)), rel=0.1)
+    # one flat alone cannot tell: the image, which was corrected for the pattern, decides, and that is said
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    used, warnings = choose_noise(image, DETECTOR, flats=flats[0] * pattern)
+    assert used.source == "estimated"
+    assert "one flat field cannot tell" in warnings[0]
+    assert choose_noise(image, DETECTOR, flats=flats * pattern)[0].source == "flats"
+
+
+def test_a_mean_of_frames_holds_their_noise_divided_by_their_number(board, screen):
+    rng = np.random.default_rng(4)
+    mean = np.mean([screen.frame(board, 3, 0.05, rng) for _ in range(8)], axis=0)
+    used, warnings = choose_noise(mean, DETECTOR, exposure_s=0.05, frames=8)
+    assert (used.source, warnings) == ("exposure", [])
+    one = NoiseModel.of_detector(DETECTOR, 0.05)
+    assert float(used.power(3.0, 0.5)) == pytest.approx(float(one.power(3.0, 0.5)) / 8)
+    _, warnings = choose_noise(mean, DETECTOR, exposure_s=0.05)
+    assert "number of averaged frames" in warnings[0]
+
+
+@pytest.mark.parametrize("sd", [0.004, 0.03, 0.2])
+def test_white_noise_of_any_strength_is_found_in_a_board(board, screen, sd):
+    image = screen.image(board, 3) + sd * np.random.default_rng(1).standard_normal((160, 160))
+    bare = Detector("bare", PITCH, DETECTOR.mtf)
+    for detector in (DETECTOR, bare):
+        found = noise_of_image(image, detector)
+        for f in (3.0, 7.0, 10.0):
+            assert float(found.power(f, float(image.mean()))) == pytest.approx((sd * PITCH) ** 2, rel=0.3)
+
+
+def test_an_mtf_alone_gives_level_and_colour_with_an_honest_uncertainty(board, screen):
+    image = screen.frame(board, 3, 0.05, np.random.default_rng(7))
+    found = noise_of_image(image, Detector("bare", PITCH, DETECTOR.mtf))
+    flats = np.stack([screen.frame(np.ones((480, 480), np.float32), 3, 0.05, np.random.default_rng(i)) for i in (1, 2)])
+    truth = noise_of_flats(flats, DETECTOR)
+    for f in (2.0, 4.0, 8.0):
+        near = np.linspace(0.8 * f, 1.2 * f, 20)
+        ratio = float(np.mean(found.power(near, 0.6)) / np.mean(truth.power(near, 0.6)))
+        assert abs(np.log(ratio)) < 3 * float(found.error(f)) + 0.1
+        assert 0.01 < float(found.error(f)) < 0.5
+
+
+def test_the_noise_of_an_image_scales_with_it(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    one, scaled = (noise_of_image(k * image, Detector("bare", PITCH, DETECTOR.mtf)) for k in (1.0, 0.5))
+    for f in (1.0, 5.0):
+        assert float(scaled.power(f, 0.35)) == pytest.approx(float(one.power(f, 0.7)) / 4, rel=0.05)
+
+
+def test_hits_and_dead_pixels_do_not_count_as_noise(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    rng = np.random.default_rng(9)
+    struck = np.where(rng.random(image.shape) < 0.02, image + rng.uniform(0.3, 0.6, image.shape), image)
+    once, again = (noise_of_image(i, DETECTOR) for i in (image, struck))
+    assert float(again.power(5.0, 0.7)) == pytest.approx(float(once.power(5.0, 0.7)), rel=0.2)
+
+
+def test_constant_and_cut_off_parts_are_no_quiet_parts(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    padded = np.pad(image, 64)
+    clipped = image.copy()
+    clipped[64:, :96] = image.max()
+    for changed in (padded, clipped):
+        assert float(noise_of_image(changed, DETECTOR).power(5.0, 0.7)) == pytest.approx(
+            float(noise_of_image(image, DETECTOR).power(5.0, 0.7)), rel=0.2
+        )
+    with pytest.raises(MeasurementError, match="no noise"):
+        noise_of_image(np.full((128, 128), 0.5), DETECTOR)
 
 
 def test_a_detector_without_nnps():

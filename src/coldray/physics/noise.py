@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -12,6 +12,9 @@ from coldray.errors import PhysicsError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.physics.grids import dct_radial_frequency, nyquist_lp_mm
+
+STATED_ERROR = 0.025
+"""Relative standard uncertainty of stated noise power: exposure times and detector files are rarely better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +30,16 @@ class NoiseModel:
     pixel_pitch_mm : float
         Pixel pitch [mm].
     source : str
-        Where the numbers come from: "exposure", "flats" or "estimated".
+        Where the numbers come from: "exposure", "flats", "estimated" from the image, or "assumed".
+    relative_error : FrequencyCurve, optional
+        Standard uncertainty of the power over frequency, relative; `STATED_ERROR` everywhere if not given.
     """
 
     quantum: FrequencyCurve
     electronic_mm2: float
     pixel_pitch_mm: float
     source: str = "exposure"
+    relative_error: FrequencyCurve | None = None
 
     @classmethod
     def of_detector(cls, detector: Detector, exposure_s: float) -> NoiseModel:
@@ -46,6 +52,12 @@ class NoiseModel:
         """Noise power [fraction squared, mm2] at a local signal (fraction of open beam)."""
         return self.quantum(frequency_lp_mm) * max(signal, 0.0) + self.electronic_mm2
 
+    def error(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
+        """Relative standard uncertainty of the power at radial frequency [cycles/mm]."""
+        if self.relative_error is None:
+            return np.full(np.shape(frequency_lp_mm), STATED_ERROR)
+        return self.relative_error(frequency_lp_mm)
+
     def relative_sd(self, signal: float = 1.0) -> float:
         """Standard deviation of one pixel at a local signal, in units of the open beam."""
         # midpoints: a grid that starts at zero would count the noise of low frequencies twice
@@ -55,7 +67,7 @@ class NoiseModel:
 
     def scaled(self, factor: float) -> NoiseModel:
         """Model with all power multiplied by `factor`."""
-        return NoiseModel(self.quantum.scaled(factor), self.electronic_mm2 * factor, self.pixel_pitch_mm, self.source)
+        return replace(self, quantum=self.quantum.scaled(factor), electronic_mm2=self.electronic_mm2 * factor)
 
     def draw(self, signal: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw one noise field.

@@ -69,7 +69,12 @@ def _saturation(image: Radiograph) -> str:
 
 def _noise(certificate: Certificate) -> str:
     noise, frame = certificate.frame.noise, certificate.frame
-    source = {"exposure": "from the exposure", "flats": "from flat fields", "estimated": "estimated from the image"}
+    source = {
+        "exposure": "from the exposure",
+        "flats": "from flat fields",
+        "estimated": "estimated from the image",
+        "assumed": "assumed",
+    }
     text = (
         f"{100 * noise.relative_sd(1.0):.3g} % of the open beam per pixel at the open beam, {100 * noise.relative_sd(frame.mean_signal):.3g} % "
         f"at the mean signal ({source.get(noise.source, noise.source)})"

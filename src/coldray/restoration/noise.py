@@ -1,21 +1,25 @@
-"""Noise of the frame at hand: from its exposure, from flat fields, or from the image itself."""
+"""Noise of the frame at hand: from the image itself, checked against its exposure or flat fields where these are given."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from coldray.errors import DetectorError, MeasurementError
+from coldray.errors import MeasurementError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
-from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
+from coldray.restoration.noise_blocks import quiet_blocks
+from coldray.restoration.noise_fit import NoiseFamily, fit_noise
 
-HIGH_BAND = (0.36, 0.5)
-"""Band where a thick screen passes next to nothing but noise [cycles/pixel]."""
+OCTAVES = ((1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
+"""Bands in which stated and found noise are compared [cycles/pixel]; structure matters least in the last."""
 DISAGREEMENT = 2.0
-"""Ratio of stated to estimated noise power beyond which the user is warned."""
+"""Ratio of found to stated noise power within which what is stated is believed."""
+SURE = 3.0
+"""A disagreement counts from this many standard uncertainties of the noise that was found."""
 
 
 def white_noise(detector: Detector, relative_sd: float = 0.01) -> NoiseModel:
@@ -49,14 +53,20 @@ def noise_of_flats(flats: NDArray[np.floating], detector: Detector) -> NoiseMode
     Raises
     ------
     MeasurementError
-        If the flats are too small.
+        If the flats are too small, or equal each other.
+
+    Notes
+    -----
+    Of several frames the differences of neighbours are measured: a fixed pattern, a heel or a gain map that the image was
+    corrected for is in every frame alike and is no noise of it. One frame cannot tell them apart; its trend is removed.
     """
     from coldray.metrology.noise import flat_nnps
 
-    stack = flats if flats.ndim == 3 else flats[None]
-    measured = flat_nnps(stack, detector.pixel_pitch_mm)
-    # several frames tell the temporal part apart; a fixed pattern is not noise of this frame alone
-    curve = measured.radial
+    stack = np.asarray(flats if flats.ndim == 3 else flats[None])
+    if len(stack) > 1:
+        scaled = stack / stack.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+        stack = 1.0 + (scaled[1:] - scaled[:-1]) / np.sqrt(2)
+    curve = flat_nnps(stack, detector.pixel_pitch_mm).radial
     electronic = 0.0
     if detector.electronic_fraction:
         electronic = float(curve.value.mean()) * detector.electronic_fraction
@@ -67,6 +77,37 @@ def noise_of_flats(flats: NDArray[np.floating], detector: Detector) -> NoiseMode
     return NoiseModel(FrequencyCurve(frequency[keep], quantum), electronic, detector.pixel_pitch_mm, "flats")
 
 
+def noise_of_image(image: NDArray[np.floating], detector: Detector) -> NoiseModel:
+    """Noise model of one image, from the image alone.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+        Fraction of the open beam, at least 64 x 64.
+    detector : Detector
+        Its NNPS gives the colour where it has one, else its MTF the family of colours.
+
+    Returns
+    -------
+    NoiseModel
+        With its uncertainty over frequency.
+
+    Raises
+    ------
+    MeasurementError
+        If the image is too small, or holds no signal or no noise.
+
+    Notes
+    -----
+    See ``docs/theory/noise_of_an_image.md``.
+    """
+    if detector.nnps is None:
+        family = NoiseFamily.of_mtf(detector)
+    else:
+        family = NoiseFamily.of_model(reference_noise(detector), detector)
+    return fit_noise(quiet_blocks(image), family, detector.pixel_pitch_mm).model
+
+
 def noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:
     """Estimate how much more noise power an image holds than a model says.
 
@@ -75,61 +116,47 @@ def noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:
     image : ndarray, shape (rows, cols)
         Fraction of the open beam.
     model : NoiseModel
-        Reference.
+        Reference; only its colour is used to find the noise.
 
     Returns
     -------
     float
-        Robust ratio of power in the band just below Nyquist; 1 if the model is right.
+        Ratio of power in the octave below Nyquist at the mean signal; 1 if the model is right.
 
     Raises
     ------
     MeasurementError
         If the image is too small or has no signal.
+    """
+    family = NoiseFamily.of_model(model)
+    found = fit_noise(quiet_blocks(image), family, model.pixel_pitch_mm).model
+    return float(octave_ratios(found, model, max(float(image.mean()), 1e-3))[-1])
+
+
+def octave_ratios(found: NoiseModel, stated: NoiseModel, signal: float) -> NDArray[np.float64]:
+    """Power of one model over that of another at a signal, area-weighted in each of `OCTAVES`."""
+    out = []
+    for low, high in OCTAVES:
+        f = np.linspace(low, high, 33) / found.pixel_pitch_mm
+        out.append(np.average(found.power(f, signal), weights=f) / np.average(stated.power(f, signal), weights=f))
+    return np.array(out)
+
+
+def contradiction(found: NoiseModel, stated: NoiseModel, signal: float) -> float | None:
+    """Ratio of found to stated power in the octave that contradicts most; None if they agree.
 
     Notes
     -----
-    The image is high-passed to `HIGH_BAND`; in each 16x16 block the variance is compared with what
-    the model says at the block's mean signal. Edges only ever add power, so the lower quartile of the
-    block ratios is used, scaled by the chi-square law of a block.
+    Structure only adds, and at low frequency it cannot always be told from noise: too little noise contradicts in any octave,
+    too much in the last one only.
     """
-    block = 16
-    rows, cols = (n // block * block for n in image.shape)
-    if rows < 4 * block or cols < 4 * block:
-        raise MeasurementError(
-            f"the image is {image.shape[0]}x{image.shape[1]} pixels; noise needs at least 64x64 to be estimated"
-        )
-    part = np.asarray(image[:rows, :cols], dtype=np.float32)
-    frequency = dct_radial_frequency(part.shape, 1.0)
-    band = ((frequency >= HIGH_BAND[0]) & (frequency < HIGH_BAND[1])).astype(np.float32)
-    high = scipy.fft.idctn(scipy.fft.dctn(part, norm="ortho", workers=-1) * band, norm="ortho", workers=-1)
-
-    def blocks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return values.reshape(rows // block, block, cols // block, block).mean(axis=(1, 3), dtype=np.float64)
-
-    signal = blocks(part)
-    variance = blocks(high**2)
-    share = float(band.mean())
-    pitch = model.pixel_pitch_mm
-    inside = np.linspace(*HIGH_BAND, 16) / pitch
-    quantum = float(np.average(model.quantum(inside), weights=inside)) * share / pitch**2
-    electronic = model.electronic_mm2 * share / pitch**2
-    bright = signal > 0.02 * max(float(signal.max()), 1e-9)
-    if not bright.any() or signal.max() <= 0:
-        raise MeasurementError("the image has no signal; noise cannot be estimated")
-    ratio = variance[bright] / (quantum * signal[bright] + electronic)
-    degrees = block * block * share
-    # lower quartile of a chi-square with many degrees, relative to its mean
-    expected = 1 - 0.6745 * np.sqrt(2 / degrees)
-    return float(np.quantile(ratio, 0.25) / expected)
-
-
-def noise_of_image(image: NDArray[np.floating], detector: Detector) -> NoiseModel:
-    """Noise model with the detector's colour and the level found in the image."""
-    reference = reference_noise(detector)
-    factor = float(np.clip(noise_factor(image, reference), 1e-4, 1e4))
-    scaled = reference.scaled(factor)
-    return NoiseModel(scaled.quantum, scaled.electronic_mm2, scaled.pixel_pitch_mm, "estimated")
+    ratio = np.log(octave_ratios(found, stated, signal))
+    middle = np.sqrt([low * high for low, high in OCTAVES]) / found.pixel_pitch_mm
+    sure = np.maximum(np.log(DISAGREEMENT), SURE * found.error(middle))
+    too_little = ratio < -sure
+    if too_little.any():
+        return float(np.exp(ratio.min()))
+    return float(np.exp(ratio[-1])) if ratio[-1] > sure[-1] else None
 
 
 def choose_noise(
@@ -137,30 +164,56 @@ def choose_noise(
     detector: Detector,
     exposure_s: float | None = None,
     flats: NDArray[np.floating] | None = None,
+    frames: int = 1,
 ) -> tuple[NoiseModel, list[str]]:
-    """Noise from the exposure, from flats, or estimated; warns when they disagree.
+    """Noise of an image: as stated by flats or exposure if the image agrees, else as found in the image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+        Fraction of the open beam.
+    detector : Detector
+    exposure_s : float, optional
+        Exposure of one frame [s].
+    flats : ndarray, optional
+        Flat fields like one frame of the image.
+    frames : int
+        Frames that the image is the mean of.
+
+    Returns
+    -------
+    NoiseModel
+    warnings : list of str
+        Says when statement and image disagree, and which of them was used.
 
     Raises
     ------
     DetectorError
         If an exposure is given for a detector without NNPS.
     """
+    stated = None
     if flats is not None:
-        model = noise_of_flats(flats, detector)
+        stated = noise_of_flats(flats, detector).scaled(1 / frames)
     elif exposure_s is not None:
-        model = NoiseModel.of_detector(detector, exposure_s)
-    else:
-        try:
-            return noise_of_image(image, detector), []
-        except MeasurementError as problem:
-            return reference_noise(detector), [f"{problem}; the detector's reference exposure is assumed"]
+        stated = NoiseModel.of_detector(detector, exposure_s).scaled(1 / frames)
     try:
-        factor = noise_factor(image, model)
-    except (MeasurementError, DetectorError):
-        return model, []
-    if factor > DISAGREEMENT or factor < 1 / DISAGREEMENT:
-        return model, [
-            f"the image holds {factor:.2g} times the noise power that the {model.source} state; "
-            "check the open-beam level, the exposure, or whether the image was filtered"
-        ]
-    return model, []
+        found = noise_of_image(image, detector)
+    except MeasurementError as problem:
+        if stated is not None:
+            return stated, []
+        model = reference_noise(detector).scaled(1 / frames)
+        return replace(model, source="assumed"), [f"{problem}; the detector's reference exposure is assumed"]
+    if stated is None:
+        return found, []
+    ratio = contradiction(found, stated, max(float(image.mean()), 1e-3))
+    if ratio is None:
+        return stated, []
+    text = (
+        f"the image holds {ratio:.2g} times the noise power that the {stated.source} state; the noise found in the image is "
+        "used: check the open-beam level, the exposure, the number of averaged frames, or whether the image was filtered"
+    )
+    if stated.source == "flats" and ratio < 1 and (flats is None or flats.ndim == 2 or len(flats) == 1):
+        text += (
+            "; one flat field cannot tell noise from a fixed pattern that the image was corrected for: give two or more"
+        )
+    return found, [text]
