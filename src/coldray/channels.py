@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.frame import Frame
+from coldray.plugins import Degradation
 
 RATIO_FREQUENCIES = tuple(k / 16 for k in range(1, 9))
 """Where the MTF ratio is told to the network [cycles/pixel]."""
@@ -24,7 +25,7 @@ CONDITIONS = (
 )
 
 
-def conditions(frame: Frame, degradation: Any) -> NDArray[np.float32]:
+def conditions(frame: Frame, degradation: Degradation) -> NDArray[np.float32]:
     """Conditions at full strength, shape (11,); entry 0 is the strength and is set by the caller.
 
     Notes
@@ -39,7 +40,7 @@ def conditions(frame: Frame, degradation: Any) -> NDArray[np.float32]:
     return np.concatenate([[1.0], 2 * ratio - 1, level]).astype(np.float32)
 
 
-def linear_estimates(frame: Frame, degradation: Any) -> tuple[Any, Any]:
+def linear_estimates(frame: Frame, degradation: Degradation) -> tuple[Any, Any]:
     """Return the Wiener estimate and a sharper one, both of the frame's shape."""
     image = frame.blurred
     return (

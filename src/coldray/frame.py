@@ -16,6 +16,7 @@ from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import TransferOperator, radial_operator
+from coldray.plugins import Degradation
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class Frame:
         """Operator on this frame from a gain over radial frequency [cycles/mm]."""
         return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm)
 
-    def operator(self, degradation: Any, strength: float = 1.0) -> TransferOperator:
+    def operator(self, degradation: Degradation, strength: float = 1.0) -> TransferOperator:
         """Blur of the given strength as an operator on this frame."""
         return self.radial_operator(lambda f: degradation.transfer(f, strength))
 
@@ -80,7 +81,7 @@ class Frame:
         return self.prior(frequency_lp_mm) * self.pair.sharp_mtf(frequency_lp_mm) ** 2
 
     def wiener_operator(
-        self, degradation: Any, *, signal: float | None = None, regularisation: float = 1.0
+        self, degradation: Degradation, *, signal: float | None = None, regularisation: float = 1.0
     ) -> TransferOperator:
         """Linear minimum-mean-square-error filter for the noise at one signal level.
 

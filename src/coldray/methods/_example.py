@@ -9,9 +9,10 @@ import numpy as np
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Example, TrainingPair
+from coldray.plugins import Degradation
 
 
-def blend_example(pair: TrainingPair, degradation: Any, strength: float) -> Example:
+def blend_example(pair: TrainingPair, degradation: Degradation, strength: float) -> Example:
     """Show the state of the given strength with the frame's full noise in it.
 
     Notes
@@ -23,7 +24,7 @@ def blend_example(pair: TrainingPair, degradation: Any, strength: float) -> Exam
     return state_example(pair, degradation, state, strength)
 
 
-def state_example(pair: TrainingPair, degradation: Any, state: Any, strength: float) -> Example:
+def state_example(pair: TrainingPair, degradation: Degradation, state: Any, strength: float) -> Example:
     """Show a state of the given strength beside the frame's linear estimates; the answer is the sharp image."""
     linear, sharper = channels.linear_estimates(pair.frame, degradation)
     conditions = channels.conditions(pair.frame, degradation)

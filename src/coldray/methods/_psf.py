@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coldray.frame import Frame
 from coldray.physics.grids import dft_axes
+from coldray.plugins import Degradation
 
 GRID_SIDE = 255
 """Grid on which the point-spread function is computed [pixels]."""
@@ -18,7 +19,7 @@ DATA_RANGE = 1.0
 """Methods see fractions of the open beam; nothing is rescaled and nothing is clipped."""
 
 
-def point_spread(frame: Frame, degradation: Any) -> NDArray[np.float64]:
+def point_spread(frame: Frame, degradation: Degradation) -> NDArray[np.float64]:
     """Point-spread function of the full blur, odd square, non-negative, sum 1.
 
     Notes

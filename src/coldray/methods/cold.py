@@ -11,6 +11,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import blend_example, draw_strength
 from coldray.physics.transfer import TransferOperator
+from coldray.plugins import Degradation
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -21,7 +22,7 @@ FULL_STRENGTH_SHARE = 0.5
 
 def example(
     pair: TrainingPair,
-    degradation: Any,
+    degradation: Degradation,
     rng: np.random.Generator,
     *,
     full_strength_share: float = FULL_STRENGTH_SHARE,
@@ -45,7 +46,7 @@ def example(
 
 def restore(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     predictor: Any = None,
     rng: Any = None,
     *,

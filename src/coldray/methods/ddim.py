@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
+from coldray.plugins import Degradation
 
 LEARNS = True
 STOCHASTIC = True
@@ -96,7 +97,7 @@ def step(
     return out if sd == 0 else out + sd * noise
 
 
-def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:
+def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generator) -> Example:
     """Show the sharp image under noise of a random level beside the blurred one; the answer is that noise.
 
     Notes
@@ -117,7 +118,7 @@ def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> E
 
 def restore(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     predictor: Any = None,
     rng: Any = None,
     *,
@@ -185,7 +186,7 @@ def restore(
     return sharp + (frame.blurred.mean() - sharp.mean())
 
 
-def _condition(frame: Frame, degradation: Any) -> tuple[Any, Any, Any]:
+def _condition(frame: Frame, degradation: Degradation) -> tuple[Any, Any, Any]:
     """Blurred frame and linear estimates, mapped from 0 ... open beam to -1 ... 1."""
     linear, sharper = channels.linear_estimates(frame, degradation)
     return 2 * frame.blurred - 1, 2 * linear - 1, 2 * sharper - 1

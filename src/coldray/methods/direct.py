@@ -9,18 +9,19 @@ import numpy as np
 from coldray import channels
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import blend_example
+from coldray.plugins import Degradation
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
 CONDITIONS = channels.CONDITIONS
 
 
-def example(pair: TrainingPair, degradation: Any, rng: np.random.Generator) -> Example:
+def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generator) -> Example:
     """Show the blurred frame itself (strength 1)."""
     return blend_example(pair, degradation, 1.0)
 
 
-def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None) -> Any:
+def restore(frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None) -> Any:
     """Return the network's estimate of the sharp image.
 
     Parameters

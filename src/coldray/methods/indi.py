@@ -10,6 +10,7 @@ from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import draw_strength, state_example
+from coldray.plugins import Degradation
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -20,7 +21,7 @@ FULL_STRENGTH_SHARE = 0.5
 
 def example(
     pair: TrainingPair,
-    degradation: Any,
+    degradation: Degradation,
     rng: np.random.Generator,
     *,
     full_strength_share: float = FULL_STRENGTH_SHARE,
@@ -49,7 +50,7 @@ def example(
     return state_example(pair, degradation, state, strength)
 
 
-def restore(frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None, *, steps: int = 4) -> Any:
+def restore(frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, steps: int = 4) -> Any:
     """Restore by the InDI step.
 
     Parameters

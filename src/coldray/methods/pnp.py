@@ -12,6 +12,7 @@ from coldray.frame import Frame
 from coldray.methods import cold
 from coldray.methods.tv import filtered_noise_sd
 from coldray.physics.transfer import TransferOperator
+from coldray.plugins import Degradation
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -26,7 +27,7 @@ TV_WEIGHT = 1.0
 
 def restore(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     predictor: Any = None,
     rng: Any = None,
     *,
@@ -102,7 +103,7 @@ def restore(
     return z + (y.mean() - z.mean())
 
 
-def data_step(frame: Frame, degradation: Any, rho: float) -> tuple[TransferOperator, TransferOperator]:
+def data_step(frame: Frame, degradation: Degradation, rho: float) -> tuple[TransferOperator, TransferOperator]:
     """Closed form of the data step as gains on the measurement and on the denoised image.
 
     Parameters

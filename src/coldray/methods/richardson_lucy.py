@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.methods._psf import inner, mirrored, point_spread
+from coldray.plugins import Degradation
 
 LEARNS = False
 SMALLEST = 1e-4
@@ -17,7 +18,7 @@ SMALLEST = 1e-4
 
 
 def restore(
-    frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None, *, steps: int = 10
+    frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, steps: int = 10
 ) -> NDArray[np.floating]:
     """Deconvolve by multiplicative updates.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
 from coldray.frame import Frame
+from coldray.plugins import Degradation
 
 LEARNS = False
 REGULARISATION = 0.3
@@ -20,7 +21,7 @@ ITERATIONS = 60
 
 def restore(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     predictor: Any = None,
     rng: Any = None,
     *,

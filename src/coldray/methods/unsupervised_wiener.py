@@ -11,13 +11,14 @@ from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.methods._psf import inner, mirrored, point_spread
 from coldray.physics.grids import dft_axes
+from coldray.plugins import Degradation
 
 LEARNS = False
 STOCHASTIC = True
 
 
 def restore(
-    frame: Frame, degradation: Any, predictor: Any = None, rng: Any = None, *, iterations: int = 60
+    frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, iterations: int = 60
 ) -> NDArray[np.floating]:
     """Restore without being told the noise.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.physics.transfer import TransferOperator
+from coldray.plugins import Degradation
 
 LEARNS = False
 SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)
@@ -20,7 +21,7 @@ SIGNAL_SIGMA_PX = 4.0
 
 def restore(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     predictor: Any = None,
     rng: Any = None,
     *,
@@ -72,7 +73,7 @@ def restore(
     return out + (frame.blurred.mean() - out.mean())
 
 
-def scalar_operator(frame: Frame, degradation: Any, regularisation: float = 1.0) -> TransferOperator:
+def scalar_operator(frame: Frame, degradation: Degradation, regularisation: float = 1.0) -> TransferOperator:
     """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance, times `regularisation`."""
     noise = frame.noise.relative_sd(frame.mean_signal) ** 2
     variance = max(float(frame.blurred.var()) - noise, noise * 1e-3)

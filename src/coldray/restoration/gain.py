@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.transfer import TransferOperator
+from coldray.plugins import Degradation
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Gain over radial frequency [cycles/mm]."""
@@ -50,7 +50,7 @@ def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -
     return FrequencyCurve(calibrated.frequency_lp_mm, np.maximum(calibrated.value, least))
 
 
-def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+def unshared_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gain of the data-consistency step for a prediction whose error is a Wiener filter's, blind to the noise.
 
     Parameters
@@ -73,7 +73,7 @@ def unshared_gain(frame: Frame, degradation: Any, frequency_lp_mm: NDArray[np.fl
     return np.where(frequency_lp_mm == 0, 1.0, transfer * error / (transfer**2 * error + noise))
 
 
-def consistency_curve(frame: Frame, degradation: Any, share: FrequencyCurve) -> Gain:
+def consistency_curve(frame: Frame, degradation: Degradation, share: FrequencyCurve) -> Gain:
     """Gain K over frequency [cycles/mm] with which the measurement corrects the prediction; 1 at zero."""
     pitch = frame.pair.pixel_pitch_mm
 
@@ -83,7 +83,7 @@ def consistency_curve(frame: Frame, degradation: Any, share: FrequencyCurve) -> 
     return gain
 
 
-def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | None) -> TransferOperator | None:
+def consistency_gain(frame: Frame, degradation: Degradation, share: FrequencyCurve | None) -> TransferOperator | None:
     """Gain K(u) with which the measurement corrects the prediction.
 
     Parameters
@@ -108,7 +108,7 @@ def consistency_gain(frame: Frame, degradation: Any, share: FrequencyCurve | Non
     return None if share is None else frame.radial_operator(consistency_curve(frame, degradation, share))
 
 
-def residual_gain(frame: Frame, degradation: Any, share: FrequencyCurve | None) -> Gain:
+def residual_gain(frame: Frame, degradation: Degradation, share: FrequencyCurve | None) -> Gain:
     """Share of a wrong prediction that the data-consistency step leaves, over frequency [cycles/mm].
 
     Parameters

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
+from coldray.plugins import Degradation
 
 Image = NDArray[np.float32]
 
@@ -100,7 +101,7 @@ def draw_features(signal: Image, noise: NoiseModel, rng: np.random.Generator) ->
     return np.maximum(change, -DEEPEST * signal)
 
 
-def screens(pair: DetectorPair, degradation: Any, shape: tuple[int, int]) -> tuple[Callable[..., Any], ...]:
+def screens(pair: DetectorPair, degradation: Degradation, shape: tuple[int, int]) -> tuple[Callable[..., Any], ...]:
     """Operators on a window: the sharp screen without its pixel aperture, and the blur at full strength."""
     pitch = pair.pixel_pitch_mm
 
@@ -114,7 +115,12 @@ def screens(pair: DetectorPair, degradation: Any, shape: tuple[int, int]) -> tup
 
 
 def add_features(
-    sharp: Image, blurred: Image, pair: DetectorPair, degradation: Any, noise: NoiseModel, rng: np.random.Generator
+    sharp: Image,
+    blurred: Image,
+    pair: DetectorPair,
+    degradation: Degradation,
+    noise: NoiseModel,
+    rng: np.random.Generator,
 ) -> tuple[Image, Image]:
     """Put features into a window of both noise-free images.
 

@@ -22,7 +22,7 @@ from coldray.checkpoint import read_tensors
 from coldray.errors import SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
-from coldray.plugins import check_options, plugin, shown_by
+from coldray.plugins import Degradation, check_options, plugin, shown_by
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
@@ -260,7 +260,7 @@ class Training:
         options = self.recipe.log.validate_options
         return validation.scores(self._validation, self._judge_name, self._restore, options)
 
-    def _restore(self, frame: Any, degradation: Any, rng: np.random.Generator, **options: Any) -> Any:
+    def _restore(self, frame: Any, degradation: Degradation, rng: np.random.Generator, **options: Any) -> Any:
         """Restore a frame by the averaged network."""
         network = self.plain_network.eval()
 

@@ -14,7 +14,7 @@ from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
-from coldray.plugins import check_options, plugin
+from coldray.plugins import Degradation, check_options, plugin
 from coldray.training.features import FLAT_SIGNAL, add_features
 from coldray.training.recipe import Recipe
 
@@ -24,7 +24,7 @@ class _Field:
     sharp: NDArray[np.float32]
     blurred: NDArray[np.float32]
     pair: DetectorPair
-    degradation: Any
+    degradation: Degradation
     note: dict[str, Any]
 
 

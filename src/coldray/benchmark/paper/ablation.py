@@ -20,6 +20,7 @@ from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scen
 from coldray.benchmark.statistics import verdict
 from coldray.errors import SettingsError
 from coldray.files import write_text
+from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
 NAMES = ("steps", "sampler", "gain", "noise", "blur", "dose", "registration")
@@ -45,7 +46,7 @@ class Stretched:
     right: Any
     factor: float
 
-    def transfer(self, frequency_lp_mm: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    def transfer(self, frequency_lp_mm: NDArray[np.floating], strength: float) -> NDArray[np.float64]:
         """Transfer at the stretched frequency; 1 at zero."""
         return np.asarray(self.right.transfer(np.asarray(frequency_lp_mm) / self.factor, strength))
 
@@ -55,7 +56,7 @@ class Misled(Contestant):
 
     factor: float = 1.0
 
-    def restore(self, frame: Any, degradation: Any, **told: Any) -> Any:
+    def restore(self, frame: Any, degradation: Degradation, **told: Any) -> Any:
         """Restore with the wrong blur."""
         return super().restore(frame, Stretched(degradation, self.factor), **told)
 

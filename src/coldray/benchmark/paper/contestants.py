@@ -14,7 +14,7 @@ from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.transfer import TransferOperator
-from coldray.plugins import plugin
+from coldray.plugins import Degradation, plugin
 from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK, read
 from coldray.restoration.gain import consistency_gain, residual_gain, share_of
 from coldray.restoration.model import Model
@@ -84,7 +84,12 @@ class Contestant:
     trained_for: str = ""
 
     def restore(
-        self, frame: Frame, degradation: Any, *, exposure_s: float | None = None, random_state: Sequence[int] = (0,)
+        self,
+        frame: Frame,
+        degradation: Degradation,
+        *,
+        exposure_s: float | None = None,
+        random_state: Sequence[int] = (0,),
     ) -> Output:
         """Restore one frame.
 
@@ -122,7 +127,7 @@ class Contestant:
         count = 0 if predictor is None else predictor.evaluations
         return Output(image, time.perf_counter() - wall, time.process_time() - cpu, count)
 
-    def _gain(self, frame: Frame, degradation: Any) -> TransferOperator | None:
+    def _gain(self, frame: Frame, degradation: Degradation) -> TransferOperator | None:
         if self.model is None:
             return None
         if self.gain == NETWORK:
@@ -133,7 +138,7 @@ class Contestant:
         least = model.even.open_share if self.even == EVEN_LINEAR else 0.0
         return share_of(self.gain, model.consistency_share, least)
 
-    def left_of_errors(self, frame: Frame, degradation: Any) -> Any:
+    def left_of_errors(self, frame: Frame, degradation: Degradation) -> Any:
         """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
         if self.method != "cold" or self.model is None or self.gain == NETWORK or self.options.get("naive"):
             return None

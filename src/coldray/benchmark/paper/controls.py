@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import Contestant, Output
 from coldray.frame import Frame
 from coldray.methods import tv, wiener
+from coldray.plugins import Degradation
 
 MEMORY_SHARE = 0.8
 WINDOW_PX = 9
@@ -34,7 +35,9 @@ class Memoriser(Contestant):
         """Take a sound board to heart, or forget it."""
         object.__setattr__(self, "_golden", golden)
 
-    def restore(self, frame: Frame, degradation: Any, *, exposure_s: Any = None, random_state: Any = (0,)) -> Output:
+    def restore(
+        self, frame: Frame, degradation: Degradation, *, exposure_s: Any = None, random_state: Any = (0,)
+    ) -> Output:
         """Return mostly the board it remembers."""
         linear = np.asarray(wiener.restore(frame, degradation), dtype=np.float32)
         golden = getattr(self, "_golden", None)
@@ -52,7 +55,9 @@ class Smoother(Contestant):
     def __init__(self) -> None:
         super().__init__("control_smoother", "control: flattens everything faint", None)
 
-    def restore(self, frame: Frame, degradation: Any, *, exposure_s: Any = None, random_state: Any = (0,)) -> Output:
+    def restore(
+        self, frame: Frame, degradation: Degradation, *, exposure_s: Any = None, random_state: Any = (0,)
+    ) -> Output:
         """Return a flattened image."""
         image = tv.restore(frame, degradation, weight=self.WEIGHT, regularisation=1.0)
         return Output(np.asarray(image, dtype=np.float32), 0.0, 0.0, 0)

@@ -29,6 +29,7 @@ from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, SYNTHETIC, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.errors import SettingsError
+from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
 PARTS = ("scores", "steps", "fourier", "detection", "trust")
@@ -198,7 +199,7 @@ def run_paper(
         )
         from coldray.channels import conditions
 
-        def warnings_for(frame: Any, degradation: Any) -> list[str]:
+        def warnings_for(frame: Any, degradation: Degradation) -> list[str]:
             return model.warnings_for(conditions(frame, degradation))
 
         results["trust"] = trust.run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, prior, warnings_for, say)
