@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
-from coldray.metrology.inputs import Images, as_frames, crop
+from coldray.metrology.inputs import Images, as_frames, crop, filled, joined_mask, require_signal
 from coldray.physics.trend import Detrend
 
 REFERENCE_UM = 88.6
 """Side of the square as large as a circle of 100 um: SNR_N refers to it."""
 SMALLEST_REGION = 20
 GROUP_SIDE = 20
+LEAST_GOOD = 0.5
+"""Share of unmasked pixels that a region, and a group within it, must have."""
 NEAR_LIMIT = 1.0
 
 Roi = tuple[int, int, int, int]
@@ -97,6 +99,7 @@ def contrast(
     *,
     srb_um: float | None = None,
     recess_percent: float | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> ContrastMeasurement:
     """Measure SNR in one region and CNR against another.
 
@@ -111,6 +114,8 @@ def contrast(
         Basic spatial resolution of the detector [um], for SNR_N.
     recess_percent : float, optional
         Depth of a recess (the signal region) in percent of the thickness around it (the background).
+    mask : ndarray of bool, shape (rows, cols), optional
+        True where a pixel must not count (bad or replaced); joined with the masks of the radiographs.
 
     Returns
     -------
@@ -119,7 +124,8 @@ def contrast(
     Raises
     ------
     MeasurementError
-        If a region leaves the image or has fewer than 20 x 20 pixels, or a number is not positive.
+        If a region leaves the image, is masked by more than a half or has fewer than 20 x 20 pixels, if the image
+        is inverted, or a number is not positive.
 
     Notes
     -----
@@ -133,9 +139,11 @@ def contrast(
     for name, value in (("srb_um", srb_um), ("recess_percent", recess_percent)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise MeasurementError(f"{name} is {value}; it must be positive")
-    frames, warnings = as_frames(images)
-    signal = _region(frames, signal_roi)
-    background = None if background_roi is None else _region(frames, background_roi)
+    require_signal(images)
+    mask = joined_mask(images, mask)
+    frames, warnings = as_frames(images, mask)
+    signal = _region(frames, signal_roi, mask)
+    background = None if background_roi is None else _region(frames, background_roi, mask)
     cnr = None
     if background is not None:
         noise = float(np.sqrt((signal.sd**2 + background.sd**2) / 2))
@@ -157,21 +165,33 @@ def contrast(
     return ContrastMeasurement(signal, background, snr_n, cnr, sensitivity, tuple(warnings))
 
 
-def _region(frames: list[NDArray[Any]], roi: Roi | None) -> RegionNoise:
-    """Signal and noise in one region of all frames."""
-    cut = np.stack([crop(frame, roi) for frame in frames]).astype(np.float64)
+def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_] | None) -> RegionNoise:
+    """Signal and noise of the pixels that count in one region of all frames."""
+    bad = np.zeros(frames[0].shape, dtype=bool) if mask is None else mask
+    good = ~crop(bad, roi)
+    cut = np.stack([filled(crop(frame, roi).astype(np.float64), None if mask is None else ~good) for frame in frames])
     rows, cols = cut.shape[1:]
     if rows < SMALLEST_REGION or cols < SMALLEST_REGION:
         raise MeasurementError(
             f"the region is {cols} x {rows} pixels; {SMALLEST_REGION} x {SMALLEST_REGION} is the least"
         )
+    if good.mean() < LEAST_GOOD:
+        raise MeasurementError(f"{100 * (1 - good.mean()):.0f} % of the region is masked; choose another region")
     side = GROUP_SIDE
-    groups = cut[0, : rows // side * side, : cols // side * side].reshape(rows // side, side, cols // side, side)
-    residual = Detrend(side)(groups.swapaxes(1, 2))
-    freedom = side**2 - 6
-    grouped = float(np.sqrt(np.median(np.sum(residual**2, axis=(-2, -1)) / freedom)))
-    temporal = float(np.sqrt(np.mean(np.var(cut, axis=0, ddof=1)))) if len(cut) > 1 else None
-    return RegionNoise(float(cut[0].mean()), float(cut[0].std(ddof=1)), grouped, temporal, rows * cols)
+
+    def grouped(image: NDArray[Any]) -> NDArray[Any]:
+        tiles = image[: rows // side * side, : cols // side * side].reshape(rows // side, side, cols // side, side)
+        return tiles.swapaxes(1, 2)
+
+    counted = grouped(good)
+    residual = Detrend(side)(grouped(cut[0])) * counted
+    share = counted.mean(axis=(-2, -1))
+    freedom = np.maximum(counted.sum(axis=(-2, -1)) - 6, 1)
+    deviation = (np.sum(residual**2, axis=(-2, -1)) / freedom)[share >= LEAST_GOOD]
+    temporal = float(np.sqrt(np.mean(np.var(cut, axis=0, ddof=1)[good]))) if len(cut) > 1 else None
+    values = cut[0][good]
+    detrended = float(np.sqrt(np.median(deviation))) if deviation.size else float(values.std(ddof=1))
+    return RegionNoise(float(values.mean()), float(values.std(ddof=1)), detrended, temporal, values.size)
 
 
 def _ratio(a: float, b: float) -> float:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from coldray.errors import ImageError, MeasurementError
 from coldray.radiograph import Radiograph
@@ -30,6 +31,7 @@ def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[li
     Returns
     -------
     frames : list of ndarray, each (rows, cols)
+        float16 becomes float32, in which every step after this one can count.
     warnings : list of str
         Saturation, data marked as log-scaled.
 
@@ -52,6 +54,8 @@ def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[li
             raise ImageError(f"shape {pixels.shape} looks like a colour image; give one intensity channel")
         if pixels.dtype.kind not in "uif":
             raise ImageError(f"pixel type {pixels.dtype} is not an intensity; integers or floats are needed")
+        if pixels.dtype == np.float16:
+            pixels = pixels.astype(np.float32)
         frames.extend(pixels[None] if pixels.ndim == 2 else pixels)
     if not frames:
         raise ImageError("no image was given")
@@ -71,13 +75,62 @@ def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[li
     return frames, warnings
 
 
-def as_frame(image: NDArray[Any] | Radiograph) -> tuple[NDArray[np.float64], list[str]]:
-    """Give one float64 image; a stack is averaged. Raises like `as_frames`."""
-    frames, warnings = as_frames(image)
+def joined_mask(images: Images, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Join what is not to count: the given mask, and what the radiographs know of themselves.
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or no pixel is left.
+    """
+    several = [images] if isinstance(images, (np.ndarray, Radiograph)) else list(images)
+    found = [image.mask for image in several if isinstance(image, Radiograph) and image.mask is not None]
+    found += [] if mask is None else [np.asarray(mask, dtype=bool)]
+    if not found:
+        return None
+    if len({one.shape for one in found}) > 1:
+        raise ImageError(f"masks differ in shape: {sorted({one.shape for one in found})}")
+    joined = np.logical_or.reduce(found)
+    if joined.all():
+        raise ImageError("every pixel is masked (bad, replaced or padding); nothing is left to measure")
+    return joined if joined.any() else None
+
+
+def require_signal(images: Images) -> None:
+    """Refuse inverted data where a measurement divides by the signal: where their zero lies is not known.
+
+    Raises
+    ------
+    MeasurementError
+    """
+    several = [images] if isinstance(images, (np.ndarray, Radiograph)) else list(images)
+    if any(isinstance(image, Radiograph) and image.acquisition.inverted for image in several):
+        raise MeasurementError(
+            "the image is inverted (values fall as the X-ray intensity rises), and nothing says where its zero is; "
+            "export it so that values rise with the intensity"
+        )
+
+
+def as_frame(
+    image: NDArray[Any] | Radiograph, mask: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Give one float64 image; a stack is averaged, masked pixels are filled. Raises like `as_frames`."""
+    frames, warnings = as_frames(image, mask)
     if len(frames) == 1:
-        return frames[0].astype(np.float64), warnings
+        return filled(frames[0].astype(np.float64), mask), warnings
     mean = np.asarray(np.mean(frames, axis=0, dtype=np.float64))
-    return mean, [*warnings, f"measured on the mean of {len(frames)} frames"]
+    return filled(mean, mask), [*warnings, f"measured on the mean of {len(frames)} frames"]
+
+
+def filled(image: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Put the weighted mean of good neighbours where an image is masked, so that targets can be looked for."""
+    if mask is None:
+        return image
+    good = np.where(mask, 0.0, image)
+    weight = ndimage.gaussian_filter((~mask).astype(np.float64), 1.0)
+    mean = ndimage.gaussian_filter(good, 1.0) / np.maximum(weight, 1e-300)
+    nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
+    return np.where(mask, np.where(weight > 0.01, mean, good[tuple(nearest)]), image)
 
 
 def saturated_fraction(frame: NDArray[Any]) -> float:
@@ -110,6 +163,11 @@ def crop(image: NDArray[Any], roi: tuple[int, int, int, int] | None) -> NDArray[
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > cols or y + height > rows:
         raise MeasurementError(f"ROI {x},{y},{width},{height} (X,Y,W,H) leaves the image of {cols} x {rows} pixels")
     return image[..., y : y + height, x : x + width]
+
+
+def crop_mask(mask: NDArray[np.bool_] | None, roi: tuple[int, int, int, int] | None) -> NDArray[np.bool_] | None:
+    """Cut the same region out of a mask, if there is one."""
+    return None if mask is None else crop(mask, roi)
 
 
 def check_pitch(pixel_pitch_mm: float) -> float:

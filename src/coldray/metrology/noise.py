@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
 from coldray.metrology import flat_checks, spectra
-from coldray.metrology.inputs import Images, as_frames, check_pitch
+from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
+from coldray.metrology.lag import lag_warning
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import dft_axes, radial_average
 
@@ -153,7 +154,7 @@ def flat_nnps(
         Side of the regions [pixels], overlapping by half. A smaller flat is measured with the largest
         of 128 or 64 that fits, with a warning.
     mask : ndarray of bool, shape (rows, cols), optional
-        True where a pixel must not count (bad or replaced).
+        True where a pixel must not count (bad or replaced); joined with the masks of the radiographs.
 
     Returns
     -------
@@ -162,7 +163,8 @@ def flat_nnps(
     Raises
     ------
     MeasurementError
-        If the flat is smaller than 64 x 64, has no noise, no positive mean, no usable region, or too many bad pixels.
+        If the flat is smaller than 64 x 64, inverted, has no noise, no positive mean, no usable region, or too many
+        bad pixels.
     ImageError
         If `frames` is not an image or a stack of equal images.
 
@@ -181,6 +183,8 @@ def flat_nnps(
     IEC 62220-1-1:2015; Dobbins et al., Med. Phys. 33 (2006), doi:10.1118/1.2188816.
     """
     pitch = check_pitch(pixel_pitch_mm)
+    require_signal(frames)
+    mask = joined_mask(frames, mask)
     stack, warnings = as_frames(frames, mask)
     mask = flat_checks.without_outliers(stack, mask, warnings)
     size, places = _regions(stack[0], roi_size, mask, warnings)
@@ -189,6 +193,7 @@ def flat_nnps(
         raise MeasurementError(f"the mean is {means.min():.4g}; NNPS needs linear, positive, offset-corrected data")
     if np.ptp(means) > 0.05 * means.mean():
         warnings.append(f"the mean signal varies by {100 * np.ptp(means) / means.mean():.1f} % between frames")
+    warnings += lag_warning(stack, means, places, size, mask)
     power = spectra.accumulate(stack, means, places, mask, size)
     if power.variance <= 1e-20:
         raise MeasurementError("the flat field has no noise: every region equals its fitted trend")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +30,13 @@ Raw = Annotated[str | None, typer.Option("--raw", help="Geometry of raw files, e
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Figure to write: .png, .pdf or .svg.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Table to write; none without it.")]
 Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="One-page HTML report to write.")]
+BadPixels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Image that is not zero where a pixel is bad; without it only what the files themselves mark is left out.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -76,6 +83,10 @@ class Inputs:
     def code(self) -> int:
         """Exit code as far as reading is concerned."""
         return console.SOME_FAILED if self.problems else console.OK
+
+    def masked(self, mask: Any) -> Inputs:
+        """The same images, with what a bad-pixel map marks masked too; None changes nothing."""
+        return replace(self, images=[image.with_mask(mask) for image in self.images])
 
     def records(self) -> list[dict[str, Any]]:
         """Name and hash of every file, for reports and histories."""

@@ -13,6 +13,7 @@ from coldray.app.commands._inputs import (
     PLOT_SUFFIXES,
     REPORT_SUFFIXES,
     AsJson,
+    BadPixels,
     Inputs,
     OneRoi,
     Overwrite,
@@ -28,6 +29,7 @@ from coldray.app.commands._inputs import (
     pitch_of,
     positive,
     read_inputs,
+    read_mask,
     sheets,
     write_files,
 )
@@ -81,6 +83,7 @@ def characterise(
     ] = None,
     edition: Annotated[str, typer.Option(help="Edition of the RQA table: 2003 or 2015.")] = "2015",
     loading_mg_cm2: Annotated[float | None, typer.Option(help="Phosphor loading [mg/cm2], for the record.")] = None,
+    bad_pixels: BadPixels = None,
     plot: Plot = None,
     report: Report = None,
     raw: Raw = None,
@@ -110,7 +113,8 @@ def characterise(
     quality = _beam(beam, edition)
     edges, flats = read_inputs(edge, "edge", raw), read_inputs(flat, "flat", raw)
     patterns = read_inputs(bars, "bar", raw) if bars else Inputs("bar")
-    groups = (edges, flats, patterns)
+    mask = read_mask(bad_pixels)
+    edges, flats, patterns = groups = tuple(group.masked(mask) for group in (edges, flats, patterns))
     sources = [path for group in groups for path in group.files]
     check_outputs([(out, (".json",)), (plot, PLOT_SUFFIXES), (report, REPORT_SUFFIXES)], sources, overwrite)
     images = [image for group in groups for image in group.images]

@@ -12,6 +12,7 @@ from coldray.app.commands._inputs import (
     PLOT_SUFFIXES,
     REPORT_SUFFIXES,
     AsJson,
+    BadPixels,
     Csv,
     Inputs,
     OneRoi,
@@ -36,10 +37,6 @@ Outputs = tuple[Path | None, Path | None, Path | None]
 """Figure, report and table."""
 
 OneFile = Annotated[Path, typer.Argument(metavar="FILE", help="Linear image.")]
-BadPixels = Annotated[
-    Path | None,
-    typer.Option(help="Image that is not zero where a pixel is bad; what the files themselves mark never counts."),
-]
 SeveralRois = Annotated[list[str] | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region [px]; repeats.")]
 
 
@@ -106,7 +103,7 @@ def flat(
     as_json: AsJson = False,
 ) -> int:
     """Measure the NNPS of flat fields; temporal and fixed-pattern parts from several frames."""
-    from coldray.metrology.inputs import crop
+    from coldray.metrology.inputs import crop, crop_mask
     from coldray.metrology.noise import flat_nnps
     from coldray.reports.measurements import flat_protocol
 
@@ -114,9 +111,11 @@ def flat(
     if roi_size % 2:
         raise SettingsError(f"--roi-size {roi_size}: must be even")
     found, pitch, notes = _prepare(files, "flat", pitch_um, (plot, report, csv), raw, overwrite)
-    mask = read_mask(bad_pixels)
-    frames = [frame.with_pixels(crop(frame.pixels, region)) for frame in found.frames]
-    measured = flat_nnps(frames, pitch, roi_size, None if mask is None else crop(mask, region))
+    frames = [
+        frame.with_pixels(crop(frame.pixels, region)).with_mask(crop_mask(frame.mask, region))
+        for frame in found.masked(read_mask(bad_pixels)).frames
+    ]
+    measured = flat_nnps(frames, pitch, roi_size)
     result = _result(measured, found, pitch, notes)
     protocol = flat_protocol(measured, _inputs_of(found, report), result["warnings"])
     columns = {name: result[name] for name in ("frequency_lp_mm", "nnps_mm2", "relative_sd")}
@@ -131,6 +130,7 @@ def bars(
     plateau: Annotated[
         str | None, typer.Option(metavar="A,B", help="Pixel values of a wide bar and a wide space.")
     ] = None,
+    bad_pixels: BadPixels = None,
     plot: Plot = None,
     report: Report = None,
     csv: Csv = None,
@@ -145,7 +145,8 @@ def bars(
     regions = [parse_roi(text) for text in roi or []]
     levels = None if plateau is None else _two_numbers("--plateau", plateau)
     found, pitch, notes = _prepare([file], "bar", pitch_um, (plot, report, csv), raw, overwrite)
-    measured = bars_ctf(found.images[0], pitch, regions or None, plateau=levels)
+    image = found.masked(read_mask(bad_pixels)).images[0]
+    measured = bars_ctf(image, pitch, regions or None, plateau=levels)
     result = _result(measured, found, pitch, notes)
     protocol = bars_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
     groups = result["groups"]
@@ -161,6 +162,7 @@ def duplex(
     first_element: Annotated[
         int | None, typer.Option(min=1, max=13, help="Number of the coarsest pair in the region.")
     ] = None,
+    bad_pixels: BadPixels = None,
     plot: Plot = None,
     report: Report = None,
     csv: Csv = None,
@@ -174,7 +176,8 @@ def duplex(
 
     region = None if roi is None else parse_roi(roi)
     found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, (plot, report, csv), raw, overwrite)
-    measured = duplex_isrb(found.images[0], pitch, region, first_element=first_element)
+    image = found.masked(read_mask(bad_pixels)).images[0]
+    measured = duplex_isrb(image, pitch, region, first_element=first_element)
     result = _result(measured, found, pitch, notes)
     protocol = duplex_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
     columns = {name: [pair[name] for pair in result["pairs"]] for name in ("element", "spacing_mm", "dip_percent")}
@@ -189,6 +192,7 @@ def snr(
     recess_percent: Annotated[
         float | None, typer.Option(help="Depth of the recess in the first region, percent of the thickness around it.")
     ] = None,
+    bad_pixels: BadPixels = None,
     plot: Plot = None,
     report: Report = None,
     csv: Csv = None,
@@ -210,7 +214,7 @@ def snr(
     found = read_inputs([file], "SNR", raw)
     _check((plot, report, csv), found, overwrite)
     signal, background = (*regions, None, None)[:2]
-    image = found.images[0]
+    image = found.masked(read_mask(bad_pixels)).images[0]
     measured = contrast(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
     result = measured.to_json()
     result["warnings"] = [*found.warnings(), *measured.warnings]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from coldray.metrology.bars.coltman import continued_ctf, mtf_from_ctf
 from coldray.metrology.bars.grating import Grating, fit_grating
 from coldray.metrology.bars.plateau import fitted_levels, solid_patches, transfers
 from coldray.metrology.bars.targets import Target, find_groups
-from coldray.metrology.inputs import as_frame, check_pitch, crop
+from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
@@ -132,6 +132,7 @@ def bars_ctf(
     *,
     plateau: tuple[float, float] | None = None,
     frequencies_lp_mm: Sequence[float] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> BarsMeasurement:
     """Measure the CTF of the bar groups in an image.
 
@@ -149,6 +150,8 @@ def bars_ctf(
         background, else the coarsest group, else what the mean of a 50 % duty group implies.
     frequencies_lp_mm : sequence of float, optional
         Nominal frequencies of the regions; a warning tells where the image disagrees (aliasing).
+    mask : ndarray of bool, shape (rows, cols), optional
+        True where a pixel must not count (bad or replaced); joined with the mask of a Radiograph.
 
     Returns
     -------
@@ -170,7 +173,9 @@ def bars_ctf(
     Coltman, J. Opt. Soc. Am. 44 (1954) 468; Droege and Morin, Med. Phys. 9 (1982) 758.
     """
     pitch = check_pitch(pixel_pitch_mm)
-    pixels, warnings = as_frame(image)
+    mask = joined_mask(image, mask)
+    pixels, warnings = as_frame(image, mask)
+
     regions: list[Roi] | None
     if rois is None:
         regions = None
@@ -182,16 +187,19 @@ def bars_ctf(
     target: Target | None = None
     region: Float | None = None
     if regions is None or len(regions) == 1:
-        x0, y0 = (0, 0) if regions is None else regions[0][:2]
-        region = crop(pixels, None if regions is None else regions[0])
-        target = find_groups(region)
-        found = [(g, _box(mask, x0, y0)) for g, mask in target.groups]
-        if len(found) < 2 and regions is not None:
-            found, target = [_single(region, regions[0], target)], target
+        place = None if regions is None else regions[0]
+        region, bad = crop(pixels, place), crop_mask(mask, place)
+        target = _refitted(find_groups(region), region, bad)
+        found = [(g, _box(inside, *(place or (0, 0))[:2])) for g, inside in target.groups]
+        if len(found) < 2 and place is not None:
+            found = [_single(region, place, target, bad)]
         if not found:
             raise MeasurementError("no bar group found; give --roi around one group, on linear intensities")
     else:
-        found = [_single(crop(pixels, r), r, find_groups(crop(pixels, r))) for r in regions]
+        found = []
+        for r in regions:
+            part, bad = crop(pixels, r), crop_mask(mask, r)
+            found.append(_single(part, r, _refitted(find_groups(part), part, bad), bad))
     if frequencies_lp_mm is not None:
         _compare(found, frequencies_lp_mm, pitch, warnings)
     found.sort(key=lambda item: item[0].frequency)
@@ -213,14 +221,24 @@ def bars_ctf(
     return BarsMeasurement(groups, mtf, (dark, bright), source, tuple(warnings))
 
 
-def _single(region: NDArray[np.float64], roi: Roi, target: Target) -> tuple[Grating, Roi]:
+def _refitted(target: Target, image: Float, bad: NDArray[np.bool_] | None) -> Target:
+    """Groups fitted again without the pixels that do not count; they were found on neighbours' values there."""
+    if bad is None:
+        return target
+    fits = [(fit_grating(image, on & ~bad) if (on & bad).any() else grating, on) for grating, on in target.groups]
+    return replace(target, groups=fits)
+
+
+def _single(
+    region: NDArray[np.float64], roi: Roi, target: Target, bad: NDArray[np.bool_] | None
+) -> tuple[Grating, Roi]:
     """The one grating of a region: that found inside it, or the whole region when bars fill it."""
     if target.groups:
         grating, mask = max(target.groups, key=lambda item: int(item[1].sum()))
         if mask.sum() < FULL_REGION * mask.size:
             return grating, _box(mask, roi[0], roi[1])
     try:
-        grating = fit_grating(region, np.ones(region.shape, dtype=bool))
+        grating = fit_grating(region, np.ones(region.shape, dtype=bool) if bad is None else ~bad)
     except MeasurementError as error:
         raise MeasurementError(f"ROI {','.join(map(str, roi))}: {error}") from None
     if not grating.amplitude[0] > max(RESOLVED * grating.amplitude_sd, 1e-9 * abs(grating.mean)):

@@ -16,7 +16,7 @@ from coldray.errors import MeasurementError
 from coldray.metrology.duplex import ground
 from coldray.metrology.duplex.halo import halo
 from coldray.metrology.duplex.profile import project, tilt_of_lines
-from coldray.metrology.inputs import as_frame, check_pitch, crop
+from coldray.metrology.inputs import as_frame, check_pitch, crop, joined_mask
 from coldray.radiograph import Radiograph
 
 SPACINGS_MM = (0.80, 0.63, 0.50, 0.40, 0.32, 0.25, 0.20, 0.16, 0.13, 0.10, 0.08, 0.063, 0.05)
@@ -110,6 +110,7 @@ def duplex_isrb(
     *,
     first_element: int | None = None,
     spacings_mm: Sequence[float] = SPACINGS_MM,
+    mask: NDArray[np.bool_] | None = None,
 ) -> DuplexMeasurement:
     """Measure a duplex-wire indicator.
 
@@ -125,6 +126,8 @@ def duplex_isrb(
         Number of the coarsest pair in the region; by default the pair whose spacing fits best.
     spacings_mm : sequence of float
         Wire diameters of all elements, coarse to fine.
+    mask : ndarray of bool, shape (rows, cols), optional
+        True where a pixel must not count (bad or replaced); joined with the mask of a Radiograph.
 
     Returns
     -------
@@ -150,15 +153,21 @@ def duplex_isrb(
     ISO 19232-5:2018; ASTM E2002.
     """
     pitch = check_pitch(pixel_pitch_mm)
-    pixels, warnings = as_frame(image)
+    mask = joined_mask(image, mask)
+    pixels, warnings = as_frame(image, mask)
     region = crop(pixels, roi)
     if min(region.shape) < 16:
         raise MeasurementError(f"the region is {region.shape[1]} x {region.shape[0]} pixels; 16 x 16 is the least")
-    depth_image = ground.depth_below_background(ground.upright(region))
+    turned = ground.upright(region)
+    depth_image = ground.depth_below_background(turned)
     rows = ground.wire_rows(depth_image)
     middle = depth_image[rows[0] : rows[1]]
     angle = tilt_of_lines(middle)
-    position, depth, count = project(middle, angle, BINS_PER_PIXEL)
+    bad = None
+    if mask is not None:
+        bad = crop(mask, roi) if turned is region else crop(mask, roi).T
+        bad = bad[rows[0] : rows[1]]
+    position, depth, count = project(middle, angle, BINS_PER_PIXEL, bad)
     profile = _Profile(position * pitch, depth - ground.baseline(depth), pitch)
     wires = profile.wires(float(np.median(count)))
     if len(wires) < 2:

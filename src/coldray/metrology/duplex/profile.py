@@ -12,7 +12,9 @@ HIGHEST_FREQUENCY = 0.25
 """Used to find the tilt [cycles/pixel]."""
 
 
-def project(image: Float, angle_deg: float, bins_per_pixel: int) -> tuple[Float, Float, Float]:
+def project(
+    image: Float, angle_deg: float, bins_per_pixel: int, bad: NDArray[np.bool_] | None = None
+) -> tuple[Float, Float, Float]:
     """Mean profile across lines tilted from the columns.
 
     Parameters
@@ -22,6 +24,8 @@ def project(image: Float, angle_deg: float, bins_per_pixel: int) -> tuple[Float,
     angle_deg : float
         Tilt; positive lines move to larger x with larger y.
     bins_per_pixel : int
+    bad : ndarray of bool, shape of `image`, optional
+        True where a pixel does not count.
 
     Returns
     -------
@@ -35,10 +39,11 @@ def project(image: Float, angle_deg: float, bins_per_pixel: int) -> tuple[Float,
     x = np.arange(cols)[None, :] - (cols - 1) / 2
     distance = (x * np.cos(angle) - y * np.sin(angle)).ravel()
     index = np.floor((distance - distance.min()) * bins_per_pixel).astype(np.intp)
-    count = np.bincount(index).astype(np.float64)
+    good = np.ones(distance.size) if bad is None else (~bad).ravel().astype(np.float64)
+    count: Float = np.asarray(np.bincount(index, weights=good), dtype=np.float64)
     filled = count > FEWEST_SHARE * np.median(count)
-    value = np.bincount(index, weights=image.ravel())[filled] / count[filled]
-    position = np.bincount(index, weights=distance)[filled] / count[filled]
+    value = np.bincount(index, weights=good * image.ravel())[filled] / count[filled]
+    position = np.bincount(index, weights=good * distance)[filled] / count[filled]
     return position + (cols - 1) / 2, value, count[filled]
 
 
