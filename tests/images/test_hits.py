@@ -1,0 +1,187 @@
+"""Direct hits and dead pixels: found against the blur, and nothing of an object taken for one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from coldray.errors import ImageError
+from coldray.formats import read_image
+from coldray.images.hits import find_hits
+from coldray.metrology.edge.mtf import edge_mtf
+from coldray.metrology.noise import flat_nnps
+from coldray.objects.boards import procedural_board
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.detector import load_detector
+from coldray.physics.noise import NoiseModel
+from coldray.physics.transfer import radial_operator
+from coldray.simulate.detector import ScreenDetector
+
+EDGES = Path(__file__).parents[3] / "shared" / "data" / "real" / "neutron_edges_niqa"
+OVERSAMPLING = 4
+DETECTORS = {"gos135 at 48 um": (134.55, 0.048), "gos34 at 48 um": (33.91, 0.048), "80 mg at 100 um": (80.0, 0.1)}
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """Simulated frames of boards with their detector's MTF and noise, by name; made when first asked for."""
+    made = {}
+
+    def of(name, family="dense_bga", exposure_s=0.25, size_px=160):
+        if (name, family) not in made:
+            loading, pitch_mm = DETECTORS[name]
+            cells = size_px * OVERSAMPLING
+            screen = ScreenDetector.gos(loading, pitch_mm)
+            board = procedural_board(family, (cells, cells), pitch_mm / OVERSAMPLING, 5)
+            frame = screen.frame(
+                screen.transmission(board), OVERSAMPLING, exposure_s, np.random.default_rng(5), workers=1
+            )
+            known = load_detector(f"phosphor:{loading:g}", pixel_pitch_mm=pitch_mm)
+            made[name, family] = frame.astype(float), known.mtf, NoiseModel.of_detector(known, exposure_s)
+        return made[name, family]
+
+    return of
+
+
+def sprinkled(frame, amount, share=0.02, seed=2):
+    """The frame with this much added to some pixels, and which they are."""
+    where = np.random.default_rng(seed).random(frame.shape) < share
+    return frame + amount * where, where
+
+
+@pytest.mark.parametrize("family", ["dense_bga", "memory_module"])
+@pytest.mark.parametrize("name", DETECTORS)
+def test_vias_and_balls_of_boards_are_no_hits(scenes, name, family):
+    frame, mtf, noise = scenes(name, family)
+    assert find_hits(frame, mtf, noise).mask.mean() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "least"),
+    [
+        ("gos135 at 48 um", 0.3, 0.98),
+        ("gos135 at 48 um", 1.0, 0.995),
+        ("gos34 at 48 um", 1.0, 0.98),
+        ("80 mg at 100 um", 1.0, 0.97),
+    ],
+)
+def test_two_percent_of_hits_on_a_board_are_found_and_their_neighbours_kept(scenes, name, amount, least):
+    frame, mtf, noise = scenes(name)
+    hit, where = sprinkled(frame, amount)
+    found = find_hits(hit, mtf, noise)
+    assert found.bright[where].mean() > least
+    assert (found.mask & ~where).mean() < 2e-3
+    left = (found.filled - frame)[where & found.bright]
+    assert np.sqrt(np.mean(left**2)) < 0.1 * amount
+    same = ~found.mask
+    np.testing.assert_array_equal(found.filled[same], hit[same].astype(np.float32))
+
+
+def test_dead_pixels_are_dark(scenes):
+    frame, mtf, noise = scenes("gos135 at 48 um")
+    where = (np.random.default_rng(3).random(frame.shape) < 0.01) & (frame > 0.1)
+    found = find_hits(np.where(where, 0.0, frame), mtf, noise)
+    assert found.dark[where].mean() > 0.97
+    assert not (found.bright & where).any()
+
+
+def discs(mtf, noise, diameter_px, ground, inside, cells=6, size_px=100):
+    """Frame of discs at random places between the pixels, through the MTF on a finer grid."""
+    rng = np.random.default_rng(3)
+    fine = np.full((size_px * cells,) * 2, ground)
+    rows, cols = np.indices(fine.shape)
+    centres = (np.mgrid[12 : size_px - 12 : 16, 12 : size_px - 12 : 16] + rng.random((2, 5, 5))).reshape(2, -1) * cells
+    for row, col in centres.T:
+        fine[np.hypot(rows - row, cols - col) <= diameter_px * cells / 2] = inside
+    pitch = noise.pixel_pitch_mm / cells
+    blurred = radial_operator(
+        lambda f: mtf(f) * (mtf.last_frequency_lp_mm / np.maximum(f, mtf.last_frequency_lp_mm)) ** 3, fine.shape, pitch
+    )(fine)
+    frame = blurred[cells // 2 :: cells, cells // 2 :: cells]
+    return frame + noise.draw(frame.astype(np.float32), rng)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("diameter_px", [0.7, 2, 3, 5])
+@pytest.mark.parametrize(("ground", "inside"), [(0.5, 1.0), (0.05, 1.0), (1.0, 0.0)])
+def test_small_balls_and_holes_of_any_contrast_are_objects(name, diameter_px, ground, inside):
+    loading, pitch_mm = DETECTORS[name]
+    known = load_detector(f"phosphor:{loading:g}", pixel_pitch_mm=pitch_mm)
+    noise = NoiseModel.of_detector(known, 0.25)
+    frame = discs(known.mtf, noise, diameter_px, ground, inside)
+    assert not find_hits(frame, known.mtf, noise).mask.any()
+
+
+def test_false_alarms_in_noise_alone_are_as_rare_as_stated():
+    known = load_detector("gos135")
+    noise = NoiseModel.of_detector(known, 0.05)
+    flat = np.full((512, 512), 0.6, np.float32)
+    frame = flat + noise.draw(flat, np.random.default_rng(1))
+    assert not find_hits(frame, known.mtf, noise).mask.any()
+    loose = find_hits(frame, known.mtf, noise, threshold=3.5).mask.mean()
+    assert loose < 3e-3
+
+
+@pytest.mark.parametrize("factor", [0.2, 5.0])
+def test_the_level_of_the_noise_is_that_of_the_image(scenes, factor):
+    frame, mtf, noise = scenes("gos135 at 48 um")
+    hit, where = sprinkled(frame, 0.3)
+    right, wrong = (find_hits(hit, mtf, n) for n in (noise, noise.scaled(factor)))
+    assert (right.mask ^ wrong.mask).sum() <= 0.02 * where.sum()
+
+
+def test_clusters_are_taken_whole(scenes):
+    frame, mtf, noise = scenes("gos135 at 48 um", "power_module")
+    centre = np.zeros(frame.shape)
+    centre[20:-20:30, 20:-20:30] = 1.0
+    found = find_hits(frame + scipy.ndimage.grey_dilation(centre, (3, 3)), mtf, noise)
+    cluster = scipy.ndimage.grey_dilation(centre, (3, 3)) > 0
+    assert found.bright[cluster].mean() > 0.95
+    assert found.mask[~scipy.ndimage.binary_dilation(cluster, np.ones((3, 3)))].mean() < 1e-3
+
+
+def test_equal_under_turns_and_mirrors(scenes):
+    frame, mtf, noise = scenes("gos135 at 48 um")
+    hit, where = sprinkled(frame, 0.3, 0.005)
+    plain = find_hits(hit, mtf, noise).bright
+    for turn in (np.flipud, np.transpose):
+        turned = find_hits(np.ascontiguousarray(turn(hit)), mtf, noise).bright
+        assert (turned ^ turn(plain)).sum() <= 0.01 * where.sum()
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((2, 32, 32)), "one frame"),
+        (np.zeros((8, 32)), "16 x 16"),
+        (np.full((32, 32), np.nan), "NaN"),
+    ],
+)
+def test_what_is_no_frame_is_refused(image, message):
+    known = load_detector("gos135")
+    with pytest.raises(ImageError, match=message):
+        find_hits(image, known.mtf, NoiseModel.of_detector(known, 1.0))
+
+
+@pytest.mark.skipif(not EDGES.is_dir(), reason="no ../shared/data/real/neutron_edges_niqa beside the repository")
+@pytest.mark.parametrize("number", [0, 3, 4])
+def test_real_frames_of_a_plate_hold_direct_hits(number):
+    dark, beam, raw = (
+        read_image(EDGES / n).pixels.astype(float) for n in ("dc.tif", "ob.tif", f"edge20mm_000{number}.tif")
+    )
+    level = float(np.median(beam - dark))
+    frame = (raw - dark) / np.maximum(beam - dark, 0.05 * level)
+    measured = edge_mtf(frame, 0.05, (40, 150, 110, 250))
+    flat = flat_nnps((beam - dark)[150:410, 300:560] / level, 0.05, 128)
+    colour = FrequencyCurve(
+        np.append(0.0, flat.radial.frequency_lp_mm[2:]), np.append(flat.radial.value[2], flat.radial.value[2:])
+    )
+    found = find_hits(frame, measured.mtf, NoiseModel(colour, 0.0, 0.05))
+    plate = found.filled < 0.1
+    assert 1e-3 < found.bright[plate].mean() < 0.03
+    assert found.mask[found.filled > 0.7].mean() < 3e-3
+    # what is left under the plate is far closer to a single level
+    assert np.ptp(np.quantile(found.filled[plate], [0.0005, 0.9995])) < 0.7 * np.ptp(
+        np.quantile(frame[plate], [0.0005, 0.9995])
+    )
