@@ -278,6 +278,18 @@ def test_a_sheet_border_is_not_the_outline(tmp_path):
     check(read_board(tmp_path, 0.1))
 
 
+def test_an_outline_drawn_twice_is_one():
+    twice = [*box(0), *(s[::-1] for s in box(0)), np.array([[5.0, 5.0], [5.0, 5.0]])]
+    edge, note = edge_of(twice, CONTENT)
+    assert len(edge.boards) == 1 and not edge.cutouts and not note
+
+
+def test_a_drill_file_that_belongs_to_no_board_is_not_lost(tmp_path):
+    files = {f"{rev}/{k}.gbr": v for rev in ("a", "b") for k, v in BOARD.items()}
+    with pytest.raises(ImageReadError, match=r"drill/p\.txt belongs to none of them"):
+        read_board(folder(tmp_path, files | {"drill/p.txt": DRILL}), 0.1, board="a")
+
+
 def test_cut_outs_and_panels():
     inner = np.array([(10, 7), (12, 7), (12, 9), (10, 9), (10, 7)], dtype=float)
     edge, _ = edge_of([*box(0), inner], CONTENT)

@@ -28,6 +28,8 @@ _MARGIN_MM = 0.6
 _MAX_CELLS = 300_000_000
 _MECHANICAL, _SHEET = 6.0, 1.6
 """How much larger than its copper a board may be that a mechanical layer, or a drawing, shows."""
+_PLAIN_STROKES = 100
+"""Drawings of no more strokes show little beside an outline."""
 _CORNERS = 8
 """Corners of a shape that are asked whether they lie on the board."""
 
@@ -216,7 +218,14 @@ def _edge(
             if name in table["drawings"] or name in table["mechanical"]:
                 continue
             raise
-        ratio = _SHEET if name in table["drawings"] else _MECHANICAL if name in table["mechanical"] else math.inf
+        plain = len(strokes) <= _PLAIN_STROKES
+        ratio = (
+            _SHEET
+            if name in table["drawings"] and not plain
+            else _MECHANICAL
+            if name in table["mechanical"] or name in table["drawings"]
+            else math.inf
+        )
         edge, note = edge_of(strokes, content, ratio) if strokes else (None, "")
         if edge is not None:
             notes += [f"{name}: {note}"] if note else []

@@ -66,6 +66,7 @@ def joined(strokes: Sequence[Loop], gap_mm: float = JOIN_MM) -> tuple[list[Loop]
     loops, open_chains : list of ndarray, each of shape (n, 2)
         Closed outlines [mm], largest box first; and strokes that close nothing.
     """
+    strokes = _distinct(strokes)
     ends: dict[tuple[int, int], list[int]] = {}
 
     def key(point: Loop) -> tuple[int, int]:
@@ -94,6 +95,18 @@ def joined(strokes: Sequence[Loop], gap_mm: float = JOIN_MM) -> tuple[list[Loop]
         points = np.concatenate(chain)
         (loops if _closed(chain, gap_mm) and len(points) > 3 else chains).append(points)
     return sorted(loops, key=_box_area, reverse=True), chains
+
+
+def _distinct(strokes: Sequence[Loop]) -> list[Loop]:
+    """Strokes with a length, each once: an edge drawn there and back again closes nothing."""
+    kept: dict[tuple[float, ...], Loop] = {}
+    for stroke in strokes:
+        length = float(np.hypot(*np.diff(stroke, axis=0).T).sum())
+        middle = stroke.mean(axis=0)
+        ends = sorted([(round(p[0], 2), round(p[1], 2)) for p in (stroke[0], stroke[-1])])
+        if length > 1e-6:
+            kept.setdefault((*ends[0], *ends[1], *np.round(middle, 2).tolist(), round(length, 2)), stroke)
+    return list(kept.values())
 
 
 def _closed(chain: Sequence[Loop], gap_mm: float) -> bool:
@@ -187,9 +200,13 @@ class Content:
         points = np.concatenate([self.copper, self.holes])
         return len(points) == 0 or _box_area(np.concatenate(loops)) <= ratio * _box_area(points)
 
+    def any_in(self, loop: Loop) -> bool:
+        """Whether the box of a loop holds any copper."""
+        return bool(np.any(np.all((self.copper >= loop.min(axis=0)) & (self.copper <= loop.max(axis=0)), axis=1)))
+
     def within(self, loops: Sequence[Loop], margin_mm: float = 0.3) -> bool:
         """Whether boxes of loops hold (nearly) all holes and copper."""
-        for points, share in ((self.holes, 0.98), (self.copper, 0.95)):
+        for points, share in ((self.holes, 0.95), (self.copper, 0.8)):
             if len(points):
                 inside = np.zeros(len(points), dtype=bool)
                 for loop in loops:
@@ -240,7 +257,7 @@ def _fitting(loops: Sequence[Loop], content: Content, ratio: float) -> Edge | No
     if holding:
         board = min(holding, key=_box_area)
         return Edge([board], [] if drawing else _inside(loops, [board]))
-    outer = [a for a in loops if not any(_holds(b, a) for b in loops)] if not drawing else []
+    outer = [a for a in loops if not any(_holds(b, a) for b in loops) and content.any_in(a)] if not drawing else []
     if len(outer) > 1 and content.within(outer, margin_mm=0.0) and content.fills(outer, ratio):
         return Edge(outer, _inside(loops, outer))
     return None

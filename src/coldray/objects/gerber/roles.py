@@ -158,6 +158,7 @@ def boards_of(roles: Mapping[str, Role]) -> dict[str, list[str]]:
         return _by_name(list(roles), roles)
     if any(_clashes({p: roles[p] for p in folders[f]}, roles) for f in holding):
         groups: dict[str, list[str]] = {}
+        _none_left((p for f, paths in folders.items() if f not in holding for p in paths), roles, holding)
         for f in holding:
             for name, paths in _by_name(folders[f], roles).items():
                 groups["/".join(p for p in (f if f != "." else "", name) if p)] = paths
@@ -167,9 +168,21 @@ def boards_of(roles: Mapping[str, Role]) -> dict[str, list[str]]:
         if folder not in boards:
             near = max(_common(folder, f) for f in holding)
             owners = [f for f in holding if _common(folder, f) == near]
-            for owner in owners if len(owners) == 1 else []:
-                boards[owner] += paths
+            if len(owners) == 1:
+                boards[owners[0]] += paths
+            else:
+                _none_left(paths, roles, holding)
     return boards
+
+
+def _none_left(paths: Iterable[str], roles: Mapping[str, Role], boards: Iterable[str]) -> None:
+    """Refuse a layer or drill file that belongs to none of several boards: one of them lacks it."""
+    lost = [p for p in paths if roles[p].kind]
+    if lost:
+        raise ImageReadError(
+            f"holds several boards ({', '.join(sorted(boards))}), and {lost[0]} belongs to none of them by its folder; "
+            "give each board its own folder or archive"
+        )
 
 
 def _common(first: str, second: str) -> int:
