@@ -108,6 +108,15 @@ def test_reports_and_lists_are_no_drill_data(content):
     assert not looks_like_drill(content)
 
 
+@pytest.mark.parametrize(
+    "line", ["X" + "1" * 200_000 + "Q", "T" + "1" * 200_000, ";" + " " * 500_000 + "x", "X1." * 100_000]
+)
+def test_long_lines_take_no_longer_than_short_ones(line):
+    assert not looks_like_drill("\n".join([line] * 20))
+    with pytest.raises(GerberError):
+        read_excellon("M48\nMETRIC\n%\n" + line.lstrip(";") + "\n")
+
+
 def test_what_is_assumed_is_said():
     _, _, notes = holes(DIALECTS["unstated places"])
     assert ".2 digits" in notes[0] and "b.drl" in notes[0]

@@ -69,6 +69,7 @@ NAMINGS = {
     "Eagle 9": ("copper_top.gbr", "copper_bottom.gbr", "profile.gbr", "drills.xln"),
     "OrCAD": ("p.TOP", "p.BOT", "p.FAB", "thruhole.tap"), "Allegro": ("TOP.art", "BOTTOM.art", "OUTLINE.art", "p-1-2.drl"),
     "Allegro, numbered": ("l1_primary.art", "l2_secondary.art", "outline.art", "ncdrill.tap"),
+    "numbered only": ("layer1.gbr", "layer2.gbr", "outline.gbr", "d.drl"), "Altium words": ("Top.gbr", "Bottom.gbr", "Mechanical 1.gbr", "d.drl"),
     "PADS": ("art001.pho", "art002.pho", "outline.pho", "drl001.drl"),
     "KiCad": ("p-F_Cu.gbr", "p-B_Cu.gbr", "p-Edge_Cuts.gbr", "p.drl"),
     "KiCad 4": ("p-F.Cu.gbr", "p-B.Cu.gbr", "p-Edge.Cuts.gbr", "p.drl"),
@@ -141,6 +142,38 @@ def test_order_of_inner_layers():
     assert [r.depth for r in roles] == [BOTTOM, 10, 2, TOP, 1]
     unordered = [r for r in roles_of_names(["GND.art", "PWR.art", "TOP.art", "BOTTOM.art"]) if not r.ordered]
     assert len(unordered) == 2
+
+
+@pytest.mark.parametrize("names", [["art001.pho", "art03.pho", "art002.pho"], ["x_L1.gbr", "x_L3.gbr", "x_L2.gbr"]])
+def test_layers_that_are_only_numbered(names):
+    assert [(r.kind, r.depth) for r in roles_of_names(names)] == [("copper", 1), ("copper", 3), ("copper", 2)]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"copper": "one.gbr"},
+        {"copper": [3]},
+        {"board_mm": [0, 0, 1]},
+        {"board_mm": [5, 0, 1, 1]},
+        {"board_mm": ["0", 0, 1, 1]},
+    ],
+)
+def test_a_layer_table_of_wrong_types_is_refused(tmp_path, table):
+    files = {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER}
+    with pytest.raises(ImageReadError, match="layer table"):
+        read_board(folder(tmp_path, files), 0.1, layers=table)
+
+
+def test_a_damaged_layer_table_is_refused(tmp_path):
+    root = folder(tmp_path / "p", {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER})
+    for content in ("[" * 100_000, "{", '{"p": 1e999}', "[1, 2]"):
+        (tmp_path / "layers.json").write_text(content)
+        if content.startswith('{"p"'):
+            assert len(read_board(root, 0.1).copper) == 2
+        else:
+            with pytest.raises(ImageReadError, match=r"layers\.json"):
+                read_board(root, 0.1)
 
 
 def test_an_assumed_order_is_said(tmp_path):

@@ -118,7 +118,23 @@ def test_blocks_hold_blocks_and_turn_as_one():
 )  # fmt: skip
 def test_a_small_file_cannot_ask_for_more_than_is_drawn(body, said):
     with pytest.raises(GerberError, match=said):
-        read_gerber(HEAD + body + "M02*\n")
+        read_gerber(HEAD + body + "M02*\n", Budget(objects=100_000))
+
+
+@pytest.mark.parametrize(
+    "filler", [" " * 3_000_000, "\n" * 3_000_000, "x" * 3_000_000, "%LR" + "1" * 1_000_000 + "z*%", "Z" * 300_000 + "*"]
+)
+def test_reading_takes_time_in_proportion_to_the_file(filler):
+    """Any pattern that went back over its text would not come back from these."""
+    try:
+        read_gerber(HEAD + filler)
+    except GerberError:
+        pass
+
+
+def test_the_number_of_statements_is_bounded():
+    with pytest.raises(GerberError, match="statements"):
+        read_gerber(HEAD + "D10*" * 5000, Budget(statements=3000))
 
 
 def test_the_budget_is_that_of_all_layers():

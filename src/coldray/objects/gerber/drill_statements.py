@@ -33,6 +33,8 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
     ("end", r"M30|M00"),
     ("ignored", r"FMAT,?\d?|VER,?\d*|DETECT,?\w*|ATC,?\w*|M0[69]|M18|M47.*|M50.*|G40|R,[TCDH]|[FSBHZ][\d.]+|\s*|OM48|/|CP,.*|TCST,.*"),
 )  # fmt: skip
+LONGEST = 300
+"""Characters of a line that are looked at; statements have tens, and no pattern may take long on more."""
 PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in STATEMENTS)
 _COORDINATES = re.compile(rf"(?:G\d\d)?(?:X{NUMBER}|Y{NUMBER})+.*")
 
@@ -83,7 +85,7 @@ def looks_like_drill(text: str) -> bool:
     Drill files begin with `M48`, a comment, `%`, a tool or nothing at all; reports and lists of parts that name
     tools hold other words.
     """
-    lines = [line.strip() for line in text[:200_000].splitlines()]
+    lines = [line[:LONGEST].strip() for line in text[:200_000].splitlines()]
     lines = [line for line in lines if line and not line.startswith(";")]
     if not lines:
         return False
@@ -96,8 +98,12 @@ def looks_like_drill(text: str) -> bool:
 
 
 def spaceless(line: str) -> str:
-    """A line without blanks; comments keep theirs."""
-    return line.strip() if line.lstrip().startswith(";") else re.sub(r"\s+", "", line)
+    """A line without blanks; comments keep theirs. A line longer than any statement becomes an unknown one."""
+    line = line.strip()
+    if line.startswith(";"):
+        return line[:LONGEST]
+    line = re.sub(r"\s+", "", line)
+    return line if len(line) <= LONGEST else f"?{line[:40]}"
 
 
 def parameters_format(text: str) -> Format:

@@ -148,6 +148,7 @@ def layer_table(
     unknown = {k for k in given if k not in (*_ROLES, "negative", "board_mm", "units", "bbox_mm")}
     if unknown:
         raise ImageReadError(f"{path}: layer table has unknown entries {sorted(unknown)}; known are {_ROLES}")
+    _check_types(path, given)
     for kind in (*_ROLES, "negative"):
         if kind in given:
             given[kind] = [_member(path, members, name) for name in given[kind]]
@@ -159,6 +160,20 @@ def layer_table(
         raise ImageReadError(f"{path}: {error}") from error
     chosen = choose_board(path, boards, board)
     return _table(path, {p: roles[p] for p in chosen}, given, set(roles) - set(chosen))
+
+
+def _check_types(path: Path, given: Mapping[str, Any]) -> None:
+    """Lists of file names, and a frame with an area."""
+    for kind in (*_ROLES, "negative"):
+        names = given.get(kind, [])
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            raise ImageReadError(f"{path}: {kind} of the layer table must be a list of file names")
+    frame = given.get("board_mm", [0, 0, 1, 1])
+    numbers = isinstance(frame, list | tuple) and len(frame) == 4
+    if not numbers or not all(isinstance(v, int | float) and abs(v) < 1e5 for v in frame):
+        raise ImageReadError(f"{path}: board_mm of the layer table must be x0, y0, x1, y1 in mm")
+    if not (frame[0] < frame[2] and frame[1] < frame[3]):
+        raise ImageReadError(f"{path}: board_mm of the layer table is {list(frame)}; x0 < x1 and y0 < y1 are needed")
 
 
 def _member(path: Path, members: Mapping[str, bytes], name: str) -> str:
@@ -230,6 +245,6 @@ def _beside(path: Path) -> Mapping[str, Any] | None:
         return None
     try:
         entry = json.loads(table.read_text(encoding="utf-8")).get(path.stem)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, AttributeError) as error:
         raise ImageReadError(f"{table}: not a readable layer table ({error}); repair or remove it") from error
     return entry if isinstance(entry, Mapping) else None

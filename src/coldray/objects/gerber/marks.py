@@ -23,6 +23,9 @@ MAX_OBJECTS = 1_000_000
 MAX_VERTICES = 10_000_000
 """Of all layers of a board together; a 14-layer board of 190 x 111 mm has 140 000 objects and 4.2 million corners."""
 
+MAX_STATEMENTS = 5_000_000
+"""Of all files of a board together; the same board has a tenth."""
+
 
 class Mark(NamedTuple):
     """One object of the image [mm].
@@ -51,14 +54,15 @@ class Budget:
 
     Parameters
     ----------
-    objects, vertices : int
-        Flashes, strokes and regions, and corners of their polygons that are left.
+    objects, vertices, statements : int
+        Flashes, strokes and regions, corners of their polygons, and statements that are left.
     """
 
     objects: int = MAX_OBJECTS
     vertices: int = MAX_VERTICES
+    statements: int = MAX_STATEMENTS
 
-    def spend(self, objects: int, vertices: int = 0) -> None:
+    def spend(self, objects: int, vertices: int = 0, statements: int = 0) -> None:
         """Take from what is left.
 
         Raises
@@ -68,6 +72,9 @@ class Budget:
         """
         self.objects -= objects
         self.vertices -= vertices
+        self.statements -= statements
+        if self.statements < 0:
+            raise GerberError(f"holds more than the {MAX_STATEMENTS} statements that are read for one board")
         if self.objects < 0 or self.vertices < 0:
             raise GerberError(
                 f"holds more than the {MAX_OBJECTS} objects or {MAX_VERTICES} corners that are drawn for one board"

@@ -97,7 +97,7 @@ _KINDS: tuple[tuple[str, str, frozenset[str]], ...] = (
         "cu copper signal sig plane etch conductive conductor layer lyr ly elec electrical inner inn in internal "
         "int internalplane ln group gnd ground pwr power vcc vdd l art mid midlayer".split())),
 )  # fmt: skip
-_SHEETS = frozenset({"fab", "fabrication"})
+_SHEETS = frozenset({"fab", "fabrication", "mechanical", "mech"})
 """Drawings that may show the board's edge; tried where no file is called an outline."""
 _METAL_MASK = ("metal", "mask")
 _TOP_WORDS = frozenset("top front component comp cmp primary prm pri tslk smt sst spt pst smc spc tcream upper".split())
@@ -108,6 +108,7 @@ _INNER = frozenset(
     "conductive conductor etch".split()
 )
 _FILLERS = frozenset("solder metal side board pcb gerber gbr cuts cut file positive".split())
+_LONGEST_COMPOUND = 40
 _VOCABULARY = frozenset().union(*(w for _, _, w in _KINDS), _TOP_WORDS, _BOTTOM_WORDS, _FILLERS)
 
 
@@ -132,6 +133,8 @@ def _pieces(word: str) -> list[str] | None:
     """A compound as words of the trade; None if a piece is none."""
     if word in _VOCABULARY or word.isdigit():
         return [word]
+    if len(word) > _LONGEST_COMPOUND:
+        return None
     for cut in range(len(word) - 2, 2, -1):
         if word[:cut] in _VOCABULARY:
             rest = _pieces(word[cut:])
@@ -145,7 +148,10 @@ def _shared(lists: Sequence[Sequence[str]]) -> int:
     if len(lists) < 2:
         return 0
     shortest = min(map(len, lists))
-    return next((i for i in range(shortest) if len({w[i] for w in lists}) > 1), shortest)
+    shared = next((i for i in range(shortest) if len({w[i] for w in lists}) > 1), shortest)
+    if 0 < shared < shortest and lists[0][shared - 1] in _INNER and all(w[shared].isdigit() for w in lists):
+        return shared - 1  # the layers are numbered: that word is no project's name
+    return shared
 
 
 def role_of_extension(name: str) -> Role | None:

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from coldray.objects.gerber.apertures import Aperture, GerberError, macro_aperture, standard_aperture
 from coldray.objects.gerber.marks import UPRIGHT, Budget, Drawing, Mark, Matrix, moved, times
 from coldray.objects.gerber.shapes import Point, arc_points
-from coldray.objects.gerber.statements import EXTENDED, NO_EFFECT, SPLIT, WORD, Coordinates, statements
+from coldray.objects.gerber.statements import EXTENDED, NO_EFFECT, WORD, Coordinates, split, statements
+
+_COUNTED = 1000
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -53,24 +56,21 @@ def read_gerber(text: str, budget: Budget | None = None) -> Drawing:
         With the line and the statement, if a statement is unknown, wrong, or not carried out.
     """
     plotter = _Plotter(Budget() if budget is None else budget, text)
-    end = 0
-    for found in SPLIT.finditer(text):
-        statement = found.group().strip()
+    count = 0
+    for at, statement in split(text):
+        count += 1
+        if count % _COUNTED == 0:
+            plotter.budget.spend(0, statements=_COUNTED)
         try:
-            if text[end : found.start()].strip():
-                raise GerberError("a statement without its asterisk")
-            end = found.end()
             for word in statements(statement):
                 plotter.carry_out(word)
         except (GerberError, ArithmeticError, ValueError, IndexError) as error:
-            line = text.count("\n", 0, found.start() + len(found.group()) - len(found.group().lstrip())) + 1
-            shown = " ".join(statement.split())[:60]
+            line = text.count("\n", 0, at) + 1
+            shown = " ".join(statement[:200].split())[:60]
             raise GerberError(f"line {line}: {shown!r}: {error}") from error
         if plotter.ended:
             break
     if not plotter.ended:
-        if text[end:].strip("\x00\x1a \r\n\t"):
-            raise GerberError("ends within a statement; it was cut")
         plotter.drawing.notes.append("no end statement (M02)")
     plotter.finish()
     return plotter.drawing
@@ -82,7 +82,7 @@ class _Plotter:
     def __init__(self, budget: Budget, text: str) -> None:
         self.drawing = Drawing()
         self.ended = False
-        self._budget = budget
+        self.budget = budget
         self._numbers = Coordinates(text)
         self._point: Point = (0.0, 0.0)
         self._operation = 0
@@ -194,7 +194,7 @@ class _Plotter:
             if not self._contour:
                 self._contour.append(start)
             self._contour += path
-            self._budget.spend(0, len(path))
+            self.budget.spend(0, len(path))
         else:
             self._put(Mark((start, *path), self._aperture(), self._matrix, self._dark))
 
@@ -222,7 +222,7 @@ class _Plotter:
         if not isinstance(aperture, _Block):
             self._put(Mark((at,), self._aperture(), self._matrix, self._dark))
             return
-        self._budget.spend(len(aperture.marks), sum(len(m.points) for m in aperture.marks))
+        self.budget.spend(len(aperture.marks), sum(len(m.points) for m in aperture.marks))
         for mark in aperture.marks:
             dark = mark.dark == self._dark
             self._sink.append(
@@ -238,7 +238,7 @@ class _Plotter:
         return aperture
 
     def _put(self, mark: Mark) -> None:
-        self._budget.spend(1, len(mark.points))
+        self.budget.spend(1, len(mark.points))
         self._sink.append(mark)
 
     def _close_contour(self) -> None:
@@ -259,6 +259,8 @@ class _Plotter:
         elif name in NO_EFFECT:
             return
         elif name in EXTENDED:
+            if name != "AD" and len(rest) > _LONGEST:
+                raise GerberError(f"%{name} of {len(rest)} characters")
             found = re.fullmatch(EXTENDED[name], re.sub(r"\s+", "", rest))
             if found is None:
                 raise GerberError(f"%{name} in a form that is not carried out; export without it")
@@ -356,7 +358,7 @@ class _Plotter:
             return
         columns, rows, step_x, step_y = done.repeat
         copies = columns * rows
-        self._budget.spend((copies - 1) * len(done.marks), copies * sum(len(m.points) for m in done.marks))
+        self.budget.spend((copies - 1) * len(done.marks), copies * sum(len(m.points) for m in done.marks))
         if not done.marks:
             return
         for column in range(columns):

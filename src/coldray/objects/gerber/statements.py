@@ -11,11 +11,11 @@ from coldray.objects.gerber.apertures import GerberError
 WORD = re.compile(
     r"(?:G0*(\d{1,2}))?(?:X([+-]?[\d.]+))?(?:Y([+-]?[\d.]+))?(?:I([+-]?[\d.]+))?(?:J([+-]?[\d.]+))?(?:D0*(\d{1,9}))?"
 )
-SPLIT = re.compile(r"\s*(?:G0?4[^*]*\*|%[^%]*%|[^*%]*\*)", re.DOTALL)
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _MAX_DIGITS = 18
 MAX_MM = 10_000.0
 """Largest coordinate [mm]: far beyond any panel, and short enough that no arc has millions of chords."""
+BLANKS = " \t\r\n\f\v\x00\x1a"
 NO_EFFECT = ("IN", "LN", "TF", "TO", "IC")
 """Names, file and object attributes, and the input codes of old plotters: nothing of the image."""
 
@@ -38,6 +38,32 @@ EXTENDED = {
     "SF": r"(?:A0*1(?:\.0*)?)?(?:B0*1(?:\.0*)?)?",
     "IR": r"0*",
 }
+
+
+def split(text: str) -> Iterator[tuple[int, str]]:
+    """Statements of a file with the place where each begins; extended ones with both percent signs.
+
+    Raises
+    ------
+    GerberError
+        If there is text that ends with neither an asterisk nor a percent sign.
+    """
+    at, percent = 0, text.find("%")
+    while True:
+        while at < len(text) and text[at] in BLANKS:
+            at += 1
+        if at >= len(text):
+            return
+        if percent != -1 and percent < at:
+            percent = text.find("%", at)
+        comment = text.startswith(("G04", "G4"), at)
+        end = text.find("%", at + 1) if text[at] == "%" else text.find("*", at)
+        if end == -1:
+            raise GerberError(f"line {text.count(chr(10), 0, at) + 1}: ends within a statement; it was cut")
+        if text[at] != "%" and not comment and percent != -1 and percent < end:
+            raise GerberError(f"line {text.count(chr(10), 0, at) + 1}: a statement without its asterisk")
+        yield at, text[at : end + 1]
+        at = end + 1
 
 
 def statements(group: str) -> Iterator[str]:
