@@ -60,7 +60,7 @@ def main() -> None:
     degradation = Degradation(pair)
     model = load_model(arguments.model)
     screens = [ScreenDetector.gos(loading, PITCH_MM) for loading in (33.91, 134.55)]
-    methods = {"truth": None, "wiener": Job(method="wiener"), "cold": Job(model=model)}
+    methods = {"truth": None, "wiener": Job(method="wiener"), "cold": Job(model=model, even="network")}
     alarms = {e: [0, 0] for e in EXPOSURES_S}
     verdicts = {f"{name} at {e:g} s": [] for name in ("wiener", "cold") for e in EXPOSURES_S}
     found = {(name, px): [0, 0] for name in methods for px in DIAMETERS_PX}

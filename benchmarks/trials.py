@@ -71,7 +71,7 @@ def border(fields: Path, model: Model) -> list[dict[str, float]]:
         tiles.BORDER_PX = extension
         inner, outer, began = [], [], time.process_time()
         for frame, degradation, sharp in pairs_of(fields / "validation", 6, 0.25, 256, model):
-            error = run_method(frame, degradation, Job(method="direct", model=model))[0] - sharp
+            error = run_method(frame, degradation, Job(method="direct", model=model, even="network"))[0] - sharp
             rim = np.ones(error.shape, bool)
             rim[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = False
             inner.append(error[32:-32, 32:-32])
@@ -96,7 +96,11 @@ def share(fields: Path, model: Model) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"share": part}
         for exposure in (1.0, 0.25, 0.05):
             errors = [
-                level_db((run_method(frame, d, Job(method="cold", steps=1, model=changed))[0] - sharp)[16:-16, 16:-16])
+                level_db(
+                    (run_method(frame, d, Job(method="cold", steps=1, model=changed, even="network"))[0] - sharp)[
+                        16:-16, 16:-16
+                    ]
+                )
                 for frame, d, sharp in pairs_of(fields / "validation", 12, exposure, 256, model)
             ]
             row[f"psnr_{exposure:g}s_db"] = -float(np.mean(errors))
@@ -120,7 +124,7 @@ def gap(fields: Path, model: Model) -> list[dict[str, Any]]:
             for frame, degradation, sharp in pairs_of(fields / role, count, exposure, 320, model):
                 inner = (slice(BORDER_PX, -BORDER_PX),) * 2
                 linear = wiener.restore(frame, degradation)
-                restored, _ = run_method(frame, degradation, Job(method="direct", model=model))
+                restored, _ = run_method(frame, degradation, Job(method="direct", model=model, even="network"))
                 gains.append(level_db((linear - sharp)[inner]) - level_db((restored - sharp)[inner]))
             rows.append({"role": role, "fields": count, "exposure_s": exposure, "gain_db": float(np.mean(gains))})
     return rows

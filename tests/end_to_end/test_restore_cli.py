@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from coldray.formats import read_image, write_image
 from coldray.physics.detector import load_detector
+from coldray.physics.noise import NoiseModel
 from coldray.radiograph import Acquisition, Radiograph
 
 OPEN_BEAM = 50000.0
@@ -44,7 +45,8 @@ def test_one_image_keeps_type_pitch_and_mean_and_gains_a_history(call, scan, tmp
     assert result.history[-1].verb == "restore"
     assert result.history[-1].details["sha256_in"] == entry["sha256_in"]
     assert entry["method"] == "cold" and entry["steps"] >= 1 and len(entry["sha256_out"]) == 64
-    assert abs(entry["consistency"]["mean_shift"]) < 1e-6
+    # the gate keeps the mean to what the even means of its two parts differ by
+    assert abs(entry["consistency"]["mean_shift"]) < 1e-4
     assert json.loads((tmp_path / "out.tif.json").read_text())["sha256_out"] == entry["sha256_out"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "out.tif.json", "scan.tif"]
 
@@ -84,11 +86,61 @@ def test_provenance_layers_sum_to_the_output(call, tmp_path):
     write_image(path, Radiograph(board_image().astype(np.float32), Acquisition(pixel_pitch_mm=0.048, linear=True)))
     assert call("restore", path, "-o", tmp_path / "out.tif", "--exposure-s", 0.25, "--provenance")[0] == 0
     layers = read_image(tmp_path / "out.provenance.tif").pixels
-    assert layers.shape == (3, 96, 120) and layers.dtype == np.float32
-    assert np.allclose(layers.sum(axis=0), read_image(tmp_path / "out.tif").pixels, atol=1e-6)
+    assert layers.shape == (4, 96, 120) and layers.dtype == np.float32
+    measured, linear, claim, gate = layers
+    np.testing.assert_array_equal((measured + linear) + claim, read_image(tmp_path / "out.tif").pixels)
+    assert np.all(claim[gate == 0] == 0) and gate.min() >= 0 and gate.max() <= 1
     assert np.allclose(layers[0], read_image(path).pixels, atol=1e-7)
-    filter_record = read_image(tmp_path / "out.provenance.tif").history[-1].details["wiener"]
-    assert filter_record["gain"][0] == pytest.approx(1.0, abs=1e-3) and len(filter_record["gain"]) > 50
+    details = read_image(tmp_path / "out.provenance.tif").history[-1].details
+    assert details["layers"][3] == "share of the network g" and details["even"] == "linear"
+    assert details["linear_filter"]["name"] == "even ground"
+    gain = details["linear_filter"]["gain"]
+    assert gain[0] == pytest.approx(1.0, abs=1e-3) and len(gain) > 50
+
+
+def test_with_the_network_everywhere_the_layers_are_those_of_wiener(call, tmp_path):
+    path = tmp_path / "in.tif"
+    write_image(path, Radiograph(board_image().astype(np.float32), Acquisition(pixel_pitch_mm=0.048, linear=True)))
+    options = ("--exposure-s", 0.25, "--provenance", "--even", "network")
+    assert call("restore", path, "-o", tmp_path / "out.tif", *options)[0] == 0
+    beside = read_image(tmp_path / "out.provenance.tif")
+    assert beside.pixels.shape == (3, 96, 120)
+    assert np.allclose(beside.pixels.sum(axis=0), read_image(tmp_path / "out.tif").pixels, atol=1e-6)
+    assert beside.history[-1].details["linear_filter"]["name"] == "wiener"
+    assert "even" not in beside.history[-1].details
+
+
+def test_even_ground_is_a_linear_filter_and_the_record_says_so(call, tmp_path):
+    """A simulated flat: no network runs, nothing is claimed, and there is nothing to certify."""
+    detector = load_detector("gos135")
+    flat = np.full((160, 176), 0.7, dtype=np.float32)
+    image = flat + NoiseModel.of_detector(detector, 0.25).draw(flat, np.random.default_rng(3))
+    known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True)
+    write_image(tmp_path / "in.tif", Radiograph(np.rint(image * OPEN_BEAM).astype(np.uint16), known))
+    command = ("restore", tmp_path / "in.tif", "--exposure-s", 0.25, "--json")
+    code, out, _ = call(*command, "-o", tmp_path / "out.tif")
+    entry = json.loads(out)["files"][0]
+    assert code == 0 and entry["steps"] == 0
+    found = entry["consistency"]
+    assert found["verdict"] == "linear" and found["linear_share"] == 1 and found["tests"] == 0
+    assert "100 % of this picture is a fixed linear filter of the measurement" in found["statement"]
+    details = json.loads((tmp_path / "out.tif.json").read_text())["settings"]
+    assert details["linear_share"] == 1 and details["settings"]["even"] == "linear"
+    assert call(*command, "-o", tmp_path / "network.tif", "--even", "network")[0] == 0
+    assert call(*command, "-o", tmp_path / "clear.tif", "--even-contrast", 1.0)[0] == 0
+    raw, usual, clear = (
+        read_image(tmp_path / f"{name}.tif").pixels[20:-20, 20:-20].std() for name in ("in", "out", "clear")
+    )
+    assert 0.2 < usual / raw < 0.6 < clear / raw < 1.2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--even", "both", "choose linear, network"), ("--even-contrast", 3, "between 0.1 and 1")],
+)
+def test_wrong_settings_of_even_ground_are_refused(call, scan, tmp_path, option, value, words):
+    code, _, err = call("restore", scan, "-o", tmp_path / "out.tif", option, value)
+    assert code == 2 and words in " ".join(err.split())
 
 
 def test_two_mtf_tables_and_flats_are_enough(call, tmp_path):

@@ -134,6 +134,9 @@ def test_a_share_of_zero_leaves_the_linear_reading(scene, blend):
     assert not none.gate.any() and not none.claim.any()
     assert some.linear_share == pytest.approx(1 - 0.5 * found.gate.mean(), rel=1e-5)
     np.testing.assert_array_equal(some.out, (some.measured + some.linear) + some.claim)
+    level = found.with_share(np.full(frame.shape, 0.5), keeps_mean=True)
+    assert abs(level.claim.mean(dtype=np.float64)) < 1e-6 < abs(some.claim.mean(dtype=np.float64))
+    assert np.all(level.claim[found.gate == 0] == 0)
 
 
 def test_noise_that_nothing_shows_gives_the_linear_filter_everywhere(scene, blend):

@@ -13,6 +13,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.certificate.certify import certify
+from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.guard import RAMP_PX, at_limit, linear_filter, ramp, written
 from coldray.restoration.pipeline import CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED, Job, restore
 
@@ -36,6 +37,7 @@ class Answers:
 
     name, sha256, header = "answers", "0" * 64, {"method": "cold", "family": {}}
     prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.0, 0.0]), None
+    even = EvenConstants()
 
     def __init__(self, change):
         self._change = change
@@ -58,7 +60,7 @@ class Answers:
 
 
 def job(change, **settings):
-    return Job(method="cold", model=Answers(change), exposure_s=0.25, keep_certificate=True, **settings)
+    return Job(method="cold", model=Answers(change), exposure_s=0.25, keep_certificate=True, even="network", **settings)
 
 
 def wiener(radiograph):
@@ -163,7 +165,7 @@ def test_a_result_that_cannot_be_right_is_not_written(scene):
     noisy = np.random.default_rng(3).poisson(2.0, dark.pixels.shape).astype(np.uint16)
     for method, model in (("wiener", None), ("cold", Answers(lambda x: x))):
         with pytest.raises(RefusalError, match="leave the range 0 to 65535"):
-            restore(replace(dark, pixels=noisy), Job(method=method, model=model, exposure_s=1000.0))
+            restore(replace(dark, pixels=noisy), Job(method=method, model=model, exposure_s=1000.0, even="network"))
 
 
 def test_safeguards_off_repeats_version_0_1(scene):

@@ -155,11 +155,11 @@ def test_weak_noise_is_restored_as_the_weakest_trained_noise():
     raised = model.familiar(frame, degradation)
     assert raised.noise.relative_sd() > 3 * frame.noise.relative_sd()
     assert model.domain.share(model.domain.distance(conditions(raised, degradation))) > 0.98
-    job = Job(method="direct", model=model, safeguards=False)
+    job = Job(method="direct", model=model, safeguards=False, even="network")
     np.testing.assert_array_equal(run_method(frame, degradation, job)[0], run_method(raised, degradation, job)[0])
     contestant = Contestant("x", "x", "direct", {}, model)
     np.testing.assert_array_equal(contestant.restore(frame, degradation).image, run_method(raised, degradation, job)[0])
     # so far from all that was trained, the linear filter takes over
-    guarded, evaluations = run_method(frame, degradation, Job(method="direct", model=model))
+    guarded, evaluations = run_method(frame, degradation, Job(method="direct", model=model, even="network"))
     assert evaluations == 0
     np.testing.assert_array_equal(guarded, linear_filter(frame, degradation))

@@ -1,5 +1,7 @@
 """The certificate as part of a restoration: by default, for stacks and saturated pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -11,6 +13,8 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.tables import write_table
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore, saturated
 
 OPEN_BEAM = 50000.0
@@ -88,6 +92,7 @@ class Guess:
 
     name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
     prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5]), None
+    even = EvenConstants()
 
     def check_fits(self, method, name):
         pass
@@ -121,6 +126,90 @@ def test_the_certificate_knows_what_each_sampler_leaves(radiograph, gain, option
         np.testing.assert_array_equal(found, 1)
     else:
         assert np.all(found < 1) and np.all(found > 0.4)
+
+
+@pytest.fixture
+def half_even(blend, pair, frame_of):
+    """Squares on the left, even ground on the right, at 0.25 s; stored integers, simulated."""
+    image = np.full((160, 384), 0.7, dtype=np.float32)
+    image[:, :160] = gaussian_filter(
+        np.kron(np.random.default_rng(7).uniform(0.3, 0.9, (8, 8)), np.ones((20, 20))), 1.2
+    )
+    noise = NoiseModel.of_detector(pair.blurred, 0.25)
+    blurred = frame_of(image).operator(blend)(image)
+    measured = blurred + noise.draw(blurred, np.random.default_rng(1))
+    known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True)
+    return Radiograph(np.rint(measured * OPEN_BEAM).astype(np.uint16), known)
+
+
+class Inventive(Guess):
+    """A network that draws stripes all over, which the measurement denies."""
+
+    def predictor(self):
+        def answer(channels, conditions):
+            return channels[1] + 0.1 * np.cos(0.8 * np.arange(channels[1].shape[1])).astype(np.float32)
+
+        answer.evaluations = 1
+        return answer
+
+
+def test_nothing_is_invented_on_even_ground_and_it_speaks_for_no_network(half_even):
+    job = Job(
+        method="cold", model=Inventive(), exposure_s=0.25, provenance=True, keep_certificate=True, gain="calibrated"
+    )
+    found = restore(half_even, replace(job, on_contradiction="keep"))
+    measured, linear, claim, gate = found.provenance.layers
+    assert np.all(claim[gate == 0] == 0) and np.abs(claim[gate == 1]).max() > 0.05
+    right = np.s_[:, 260:]
+    assert not gate[right].any()
+    stripes = np.cos(0.8 * np.arange(384))[260:]
+    stripes -= stripes.mean()
+    assert abs((measured + linear + claim)[right].mean(axis=0) @ stripes) / (stripes @ stripes) < 1e-3
+    assert 0.2 < found.consistency["linear_share"] < 0.8
+    assert "is a fixed linear filter of the measurement" in found.consistency["statement"]
+    assert found.consistency["verdict"] == "contradicted"
+    assert not found.certificate.marked[right].any()
+    details = found.image.history[-1].details
+    assert details["even"] == "linear" and 0.2 < details["linear_share"] < 0.8
+    # where the measurement denies the network, the linear filter stands in and the claim goes
+    answered = restore(half_even, job)
+    assert answered.replaced_share > 0.1
+    assert np.all(answered.provenance.layers[2][answered.replaced == 1] == 0)
+    layers = answered.provenance.layers
+    np.testing.assert_array_equal((layers[0] + layers[1]) + layers[2], layers[:3].sum(axis=0, dtype=np.float32))
+
+
+def test_tiles_of_the_network_leave_gate_and_even_ground_as_they_are(half_even):
+    """The gate is worked out on the whole frame: with small tiles of the network even ground has the same bits."""
+
+    class Small(type(load_model())):
+        def predictor(self, budget_pixels=None):
+            return super().predictor(200 * 200)
+
+    whole = load_model()
+    small = Small(whole.name, whole.path, whole.header, whole.sha256)
+    job = Job(method="cold", model=whole, exposure_s=0.25, provenance=True)
+    one, other = (restore(half_even, replace(job, model=m)).provenance.layers for m in (whole, small))
+    np.testing.assert_array_equal(one[3], other[3])
+    np.testing.assert_array_equal(one[1], other[1])
+    np.testing.assert_allclose(one[2], other[2], atol=2e-5)
+
+
+def test_the_dial_and_old_records(half_even):
+    from coldray.app.recipe import Recipe
+
+    contrast = {}
+    for value in (None, 0.2, 0.9):
+        found = restore(half_even, Job(method="cold", model=Guess(), exposure_s=0.25, even_contrast=value))
+        contrast[value] = found.image.pixels[20:-20, 280:-20].std()
+    assert contrast[0.2] < contrast[None] < contrast[0.9]
+    for bad in ({"even": "both"}, {"even_contrast": 0.0}, {"even_contrast": 2.0}):
+        with pytest.raises(SettingsError, match="even"):
+            restore(half_even, Job(method="cold", model=Guess(), exposure_s=0.25, **bad))
+    settings = Recipe(method="wiener").settings()
+    old = {k: v for k, v in settings.items() if k not in ("even", "even_contrast", "on_contradiction", "safeguards")}
+    assert Recipe.of_record(old, {}).even == "network"
+    assert Recipe.of_record(settings, {}).even == "linear"
 
 
 def test_the_chosen_gain_is_used_and_recorded(radiograph):

@@ -75,7 +75,6 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     from coldray.formats import format_for, write_image
     from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import restore as restore_image
-    from coldray.restoration.provenance import PROVENANCE_LAYERS
 
     format_for(target)
     image, digest = read_whole(source, recipe.geometry)
@@ -99,10 +98,10 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     target.parent.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     try:
-        if result.layers is not None:
+        if result.provenance is not None:
             known = replace(result.image.acquisition, open_beam=1.0)
-            step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
-            layers = Radiograph(result.layers, known, (*history[:-1], step))
+            step = replace(history[-1], details=details | result.provenance.to_history())
+            layers = Radiograph(result.provenance.layers, known, (*history[:-1], step))
             written.append(provenance_path(target))
             write_image(written[-1], layers)
             entry["provenance"] = str(written[-1])

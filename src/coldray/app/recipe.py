@@ -34,6 +34,8 @@ PLAIN = (
     "random_state",
     "raw",
     "on_contradiction",
+    "even",
+    "even_contrast",
     "safeguards",
 )
 """Fields whose value is itself the setting; the others name files."""
@@ -43,7 +45,7 @@ or goes."""
 REPEATABLE_FORMATS = (3, RECORD_FORMAT)
 """Formats whose restorations this version repeats."""
 _SINCE_FORMAT_3 = {"report", "certificate_map", "reference"}
-_BEFORE_FORMAT_4 = {"on_contradiction": "keep", "safeguards": False}
+_BEFORE_FORMAT_4 = {"on_contradiction": "keep", "even": "network", "even_contrast": None, "safeguards": False}
 """What version 0.1 did, and did not record."""
 
 
@@ -65,7 +67,7 @@ class Recipe:
         Of methods that draw.
     raw : str, optional
         Geometry of raw files.
-    on_contradiction, safeguards
+    on_contradiction, even, even_contrast, safeguards
         As in `coldray.restoration.job.Job`.
     report, certificate_map : bool
         Whether to write reports, and the map of the certificate, beside every result.
@@ -89,6 +91,8 @@ class Recipe:
     random_state: int = 0
     raw: str | None = None
     on_contradiction: str = "linear"
+    even: str = "linear"
+    even_contrast: float | None = None
     safeguards: bool = True
     report: bool = False
     certificate_map: bool = False
@@ -207,6 +211,8 @@ def _job(recipe: Recipe) -> Job:
         options=json.loads(recipe.options_json),
         random_state=recipe.random_state,
         on_contradiction=recipe.on_contradiction,
+        even=recipe.even,
+        even_contrast=recipe.even_contrast,
         safeguards=recipe.safeguards,
     )
     check_job(job)

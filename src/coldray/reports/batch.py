@@ -27,7 +27,7 @@ LABELS = {
     "raw": ("geometry of raw files", ""),
 }
 """Settings by name: how they are called, and the unit of their value."""
-ORDER = ("contradicted", "contradicted in places", "not testable", "consistent")
+ORDER = ("contradicted", "contradicted in places", "not testable", "consistent", "linear")
 
 
 def batch_report(

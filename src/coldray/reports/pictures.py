@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coldray.reports.demo import busiest_window, new_figure, png_bytes
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.tiles import BAND_EDGES
+from coldray.restoration.provenance import Provenance
 
 DPI = 150
 WIDTH_IN = 7.08
@@ -128,20 +129,22 @@ def detail_picture(
     return png_bytes(figure, DPI)
 
 
-def layers_picture(certificate: Certificate, layers: NDArray[np.floating]) -> bytes:
-    """The provenance layers side by side: measured, linear part, prior part; PNG."""
-    figure = new_figure(WIDTH_IN, _height(certificate, 3, 1.3))
-    axes = figure.subplots(1, 3)
-    titles = ("measured: y", "linear: (W − I) y", "prior: out − W y")
-    for number, (axis, layer, title) in enumerate(zip(axes, layers, titles, strict=True)):
+def layers_picture(certificate: Certificate, parts: Provenance) -> bytes:
+    """The provenance layers side by side: measured, linear part, prior part, under a gate the network's share; PNG."""
+    count = len(parts.layers)
+    figure = new_figure(WIDTH_IN, _height(certificate, count, 1.3))
+    axes = figure.subplots(1, count)
+    for number, (axis, layer, title) in enumerate(zip(axes, parts.layers, parts.names, strict=True)):
         if number == 0:
             low, high = grey_range(layer)
             how: dict[str, Any] = {"cmap": "gray", "vmin": 100 * low, "vmax": 100 * high}
+        elif number == 3:
+            how = {"cmap": "gray", "vmin": 0, "vmax": 100}
         else:
             span = 100 * max(float(np.quantile(np.abs(layer[::4, ::4]), 0.995)), 1e-4)
             how = {"cmap": "RdBu_r", "vmin": -span, "vmax": span}
         drawn = _show(axis, shrunk(100 * layer), _whole(certificate), title, **how)
-        _bar(figure, drawn, axis, "% of the open beam")
+        _bar(figure, drawn, axis, "% of the open beam" if number < 3 else "%")
         axis.set_xlabel("mm", fontsize=7)
     axes[0].set_ylabel("mm", fontsize=7)
     return png_bytes(figure, DPI)

@@ -27,16 +27,18 @@ from coldray.reports.pictures import (
 )
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.pipeline import Job, Restoration
-from coldray.restoration.provenance import provenance_layers
+from coldray.restoration.provenance import Provenance
 
 TONE_OF = {
     "consistent": "good", "contradicted in places": "doubtful", "contradicted": "bad", "not testable": "unknown",
+    "linear": "good",
 }  # fmt: skip
 VERDICT_WORDS = {
     "consistent": "Consistent with the measurement",
     "contradicted in places": "Contradicted by the measurement in places",
     "contradicted": "Contradicted by the measurement",
     "not testable": "Not testable",
+    "linear": "A linear filter of the measurement: nothing to certify",
 }
 NOT_CLAIMED = (
     "The original image is the record; the restored one is derived from it. Nothing here claims conformity with ISO 17636-2, "
@@ -106,10 +108,8 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
         Section("Images", _images(certificate, restored, found, source)),
         Section("Consistency certificate", _certificate(certificate, found)),
     ]
-    layers = result.layers
-    if layers is None:
-        layers = provenance_layers(certificate.frame, certificate.degradation, restored.astype(np.float32))
-    sections.append(Section("Measured, linear and prior part", _layers(certificate, layers, found)))
+    assert result.parts is not None
+    sections.append(Section("Measured, linear and prior part", _layers(certificate, result.parts, found)))
     sections.append(
         Section("Detectors and noise", (Picture(curves_picture(certificate), _curves_caption(certificate)),))
     )
@@ -233,18 +233,30 @@ def _places(places: list[dict[str, Any]], more: int) -> Table:
     return Table(columns, rows, note)
 
 
-def _layers(certificate: Certificate, layers: NDArray[np.float32], found: Mapping[str, Any]) -> tuple[Any, ...]:
+def _layers(certificate: Certificate, parts: Provenance, found: Mapping[str, Any]) -> tuple[Any, ...]:
     limit = certificate.residual.verifiable_lp_mm
     return (
         Picture(
-            layers_picture(certificate, layers),
-            "The restored image is exactly the sum of these three: the measurement, what a committed Wiener filter W adds, and what only "
-            "the method's prior claims.",
+            layers_picture(certificate, parts),
+            _layers_caption(parts),
         ),
         Note(
             f"The prior part holds {100 * found['prior_share']:.2g} % of the result's contrast energy; {100 * found['unverifiable_share_of_prior']:.2g} % "
             f"of it lies above {limit:.3g} lp/mm, where the noise outweighs the contrast of ordinary objects and this measurement can confirm little."
         ),
+    )
+
+
+def _layers_caption(parts: Provenance) -> str:
+    if len(parts.layers) == 3:
+        return (
+            "The restored image is exactly the sum of these three: the measurement, what a committed Wiener filter W adds, and what only "
+            "the method's prior claims."
+        )
+    share = float(np.mean(parts.layers[3] == 0))
+    return (
+        "The restored image is exactly the sum of the first three: the measurement, what a linear filter of it adds, and what only the network "
+        f"claims. The fourth is the network's share g: in {100 * share:.3g} % of the picture it is 0, and the claim is exactly 0 there."
     )
 
 

@@ -1,8 +1,8 @@
-"""What a method gives for one frame: the network within its domain, the linear filter beyond it."""
+"""What a method gives for one frame: the network where there is structure and within its domain, linear filters elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from coldray.channels import conditions
 from coldray.frame import Frame
+from coldray.physics.curves import FrequencyCurve
 from coldray.plugins import options_of, plugin
 from coldray.restoration.domain import KeptInside
+from coldray.restoration.even import GatedResult, read
 from coldray.restoration.gain import Gain, consistency_gain, residual_gain, share_of
-from coldray.restoration.guard import linear_filter
-from coldray.restoration.job import Job, check_job, is_stochastic
+from coldray.restoration.guard import linear_filter, mixed
+from coldray.restoration.job import Job, check_job, even_constants, is_stochastic
+from coldray.restoration.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +32,23 @@ class Estimate:
     share : float
         How much the network counts in it, 0 to 1; 0 for methods without one.
     warnings : list of str
+    gated : GatedResult, optional
+        The same image as what was measured, what a linear filter adds and what only the network claims; None where the
+        network is not gated.
     """
 
     image: NDArray[np.float32]
     evaluations: int
     share: float
     warnings: list[str]
+    gated: GatedResult | None = None
+
+    def with_linear(self, weight: NDArray[np.float32], frame: Frame, degradation: Any) -> Estimate:
+        """The same with the linear filter in place of the network where `weight` is 1."""
+        if self.gated is not None:
+            gated = self.gated.with_share(1 - weight, keeps_mean=True)
+            return replace(self, image=gated.out, gated=gated)
+        return replace(self, image=mixed(self.image, linear_filter(frame, degradation), weight))
 
 
 def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estimate:
@@ -52,7 +66,8 @@ def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estim
     Returns
     -------
     Estimate
-        Outside the model's domain the network's result fades into the linear filter's.
+        Outside the model's domain the network's result fades into the linear filter's, and where the measurement shows
+        no structure beyond noise it does not enter at all (`coldray.restoration.even`).
     """
     options = check_job(job)
     method = plugin("method", job.method)
@@ -67,14 +82,23 @@ def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estim
     domain = model.domain if job.safeguards else None
     share = 1.0 if domain is None else domain.share(domain.distance(told))
     warnings = model.warnings_for(told)
+    constants = even_constants(job)
+    reading = None if constants is None else read(*_as_restored(frame, degradation, job), constants)
+    if reading is not None and (share == 0 or not reading.asks_network):
+        gated = reading.alone()
+        return Estimate(gated.out, 0, share, warnings + list(gated.warnings), gated)
     if share == 0:
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
     predictor = model.predictor() if domain is None else KeptInside(model.predictor(), domain)
     shown = model.familiar(frame, degradation)
     if _has_consistency_step(job) and "consistency" not in options:
-        options["consistency"] = consistency_gain(shown, degradation, share_of(job.gain, model.consistency_share))
+        options["consistency"] = consistency_gain(shown, degradation, _share_of_gain(job, model))
     image = frame.towards_aim(method.restore(shown, degradation, predictor, rng, **options))
     image = np.asarray(image, dtype=np.float32)
+    if reading is not None:
+        gated = reading.join(image)
+        gated = gated if share == 1 else gated.with_share(np.full(frame.shape, share))
+        return Estimate(gated.out, predictor.evaluations, share, warnings + list(gated.warnings), gated)
     if share < 1:
         image += np.float32(1 - share) * (linear_filter(frame, degradation) - image)
     return Estimate(image, predictor.evaluations, share, warnings)
@@ -84,6 +108,19 @@ def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tup
     """Result of `estimate` and the evaluations of the network, for comparisons on frames in memory."""
     found = estimate(frame, degradation, job, number)
     return found.image, found.evaluations
+
+
+def _as_restored(frame: Frame, degradation: Any, job: Job) -> tuple[Frame, Any]:
+    """Frame and blur of what a result aims at; the same ones where the detectors' tables are trusted throughout."""
+    judged = frame.as_restored()
+    same = judged is frame
+    return judged, degradation if same else plugin("degradation", job.degradation).Degradation(judged.pair)
+
+
+def _share_of_gain(job: Job, model: Model) -> FrequencyCurve | None:
+    """Share of the data-consistency gain; under the gate the network is corrected where it rules."""
+    constants = even_constants(job)
+    return share_of(job.gain, model.consistency_share, 0.0 if constants is None else constants.open_share)
 
 
 def _has_consistency_step(job: Job) -> bool:
@@ -98,5 +135,5 @@ def gain_left(frame: Frame, degradation: Any, job: Job) -> Gain | None:
         return None
     if job.model is None:
         return residual_gain(frame, degradation, None)
-    share = share_of(job.gain, job.model.consistency_share)
+    share = _share_of_gain(job, job.model)
     return residual_gain(job.model.familiar(frame, degradation), degradation, share)

@@ -1,4 +1,4 @@
-"""Where the measurement shows no structure beyond noise, the result is one linear filter of it (decision 0014)."""
+"""Where the measurement shows no structure beyond noise, the result is one linear filter of it (decision 0016)."""
 
 from __future__ import annotations
 
@@ -62,15 +62,21 @@ class GatedResult:
         """Share of the picture that is a linear filter of the measurement, 0 to 1."""
         return 1.0 - float(self.gate.mean(dtype=np.float64))
 
-    def with_share(self, share: NDArray[np.floating]) -> GatedResult:
+    def with_share(self, share: NDArray[np.floating], *, keeps_mean: bool = False) -> GatedResult:
         """The same with the network's claim weighted by `share`, 0 to 1 per pixel: 0 leaves the linear filter.
 
         Parameters
         ----------
         share : ndarray, shape (rows, cols)
+        keeps_mean : bool
+            Whether the claim that is left is shifted, where it counts, to a mean of 0: a network whose result has the
+            mean of the measurement takes from everywhere what it invents in one place.
         """
         kept = np.asarray(share, dtype=np.float32)
-        return _summed(self.measured, self.linear, kept * self.claim, kept * self.gate, self.evidence, self.warnings)
+        claim, gate = kept * self.claim, kept * self.gate
+        if keeps_mean and gate.any():
+            claim -= np.float32(claim.mean(dtype=np.float64) / gate.mean(dtype=np.float64)) * gate
+        return _summed(self.measured, self.linear, claim, gate, self.evidence, self.warnings)
 
 
 def even_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float) -> Float:
@@ -94,6 +100,13 @@ def even_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float,
     u = frequency_lp_mm * pixel_pitch_mm
     sharpening = np.minimum(1.0 / transfer, constants.most_gain) * np.exp(-((u / constants.roll_off) ** 4))
     return np.asarray(np.minimum(constants.contrast * sharpening, constants.largest))
+
+
+def fixed_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float) -> Float:
+    """Gain G + L (1 - H G) of the one filter that ground far from structure gets, over frequency [cycles/mm]."""
+    base = np.exp(-2.0 * (np.pi * constants.base_sigma_px * pixel_pitch_mm * frequency_lp_mm) ** 2)
+    gain = even_gain(degradation, constants, pixel_pitch_mm, frequency_lp_mm)
+    return np.asarray(base + gain * (1.0 - degradation.transfer(frequency_lp_mm, 1.0) * base))
 
 
 def even_filter(frame: Frame, degradation: Any, constants: EvenConstants) -> Image:
@@ -151,17 +164,24 @@ class Reading:
         ImageError
             If the prediction is needed and missing, of another shape than the frame, or not finite.
         """
-        power = tuple(self.evidence.power.warnings())
         if not self.asks_network:
-            nothing = np.zeros_like(self.measured)
-            return _summed(self.measured, self.linear, nothing, self.gate, self.evidence, power)
+            return self.alone()
         if prediction is None or tuple(prediction.shape) != self.measured.shape:
             found = "none" if prediction is None else f"{tuple(prediction.shape)} pixels"
             raise ImageError(f"prediction: found {found}, the frame has {self.measured.shape}; they must be equal")
         if not np.all(np.isfinite(prediction)):
             raise ImageError("prediction holds values that are not finite; restore with another method or model")
         claim = self.gate * (np.asarray(prediction, dtype=np.float32) - (self.measured + self.linear))
-        return _summed(self.measured, self.linear, claim, self.gate, self.evidence, power)
+        return self._result(claim, self.gate)
+
+    def alone(self) -> GatedResult:
+        """Linear reading without any network."""
+        nothing = np.zeros_like(self.measured)
+        return self._result(nothing, nothing)
+
+    def _result(self, claim: Image, gate: Image) -> GatedResult:
+        warnings = tuple(self.evidence.power.warnings())
+        return _summed(self.measured, self.linear, claim, gate, self.evidence, warnings)
 
 
 def read(frame: Frame, degradation: Any, constants: EvenConstants) -> Reading:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
 from coldray.plugins import check_options, options_of, plugin, plugin_names
+from coldray.restoration.even import EVEN_LINEAR, EVENS
+from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.guard import CONTRADICTIONS
 from coldray.restoration.model import Model
 
 DEFAULT_METHOD = "cold"
+LEAST_CONTRAST = 0.1
+"""Least contrast that faint details may be left with; below it they are kept for arithmetic, not for eyes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,11 @@ class Job:
     on_contradiction : {"linear", "keep", "refuse"}
         What becomes of the places where the certificate contradicts the network: the linear filter's result, the
         network's as it is, or no result at all.
+    even : {"linear", "network"}
+        What ground without structure beyond noise gets from methods that learn: one fixed linear filter of the
+        measurement, or whatever the network makes of it, as version 0.1 did.
+    even_contrast : float, optional
+        Contrast that faint details keep there, 0.1 to 1; the model's own constant by default.
     safeguards : bool
         False repeats restorations recorded by version 0.1, which had none of `coldray.restoration.guard` and judged the
         result before it was clipped and rounded.
@@ -73,7 +82,17 @@ class Job:
     options: dict[str, Any] = field(default_factory=dict)
     random_state: int = 0
     on_contradiction: str = "linear"
+    even: str = EVEN_LINEAR
+    even_contrast: float | None = None
     safeguards: bool = True
+
+
+def even_constants(job: Job) -> EvenConstants | None:
+    """Constants of the gate for a job; None where a method without a network, or the network everywhere, is asked for."""
+    if job.even != EVEN_LINEAR or job.model is None or not plugin("method", job.method).LEARNS:
+        return None
+    own = job.model.even
+    return own if job.even_contrast is None else replace(own, contrast=job.even_contrast / own.most_gain)
 
 
 def is_stochastic(method: Any) -> bool:
@@ -93,12 +112,16 @@ def check_job(job: Job) -> dict[str, Any]:
     ------
     SettingsError
         If the method needs a model and there is none, or has no such option, or there is no such answer to a
-        contradiction.
+        contradiction or to even ground.
     CheckpointError
         If the model was trained for another method.
     """
     if job.on_contradiction not in CONTRADICTIONS:
         raise SettingsError(f"on_contradiction={job.on_contradiction!r}: choose one of {', '.join(CONTRADICTIONS)}")
+    if job.even not in EVENS:
+        raise SettingsError(f"even={job.even!r}: choose one of {', '.join(EVENS)}")
+    if job.even_contrast is not None and not LEAST_CONTRAST <= job.even_contrast <= 1:
+        raise SettingsError(f"even_contrast={job.even_contrast}: must lie between {LEAST_CONTRAST:g} and 1")
     method = plugin("method", job.method)
     if method.LEARNS:
         if job.model is None:

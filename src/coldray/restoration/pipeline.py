@@ -21,11 +21,12 @@ from coldray.radiograph import Radiograph, Step
 from coldray.restoration.certificate.certify import Certificate, certify
 from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
 from coldray.restoration.estimate import estimate, gain_left, run_method
+from coldray.restoration.even import GatedResult
 from coldray.restoration.gain import Gain
-from coldray.restoration.guard import Written, linear_filter, mixed, ramp, refuse, saturated, written
-from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, is_stochastic
+from coldray.restoration.guard import Written, ramp, refuse, saturated, written
+from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
 from coldray.restoration.noise import choose_noise
-from coldray.restoration.provenance import provenance_layers, wiener_record
+from coldray.restoration.provenance import Provenance, provenance_of
 
 __all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "detectors_of", "pixel_pitch", "restore", "run_method"]
 
@@ -43,10 +44,8 @@ class Restoration:
     ----------
     image : Radiograph
         In the input's units, dtype and shape, with one more history step.
-    layers : ndarray, float32, shape (3, rows, cols), optional
-        Measured y, linear part (W - I) y, prior part out - W y, as fractions of the open beam.
-    wiener : dict, optional
-        Radial gain of the filter W behind the layers.
+    provenance : Provenance, optional
+        The layers of a single frame as fractions of the open beam, if the job asks for them.
     clipped_pixels : int
         Pixels that left the range of the dtype.
     steps : int
@@ -69,11 +68,12 @@ class Restoration:
         The same with its images, if the job keeps it.
     replaced : ndarray, float32, shape (rows, cols), optional
         Weight of the linear filter where it stands in for the network, of the certificate's frame.
+    parts : Provenance, optional
+        The layers of the certificate's frame, with the certificate.
     """
 
     image: Radiograph
-    layers: NDArray[np.float32] | None
-    wiener: dict[str, list[float]] | None
+    provenance: Provenance | None
     clipped_pixels: int
     steps: int
     seconds: float
@@ -84,6 +84,7 @@ class Restoration:
     warnings: tuple[str, ...] = field(default_factory=tuple)
     certificate: Certificate | None = field(default=None, repr=False)
     replaced: NDArray[np.float32] | None = field(default=None, repr=False)
+    parts: Provenance | None = field(default=None, repr=False)
 
 
 def pixel_pitch(image: Radiograph, stated_mm: float | None, needed_mm: float | None) -> tuple[float, list[str]]:
@@ -167,6 +168,7 @@ class _FrameNote:
     evaluations: int
     network_share: float
     replaced_share: float
+    linear_share: float
     certificate_seconds: float
     leading: list[str]
     warnings: list[str]
@@ -183,6 +185,7 @@ class _FrameResult:
     certificate: Certificate
     replaced: NDArray[np.float32]
     network: dict[str, Any] | None
+    gated: GatedResult | None
 
 
 def restore(image: Radiograph, job: Job) -> Restoration:
@@ -230,11 +233,10 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     assert worst is not None
     leading = [w for w in (CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED) if any(w in n.leading for n in notes)]
     warnings = list(dict.fromkeys([*leading, *warnings, *more, *(w for n in notes for w in n.warnings)]))
-    layers = wiener = None
-    if job.provenance and len(notes) == 1:
-        layers = provenance_layers(worst.judged, prepared.judged_by, worst.fraction)
-        wiener = wiener_record(worst.judged, prepared.judged_by)
-    elif job.provenance:
+    parts = None
+    if job.provenance or job.keep_certificate:
+        parts = provenance_of(worst.judged, prepared.judged_by, worst.fraction, worst.gated, even_constants(job))
+    if job.provenance and len(notes) > 1:
         warnings.append("provenance layers are written for single frames only; this image is a stack")
     clipped = sum(n.clipped for n in notes)
     if clipped:
@@ -252,8 +254,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     )
     return Restoration(
         image=restored_image,
-        layers=layers,
-        wiener=wiener,
+        provenance=parts if job.provenance and len(notes) == 1 else None,
         clipped_pixels=clipped,
         steps=notes[-1].evaluations,
         seconds=time.perf_counter() - began,
@@ -264,6 +265,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         warnings=tuple(warnings),
         certificate=worst.certificate if job.keep_certificate else None,
         replaced=worst.replaced if job.keep_certificate else None,
+        parts=parts if job.keep_certificate else None,
     )
 
 
@@ -286,6 +288,9 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
     }
     if job.model is not None and method.LEARNS:
         details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
+        if even_constants(job) is not None:
+            details["even"] = job.even
+            details["linear_share"] = round(float(np.mean([n.linear_share for n in notes])), 4)
         if job.safeguards:
             details |= {
                 "on_contradiction": job.on_contradiction,
@@ -307,7 +312,8 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
     found = estimate(frame, degradation, job, number)
     warnings = warnings + found.warnings
     judged = frame.as_restored()
-    judge = _Judge(judged, prepared.judged_by, saturated(stored), scale, stored, job.safeguards)
+    linear = None if found.gated is None else found.gated.gate == 0
+    judge = _Judge(judged, prepared.judged_by, saturated(stored), scale, stored, job.safeguards, linear)
     left = gain_left(judged, prepared.judged_by, job)
     verdict = judge(found.image, left)
     replaced, network = np.zeros(frame.shape, dtype=np.float32), None
@@ -327,8 +333,8 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
         elif answered and marked > 0:
             replaced = ramp(verdict.certificate.marked)
         if replaced.any():
-            image = mixed(found.image, linear_filter(frame, degradation), replaced)
-            verdict = judge(image, None if replaced.min() == 1 else left)
+            found = found.with_linear(replaced, frame, degradation)
+            verdict = judge(found.image, None if replaced.min() == 1 else left)
         network["replaced_share"] = round(float(np.mean(replaced > 0)), 4)
     if job.safeguards and verdict.written.fault is not None:
         raise refuse(verdict.written.fault)
@@ -340,12 +346,15 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
         evaluations=found.evaluations,
         network_share=found.share,
         replaced_share=float(np.mean(replaced > 0)),
+        linear_share=0.0 if found.gated is None else found.gated.linear_share,
         certificate_seconds=judge.seconds,
         leading=leading,
         warnings=warnings,
     )
     fraction = verdict.written.fraction
-    return _FrameResult(note, judged, verdict.written.pixels, fraction, verdict.certificate, replaced, network)
+    return _FrameResult(
+        note, judged, verdict.written.pixels, fraction, verdict.certificate, replaced, network, found.gated
+    )
 
 
 def _network_verdict(certificate: Certificate) -> dict[str, Any]:
@@ -371,6 +380,7 @@ class _Judge:
     scale: Scale
     stored: NDArray[Any]
     as_written: bool
+    linear: NDArray[np.bool_] | None
     seconds: float = 0.0
 
     def __call__(self, result: NDArray[np.float32], gain: Gain | None) -> _Verdict:
@@ -379,6 +389,8 @@ class _Judge:
         found = written(self.stored, result, self.scale)
         if not self.as_written:
             found = replace(found, fraction=result)
-        certificate = certify(self.frame, self.degradation, found.fraction, gain=gain, excluded=self.excluded)
+        certificate = certify(
+            self.frame, self.degradation, found.fraction, gain=gain, excluded=self.excluded, linear=self.linear
+        )
         self.seconds += time.perf_counter() - began
         return _Verdict(found, certificate)

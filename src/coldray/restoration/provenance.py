@@ -1,38 +1,91 @@
-"""What of a result was measured, what a linear filter makes of it, and what the prior added."""
+"""What of a result was measured, what a linear filter makes of it, and what only the network claims."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.frame import Frame
+from coldray.restoration.even import GatedResult, fixed_gain
+from coldray.restoration.evidence import EvenConstants
 
-PROVENANCE_LAYERS = ("measured y", "linear part (W - I) y", "prior part out - W y")
+WIENER_NAMES = ("measured y", "linear part (W - I) y", "prior part out - W y")
+GATED_NAMES = ("measured y", "linear part of y", "network's claim", "share of the network g")
 
 
-def provenance_layers(frame: Frame, degradation: Any, restored: NDArray[np.float32]) -> NDArray[np.float32]:
+@dataclass(frozen=True, eq=False)
+class Provenance:
+    """A result as a sum of layers.
+
+    Parameters
+    ----------
+    layers : ndarray, float32, shape (3 or 4, rows, cols)
+        Measured, linear, prior: they sum to the result in float32, in this order. Under the gate the third is exactly 0
+        where no network enters, and the share of the network g, 0 to 1, is the fourth.
+    names : tuple of str
+    filter : dict
+        The one linear filter behind the second layer: its name, and its radial gain over frequency [lp/mm].
+    """
+
+    layers: NDArray[np.float32]
+    names: tuple[str, ...]
+    filter: dict[str, Any] = field(repr=False)
+
+    def to_history(self) -> dict[str, Any]:
+        """What the history of the file with the layers says of them."""
+        return {"layers": list(self.names), "linear_filter": self.filter}
+
+
+def provenance_of(
+    frame: Frame,
+    degradation: Any,
+    restored: NDArray[np.float32],
+    gated: GatedResult | None,
+    constants: EvenConstants | None,
+) -> Provenance:
     """Split a result into measured, linear and prior parts.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    restored : ndarray, float32, shape (rows, cols)
+        The result as it is written, for results without a gate.
+    gated : GatedResult, optional
+        The result under the gate; its own layers, before they are rounded to stored values.
+    constants : EvenConstants, optional
+        Of the gate.
 
     Returns
     -------
-    ndarray, float32, shape (3, rows, cols)
-        y, (W - I) y and out - W y, W the Wiener filter at the mean signal; they sum to `restored`.
+    Provenance
+        Without a gate y, (W - I) y and out - W y, W the Wiener filter at the mean signal.
     """
-    linear = frame.wiener_operator(degradation)(frame.blurred)
-    return np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
+    if gated is None or constants is None:
+        linear = frame.wiener_operator(degradation)(frame.blurred)
+        layers = np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
+        return Provenance(layers, WIENER_NAMES, {"name": "wiener"} | _sampled(frame, _wiener_gain(frame, degradation)))
+    gain = fixed_gain(degradation, constants, frame.pair.pixel_pitch_mm, _frequencies(frame))
+    layers = np.stack([gated.measured, gated.linear, gated.claim, gated.gate])
+    return Provenance(layers, GATED_NAMES, {"name": "even ground"} | _sampled(frame, gain))
 
 
-def wiener_record(frame: Frame, degradation: Any) -> dict[str, list[float]]:
-    """Radial gain of the filter W behind the provenance layers, to be stored with them."""
-    pitch = frame.pair.pixel_pitch_mm
-    # the diagonal of the DCT grid runs evenly from 0 to sqrt(2) Nyquist
-    size = 256
-    probe = replace(frame, blurred=np.full((size, size), frame.mean_signal, dtype=np.float32))
-    gain = np.diagonal(probe.wiener_operator(degradation).transfer)
-    return {
-        "frequency_lp_mm": (np.arange(size) * np.sqrt(0.5) / (size * pitch)).round(6).tolist(),
-        "gain": gain.round(6).tolist(),
-    }
+SAMPLES = 256
+
+
+def _frequencies(frame: Frame) -> NDArray[np.float64]:
+    """Evenly from 0 to sqrt(2) Nyquist [lp/mm], as the diagonal of the DCT grid runs."""
+    return np.arange(SAMPLES) * np.sqrt(0.5) / (SAMPLES * frame.pair.pixel_pitch_mm)
+
+
+def _wiener_gain(frame: Frame, degradation: Any) -> NDArray[np.float64]:
+    probe = replace(frame, blurred=np.full((SAMPLES, SAMPLES), frame.mean_signal, dtype=np.float32))
+    return np.asarray(np.diagonal(probe.wiener_operator(degradation).transfer), dtype=np.float64)
+
+
+def _sampled(frame: Frame, gain: NDArray[np.float64]) -> dict[str, list[float]]:
+    return {"frequency_lp_mm": _frequencies(frame).round(6).tolist(), "gain": np.asarray(gain).round(6).tolist()}

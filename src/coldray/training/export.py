@@ -19,6 +19,7 @@ from coldray.files import move_into_place, scratch_folder, write_text
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.plugins import plugin
+from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.gain import unshared_gain
 from coldray.restoration.model import OnnxEngine, TorchEngine
 from coldray.restoration.tiles import TiledPredictor
@@ -111,6 +112,7 @@ def write_model(
                 "frequency_cycles_px": found.share.frequency_lp_mm.tolist(),
                 "share": found.share.value.round(4).tolist(),
             }
+    header.setdefault("even", EvenConstants().to_header())
     # all three files or none: a model that fails its check leaves the one before as it was
     with scratch_folder(out.parent) as folder:
         made = folder / out.name

@@ -21,7 +21,8 @@ BOARD = BoardSet(("handheld",), 1, 128, 31)
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory, fake):
     settings = PaperSettings(
-        parts=("scores", "steps"), exposures_s=(1.0,), boards=BOARD, tuning_boards=0, step_counts=(1, 2), steps=2,
+        parts=("scores", "steps", "efficiency"), exposures_s=(1.0,), boards=BOARD, tuning_boards=0, step_counts=(1, 2), steps=2,
+        flats=4,
         kinds=("acquired",),
     )  # fmt: skip
     results, pictures = run_paper(fake(), {"mine": fake("direct")}, settings)
@@ -46,6 +47,7 @@ def test_every_file_is_there_and_whole(comparison):
     page = report.read_text()
     assert 'src="http' not in page and page.count("data:image/png;base64,") == 2
     assert all(results["methods"][k]["label"] in page for k in ("wiener", "mine", "coldray"))
+    assert "Detection efficiency on flats" in page
 
 
 def test_the_marks_are_read_from_the_results(comparison):
@@ -55,6 +57,8 @@ def test_the_marks_are_read_from_the_results(comparison):
     by = {e["method"]: e["psnr_db_truth"]["mean"] for e in results["summary"]}
     assert gain["measured"] == pytest.approx(by["coldray"] - by["wiener"])
     assert not gain["passed"]  # a linear estimate does not beat Wiener by 2 dB
+    kept = next(m for words, m in marks.items() if words.startswith("detection efficiency"))
+    assert kept["measured"] > 0.9 and len(results["efficiency"]) == 5
     best = next(m for words, m in marks.items() if words.startswith("best SSIM"))
     assert best["passed"] == (best["measured"] >= -1e-6)
 

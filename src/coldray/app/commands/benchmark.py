@@ -64,7 +64,8 @@ def paper(
     boards: Boards = None,
     size_px: Size = None,
     part: Annotated[
-        list[str] | None, typer.Option(help="Only this part: scores, steps, fourier, detection or trust. Repeats.")
+        list[str] | None,
+        typer.Option(help="Only this part: scores, steps, fourier, detection, efficiency or trust. Repeats."),
     ] = None,
     exposure_s: Annotated[
         list[float] | None, typer.Option("--exposure-s", min=1e-3, help="Exposure of the blurred frames [s]. Repeats.")

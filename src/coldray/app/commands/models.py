@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
-from coldray.errors import CheckpointError, MissingExtraError
+from coldray.errors import CheckpointError, MissingExtraError, SettingsError
 
 models = typer.Typer(help="The models at hand: list, card, verify, export.", no_args_is_help=True)
 
@@ -150,18 +150,32 @@ def export(
 
 
 def evaluate(
-    pairs: Annotated[
-        Path, typer.Option("--pairs", help="Data folder: BOARD/lr, BOARD/truth or BOARD/hr, BOARD/pair.json.")
-    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for results.json and report.html.")],
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="Data folder: BOARD/lr, BOARD/truth or BOARD/hr, BOARD/pair.json.")
+    ] = None,
+    flats: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--flats", metavar="FLATS", help="Repeated open-beam frames: what is left of faint details, without pairs."
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Method; repeat for several. All by default.")] = None,
+    blurred: Annotated[str, typer.Option(metavar="DET", help="With --flats: detector that took them.")] = "gos135",
+    sharp: Annotated[str, typer.Option(metavar="DET", help="With --flats: detector to restore towards.")] = "gos34",
+    pitch_um: Annotated[float | None, typer.Option(help="With --flats: pixel pitch [um], overriding the file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
-    """Judge methods on pairs against noise-free truth, or the mean of the sharp frames."""
+    """Judge methods on pairs against noise-free truth or the mean of the sharp frames, or on flats by what they lose."""
+    if (pairs is None) == (not flats):
+        raise SettingsError("evaluate needs either --pairs DIR or --flats FLATS")
+    if flats:
+        return _evaluate_flats(flats, out, model, method, blurred, sharp, pitch_um, as_json)
     from coldray.benchmark.compare import evaluate_folder, write_results
     from coldray.restoration.model import load_model
 
+    assert pairs is not None
     with console.progress("evaluate", 1, quiet=as_json) as advance:
         results = evaluate_folder(pairs, load_model(model), method, advance)
     written = write_results(out, results)
@@ -171,4 +185,51 @@ def evaluate(
         for name, scores in results["methods"].items():
             typer.echo(f"{name:10s} {scores['psnr_db']:8.2f} dB  SSIM {scores['ssim']:.4f}")
         typer.echo(f"report: {written}")
+    return console.OK
+
+
+def _evaluate_flats(
+    flats: list[Path], out: Path, model: str | None, methods: list[str] | None, blurred: str, sharp: str,
+    pitch_um: float | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Detection efficiency on the user's own flats."""
+    import numpy as np
+
+    from coldray.app.files import expand
+    from coldray.benchmark.flats import efficiency_of_flats, flats_results, usual_jobs, write_flats
+    from coldray.formats import read_image
+    from coldray.plugins import plugin
+    from coldray.restoration.model import load_model
+    from coldray.restoration.pipeline import Job, check_job, detectors_of
+
+    if methods and len(methods) > 1:
+        raise SettingsError("--flats takes one --method; it is compared with the network everywhere and with wiener")
+    if pitch_um is not None and not pitch_um > 0:
+        raise SettingsError(f"--pitch-um {pitch_um}: must be positive")
+    name = methods[0] if methods else "cold"
+    chosen = load_model(model) if plugin("method", name).LEARNS else None
+    pitch = None if pitch_um is None else pitch_um * 1e-3
+    job = Job(method=name, model=chosen, blurred=blurred, sharp=sharp, pixel_pitch_mm=pitch)
+    check_job(job)
+    images = [read_image(path) for path, _ in expand(flats)]
+    pair, warnings = detectors_of(images[0], job)
+    frames = [i.pixels if i.pixels.ndim == 3 else i.pixels[None] for i in images]
+    if len({f.shape[1:] for f in frames}) > 1:
+        raise SettingsError(
+            f"--flats: sizes differ, {sorted({f.shape[1:] for f in frames})}; give frames of one detector"
+        )
+    stack = np.concatenate(frames)
+    jobs = usual_jobs(job)
+    with console.progress("evaluate", len(jobs) * len(stack), quiet=as_json) as advance:
+        found = efficiency_of_flats(stack, jobs, pair.pixel_pitch_mm, advance)
+    results = flats_results(found, len(stack)) | {"warnings": warnings}
+    written = write_flats(out, results)
+    if as_json:
+        console.emit(results | {"report": str(written)})
+        return console.OK
+    for warning in warnings:
+        console.say(f"warning: {warning}")
+    for sentence in results["statement"]:
+        typer.echo(sentence)
+    typer.echo(f"report: {written}")
     return console.OK

@@ -50,6 +50,21 @@ def restore(
             "is, or no result.",
         ),
     ] = "linear",
+    even: Annotated[
+        str,
+        typer.Option(
+            metavar="linear|network",
+            help="What ground without structure beyond noise gets: one linear filter, which keeps faint details (default), or "
+            "whatever the network makes of it.",
+        ),
+    ] = "linear",
+    even_contrast: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Contrast that faint details keep there, 0.1 to 1: more is clearer and noisier. The model's own, 0.48, by default.",
+        ),
+    ] = None,
     blurred: Annotated[str, typer.Option(metavar="DET", help="Detector that took the image.")] = "gos135",
     sharp: Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")] = "gos34",
     exposure_s: Annotated[float | None, typer.Option(help="Exposure of one frame [s].")] = None,
@@ -89,11 +104,14 @@ def restore(
     from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
     from coldray.files import clear_leftovers
+    from coldray.restoration.even import EVENS
     from coldray.restoration.gain import GAINS
     from coldray.restoration.guard import CONTRADICTIONS
 
     if gain not in GAINS:
         raise SettingsError(f"--gain {gain!r}: choose {', '.join(GAINS[:-1])} or {GAINS[-1]}")
+    if even not in EVENS:
+        raise SettingsError(f"--even {even!r}: choose {', '.join(EVENS)}")
     if on_contradiction not in CONTRADICTIONS:
         raise SettingsError(f"--on-contradiction {on_contradiction!r}: choose {', '.join(CONTRADICTIONS)}")
     for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
@@ -117,6 +135,8 @@ def restore(
         random_state=random_state,
         raw=raw,
         on_contradiction=on_contradiction,
+        even=even,
+        even_contrast=even_contrast,
         report=report,
         certificate_map=certificate_map,
         reference=None if reference is None else str(reference),

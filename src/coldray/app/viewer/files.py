@@ -18,7 +18,6 @@ from coldray.checkpoint import file_sha256
 from coldray.files import write_bytes, write_text
 from coldray.formats import WRITABLE_SUFFIXES, write_image
 from coldray.radiograph import Radiograph
-from coldray.restoration.provenance import PROVENANCE_LAYERS
 
 
 def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tuple[Downloads, dict[str, Any]]:
@@ -64,11 +63,11 @@ def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tupl
         },
     }
     record["warnings"] += remarks(study.image)
-    if result.layers is not None:
+    if result.provenance is not None:
         known = replace(result.image.acquisition, open_beam=1.0)
-        step = replace(history[-1], details=details | {"layers": list(PROVENANCE_LAYERS), "wiener": result.wiener})
+        step = replace(history[-1], details=details | result.provenance.to_history())
         layers_path = folder / f"{mark}.provenance.tif"
-        write_image(layers_path, Radiograph(result.layers, known, (*history[:-1], step)))
+        write_image(layers_path, Radiograph(result.provenance.layers, known, (*history[:-1], step)))
         downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
         record["side_files"] = {f"{stem}.provenance.tif": file_sha256(layers_path)}
     record = plain(record)

@@ -284,13 +284,13 @@ def _provenance_beside(path: Path, image: Radiograph) -> dict[str, Layer]:
         found = read_image(beside).pixels
     except ImageReadError:
         return {}
-    if found.ndim != 3 or found.shape[0] != 3 or found.shape[1:] != image.shape[-2:]:
+    if found.ndim != 3 or found.shape[0] not in (3, 4) or found.shape[1:] != image.shape[-2:]:
         return {}
     return provenance_layers(found, image.acquisition.pixel_pitch_mm)
 
 
 def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
-    """Linear and prior part as overlays, from the three provenance layers (fractions of the open beam)."""
+    """Linear and prior part as overlays, from the provenance layers (fractions of the open beam)."""
     return {
         role: Layer(role, title, "open beam", found[number], 1.0, pixel_pitch_mm)
         for number, (role, title) in enumerate(PROVENANCE_TITLES.items(), start=1)

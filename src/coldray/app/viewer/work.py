@@ -274,8 +274,8 @@ def finish(
     progress(0.94, "writing")
     pitch = result.image.acquisition.pixel_pitch_mm
     layers = {"restored": image_layer("restored", "Restored", result.image, study.layers["original"].open_beam)}
-    if result.layers is not None:
-        layers |= provenance_layers(result.layers, pitch)
+    if result.provenance is not None:
+        layers |= provenance_layers(result.provenance.layers, pitch)
     if result.certificate is not None:
         whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)

@@ -14,12 +14,10 @@ from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.detection import CELLS, FLAT_SIGNAL, TASKS, defect_image
 from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair
 from coldray.frame import Frame
-from coldray.metrology.efficiency import Efficiency, detection_efficiency
+from coldray.metrology.efficiency import LOSSLESS, Efficiency, detection_efficiency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
-MARK = 0.97
-"""Least efficiency from 0.03 to 0.35 cycles/pixel of what calls itself lossless."""
 RANDOM_STATE = 71
 
 
@@ -98,7 +96,7 @@ def measure_efficiency(
             found = flat_efficiency(contestant, exposure_s, frames, prior)
             rows.append(
                 {"method": contestant.key, "exposure_s": exposure_s, "lowest": found.lowest()}
-                | {"lossless": found.lowest() >= MARK, "predicted": predicted_losses(found, exposure_s)}
+                | {"lossless": found.lowest() >= LOSSLESS, "predicted": predicted_losses(found, exposure_s)}
                 | found.to_json()
             )
     return rows

@@ -6,6 +6,7 @@ from typing import Any
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, WIENER
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
+from coldray.benchmark.paper.efficiency import LOSSLESS
 from coldray.benchmark.paper.fourier import MARKS
 
 PSNR_GAINS_DB = {1.0: 2.0, 0.25: 3.0, 0.05: 3.5}
@@ -32,6 +33,10 @@ def judge_marks(results: dict[str, Any]) -> list[dict[str, Any]]:
             _mark(f"AUC(restored) - AUC(blurred), lower end >= {LEAST_DIFFERENCE} in each cell (flat background)", lowest,
                   lowest >= LEAST_DIFFERENCE)
         )  # fmt: skip
+    for row in results.get("efficiency", []):
+        if row["method"] == DEFAULT:
+            words = f"detection efficiency >= {LOSSLESS} from 0.03 to 0.35 cycles/pixel at {row['exposure_s']:g} s"
+            found.append(_mark(words, row["lowest"], row["lossless"]))
     for result in results.get("trust", {}).get("methods", {}).get(DEFAULT, []):
         found.append(
             _mark(f"trust test {result['number']}, {result['test']}: {result['mark']}", None, result["passed"])

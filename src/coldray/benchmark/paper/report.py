@@ -58,6 +58,10 @@ Made by <code>{{ command }}</code> in {{ '%.0f'|format(r.seconds / 60) }} minute
 {% for key, m in r.detection.methods.items() %}<tr><td>{{ r.methods[key].label }}</td>{% for c in m.cells %}<td>{{ number(c.difference, 3) }}<br><span class="quiet">≥ {{ number(c.low, 3) }}</span></td>{% endfor %}</tr>{% endfor %}</table>
 <p class="quiet">Defects are put into the sharp image before blur and noise; CNR is their peak there over the noise of one pixel of the raw frame.
 A gain means easier for this observer, never more information.</p>{% endif %}
+{% if r.efficiency %}<h2>Detection efficiency on flats, by frequency [cycles/pixel]</h2>
+<table><tr><th>method</th><th>exposure [s]</th>{% for f in r.efficiency[0].frequency_cycles_px %}<th>{{ number(f, 3) }}</th>{% endfor %}</tr>
+{% for m in r.efficiency %}<tr><td>{{ r.methods[m.method].label }}</td><td>{{ '%g'|format(m.exposure_s) }}</td>{% for e in m.eta %}<td>{{ number(e, 2) }}<br><span class="quiet">± {{ number(m.eta_sd[loop.index0], 2) }}</span></td>{% endfor %}</tr>{% endfor %}</table>
+<p class="quiet">Share of the squared index of the best linear observer that is left; measured on noise alone.</p>{% endif %}
 {% if r.trust %}<h2>Trust tests</h2><table><tr><th>test</th>{% for key in r.trust.methods %}<th>{{ r.methods[key].label }}</th>{% endfor %}</tr>
 {% for row in trust %}<tr><td>{{ row.name }}<br><span class="quiet">{{ row.mark }}</span></td>{% for ok in row.passed %}<td class="{{ 'yes' if ok else 'no' }}">{{ 'passed' if ok else 'failed' }}</td>{% endfor %}</tr>{% endfor %}</table>
 <p>{% for key, c in r.trust.controls.items() %}{{ key }}: {{ 'caught by ' ~ c.caught_by|join(', ') if c.passed else 'NOT caught' }}. {% endfor %}</p>{% endif %}

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
-from coldray.benchmark.paper import detection, fourier, scores, trust
+from coldray.benchmark.paper import detection, efficiency, fourier, scores, trust
 from coldray.benchmark.paper.contestants import (
     BLURRED,
     DEFAULT,
     DETAIL,
+    UNGATED,
     VAN_CITTERT,
     WIENER,
     WIENER_TV,
@@ -32,7 +33,7 @@ from coldray.errors import SettingsError
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
-PARTS = ("scores", "steps", "fourier", "detection", "trust")
+PARTS = ("scores", "steps", "fourier", "detection", "efficiency", "trust")
 Say = Callable[[str], None]
 
 
@@ -68,7 +69,7 @@ class PaperSettings:
     pairs : int
         Images with and without a defect per cell, in detection and in the trust tests.
     flats : int
-        Noise realisations per exposure of the flat-field test.
+        Noise realisations per exposure of the flat-field test and of the detection efficiency.
     """
 
     parts: tuple[str, ...] = PARTS
@@ -193,6 +194,10 @@ def run_paper(
             "exposure_s": 1.0, "cnr": list(detection.CNRS),
             "methods": detection.flat_detectability(seekers, 1.0, how.pairs, prior),
         }  # fmt: skip
+    if "efficiency" in how.parts:
+        say("detection efficiency on flats")
+        shown = [by_key[k] for k in (WIENER, VAN_CITTERT, DETAIL, UNGATED, DEFAULT)]
+        results["efficiency"] = efficiency.measure_efficiency(shown, how.exposures_s, how.flats, prior)
     if "trust" in how.parts:
         recipe = trust.TrustRecipe(
             pairs=how.pairs, boards=replace(how.boards, count=min(how.boards.count, 6)), flats=how.flats

@@ -83,6 +83,8 @@ class Certificate:
         See `LEVEL`.
     excluded : ndarray of bool, shape (rows, cols), optional
         Pixels that were not measured.
+    linear : ndarray of bool, shape (rows, cols), optional
+        Pixels where the result is a linear filter of the measurement.
     mean_shift : float
         Mean of the result minus mean of the measurement, fraction of the open beam.
     """
@@ -97,6 +99,7 @@ class Certificate:
     tests: int
     level: float
     excluded: NDArray[np.bool_] | None = field(repr=False)
+    linear: NDArray[np.bool_] | None = field(repr=False)
     mean_shift: float
 
     @cached_property
@@ -130,8 +133,14 @@ class Certificate:
     @property
     def excluded_share(self) -> float:
         """Share of the tiles that were left out because pixels in them were not measured."""
-        degrees = self.levels[0].found.degrees.sum(axis=0)
-        return float(np.mean(degrees == 0))
+        if self.excluded is None:
+            return 0.0
+        return float(np.mean(tile_mean(self.excluded.astype(np.float32), self.levels[0].found.grid) > 0))
+
+    @property
+    def linear_share(self) -> float:
+        """Share of the pixels where the result is a linear filter of the measurement, with nothing to certify."""
+        return 0.0 if self.linear is None else float(np.mean(self.linear))
 
 
 def certify(
@@ -143,6 +152,7 @@ def certify(
     response: Callable[[NDArray[np.floating]], NDArray[np.float32]] | None = None,
     model_error: ModelError | None = None,
     excluded: NDArray[np.bool_] | None = None,
+    linear: NDArray[np.bool_] | None = None,
     level: float = LEVEL,
 ) -> Certificate:
     """Test a restored image against its measurement.
@@ -166,6 +176,8 @@ def certify(
         By the source of the noise if not given.
     excluded : ndarray of bool, shape (rows, cols), optional
         Pixels that were not measured, such as saturated ones; tiles with any of them are not tested.
+    linear : ndarray of bool, shape (rows, cols), optional
+        Pixels where no network enters the result; tiles of such pixels alone count neither for nor against it.
     level : float
         Chance of any mark where nothing is wrong.
 
@@ -195,7 +207,8 @@ def certify(
     estimated = frame.noise.source == "estimated"
     allowance = model_error or (ESTIMATED_NOISE if estimated else ModelError())
     residual, bias, signal = residual_of(frame, degradation, image, kept, allowance)
-    raw = [_measure(residual, bias, signal, grid, allowance, excluded) for grid in grids_of(frame.shape)]
+    untested = (excluded, linear)
+    raw = [_measure(residual, bias, signal, grid, allowance, untested) for grid in grids_of(frame.shape)]
     fine_grids = len(raw)
     fine, allowed = raw[0]
     if max(fine.grid.shape) > 1:
@@ -216,6 +229,7 @@ def certify(
         tests=tests,
         level=level,
         excluded=excluded,
+        linear=linear,
         mean_shift=float(np.mean(image, dtype=np.float64)) - measured,
     )
 
@@ -226,14 +240,19 @@ def _measure(
     signal: NDArray[np.float32],
     grid: TileGrid,
     allowance: ModelError,
-    excluded: NDArray[np.bool_] | None,
+    untested: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
 ) -> tuple[BandEnergy, NDArray[np.float64]]:
     """Energy of residual and allowed bias per tile and band, in units of the noise at the tile's signal."""
     unit = (1.0 + allowance.noise) * residual.noise_power(tile_mean(signal, grid))
     found, wrong = band_energy(residual.whitened, grid), band_energy(bias, grid)
     energy, degrees, allowed = found.energy / unit, found.degrees, wrong.energy / unit
+    excluded, linear = untested
+    kept = np.ones(grid.shape, dtype=bool)
     if excluded is not None and excluded.any():
-        kept = tile_mean(excluded.astype(np.float32), grid) == 0
+        kept &= tile_mean(excluded.astype(np.float32), grid) == 0
+    if linear is not None and linear.any():
+        kept &= tile_mean((~linear).astype(np.float32), grid) > 0
+    if not kept.all():
         energy, degrees, allowed = energy * kept, degrees * kept, allowed * kept
     return BandEnergy(grid, energy, degrees), allowed
 

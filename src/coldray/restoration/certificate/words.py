@@ -12,8 +12,8 @@ from coldray.restoration.certificate.limits import POWER, Detectable, detectable
 from coldray.restoration.certificate.residual import LEAST_GAIN, NOISE_ALONE_PX, band_mean, tile_frequency
 from coldray.restoration.certificate.tiles import BAND_EDGES, BANDS, TILE_PX
 
-CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE = (
-    "consistent", "contradicted in places", "contradicted", "not testable",
+CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE, LINEAR = (
+    "consistent", "contradicted in places", "contradicted", "not testable", "linear",
 )  # fmt: skip
 MUCH_OF_THE_IMAGE = 0.25
 """Marked share beyond which the forward model is doubted before the result."""
@@ -35,7 +35,7 @@ def summary(certificate: Certificate) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``verdict`` (one of the four words above), ``statement`` (the same in sentences, with its limits), the numbers behind
+        ``verdict`` (one of the five words above), ``statement`` (the same in sentences, with its limits), the numbers behind
         both, ``bands`` and ``places``. Lengths in mm, frequencies in lp/mm, contrasts as fractions of the open beam.
     """
     limits = detectable(certificate)
@@ -53,6 +53,7 @@ def summary(certificate: Certificate) -> dict[str, Any]:
         "false_alarm_chance": certificate.level,
         "marked_share": _round(certificate.marked_share),
         "excluded_share": _round(certificate.excluded_share),
+        "linear_share": _round(certificate.linear_share),
         "model_error": {"transfer": certificate.model_error.transfer, "noise": certificate.model_error.noise},
         "tile_mm": _round(TILE_PX * certificate.frame.pair.pixel_pitch_mm),
         "bands": _bands(certificate),
@@ -75,9 +76,10 @@ def summary(certificate: Certificate) -> dict[str, Any]:
 
 
 def verdict_of(certificate: Certificate) -> str:
-    """One of the four words above."""
+    """One of the five words above."""
     if certificate.tests == 0:
-        return UNTESTABLE
+        tiles = certificate.levels[0].found.degrees
+        return LINEAR if certificate.linear_share > 0 and not tiles.any() else UNTESTABLE
     if certificate.marked_share == 0:
         return UNTESTABLE if certificate.residual.noise_found < VOID else CONSISTENT
     return LOCAL if certificate.marked_share < MUCH_OF_THE_IMAGE else CONTRADICTED
@@ -87,6 +89,12 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
     """Return the verdict in sentences: what was found, what could have been, what cannot be said."""
     tests, chance = certificate.tests, 100 * certificate.level
     out = []
+    if numbers["verdict"] == LINEAR:
+        out.append(
+            f"{_percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters it, and there is "
+            "nothing to certify."
+        )
+        return out
     if tests == 0:
         out.append(
             "Nothing could be tested: no tile of the image was measured, or the method ties every band to the data."
@@ -127,6 +135,11 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
         f"measurement can confirm little: {_percent(numbers['unverifiable_share_of_prior'])} of the prior part lies there; the "
         f"prior part is {_percent(numbers['prior_share'])} of the result's contrast energy."
     )
+    if certificate.linear_share > 0:
+        out.append(
+            f"{_percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters there, and there is "
+            "nothing to certify."
+        )
     if certificate.excluded_share > 0:
         out.append(f"{_percent(certificate.excluded_share)} of the tiles hold saturated pixels and were not tested.")
     untested = [b for b in numbers["bands"] if b["status"] != "tested"]
