@@ -39,8 +39,8 @@ class DataRecipe(_Strict):
     """Of a prepared dataset: noise-free truth or halves of the frames; the mean of all frames is the paper's way."""
     train_fields: int = Field(600, ge=1)
     validation_fields: int = Field(16, ge=1)
-    field_size: int = Field(512, ge=64)
-    window: int = Field(256, ge=64)
+    field_size: int = Field(512, ge=64, le=16384)
+    window: int = Field(256, ge=64, le=16384)
     margin: int = Field(16, ge=0)
     gerber: list[str] = []
     gerber_cache: str = ".cache/boards"
@@ -173,10 +173,6 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
         raise SettingsError(
             f"data.window {recipe.data.window} less data.margin {margin} and optimiser.border {border} on every side leaves "
             "nothing to learn from; at least 8 pixels are needed"
-        )
-    if recipe.data.dataset == "fields" and recipe.data.window > recipe.data.field_size:
-        raise SettingsError(
-            f"data.window {recipe.data.window} does not fit into fields of data.field_size {recipe.data.field_size} pixels"
         )
     return recipe
 
