@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo check test test-slow bench benchmark docs clean release
+.PHONY: demo check test test-slow fuzz faults bench benchmark docs clean release
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,14 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m slow
+
+# Mutated files through every reader of what others made; FUZZ_ARGS="--seconds 1800 --random-state 1" for longer and others.
+fuzz: $(VENV)/.dev
+	$(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
+
+# Every n-th write, flush, rename and reading of eight commands fails or is the last thing they do.
+faults: $(VENV)/.dev
+	$(BIN)/python benchmarks/faults.py --out benchmarks/results/faults.json
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
