@@ -58,8 +58,36 @@ def test_open_beam_comes_from_the_option_then_the_file_then_full_scale():
 def test_floats_are_fractions_unless_they_cannot_be():
     found, warnings = scale_of(image(np.full((2, 2), 0.9, np.float32)))
     assert (found.open_beam, found.source, warnings) == (1, "fraction", [])
-    _, warnings = scale_of(image(np.full((2, 2), 900.0, np.float32)))
+    found, warnings = scale_of(image(np.full((64, 64), 900.0, np.float32)))
+    assert (found.open_beam, found.source) == (900, "image")
     assert "--open-beam" in warnings[0]
+    with pytest.raises(ImageError, match="fractions of the open beam"):
+        scale_of(image(np.full((2, 2), 900.0, np.float32)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.uint32, np.float32])
+def test_without_a_statement_the_bright_plateau_is_the_open_beam(dtype):
+    rng = np.random.default_rng(0)
+    part = np.full((128, 160), 20000.0)
+    part[20:110, 20:150] = rng.uniform(2000, 15000, (90, 130))
+    stored = part + 150 * rng.standard_normal(part.shape)
+    stored[rng.random(part.shape) < 0.002] = 30000
+    found, warnings = scale_of(image(stored.astype(dtype)))
+    assert found.source == "image"
+    assert found.open_beam == pytest.approx(20000, rel=0.005)
+    assert "bright plateau" in warnings[-1]
+
+
+def test_an_object_that_fills_the_field_gives_its_brightest_part_and_says_so():
+    ramp, said = scale_of(image(np.rint(300 * np.exp(np.linspace(0, 4, 128)) * np.ones((128, 1))).astype(np.uint16)))
+    assert ramp.open_beam == pytest.approx(300 * np.exp(4), rel=0.12)
+    assert ramp.source == "image" and "--open-beam" in said[-1]
+
+
+def test_a_saturated_plateau_tells_no_level():
+    found, warnings = scale_of(image(np.full((64, 64), 65535, np.uint16)))
+    assert (found.open_beam, found.source) == (65535, "full scale")
+    assert "saturated" in warnings[0]
 
 
 @pytest.mark.parametrize("open_beam", [0.0, -1.0, float("nan"), float("inf")])

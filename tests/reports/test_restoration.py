@@ -157,9 +157,9 @@ def test_warnings_unknowns_and_stacks_are_said(case, undrawn):
     report = restoration_report(stack, result, job, Source("stack.tif", {}))
     facts = dict(row for block in blocks_of(report, Facts) for row in block.rows)
     assert facts["Linearity"].startswith("not stated") and "2 frames" in facts["Size"]
-    assert "full scale" in facts["Open beam"] and "estimated" in facts["Noise"]
+    assert "brightest even part" in facts["Open beam"] and "estimated" in facts["Noise"]
     assert facts["Acquisition"] == "not stated in the file"
-    assert any("open-beam level unknown" in n.text for n in blocks_of(report, Note))
+    assert any("open-beam level" in n.text for n in blocks_of(report, Note))
     assert "frame 1 of 2" in report.subtitle
 
 

@@ -59,7 +59,7 @@ def test_every_restoration_is_certified(radiograph):
 def test_noise_of_the_image_itself_is_enough(radiograph):
     result = restore(radiograph(), Job(method="wiener"))
     assert result.consistency["verdict"] == "consistent"
-    assert result.consistency["model_error"]["noise"] == 0.15
+    assert 0.05 < result.consistency["model_error"]["noise"] < 0.2
 
 
 def test_saturated_pixels_and_their_neighbours_are_not_tested(radiograph):

@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError, MetadataError
+from coldray.images.open_beam import bright_plateau
 from coldray.radiograph import Radiograph
 
+LARGEST_FRACTION = 4.0
+"""Floating-point pixels up to this are fractions of the open beam."""
+SATURATED_LEVEL = 0.98
+"""A plateau from this share of full scale on is saturated and tells no level."""
 SATURATED_SHARE = 1e-4
 """Share of pixels at the top of their type above which the user is warned."""
 
@@ -26,7 +31,7 @@ class Scale:
     dtype : numpy.dtype
         Stored type.
     source : str
-        "fraction", "option", "file" or "full scale": where `open_beam` comes from.
+        "fraction", "option", "file", "image" or "full scale": where `open_beam` comes from.
     """
 
     open_beam: float
@@ -97,19 +102,32 @@ def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, 
         return Scale(float(open_beam), image.dtype, "option"), warnings
     if image.acquisition.open_beam is not None:
         return Scale(float(image.acquisition.open_beam), image.dtype, "file"), warnings
-    if image.dtype.kind == "f":
-        highest = float(np.max(image.pixels))
-        if highest > 4:
-            return Scale(1.0, image.dtype, "fraction"), [
-                f"floating-point pixels reach {highest:.4g} but should be fractions of the open beam; give --open-beam"
-            ]
-        return Scale(1.0, image.dtype, "fraction"), []
-    full = float(np.iinfo(image.dtype).max)
-    warnings.append(
-        f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; "
-        "give --open-beam DN for the right noise level"
+    if image.dtype.kind == "f" and float(np.max(image.pixels)) <= LARGEST_FRACTION:
+        return Scale(1.0, image.dtype, "fraction"), warnings
+    found, warning = _level_of_image(image)
+    return found, [*warnings, warning]
+
+
+def _level_of_image(image: Radiograph) -> tuple[Scale, str]:
+    """Open-beam level from the image's own bright plateau, and what to say about it."""
+    full = float(np.iinfo(image.dtype).max) if image.dtype.kind in "ui" else None
+    plateau = bright_plateau(image.pixels)
+    remedy = "give --open-beam DN if it is another"
+    if plateau is None or (full is not None and plateau.level >= SATURATED_LEVEL * full):
+        if full is None:
+            raise ImageError("floating-point pixels should be fractions of the open beam, and no level is stated")
+        return Scale(full, image.dtype, "full scale"), (
+            f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; {remedy}"
+        )
+    scale = Scale(plateau.level, image.dtype, "image")
+    if plateau.found:
+        return scale, (
+            f"open-beam level not stated: {plateau.level:.5g}, the bright plateau on {100 * plateau.share:.2g} % of the image, "
+            f"is taken; {remedy}"
+        )
+    return scale, (
+        f"open-beam level unknown: no bright plateau is in view, and {plateau.level:.5g}, the brightest part, is taken; {remedy}"
     )
-    return Scale(full, image.dtype, "full scale"), warnings
 
 
 def _saturation(image: Radiograph) -> list[str]:

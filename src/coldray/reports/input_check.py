@@ -27,6 +27,7 @@ def input_check(image: Radiograph, result: Restoration, job: Job, certificate: C
         "fraction": "floating point: 1 is the open beam",
         "option": "stated by the user",
         "file": "stated in the file",
+        "image": "not stated: the brightest even part of the image",
     }
     linear = {True: "stated linear in the file", None: "not stated in the file; taken as linear"}
     y = np.asarray(frame.blurred)

@@ -1,5 +1,7 @@
 """The certificate: honest about truth, sharp on planted and erased structure, on simulated frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -8,6 +10,7 @@ from coldray.dataset.response import ResponseCurve
 from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.methods import cold, wiener
+from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import disc
@@ -187,16 +190,14 @@ def test_result_and_measurement_must_have_one_shape(frame_of, blend, picture):
 
 def test_noise_from_the_image_itself_is_trusted_less(frame_of, blend, picture):
     stated = frame_of(picture)
-    noise = NoiseModel(stated.noise.quantum, stated.noise.electronic_mm2, stated.noise.pixel_pitch_mm, "estimated")
+    doubt = FrequencyCurve([0.0, 15.0], [0.1, 0.1])
+    noise = replace(stated.noise, source="estimated", relative_error=doubt)
     estimated = Frame(picture, stated.pair, noise)
-    assert certify(estimated, blend, picture).model_error.noise > certify(stated, blend, picture).model_error.noise
+    assert certify(estimated, blend, picture).model_error.noise == pytest.approx(0.2)
+    assert certify(stated, blend, picture).model_error.noise == pytest.approx(0.05)
 
 
 def test_detectors_that_state_a_band_of_their_mtf_widen_the_allowance(frame_of, blend, pair):
-    from dataclasses import replace
-
-    from coldray.physics.curves import FrequencyCurve
-
     curve = pair.blurred.mtf
     loose = FrequencyCurve(curve.frequency_lp_mm, curve.value, 0.9 * curve.value, 1.1 * curve.value)
     uncertain = replace(pair, blurred=replace(pair.blurred, mtf=loose))

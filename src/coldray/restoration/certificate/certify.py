@@ -14,7 +14,6 @@ from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.restoration.certificate.chi_square import adjusted, tail, threshold
 from coldray.restoration.certificate.residual import (
-    ESTIMATED_NOISE,
     LEAST_GAIN,
     ModelError,
     Residual,
@@ -173,7 +172,7 @@ def certify(
         thin-screen reference (`dataset.response.ResponseCurve`). Restored images are in the measurement's own response
         and need none.
     model_error : ModelError, optional
-        By the source of the noise if not given.
+        By the uncertainty of the frame's noise if not given.
     excluded : ndarray of bool, shape (rows, cols), optional
         Pixels that were not measured, such as saturated ones; tiles with any of them are not tested.
     linear : ndarray of bool, shape (rows, cols), optional
@@ -204,8 +203,7 @@ def certify(
     if bad:
         raise ImageError(f"{bad} of {image.size} pixels of the result are NaN or infinite; there is nothing to certify")
     kept: Gain = gain if gain is not None else np.ones_like
-    estimated = frame.noise.source == "estimated"
-    allowance = model_error or (ESTIMATED_NOISE if estimated else ModelError())
+    allowance = model_error or ModelError.of(frame)
     residual, bias, signal = residual_of(frame, degradation, image, kept, allowance)
     untested = (excluded, linear)
     raw = [_measure(residual, bias, signal, grid, allowance, untested) for grid in grids_of(frame.shape)]
@@ -243,7 +241,8 @@ def _measure(
     untested: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
 ) -> tuple[BandEnergy, NDArray[np.float64]]:
     """Energy of residual and allowed bias per tile and band, in units of the noise at the tile's signal."""
-    unit = (1.0 + allowance.noise) * residual.noise_power(tile_mean(signal, grid))
+    doubt = 1.0 + allowance.noise_of_bands()[:, None, None]
+    unit = doubt * residual.noise_power(tile_mean(signal, grid))
     found, wrong = band_energy(residual.whitened, grid), band_energy(bias, grid)
     energy, degrees, allowed = found.energy / unit, found.degrees, wrong.energy / unit
     excluded, linear = untested

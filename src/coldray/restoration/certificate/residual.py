@@ -9,15 +9,17 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.physics.grids import dct_axes, dft_axes
 from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
 from coldray.restoration.gain import Gain
+from coldray.restoration.noise import noise_factor
 
 LEAST_GAIN = 0.1
 """Where the method leaves less than this of a wrong prediction in its result, nothing can be tested."""
-NOISE_ALONE_PX = 0.4
-"""Frequency beyond which a frame holds next to nothing but noise [cycles/pixel]."""
+COVERAGE = 2.0
+"""Standard uncertainties of the noise that are allowed for."""
 SAMPLES = 2**15
 """Points of the radial grid that gains are looked up on."""
 STRIP_PIXELS = 2**18
@@ -35,15 +37,25 @@ class ModelError:
         Relative error of the blur H at every frequency but zero; wider uncertainty bands stored with the detectors'
         MTFs count instead.
     noise : float
-        Relative error of the noise power.
+        Relative error of the noise power, the largest of all bands.
+    noise_bands : tuple of float
+        The same band by band; `noise` in all of them if empty.
     """
 
     transfer: float = 0.01
     noise: float = 0.05
+    noise_bands: tuple[float, ...] = ()
 
+    @classmethod
+    def of(cls, frame: Frame) -> ModelError:
+        """What the noise of a frame is uncertain by, at `COVERAGE` standard uncertainties."""
+        frequency, place = tile_frequency(frame)
+        bands = COVERAGE * band_mean(frame.noise.error(frequency), place)
+        return cls(noise=round(float(bands[1:].max()), 6), noise_bands=tuple(float(b) for b in bands))
 
-ESTIMATED_NOISE = ModelError(noise=0.15)
-"""When the noise was estimated from the image itself."""
+    def noise_of_bands(self) -> NDArray[np.float64]:
+        """Relative error of the noise power of every band, shape (bands,)."""
+        return np.array(self.noise_bands) if self.noise_bands else np.full(BANDS, self.noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +71,8 @@ class Residual:
     residual_over_noise : float
         Root of the energy of y - H out over the energy of the noise at the local signal.
     noise_found : float
-        Power of the measurement beyond `NOISE_ALONE_PX` over that of the stated noise. Structure only adds to it, so much
-        less than 1 means that the noise is overstated.
+        Power of the noise in the quiet parts of the measurement over that stated, in the octave below Nyquist. Much less
+        than 1 means that the noise is overstated.
     contrast_energy, prior_energy, unverifiable_energy : float
         Energy without the mean of the result, of its prior part out - W y, and of that part beyond `verifiable_lp_mm`.
     verifiable_lp_mm : float
@@ -113,7 +125,7 @@ def band_mean(values: NDArray[np.floating], place: NDArray[np.intp]) -> NDArray[
 
 
 def transfer_error(frame: Frame, allowance: ModelError) -> Gain:
-    """Relative error of H over frequency: the stated floor, or the detectors' own bands where they are wider."""
+    """Relative error of H over frequency: the stated floor, or the detectors' own bands and folding where they are wider."""
 
     def error(f: NDArray[np.float64]) -> NDArray[np.float64]:
         band = np.zeros_like(f)
@@ -122,9 +134,18 @@ def transfer_error(frame: Frame, allowance: ModelError) -> Gain:
             if curve.low is not None and curve.high is not None:
                 half = np.interp(f, curve.frequency_lp_mm, 0.5 * (curve.high - curve.low))
                 band = np.hypot(band, half / np.maximum(curve(f), frame.pair.floor))
+        band = np.hypot(band, _folded(frame, f))
         return np.asarray(np.where(f == 0, 0.0, np.clip(band, allowance.transfer, 1.0)))
 
     return error
+
+
+def _folded(frame: Frame, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Contrast that sampling folds onto a frequency over that which belongs there: the blur of a sampled image knows no folding."""
+    mirror = np.maximum(2 * frame.pair.blurred.nyquist_lp_mm - frequency_lp_mm, frequency_lp_mm)
+    mtf = frame.pair.blurred.mtf
+    own = np.maximum(mtf(frequency_lp_mm), frame.pair.floor) * np.sqrt(frame.prior(frequency_lp_mm))
+    return np.asarray(np.maximum(mtf(mirror), 0.0) * np.sqrt(frame.prior(mirror)) / own)
 
 
 def verifiable_limit(frame: Frame, degradation: Any) -> float:
@@ -178,13 +199,12 @@ def residual_of(
             transfer_error(frame, allowance)(radial) * white,
             linear,
             radial > limit,
-            np.where(radial * pitch >= NOISE_ALONE_PX, pitch**2 / np.maximum(noise, 1e-30), 0.0),
         )
     ]
     spectrum = scipy.fft.dctn(restored, norm="ortho", workers=-1)
     rest = scipy.fft.dctn(np.asarray(frame.blurred, dtype=np.float32), norm="ortho", workers=-1)
     bias = np.empty_like(spectrum)
-    sums, noisy = np.zeros(5), 0
+    sums = np.zeros(4)
     mean = float(spectrum[0, 0]) ** 2
     height = max(1, STRIP_PIXELS // shape[1])
     for first in range(0, shape[0], height):
@@ -192,9 +212,6 @@ def residual_of(
         at = (np.hypot(v[part], u) * ((SAMPLES - 1) / radial[-1]) + 0.5).astype(np.intp)
         out, y = spectrum[part], rest[part]
         prior = out - tables[3][at] * y
-        alone = tables[5][at]
-        sums[4] += float(np.sum(y * y * alone, dtype=np.float64))
-        noisy += int(np.count_nonzero(alone))
         sums[:3] += _energy(out), _energy(prior), _energy(prior * tables[4][at])
         out *= tables[0][at]
         y -= out
@@ -212,7 +229,7 @@ def residual_of(
         quantum=quantum / frame.mean_signal,
         electronic=1.0 - quantum,
         residual_over_noise=float(np.sqrt(sums[3] / max(expected, 1e-30))),
-        noise_found=float(sums[4]) / noisy if noisy else 1.0,
+        noise_found=_noise_found(frame),
         contrast_energy=max(float(sums[0]) - mean, 0.0),
         prior_energy=float(sums[1]),
         unverifiable_energy=float(sums[2]),
@@ -223,6 +240,16 @@ def residual_of(
     whitened /= scale
     bias /= scale
     return result, bias, signal
+
+
+def _noise_found(frame: Frame) -> float:
+    """Noise found over noise stated; 1 where the image cannot tell, or told the noise itself."""
+    if frame.noise.source == "estimated":
+        return 1.0
+    try:
+        return noise_factor(np.asarray(frame.blurred), frame.noise)
+    except MeasurementError:
+        return 1.0
 
 
 def _quantum_share(frame: Frame) -> NDArray[np.float64]:

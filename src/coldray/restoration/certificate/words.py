@@ -9,7 +9,7 @@ import scipy.ndimage
 
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.limits import POWER, Detectable, detectable
-from coldray.restoration.certificate.residual import LEAST_GAIN, NOISE_ALONE_PX, band_mean, tile_frequency
+from coldray.restoration.certificate.residual import LEAST_GAIN, band_mean, tile_frequency
 from coldray.restoration.certificate.tiles import BAND_EDGES, BANDS, TILE_PX
 
 CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE, LINEAR = (
@@ -127,7 +127,7 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
     found = certificate.residual.noise_found
     if found < LENIENT:
         out.append(
-            f"The image holds only {found:.2g} times the stated noise power beyond {NOISE_ALONE_PX:g} cycles/pixel: the noise is "
+            f"The quiet parts of the image hold only {found:.2g} times the stated noise power: the noise is "
             "overstated, or the image was filtered, and this test is lenient."
         )
     out.append(
