@@ -124,6 +124,11 @@ def test_what_is_assumed_is_said():
     assert notes == []
 
 
+def test_blind_holes_are_drawn_through_and_that_is_said():
+    _, _, notes = holes("; #@! TF.FileFunction,Plated,1,2,Blind\n" + DIALECTS["usual"])
+    assert notes == ["b.drl: blind holes of layers 1 to 2 are drawn through all"]
+
+
 def test_a_unit_that_could_be_either_is_refused():
     small = text("%", "T1C0.1", "X1.0Y1.0", "X1.05Y1.02")
     wide = Copper(np.array([0.0, 0.0]), np.array([40.0, 40.0]), np.zeros((0, 2)))

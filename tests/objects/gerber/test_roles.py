@@ -189,6 +189,13 @@ def test_an_assumed_order_is_said(tmp_path):
     assert any("no drill file" in n for n in board.notes)
 
 
+def test_a_file_whose_name_says_nothing_is_noted(tmp_path):
+    files = {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER, "p.gko": EDGE, "p.drl": DRILL, "p_S1.gbr": BOTTOM_COPPER}
+    board = read_board(folder(tmp_path, files), 0.1)
+    check(board)
+    assert any(n.startswith("p_S1.gbr: left out") for n in board.notes)
+
+
 def test_a_copper_layer_that_cannot_be_told_is_not_dropped(tmp_path):
     files = {"Top.gbr": TOP_COPPER, "Bopttom.gbr": BOTTOM_COPPER, "outline.gbr": EDGE}
     with pytest.raises(ImageReadError, match=r"no file is the bottom copper.*Bopttom\.gbr.*layers\.json"):
@@ -205,6 +212,7 @@ def test_negative_planes(tmp_path):
         files = {"p.GTL": TOP_COPPER, "p.GBL": BOTTOM_COPPER, "p.GKO": EDGE, "p.TXT": DRILL, name: content}
         board = read_board(folder(tmp_path / name, files), 0.1)
         assert area(board.copper[1], 0.1) == pytest.approx(WIDE * HIGH - hole, rel=0.01)
+        assert f"{name}: drawn as a negative" in board.notes
 
 
 BOARD = {"top": TOP_COPPER, "bottom": BOTTOM_COPPER, "outline": EDGE}

@@ -81,6 +81,8 @@ def draw_layers(
         raise ImageReadError(f"{path}: {error}") from error
     notes += more if table["drill"] else ["no drill file: the board has no holes"]
     edge, used = _edge(path, members, table, copper, holes, budget, notes)
+    lost = [d for d in table["drawings"] if d not in table["outline"] and d != used]
+    notes += [f"{d}: left out, its name says no layer; if it is copper, name it in a layers.json" for d in lost]
     _check_overlap(path, copper, holes, edge)
     low, high = edge.low - _MARGIN_MM, edge.high + _MARGIN_MM
     rows, cols = (math.ceil(float(s) / pitch_mm) for s in (high - low)[::-1])
@@ -129,8 +131,6 @@ def _told(use: FileUse, told: Mapping[str, str], table: Mapping[str, Any], used:
         return replace(use, role="left out", why=f"{use.why}: shows no loop round the copper, or another file is used")
     if use.role == "mask":
         return replace(use, role="left out", why=f"solder mask by {use.why}: not metal")
-    if use.name in table["negative"]:
-        return replace(use, why=f"{use.why}; drawn as a negative")
     return use
 
 
@@ -163,7 +163,8 @@ def _copper(
     boxes = []
     for name in table["copper"]:
         drawing, shapes = _shapes(path, name, members[name], budget, notes)
-        negative = drawing.negative != (name in table["negative"])
+        negative = drawing.negative or name in table["negative"]
+        notes += [f"{name}: drawn as a negative"] if negative else []
         box = bounds_of(shapes)
         if box is None and not negative:
             raise ImageReadError(f"{path}: copper layer {name} is empty; export it again or leave it out")

@@ -134,6 +134,11 @@ def read_holes(
                     usual.insert(0, assumed)
         except GerberError as error:
             raise GerberError(f"{name}: {error}") from error
+        part = re.search(r"TF\.FileFunction,\w+,(\d+),(\d+),(Blind|Buried)", text[:20_000])
+        if part:
+            notes.append(
+                f"{name}: {part.group(3).lower()} holes of layers {part.group(1)} to {part.group(2)} are drawn through all"
+            )
         budget.spend(len(rows))
         count = len(kept)
         for x, y, end_x, end_y, diameter, plated in rows:
