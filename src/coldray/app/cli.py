@@ -89,6 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         console.fail("interrupted", INTERRUPTED)
     except ColdrayError as problem:
+        for note in console.remembered:
+            problem.add_note(note)
         console.fail(console.one_line(problem), console.exit_code(problem), as_json)
     except MemoryError:
         console.fail("out of memory; restore fewer images at once or close other programs", console.CANNOT_RUN, as_json)

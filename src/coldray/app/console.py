@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 
 from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
 
+remembered: list[str] = []
+"""What the readers noted so far; it is printed with an error that follows, whose cause it often is."""
+
 OK, SOME_FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 3
 
 
@@ -42,8 +45,10 @@ def tell(message: str) -> None:
 
 
 def one_line(problem: BaseException) -> str:
-    """Message of an exception on one line, control characters escaped."""
+    """Message of an exception, with what was noted before it happened, on one line, control characters escaped."""
     text = str(problem) or type(problem).__name__
+    if notes := [note for note in dict.fromkeys(getattr(problem, "__notes__", ())) if note not in text]:
+        text += f" (noted before: {'; '.join(notes)})"
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 

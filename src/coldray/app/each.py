@@ -103,7 +103,7 @@ class _Report:
 def _naming(pair: Pairing, problem: ColdrayError) -> str:
     """Message on one line that names the file, whoever wrote it."""
     message, name = console.one_line(problem), console.printable(pair.source.name)
-    return message if name in message else f"{name}: {message}"
+    return message if name in console.printable(problem) else f"{name}: {message}"
 
 
 def run_each(

@@ -20,25 +20,36 @@ CERTIFICATE = ".certificate.tif"
 """The same for the map of the consistency certificate."""
 REPORTS = (".report.html", ".report.pdf")
 """Endings of the reports beside a result."""
+DEEPEST = 100
+"""Levels of folders that are searched; deeper ones are a mistake or an attack."""
+LONGEST_NAME = 255
+"""Longest file name where the file system does not say [bytes]."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """One input, its output, whether the user named the output file itself, and the folder it was found in."""
+    """One input and its output; whether the user named that; where the input was found; who else would write there."""
 
     source: Path
     target: Path
     is_file: bool
     root: Path | None = None
+    rival: Path | None = None
 
     def check(self) -> None:
-        """Refuse what was found in a folder but lies elsewhere.
+        """Refuse what was found in a folder but lies elsewhere, or would replace the result of another input.
 
         Raises
         ------
         ImageReadError
             If the input is a link that leads out of the folder the user named, or nowhere.
+        ImageWriteError
+            If another input has the same output.
         """
+        if self.rival is not None:
+            raise ImageWriteError(
+                f"{shown(self.source)} and {shown(self.rival)} would both become {shown(self.target)}; rename one of them"
+            )
         if self.root is None or not self.source.is_symlink():
             return
         try:
@@ -66,20 +77,36 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
         Files, and whatever else carries such a name: the reader refuses it. Dot names, results' side files, and
         folders below that hold a ledger of `restore` are left out. Links to folders are not entered.
     """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as problem:
-        raise ImageReadError(f"{shown(folder)}: the folder cannot be read ({problem.strerror}); check it") from None
-    for entry in entries:
-        path = Path(entry.path)
+    ours = None if leave_out is None or not leave_out.exists() else os.stat(leave_out)
+    waiting = [_entries(folder)]
+    while waiting:
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+            continue
         if entry.name.startswith("."):
             continue
+        path = Path(entry.path)
         if path.suffix.lower() in SUFFIXES and not entry.name.lower().endswith((BESIDE, CERTIFICATE)):
             yield path
-        if entry.is_dir(follow_symlinks=False):
-            ours = (path / LEDGER).exists() or (leave_out is not None and path.resolve() == leave_out)
-            if not ours:
-                yield from walk(path, leave_out)
+        if not entry.is_dir(follow_symlinks=False) or (path / LEDGER).exists():
+            continue
+        if ours is not None and os.path.samestat(entry.stat(), ours):
+            continue
+        if len(waiting) == DEEPEST:
+            raise ImageReadError(
+                f"{shown(folder)}: folders are nested more than {DEEPEST} deep below it, down to {shown(path)}; give the "
+                "folders that hold the images"
+            )
+        waiting.append(_entries(path))
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Entries of one folder, sorted."""
+    try:
+        return iter(sorted(os.scandir(folder), key=lambda entry: entry.name))
+    except OSError as problem:
+        raise ImageReadError(f"{shown(folder)}: the folder cannot be read ({problem.strerror}); check it") from None
 
 
 def expand(paths: Iterable[Path], leave_out: Path | None = None) -> list[tuple[Path, Path]]:
@@ -151,6 +178,28 @@ def pair_outputs(
         if pair.target.exists() and not overwrite and not (ledger and not single):
             raise ImageWriteError(f"{pair.target.name}: exists already; give --overwrite or another OUT")
     return pairs
+
+
+def check_names(paths: Iterable[Path]) -> None:
+    """Refuse, before anything is computed, outputs whose names the file system cannot hold.
+
+    Raises
+    ------
+    ImageWriteError
+        Naming the first that is too long, with its length.
+    """
+    for path in paths:
+        length = len(os.fsencode(path.name))
+        there = next((p for p in path.absolute().parents if os.path.lexists(p)), path)
+        try:
+            longest = os.pathconf(there, "PC_NAME_MAX")
+        except (AttributeError, ValueError, OSError):
+            longest = LONGEST_NAME
+        if length > longest:
+            raise ImageWriteError(
+                f"{shown(path)}: the name is too long for a file ({length} bytes, {longest} are the most); give the "
+                "image a shorter name, or leave out what is written beside it"
+            )
 
 
 def check_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coldray.app.files import BESIDE
+from coldray.app.files import BESIDE, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError
@@ -72,13 +72,15 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     """
     from coldray.checkpoint import file_sha256
     from coldray.files import write_text
-    from coldray.formats import format_for, write_image
+    from coldray.formats import format_for, noting, write_image
     from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import restore as restore_image
 
     format_for(target)
+    check_names(_planned(target, recipe, record))
     image, digest = read_whole(source, recipe.geometry)
-    result = restore_image(image, recipe.job())
+    with noting((source, image)):
+        result = restore_image(image, recipe.job())
     settings = recipe.settings()
     details = dict(result.image.history[-1].details) | {"sha256_in": digest, "settings": settings}
     history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
@@ -128,6 +130,17 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
             path.unlink(missing_ok=True)
         raise
     return entry
+
+
+def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
+    """Every file that a restoration will leave."""
+    return [
+        target,
+        *([provenance_path(target)] if recipe.provenance else []),
+        *([certificate_path(target)] if recipe.certificate_map else []),
+        *(report_paths(target) if recipe.report else []),
+        *([target.with_name(target.name + ".json")] if record else []),
+    ]
 
 
 def remarks(image: Any) -> list[str]:

@@ -59,6 +59,7 @@ class Watcher:
         self._settle_s, self._idle_s, self._clock = settle_s, idle_s, clock
         self._seen: dict[Path, tuple[State | None, float]] = {}
         self._taken: dict[Path, State | None] = {}
+        self._owners: dict[Path, Path] = {}
         self._ready: deque[Pairing] = deque()
         self._news = clock()
         self._next_scan = clock()
@@ -117,7 +118,11 @@ class Watcher:
             return
         del self._seen[path]
         self._taken[path] = state
-        self._ready.append(Pairing(path, target_of(path.relative_to(root), self._out), False, root))
+        target = target_of(path.relative_to(root), self._out)
+        rival = self._owners.setdefault(target, path)
+        if rival != path and rival not in self._taken:  # it is gone, and its name is free
+            self._owners[target] = rival = path
+        self._ready.append(Pairing(path, target, False, root, None if rival == path else rival))
 
 
 def state_of(path: Path) -> State | None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
 
-from coldray.errors import PluginError
+from coldray.errors import ColdrayError, PluginError
 from coldray.formats._kinds import is_a, kinds_of
 from coldray.formats.raw import RawGeometry
 from coldray.formats.raw import read as _read_raw
@@ -30,6 +32,7 @@ __all__ = [
     "check_finite",
     "format_for",
     "named_tags",
+    "noting",
     "read_image",
     "reading_notes",
     "write_image",
@@ -179,6 +182,29 @@ def reading_notes(radiograph: Radiograph) -> tuple[str, ...]:
     if not radiograph.history or radiograph.history[-1].verb != "read":
         return ()
     return tuple(str(note) for note in radiograph.history[-1].details.get("notes", ()))
+
+
+@contextmanager
+def noting(*images: tuple[Location, Radiograph]) -> Iterator[None]:
+    """Let an error that follows say what was noted when the images were read: it is often the cause.
+
+    Parameters
+    ----------
+    images : (path, Radiograph)
+        Where each came from, and what `read_image` gave.
+
+    Yields
+    ------
+    None
+        `ColdrayError` passes through with the notes added (`BaseException.add_note`).
+    """
+    try:
+        yield
+    except ColdrayError as problem:
+        for path, image in images:
+            for note in reading_notes(image):
+                problem.add_note(f"{shown(path)}: {note}")
+        raise
 
 
 def named_tags(radiograph: Radiograph) -> dict[str, str]:

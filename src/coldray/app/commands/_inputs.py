@@ -121,7 +121,7 @@ def read_inputs(paths: Sequence[Path], role: str, raw: str | None = None) -> Inp
         If the raw geometry cannot be understood.
     """
     from coldray.app.files import expand
-    from coldray.formats import read_image
+    from coldray.formats import read_image, reading_notes
     from coldray.formats.raw import RawGeometry
 
     geometry = None if raw is None else RawGeometry.parse(raw)
@@ -140,6 +140,9 @@ def read_inputs(paths: Sequence[Path], role: str, raw: str | None = None) -> Inp
             except ColdrayError as problem:
                 last = problem
                 found.problems.append(console.one_line(problem))
+    console.remembered += [
+        f"{f.name}: {note}" for f, i in zip(found.files, found.images, strict=True) for note in reading_notes(i)
+    ]
     if not found.images:
         if last is None:
             raise ImageReadError(f"no {role} image was given")
@@ -219,8 +222,12 @@ def check_outputs(
     ImageWriteError
         If a file would be replaced.
     """
+    from coldray.app.files import check_names
+
     sources = {path.resolve() for path in inputs}
     seen = set()
+    outputs = list(outputs)
+    check_names(path for path, _ in outputs if path is not None)
     for path, suffixes in outputs:
         if path is None:
             continue

@@ -84,6 +84,7 @@ def correct(
     Integer frames stay integers of the same type, above dark, with the open-beam level in the file; floating-point
     frames (and any with --fraction) become float32 fractions of the open beam.
     """
+    from coldray.app.files import check_names
     from coldray.formats import SUFFIXES, WRITABLE_SUFFIXES
     from coldray.images.correct import Correction
     from coldray.images.correct import correct as correct_frames
@@ -101,6 +102,7 @@ def correct(
     check_outputs([(plot, PLOT_SUFFIXES), (report, REPORT_SUFFIXES)], sources, overwrite)
     if single:
         check_outputs([(out, WRITABLE_SUFFIXES)], sources, overwrite)
+        check_names([out.with_name(out.name + ".json")])
     targets = {} if single else _targets(inputs, frames, out, sources, overwrite)
     warnings = [w for group in everything for w in group.warnings()] + _contradictions(frames)
     calibration, levels = _calibration(darks, flats, read_mask(bad_pixels))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from coldray.app import console
 from coldray.errors import ColdrayError
+
+if TYPE_CHECKING:
+    from coldray.radiograph import Radiograph
 
 
 def register(app: typer.Typer) -> None:
@@ -116,7 +119,7 @@ def degrade(
 
     from coldray.app.each import Verb, run_each
     from coldray.app.files import Pairing, pair_outputs
-    from coldray.formats import read_image, write_image
+    from coldray.formats import noting, read_image, write_image
     from coldray.images.scale import scale_of
     from coldray.physics.noise import NoiseModel
     from coldray.physics.transfer import radial_operator
@@ -130,6 +133,10 @@ def degrade(
 
     def work(number: int, pair: Pairing) -> dict[str, Any]:
         image = read_image(pair.source)
+        with noting((pair.source, image)):
+            return degraded(number, pair, image)
+
+    def degraded(number: int, pair: Pairing, image: Radiograph) -> dict[str, Any]:
         scale, warnings = scale_of(image, open_beam)
         detectors, more = detectors_of(image, job)
         blend = build.Degradation(detectors)
