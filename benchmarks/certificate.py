@@ -27,8 +27,8 @@ from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import DIAMETERS_PX, detectable, disc
 from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore, run_method
-from coldray.simulate.acquire import acquire_pair
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.detector import ScreenDetector
 
 PITCH_MM = 0.048
 OVERSAMPLING = 4

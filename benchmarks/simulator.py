@@ -24,8 +24,8 @@ from coldray.dataset.prepare import PrepareSettings, Sources, prepare
 from coldray.detectors.phosphor import detector as phosphor_detector
 from coldray.objects.boards import procedural_board
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, attenuation, spectrum_70kv
-from coldray.simulate.acquire import acquire_pair
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.detector import ScreenDetector
 
 PITCH_MM, OVERSAMPLING = 0.048, 4
 LOADINGS_MG_CM2 = {"thin": 33.91, "thick": 134.55}

@@ -23,8 +23,8 @@ from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.simulate.acquire import acquire_pair
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.detector import ScreenDetector
 
 PITCH_MM, SHARP, BLURRED, OVERSAMPLING, SIZE = 0.100, 20.0, 80.0, 4, 384
 OPEN_BEAM = 50000.0

@@ -20,9 +20,9 @@ from coldray.objects.batteries import battery
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.objects.defects import DEFECT_KINDS, Defect, add_defects
 from coldray.objects.targets import bars_object, duplex_object, edge_object, step_wedge_object
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.geometry import Geometry, oblique
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.geometry import Geometry, oblique
+from coldray.simulation.thickness import ThicknessMaps
 
 HERE = Path(__file__).parent
 OVERSAMPLING = 4

@@ -40,6 +40,14 @@ def shown(path: Location) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path names a file; texts that no system takes for a path name none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def told(error: BaseException) -> str:
     """Say in a few words what a library complained about."""
     if isinstance(error, MemoryError):

@@ -31,13 +31,14 @@ ALLOWED = {
     "metrology": {"physics"},
     "methods": PHYSICS,
     "restoration": PHYSICS | {"methods", "degradations", "images", "metrology"},
-    "simulate": {"physics"},
-    "objects": {"physics", "simulate"},
-    "dataset": {"physics", "detectors", "formats", "images", "simulate", "objects"},
+    "simulation": {"physics"},
+    "objects": {"physics", "simulation"},
+    "dataset": {"physics", "detectors", "formats", "images", "simulation", "objects"},
     "training": PHYSICS | {"degradations", "methods", "networks", "restoration", "dataset"},
     "reports": PHYSICS | {"images", "metrology", "restoration"},
-    "benchmark": CORE - {"networks"} | {"simulate", "objects", "reports"},
-    "app": CORE | {"simulate", "objects", "dataset", "training", "reports", "benchmark"},
+    "benchmark": CORE - {"networks"} | {"simulation", "objects", "reports"},
+    "api": CORE - {"networks", "detectors"} | {"simulation", "objects", "reports"},
+    "app": CORE | {"simulation", "objects", "dataset", "training", "reports", "benchmark", "api"},
 }
 HEAVY = ("torch", "matplotlib", "pydicom", "tifffile", "scipy", "skimage", "onnxruntime", "PIL", "pydantic", "typer")
 FILES = sorted(ROOT.rglob("*.py"))

@@ -10,7 +10,7 @@ from coldray.formats import write_image
 from coldray.objects.boards import procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.detector import ScreenDetector
 
 PITCH = 0.048
 OVERSAMPLING = 3

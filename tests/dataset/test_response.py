@@ -11,7 +11,7 @@ from coldray.dataset._hardening import hardened
 from coldray.dataset.response import CalibrationImage, ResponseCurve, fit_levels, fit_response, load_response
 from coldray.errors import MeasurementError, MetadataError
 from coldray.objects.boards import ROLES
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.thickness import ThicknessMaps
 
 from .pairs_of_boards import OVERSAMPLING, PITCH, detectors, screens, seen, transmissions
 

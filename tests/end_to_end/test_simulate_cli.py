@@ -182,13 +182,13 @@ def test_options_that_do_not_belong_together_are_refused(call, tmp_path):
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_starts(call, tmp_path, monkeypatch):
-    from coldray.app.commands import _objects
+    from coldray.objects import request
 
-    monkeypatch.setattr(_objects, "_free_bytes", lambda: 1e9)
+    monkeypatch.setattr(request, "_free_bytes", lambda: 1e9)
     code, answer, _ = call("simulate", "board", "-o", tmp_path, "--size-px", 2048)
     assert code == 2
     assert "needs about 4.7 GB, 1.0 GB are free; choose --size-px 944 or less" in answer["error"]
-    monkeypatch.setattr(_objects, "_free_bytes", lambda: None)
+    monkeypatch.setattr(request, "_free_bytes", lambda: None)
     assert call("simulate", "flat", "-o", tmp_path, "--size-px", 64)[0] == 0
 
 

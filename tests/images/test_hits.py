@@ -16,7 +16,7 @@ from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.detector import ScreenDetector
 
 EDGES = Path(__file__).parents[3] / "shared" / "data" / "real" / "neutron_edges_niqa"
 OVERSAMPLING = 4

@@ -6,7 +6,7 @@ import pytest
 from coldray.errors import PhysicsError
 from coldray.objects.batteries import CylindricalCell, ElectrodeStack, PouchCell, battery
 from coldray.objects.defects import add_defects
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.detector import ScreenDetector
 
 STEP = 0.04
 SHAPE = (500, 520)

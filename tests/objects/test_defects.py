@@ -6,8 +6,8 @@ import pytest
 from coldray.errors import PhysicsError
 from coldray.objects._defect_sites import Sites
 from coldray.objects.defects import DEFECT_KINDS, Defect, add_defects, defect_labels, pixel_sd
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 PITCH, STEP = 0.048, 0.012
 SIDE = 480

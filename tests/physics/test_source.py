@@ -9,8 +9,8 @@ from scipy.interpolate import CubicSpline
 from coldray.errors import PhysicsError
 from coldray.physics.screen import gos_screen
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, attenuation, energy_bins, spectrum_70kv
-from coldray.simulate.thickness import ThicknessMaps
-from coldray.simulate.transmission import transmission
+from coldray.simulation.thickness import ThicknessMaps
+from coldray.simulation.transmission import transmission
 
 # NIST XAAMDI mass energy-absorption coefficient of dry air [keV, cm2/g]
 AIR_OF_NIST = np.array([

@@ -15,7 +15,7 @@ from coldray.restoration.noise import (
     reference_noise,
     white_noise,
 )
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.detector import ScreenDetector
 
 PITCH = 0.048
 DETECTOR = load_detector("gos135")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,6 +74,17 @@ def _register() -> None:
 _register()
 
 
+def _flagged(message: str, given: list[str]) -> str:
+    """Message with the command's own flags where the library names parameters in backticks."""
+    command: Any = typer.main.get_command(app)
+    for word in given:
+        command = getattr(command, "commands", {}).get(word, command)
+    flags: dict[str, str] = {
+        str(p.name): next((str(o) for o in p.opts if o.startswith("--")), str(p.name)) for p in command.params
+    }
+    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[1]), message)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; leaves with the contract's exit codes."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -91,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ColdrayError as problem:
         for note in console.remembered:
             problem.add_note(note)
-        console.fail(console.one_line(problem), console.exit_code(problem), as_json)
+        console.fail(_flagged(console.one_line(problem), given), console.exit_code(problem), as_json)
     except MemoryError:
         console.fail("out of memory; restore fewer images at once or close other programs", console.CANNOT_RUN, as_json)
     except Exception as problem:

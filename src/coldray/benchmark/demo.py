@@ -19,8 +19,8 @@ from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.model import Model
 from coldray.restoration.pipeline import Job, run_method
-from coldray.simulate.acquire import acquire_pair
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.detector import ScreenDetector
 
 FAMILY = "handheld"
 SIZE_PX = 512

@@ -19,8 +19,8 @@ from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector, DetectorPair
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 REAL_GRID_MM = 0.012
 PAPER_LOADINGS_MG_CM2 = (33.91, 134.55)

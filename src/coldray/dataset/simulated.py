@@ -12,8 +12,8 @@ from coldray.dataset.registration import Registration
 from coldray.errors import SettingsError
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
-from coldray.simulate.camera import Camera, Electronics
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.camera import Camera, Electronics
+from coldray.simulation.detector import ScreenDetector
 
 PREFIX = "simulated:"
 OVERSAMPLING = 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.thickness import ThicknessMaps
 
 SOLDERS = ("SAC305", "Sn63Pb37")
 WIRE_METALS = ("Au", "Ag")

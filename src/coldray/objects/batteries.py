@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from coldray.errors import PhysicsError
 from coldray.objects._cell_parts import Map, Sheet, texture
 from coldray.objects._wound_cell import wound_maps
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.thickness import ThicknessMaps
 
 __all__ = ["CATHODES", "CELL_FORMS", "CellLayout", "CylindricalCell", "ElectrodeStack", "PouchCell", "battery"]
 

@@ -15,8 +15,8 @@ from coldray.objects._defect_makers import BOARD_KINDS, Change, Maker
 from coldray.objects._defect_sites import Sites, Window
 from coldray.physics.screen import open_beam_nnps
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 __all__ = ["DEFECT_KINDS", "Defect", "add_defects", "defect_labels", "pixel_sd"]
 

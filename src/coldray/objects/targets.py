@@ -11,7 +11,7 @@ from coldray.errors import PhysicsError
 from coldray.objects._cell_parts import Sheet
 from coldray.objects._line_targets import DUPLEX_SPACING_MM
 from coldray.physics.source import attenuation
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.thickness import ThicknessMaps
 
 
 def step_wedge_object(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module, resources
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coldray.errors import DetectorError, PhysicsError
+from coldray.files import is_file
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
 from coldray.physics.ratio import TransferRatio
@@ -180,12 +182,12 @@ def built_in_detectors() -> tuple[str, ...]:
     return tuple(sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".json")))
 
 
-def load_detector(source: str | Path, *, pixel_pitch_mm: float | None = None) -> Detector:
+def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None = None) -> Detector:
     """Load a detector by built-in name, model, JSON file or table.
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or Detector
         ``gos34``; a screen model such as ``phosphor:80`` (loading in mg/cm2); a detector JSON; or a
         table with the columns ``frequency_lp_mm,mtf[,mtf_low,mtf_high][,nnps_mm2]`` as text, see `tables.read_table`.
     pixel_pitch_mm : float, optional
@@ -200,7 +202,13 @@ def load_detector(source: str | Path, *, pixel_pitch_mm: float | None = None) ->
     DetectorError
         If the name is unknown, the file invalid, or a needed pitch is missing.
     """
-    text = str(source)
+    if isinstance(source, Detector):
+        return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise DetectorError(
+            f"an object of type {type(source).__name__} is no detector; give a name, a file or a Detector"
+        )
+    text = os.fspath(source)
     if text in built_in_detectors():
         path = resources.files("coldray.detectors") / f"{text}.json"
         return Detector.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -212,7 +220,7 @@ def load_detector(source: str | Path, *, pixel_pitch_mm: float | None = None) ->
         found: Detector = model.detector(argument, pixel_pitch_mm)
         return found
     path = Path(text)
-    if not path.is_file():
+    if not is_file(path):
         raise DetectorError(
             f"no detector {text!r}: not a file, and the built-in ones are {', '.join(built_in_detectors())} and phosphor:LOADING"
         )

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
+from coldray.physics.detector import Detector
 from coldray.plugins import check_options, options_of, plugin, plugin_names
 from coldray.restoration.even import EVEN_LINEAR, EVENS
 from coldray.restoration.evidence import EvenConstants
@@ -31,8 +32,8 @@ class Job:
         Needed by methods that learn.
     steps : int, optional
         Steps of methods that go step by step; the method's own number by default.
-    blurred, sharp : str
-        Detectors: name, model or file.
+    blurred, sharp : str or Detector
+        Detectors: name, model, file, or the object itself.
     degradation : str
         Name of the degradation.
     gain : {"calibrated", "detail", "paper"}
@@ -69,8 +70,8 @@ class Job:
     method: str = DEFAULT_METHOD
     model: Model | None = None
     steps: int | None = None
-    blurred: str = "gos135"
-    sharp: str = "gos34"
+    blurred: str | Detector = "gos135"
+    sharp: str | Detector = "gos34"
     degradation: str = "mtf_blend"
     gain: str = "calibrated"
     exposure_s: float | None = None

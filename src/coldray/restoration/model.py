@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from coldray.channels import LEVEL_DECADES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.errors import CheckpointError
+from coldray.files import is_file
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
@@ -299,9 +300,11 @@ def load_model(source: str | Path | None = None) -> Model:
         If there is no such model, its file is broken, a pickle, or does not match its header's sha256.
     """
     known = shipped_models()
-    text = DEFAULT_MODEL if source is None else str(source)
+    if not isinstance(source, (str, os.PathLike, type(None))):
+        raise CheckpointError(f"an object of type {type(source).__name__} is no model; give a name or a file")
+    text = DEFAULT_MODEL if source is None else os.fspath(source)
     path = known.get(text, Path(text))
-    if not path.is_file():
+    if not is_file(path):
         raise CheckpointError(f"no model {text!r}: not a file, and the shipped ones are {', '.join(known) or 'none'}")
     if path.suffix == ".safetensors":
         _, header = read_tensors(path)

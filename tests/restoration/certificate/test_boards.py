@@ -11,8 +11,8 @@ from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import DIAMETERS_PX, detectable, disc
-from coldray.simulate.acquire import acquire_pair
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.detector import ScreenDetector
 
 PITCH_MM, OVERSAMPLING = 0.048, 4
 FAMILIES = [name for name, role in ROLES.items() if role == "test"]

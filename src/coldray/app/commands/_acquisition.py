@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from coldray.physics.detector import Detector
-    from coldray.simulate.detector import ScreenDetector
-    from coldray.simulate.geometry import Geometry
-    from coldray.simulate.thickness import ThicknessMaps
+    from coldray.simulation.detector import ScreenDetector
+    from coldray.simulation.geometry import Geometry
+    from coldray.simulation.thickness import ThicknessMaps
 
 OPEN_BEAM_DN = 50000.0
 _DARKS, _FLATS = "dark", "flat"
@@ -86,7 +86,7 @@ def screen_of(name: str, pitch_mm: float) -> tuple[Detector, ScreenDetector]:
         If its pixels have another pitch.
     """
     from coldray.physics.detector import PITCH_TOLERANCE, load_detector
-    from coldray.simulate.detector import ScreenDetector
+    from coldray.simulation.detector import ScreenDetector
 
     known = load_detector(name, pixel_pitch_mm=pitch_mm)
     if abs(known.pixel_pitch_mm / pitch_mm - 1) > PITCH_TOLERANCE:
@@ -171,7 +171,7 @@ def _raw_frames(
     number: int,
 ) -> list[str]:
     """Raw frames of the object, darks and flats of one panel; the paths of the first."""
-    from coldray.simulate.camera import Camera, Electronics
+    from coldray.simulation.camera import Camera, Electronics
 
     rows, cols = (n // scene.oversampling for n in fine.shape)
     # a panel of its own for each detector

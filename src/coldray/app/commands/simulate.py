@@ -84,9 +84,9 @@ def simulate(
     import numpy as np
 
     from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
-    from coldray.app.commands._objects import ObjectRequest, draw_object, target_truth
     from coldray.errors import ImageWriteError
-    from coldray.simulate.geometry import Geometry, oblique
+    from coldray.objects.request import ObjectRequest, draw_object, target_truth
+    from coldray.simulation.geometry import Geometry, oblique
 
     if not 5 <= pitch_um <= 1000:
         raise SettingsError(f"the pitch {pitch_um} um must lie within 5 to 1000")
@@ -105,7 +105,7 @@ def simulate(
         names = {"frames": detector}
     screens = {role: (name, screen_of(name, pitch)[1]) for role, name in names.items()}
     rng = np.random.default_rng([random_state, 1])
-    thing = draw_object(asked, rng)
+    thing = draw_object(asked, rng, lambda line: console.say(console.printable(line)))
     account = thing.labels.get("fabrication")
     folder = out / (f"{thing.name}-{random_state}" if kind in ("board", "battery") else kind)
     if folder.exists() and not overwrite:

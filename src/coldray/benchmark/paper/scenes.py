@@ -19,8 +19,8 @@ from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.simulate.cascade import forward
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.cascade import forward
+from coldray.simulation.detector import ScreenDetector
 
 Image = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from coldray.errors import PhysicsError
 from coldray.objects.boards.families import GENERATORS
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.thickness import ThicknessMaps
 
 __all__ = ["FAMILIES", "ROLES", "procedural_board"]
 

@@ -17,7 +17,7 @@ from coldray.objects.gerber.drills import Hole
 from coldray.objects.gerber.find import find_parts
 from coldray.objects.gerber.parts import Part
 from coldray.objects.gerber.stamp import Canvas
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.thickness import ThicknessMaps
 
 _METAL_IN_PASTE = 0.5
 _VIA_MM = 0.35

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
 from coldray.physics.grids import dct_axes
-from coldray.simulate.cascade import forward
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.cascade import forward
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 FWHM_PER_SIGMA = 2.3548
 GRID_TOLERANCE = 0.01

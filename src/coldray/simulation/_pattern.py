@@ -11,7 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from coldray.simulate.camera import Electronics
+    from coldray.simulation.camera import Electronics
 
 ScreenTransfer = Callable[[tuple[int, int]], NDArray[np.float32]]
 

@@ -18,7 +18,7 @@ from coldray.physics.source import (
     energy_bins,
     spectrum_70kv,
 )
-from coldray.simulate.cascade import (
+from coldray.simulation.cascade import (
     apply_aperture,
     apply_radial,
     energy_quanta,
@@ -27,8 +27,8 @@ from coldray.simulate.cascade import (
     sampled,
     worker_count,
 )
-from coldray.simulate.thickness import ThicknessMaps
-from coldray.simulate.transmission import transmission
+from coldray.simulation.thickness import ThicknessMaps
+from coldray.simulation.transmission import transmission
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class ScreenDetector:
         Returns
         -------
         ndarray, float32, shape (rows, cols)
-            No read noise, gain spread or digitisation: `coldray.simulate.camera` adds them.
+            No read noise, gain spread or digitisation: `coldray.simulation.camera` adds them.
         """
         self._check_grid(fine.shape, oversampling)
         if not 0 < kerma_ugy < np.inf:

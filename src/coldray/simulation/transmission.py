@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
 from coldray.physics.source import EnergyBins
-from coldray.simulate.cascade import in_order, strips
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.cascade import in_order, strips
+from coldray.simulation.thickness import ThicknessMaps
 
 
 def transmission(maps: ThicknessMaps, bins: EnergyBins, workers: int | None = 1) -> NDArray[np.float32]:

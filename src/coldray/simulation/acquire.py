@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
-from coldray.simulate.cascade import forward
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.geometry import Geometry
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.cascade import forward
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.geometry import Geometry
+from coldray.simulation.thickness import ThicknessMaps
 
 
 @dataclass(frozen=True, eq=False)

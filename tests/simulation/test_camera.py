@@ -8,8 +8,8 @@ from coldray.images.correct import calibrate
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.physics.screen import open_beam_nnps
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
-from coldray.simulate.camera import Camera, Electronics
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation.camera import Camera, Electronics
+from coldray.simulation.detector import ScreenDetector
 
 PITCH = 0.048
 LOADINGS = (33.91, 134.55)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldray.app import console
 from coldray.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from coldray.simulate.detector import ScreenDetector
-    from coldray.simulate.thickness import ThicknessMaps
+    from coldray.simulation.detector import ScreenDetector
+    from coldray.simulation.thickness import ThicknessMaps
 
 KINDS = ("board", "battery", "edge", "bars", "flat", "duplex", "wedge")
 TARGETS = ("edge", "bars", "duplex", "wedge")
@@ -67,8 +66,23 @@ class ObjectRequest:
         return self.pitch_mm / (self.oversampling * self.magnification)
 
 
-def draw_object(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+def draw_object(asked: ObjectRequest, rng: np.random.Generator, say: Callable[[str], None] = _silent) -> ThicknessMaps:
     """Draw the object.
+
+    Parameters
+    ----------
+    asked : ObjectRequest
+    rng : numpy.random.Generator
+    say : callable
+        Told what is read, and which file of a board became what.
+
+    Returns
+    -------
+    ThicknessMaps
 
     Raises
     ------
@@ -78,12 +92,14 @@ def draw_object(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps
     if asked.kind not in KINDS:
         raise SettingsError(f"{asked.kind!r} cannot be simulated; choose {', '.join(KINDS)}")
     if asked.gerber is not None and asked.kind != "board":
-        raise SettingsError(f"--gerber is for a board; {asked.kind} has none")
+        raise SettingsError(f"`gerber` is for a board; {asked.kind} has none")
     if asked.board is not None and asked.gerber is None:
-        raise SettingsError("--board names a board of --gerber; give both")
+        raise SettingsError("`board` names a board of `gerber`; give both")
     if asked.family is not None and (asked.kind not in ("board", "battery") or asked.gerber is not None):
-        raise SettingsError("--family is for procedural boards and batteries")
+        raise SettingsError("`family` is for procedural boards and batteries")
     _check_memory(asked)
+    if asked.gerber is not None:
+        return _fabricated(asked, asked.gerber, rng, say)
     return _MAKERS[asked.kind](asked, rng)
 
 
@@ -95,7 +111,7 @@ def _check_memory(asked: ObjectRequest) -> None:
         fits = int(asked.size_px * (free / needed) ** 0.5) // 16 * 16
         raise SettingsError(
             f"a {asked.kind} of {asked.size_px} px needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; choose "
-            f"--size-px {fits} or less"
+            f"`size_px` {fits} or less"
         )
 
 
@@ -168,24 +184,30 @@ def target_truth(
     return {}
 
 
-def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
-    cells = asked.size_px * asked.oversampling
-    if asked.gerber is not None:
-        from coldray.objects.gerber.board import read_board
-        from coldray.objects.gerber.build import BoardBuild
-        from coldray.objects.gerber.object import build_object
+def _fabricated(
+    asked: ObjectRequest, gerber: Path, rng: np.random.Generator, say: Callable[[str], None]
+) -> ThicknessMaps:
+    """Draw a real board from its fabrication data."""
+    from coldray.objects.gerber.board import read_board
+    from coldray.objects.gerber.build import BoardBuild
+    from coldray.objects.gerber.object import build_object
 
-        console.say(f"rasterising {asked.gerber.name}")
-        raster = read_board(asked.gerber, asked.step_mm, board=asked.board)
-        account = raster.account()
-        for line in _told(account):
-            console.say(line)
-        rows, cols = raster.copper[0].shape
-        first = ((rows - cells) // 2, (cols - cells) // 2)
-        maps = build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
-        return replace(maps, labels={**maps.labels, "fabrication": account})
+    cells = asked.size_px * asked.oversampling
+    say(f"rasterising {gerber.name}")
+    raster = read_board(gerber, asked.step_mm, board=asked.board)
+    account = raster.account()
+    for line in _told(account):
+        say(line)
+    rows, cols = raster.copper[0].shape
+    first = ((rows - cells) // 2, (cols - cells) // 2)
+    maps = build_object(raster, BoardBuild(), rng, window=(*first, cells, cells))
+    return replace(maps, labels={**maps.labels, "fabrication": account})
+
+
+def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     from coldray.objects.boards import FAMILIES, procedural_board
 
+    cells = asked.size_px * asked.oversampling
     name = str(rng.choice(sorted(FAMILIES))) if asked.family is None else asked.family
     return procedural_board(name, (cells, cells), asked.step_mm, rng)
 
@@ -194,13 +216,13 @@ def _told(account: dict[str, Any]) -> list[str]:
     """Lines that say which file became what, what was left out, and what was assumed."""
     width, height = account["size_mm"]
     lines = [
-        f"{console.printable(account['board'])}: {account['copper_layers']} copper layers, {account['holes']} holes "
+        f"{account['board']}: {account['copper_layers']} copper layers, {account['holes']} holes "
         f"({account['plated_holes']} plated), {width:g} x {height:g} mm"
     ]
     for use in account["files"]:
         role = use["role"] if use["layer"] is None else f"{use['role']} {use['layer']}"
-        lines.append(console.printable(f"  {use['file']}: {role}, {use['why']}"))
-    return lines + [console.printable(f"note: {note}") for note in account["notes"]]
+        lines.append(f"  {use['file']}: {role}, {use['why']}")
+    return lines + [f"note: {note}" for note in account["notes"]]
 
 
 def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
@@ -214,7 +236,7 @@ def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
 def _flat(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     import numpy as np
 
-    from coldray.simulate.thickness import ThicknessMaps
+    from coldray.simulation.thickness import ThicknessMaps
 
     cells = asked.size_px * asked.oversampling
     return ThicknessMaps({"FR4": np.zeros((cells, cells), dtype=np.float32)}, asked.step_mm, "flat")
@@ -261,7 +283,7 @@ def _whole_pixels(maps: ThicknessMaps, oversampling: int) -> ThicknessMaps:
     """Object with air on the right up to a whole number of pixels."""
     import numpy as np
 
-    from coldray.simulate.thickness import ThicknessMaps
+    from coldray.simulation.thickness import ThicknessMaps
 
     rest = -maps.shape[1] % oversampling
     padded = {m: np.pad(t, ((0, 0), (0, rest))) for m, t in maps.thickness_mm.items()}

@@ -7,9 +7,9 @@ import pytest
 
 from coldray.errors import MissingExtraError, PhysicsError
 from coldray.physics.source import attenuation
-from coldray.simulate.compounds import with_compound
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.compounds import with_compound
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 installed = importlib.util.find_spec("xraylib") is not None
 

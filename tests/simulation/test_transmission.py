@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from coldray.objects.boards._stack import Board, Layer
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 CELL_MM, CELLS = 0.01, 120
 SLAB_MM, FOIL_MM, DRILL_MM, PLATING_MM, PAD_MM = 1.2, 0.035, 0.3, 0.025, 0.5

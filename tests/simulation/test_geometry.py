@@ -11,10 +11,10 @@ from coldray.objects.targets import bars_object, duplex_object, edge_object, ste
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.physics.source import energy_bins, spectrum_70kv
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.geometry import Geometry, oblique
-from coldray.simulate.thickness import ThicknessMaps
-from coldray.simulate.tube import tube_spectrum
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.geometry import Geometry, oblique
+from coldray.simulation.thickness import ThicknessMaps
+from coldray.simulation.tube import tube_spectrum
 
 PITCH = 0.048
 

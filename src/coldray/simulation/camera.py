@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from coldray.errors import PhysicsError
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
-from coldray.simulate._pattern import FixedPattern, draw_pattern, heel
-from coldray.simulate.cascade import in_order
-from coldray.simulate.detector import ScreenDetector
+from coldray.simulation._pattern import FixedPattern, draw_pattern, heel
+from coldray.simulation.cascade import in_order
+from coldray.simulation.detector import ScreenDetector
 
 __all__ = ["Camera", "Electronics", "FixedPattern"]
 

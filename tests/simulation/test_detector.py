@@ -8,9 +8,9 @@ from coldray.errors import PhysicsError
 from coldray.physics.grids import dct_axes, dct_radial_frequency
 from coldray.physics.screen import gos_screen, open_beam_nnps
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
-from coldray.simulate.acquire import acquire_pair
-from coldray.simulate.detector import ScreenDetector
-from coldray.simulate.thickness import ThicknessMaps
+from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.thickness import ThicknessMaps
 
 PITCH = 0.048
 SIDE = 192

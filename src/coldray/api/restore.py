@@ -1,0 +1,455 @@
+"""Restoration of the front door: `restore`, `Restorer`, `certify`, `degrade`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.api.inputs import (
+    AnyDetector,
+    Image,
+    Images,
+    detector_of,
+    number_of,
+    radiograph_of,
+    radiographs_of,
+    text_of,
+)
+from coldray.api.results import Result
+from coldray.errors import ImageError, SettingsError
+from coldray.radiograph import Radiograph
+from coldray.restoration.job import DEFAULT_METHOD, Job
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Restored(Result):
+    """A restored image and what is to be said about it; ``np.asarray`` gives its pixels.
+
+    Parameters
+    ----------
+    image : Radiograph
+        In the input's units, dtype and shape, with its history.
+    verdict : str
+        Of the certificate: consistent, contradicted in places, contradicted, or not testable.
+    consistency : dict
+        The certificate as data and in words.
+    layers : ndarray, float32, shape (3 or 4, rows, cols), optional
+        Measurement, linear part and prior part as fractions of the open beam, and the share of the network, if asked for.
+    measured : Radiograph
+        What went in.
+    """
+
+    image: Radiograph
+    verdict: str
+    consistency: dict[str, Any]
+    layers: NDArray[np.float32] | None
+    measured: Radiograph
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def _title(self) -> str:  # type: ignore[override]
+        done = self.image.history[-1].details
+        return f"Restored image {self.image.shape}, {self.image.dtype}: {done['blurred']} to {done['sharp']}"
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """Restored pixels, in the input's units and dtype."""
+        return self.image.pixels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.image.pixels, dtype=dtype, copy=copy)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Method, verdict, and where the noise came from."""
+        done = self.image.history[-1].details
+        deviation = np.max(done["noise_relative_sd"])
+        return [
+            ("certificate", self.verdict),
+            ("method", f"{done['method']}, {done['steps']} network evaluation{'s' if done['steps'] != 1 else ''}"),
+            ("noise", f"{100 * deviation:.2g} % of the open beam per pixel ({done['noise']})"),
+        ]
+
+    def columns(self) -> dict[str, Any]:
+        """What the certificate found in every band of frequency."""
+        bands = self.consistency["bands"]
+        return {
+            name: [band[name] for band in bands]
+            for name in ("low_lp_mm", "high_lp_mm", "found_over_noise", "marked_tiles")
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form: what was done, and the certificate."""
+        return dict(self.image.history[-1].details) | {
+            "consistency": self.consistency,
+            "warnings": list(self.warnings),
+        }
+
+    def _draw(self, ax: Any) -> None:
+        first = self.image.pixels if self.image.pixels.ndim == 2 else self.image.pixels[0]
+        low, high = np.quantile(first[::4, ::4], [0.002, 0.998])
+        ax.imshow(first, cmap="gray", vmin=low, vmax=max(high, low + 1e-12))
+        ax.set(title=f"restored: {self.verdict}", xticks=[], yticks=[])
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """A restoration prepared once for many images of one detector pair; safe to call from several threads.
+
+    Parameters
+    ----------
+    blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
+        Detector that took the images, and the one to restore towards.
+    pixel_pitch_mm : float, optional
+        Pixel pitch [mm]; what each image states by default. Tables need it.
+    exposure_s : float, optional
+        Exposure of one frame [s]; the noise is estimated from each image by default.
+    flats : ndarray, path, Radiograph, or a sequence of them, optional
+        Flat fields of the same exposure.
+    open_beam : float, optional
+        Stored value of the open beam.
+    method : str
+        Name of a method.
+    model : Model, path or str, optional
+        Model of methods that learn; the shipped one by default.
+    gain : {"calibrated", "detail", "paper"}
+        How the measurement corrects the network's prediction.
+    steps : int, optional
+        Steps of methods that go step by step.
+    on_contradiction : {"linear", "keep", "refuse"}
+        What becomes of places where the measurement contradicts the network.
+    even : {"linear", "network"}
+        What gives the result where the measurement shows no structure beyond noise.
+    even_contrast : float, optional
+        Contrast that faint detail keeps there; the model's own by default.
+    provenance : bool
+        Whether to compute the layers.
+    random_state : int
+        Of methods that draw.
+    options : dict, optional
+        Further options of the method, by name.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or does not fit the method.
+    DetectorError
+        If a detector is none.
+
+    Examples
+    --------
+    >>> import numpy as np, coldray
+    >>> restore = coldray.Restorer("gos135", "gos34", exposure_s=0.25, method="wiener")
+    >>> restore(np.full((64, 64), 0.5, dtype=np.float32)).shape
+    (64, 64)
+    """
+
+    blurred: AnyDetector = "gos135"
+    sharp: AnyDetector = "gos34"
+    pixel_pitch_mm: float | None = None
+    exposure_s: float | None = None
+    flats: Images | None = None
+    open_beam: float | None = None
+    method: str = DEFAULT_METHOD
+    model: Any = None
+    gain: str = "calibrated"
+    steps: int | None = None
+    on_contradiction: str = "linear"
+    even: str = "linear"
+    even_contrast: float | None = None
+    provenance: bool = False
+    random_state: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_job", self._checked())
+
+    def _checked(self) -> Job:
+        """Return the job, with everything loaded and checked."""
+        from coldray.plugins import plugin
+        from coldray.restoration.gain import share_of
+        from coldray.restoration.job import check_job
+
+        pitch = None if self.pixel_pitch_mm is None else number_of(self.pixel_pitch_mm, "pixel_pitch_mm", "mm")
+        learns = plugin("method", text_of(self.method, "method")).LEARNS
+        if not isinstance(self.steps, (int, type(None))) or (self.steps is not None and self.steps < 1):
+            raise SettingsError(f"steps is {self.steps!r}; a whole number of at least 1 is needed")
+        share_of(text_of(self.gain, "gain"), None)
+        job = Job(
+            method=self.method,
+            model=_model(self.model) if learns else None,
+            steps=self.steps,
+            blurred=_ready(self.blurred, "blurred", pitch),
+            sharp=_ready(self.sharp, "sharp", pitch),
+            gain=self.gain,
+            exposure_s=None if self.exposure_s is None else number_of(self.exposure_s, "exposure_s", "s"),
+            flats=None if self.flats is None else _frames(self.flats, "flats"),
+            open_beam=None if self.open_beam is None else number_of(self.open_beam, "open_beam", "pixel value"),
+            pixel_pitch_mm=pitch,
+            even=text_of(self.even, "even"),
+            even_contrast=None if self.even_contrast is None else number_of(self.even_contrast, "even_contrast", "1"),
+            provenance=bool(self.provenance),
+            options=dict(self.options),
+            random_state=self.random_state,
+            on_contradiction=text_of(self.on_contradiction, "on_contradiction"),
+        )
+        check_job(job)
+        return job
+
+    @property
+    def job(self) -> Job:
+        """What is done to every image."""
+        found: Job = self._job  # type: ignore[attr-defined]
+        return found
+
+    def restore(self, image: Image) -> Restored:
+        """Restore one image or stack, with its certificate.
+
+        Parameters
+        ----------
+        image : ndarray (rows, cols) or (frames, rows, cols), path or Radiograph
+            Linear. Floats are fractions of the open beam, integers are divided by their open-beam level.
+
+        Returns
+        -------
+        Restored
+
+        Raises
+        ------
+        ColdrayError
+            As `coldray.restore`.
+        """
+        from coldray.formats import reading_notes
+        from coldray.restoration.pipeline import restore as restore_image
+
+        measured = radiograph_of(image)
+        found = restore_image(measured, self.job)
+        warnings = tuple(dict.fromkeys([*reading_notes(measured), *found.warnings]))
+        layers = None if found.provenance is None else found.provenance.layers
+        return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)
+
+    def __call__(self, image: Image) -> NDArray[Any]:
+        """Restored pixels of one image, in its units and dtype."""
+        return self.restore(image).pixels
+
+
+def restore(
+    image: Image,
+    blurred: AnyDetector = "gos135",
+    sharp: AnyDetector = "gos34",
+    **settings: Any,
+) -> Restored:
+    """Restore what a thick phosphor blurred, with a certificate.
+
+    Parameters
+    ----------
+    image : ndarray (rows, cols) or (frames, rows, cols), path or Radiograph
+        Linear. Floats are fractions of the open beam, integers are divided by their open-beam level.
+    blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
+        Detector that took the image, and the one to restore towards; two MTF tables are enough.
+    **settings
+        Keyword parameters of `Restorer`: ``pixel_pitch_mm``, ``exposure_s``, ``flats``, ``open_beam``, ``method``,
+        ``gain``, ``on_contradiction`` and so on.
+
+    Returns
+    -------
+    Restored
+        ``np.asarray`` gives the restored image in the input's units.
+
+    Raises
+    ------
+    ImageError
+        If `image` is no linear image.
+    DetectorError
+        If the detectors are none, or do not fit the image.
+    SettingsError
+        If a setting is unknown or does not fit.
+    RefusalError
+        If the result would be worse than none.
+
+    Notes
+    -----
+    The blur is H = MTF_blurred / MTF_sharp (eq. 1 of Oh et al.); `coldray.restoration` says the rest.
+
+    Examples
+    --------
+    >>> import numpy as np, coldray
+    >>> frequency = np.linspace(0, 10, 101)
+    >>> thick, thin = np.exp(-frequency / 3), np.exp(-frequency / 8)
+    >>> image = np.random.default_rng(0).normal(0.5, 0.01, (96, 96))
+    >>> found = coldray.restore(image, (frequency, thick), (frequency, thin), pixel_pitch_mm=0.05, method="wiener")
+    >>> np.asarray(found).shape
+    (96, 96)
+    """
+    try:
+        restorer = Restorer(blurred, sharp, **settings)
+    except TypeError as problem:
+        raise SettingsError(f"restore: {str(problem).replace('Restorer.__init__() got an ', '')}") from None
+    return restorer.restore(image)
+
+
+def certify(
+    image: Image,
+    restored: Image,
+    blurred: AnyDetector = "gos135",
+    sharp: AnyDetector = "gos34",
+    *,
+    pixel_pitch_mm: float | None = None,
+    exposure_s: float | None = None,
+    flats: Images | None = None,
+    open_beam: float | None = None,
+) -> dict[str, Any]:
+    """Test any restored image, of this or another program, against its measurement.
+
+    Parameters
+    ----------
+    image : ndarray (rows, cols), path or Radiograph
+        The measurement.
+    restored : ndarray (rows, cols), path or Radiograph
+        What was made of it, in the same units.
+    blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
+        Detector that took the image, and the one it was restored towards.
+    pixel_pitch_mm, exposure_s, flats, open_beam
+        As for `restore`.
+
+    Returns
+    -------
+    dict
+        Verdict, statement in sentences, and the numbers behind both.
+
+    Raises
+    ------
+    ImageError
+        If the images are none, are stacks, or differ in shape.
+    DetectorError, MetadataError
+        As for `restore`.
+    """
+    from coldray.degradations.mtf_blend import Degradation
+    from coldray.frame import Frame
+    from coldray.images.scale import scale_of
+    from coldray.restoration.certificate.certify import certify as certify_frame
+    from coldray.restoration.certificate.words import summary
+    from coldray.restoration.guard import saturated
+    from coldray.restoration.noise import choose_noise
+    from coldray.restoration.pipeline import detectors_of
+
+    job = Restorer(blurred, sharp, pixel_pitch_mm, exposure_s, flats, open_beam, method="wiener").job
+    measured, result = radiograph_of(image), radiograph_of(restored, "restored")
+    for name, one in (("image", measured), ("restored", result)):
+        if one.pixels.ndim != 2:
+            raise ImageError(f"{name} has the shape {one.shape}; one frame (rows, cols) is certified")
+    scale, _ = scale_of(measured, job.open_beam)
+    pair, _ = detectors_of(measured, job)
+    fraction = scale.to_fraction(measured.pixels)
+    noise, _ = choose_noise(fraction, pair.blurred, job.exposure_s, job.flats)
+    frame = Frame(fraction, pair, noise).as_restored()
+    found = replace(scale, dtype=result.dtype).to_fraction(result.pixels)
+    return summary(certify_frame(frame, Degradation(frame.pair), found, excluded=saturated(measured.pixels)))
+
+
+def degrade(
+    image: Image,
+    blurred: AnyDetector = "gos135",
+    sharp: AnyDetector = "gos34",
+    *,
+    strength: float = 1.0,
+    exposure_s: float | None = None,
+    degradation: str = "mtf_blend",
+    pixel_pitch_mm: float | None = None,
+    open_beam: float | None = None,
+    random_state: int | list[int] = 0,
+) -> Radiograph:
+    """Blur a sharp image as another detector would (eqs. 1 and 2), and add the noise of one frame; synthetic.
+
+    Parameters
+    ----------
+    image : ndarray (rows, cols) or (frames, rows, cols), path or Radiograph
+        Image of the sharp detector.
+    blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
+    strength : float
+        The paper's t / T, 0 to 1.
+    exposure_s : float, optional
+        Adds the noise of one frame of this exposure [s]; needs a blurred detector that states its NNPS.
+    degradation : str
+        Name of a degradation.
+    pixel_pitch_mm, open_beam
+        As for `restore`.
+    random_state : int or list of int
+        Of the noise.
+
+    Returns
+    -------
+    Radiograph
+        In the input's units, with one more step of history. Its history says how many pixels were clipped.
+
+    Raises
+    ------
+    ImageError, DetectorError, MetadataError, StrengthError, PluginError
+        As for `restore`; if `strength` is not within [0, 1].
+
+    References
+    ----------
+    Oh et al., diffusion-inspired deblur model for X-ray detectors, eqs. 1 and 2.
+    """
+    from coldray.images.scale import scale_of
+    from coldray.physics.noise import NoiseModel
+    from coldray.physics.transfer import radial_operator
+    from coldray.plugins import plugin
+    from coldray.radiograph import Step
+    from coldray.restoration.pipeline import detectors_of
+
+    build = plugin("degradation", text_of(degradation, "degradation"))
+    job = Restorer(blurred, sharp, pixel_pitch_mm, exposure_s, None, open_beam, method="wiener").job
+    original = radiograph_of(image)
+    scale, warnings = scale_of(original, job.open_beam)
+    pair, more = detectors_of(original, job)
+    blend = build.Degradation(pair)
+    stack = scale.to_fraction(original.pixels if original.pixels.ndim == 3 else original.pixels[None])
+    blur = radial_operator(lambda f: blend.transfer(f, strength), stack.shape[1:], pair.pixel_pitch_mm)
+    noise = None if job.exposure_s is None else NoiseModel.of_detector(pair.blurred, job.exposure_s)
+    rng = np.random.default_rng(random_state)
+    frames = [blur(f) if noise is None else blur(f) + noise.draw(f, rng) for f in stack]
+    stored, clipped = scale.to_stored(np.stack(frames).reshape(original.shape))
+    details = {
+        "blurred": pair.blurred.name,
+        "sharp": pair.sharp.name,
+        "strength": strength,
+        "exposure_s": job.exposure_s,
+        "degradation": degradation,
+        "random_state": random_state if isinstance(random_state, int) else random_state[0],
+        "kind": "synthetic",
+        "clipped_pixels": clipped,
+        "warnings": [*warnings, *more],
+    }
+    return original.with_pixels(stored, Step("degrade", details)).with_acquisition(
+        pixel_pitch_mm=pair.pixel_pitch_mm,
+        exposure_s=job.exposure_s or original.acquisition.exposure_s,
+        open_beam=scale.open_beam,
+    )
+
+
+def _ready(source: Any, parameter: str, pitch_mm: float | None) -> Any:
+    """Names, models and files stay as they are until the image tells the pitch; all else becomes a detector now."""
+    import os
+
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return detector_of(source, parameter, pitch_mm)
+
+
+def _model(source: Any) -> Any:
+    from coldray.restoration.model import Model, load_model
+
+    return source if isinstance(source, Model) else load_model(source)
+
+
+def _frames(images: Any, parameter: str) -> NDArray[Any]:
+    """All frames of one or several images as one stack."""
+    stacks = [image.pixels for image in radiographs_of(images, parameter)]
+    stacks = [pixels if pixels.ndim == 3 else pixels[None] for pixels in stacks]
+    shapes = {pixels.shape[1:] for pixels in stacks}
+    if len(shapes) > 1:
+        raise ImageError(f"{parameter} differ in shape: {sorted(shapes)}; give frames of one detector")
+    return np.concatenate(stacks)

@@ -1,0 +1,229 @@
+"""`import coldray`: its names, its weight, its doctests, three lines for each job, and wrong arguments."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import coldray
+from coldray.errors import ColdrayError
+
+NAMES = {
+    *("read", "write", "restore", "Restorer", "edge_mtf", "flat_nnps", "bars_ctf", "duplex_isrb", "snr"),
+    *("neq_dqe", "certify", "simulate", "degrade", "load_model", "load_detector", "read_board", "Radiograph"),
+    *("Detector", "FrequencyCurve"),
+}
+FREQUENCY = np.linspace(0, 12, 121)
+THICK, THIN = (FREQUENCY, np.exp(-FREQUENCY / 3)), (FREQUENCY, np.exp(-FREQUENCY / 8))
+
+
+def edge(side=160, noise=0.002):
+    x = np.arange(side) - side / 2 + 0.3 - 0.06 * np.arange(side)[:, None]
+    return 0.2 + 0.6 / (1 + np.exp(-1.7 * x)) + noise * np.random.default_rng(0).standard_normal((side, side))
+
+
+def test_the_names_are_these():
+    assert set(coldray.__all__) == NAMES | {"__version__"}
+    for name in NAMES:
+        assert getattr(coldray, name) is not None and name in dir(coldray)
+    with pytest.raises(AttributeError, match="no attribute 'deblur'"):
+        _ = coldray.deblur
+
+
+def test_no_name_is_hidden_by_a_package():
+    """A package of the same name would take the name's place when something imports it."""
+    rooms = {module.name for module in pkgutil.iter_modules(coldray.__path__)}
+    assert not rooms & NAMES
+
+
+def test_nothing_loads_before_it_is_used():
+    code = "import sys, coldray; print(*(m for m in sys.modules if m.startswith('coldray') or m == 'numpy'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert done == ["coldray"]
+
+
+def test_the_core_does_not_know_the_face():
+    below = [p for p in Path(coldray.__file__).parent.rglob("*.py") if p.parts[-2] not in ("api", "commands")]
+    for path in below:
+        if "app" in path.parts or path.name == "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("coldray.api"), path
+
+
+@pytest.mark.parametrize("module", ["files", "inputs", "make", "measure", "restore", "results"])
+def test_examples_run(module):
+    found = doctest.testmod(importlib.import_module(f"coldray.api.{module}"))
+    assert found.failed == 0
+
+
+def test_restore_an_array_with_two_tables():
+    image = np.random.default_rng(0).normal(0.5, 0.01, (96, 112))
+    found = coldray.restore(image, THICK, THIN, pixel_pitch_mm=0.05)
+    assert np.asarray(found).shape == (96, 112) and found.pixels.dtype == image.dtype
+    assert abs(np.asarray(found).mean() - image.mean()) < 1e-4
+    assert len(repr(found).splitlines()) <= 5 and "<table>" in found._repr_html_()
+    assert found.to_dict()["consistency"]["verdict"] == found.verdict
+
+
+def test_an_mtf_with_its_plot_and_its_table_from_a_file(tmp_path):
+    coldray.write(tmp_path / "edge.tif", coldray.Radiograph(np.rint(edge() * 60000).astype(np.uint16)))
+    found = coldray.edge_mtf(tmp_path / "edge.tif", pixel_pitch_mm=0.1)
+    axis = found.plot()
+    table = found.to_csv(tmp_path / "mtf.csv")
+    assert axis.get_xlabel() and len(axis.lines) >= 1
+    again = coldray.load_detector(table)
+    np.testing.assert_allclose(again.mtf(found.frequency_lp_mm), found.mtf)
+    np.testing.assert_allclose(again.mtf.low, found.mtf_low)
+    np.testing.assert_array_equal(found.at(found.frequency_lp_mm), found.mtf)
+    assert set(found.to_dict()) >= {"frequency_lp_mm", "mtf", "mtf_low", "mtf_high", "mtf50_lp_mm", "warnings"}
+    other = coldray.edge_mtf(edge(noise=0.01), pixel_pitch_mm=0.1)
+    assert other.plot(axis) is axis and len(axis.lines) > 2
+    # what one measurement gives, another takes
+    result = coldray.restore(np.full((80, 80), 0.5), found.curve, other.curve, pixel_pitch_mm=0.1, method="wiener")
+    np.testing.assert_allclose(np.asarray(result), 0.5, atol=1e-6)
+
+
+def test_the_lines_of_the_readme_run(tmp_path, monkeypatch):
+    readme = Path(coldray.__file__).parents[2] / "README.md"
+    blocks = [block.split("```")[0] for block in readme.read_text(encoding="utf-8").split("```python\n")[1:]]
+    assert len(blocks) == 3 and all(
+        len(block.split()) and len([x for x in block.splitlines() if x]) <= 3 for block in blocks
+    )
+    monkeypatch.chdir(tmp_path)
+    coldray.write("edge.tif", np.rint(edge() * 60000).astype(np.uint16))
+    board = coldray.simulate("flat", size_px=64, sharp_frames=1).blurred
+    coldray.write("board.tif", board)
+    known = {"frequency_lp_mm": FREQUENCY, "mtf_thick": THICK[1], "mtf_thin": THIN[1], "image": board.pixels}
+    for block in blocks:
+        known |= {"__name__": "readme"}
+        exec(compile(block, "README.md", "exec"), known)
+    assert known["restored"].pixels.shape == board.shape
+
+
+def test_paths_arrays_and_radiographs_are_the_same_image(tmp_path):
+    pixels = np.rint(edge() * 60000).astype(np.uint16)
+    image = coldray.Radiograph(pixels).with_acquisition(pixel_pitch_mm=0.1)
+    coldray.write(tmp_path / "e.tif", image)
+    results = [
+        coldray.edge_mtf(pixels, 0.1),
+        coldray.edge_mtf(image),
+        coldray.edge_mtf(str(tmp_path / "e.tif")),
+        coldray.edge_mtf([tmp_path / "e.tif"]),
+    ]
+    for found in results[1:]:
+        np.testing.assert_array_equal(found.mtf, results[0].mtf)
+
+
+def test_noise_contrast_and_dqe():
+    flats = np.random.default_rng(1).normal(1000, 10, (4, 320, 320))
+    noise = coldray.flat_nnps(flats, 0.1)
+    np.testing.assert_allclose(noise.nnps_mm2.mean(), (0.01 * 0.1) ** 2, rtol=0.05)
+    found = coldray.neq_dqe(coldray.edge_mtf(edge(), 0.1), noise, air_kerma_ugy=5.0, beam_quality="RQA5")
+    assert found.dqe.shape == found.frequency_lp_mm.shape
+    ratio = coldray.snr(flats[0], (10, 10, 100, 100), srb_um=100)
+    assert ratio.snr_n == pytest.approx(100 * 0.8862, rel=0.05)
+    for result in (noise, found, ratio):
+        assert len(repr(result).splitlines()) <= 5
+        result.plot()
+
+
+def test_a_restorer_is_prepared_once_and_used_often():
+    restorer = coldray.Restorer("gos135", "gos34", exposure_s=0.25)
+    images = np.random.default_rng(2).normal(0.6, 0.01, (2, 80, 80)).astype(np.float32)
+    for image in images:
+        np.testing.assert_array_equal(restorer(image), np.asarray(coldray.restore(image, exposure_s=0.25)))
+    assert np.asarray(coldray.restore(images, exposure_s=0.25)).shape == images.shape
+
+
+def test_what_was_blurred_is_restored_and_certified():
+    seen = coldray.simulate("board", family="handheld", size_px=96, random_state=1, sharp_frames=2)
+    again = coldray.simulate("board", family="handheld", size_px=96, random_state=1, sharp_frames=2)
+    np.testing.assert_array_equal(seen.blurred.pixels, again.blurred.pixels)
+    found = coldray.restore(seen.blurred)
+    error = [np.sqrt(np.mean((np.asarray(i) - seen.target) ** 2)) for i in (found, seen.blurred.pixels)]
+    assert error[0] < 0.7 * error[1]
+    assert coldray.certify(seen.blurred, found.image)["verdict"] == found.verdict
+    soft = coldray.degrade(seen.target, pixel_pitch_mm=0.048)
+    np.testing.assert_allclose(soft.pixels.mean(), seen.target.mean(), rtol=1e-5)
+    assert soft.history[-1].details["kind"] == "synthetic"
+
+
+WRONG = st.one_of(
+    st.none(),
+    st.integers(-3, 3),
+    st.text(max_size=8),
+    st.just(float("nan")),
+    st.just([]),
+    st.just(object()),
+    st.just(np.array(3.0)),
+    st.just(np.zeros((2, 2, 2, 2))),
+    st.just(np.full((64, 64), np.nan)),
+    st.just(np.array(["a"])),
+    st.just(np.zeros((0, 4))),
+    st.just(np.ones((70, 70), dtype=complex)),
+    st.just((np.array([0.0, 1.0]), np.array([1.0]))),
+    st.just(([0, 1, 2], [1, np.nan, 0])),
+    st.just(Path("nowhere.tif")),
+    st.just(Path(__file__)),
+)
+CALLS = {
+    "restore": lambda a, b: coldray.restore(a, b, "gos34", method="wiener"),
+    "restore sharp": lambda a, b: coldray.restore(
+        np.full((70, 70), 0.5), "gos135", a, pixel_pitch_mm=b, method="wiener"
+    ),
+    "restore settings": lambda a, b: coldray.restore(np.full((70, 70), 0.5), exposure_s=a, gain=b, method="wiener"),
+    "restore unknown": lambda a, b: coldray.restore(np.full((70, 70), 0.5), flats=a, open_beam=b, mehtod="wiener"),
+    "edge_mtf": lambda a, b: coldray.edge_mtf(a, b),
+    "flat_nnps": lambda a, b: coldray.flat_nnps(a, b),
+    "bars_ctf": lambda a, b: coldray.bars_ctf(a, b),
+    "duplex_isrb": lambda a, b: coldray.duplex_isrb(a, b),
+    "snr": lambda a, b: coldray.snr(a, srb_um=b),
+    "neq_dqe": lambda a, b: coldray.neq_dqe(a, b),
+    "certify": lambda a, b: coldray.certify(a, b),
+    "degrade": lambda a, b: coldray.degrade(np.full((70, 70), 0.5), a, "gos34", exposure_s=b),
+    "simulate": lambda a, b: coldray.simulate(a, size_px=b),
+    "read": lambda a, b: coldray.read(a),
+    "load_detector": lambda a, b: coldray.load_detector(a),
+    "load_model": lambda a, b: coldray.load_model(a if a is not None else "none"),
+    "read_board": lambda a, b: coldray.read_board(a, b),
+}
+
+
+@settings(max_examples=60)
+@given(call=st.sampled_from(sorted(CALLS)), first=WRONG, second=WRONG)
+def test_a_wrong_argument_ends_in_an_error_of_ours_that_says_so(call, first, second):
+    """Some combinations are right by chance (a kind that is a text, no second argument); all others are refused."""
+    try:
+        CALLS[call](first, second)
+    except ColdrayError as problem:
+        assert str(problem)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: coldray.restore(3), "image is of type int"),
+        (lambda: coldray.restore(np.ones((80, 80)), THICK, THIN), "give pixel_pitch_mm"),
+        (lambda: coldray.restore(np.ones((80, 80)), THIN, THICK, pixel_pitch_mm=0.05), "exchange the two"),
+        (lambda: coldray.restore(np.ones((80, 80)), "gos135", 5, pixel_pitch_mm=0.048), "sharp: an object of type int"),
+        (lambda: coldray.restore(np.ones((80, 80)), exposure_s=-1), "exposure_s is -1"),
+        (lambda: coldray.edge_mtf(edge()), "give pixel_pitch_mm"),
+        (lambda: coldray.edge_mtf(edge(), "wide"), "pixel_pitch_mm is 'wide'"),
+        (lambda: coldray.flat_nnps([], 0.1), "image is empty"),
+        (lambda: coldray.restore(np.ones((80, 80)), steps=0), "steps is 0"),
+        (lambda: coldray.restore(np.ones((80, 80)), mehtod="wiener"), "unexpected keyword argument 'mehtod'"),
+    ],
+)
+def test_messages_name_the_parameter(call, words):
+    with pytest.raises(ColdrayError, match=words.replace("(", r"\(")):
+        call()
