@@ -1,4 +1,4 @@
-"""What is left when a write fails or a process is killed: every point of nine commands, and the same command again.
+"""What is left when a write fails or a process is killed: every point of eight commands, and the same command again.
 
 python benchmarks/faults.py [--only NAME ...] [--points 8] [--out benchmarks/results/faults.json]
 
@@ -167,8 +167,9 @@ def sweep(name: str, arguments: Callable[[Path], list[str]], place: Path, points
                 # a fault that cost a file must not end with code 0
                 counts["unsaid"] += code == 0 and state(out).keys() != wanted.keys()
                 now = state(out)
-                broken = [each for each, content in now.items() if each not in wanted or content != wanted[each]]
-                if broken and not name.startswith("train"):
+                # an input that cannot be read may be left out, with a word: then what is left is whole, but another
+                broken = [n for n, held in now.items() if n not in wanted or (kind != "read" and held != wanted[n])]
+                if broken:
                     print(f"{name} {kind} {number} {fault}: {broken}", flush=True)
                     counts["partial_files"] += len(broken)
                 again = arguments(out)
@@ -183,7 +184,7 @@ def sweep(name: str, arguments: Callable[[Path], list[str]], place: Path, points
 
 
 def commands(place: Path) -> dict[str, Callable[[Path], list[str]]]:
-    """Nine commands on small simulated data, by name; each writes into the folder it is given."""
+    """Eight commands on small simulated data, by name; each writes into the folder it is given."""
     rng, known = np.random.default_rng(0), Acquisition(pixel_pitch_mm=0.048, open_beam=50000.0, exposure_s=0.25)
     source = place / "in"
     for kind, count, level in (("scans", 4, 30000), ("darks", 3, 500), ("flats", 3, 50000)):
@@ -195,15 +196,18 @@ def commands(place: Path) -> dict[str, Callable[[Path], list[str]]]:
     shutil.copy(place / "scans" / "in" / "0.tif", source / "one.tif")
     ideal = ("simulate", "--ideal", "--pitch-um", "48", "--size-px", "256")
     run([*ideal, "edge", "-o", str(place / "edge")], Faults(), place / "log")
-    edge = next((place / "edge").rglob("000.tif"))
+    run([*ideal, "flat", "--frames", "3", "-o", str(place / "flat")], Faults(), place / "log")
+    edge, flats = next((place / "edge").rglob("000.tif")), next((place / "flat").rglob("000.tif")).parent
     shutil.copy(edge, source / "edge.tif")
     scans, one = str(place / "scans" / "in"), str(source / "one.tif")
     stacks = ("--dark", str(place / "darks" / "in"), "--flat", str(place / "flats" / "in"))
     return {
-        "restore_folder": lambda out: ["restore", scans, "-o", str(out), *FAST, "--provenance", "--certificate-map"],
+        "restore_folder": lambda out: ["restore", scans, "-o", str(out), *FAST, "--provenance", "--map"],
         "restore_file": lambda out: ["restore", one, "-o", str(out / "a.tif"), *FAST, "--report", "--provenance"],
         "correct": lambda out: ["correct", scans, "-o", str(out), *stacks],
-        "characterise": lambda out: ["characterise", "--edge", str(source / "edge.tif"), "-o", str(out / "d.json")],
+        "characterise": lambda out: [
+            "characterise", "--name", "thick", "--edge", str(source / "edge.tif"), "--flat", str(flats), "-o", str(out / "d.json"),
+        ],
         "measure": lambda out: [
             "measure", "edge", str(source / "edge.tif"), "--csv", str(out / "mtf.csv"), "--report", str(out / "mtf.html"),
         ],
