@@ -15,6 +15,7 @@ from coldray.restoration.noise import (
     reference_noise,
     white_noise,
 )
+from coldray.restoration.noise_as_recorded import noise_as_in_0_1
 from coldray.simulation.detector import ScreenDetector
 
 PITCH = 0.048
@@ -207,3 +208,18 @@ def test_a_detector_without_nnps():
     image = 0.8 * (1 + 0.02 * np.random.default_rng(0).standard_normal((128, 128)))
     # white noise of variance (0.016)^2 at signal 0.8
     assert float(noise_of_image(image, bare).power(5.0, 0.8)) == pytest.approx((0.016 * PITCH) ** 2, rel=0.1)
+
+
+def test_records_of_version_0_1_get_the_noise_that_it_took(board, screen):
+    image = screen.frame(board, 3, 0.25, np.random.default_rng(5))
+    truth = NoiseModel.of_detector(DETECTOR, 0.25)
+    found = noise_as_in_0_1(image, DETECTOR)
+    assert found.source == "estimated"
+    assert float(found.power(5.0, 0.7)) == pytest.approx(float(truth.power(5.0, 0.7)), rel=0.15)
+    # stated noise was believed, and a shape without any was white
+    assert float(noise_as_in_0_1(image, DETECTOR, exposure_s=9.0).power(5.0, 1.0)) == pytest.approx(
+        float(NoiseModel.of_detector(DETECTOR, 9.0).power(5.0, 1.0))
+    )
+    bare = noise_as_in_0_1(image, Detector("bare", PITCH, DETECTOR.mtf))
+    assert float(bare.power(1.0, 1.0)) == float(bare.power(9.0, 1.0))
+    assert noise_as_in_0_1(np.ones((8, 8)), DETECTOR).relative_sd() == reference_noise(DETECTOR).relative_sd()

@@ -62,6 +62,18 @@ def test_noise_of_the_image_itself_is_enough(radiograph):
     assert 0.05 < result.consistency["model_error"]["noise"] < 0.2
 
 
+def test_frames_averaged_in_the_file_divide_the_stated_noise(radiograph):
+    stack = radiograph(frames=4)
+    mean = stack.pixels.mean(axis=0).round().astype(np.uint16)
+    averaged = Radiograph(mean, replace(stack.acquisition, frames=4))
+    right = restore(averaged, JOB)
+    assert right.image.history[-1].details["noise"] == "exposure"
+    assert right.consistency["noise_found"] == pytest.approx(1, abs=0.2)
+    untold = restore(Radiograph(mean, stack.acquisition), JOB)
+    assert untold.image.history[-1].details["noise"] == "estimated"
+    assert any("number of averaged frames" in warning for warning in untold.warnings)
+
+
 def test_saturated_pixels_and_their_neighbours_are_not_tested(radiograph):
     def burn(stack):
         stack[:, 60:66, 40:46] = 2.0

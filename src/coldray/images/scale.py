@@ -67,7 +67,7 @@ class Scale:
         return np.clip(values, limits.min, limits.max).astype(self.dtype), clipped
 
 
-def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, list[str]]:
+def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool = True) -> tuple[Scale, list[str]]:
     """Find the open-beam level of an image.
 
     Parameters
@@ -75,6 +75,8 @@ def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, 
     image : Radiograph
     open_beam : float, optional
         Stored value of the open beam, overriding the file.
+    plateau : bool
+        Whether the image's bright plateau counts where nothing states a level; full scale does otherwise.
 
     Returns
     -------
@@ -104,29 +106,32 @@ def scale_of(image: Radiograph, open_beam: float | None = None) -> tuple[Scale, 
         return Scale(float(image.acquisition.open_beam), image.dtype, "file"), warnings
     if image.dtype.kind == "f" and float(np.max(image.pixels)) <= LARGEST_FRACTION:
         return Scale(1.0, image.dtype, "fraction"), warnings
-    found, warning = _level_of_image(image)
+    found, warning = _level_of_image(image, plateau)
     return found, [*warnings, warning]
 
 
-def _level_of_image(image: Radiograph) -> tuple[Scale, str]:
+def _level_of_image(image: Radiograph, plateau: bool) -> tuple[Scale, str]:
     """Open-beam level from the image's own bright plateau, and what to say about it."""
     full = float(np.iinfo(image.dtype).max) if image.dtype.kind in "ui" else None
-    plateau = bright_plateau(image.pixels)
+    seen = bright_plateau(image.pixels) if plateau else None
     remedy = "give --open-beam DN if it is another"
-    if plateau is None or (full is not None and plateau.level >= SATURATED_LEVEL * full):
+    if seen is None or (full is not None and seen.level >= SATURATED_LEVEL * full):
         if full is None:
-            raise ImageError("floating-point pixels should be fractions of the open beam, and no level is stated")
+            return Scale(1.0, image.dtype, "fraction"), (
+                f"floating-point pixels reach {float(np.max(image.pixels)):.4g} but should be fractions of the open beam; "
+                "give --open-beam"
+            )
         return Scale(full, image.dtype, "full scale"), (
             f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; {remedy}"
         )
-    scale = Scale(plateau.level, image.dtype, "image")
-    if plateau.found:
+    scale = Scale(seen.level, image.dtype, "image")
+    if seen.found:
         return scale, (
-            f"open-beam level not stated: {plateau.level:.5g}, the bright plateau on {100 * plateau.share:.2g} % of the image, "
+            f"open-beam level not stated: {seen.level:.5g}, the bright plateau on {100 * seen.share:.2g} % of the image, "
             f"is taken; {remedy}"
         )
     return scale, (
-        f"open-beam level unknown: no bright plateau is in view, and {plateau.level:.5g}, the brightest part, is taken; {remedy}"
+        f"open-beam level unknown: no bright plateau is in view, and {seen.level:.5g}, the brightest part, is taken; {remedy}"
     )
 
 

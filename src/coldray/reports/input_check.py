@@ -19,7 +19,7 @@ from coldray.restoration.pipeline import Job, Restoration
 def input_check(image: Radiograph, result: Restoration, job: Job, certificate: Certificate) -> tuple[Any, ...]:
     """Facts and warnings about the input: size, pitch, open beam, linearity, saturation, noise, domain of the model."""
     known, frame = image.acquisition, certificate.frame
-    scale = scale_of(image, job.open_beam)[0]
+    scale = scale_of(image, job.open_beam, plateau=job.safeguards)[0]
     rows, cols = frame.shape
     pitch = frame.pair.pixel_pitch_mm
     frames = image.pixels.shape[0] if image.pixels.ndim == 3 else 1

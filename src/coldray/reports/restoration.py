@@ -99,7 +99,7 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
         raise ImageError(f"the reference has {source.reference.shape} pixels, the restored image {shape}")
     stack = result.image.pixels.reshape(-1, *shape)
     frame_number = int(result.consistency.get("frame", 0))
-    restored = np.asarray(scale_of(image, job.open_beam)[0].to_fraction(stack[frame_number]))
+    restored = np.asarray(scale_of(image, job.open_beam, plateau=job.safeguards)[0].to_fraction(stack[frame_number]))
     found = result.consistency
     sections = [
         Section("What was done", (what_was_done(result, job, source.name, source.record), detectors(certificate))),

@@ -26,6 +26,7 @@ from coldray.restoration.gain import Gain
 from coldray.restoration.guard import Written, ramp, refuse, saturated, written
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
 from coldray.restoration.noise import choose_noise
+from coldray.restoration.noise_as_recorded import noise_as_in_0_1
 from coldray.restoration.provenance import Provenance, provenance_of
 
 __all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "detectors_of", "pixel_pitch", "restore", "run_method"]
@@ -157,6 +158,7 @@ class _Prepared:
     degradation: Any
     judged_by: Any
     method: Any
+    averaged: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,11 +217,12 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         If the result would be clipped or shifted (`coldray.restoration.guard`), or contradicted and the job says to refuse it.
     """
     began = time.perf_counter()
-    scale, warnings = scale_of(image, job.open_beam)
+    scale, warnings = scale_of(image, job.open_beam, plateau=job.safeguards)
     pair, more = detectors_of(image, job)
     chosen = check_job(job)
     build = plugin("degradation", job.degradation).Degradation
-    prepared = _Prepared(job, scale, pair, build(pair), build(pair.as_restored()), plugin("method", job.method))
+    both = build(pair), build(pair.as_restored())
+    prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), image.acquisition.frames)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
     notes: list[_FrameNote] = []
@@ -306,7 +309,12 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
     """Restore one frame, judge what is written of it, and put the linear filter where the network is contradicted."""
     job, scale, degradation = prepared.job, prepared.scale, prepared.degradation
     measured = scale.to_fraction(stored)
-    noise, warnings = choose_noise(measured, prepared.pair.blurred, job.exposure_s, job.flats)
+    given = (measured, prepared.pair.blurred, job.exposure_s, job.flats)
+    warnings: list[str] = []
+    if job.safeguards:
+        noise, warnings = choose_noise(*given, prepared.averaged)
+    else:
+        noise = noise_as_in_0_1(*given)
     frame = Frame(measured, prepared.pair, noise, job.model.prior if job.model is not None else ObjectPrior())
     learns = bool(prepared.method.LEARNS) and job.model is not None
     found = estimate(frame, degradation, job, number)
