@@ -51,7 +51,8 @@ def test_a_run_moves_the_weights_and_leaves_its_scores(straight):
     assert run.step == 6
     assert not same(before, weights(run))
     assert [s["step"] for s in scores] == [6]
-    assert {"direct_1s_psnr_db", "wiener_0.05s_psnr_db"} <= set(scores[0])
+    assert {"direct_1s_psnr_db", "wiener_0.05s_psnr_db", "direct_1s_eta"} <= set(scores[0])
+    assert 0 <= scores[0]["direct_0.05s_eta"] <= 1
     assert json.loads((folder / "scores.jsonl").read_text()) == scores[0]
     assert (folder / "scores.csv").read_text().startswith("step,loss")
     assert 0 < scores[0]["direct_1s_ssim"] <= 1
