@@ -103,7 +103,9 @@ def detection_efficiency(
     Bussgang: f(b + n) = A n + g with g uncorrelated with n, of power D; the same A answers a faint signal (Stein). The
     best linear observer then keeps eta = A^2 N / (A^2 N + D) of its squared index at every frequency: a small gain is
     harmless, a gain that fluctuates with the noise is not. The mean over the frames is taken away, so a fixed pattern
-    does not count. A may differ between the coefficients of a ring; both powers are free of the bias of the fit.
+    does not count. A is real, the same for all places and directions, as an observer must take it who does not know how a
+    defect lies on a network's grid; what a network answers beyond that is distortion. It may vary with the radial
+    frequency within a ring. Both powers are free of the bias of the fit.
 
     References
     ----------
@@ -135,15 +137,17 @@ def detection_efficiency(
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Spectra summed over every frame, by coefficient and region."""
+    """Spectra of every frame summed over its regions and by radial frequency: one gain A for all places and directions."""
 
-    cross: NDArray[np.complex64]
-    """Shape (frames, regions, coefficients)."""
-    power: NDArray[np.float32]
-    input_power: NDArray[np.float32]
+    cross: Float
+    """Shape (frames, radial frequencies)."""
+    power: Float
+    input_power: Float
     ring: NDArray[np.intp]
     frequency: Float
     regions: int
+    weight: Float
+    """Independent coefficients at every radial frequency in one frame."""
     moments: tuple[float, float, float]
     """Of the output's noise the second and fourth, of the input's the second."""
 
@@ -160,33 +164,47 @@ class _Sums:
         # the mean of the frames is the scene; what is left has lost one degree of freedom
         unbias = np.float32(np.sqrt(frames / (frames - 1)))
         n, m = ((a[inside] - a[inside].mean(axis=0)) * unbias for a in (y, x))
-        cross = np.empty((frames, len(places), int(kept.sum())), dtype=np.complex64)
-        power, input_power = (np.empty(cross.shape, dtype=np.float32) for _ in range(2))
-        for k, (row, col) in enumerate(places):
+        # radial frequencies one coefficient apart, within the rings
+        fine = np.unique(np.rint(f[kept] * roi).astype(np.intp) + roi * ring[kept], return_inverse=True)[1]
+        count = int(fine.max()) + 1
+        cross, power, input_power = (np.zeros((frames, count)) for _ in range(3))
+        for row, col in places:
             part = (slice(None), slice(row, row + roi), slice(col, col + roi))
             fn, fm = (scipy.fft.rfft2(a[part] * window2)[:, kept] for a in (n, m))
-            cross[:, k], power[:, k], input_power[:, k] = fm * np.conj(fn), np.abs(fm) ** 2, np.abs(fn) ** 2
+            for total, values in (
+                (cross, (fm * np.conj(fn)).real), (power, np.abs(fm) ** 2), (input_power, np.abs(fn) ** 2)
+            ):  # fmt: skip
+                total += np.stack([np.bincount(fine, v, count) for v in values])
         moments = tuple(float(np.mean(v, dtype=np.float64)) for v in (m**2, m**4, n**2))
-        return cls(cross, power, input_power, ring[kept], f[kept], len(places), (moments[0], moments[1], moments[2]))
+        apart = ((y.shape[1] - 2 * border) // roi) * ((y.shape[2] - 2 * border) // roi)
+        three = (moments[0], moments[1], moments[2])
+        size = np.bincount(fine)
+        return cls(
+            cross=cross,
+            power=power,
+            input_power=input_power,
+            ring=np.bincount(fine, ring[kept]).astype(np.intp) // size,
+            frequency=np.bincount(fine, f[kept]) / size,
+            regions=len(places),
+            weight=(size * apart).astype(np.float64),
+            moments=three,
+        )
 
     def split(self, left_out: int | None = None) -> tuple[Float, Float, Float]:
         """Per ring: summed linear power, distortion power and input power, without one frame if so told."""
         frames = len(self.cross)
         chosen = [k for k in range(frames) if k != left_out]
-        count = len(chosen)
-        cross, power, given = (
-            a[chosen].sum(axis=0, dtype=d)
-            for a, d in ((self.cross, np.complex128), (self.power, np.float64), (self.input_power, np.float64))
-        )
-        # scaled for the mean taken away, the frames hold count - 1 degrees of freedom; the fit of A costs one of them
-        explained = np.abs(cross) ** 2 / np.maximum(given, 1e-30)
-        distortion = np.maximum(power - explained, 0.0) * (count - 1) / (count - 2)
+        cross, power, given = (a[chosen].sum(axis=0) for a in (self.cross, self.power, self.input_power))
+        # every coefficient holds two degrees of freedom a frame, and one frame less for the mean; the fit of A costs one
+        degrees = 2 * (len(chosen) - 1) * self.weight
+        explained = cross**2 / np.maximum(given, 1e-30)
+        distortion = np.maximum(power - explained, 0.0) * degrees / (degrees - 1)
         linear = power - distortion
         rings = len(EDGES_CYCLES_PX) - 1
         return tuple(self._by_ring(v, rings) for v in (linear, distortion, given))  # type: ignore[return-value]
 
     def _by_ring(self, values: Float, rings: int) -> Float:
-        return np.asarray(np.bincount(self.ring, values.sum(axis=0), rings), dtype=np.float64)
+        return np.asarray(np.bincount(self.ring, values, rings), dtype=np.float64)
 
     def result(self) -> Efficiency:
         linear, distortion, given = self.split()
@@ -195,9 +213,9 @@ class _Sums:
         left = np.stack([_share(*self.split(k)[:2]) for k in range(frames)])
         sd = np.sqrt((frames - 1) / frames * np.sum((left - left.mean(axis=0)) ** 2, axis=0))
         rings = eta.size
-        weight = np.bincount(self.ring, minlength=rings)
-        frequency = np.bincount(self.ring, self.frequency, rings) / np.maximum(weight, 1)
-        cross = self._by_ring(self.cross.sum(axis=0, dtype=np.complex128).real, rings)
+        weight = self._by_ring(self.weight, rings)
+        frequency = self._by_ring(self.weight * self.frequency, rings) / np.maximum(weight, 1)
+        cross = self._by_ring(self.cross.sum(axis=0), rings)
         second, fourth, before = self.moments
         full = weight > 0
 

@@ -19,6 +19,8 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
 RANDOM_STATE = 71
+ROI_PX = 64
+"""Side of the regions: many in a small flat [pixels]."""
 
 
 def flat_efficiency(
@@ -49,7 +51,7 @@ def flat_efficiency(
         state = (random_state, number)
         measured.append(frame.blurred)
         restored.append(contestant.restore(frame, blend, exposure_s=exposure_s, random_state=state).image)
-    return detection_efficiency(np.stack(measured), np.stack(restored))
+    return detection_efficiency(np.stack(measured), np.stack(restored), roi_px=ROI_PX)
 
 
 def predicted_losses(efficiency: Efficiency, exposure_s: float, level: float = FLAT_SIGNAL) -> list[dict[str, Any]]:
