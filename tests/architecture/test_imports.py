@@ -34,7 +34,7 @@ ALLOWED = {
     "simulation": {"physics"},
     "objects": {"physics", "simulation"},
     "dataset": {"physics", "detectors", "formats", "images", "simulation", "objects"},
-    "training": PHYSICS | {"degradations", "methods", "networks", "restoration", "dataset"},
+    "training": PHYSICS | {"degradations", "methods", "networks", "metrology", "restoration", "dataset"},
     "reports": PHYSICS | {"images", "metrology", "restoration"},
     "benchmark": CORE - {"networks"} | {"simulation", "objects", "reports"},
     "api": CORE - {"networks", "detectors"} | {"simulation", "objects", "reports"},
