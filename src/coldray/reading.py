@@ -14,6 +14,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -106,6 +107,13 @@ def quiet() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(elsewhere)
+
+
+def needs_extra(path: Location, package: str, writing: bool = False) -> None:
+    """Refuse a file whose format is read by a package of the extra `science` that is not installed."""
+    if find_spec(package) is None:
+        error = refuse_writing if writing else refuse
+        raise error(path, f"needs the package {package}", "pip install 'coldray[science]', or use TIFF")
 
 
 def check_declared(path: Location, shape: tuple[int, ...], itemsize: int, stored: int, ratio: int = 1) -> int:

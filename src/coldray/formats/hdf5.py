@@ -1,0 +1,117 @@
+"""HDF5: the one image, or stack of frames, of a file (extra `science`)."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.files import write_atomically
+from coldray.formats._kinds import check_kind
+from coldray.radiograph import Radiograph
+from coldray.reading import (
+    DEFLATE_RATIO,
+    Location,
+    check_declared,
+    check_writable,
+    checked,
+    needs_extra,
+    opened,
+    reading,
+    refuse,
+)
+
+suffixes: tuple[str, ...] = (".h5", ".hdf5", ".hdf", ".nxs")
+"""File name endings this plug-in answers to."""
+
+carries: frozenset[str] = frozenset()
+"""What a written file gives back when read: pixels alone."""
+
+DTYPES = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64"
+"""Pixel types that can be written."""
+
+DATASET = "image"
+"""Name of the written data set."""
+
+# Where NeXus, Data Exchange and this plug-in keep the image; they decide where a file holds several arrays.
+_USUAL = ("entry/data/data", "entry/instrument/detector/data", "exchange/data", DATASET, "data")
+
+
+def read(path: Location) -> Radiograph:
+    """Read the image of an HDF5 file: a data set of two or three dimensions.
+
+    Parameters
+    ----------
+    path : path-like
+        File ending in .h5, .hdf5, .hdf or .nxs.
+
+    Returns
+    -------
+    Radiograph
+        Pixels as stored; nothing is known of the acquisition.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is damaged, holds no image or several of which none has a usual name, keeps its pixels in other
+        files, or h5py is not installed.
+
+    References
+    ----------
+    NeXus NXdata; Data Exchange (De Carlo et al., J. Synchrotron Rad. 21 (2014) 1224).
+    """
+    with opened(path) as (file, size), reading(path, "HDF5"):
+        check_kind(path, file, {"HDF5": suffixes})
+        needs_extra(path, "h5py")
+        import h5py
+
+        with h5py.File(file, "r") as content:
+            found: dict[str, Any] = {}
+
+            def look(name: str, item: Any) -> None:
+                image = isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and item.dtype.kind in "uif"
+                if image and item.size:
+                    found[name] = item
+
+            content.visititems(look)  # follows no link out of the file
+            usual = [name for name in _USUAL if name in found]
+            names = usual[:1] or list(found)
+            if len(names) != 1:
+                listed = ", ".join(sorted(names)[:5])
+                cause = f"holds {len(names)} images ({listed})" if names else "holds no image"
+                raise refuse(path, cause, f"keep one array of rows and columns, or name it {DATASET}")
+            dataset = found[names[0]]
+            if dataset.external or dataset.is_virtual:
+                raise refuse(path, "keeps its pixels in other files", "save them in one file")
+            packed = DEFLATE_RATIO if dataset.compression or dataset.id.get_create_plist().get_nfilters() else 1
+            check_declared(path, tuple(dataset.shape), dataset.dtype.itemsize, size, packed)
+            pixels: NDArray[Any] = np.asarray(dataset[()])
+        return Radiograph(checked(path, pixels))
+
+
+def write(path: Location, radiograph: Radiograph) -> None:
+    """Write the pixels as data set `image`, whole or not at all; pitch and history do not go along.
+
+    Parameters
+    ----------
+    path : path-like
+        Final name.
+    radiograph : Radiograph
+        Any integer or float type up to 64 bits.
+
+    Raises
+    ------
+    ImageWriteError
+        If the pixels are not finite or the disk does not take the file.
+    """
+    needs_extra(path, "h5py", writing=True)
+    pixels = check_writable(path, radiograph.pixels, "HDF5", DTYPES, "write TIFF, or convert it to float32")
+
+    def save(file: BinaryIO) -> None:
+        import h5py
+
+        with h5py.File(file, "w") as content:
+            content.create_dataset(DATASET, data=pixels, track_times=False)
+
+    write_atomically(path, save)

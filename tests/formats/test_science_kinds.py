@@ -1,0 +1,99 @@
+"""FITS and HDF5: the image is found, scaled as stated, bounded and refused in one line."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coldray.errors import ImageReadError
+from coldray.formats import read_image, reading_notes
+
+fits = pytest.importorskip("astropy.io.fits", reason="needs the science extra")
+h5py = pytest.importorskip("h5py", reason="needs the science extra")
+RNG = np.random.default_rng(51)
+FRAME = RNG.integers(0, 60000, (24, 31)).astype(np.uint16)
+REAL = Path(__file__).parents[3] / "shared" / "data" / "real" / "neutron_counts_ibeatles_mit"
+
+
+def test_fits_header_and_scale(tmp_path):
+    unit = fits.PrimaryHDU(FRAME)
+    unit.header["EXPTIME"], unit.header["XPIXSZ"], unit.header["YPIXSZ"] = 0.5, 49.5, 49.5
+    unit.writeto(tmp_path / "a.fits")
+    read = read_image(tmp_path / "a.fits")
+    assert read.dtype == np.uint16 and np.array_equal(read.pixels, FRAME)
+    assert (read.acquisition.exposure_s, read.acquisition.pixel_pitch_mm) == (0.5, pytest.approx(0.0495))
+    scaled = fits.PrimaryHDU(FRAME.astype(np.float32) / 4 - 3)
+    scaled.scale("int16", bscale=0.25, bzero=8192)
+    scaled.writeto(tmp_path / "s.fits")
+    again = read_image(tmp_path / "s.fits")
+    np.testing.assert_allclose(again.pixels, FRAME / 4 - 3, atol=0.2)
+    assert "scale of the file applied" in reading_notes(again)[0]
+
+
+def test_fits_image_in_an_extension_compressed_or_not(tmp_path):
+    stack = RNG.integers(0, 200, (3, 24, 31)).astype(np.int16)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(stack), fits.ImageHDU(FRAME)]).writeto(tmp_path / "e.fits")
+    read = read_image(tmp_path / "e.fits")
+    assert np.array_equal(read.pixels, stack) and "1 further" in reading_notes(read)[0]
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(FRAME)]).writeto(tmp_path / "c.fits")
+    assert np.array_equal(read_image(tmp_path / "c.fits").pixels, FRAME)
+
+
+@pytest.mark.parametrize("change", ["cut", "huge", "empty", "nan"])
+def test_fits_that_is_no_image_is_refused(change, tmp_path):
+    path = tmp_path / "x.fits"
+    data = np.full((24, 31), np.nan, np.float32) if change == "nan" else None if change == "empty" else FRAME
+    fits.PrimaryHDU(data).writeto(path)
+    content = path.read_bytes()
+    if change == "cut":
+        path.write_bytes(content[:2880] + content[2880:3000])
+    if change == "huge":
+        path.write_bytes(content.replace(b"NAXIS1  =                   31", b"NAXIS1  =            999999999"))
+    with pytest.raises(ImageReadError, match=r"^x\.fits "):
+        read_image(path)
+
+
+def test_hdf5_usual_names_win_and_ambiguous_files_are_refused(tmp_path):
+    with h5py.File(tmp_path / "n.nxs", "w") as file:
+        file["entry/data/data"], file["entry/dark"] = FRAME[None].repeat(2, 0), FRAME
+        file["entry/angles"] = np.arange(9.0)
+    assert read_image(tmp_path / "n.nxs").shape == (2, 24, 31)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["one"], file["two"] = FRAME, FRAME
+    with pytest.raises(ImageReadError, match="2 images"):
+        read_image(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "z.h5", "w") as file:
+        file.create_dataset("x", data=FRAME, compression="gzip", chunks=(8, 8))
+    assert np.array_equal(read_image(tmp_path / "z.h5").pixels, FRAME)
+
+
+def test_hdf5_does_not_reach_out_of_its_file(tmp_path):
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(FRAME.tobytes())
+    with h5py.File(tmp_path / "e.h5", "w") as file:
+        file.create_dataset("image", FRAME.shape, FRAME.dtype, external=[(str(secret), 0, FRAME.nbytes)])
+    with pytest.raises(ImageReadError, match="other files"):
+        read_image(tmp_path / "e.h5")
+    with h5py.File(tmp_path / "big.h5", "w") as file:
+        file.create_dataset("image", (30000, 30000), np.uint16, chunks=(1000, 1000))
+    with pytest.raises(ImageReadError, match="ceiling|holds only"):
+        read_image(tmp_path / "big.h5")
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.h5"])
+def test_the_missing_extra_is_named(name, tmp_path, monkeypatch):
+    if name.endswith("fits"):
+        fits.PrimaryHDU(FRAME).writeto(tmp_path / name)
+    else:
+        with h5py.File(tmp_path / name, "w") as file:
+            file["image"] = FRAME
+    monkeypatch.setattr(sys.modules["coldray.reading"], "find_spec", lambda package: None)
+    with pytest.raises(ImageReadError, match=r"coldray\[science\]"):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real radiographs are not beside the project")
+def test_real_counts_are_read():
+    read = read_image(REAL / "267.fits")
+    assert read.shape == (512, 512) and read.pixels.sum() == pytest.approx(7796788, rel=1e-6)
