@@ -15,8 +15,11 @@ from coldray.physics.detector import DetectorPair
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.physics.transfer import TransferOperator, radial_operator
+from coldray.physics.transfer import TransferOperator, directional_operator, radial_operator
 from coldray.plugins import Degradation
+
+Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Gain over radial frequency [cycles/mm]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +63,32 @@ class Frame:
         """Radial frequency of every DCT coefficient [cycles/mm]."""
         return dct_radial_frequency(self.shape, self.pair.pixel_pitch_mm)
 
-    def radial_operator(self, transfer: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> TransferOperator:
+    def radial_operator(self, transfer: Gain) -> TransferOperator:
         """Operator on this frame from a gain over radial frequency [cycles/mm]."""
         return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm)
 
+    def by_direction(self, degradation: Any) -> list[tuple[Frame, Any]]:
+        """Frame and degradation for every direction of their pair, see `DetectorPair.by_direction`; themselves if radial."""
+        if not self.pair.directional:
+            return [(self, degradation)]
+        pairs = zip(self.pair.by_direction(), degradation.pair.by_direction(), strict=True)
+        return [(replace(self, pair=own), type(degradation)(blur)) for own, blur in pairs]
+
+    def directional_operator(self, gain_of: Callable[[Frame, Any], Gain], degradation: Any) -> TransferOperator:
+        """Operator on this frame from what makes a gain over radial frequency [cycles/mm] of a frame and a degradation."""
+        parts = [gain_of(*part) for part in self.by_direction(degradation)]
+        return directional_operator(parts, self.shape, self.pair.pixel_pitch_mm)
+
     def operator(self, degradation: Degradation, strength: float = 1.0) -> TransferOperator:
         """Blur of the given strength as an operator on this frame."""
-        return self.radial_operator(lambda f: degradation.transfer(f, strength))
+        return self.directional_operator(lambda _, d: lambda f: d.transfer(f, strength), degradation)
 
     def towards_aim(self, sharp: Any) -> Any:
         """Result as far as the detectors' tables are trusted: the sharp image, no sharper than the measurement beyond."""
-        return sharp if self.pair.fully_trusted else self.radial_operator(self.pair.target)(sharp)
+        if self.pair.fully_trusted:
+            return sharp
+        targets = [pair.target for pair in self.pair.by_direction()]
+        return directional_operator(targets, self.shape, self.pair.pixel_pitch_mm)(sharp)
 
     def as_restored(self) -> Frame:
         """Frame as the blur of what a result aims at, see `DetectorPair.as_restored`."""
@@ -101,12 +119,15 @@ class Frame:
         """
         level = self.mean_signal if signal is None else signal
 
-        def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
-            transfer = degradation.transfer(f, 1.0)
-            noise = self.noise.power(f, level) * regularisation
-            return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / self.contrast_power(f)))
+        def gain_of(frame: Frame, degradation: Degradation) -> Gain:
+            def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+                transfer = degradation.transfer(f, 1.0)
+                noise = frame.noise.power(f, level) * regularisation
+                return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / frame.contrast_power(f)))
 
-        return self.radial_operator(gain)
+            return gain
+
+        return self.directional_operator(gain_of, degradation)
 
 
 @dataclass(frozen=True, eq=False)

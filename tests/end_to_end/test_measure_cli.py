@@ -132,6 +132,35 @@ def test_the_table_of_an_edge_feeds_a_restoration_as_it_is(run, targets, tmp_pat
     assert np.sqrt(np.mean(change**2)) < 0.003
 
 
+def test_edges_of_both_directions_are_written_both(run, targets, tmp_path):
+    folder, truth = targets
+    lying, wider = phantoms.slanted_edge((160, 160), phantoms.GaussianBlur(0.75), PITCH)
+    save(tmp_path / "lying.tif", lying.T + 0.002 * np.random.default_rng(4).standard_normal((160, 160)).astype("f4"))
+    options = (
+        "--name",
+        "n",
+        "--edge",
+        folder / "edge.tif",
+        "--edge",
+        tmp_path / "lying.tif",
+        "--flat",
+        folder / "flats",
+    )
+    code, found, _, _ = run("characterise", *options, "-o", tmp_path / "n.json", "--json")
+    assert code == 0
+    detector = load_detector(tmp_path / "n.json")
+    for curve, known in zip(detector.mtf_along, (truth["edge"], wider), strict=True):
+        f = curve.frequency_lp_mm
+        assert np.abs(curve.value - known(f)).max() < 0.02
+        assert np.all(curve.low[1:] < curve.high[1:])
+    np.testing.assert_allclose(detector.mtf.value, np.mean([c.value for c in detector.mtf_along], axis=0), atol=1e-12)
+    assert any("between the directions" in w for w in found["measurement"]["warnings"])
+    one = tmp_path / "one.json"
+    options = ("--name", "n", "--edge", folder / "edge.tif", "--flat", folder / "flats")
+    assert run("characterise", *options, "-o", one, "--json")[0] == 0
+    assert load_detector(one).mtf_along is None
+
+
 def test_pitch_option_overrides_the_file_with_a_warning(run, targets):
     folder, _ = targets
     code, found, _, _ = run("measure", "edge", folder / "edge.tif", "--pitch-um", 50, "--json")

@@ -9,7 +9,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
-from coldray.frame import Frame
+from coldray.frame import Frame, Gain
 from coldray.physics.transfer import TransferOperator
 from coldray.plugins import Degradation
 
@@ -78,8 +78,11 @@ def scalar_operator(frame: Frame, degradation: Degradation, regularisation: floa
     noise = frame.noise.relative_sd(frame.mean_signal) ** 2
     variance = max(float(frame.blurred.var()) - noise, noise * 1e-3)
 
-    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
-        transfer = degradation.transfer(f, 1.0)
-        return np.where(f == 0, 1.0, transfer / (transfer**2 + regularisation * noise / variance))
+    def gain_of(_: Frame, blur: Degradation) -> Gain:
+        def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+            transfer = blur.transfer(f, 1.0)
+            return np.where(f == 0, 1.0, transfer / (transfer**2 + regularisation * noise / variance))
 
-    return frame.radial_operator(gain)
+        return gain
+
+    return frame.directional_operator(gain_of, degradation)

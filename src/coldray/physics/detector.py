@@ -18,10 +18,13 @@ from coldray.files import is_file
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
 from coldray.physics.ratio import TransferRatio
-from coldray.physics.tables import check_axis, read_table
+from coldray.physics.tables import DIRECTIONS, check_axis, check_order, read_table
 
 FILE_FORMAT = "coldray-detector"
 FILE_VERSION = 1
+ANISOTROPY_TOLD = 0.05
+DIRECTION_NODES = 9
+"""Directions between the axes at which gains are computed; linear between."""
 PITCH_TOLERANCE = 0.01
 """Largest relative difference between two pitches that count as equal."""
 
@@ -47,6 +50,9 @@ class Detector:
         Phosphor loading [mg/cm2].
     description : str
         Where the curves come from.
+    mtf_along : (FrequencyCurve, FrequencyCurve), optional
+        Presampled MTF along the columns' axis (horizontal, u; from an edge that runs from top to bottom) and along the rows'
+        axis (vertical, v), where `mtf` is their mean.
 
     Raises
     ------
@@ -62,29 +68,33 @@ class Detector:
     electronic_fraction: float = 0.0
     loading_mg_cm2: float | None = None
     description: str = ""
+    mtf_along: tuple[FrequencyCurve, FrequencyCurve] | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.pixel_pitch_mm) and 1e-4 <= self.pixel_pitch_mm <= 10):
             raise DetectorError(
                 f"detector {self.name!r}: pixel pitch {self.pixel_pitch_mm} mm is not within 0.0001 to 10 mm"
             )
-        if not abs(float(self.mtf(0.0)) - 1.0) < 0.05:
-            percent = "; divide percent by 100" if 50 < float(self.mtf(0.0)) < 105 else ""
-            raise DetectorError(
-                f"detector {self.name!r}: the MTF is {float(self.mtf(0.0)):.3f} at zero; it must be 1{percent}"
-            )
-        if self.mtf.value.min() < -0.05 or self.mtf.value.max() > 1.5:
-            raise DetectorError(f"detector {self.name!r}: the MTF leaves the range 0 to 1.5; is the column right?")
+        for mtf in (self.mtf, *(self.mtf_along or ())):
+            self._check_mtf(mtf)
         if self.nnps is not None and not (self.nnps.value.min() >= 0 and self.nnps.value.max() > 0):
             raise DetectorError(f"detector {self.name!r}: the NNPS must be >= 0 and somewhere positive [mm2]")
         if not 0 < self.nnps_exposure_s < np.inf:
             raise DetectorError(
-                f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive and finite"
+                f"detector {self.name!r}: NNPS exposure {self.nnps_exposure_s} s must be positive, finite"
             )
         if not 0 <= self.electronic_fraction <= 1:
             raise DetectorError(
                 f"detector {self.name!r}: electronic fraction {self.electronic_fraction} is not in [0, 1]"
             )
+
+    def _check_mtf(self, mtf: FrequencyCurve) -> None:
+        zero = float(mtf(0.0))
+        if not abs(zero - 1.0) < 0.05:
+            percent = "; divide percent by 100" if 50 < zero < 105 else ""
+            raise DetectorError(f"detector {self.name!r}: the MTF is {zero:.3f} at zero; it must be 1{percent}")
+        if mtf.value.min() < -0.05 or mtf.value.max() > 1.5:
+            raise DetectorError(f"detector {self.name!r}: the MTF leaves the range 0 to 1.5; is the column right?")
 
     @property
     def nyquist_lp_mm(self) -> float:
@@ -143,14 +153,26 @@ class Detector:
             "nnps_exposure_s": self.nnps_exposure_s,
             "electronic_fraction": self.electronic_fraction,
         }
+        if self.mtf_along is not None:
+            out |= {key: mtf.to_dict() for key, mtf in zip(DIRECTIONS, self.mtf_along, strict=True)}
         return out
+
+    @property
+    def anisotropy(self) -> float:
+        """Relative difference of the frequencies where the MTFs of both directions fall below a half; 0 if not known."""
+        across, down = (mtf.frequency_at(0.5) for mtf in self.along())
+        return 0.0 if across is None or down is None else 2 * abs(across - down) / (across + down)
+
+    def along(self) -> tuple[FrequencyCurve, FrequencyCurve]:
+        """MTF along both axes; the radial one twice if only that is known."""
+        return self.mtf_along or (self.mtf, self.mtf)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Detector:
         """Read the JSON form; unknown keys other than `measurement` are an error."""
         known = {
             "format", "version", "name", "description", "pixel_pitch_mm", "loading_mg_cm2",
-            "mtf", "nnps_mm2", "nnps_exposure_s", "electronic_fraction", "measurement",
+            "mtf", "nnps_mm2", "nnps_exposure_s", "electronic_fraction", "measurement", *DIRECTIONS,
         }  # fmt: skip
         if not isinstance(data, dict) or data.get("format") != FILE_FORMAT:
             raise DetectorError(f"not a detector file: the key 'format' must be {FILE_FORMAT!r}")
@@ -162,6 +184,9 @@ class Detector:
             raise DetectorError(f"unknown keys in the detector file: {', '.join(unknown)}")
         try:
             nnps = data.get("nnps_mm2")
+            along = [FrequencyCurve.from_dict(data[key]) for key in DIRECTIONS if key in data]
+            if len(along) == 1:
+                raise DetectorError(f"two directions need both keys, {' and '.join(DIRECTIONS)}")
             return cls(
                 name=str(data["name"]),
                 pixel_pitch_mm=float(data["pixel_pitch_mm"]),
@@ -171,6 +196,7 @@ class Detector:
                 electronic_fraction=float(data.get("electronic_fraction", 0.0)),
                 loading_mg_cm2=data.get("loading_mg_cm2"),
                 description=str(data.get("description", "")),
+                mtf_along=(along[0], along[1]) if along else None,
             )
         except (KeyError, TypeError, PhysicsError, ValueError) as problem:
             raise DetectorError(f"invalid detector file: {problem}") from problem
@@ -251,7 +277,9 @@ def _from_table(content: str, name: str, pixel_pitch_mm: float | None) -> Detect
     try:
         mtf = table.curve("mtf")
         assert mtf is not None
-        return Detector(name, pitch, mtf, table.curve("nnps_mm2"), description="table")
+        along = [curve for key in DIRECTIONS if (curve := table.curve(key)) is not None]
+        both = (along[0], along[1]) if along else None
+        return Detector(name, pitch, mtf, table.curve("nnps_mm2"), description="table", mtf_along=both)
     except DetectorError:
         raise
     except PhysicsError as problem:
@@ -270,6 +298,9 @@ class DetectorPair:
         Smallest trustworthy sharp MTF, see `TransferRatio`.
     aims_at_trusted : bool
         Whether "sharp" means what a result aims at, see `as_restored`.
+    direction : float, optional
+        u^2 / (u^2 + v^2) of the direction that `ratio` is for: 1 along the columns' axis, 0 along the rows' axis. The radial
+        mean if not given.
 
     Raises
     ------
@@ -282,6 +313,7 @@ class DetectorPair:
     sharp: Detector
     floor: float = 0.02
     aims_at_trusted: bool = False
+    direction: float | None = None
 
     def __post_init__(self) -> None:
         a, b = self.blurred.pixel_pitch_mm, self.sharp.pixel_pitch_mm
@@ -293,30 +325,56 @@ class DetectorPair:
 
         for detector in (self.blurred, self.sharp):
             check_axis(detector.name, detector.mtf, self.pixel_pitch_mm)
-        check_order(self.blurred, self.sharp)
+        blurred, sharp = ((detector.name, detector.mtf) for detector in (self.blurred, self.sharp))
+        check_order(blurred, sharp, self.blurred.nyquist_lp_mm)
 
     @property
     def pixel_pitch_mm(self) -> float:
         """Common pixel pitch [mm]."""
         return self.blurred.pixel_pitch_mm
 
-    @cached_property
-    def _ratio(self) -> TransferRatio:
-        return TransferRatio(self.blurred.mtf, self.sharp.mtf, self.floor)
-
     @property
+    def directional(self) -> bool:
+        """Whether a detector has MTFs of two directions."""
+        return self.blurred.mtf_along is not None or self.sharp.mtf_along is not None
+
+    @cached_property
+    def _ratios(self) -> tuple[tuple[float, TransferRatio], ...]:
+        """Ratios along the axes with their weights, or the radial one."""
+        if self.direction is None or not self.directional:
+            return ((1.0, TransferRatio(self.blurred.mtf, self.sharp.mtf, self.floor)),)
+        axes = zip(self.blurred.along(), self.sharp.along(), strict=True)
+        across, down = (TransferRatio(blurred, sharp, self.floor) for blurred, sharp in axes)
+        return ((self.direction, across), (1.0 - self.direction, down))
+
+    def by_direction(self) -> tuple[DetectorPair, ...]:
+        """The pair for directions from the rows' axis to the columns' axis, evenly spaced; itself if it is radial."""
+        if not self.directional or self.direction is not None:
+            return (self,)
+        return tuple(replace(self, direction=float(share)) for share in np.linspace(0.0, 1.0, DIRECTION_NODES))
+
+    @cached_property
     def fully_trusted(self) -> bool:
         """Whether the tables tell the ratio at every frequency, so that a result aims at the sharp detector's image."""
-        return not np.isfinite(self._ratio.full_trust_lp_mm)
+        return not any(np.isfinite(ratio.full_trust_lp_mm) for pair in self.by_direction() for _, ratio in pair._ratios)
 
     @property
     def trusted_lp_mm(self) -> float:
         """Frequency [cycles/mm] at which trust in the ratio has fallen to a half; infinite if it nowhere does."""
-        return self._ratio.half_trust_lp_mm
+        return min(ratio.half_trust_lp_mm for pair in self.by_direction() for _, ratio in pair._ratios)
 
     def target(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
         """Transfer from the sharp detector's image to what a result aims at, see `TransferRatio.target`."""
-        return self._ratio.target(frequency_lp_mm)
+        if len(self._ratios) == 1:
+            return self._ratios[0][1].target(frequency_lp_mm)
+        trust = sum(weight * ratio.trust(frequency_lp_mm) for weight, ratio in self._ratios)
+        return np.asarray(trust + (1.0 - trust) * self._sharp_to_blurred(frequency_lp_mm))
+
+    def _sharp_to_blurred(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
+        """Ratio of the MTFs; between the axes by the logarithm, so that Gaussian blurs have elliptic contours."""
+        if len(self._ratios) == 1:
+            return self._ratios[0][1](frequency_lp_mm)
+        return np.exp(sum(weight * np.log(ratio(frequency_lp_mm)) for weight, ratio in self._ratios))
 
     def as_restored(self) -> DetectorPair:
         """The pair with what a result aims at in place of the sharp detector: the measurement is that, blurred by `ratio`."""
@@ -324,7 +382,7 @@ class DetectorPair:
 
     def ratio(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
         """MTF_blurred / MTF_sharp at any frequency [cycles/mm], within [floor, 1]; of `as_restored`, over what it aims at."""
-        ratio = self._ratio(frequency_lp_mm)
+        ratio = self._sharp_to_blurred(frequency_lp_mm)
         return ratio / self.target(frequency_lp_mm) if self.aims_at_trusted else ratio
 
     def sharp_mtf(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
@@ -333,35 +391,16 @@ class DetectorPair:
         return mtf * self.target(frequency_lp_mm) if self.aims_at_trusted else mtf
 
     def notes(self) -> list[str]:
-        """Up to which frequency the tables tell the ratio, if that is below Nyquist."""
-        limit, nyquist = self.trusted_lp_mm, self.blurred.nyquist_lp_mm
-        if limit >= nyquist:
-            return []
-        return [
-            f"the MTF tables tell how much sharper {self.sharp.name!r} is than {self.blurred.name!r} up to {limit:.3g} of "
-            f"{nyquist:.3g} lp/mm; beyond it nothing is sharpened"
+        """What a user should know of the tables: unequal directions, and where trust ends below Nyquist."""
+        notes = [
+            f"the MTF50 of {detector.name!r} differs by {100 * detector.anisotropy:.2g} % between the directions; blur, linear "
+            "filter and certificate use both, a network is told the radial mean"
+            for detector in (self.blurred, self.sharp)
+            if detector.anisotropy > ANISOTROPY_TOLD
         ]
-
-
-ORDER_TOLERANCE = 0.03
-"""How far the blurred MTF may lie above the sharp one, in the mean over the band, beyond what both bands allow."""
-
-
-def check_order(blurred: Detector, sharp: Detector) -> None:
-    """Refuse a pair whose blurred detector is the sharper one.
-
-    Raises
-    ------
-    DetectorError
-        If its MTF lies above the other's by more than both bands and `ORDER_TOLERANCE`, in the mean to Nyquist.
-    """
-    frequency = np.linspace(0.0, blurred.nyquist_lp_mm, 257)
-    above = blurred.mtf(frequency) - sharp.mtf(frequency)
-    spread = sum(0.5 * float(np.mean(d.mtf.width(frequency))) for d in (blurred, sharp))
-    if float(above.mean()) > ORDER_TOLERANCE + spread:
-        worst = int(np.argmax(above))
-        raise DetectorError(
-            f"the detector given as blurred, {blurred.name!r}, is sharper than {sharp.name!r}, given as sharp: MTF "
-            f"{float(blurred.mtf(frequency[worst])):.2f} against {float(sharp.mtf(frequency[worst])):.2f} at "
-            f"{frequency[worst]:.3g} lp/mm; exchange the two"
-        )
+        if self.trusted_lp_mm < self.blurred.nyquist_lp_mm:
+            notes.append(
+                f"the MTF tables tell how much sharper {self.sharp.name!r} is than {self.blurred.name!r} up to "
+                f"{self.trusted_lp_mm:.3g} of {self.blurred.nyquist_lp_mm:.3g} lp/mm; beyond it nothing is sharpened"
+            )
+        return notes

@@ -36,6 +36,11 @@ def dct_axes(shape: tuple[int, int], pixel_pitch_mm: float) -> tuple[NDArray[np.
     return v, u
 
 
+def across(v: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Direction u^2 / (u^2 + v^2) of frequencies: 1 along the columns' axis, 0 along the rows' axis and at zero."""
+    return np.asarray(u**2 / np.maximum(u**2 + v**2, np.finfo(float).tiny))
+
+
 def dct_radial_frequency(shape: tuple[int, int], pixel_pitch_mm: float) -> NDArray[np.float64]:
     """Radial frequency [cycles/mm] of every DCT-II coefficient, shape (rows, cols)."""
     v, u = dct_axes(shape, pixel_pitch_mm)

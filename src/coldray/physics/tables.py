@@ -17,11 +17,13 @@ from coldray.physics.curves import FrequencyCurve
 
 COLUMNS = ("frequency_lp_mm", "mtf")
 BAND = ("mtf_low", "mtf_high")
+DIRECTIONS = ("mtf_horizontal", "mtf_vertical")
+"""MTF along the columns' axis (u) and along the rows' axis (v), each with its own ``_low`` and ``_high``."""
 NOISE = "nnps_mm2"
-KNOWN = (*COLUMNS, *BAND, NOISE)
+KNOWN = (*COLUMNS, *BAND, *(name + end for name in DIRECTIONS for end in ("", "_low", "_high")), NOISE)
 PITCH_NOTE = "pixel_pitch_mm"
 """Name of the comment line that carries the pitch of a table."""
-LAYOUT = "frequency_lp_mm,mtf[,mtf_low,mtf_high][,nnps_mm2]"
+LAYOUT = "frequency_lp_mm,mtf[,mtf_low,mtf_high][,mtf_horizontal,mtf_vertical][,nnps_mm2]"
 DECIMAL_COMMA = (
     "the numbers have decimal commas; export with decimal points, or with semicolons between the columns "
     "(Excel: 'CSV UTF-8' with the system's list separator set to ';', LibreOffice: field delimiter ';')"
@@ -148,8 +150,12 @@ def _trimmed(row: list[str]) -> list[str]:
 def _check_header(header: list[str]) -> None:
     if tuple(header[:2]) != COLUMNS or len(set(header)) != len(header) or not set(header) <= set(KNOWN):
         raise DetectorError(f"the columns must be {LAYOUT}; found {','.join(header)}")
-    if any(name in header for name in BAND) and not all(name in header for name in BAND):
-        raise DetectorError(f"a band needs both columns, {' and '.join(BAND)}")
+    for name in ("mtf", *DIRECTIONS):
+        band = [name + end in header for end in ("_low", "_high")]
+        if any(band) and not (all(band) and name in header):
+            raise DetectorError(f"a band of {name} needs both columns, {name}_low and {name}_high, beside it")
+    if (DIRECTIONS[0] in header) != (DIRECTIONS[1] in header):
+        raise DetectorError(f"two directions need both columns, {' and '.join(DIRECTIONS)}")
 
 
 def _numbers(row: list[str], header: list[str], delimiter: str) -> list[float]:
@@ -234,4 +240,34 @@ def check_axis(name: str, mtf: FrequencyCurve, pixel_pitch_mm: float) -> None:
         raise DetectorError(
             f"detector {name!r}: the MTF table reaches to {frequency[-1]:.4g} lp/mm, {reach:.3g} times "
             f"Nyquist: {unit}; else leave out what lies beyond twice Nyquist"
+        )
+
+
+ORDER_TOLERANCE = 0.03
+"""How far the blurred MTF may lie above the sharp one, in the mean over the band, beyond what both bands allow."""
+
+
+def check_order(blurred: tuple[str, FrequencyCurve], sharp: tuple[str, FrequencyCurve], nyquist_lp_mm: float) -> None:
+    """Refuse a pair whose blurred detector is the sharper one.
+
+    Parameters
+    ----------
+    blurred, sharp : (str, FrequencyCurve)
+        Names and MTFs.
+    nyquist_lp_mm : float
+        Nyquist frequency [cycles/mm].
+
+    Raises
+    ------
+    DetectorError
+        If the blurred MTF lies above the other by more than both bands and `ORDER_TOLERANCE`, in the mean to Nyquist.
+    """
+    frequency = np.linspace(0.0, nyquist_lp_mm, 257)
+    above = blurred[1](frequency) - sharp[1](frequency)
+    spread = sum(0.5 * float(np.mean(mtf.width(frequency))) for _, mtf in (blurred, sharp))
+    if float(above.mean()) > ORDER_TOLERANCE + spread:
+        at = frequency[int(np.argmax(above))]
+        raise DetectorError(
+            f"the detector given as blurred, {blurred[0]!r}, is sharper than {sharp[0]!r}, given as sharp: MTF "
+            f"{float(blurred[1](at)):.2f} against {float(sharp[1](at)):.2f} at {at:.3g} lp/mm; exchange the two"
         )

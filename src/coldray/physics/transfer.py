@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
-from coldray.physics.grids import dct_axes
+from coldray.physics.grids import across, dct_axes
 
 PARALLEL_PIXELS = 2**19
 """Images smaller than this are transformed on one thread; starting more costs more than it saves."""
@@ -115,10 +116,27 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
     The function is evaluated once on a fine radial grid, then looked up row by row: memory grows by one gain per
     pixel only. Images above `PARALLEL_PIXELS` keep their gains in single precision.
     """
+    return directional_operator([transfer], shape, pixel_pitch_mm)
+
+
+def directional_operator(transfers: Sequence[Any], shape: tuple[int, int], pixel_pitch_mm: float) -> TransferOperator:
+    """Operator of a transfer function that changes with direction.
+
+    Parameters
+    ----------
+    transfers : sequence of callable
+        Gains as functions of radial frequency [cycles/mm], for directions u^2 / (u^2 + v^2) evenly spaced from 0 (along the
+        rows' axis, v) to 1 (along the columns' axis, u); linear between. One alone is radial.
+    shape : (rows, cols)
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+    """
     v, u = dct_axes(shape, pixel_pitch_mm)
     radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])), RADIAL_SAMPLES)
-    values = np.asarray(transfer(radial), dtype=np.float64)
+    values = np.concatenate([np.asarray(transfer(radial), dtype=np.float64) for transfer in transfers])
     rise = np.append(np.diff(values), 0.0)
+    rise[RADIAL_SAMPLES - 1 :: RADIAL_SAMPLES] = 0.0
+    last = len(transfers) - 1
     per_lp_mm = (RADIAL_SAMPLES - 1) / radial[-1] if radial[-1] > 0 else 0.0
     gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
     strip = max(1, 2**18 // shape[1])
@@ -127,5 +145,13 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
         place = np.hypot(v[part], u) * per_lp_mm
         below = np.minimum(place.astype(np.int32), RADIAL_SAMPLES - 1)
         place -= below
-        gain[part] = values[below] + place * rise[below]
+        if not last:
+            gain[part] = values[below] + place * rise[below]
+            continue
+        turned = last * across(v[part], u)
+        node = np.minimum(turned.astype(np.int32), last - 1)
+        turned -= node
+        at = below + node * RADIAL_SAMPLES
+        one, other = (values[i] + place * rise[i] for i in (at, at + RADIAL_SAMPLES))
+        gain[part] = one + turned * (other - one)
     return TransferOperator(gain)

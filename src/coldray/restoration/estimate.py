@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.channels import conditions
-from coldray.frame import Frame
+from coldray.frame import Frame, Gain
 from coldray.physics.curves import FrequencyCurve
 from coldray.plugins import options_of, plugin
 from coldray.restoration.domain import KeptInside
 from coldray.restoration.even import GatedResult, read
-from coldray.restoration.gain import Gain, consistency_gain, residual_gain, share_of
+from coldray.restoration.gain import consistency_gain, residual_gain, share_of
 from coldray.restoration.guard import linear_filter, mixed
 from coldray.restoration.job import Job, check_job, even_constants, is_stochastic
 from coldray.restoration.model import Model

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
-from coldray.frame import Frame
+from coldray.frame import Frame, Gain
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.transfer import TransferOperator
 from coldray.plugins import Degradation
-
-Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Gain over radial frequency [cycles/mm]."""
 
 GAINS = ("calibrated", "detail", "paper")
 """Choices of K: measured to have the least error, at least `DETAIL_SHARE`, or 1."""
@@ -105,7 +100,9 @@ def consistency_gain(frame: Frame, degradation: Degradation, share: FrequencyCur
     The linear minimum-mean-square-error gain is S_er / S_rr with e = x_0 - xbar and r = y - H xbar. A good network
     has used y already: what is left in r tells it little, and the share falls towards 0.
     """
-    return None if share is None else frame.radial_operator(consistency_curve(frame, degradation, share))
+    if share is None:
+        return None
+    return frame.directional_operator(lambda part, blur: consistency_curve(part, blur, share), degradation)
 
 
 def residual_gain(frame: Frame, degradation: Degradation, share: FrequencyCurve | None) -> Gain:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coldray import __version__
 from coldray.errors import DetectorError
-from coldray.frame import Frame
+from coldray.frame import Frame, Gain
 from coldray.images.scale import Scale, scale_of
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
@@ -22,7 +22,6 @@ from coldray.restoration.certificate.certify import Certificate, certify
 from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
 from coldray.restoration.estimate import estimate, gain_left, run_method
 from coldray.restoration.even import GatedResult
-from coldray.restoration.gain import Gain
 from coldray.restoration.guard import Written, ramp, refuse, saturated, written
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
 from coldray.restoration.noise import choose_noise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,6 +97,7 @@ def characterise(
     """
     from coldray.metrology.bars.ctf import bars_ctf
     from coldray.metrology.dqe import neq_dqe
+    from coldray.metrology.edge.directions import by_direction, mean_curve
     from coldray.metrology.edge.mtf import edge_mtf
     from coldray.metrology.noise import flat_nnps
     from coldray.reports.measurements import detector_protocol
@@ -122,6 +124,11 @@ def characterise(
     warnings += [w for group in groups for w in group.warnings()]
 
     measured_edge = edge_mtf(edges.frames, pitch, region)
+    directions = by_direction(edges.frames, lambda images: edge_mtf(images, pitch, region))
+    if directions is not None:
+        radial = mean_curve(*(one.mtf for one in directions))
+        half, fifth, tenth = (radial.frequency_at(level) for level in (0.5, 0.2, 0.1))
+        measured_edge = replace(measured_edge, mtf=radial, mtf50_lp_mm=half, mtf20_lp_mm=fifth, mtf10_lp_mm=tenth)
     levels = [(flat_nnps(group, pitch), group) for group in by_level(flats.frames)]
     reference, reference_frames = levels[-1]
     measured_bars = [bars_ctf(image, pitch) for image in patterns.images]
@@ -136,6 +143,7 @@ def characterise(
     )
     parts = {
         "edge": measured_edge.to_json(),
+        "edge_directions": None if directions is None else [one.to_json() for one in directions],
         "flat": reference.to_json() | {"levels": [_level(m, g) for m, g in levels]},
         "bars": [m.to_json() for m in measured_bars],
         "dqe": neq.to_json(),
@@ -143,7 +151,17 @@ def characterise(
     }
     records = [record for group in groups for record in group.records()]
     document = _document(
-        name, pitch, measured_edge.mtf, reference.radial, exposure, electronic, loading_mg_cm2, parts, records, warnings
+        name,
+        pitch,
+        measured_edge.mtf,
+        directions,
+        reference.radial,
+        exposure,
+        electronic,
+        loading_mg_cm2,
+        parts,
+        records,
+        warnings,
     )
     protocol = detector_protocol(
         name, pitch, measured_edge, reference, neq, (*measured_bars, None)[0], records, warnings
@@ -270,6 +288,7 @@ def _document(
     name: str,
     pitch: float,
     mtf: FrequencyCurve,
+    directions: tuple[EdgeMeasurement, EdgeMeasurement] | None,
     radial: FrequencyCurve,
     exposure_s: float,
     electronic: float,
@@ -280,7 +299,7 @@ def _document(
 ) -> dict[str, Any]:
     """Content of the detector file, read back once before it is written."""
     from coldray import __version__
-    from coldray.physics.detector import Detector
+    from coldray.physics.detector import ANISOTROPY_TOLD, Detector
 
     edges, flats = (sum(record["role"] == role for record in records) for role in ("edge", "flat"))
     detector = Detector(
@@ -292,7 +311,12 @@ def _document(
         electronic,
         loading_mg_cm2,
         f"measured from {edges} edge and {flats} flat file(s) by coldray {__version__}",
+        None if directions is None else (directions[0].mtf, directions[1].mtf),
     )
+    if detector.anisotropy > ANISOTROPY_TOLD:
+        warnings.append(
+            f"MTF50 differs by {100 * detector.anisotropy:.2g} % between the directions; both are in the file"
+        )
     measurement = {"coldray": __version__, **parts, "inputs": records, "warnings": warnings}
     document: dict[str, Any] = console.plain(detector.to_dict() | {"measurement": measurement})
     Detector.from_dict(document)

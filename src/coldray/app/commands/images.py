@@ -115,6 +115,8 @@ def degrade(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Blur sharp images with the MTF ratio of two detectors (eqs 1-2), and add noise."""
+    from functools import partial
+
     import numpy as np
 
     from coldray.app.each import Verb, run_each
@@ -122,7 +124,7 @@ def degrade(
     from coldray.formats import noting, read_image, write_image
     from coldray.images.scale import scale_of
     from coldray.physics.noise import NoiseModel
-    from coldray.physics.transfer import radial_operator
+    from coldray.physics.transfer import directional_operator
     from coldray.plugins import plugin
     from coldray.radiograph import Step
     from coldray.restoration.pipeline import Job, detectors_of
@@ -139,9 +141,10 @@ def degrade(
     def degraded(number: int, pair: Pairing, image: Radiograph) -> dict[str, Any]:
         scale, warnings = scale_of(image, open_beam)
         detectors, more = detectors_of(image, job)
-        blend = build.Degradation(detectors)
         stack = scale.to_fraction(image.pixels if image.pixels.ndim == 3 else image.pixels[None])
-        blur = radial_operator(lambda f: blend.transfer(f, strength), stack.shape[1:], detectors.pixel_pitch_mm)
+        blends = [build.Degradation(part) for part in detectors.by_direction()]
+        gains = [partial(blend.transfer, strength=strength) for blend in blends]
+        blur = directional_operator(gains, stack.shape[1:], detectors.pixel_pitch_mm)
         noise = None if exposure_s is None else NoiseModel.of_detector(detectors.blurred, exposure_s)
         # one stream per image: neither order nor number of inputs changes it
         rng = np.random.default_rng([random_state, number])

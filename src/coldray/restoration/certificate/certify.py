@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError
-from coldray.frame import Frame
+from coldray.frame import Frame, Gain
 from coldray.restoration.certificate.chi_square import adjusted, tail, threshold
 from coldray.restoration.certificate.residual import (
     LEAST_GAIN,
@@ -30,7 +30,6 @@ from coldray.restoration.certificate.tiles import (
     pool,
     tile_mean,
 )
-from coldray.restoration.gain import Gain
 
 LEVEL = 0.01
 """Chance that an image without any contradiction gets a mark; also the expected share of false marks among all."""

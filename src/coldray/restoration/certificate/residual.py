@@ -10,10 +10,9 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
-from coldray.frame import Frame
-from coldray.physics.grids import dct_axes, dft_axes
+from coldray.frame import Frame, Gain
+from coldray.physics.grids import across, dct_axes, dft_axes
 from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
-from coldray.restoration.gain import Gain
 from coldray.restoration.noise import noise_factor
 
 LEAST_GAIN = 0.1
@@ -181,18 +180,21 @@ def residual_of(
 
     Notes
     -----
-    Two forward and three inverse cosine transforms. All gains are looked up on one radial grid, strip by strip, so
-    memory grows by three images only.
+    Two forward and three inverse cosine transforms. All gains are looked up on one radial grid per direction,
+    strip by strip, so memory grows by three images only.
     """
     shape, pitch = frame.shape, frame.pair.pixel_pitch_mm
     v, u = dct_axes(shape, pitch)
     radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])) + 1e-9, SAMPLES)
     limit = verifiable_limit(frame, degradation)
-    blur, white = degradation.transfer(radial, 1.0), whitener(frame, gain)(radial)
+    white = whitener(frame, gain)(radial)
     noise = frame.noise.power(radial, frame.mean_signal)
-    linear = np.where(radial == 0, 1.0, blur / (blur**2 + noise / frame.contrast_power(radial)))
+    parts = frame.by_direction(degradation)
+    blur = np.stack([d.transfer(radial, 1.0) for _, d in parts])
+    contrast = np.stack([f.contrast_power(radial) for f, _ in parts])
+    linear = np.where(radial == 0, 1.0, blur / (blur**2 + noise / contrast))
     tables = [
-        np.asarray(t, dtype=np.float32)
+        np.broadcast_to(np.asarray(t, dtype=np.float32), blur.shape).ravel()
         for t in (
             blur,
             white,
@@ -210,6 +212,8 @@ def residual_of(
     for first in range(0, shape[0], height):
         part = slice(first, first + height)
         at = (np.hypot(v[part], u) * ((SAMPLES - 1) / radial[-1]) + 0.5).astype(np.intp)
+        if len(parts) > 1:
+            at += SAMPLES * np.rint((len(parts) - 1) * across(v[part], u)).astype(np.intp)
         out, y = spectrum[part], rest[part]
         prior = out - tables[3][at] * y
         sums[:3] += _energy(out), _energy(prior), _energy(prior * tables[4][at])
