@@ -226,6 +226,11 @@ def bars_protocol(
     )
 
 
+def _band_um(low_mm: float | None, high_mm: float | None) -> str:
+    """Band in micrometres."""
+    return "–" if low_mm is None or high_mm is None else f"{1e3 * low_mm:.1f} to {1e3 * high_mm:.1f} µm"
+
+
 def duplex_protocol(
     measured: DuplexMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
 ) -> Protocol:
@@ -240,6 +245,7 @@ def duplex_protocol(
         "Duplex-wire image quality indicator",
         (
             ("iSRb", number(_thousandfold(measured.isrb_mm), "µm", 3)),
+            ("iSRb, k = 2", _band_um(measured.isrb_low_mm, measured.isrb_high_mm)),
             ("SRb", number(_thousandfold(measured.srb_mm), "µm", 3)),
             ("pairs found", str(len(measured.pairs))),
             ("wires", f"{measured.angle_deg:+.2f}° from the axis"),

@@ -160,7 +160,7 @@ def duplex(
     pitch_um: PitchUm = None,
     roi: OneRoi = None,
     first_element: Annotated[
-        int | None, typer.Option(min=1, max=13, help="Number of the coarsest pair in the region.")
+        int | None, typer.Option(min=1, max=15, help="Number of the coarsest pair in the region.")
     ] = None,
     bad_pixels: BadPixels = None,
     plot: Plot = None,

@@ -10,29 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex import ground
-from coldray.metrology.duplex.halo import halo
-from coldray.metrology.duplex.profile import project, tilt_of_lines
+from coldray.metrology.duplex.identity import numbered, one_straight_set
+from coldray.metrology.duplex.profile import project, project_without, tilt_of_lines
+from coldray.metrology.duplex.wires import BINS_PER_PIXEL, Profile
 from coldray.metrology.inputs import as_frame, check_pitch, crop, joined_mask
 from coldray.radiograph import Radiograph
 
-SPACINGS_MM = (0.80, 0.63, 0.50, 0.40, 0.32, 0.25, 0.20, 0.16, 0.13, 0.10, 0.08, 0.063, 0.05)
-"""Wire diameter and gap of the pairs 1D to 13D."""
+SPACINGS_MM = (0.80, 0.63, 0.50, 0.40, 0.32, 0.25, 0.20, 0.16, 0.13, 0.10, 0.08, 0.063, 0.05, 0.04, 0.032)
+"""Wire diameter and gap of the pairs 1D to 15D; 14D and 15D continue the series (2018 edition, recalled)."""
+GROUPS = 12
+"""Groups of rows left out in turn, for the band."""
+SYSTEMATIC = 0.004
+"""Standard uncertainty of the iSRb from bins and local polynomials; analytic wires are read within 1.5 %."""
+SPARSE = 0.015
+"""The same with fewer than two pairs on either side of 20 %."""
 LIMIT_PERCENT = 20.0
 NEARLY_PERCENT, FARTHEST = 40.0, 0.8
 """The curve is followed past a finest pair with a dip below 40 %, down to 0.8 of its spacing."""
-BINS_PER_PIXEL = 4
-NARROW_PX, WIDE_PX = 0.75, 3.0
-"""Half-width of the part of the profile that gives an extreme [px]: the least, and that from which it is a quartic."""
-FEWEST_RESOLVED = 3
-"""Wires that outnumber the elements are refused unless so many pairs have their distance."""
-WEAKEST = 0.02
-"""Depth of a wire over that of the deepest one below which it is not looked for."""
-SPECK = 0.05
-"""A stretch so much smaller than one beside it is noise: from one pair to the next the area falls to 0.4 or more."""
 
 Float = NDArray[np.float64]
 
@@ -47,6 +44,8 @@ class WirePair:
     spacing_mm : float
     dip_percent : float
         100 (A + B - 2C) / (A + B), 0 when the wires are not told apart.
+    dip_sd_percent : float
+        Its standard uncertainty from noise.
     position_mm : float
         Middle of the pair across the wires, in the region measured.
     """
@@ -54,6 +53,7 @@ class WirePair:
     element: int
     spacing_mm: float
     dip_percent: float
+    dip_sd_percent: float
     position_mm: float
 
 
@@ -69,6 +69,8 @@ class DuplexMeasurement:
         Spacing of the first pair with a dip under 20 %; None when all are above.
     isrb_mm : float or None
         Spacing at which a quadratic through the dips crosses 20 %; None when they do not allow it.
+    isrb_low_mm, isrb_high_mm : float or None
+        k = 2 band of the iSRb: noise, by leaving out groups of rows in turn, and the reading of the profile.
     angle_deg : float
         Tilt of the wires from the pixel axis.
     position_mm, depth : ndarray, shape (n,)
@@ -79,6 +81,8 @@ class DuplexMeasurement:
     pairs: tuple[WirePair, ...]
     srb_mm: float | None
     isrb_mm: float | None
+    isrb_low_mm: float | None
+    isrb_high_mm: float | None
     angle_deg: float
     position_mm: Float
     depth: Float
@@ -92,12 +96,15 @@ class DuplexMeasurement:
                     "element": f"{p.element}D",
                     "spacing_mm": p.spacing_mm,
                     "dip_percent": p.dip_percent,
+                    "dip_sd_percent": p.dip_sd_percent,
                     "position_mm": p.position_mm,
                 }
                 for p in self.pairs
             ],
             "srb_mm": self.srb_mm,
             "isrb_mm": self.isrb_mm,
+            "isrb_low_mm": self.isrb_low_mm,
+            "isrb_high_mm": self.isrb_high_mm,
             "angle_deg": self.angle_deg,
             "warnings": list(self.warnings),
         }
@@ -117,13 +124,14 @@ def duplex_isrb(
     Parameters
     ----------
     image : ndarray (rows, cols) or Radiograph
-        Linear intensities; wires within 8 degrees of rows or columns (2 to 5 are best).
+        Linear intensities; wires within 15 degrees of rows or columns (2 to 5 are best).
     pixel_pitch_mm : float
         Pixel pitch [mm].
     roi : X, Y, W, H [pixels], optional
         Region with the indicator; the whole image by default.
     first_element : int, optional
-        Number of the coarsest pair in the region; by default the pair whose spacing fits best.
+        Number of the coarsest pair in the region; by default the one whose wire distance, or where no pair is
+        resolved whose widths, fit best.
     spacings_mm : sequence of float
         Wire diameters of all elements, coarse to fine.
     mask : ndarray of bool, shape (rows, cols), optional
@@ -136,7 +144,8 @@ def duplex_isrb(
     Raises
     ------
     MeasurementError
-        If the region leaves the image or no wire pair is found.
+        If the region leaves the image, no wire pair is found, the wires are tilted too much, the numbers of the
+        pairs cannot be told, or there is more than one indicator.
 
     Notes
     -----
@@ -163,29 +172,75 @@ def duplex_isrb(
     rows = ground.wire_rows(depth_image)
     middle = depth_image[rows[0] : rows[1]]
     angle = tilt_of_lines(middle)
+    one_straight_set(middle, angle)
     bad = None
     if mask is not None:
         bad = crop(mask, roi) if turned is region else crop(mask, roi).T
         bad = bad[rows[0] : rows[1]]
-    position, depth, count = project(middle, angle, BINS_PER_PIXEL, bad)
-    profile = _Profile(position * pitch, depth - ground.baseline(depth), pitch)
-    wires = profile.wires(float(np.median(count)))
+    position, depth, _ = project(middle, angle, BINS_PER_PIXEL, bad)
+    base = ground.baseline(depth)
+    profile = Profile(position * pitch, depth - base, pitch)
+    without = project_without(middle, angle, BINS_PER_PIXEL, GROUPS, bad) - base
+    wires = profile.wires()
     if len(wires) < 2:
         raise MeasurementError("no wire pair found; give --roi around the indicator, on linear intensities")
     half = len(wires) // 2
     if sum(profile.area(w) for w in wires[:half]) < sum(profile.area(w) for w in wires[-half:]):
-        profile = profile.reversed()
-        wires = profile.wires(float(np.median(count)))
-    pairs = _pairs(profile, wires, np.asarray(spacings_mm, dtype=np.float64), first_element, warnings)
-    if not pairs:
+        profile, without = profile.reversed(), without[:, ::-1]
+        wires = profile.wires()
+    spacings = np.asarray(spacings_mm, dtype=np.float64)
+    places = numbered(profile, wires, spacings, first_element, warnings)
+    if not places:
         raise MeasurementError("wires were found, but no two lie as far apart as a pair; check --pitch-um and the ROI")
     if abs(angle) < 1:
         warnings.append(f"the wires are tilted by {angle:.1f} deg; 2 to 5 deg sample the profile evenly")
+    pairs, replicas = _read(profile, places, spacings, without)
+    if not any(p.dip_percent > LIMIT_PERCENT for p in pairs):
+        warnings.append("no pair is resolved")
+    if any(b.dip_percent > a.dip_percent + 10 + 4 * b.dip_sd_percent for a, b in pairwise(pairs)):
+        warnings.append("a finer pair shows a deeper dip than a coarser one: noise, or wires taken for another pair")
     srb = next((p.spacing_mm for p in pairs if p.dip_percent < LIMIT_PERCENT), None)
     if srb is None:
         warnings.append("every pair found is resolved: the resolution is better than the finest of them")
-    isrb = interpolated_srb([p.spacing_mm for p in pairs], [p.dip_percent for p in pairs], warnings)
-    return DuplexMeasurement(tuple(pairs), srb, isrb, angle, profile.position, profile.depth, tuple(warnings))
+    spacing = [p.spacing_mm for p in pairs]
+    isrb = interpolated_srb(spacing, [p.dip_percent for p in pairs], warnings)
+    low, high = _band(isrb, spacing, replicas)
+    return DuplexMeasurement(
+        tuple(pairs), srb, isrb, low, high, angle, profile.position, profile.depth, tuple(warnings)
+    )
+
+
+def _read(
+    profile: Profile, places: list[tuple[int, float]], spacings: Float, without: Float
+) -> tuple[list[WirePair], Float]:
+    """Pairs with the noise of their dips, and the dips (groups, pairs) without each group of rows."""
+    dips = profile.reader(places, spacings)
+    found = dips(profile.depth)
+    replicas = np.stack([dips(one) for one in without])
+    sd = np.sqrt((GROUPS - 1) / GROUPS * np.sum((replicas - replicas.mean(axis=0)) ** 2, axis=0))
+    pairs = [
+        WirePair(k + 1, float(spacings[k]), float(dip), float(error), place)
+        for (k, place), dip, error in zip(places, found, sd, strict=True)
+    ]
+    return pairs, replicas
+
+
+def _band(isrb: float | None, spacing: list[float], replicas: Float) -> tuple[float | None, float | None]:
+    """K = 2 band of an iSRb: jackknife over groups of rows (Student's factor), and what the reading adds.
+
+    Dips that noise moves across 20 % in some replicas lead over other pairs; the spread of the replicas holds that.
+    """
+    if isrb is None:
+        return None, None
+    others = [interpolated_srb(spacing, row.tolist()) for row in replicas]
+    known = np.array([one for one in others if one is not None])
+    if known.size < GROUPS // 2:
+        return float(min(spacing)), float(max(spacing))
+    noise = float(np.sqrt((GROUPS - 1) / known.size * np.sum((known - known.mean()) ** 2)))
+    whole = float(np.median(replicas[:, 0])) > LIMIT_PERCENT and int(np.sum(np.array(spacing) > isrb)) > 1
+    sparse = not whole or int(np.sum(np.array(spacing) < isrb)) < 2
+    half = 2 * (1 + 1 / (GROUPS - 1)) * float(np.hypot(noise, (SPARSE if sparse else SYSTEMATIC) * isrb))
+    return max(isrb - half, 0.0), isrb + half
 
 
 def interpolated_srb(
@@ -227,8 +282,6 @@ def interpolated_srb(
     if not fine:
         fine = [i]
         notes.append("no pair under 20 % shows a dip: iSRb is interpolated down to a dip of zero, an upper bound")
-    elif len(fine) < 2 or i < 2:
-        notes.append("iSRb rests on fewer than two pairs on either side of 20 %")
     use = [*range(max(i - 2, 0), i), *fine]
     degree = min(2, len(use) - 1)
     fit = Polynomial.fit(d[use], dip[use] - LIMIT_PERCENT, degree)
@@ -240,126 +293,3 @@ def interpolated_srb(
         share = (dip[i - 1] - LIMIT_PERCENT) / (dip[i - 1] - dip[i])
         return float(d[i - 1] + share * (d[i] - d[i - 1]))
     return float(inside[0])
-
-
-class _Profile:
-    """Depth across the wires, with its wires found and their extremes fitted."""
-
-    def __init__(self, position: Float, depth: Float, pitch: float) -> None:
-        self.position, self.depth, self.pitch = position, depth, pitch
-
-    def reversed(self) -> _Profile:
-        """The same, coarse and fine ends swapped."""
-        return _Profile((self.position[-1] - self.position)[::-1], self.depth[::-1], self.pitch)
-
-    def wires(self, pixels_per_bin: float) -> list[slice]:
-        """Stretches that stand out of the background."""
-        smooth = ndimage.gaussian_filter1d(self.depth, BINS_PER_PIXEL * 0.5)
-        rough = np.diff(self.depth, 2)
-        noise = 1.4826 * float(np.median(np.abs(rough))) / np.sqrt(6 * np.sqrt(4 * np.pi) * BINS_PER_PIXEL * 0.5)
-        limit = max(WEAKEST * float(smooth.max()), 4.5 * noise)
-        labels, _ = ndimage.label(smooth > limit)
-        found = [place[0] for place in ndimage.find_objects(labels)]
-        fewest = BINS_PER_PIXEL // 2
-        wide = [w for w in found if w.stop - w.start > fewest and w.start > 0 and w.stop < self.depth.size]
-        while True:
-            area = [self.area(w) for w in wide]
-            beside = [max(area[max(k - 1, 0) : k] + area[k + 1 : k + 2], default=0.0) for k in range(len(area))]
-            kept = [w for w, own, next_to in zip(wide, area, beside, strict=True) if own >= SPECK * next_to]
-            if len(kept) == len(wide):
-                return kept
-            wide = kept
-
-    def area(self, wire: slice) -> float:
-        """Integrated depth of a stretch."""
-        return float(self.depth[wire].sum())
-
-    def centre(self, wire: slice) -> float:
-        """Centroid of a stretch [mm]."""
-        weight = np.maximum(self.depth[wire], 0)
-        return float(weight @ self.position[wire] / max(weight.sum(), 1e-30))
-
-    def extreme(self, place_mm: float, reach_mm: float) -> float:
-        """Extreme value near a place: that of a local polynomial, freed of the width of the bins."""
-        # A parabola is quieter. It would flatten a dip by 5 % of its depth where the reach holds much of a period,
-        # and miss the corners of pairs much wider than the blur.
-        quartic = reach_mm < NARROW_PX * self.pitch or reach_mm > WIDE_PX * self.pitch
-        reach = max(reach_mm, NARROW_PX * self.pitch)
-        near = np.abs(self.position - place_mm) <= reach
-        points = np.count_nonzero(near)
-        if points < 4:
-            return float(np.interp(place_mm, self.position, self.depth))
-        fit = Polynomial.fit(self.position[near] - place_mm, self.depth[near], 4 if quartic and points > 5 else 2)
-        # the mean of f over a bin of width h is f + h^2 f'' / 24
-        fit = fit - (self.pitch / BINS_PER_PIXEL) ** 2 / 24 * fit.deriv(2)
-        x = np.linspace(-0.5, 0.5, 101) * reach
-        value = fit(x)
-        turn = np.flatnonzero(np.diff(np.sign(np.diff(value)))) + 1
-        return float(value[turn[int(np.argmin(np.abs(x[turn])))]] if turn.size else fit(0.0))
-
-    def read(self, places: list[tuple[int, float]], spacings: Float) -> list[WirePair]:
-        """Dips of pairs known by index and middle [mm], each freed of the tails of the others."""
-        index, middle = np.array([k for k, _ in places], dtype=np.intp), np.array([m for _, m in places])
-        around = halo(self.position / self.pitch, self.depth, middle / self.pitch, spacings[index] / self.pitch)
-        found = []
-        for n, (k, place) in enumerate(places):
-            alone = self if around is None else _Profile(self.position, around.alone(self.depth, n), self.pitch)
-            spacing = float(spacings[k])
-            found.append(WirePair(k + 1, spacing, alone.dip(place, spacing), place))
-        return found
-
-    def dip(self, middle_mm: float, spacing_mm: float) -> float:
-        """Dip [%] of a pair around its middle; 0 when there is none."""
-        reach = 0.4 * spacing_mm
-        between = self.extreme(middle_mm, reach)
-        left, right = (self.extreme(self._peak(middle_mm, side * spacing_mm), reach) for side in (-1, 1))
-        if left + right <= 0:
-            return 0.0
-        return float(np.clip(100 * (left + right - 2 * between) / (left + right), 0.0, 100.0))
-
-    def _peak(self, middle_mm: float, offset_mm: float) -> float:
-        """Place of the maximum between a quarter and twice the offset from the middle."""
-        away = (self.position - middle_mm) * np.sign(offset_mm)
-        near = np.flatnonzero((away >= 0.5 * abs(offset_mm)) & (away <= 1.6 * abs(offset_mm)))
-        if near.size == 0:
-            return middle_mm + offset_mm
-        smooth = ndimage.gaussian_filter1d(self.depth, max(BINS_PER_PIXEL * 0.3, 1e-3))
-        return float(self.position[near[int(np.argmax(smooth[near]))]])
-
-
-def _pairs(
-    profile: _Profile, wires: list[slice], spacings: Float, first_element: int | None, warnings: list[str]
-) -> list[WirePair]:
-    """Read wires from the coarse end as pairs: two stretches two spacings apart, or one stretch."""
-    centres = [profile.centre(w) for w in wires]
-    apart = np.abs(np.diff(centres))
-    if first_element is None:
-        number = int(np.argmin(np.abs(np.log(2 * spacings / apart[0])))) if apart.size else 0
-    else:
-        number = first_element - 1
-    if not 0 <= number < spacings.size:
-        raise MeasurementError(f"first_element is {first_element}; elements run from 1 to {spacings.size}")
-    places: list[tuple[int, float]] = []
-    i = resolved = 0
-    while i < len(wires) and number < spacings.size:
-        spacing = float(spacings[number])
-        two = i + 1 < len(wires) and abs(apart[i] / (2 * spacing) - 1) < 0.3
-        middle = (centres[i] + centres[i + 1]) / 2 if two else centres[i]
-        places.append((number, middle))
-        resolved += two
-        i += 2 if two else 1
-        number += 1
-    pairs = profile.read(places, spacings)
-    if first_element is None and i + 2 < len(wires) and resolved < FEWEST_RESOLVED:
-        raise MeasurementError(
-            f"{len(wires)} wires were found whose distances are not those of elements {places[0][0] + 1}D on; "
-            "give --first-element or an ROI around the indicator alone, or average more rows or frames"
-        )
-    if i < len(wires):
-        warnings.append(f"{len(wires) - i} more wires follow the finest known pair")
-    if pairs and not any(p.dip_percent > LIMIT_PERCENT for p in pairs):
-        warnings.append("no pair is resolved; numbers of the elements are a guess, give the first one")
-    rising = [b.dip_percent > a.dip_percent + 10 for a, b in pairwise(pairs)]
-    if any(rising):
-        warnings.append("a finer pair shows a deeper dip than a coarser one: noise, or wires taken for another pair")
-    return pairs

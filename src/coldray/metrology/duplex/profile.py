@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.errors import MeasurementError
+
 Float = NDArray[np.float64]
 FEWEST_SHARE = 0.3
 """A bin with fewer pixels than this share of the median one lies beyond the end of the lines."""
@@ -33,12 +35,8 @@ def project(
         Mean distance [pixels] across the lines, mean value and number of pixels of every bin;
         positions are x where the lines cross the middle row.
     """
-    rows, cols = image.shape
-    angle = np.radians(angle_deg)
-    y = np.arange(rows)[:, None] - (rows - 1) / 2
-    x = np.arange(cols)[None, :] - (cols - 1) / 2
-    distance = (x * np.cos(angle) - y * np.sin(angle)).ravel()
-    index = np.floor((distance - distance.min()) * bins_per_pixel).astype(np.intp)
+    cols = image.shape[1]
+    distance, index = _bins(image, angle_deg, bins_per_pixel)
     good = np.ones(distance.size) if bad is None else (~bad).ravel().astype(np.float64)
     count: Float = np.asarray(np.bincount(index, weights=good), dtype=np.float64)
     filled = count > FEWEST_SHARE * np.median(count)
@@ -47,7 +45,52 @@ def project(
     return position + (cols - 1) / 2, value, count[filled]
 
 
-def tilt_of_lines(image: Float, largest_deg: float = 8.0) -> float:
+def project_without(
+    image: Float, angle_deg: float, bins_per_pixel: int, groups: int, bad: NDArray[np.bool_] | None = None
+) -> Float:
+    """Profiles of `project`, each without one group of neighbouring rows, on the same bins.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+    angle_deg : float
+    bins_per_pixel, groups : int
+    bad : ndarray of bool, shape of `image`, optional
+        True where a pixel does not count.
+
+    Returns
+    -------
+    ndarray, shape (groups, n)
+        A bin that holds pixels of the group alone keeps their mean.
+    """
+    rows, cols = image.shape
+    _, index = _bins(image, angle_deg, bins_per_pixel)
+    good = np.ones(index.size) if bad is None else (~bad).ravel().astype(np.float64)
+    bins = int(index.max()) + 1
+    cell = index + bins * np.repeat(np.arange(rows) * groups // rows, cols)
+    own = np.bincount(cell, good, groups * bins).reshape(groups, bins)
+    value = np.bincount(cell, good * image.ravel(), groups * bins).reshape(groups, bins)
+    count = own.sum(axis=0)
+    filled = count > FEWEST_SHARE * np.median(count)
+    own, value, count = own[:, filled], value[:, filled], count[filled]
+    total, left = value.sum(axis=0), count - own
+    return np.asarray(np.where(left > 0, (total - value) / np.maximum(left, 1), total / count))
+
+
+def _bins(image: Float, angle_deg: float, bins_per_pixel: int) -> tuple[Float, NDArray[np.intp]]:
+    """Distance across the lines of every pixel, and its bin."""
+    rows, cols = image.shape
+    angle = np.radians(angle_deg)
+    y = np.arange(rows)[:, None] - (rows - 1) / 2
+    x = np.arange(cols)[None, :] - (cols - 1) / 2
+    distance = (x * np.cos(angle) - y * np.sin(angle)).ravel()
+    return distance, np.floor((distance - distance.min()) * bins_per_pixel).astype(np.intp)
+
+
+LARGEST_TILT_DEG = 15.0
+
+
+def tilt_of_lines(image: Float, largest_deg: float = LARGEST_TILT_DEG) -> float:
     """Tilt [degrees] from the columns of the lines in an image: the one that makes their profile sharpest.
 
     Notes
@@ -55,6 +98,11 @@ def tilt_of_lines(image: Float, largest_deg: float = 8.0) -> float:
     The power of the slope of the sheared and summed rows has its maximum at the true tilt; white noise
     adds the same at every tilt. Rows are sheared in Fourier space below half the Nyquist frequency, so
     that neither bins nor aliases favour lines that follow the pixels.
+
+    Raises
+    ------
+    MeasurementError
+        If the power still rises at the largest tilt that is tried.
     """
     rows, cols = image.shape
     spectrum = np.fft.rfft(image * np.hanning(cols + 2)[1:-1] ** 0.25, axis=1)
@@ -73,6 +121,11 @@ def tilt_of_lines(image: Float, largest_deg: float = 8.0) -> float:
     count = int(np.ceil(largest / step))
     angles = np.arange(-count, count + 1) * step
     best = float(angles[int(np.argmax([sharpness(a) for a in angles]))])
+    if abs(best) > largest - step / 2 and largest == largest_deg:
+        raise MeasurementError(
+            f"the lines are tilted by {largest:.0f} deg or more from the pixel axis, or the region holds none; turn the "
+            "indicator to 2 to 5 deg"
+        )
     while step > 0.003:
         near = best + np.linspace(-step, step, 5)
         best = float(near[int(np.argmax([sharpness(a) for a in near]))])
