@@ -16,6 +16,10 @@ REFERENCE_UM = 88.6
 """Side of the square as large as a circle of 100 um: SNR_N refers to it."""
 SMALLEST_REGION = 20
 GROUP_SIDE = 20
+FEWEST_GROUPS = 9
+"""Groups from which on the trend of the region is fitted to them, and their median counts."""
+MOST_FREEDOM = 394.0
+"""Degrees of freedom of a group of white noise."""
 LEAST_GOOD = 0.5
 """Share of unmasked pixels that a region, and a group within it, must have."""
 NEAR_LIMIT = 1.0
@@ -33,6 +37,12 @@ class RegionNoise:
         Mean and standard deviation of the pixels; the trend over the region is in the deviation.
     sd_detrended : float
         Median deviation of 20 x 20 groups after a second-order trend is removed.
+    sd_noise : float
+        Deviation from the second-order trend of the region: median of 20 x 20 groups, freed of the bias of a median.
+    sd_noise_relative : float
+        Relative standard uncertainty of `sd_noise`.
+    mean_sd : float
+        Standard uncertainty of the mean from the noise, correlation included.
     sd_temporal : float or None
         From the difference of frames over sqrt(2), without structure; None for one frame.
     pixels : int
@@ -41,6 +51,9 @@ class RegionNoise:
     mean: float
     sd: float
     sd_detrended: float
+    sd_noise: float
+    sd_noise_relative: float
+    mean_sd: float
     sd_temporal: float | None
     pixels: int
 
@@ -59,9 +72,13 @@ class ContrastMeasurement:
     signal : RegionNoise
     background : RegionNoise or None
     snr_n : float or None
-        SNR 88.6 um / SRb; None where SRb is not given.
+        Mean over `sd_noise`, times 88.6 um / SRb; None where SRb is not given.
+    snr_n_sd : float or None
+        Its standard uncertainty from noise; that of SRb comes on top.
     cnr : float or None
-        |mean difference| over the root mean square of both deviations.
+        |mean difference| over the root mean square of `sd_noise` of both regions.
+    cnr_sd : float or None
+        Its standard uncertainty.
     contrast_sensitivity_percent : float or None
         Achievable contrast sensitivity CSa = recess depth / CNR; None where the depth is not given.
     warnings : tuple of str
@@ -70,7 +87,9 @@ class ContrastMeasurement:
     signal: RegionNoise
     background: RegionNoise | None
     snr_n: float | None
+    snr_n_sd: float | None
     cnr: float | None
+    cnr_sd: float | None
     contrast_sensitivity_percent: float | None
     warnings: tuple[str, ...] = ()
 
@@ -81,7 +100,10 @@ class ContrastMeasurement:
             "sd": self.signal.sd,
             "snr": self.signal.snr,
             "snr_n": self.snr_n,
+            "snr_n_sd": self.snr_n_sd,
             "cnr": self.cnr,
+            "cnr_sd": self.cnr_sd,
+            "sd_noise": self.signal.sd_noise,
             "sd_detrended": self.signal.sd_detrended,
             "snr_detrended": _ratio(self.signal.mean, self.signal.sd_detrended),
             "sd_temporal": self.signal.sd_temporal,
@@ -129,6 +151,10 @@ def contrast(
 
     Notes
     -----
+    SNR_N and CNR take the noise about the second-order trend of the region, as the median over groups of 20 x 20
+    pixels: neither a trend nor single bad pixels count, and noise that is correlated over a few pixels counts whole.
+    `snr` is the mean over the plain deviation.
+
     Sharpening lowers SRb and raises the noise, smoothing does the reverse, and SNR_N follows either;
     read it beside MTF and detectability.
 
@@ -144,10 +170,12 @@ def contrast(
     frames, warnings = as_frames(images, mask)
     signal = _region(frames, signal_roi, mask)
     background = None if background_roi is None else _region(frames, background_roi, mask)
-    cnr = None
+    cnr, cnr_sd = None, None
     if background is not None:
-        noise = float(np.sqrt((signal.sd**2 + background.sd**2) / 2))
+        noise = float(np.sqrt((signal.sd_noise**2 + background.sd_noise**2) / 2))
         cnr = _ratio(abs(signal.mean - background.mean), noise)
+        relative = np.hypot(signal.sd_noise_relative, background.sd_noise_relative) / 2
+        cnr_sd = float(np.hypot(cnr * relative, _ratio(np.hypot(signal.mean_sd, background.mean_sd), noise)))
     if signal.sd == 0:
         warnings.append("the signal region has no noise: its SNR is infinite")
     elif signal.sd > 1.5 * signal.sd_detrended:
@@ -161,8 +189,9 @@ def contrast(
         sensitivity = _ratio(recess_percent, cnr)
         if cnr < NEAR_LIMIT:
             warnings.append("CNR is below 1: the contrast sensitivity is an extrapolation")
-    snr_n = None if srb_um is None else signal.snr * REFERENCE_UM / srb_um
-    return ContrastMeasurement(signal, background, snr_n, cnr, sensitivity, tuple(warnings))
+    snr_n = None if srb_um is None else _ratio(signal.mean, signal.sd_noise) * REFERENCE_UM / srb_um
+    snr_n_sd = None if snr_n is None else snr_n * signal.sd_noise_relative
+    return ContrastMeasurement(signal, background, snr_n, snr_n_sd, cnr, cnr_sd, sensitivity, tuple(warnings))
 
 
 def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_] | None) -> RegionNoise:
@@ -191,7 +220,53 @@ def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_]
     temporal = float(np.sqrt(np.mean(np.var(cut, axis=0, ddof=1)[good]))) if len(cut) > 1 else None
     values = cut[0][good]
     detrended = float(np.sqrt(np.median(deviation))) if deviation.size else float(values.std(ddof=1))
-    return RegionNoise(float(values.mean()), float(values.std(ddof=1)), detrended, temporal, values.size)
+    noise, relative, freedom_each = _noise(grouped(cut[0]), counted) or (detrended, 0.0, MOST_FREEDOM)
+    relative = relative or 1 / np.sqrt(2 * max(values.size - 6, 1))
+    return RegionNoise(
+        float(values.mean()),
+        float(values.std(ddof=1)),
+        detrended,
+        noise,
+        float(relative),
+        float(noise * np.sqrt(side**2 / freedom_each / values.size)),
+        temporal,
+        values.size,
+    )
+
+
+def _noise(groups: NDArray[Any], counted: NDArray[Any]) -> tuple[float, float, float] | None:
+    """Noise about the trend of all groups, its relative uncertainty, and the degrees of freedom of one group.
+
+    The trend is a second-order polynomial through the medians of the groups, and groups keep their means: noise with
+    a correlation length far below the region then counts whole. Correlation leaves a group fewer degrees of freedom
+    k than pixels; they follow from the spread of the groups, and the median of chi squared over k is (1 - 2/(9k))^3.
+    """
+    rows, cols, side = groups.shape[:3]
+    if rows * cols < FEWEST_GROUPS or min(rows, cols) < 3:
+        return None
+    y = (np.arange(rows * side) - (rows * side - 1) / 2) / (rows * side)
+    x = (np.arange(cols * side) - (cols * side - 1) / 2) / (cols * side)
+
+    def terms(v: NDArray[Any], u: NDArray[Any]) -> NDArray[Any]:
+        return np.stack([np.ones_like(v * u), v + 0 * u, u + 0 * v, v * u, v**2 + 0 * u, u**2 + 0 * v], axis=-1)
+
+    middles = terms(y.reshape(rows, side).mean(axis=1)[:, None], x.reshape(cols, side).mean(axis=1)[None, :])
+    level = np.median(groups, axis=(-2, -1))
+    fit = np.linalg.lstsq(middles.reshape(-1, 6), level.ravel(), rcond=None)[0]
+    trend = (terms(y[:, None], x[None, :]) @ fit).reshape(rows, side, cols, side).swapaxes(1, 2)
+    rest = np.where(counted, groups - trend, 0.0)
+    share = counted.mean(axis=(-2, -1))
+    power = (np.sum(rest**2, axis=(-2, -1)) / np.maximum(counted.sum(axis=(-2, -1)), 1))[share >= LEAST_GOOD]
+    typical = float(np.median(power))
+    if power.size < FEWEST_GROUPS or typical <= 0:
+        return None
+    # Spread of ln chi squared over k is sqrt(2 / k), by its quartiles.
+    low, high = np.quantile(np.log(np.maximum(power, typical / 100)), [0.25, 0.75])
+    freedom = float(np.clip(2 / max((high - low) / 1.349, 1e-6) ** 2, 2.0, MOST_FREEDOM))
+    unbiased = typical / (1 - 2 / (9 * freedom)) ** 3 * power.size * freedom / max(power.size * freedom - 6, 1)
+    # The median of n values has pi/2 times the variance of their mean.
+    relative = float(np.sqrt(np.pi / 2 * 2 / (freedom * power.size)) / 2)
+    return float(np.sqrt(unbiased)), relative, freedom
 
 
 def _ratio(a: float, b: float) -> float:
