@@ -227,3 +227,14 @@ def test_real_line_pairs():
     rois = [(488, 355, 54, 60), (440, 300, 40, 50), (555, 415, 40, 50)]
     qc3 = bars_ctf(tifffile.imread(REAL / "qc3_mv.tif"), 0.392, rois, plateau=(2100, 3500))
     assert [g.ctf for g in qc3.groups] == sorted((g.ctf for g in qc3.groups), reverse=True)
+
+
+def test_a_ctf_far_above_one_is_refused_and_not_listed():
+    """Coarse bars of a weaker material would make the finer ones swing four times as much as the plateaus."""
+    y, x = np.mgrid[:160, :320]
+    across = x - np.tan(np.radians(3.0)) * y
+    image = 1 + np.where(x < 160, 0.1 * np.sin(2 * np.pi * across / 24), 0.4 * np.sin(2 * np.pi * across / 8))
+    rois = [(0, 0, 150, 160), (170, 0, 150, 160)]
+    with pytest.raises(MeasurementError, match="plateau"):
+        bars_ctf(image, 0.1, rois)
+    assert bars_ctf(image, 0.1, rois, plateau=(0.6, 1.4)).groups[-1].ctf < 1.02

@@ -36,7 +36,8 @@ SEPARATED = 1.0
 FREQUENCY_TOLERANCE = 0.1
 GUESSED = 0.01
 """Part of a Coltman MTF from beyond the finest group that is told."""
-IMPOSSIBLE = 1.02
+IMPOSSIBLE, REFUSED = 1.02, 1.2
+"""A CTF that is told to be impossible, and one that no table should hold."""
 ODD_ANGLE_DEG = 1.5
 
 Roi = tuple[int, int, int, int]
@@ -208,6 +209,12 @@ def bars_ctf(
     if not bright > dark or not bright + dark > 0:
         raise MeasurementError(f"plateau levels {levels} must differ and have a positive mean; use linear intensities")
     groups = tuple(_group(g, roi, bright - dark, pitch) for g, roi in found)
+    strongest = max(groups, key=lambda g: g.ctf - 2 * g.ctf_sd)
+    if plateau is None and strongest.ctf - 2 * strongest.ctf_sd > REFUSED:
+        raise MeasurementError(
+            f"the plateaus {dark:.4g} and {bright:.4g} ({source}) are not those of wide bars: they give the group at "
+            f"{strongest.frequency_lp_mm:.3g} lp/mm a CTF of {strongest.ctf:.2f}; give plateau levels"
+        )
     _flag(found, groups, warnings)
     frequency = [g.frequency_lp_mm for g in groups]
     curve = _curve(frequency, [g.ctf for g in groups])
