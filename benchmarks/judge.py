@@ -14,12 +14,12 @@ import numpy as np
 
 from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame
+from coldray.gain import consistency_gain
 from coldray.methods import cold, direct, wiener
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.restoration.gain import consistency_gain
 from coldray.restoration.model import load_model
 
 EXPOSURES = {"lr_1s": 1.0, "lr_025s": 0.25, "lr_005s": 0.05}

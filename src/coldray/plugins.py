@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, runtime_checkable
@@ -61,6 +61,26 @@ class LearningMethod(Method, Protocol):
 
     def example(self, pair: Any, degradation: Degradation, rng: Any) -> Any:
         """Return one Example: channels, conditions and target."""
+        ...
+
+
+@runtime_checkable
+class CorrectingMethod(Method, Protocol):
+    """A method that ends with a data-consistency step: out = xbar + K (y - H xbar) of its prediction xbar.
+
+    Notes
+    -----
+    `share` is the part of its full gain that was calibrated with the model, over cycles/pixel, or what the user chose
+    instead; None stands for K = 1. What `gain` returns is given to `restore` as the keyword `consistency`, which is
+    therefore no option of the method; `left` tells the certificate what the step hides of a wrong prediction.
+    """
+
+    def gain(self, frame: Any, degradation: Degradation, share: Any) -> Any:
+        """Return K as a TransferOperator; None for K = 1."""
+        ...
+
+    def left(self, frame: Any, degradation: Degradation, share: Any) -> Any:
+        """Return 1 - H K as a function of radial frequency [cycles/mm]."""
         ...
 
 
@@ -124,20 +144,27 @@ def shown_by(method: Any) -> tuple[list[str], list[str]]:
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword-only parameters of a function with their defaults: the options of a method."""
+    """Keyword-only parameters of a function with their defaults."""
     found = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def check_options(function: Callable[..., Any], names: Iterable[str], owner: str) -> None:
-    """Refuse options that a function does not take.
+def settings_of(method: Method) -> dict[str, Any]:
+    """Options of a method's `restore` with their defaults; what its own `gain` provides is none."""
+    found = options_of(method.restore)
+    if isinstance(method, CorrectingMethod):
+        del found["consistency"]
+    return found
+
+
+def check_options(known: Mapping[str, Any], names: Iterable[str], owner: str) -> None:
+    """Refuse options that are not known.
 
     Raises
     ------
     SettingsError
         If one is unknown; the message suggests the nearest one.
     """
-    known = options_of(function)
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

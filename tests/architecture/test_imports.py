@@ -13,7 +13,7 @@ import coldray
 ROOT = Path(coldray.__file__).parent
 FREE = {"radiograph", "plugins", "document", "errors", "checkpoint", "files", "reading", ""}
 """What everyone may use; the empty name is the package itself (its version)."""
-PHYSICS = {"physics", "frame", "channels"}
+PHYSICS = {"physics", "frame", "channels", "gain"}
 CORE = PHYSICS | {
     *("detectors", "degradations", "formats", "methods", "networks"),
     *("images", "metrology", "restoration"),
@@ -23,6 +23,7 @@ ALLOWED = {
     "physics": set(),
     "frame": {"physics"},
     "channels": {"frame"},
+    "gain": {"physics", "frame"},
     "formats": set(),
     "networks": set(),
     "detectors": {"physics"},

@@ -9,8 +9,19 @@ import pytest
 
 from coldray import plugins
 from coldray.errors import PluginError
+from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
-from coldray.plugins import FOLDERS, Degradation, DetectorModel, LearningMethod, Method, plugin, plugin_names
+from coldray.plugins import (
+    FOLDERS,
+    CorrectingMethod,
+    Degradation,
+    DetectorModel,
+    LearningMethod,
+    Method,
+    plugin,
+    plugin_names,
+    settings_of,
+)
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="needs the train extra")
@@ -70,6 +81,24 @@ def test_method(name, degradation_name, pair, frame_of):
     assert bool(calls) is method.LEARNS
     assert float(out.mean()) == pytest.approx(float(before.mean()), abs=1e-5)
     np.testing.assert_array_equal(frame.blurred, before)
+
+
+@pytest.mark.parametrize("name", [n for n in names("method") if hasattr(plugin("method", n), "gain")])
+@pytest.mark.parametrize("share", [None, FrequencyCurve([0, 1], [0.5, 0.5])])
+def test_methods_that_correct_say_what_they_leave(name, share, pair, blend, frame_of):
+    """A prediction that is wrong by e leaves (1 - H K) of its residual: the two functions are one step, seen twice."""
+    method = plugin("method", name)
+    assert isinstance(method, CorrectingMethod)
+    assert "consistency" not in settings_of(method)
+    rng = np.random.default_rng(1)
+    frame = frame_of(rng.uniform(0.2, 0.8, (31, 42)))
+    guess = rng.uniform(0.2, 0.8, frame.shape)
+    gain, left = method.gain(frame, blend, share), method.left(frame, blend, share)
+    out = method.restore(frame, blend, lambda channels, conditions: guess, None, consistency=gain)
+    blur = frame.operator(blend)
+    np.testing.assert_allclose(
+        frame.blurred - blur(out), frame.radial_operator(left)(frame.blurred - blur(guess)), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in names("method") if plugin("method", n).LEARNS])

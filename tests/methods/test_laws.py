@@ -5,15 +5,19 @@ import pytest
 
 from coldray.degradations import mtf_blend
 from coldray.errors import SettingsError
-from coldray.methods import cold, wiener
+from coldray.methods import cold_naive, wiener
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.plugins import plugin, plugin_names
 
-SMALL = {"ddim": {"steps": 3}, "unsupervised_wiener": {"iterations": 32}, "tv": {}, "cold": {"steps": 3}}
+SMALL = {
+    "ddim": {"steps": 3},
+    "unsupervised_wiener": {"iterations": 32},
+    "tv": {},
+    "cold": {"steps": 3},
+    "cold_naive": {"steps": 3},
+}
 CASES = [(name, SMALL.get(name, {})) for name in plugin_names("method")] + [
-    ("cold", {"steps": 3, "naive": True}),
     ("ddim", {"steps": 3, "eta": 1.0, "samples": 2}),
-    ("pnp", {"denoiser": "tv"}),
     ("wiener", {"noise": "scalar"}),
 ]
 
@@ -39,7 +43,7 @@ def test_the_naive_sampler_returns_the_last_prediction(frame_of, blend, picture,
         return picture
 
     frame = frame_of(picture + 0.01)
-    out = cold.restore(frame, blend, oracle, steps=steps, naive=True)
+    out = cold_naive.restore(frame, blend, oracle, steps=steps)
     np.testing.assert_allclose(out, picture + 0.01, atol=1e-12)  # the measured mean, the predicted shape
     assert [s for _, s in seen] == [t / steps for t in range(steps, 0, -1)]
     for state, strength in seen[1:]:
@@ -54,14 +58,13 @@ def test_identity_under_the_naive_sampler_is_blurred_again_and_again(frame_of, b
     expected = picture
     for t in range(steps - 1, 0, -1):
         expected = frame.radial_operator(lambda f, s=t / steps: blend.transfer(f, s))(expected)
-    out = cold.restore(frame, blend, lambda c, _: c[0], steps=steps, naive=True)
+    out = cold_naive.restore(frame, blend, lambda c, _: c[0], steps=steps)
     np.testing.assert_allclose(out, expected, atol=1e-9)
 
 
-def test_the_naive_sampler_takes_no_gain(frame_of, blend, picture):
-    frame = frame_of(picture)
-    with pytest.raises(SettingsError, match="no data-consistency gain"):
-        cold.restore(frame, blend, wild, naive=True, consistency=frame.operator(blend))
+def test_the_naive_sampler_needs_steps(frame_of, blend, picture):
+    with pytest.raises(SettingsError, match="at least 1"):
+        cold_naive.restore(frame_of(picture), blend, wild, steps=0)
 
 
 def test_equal_detectors_leave_the_naive_sampler_nothing_to_blur(frame_of, picture):
@@ -69,7 +72,7 @@ def test_equal_detectors_leave_the_naive_sampler_nothing_to_blur(frame_of, pictu
     pair = DetectorPair(sharp, sharp)
     same = mtf_blend.Degradation(pair)
     frame = frame_of(picture, pair)
-    one, many = (cold.restore(frame, same, lambda c, _: np.tanh(c[0]), steps=n, naive=True) for n in (1, 2))
+    one, many = (cold_naive.restore(frame, same, lambda c, _: np.tanh(c[0]), steps=n) for n in (1, 2))
     again = np.tanh(np.tanh(picture))
     np.testing.assert_allclose(many, again + picture.mean() - again.mean(), atol=1e-9)
     assert np.abs(one - many).max() > 1e-3

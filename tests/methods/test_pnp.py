@@ -6,7 +6,7 @@ import scipy.fft
 
 from coldray.errors import SettingsError
 from coldray.frame import Frame
-from coldray.methods import pnp
+from coldray.methods import pnp, pnp_tv
 
 
 def dct(image):
@@ -81,18 +81,18 @@ def test_call_pattern(frame_of, blend, picture):
     np.testing.assert_allclose(told[-1] - plain[-2:], 2 * np.log10(pnp.LAST_LEVEL) / 1.5, atol=1e-5)
 
 
-@pytest.mark.parametrize("predictor", [None, identity])
-def test_without_a_network_total_variation_denoises(blend, frame_of, predictor):
+def test_without_a_network_total_variation_denoises(blend, frame_of):
     rng = np.random.default_rng(3)
     truth = np.kron(rng.uniform(0.3, 0.9, (6, 6)), np.ones((12, 12))).astype(np.float32)
     probe = frame_of(truth)
     frame = frame_of(probe.operator(blend)(truth) + probe.noise.draw(truth, rng))
-    out = pnp.restore(frame, blend, predictor, denoiser="tv")
+    out = pnp_tv.restore(frame, blend)
     assert out.mean() == pytest.approx(frame.blurred.mean(), abs=1e-6)
     assert np.square(out - truth).mean() < 0.4 * np.square(frame.blurred - truth).mean()
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"trust": 0.0}, {"denoiser": "median"}])
-def test_bad_options(frame_of, blend, picture, options):
-    with pytest.raises(SettingsError):
-        pnp.restore(frame_of(picture), blend, identity, **options)
+@pytest.mark.parametrize("method", [pnp, pnp_tv])
+@pytest.mark.parametrize("options", [{"steps": 0}, {"trust": 0.0}])
+def test_bad_options(frame_of, blend, picture, options, method):
+    with pytest.raises(SettingsError, match="both must be positive"):
+        method.restore(frame_of(picture), blend, identity, **options)

@@ -1,5 +1,6 @@
 """The certificate as part of a restoration: by default, for stacks and saturated pixels."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -124,11 +125,16 @@ class Guess:
 
 
 @pytest.mark.parametrize(
-    ("gain", "options", "left"),
-    [("paper", {}, "1 - H"), ("calibrated", {}, "between"), ("calibrated", {"naive": True}, "all")],
+    ("method", "gain", "left"),
+    [
+        ("cold", "paper", "1 - H"),
+        ("cold", "calibrated", "between"),
+        ("cold", "network", "all"),
+        ("cold_naive", "paper", "all"),
+    ],
 )
-def test_the_certificate_knows_what_each_sampler_leaves(radiograph, gain, options, left):
-    job = Job(method="cold", model=Guess(), gain=gain, exposure_s=0.25, options=options, keep_certificate=True)
+def test_the_certificate_knows_what_each_sampler_leaves(radiograph, method, gain, left):
+    job = Job(method=method, model=Guess(), gain=gain, exposure_s=0.25, keep_certificate=True)
     certificate = restore(radiograph(), job).certificate
     frequency = np.linspace(0.5, 10, 40)
     found, blur = certificate.gain(frequency), certificate.degradation.transfer(frequency, 1.0)
@@ -222,6 +228,26 @@ def test_the_dial_and_old_records(half_even):
     old = {k: v for k, v in settings.items() if k not in ("even", "even_contrast", "on_contradiction", "safeguards")}
     assert Recipe.of_record(old, {}).even == "network"
     assert Recipe.of_record(settings, {}).even == "linear"
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "now", "left"),
+    [
+        ("cold", {"naive": True, "steps": 3}, "cold_naive", {"steps": 3}),
+        ("cold", {"naive": False}, "cold", {}),
+        ("pnp", {"denoiser": "tv", "trust": 1.0}, "pnp_tv", {"trust": 1.0}),
+        ("pnp", {"denoiser": "network"}, "pnp", {}),
+    ],
+)
+def test_old_records_name_methods_by_an_option(method, options, now, left):
+    from coldray.app.recipe import Recipe
+
+    settings = Recipe().settings()
+    old = settings | {"method": method, "options": options}
+    again = Recipe.of_record(old, {"model": "compact"})
+    assert (again.method, json.loads(again.options_json)) == (now, left)
+    assert (again.model is None) is (now == "pnp_tv")
+    again.job()
 
 
 def test_the_chosen_gain_is_used_and_recorded(radiograph):

@@ -5,11 +5,11 @@ import pytest
 
 from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame, TrainingPair
+from coldray.gain import consistency_gain, unshared_gain
 from coldray.methods import cold
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
-from coldray.restoration.gain import consistency_gain, unshared_gain
 from coldray.training.calibrate import calibrate_consistency
 
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))

@@ -168,8 +168,8 @@ class Restorer:
 
     def _checked(self) -> Job:
         """Return the job, with everything loaded and checked."""
+        from coldray.gain import share_of
         from coldray.plugins import plugin
-        from coldray.restoration.gain import share_of
         from coldray.restoration.job import check_job
 
         pitch = None if self.pixel_pitch_mm is None else number_of(self.pixel_pitch_mm, "pixel_pitch_mm", "mm")

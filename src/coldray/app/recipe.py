@@ -47,6 +47,8 @@ REPEATABLE_FORMATS = (3, RECORD_FORMAT)
 _SINCE_FORMAT_3 = {"report", "certificate_map", "reference"}
 _BEFORE_FORMAT_4 = {"on_contradiction": "keep", "even": "network", "even_contrast": None, "safeguards": False}
 """What version 0.1 did, and did not record."""
+_OWN_METHODS = {("cold", "naive", True): "cold_naive", ("pnp", "denoiser", "tv"): "pnp_tv"}
+"""Methods that were an option's value of another one in version 0.1; with any other value the option meant its default."""
 
 
 @dataclass(frozen=True)
@@ -146,21 +148,33 @@ class Recipe:
             If the record lacks a setting.
         """
         try:
-            known = {**_BEFORE_FORMAT_4, **settings} if "safeguards" not in settings else settings
+            known = as_now(settings)
             plain = {name: known[name] for name in PLAIN}
-            options = json.dumps(settings["options"], sort_keys=True)
+            options = json.dumps(known["options"], sort_keys=True)
             return cls(
                 **plain,
                 options_json=options,
-                model=sources.get("model") if settings["model"] else None,
-                blurred=sources.get("blurred") or settings["blurred"],
-                sharp=sources.get("sharp") or settings["sharp"],
+                model=sources.get("model") if known["model"] else None,
+                blurred=sources.get("blurred") or known["blurred"],
+                sharp=sources.get("sharp") or known["sharp"],
                 noise=tuple(sources.get("noise") or ()),
             )
         except (KeyError, TypeError) as problem:
             raise MetadataError(
                 f"the recorded settings are incomplete ({problem}); the restoration cannot be repeated"
             ) from None
+
+
+def as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded settings as this version states them: what came since with what was done then, methods by their names now."""
+    from coldray.plugins import plugin
+
+    known = {**_BEFORE_FORMAT_4, **settings} if "safeguards" not in settings else dict(settings)
+    options = dict(known["options"])
+    for (method, option, value), now in _OWN_METHODS.items():
+        if known["method"] == method and option in options and options.pop(option) == value:
+            known |= {"method": now, "model": known["model"] if plugin("method", now).LEARNS else None}
+    return known | {"options": options}
 
 
 def record_format(recipe: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coldray.app.files import BESIDE, LEDGER
 from coldray.app.one import restore_file
-from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, environment, record_format
+from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
 from coldray.checkpoint import file_sha256
 from coldray.errors import ColdrayError, DetectorError, ImageReadError, MetadataError
 from coldray.files import shown
@@ -271,14 +271,15 @@ def _recipe(record: Record, given: Sources) -> Recipe:
         "noise": given.noise or record.sources.get("noise"),
     }
     recipe = Recipe.of_record(record.settings, chosen)
-    if record.settings["noise"] and len(recipe.noise) != len(record.settings["noise"]):
-        raise MetadataError(f"{len(record.settings['noise'])} flat fields are needed; give --noise")
+    recorded = as_now(record.settings)
+    if recorded["noise"] and len(recipe.noise) != len(recorded["noise"]):
+        raise MetadataError(f"{len(recorded['noise'])} flat fields are needed; give --noise")
     now = recipe.settings()
     for name in ("blurred", "sharp"):
-        if now[name] != record.settings[name]:
+        if now[name] != recorded[name]:
             raise DetectorError(f"the {name} detector {chosen[name]!r} is not the recorded one; give --{name}")
     for name, option in (("model", "-m MODEL"), ("noise", "--noise")):
-        if now[name] != record.settings[name]:
+        if now[name] != recorded[name]:
             raise MetadataError(f"the {name} at hand is not the recorded one (sha256 differs); give {option}")
     return recipe
 

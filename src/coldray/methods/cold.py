@@ -9,6 +9,7 @@ import numpy as np
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
+from coldray.gain import consistency_gain, residual_gain
 from coldray.methods._example import blend_example, draw_strength
 from coldray.physics.transfer import TransferOperator
 from coldray.plugins import Degradation
@@ -18,6 +19,10 @@ CHANNELS = channels.CHANNELS
 CONDITIONS = channels.CONDITIONS
 FULL_STRENGTH_SHARE = 0.5
 """Share of training examples at strength 1, the state every run starts from."""
+gain = consistency_gain
+"""The gain K with which the measurement corrects the prediction; `restore` takes it as `consistency`."""
+left = residual_gain
+"""What that leaves of a wrong prediction, 1 - H K, for the certificate."""
 
 
 def example(
@@ -51,8 +56,7 @@ def restore(
     rng: Any = None,
     *,
     steps: int = 1,
-    consistency: Any = None,
-    naive: bool = False,
+    consistency: TransferOperator | None = None,
 ) -> Any:
     """Restore by cold sampling.
 
@@ -71,9 +75,6 @@ def restore(
     consistency : TransferOperator, optional
         The gain K(u) with which the measurement corrects the prediction; 1 everywhere by default,
         which is the paper's sampler.
-    naive : bool
-        Algorithm 1 of cold diffusion in place of TACoS, to compare with: the state is the prediction blurred
-        again, the measurement counts in the first step only, and the last prediction is the result.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def restore(
     Raises
     ------
     SettingsError
-        If `steps` is not positive, or the naive sampler is given a gain.
+        If `steps` is not positive.
 
     Notes
     -----
@@ -98,21 +99,11 @@ def restore(
     """
     if steps < 1:
         raise SettingsError(f"{steps} sampling steps; at least 1 is needed")
-    if naive and consistency is not None:
-        raise SettingsError("the naive sampler forgets the measurement; it takes no data-consistency gain")
     y = frame.blurred
     blur = frame.operator(degradation)
     remainder = TransferOperator(1.0 - blur.transfer)
     linear = channels.linear_estimates(frame, degradation)
     conditions = channels.conditions(frame, degradation)
-    if naive:
-        state = y
-        for step in range(steps, 0, -1):
-            at = conditions.copy()
-            at[0] = step / steps
-            sharp = predictor((state, *linear), at)
-            state = sharp - (step - 1) / steps * remainder(sharp)
-        return state + (y.mean() - state.mean())
     total = 0.0 * y
     for step in range(steps, 0, -1):
         state = y if step == steps else y + remainder(total)

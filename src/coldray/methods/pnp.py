@@ -1,7 +1,8 @@
-"""Plug-and-play: half-quadratic splitting between an NPS-whitened data term and a denoiser."""
+"""Plug-and-play: half-quadratic splitting between an NPS-whitened data term and the network as a denoiser."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,10 @@ CHANNELS = channels.CHANNELS
 CONDITIONS = channels.CONDITIONS
 example = cold.example
 """The denoiser is the cold network at strength 0, so its examples are cold's."""
+STEPS, TRUST = 4, 0.3
+"""Rounds, and weight of the denoised image against the measurement."""
 LAST_LEVEL = 0.5
 """Noise the denoiser removes in the last step, over the frame's own (as a standard deviation)."""
-TV_WEIGHT = 1.0
-"""Weight of the total-variation denoiser per standard deviation of the noise it is to remove."""
 
 
 def restore(
@@ -31,9 +32,8 @@ def restore(
     predictor: Any = None,
     rng: Any = None,
     *,
-    steps: int = 4,
-    denoiser: str = "network",
-    trust: float = 0.3,
+    steps: int = STEPS,
+    trust: float = TRUST,
 ) -> Any:
     """Alternate between fitting the measurement and denoising.
 
@@ -43,14 +43,12 @@ def restore(
         The blurred frame and what is known of it.
     degradation : object
         Offers ``transfer(frequency, strength)``.
-    predictor : callable, optional
-        ``predictor(channels, conditions)`` for the whole frame; without it total variation denoises.
+    predictor : callable
+        ``predictor(channels, conditions)`` for the whole frame; the denoiser.
     rng : ignored
         The method does not draw.
     steps : int
         Rounds of one data step and one denoising, at least 1.
-    denoiser : {"network", "tv"}
-        What denoises.
     trust : float
         Weight of the denoised image against the measurement; larger relies more on the denoiser.
 
@@ -62,7 +60,7 @@ def restore(
     Raises
     ------
     SettingsError
-        If `steps` or `trust` is not positive, or `denoiser` is neither.
+        If `steps` or `trust` is not positive.
 
     Notes
     -----
@@ -79,27 +77,55 @@ def restore(
     ----------
     Zhang et al., Plug-and-play image restoration with deep denoiser prior (DPIR), arXiv:2008.13751.
     """
+    linear = channels.linear_estimates(frame, degradation)
+    conditions = channels.conditions(frame, degradation)
+    own = filtered_noise_sd(frame, np.ones(frame.shape))
+
+    def denoise(x: Any, level: float) -> Any:
+        at = conditions.copy()
+        at[0] = 0.0
+        at[-2:] = conditions[-2:] + 2 * np.log10(level / own) / channels.LEVEL_DECADES
+        return predictor((x, *linear), at)
+
+    return half_quadratic(frame, degradation, linear[0], denoise, steps, trust)
+
+
+def half_quadratic(
+    frame: Frame, degradation: Degradation, start: Any, denoise: Callable[[Any, float], Any], steps: int, trust: float
+) -> Any:
+    """Alternate between the data step and any denoiser.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    start : ndarray, shape (rows, cols)
+        First linear estimate.
+    denoise : callable
+        ``denoise(image, level)``, with the standard deviation of the noise to remove [fraction of open beam].
+    steps : int
+    trust : float
+
+    Returns
+    -------
+    ndarray, shape (rows, cols)
+        The last denoised image, with the measurement's mean.
+
+    Raises
+    ------
+    SettingsError
+        If `steps` or `trust` is not positive.
+    """
     if steps < 1 or trust <= 0:
         raise SettingsError(f"steps={steps}, trust={trust}; both must be positive")
-    if denoiser not in ("network", "tv"):
-        raise SettingsError(f"denoiser={denoiser!r}; choose network or tv")
     y = frame.blurred
-    linear = channels.linear_estimates(frame, degradation)
     own = filtered_noise_sd(frame, np.ones(frame.shape))
     filtered = filtered_noise_sd(frame, frame.wiener_operator(degradation).transfer)
-    levels = np.geomspace(max(filtered, own), LAST_LEVEL * own, steps)
-    conditions = channels.conditions(frame, degradation)
-    z = linear[0]
-    for level in levels:
+    z = start
+    for level in np.geomspace(max(filtered, own), LAST_LEVEL * own, steps):
         fit, keep = data_step(frame, degradation, trust / level**2)
-        x = fit(y) + keep(z)
-        if predictor is None or denoiser == "tv":
-            z = _flatten(x, TV_WEIGHT * level)
-        else:
-            at = conditions.copy()
-            at[0] = 0.0
-            at[-2:] = conditions[-2:] + 2 * np.log10(level / own) / channels.LEVEL_DECADES
-            z = predictor((x, *linear), at)
+        z = denoise(fit(y) + keep(z), level)
     return z + (y.mean() - z.mean())
 
 
@@ -124,10 +150,3 @@ def data_step(frame: Frame, degradation: Degradation, rho: float) -> tuple[Trans
     ratio = rho * frame.noise.power(f, frame.mean_signal) / frame.pair.pixel_pitch_mm**2
     below = transfer**2 + ratio
     return TransferOperator(transfer / below), TransferOperator(ratio / below)
-
-
-def _flatten(image: Any, weight: float) -> Any:
-    """Total-variation denoising of a numpy image."""
-    from skimage.restoration import denoise_tv_chambolle
-
-    return denoise_tv_chambolle(np.asarray(image), weight=weight, max_num_iter=60)

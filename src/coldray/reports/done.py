@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from coldray.gain import DETAIL_SHARE
 from coldray.physics.detector import Detector
 from coldray.reports.blocks import Facts, Section, Table
 from coldray.restoration.certificate.certify import Certificate
-from coldray.restoration.gain import DETAIL_SHARE
 from coldray.restoration.model import Model
 from coldray.restoration.pipeline import Job, Restoration
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.channels import conditions
 from coldray.frame import Frame, Gain
+from coldray.gain import share_of
 from coldray.physics.curves import FrequencyCurve
-from coldray.plugins import options_of, plugin
+from coldray.plugins import CorrectingMethod, Degradation, plugin
 from coldray.restoration.domain import KeptInside
 from coldray.restoration.even import GatedResult, read
-from coldray.restoration.gain import consistency_gain, residual_gain, share_of
 from coldray.restoration.guard import linear_filter, mixed
 from coldray.restoration.job import Job, check_job, even_constants, is_stochastic
-from coldray.restoration.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Estimate:
     warnings: list[str]
     gated: GatedResult | None = None
 
-    def with_linear(self, weight: NDArray[np.float32], frame: Frame, degradation: Any) -> Estimate:
+    def with_linear(self, weight: NDArray[np.float32], frame: Frame, degradation: Degradation) -> Estimate:
         """The same with the linear filter in place of the network where `weight` is 1."""
         if self.gated is not None:
             gated = self.gated.with_share(1 - weight, keeps_mean=True)
@@ -51,7 +49,7 @@ class Estimate:
         return replace(self, image=mixed(self.image, linear_filter(frame, degradation), weight))
 
 
-def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estimate:
+def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) -> Estimate:
     """Run the job's method on one frame.
 
     Parameters
@@ -60,8 +58,8 @@ def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estim
     degradation : object
         Offers ``transfer(frequency, strength)``.
     job : Job
-    number : int
-        Of the frame in its stack; part of the random state.
+    *numbers : int
+        Of the frame, in its stack for instance; part of the random state.
 
     Returns
     -------
@@ -71,7 +69,7 @@ def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estim
     """
     options = check_job(job)
     method = plugin("method", job.method)
-    rng = np.random.default_rng([job.random_state, number]) if is_stochastic(method) else None
+    rng = np.random.default_rng([job.random_state, *numbers]) if is_stochastic(method) else None
     if not method.LEARNS:
         image = frame.towards_aim(method.restore(frame, degradation, None, rng, **options))
         image = np.asarray(image, dtype=np.float32)
@@ -91,8 +89,8 @@ def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estim
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
     predictor = model.predictor() if domain is None else KeptInside(model.predictor(), domain)
     shown = model.familiar(frame, degradation)
-    if _has_consistency_step(job) and "consistency" not in options:
-        options["consistency"] = consistency_gain(shown, degradation, _share_of_gain(job, model))
+    if isinstance(method, CorrectingMethod):
+        options["consistency"] = method.gain(shown, degradation, _share_of_gain(job))
     image = frame.towards_aim(method.restore(shown, degradation, predictor, rng, **options))
     image = np.asarray(image, dtype=np.float32)
     if reading is not None:
@@ -104,36 +102,31 @@ def estimate(frame: Frame, degradation: Any, job: Job, number: int = 0) -> Estim
     return Estimate(image, predictor.evaluations, share, warnings)
 
 
-def run_method(frame: Frame, degradation: Any, job: Job, number: int = 0) -> tuple[NDArray[np.float32], int]:
+def run_method(frame: Frame, degradation: Degradation, job: Job, *numbers: int) -> tuple[NDArray[np.float32], int]:
     """Result of `estimate` and the evaluations of the network, for comparisons on frames in memory."""
-    found = estimate(frame, degradation, job, number)
+    found = estimate(frame, degradation, job, *numbers)
     return found.image, found.evaluations
 
 
-def _as_restored(frame: Frame, degradation: Any, job: Job) -> tuple[Frame, Any]:
+def _as_restored(frame: Frame, degradation: Degradation, job: Job) -> tuple[Frame, Degradation]:
     """Frame and blur of what a result aims at; the same ones where the detectors' tables are trusted throughout."""
     judged = frame.as_restored()
     same = judged is frame
     return judged, degradation if same else plugin("degradation", job.degradation).Degradation(judged.pair)
 
 
-def _share_of_gain(job: Job, model: Model) -> FrequencyCurve | None:
+def _share_of_gain(job: Job) -> FrequencyCurve | None:
     """Share of the data-consistency gain; under the gate the network is corrected where it rules."""
     constants = even_constants(job)
-    return share_of(job.gain, model.consistency_share, 0.0 if constants is None else constants.open_share)
+    calibrated = None if job.model is None else job.model.consistency_share
+    return share_of(job.gain, calibrated, 0.0 if constants is None else constants.open_share)
 
 
-def _has_consistency_step(job: Job) -> bool:
-    """Whether the method ends with a data-consistency step; the naive sampler of `cold` forgets the measurement."""
-    step = "consistency" in options_of(plugin("method", job.method).restore)
-    return step and not job.options.get("naive", False)
-
-
-def gain_left(frame: Frame, degradation: Any, job: Job) -> Gain | None:
-    """What the method's own data-consistency step leaves of a wrong prediction; None for methods without one."""
-    if not _has_consistency_step(job):
+def gain_left(frame: Frame, degradation: Degradation, job: Job) -> Gain | None:
+    """What the method leaves of a wrong prediction, for the certificate; None for methods that correct nothing."""
+    method = plugin("method", job.method)
+    if not isinstance(method, CorrectingMethod):
         return None
-    if job.model is None:
-        return residual_gain(frame, degradation, None)
-    share = _share_of_gain(job, job.model)
-    return residual_gain(job.model.familiar(frame, degradation), degradation, share)
+    shown = frame if job.model is None else job.model.familiar(frame, degradation)
+    found: Gain = method.left(shown, degradation, _share_of_gain(job))
+    return found

@@ -8,8 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
+from coldray.gain import GAINS
 from coldray.physics.detector import Detector
-from coldray.plugins import check_options, options_of, plugin, plugin_names
+from coldray.plugins import check_options, plugin, plugin_names, settings_of
 from coldray.restoration.even import EVEN_LINEAR, EVENS
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.guard import CONTRADICTIONS
@@ -36,7 +37,7 @@ class Job:
         Detectors: name, model, file, or the object itself.
     degradation : str
         Name of the degradation.
-    gain : {"calibrated", "detail", "paper"}
+    gain : {"calibrated", "detail", "paper", "network"}
         How the measurement corrects the prediction of the cold sampler.
     exposure_s : float, optional
         Exposure of one frame [s].
@@ -51,7 +52,7 @@ class Job:
     keep_certificate : bool
         Whether to keep the certificate's images, for its map and for a report.
     options : dict
-        Further options of the method by name, see `plugins.options_of`.
+        Further options of the method by name, see `plugins.settings_of`.
     random_state : int
         Of methods that draw; every frame of a stack has its own stream.
     on_contradiction : {"linear", "keep", "refuse"}
@@ -112,13 +113,15 @@ def check_job(job: Job) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        If the method needs a model and there is none, or has no such option, or there is no such answer to a
-        contradiction or to even ground.
+        If the method needs a model and there is none, or has no such option, or there is no such gain, or
+        answer to a contradiction or to even ground.
     CheckpointError
         If the model was trained for another method.
     """
     if job.on_contradiction not in CONTRADICTIONS:
         raise SettingsError(f"on_contradiction={job.on_contradiction!r}: choose one of {', '.join(CONTRADICTIONS)}")
+    if job.gain not in GAINS:
+        raise SettingsError(f"gain={job.gain!r}: choose one of {', '.join(GAINS)}")
     if job.even not in EVENS:
         raise SettingsError(f"even={job.even!r}: choose one of {', '.join(EVENS)}")
     if job.even_contrast is not None and not LEAST_CONTRAST <= job.even_contrast <= 1:
@@ -128,12 +131,13 @@ def check_job(job: Job) -> dict[str, Any]:
         if job.model is None:
             raise SettingsError(f"the method {job.method!r} needs a model; give -m MODEL")
         job.model.check_fits(method, job.method)
-    check_options(method.restore, job.options, f"the method {job.method!r}")
+    known = settings_of(method)
+    check_options(known, job.options, f"the method {job.method!r}")
     options = dict(job.options)
-    if "steps" in options_of(method.restore):
+    if "steps" in known:
         if job.steps is not None:
             options["steps"] = job.steps
     elif job.steps not in (None, 1):
-        stepping = [n for n in plugin_names("method") if "steps" in options_of(plugin("method", n).restore)]
+        stepping = [n for n in plugin_names("method") if "steps" in settings_of(plugin("method", n))]
         raise SettingsError(f"the method {job.method!r} takes one step; --steps belongs to {', '.join(stepping)}")
     return options

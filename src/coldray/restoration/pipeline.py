@@ -16,7 +16,7 @@ from coldray.images.scale import Scale, scale_of
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import options_of, plugin
+from coldray.plugins import plugin, settings_of
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.certificate.certify import Certificate, certify
 from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
@@ -278,7 +278,7 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
     details: dict[str, Any] = {
         "coldray": __version__,
         "method": job.method,
-        "options": {**{k: v for k, v in options_of(method.restore).items() if k != "consistency"}, **chosen},
+        "options": {**settings_of(method), **chosen},
         "steps": notes[-1].evaluations,
         "degradation": job.degradation,
         "blurred": pair.blurred.name,

@@ -17,10 +17,10 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.files import move_into_place, scratch_folder, write_text
 from coldray.frame import Frame
+from coldray.gain import unshared_gain
 from coldray.physics.noise import NoiseModel
 from coldray.plugins import plugin
 from coldray.restoration.evidence import EvenConstants
-from coldray.restoration.gain import unshared_gain
 from coldray.restoration.model import OnnxEngine, TorchEngine
 from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency

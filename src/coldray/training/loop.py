@@ -22,7 +22,7 @@ from coldray.checkpoint import read_tensors
 from coldray.errors import SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
-from coldray.plugins import Degradation, check_options, plugin, shown_by
+from coldray.plugins import Degradation, check_options, plugin, settings_of, shown_by
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
@@ -92,7 +92,7 @@ def validation_method(recipe: Recipe) -> tuple[Any, str]:
     method = plugin("method", name)
     if shown_by(method) != shown_by(trained):
         raise SettingsError(f"log.validate_with: {name!r} does not use the network that {recipe.method!r} trains")
-    check_options(method.restore, recipe.log.validate_options, f"log.validate_options: the method {name!r}")
+    check_options(settings_of(method), recipe.log.validate_options, f"log.validate_options: the method {name!r}")
     return method, name
 
 

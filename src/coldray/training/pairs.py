@@ -14,7 +14,7 @@ from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
-from coldray.plugins import Degradation, check_options, plugin
+from coldray.plugins import Degradation, check_options, options_of, plugin
 from coldray.training.features import FLAT_SIGNAL, add_features
 from coldray.training.recipe import Recipe
 
@@ -58,7 +58,7 @@ class PairSource:
         self._method = plugin("method", recipe.method)
         if not self._method.LEARNS:
             raise SettingsError(f"the method {recipe.method!r} has nothing to train; choose one with a network")
-        check_options(self._method.example, recipe.example, f"the example of {recipe.method!r}")
+        check_options(options_of(self._method.example), recipe.example, f"the example of {recipe.method!r}")
         self._build = plugin("degradation", recipe.degradation).Degradation
 
     def __len__(self) -> int:

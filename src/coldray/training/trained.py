@@ -20,7 +20,7 @@ from coldray.frame import Frame
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import options_of, plugin, shown_by
+from coldray.plugins import CorrectingMethod, plugin, shown_by
 from coldray.restoration.domain import thinned
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import parse_recipe
@@ -81,8 +81,8 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
         boards = FieldSet(data / "train")
         header["training"] |= {"fields": len(boards), "fields_sha256": boards.digest()}
     fields = FieldSet(data / "validation")
-    corrects = "consistency" in options_of(method.restore)
-    validation = PairSource(fields, parse_recipe(run["recipe"])) if corrects and len(fields) else None
+    corrects = isinstance(method, CorrectingMethod) and len(fields) > 0
+    validation = PairSource(fields, parse_recipe(run["recipe"])) if corrects else None
     return TrainedModel(weights, header, validation)
 
 

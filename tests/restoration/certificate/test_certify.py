@@ -9,13 +9,13 @@ import scipy.stats
 from coldray.dataset.response import ResponseCurve
 from coldray.errors import ImageError
 from coldray.frame import Frame
+from coldray.gain import residual_gain
 from coldray.methods import cold, wiener
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import disc
 from coldray.restoration.certificate.residual import ModelError
-from coldray.restoration.gain import residual_gain
 
 NOTHING = ModelError(transfer=0.0, noise=0.0)
 

@@ -40,7 +40,7 @@ def restore(
     ] = None,
     random_state: Annotated[int, typer.Option(min=0, help="Random state of methods that draw.")] = 0,
     gain: Annotated[
-        str, typer.Option(help="Data consistency of cold: calibrated, detail or paper (K = 1).")
+        str, typer.Option(help="Data consistency of cold: calibrated, detail, paper (K = 1) or network (K = 0).")
     ] = "calibrated",
     on_contradiction: Annotated[
         str,
@@ -104,8 +104,8 @@ def restore(
     from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
     from coldray.files import clear_leftovers
+    from coldray.gain import GAINS
     from coldray.restoration.even import EVENS
-    from coldray.restoration.gain import GAINS
     from coldray.restoration.guard import CONTRADICTIONS
 
     if gain not in GAINS:

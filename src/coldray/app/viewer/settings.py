@@ -61,14 +61,14 @@ class Defaults:
 
     def methods(self) -> list[dict[str, Any]]:
         """Methods that can run here, with what they need."""
-        from coldray.plugins import options_of, plugin, plugin_names
+        from coldray.plugins import plugin, plugin_names, settings_of
 
         out = []
         for name in plugin_names("method"):
             method = plugin("method", name)
             if method.LEARNS and not _model_fits(self.model, name):
                 continue
-            out.append({"name": name, "learns": bool(method.LEARNS), "steps": "steps" in options_of(method.restore)})
+            out.append({"name": name, "learns": bool(method.LEARNS), "steps": "steps" in settings_of(method)})
         return out
 
     def recipe(self, request: RestoreRequest) -> Recipe:

@@ -249,13 +249,13 @@ def finish(
     ColdrayError
         As `coldray.restoration.pipeline.restore`.
     """
-    from coldray.plugins import options_of, plugin
+    from coldray.plugins import plugin, settings_of
     from coldray.restoration.pipeline import restore
 
     progress(0.01, "restoring")
     job = recipe.job()
     if job.model is not None:
-        steps = job.steps or int(options_of(plugin("method", job.method).restore).get("steps", 1))
+        steps = job.steps or int(settings_of(plugin("method", job.method)).get("steps", 1))
         frames = study.image.shape[0] if study.image.pixels.ndim == 3 else 1
         whole = max(1, steps * frames)
         before = latest = 0.0

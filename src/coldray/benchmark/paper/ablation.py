@@ -103,8 +103,8 @@ class Ablation:
     missing: str = ""
 
 
-def _cold(key: str, label: str, model: Model, steps: int, gain: str, **options: Any) -> Contestant:
-    return Contestant(key, label, "cold", {"steps": steps, **options}, model, gain)
+def _cold(key: str, label: str, model: Model, steps: int, gain: str) -> Contestant:
+    return Contestant(key, label, "cold", {"steps": steps}, model, gain)
 
 
 def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
@@ -124,7 +124,7 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
     if name == "sampler":
         found = [
             _cold("tacos_4", "TACoS, 4 steps, K = 1", model, 4, "paper"),
-            _cold("naive_4", "naive (Algorithm 1), 4 steps", model, 4, "paper", naive=True),
+            Contestant("naive_4", "naive (Algorithm 1), 4 steps", "cold_naive", {"steps": 4}, model),
             Contestant("indi_4", "InDI, 4 steps", "indi", {"steps": 4}, model),
             usual[ONE_STEP],
         ]

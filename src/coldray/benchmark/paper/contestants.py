@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
-from coldray.physics.curves import FrequencyCurve
-from coldray.physics.transfer import TransferOperator
-from coldray.plugins import Degradation, plugin
-from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK, read
-from coldray.restoration.gain import consistency_gain, residual_gain, share_of
+from coldray.gain import Gain
+from coldray.plugins import CorrectingMethod, Degradation, plugin
+from coldray.restoration.estimate import estimate, gain_left
+from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK
+from coldray.restoration.job import Job
 from coldray.restoration.model import Model
 
 DEFAULT, DETAIL = "coldray", "coldray_detail"
@@ -25,8 +25,6 @@ WIENER, WIENER_TV, BLURRED = "wiener", "wiener_tv", "blurred"
 ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
 UNGATED = "coldray_network"
 """Key of the default with the network everywhere, `--even network`."""
-NETWORK = "network"
-"""K = 0: the network alone; a choice of the comparison only."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Contestant:
         Options of the method.
     model : Model, optional
     gain : {"calibrated", "detail", "paper", "network"}
-        K of the cold sampler.
+        K of the methods that correct their prediction.
     even : {"network", "linear"}
         What even ground gets.
     by_exposure : mapping of float to mapping
@@ -106,53 +104,40 @@ class Contestant:
         wall, cpu = time.perf_counter(), time.process_time()
         if self.method is None:
             return Output(np.asarray(frame.blurred, dtype=np.float32), 0.0, 0.0, 0)
-        method = plugin("method", self.method)
         options = dict(self.options)
         if self.by_exposure and exposure_s is not None:
             nearest = min(self.by_exposure, key=lambda e: abs(np.log(e / exposure_s)))
             options |= self.by_exposure[nearest]
-        reading = None
-        if self.model is not None and self.even == EVEN_LINEAR:
-            reading = read(frame, degradation, self.model.even)
-            if not reading.asks_network:
-                return Output(reading.join().out, time.perf_counter() - wall, time.process_time() - cpu, 0)
-        predictor = None if self.model is None else self.model.predictor()
-        if self.model is not None:
-            frame = self.model.familiar(frame, degradation)
-        if self.method == "cold" and not options.get("naive"):
-            options["consistency"] = self._gain(frame, degradation)
-        rng = np.random.default_rng(list(random_state)) if getattr(method, "STOCHASTIC", False) else None
-        image = np.asarray(method.restore(frame, degradation, predictor, rng, **options), dtype=np.float32)
-        image = image if reading is None else reading.join(image).out
-        count = 0 if predictor is None else predictor.evaluations
-        return Output(image, time.perf_counter() - wall, time.process_time() - cpu, count)
+        first, *others = random_state
+        found = estimate(frame, degradation, self._job(self.method, options, first), *others)
+        return Output(found.image, time.perf_counter() - wall, time.process_time() - cpu, found.evaluations)
 
-    def _gain(self, frame: Frame, degradation: Degradation) -> TransferOperator | None:
-        if self.model is None:
-            return None
-        if self.gain == NETWORK:
-            return frame.radial_operator(lambda f: np.where(f == 0, 1.0, 0.0))
-        return consistency_gain(frame, degradation, self._share(self.model))
+    def _job(self, method: str, options: Mapping[str, Any], random_state: int = 0) -> Job:
+        """The job that is compared: the method as it is, without what guards the results of users."""
+        return Job(
+            method=method,
+            model=self.model,
+            options=dict(options),
+            gain=self.gain,
+            even=self.even,
+            random_state=random_state,
+            safeguards=False,
+        )
 
-    def _share(self, model: Model) -> FrequencyCurve | None:
-        least = model.even.open_share if self.even == EVEN_LINEAR else 0.0
-        return share_of(self.gain, model.consistency_share, least)
-
-    def left_of_errors(self, frame: Frame, degradation: Degradation) -> Any:
+    def left_of_errors(self, frame: Frame, degradation: Degradation) -> Gain | None:
         """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
-        if self.method != "cold" or self.model is None or self.gain == NETWORK or self.options.get("naive"):
-            return None
-        return residual_gain(frame, degradation, self._share(self.model))
+        return None if self.method is None else gain_left(frame, degradation, self._job(self.method, self.options))
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form."""
         model = self.model
+        corrects = self.method is not None and isinstance(plugin("method", self.method), CorrectingMethod)
         return {
             "label": self.label,
             "method": self.method,
             "options": dict(self.options),
             "options_by_exposure_s": {f"{k:g}": dict(v) for k, v in self.by_exposure.items()},
-            "gain": self.gain if self.method == "cold" else None,
+            "gain": self.gain if corrects else None,
             "even": self.even if self.model is not None else None,
             "model": None if model is None else {"name": model.name, "sha256": model.sha256},
             "trained_for": self.trained_for,
@@ -173,7 +158,7 @@ def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Any]]] | None = No
         one(WIENER_TV, "Wiener, then total variation", "tv"),
         one("richardson_lucy", "Richardson-Lucy", "richardson_lucy"),
         one("unsupervised_wiener", "unsupervised Wiener", "unsupervised_wiener"),
-        one("pnp_tv", "plug-and-play, total variation", "pnp", denoiser="tv"),
+        one("pnp_tv", "plug-and-play, total variation", "pnp_tv"),
     ]
 
 

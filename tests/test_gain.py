@@ -5,8 +5,8 @@ import pytest
 
 from coldray.errors import SettingsError
 from coldray.frame import Frame
+from coldray.gain import DETAIL_SHARE, GAINS, consistency_gain, residual_gain, share_of, unshared_gain
 from coldray.physics.curves import FrequencyCurve
-from coldray.restoration.gain import DETAIL_SHARE, GAINS, consistency_gain, residual_gain, share_of, unshared_gain
 
 
 def constant(value):
@@ -87,7 +87,9 @@ def test_the_choices_of_the_gain():
     own = FrequencyCurve([0.1, 0.4], [0.0, 0.7])
     assert share_of("calibrated", own) is own
     assert share_of("paper", own) is None
-    assert all(share_of(choice, None) is None for choice in GAINS)
+    assert all(share_of(choice, None) is None for choice in GAINS if choice != "network")
+    for calibrated in (own, None):
+        np.testing.assert_array_equal(share_of("network", calibrated)(np.array([0.1, 0.5])), 0)
     np.testing.assert_allclose(share_of("detail", own).value, [DETAIL_SHARE, 0.7])
     np.testing.assert_allclose(share_of("calibrated", own, 0.3).value, [0.3, 0.7])
     np.testing.assert_allclose(share_of("detail", own, 0.3).value, [DETAIL_SHARE, 0.7])

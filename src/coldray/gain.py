@@ -11,8 +11,8 @@ from coldray.physics.curves import FrequencyCurve
 from coldray.physics.transfer import TransferOperator
 from coldray.plugins import Degradation
 
-GAINS = ("calibrated", "detail", "paper")
-"""Choices of K: measured to have the least error, at least `DETAIL_SHARE`, or 1."""
+GAINS = ("calibrated", "detail", "paper", "network")
+"""Choices of K: measured to have the least error, at least `DETAIL_SHARE`, 1, or 0: the prediction alone."""
 DETAIL_SHARE = 0.4
 """Share of `unshared_gain` at which a linear observer loses little of what it finds in the raw frame (decision 0013)."""
 
@@ -22,7 +22,7 @@ def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -
 
     Parameters
     ----------
-    gain : {"calibrated", "detail", "paper"}
+    gain : {"calibrated", "detail", "paper", "network"}
         "detail" puts back at least `DETAIL_SHARE` of what the network leaves unexplained: in even areas a good network
         answers with next to nothing but its mean, and what it took for noise is lost to every observer.
     calibrated : FrequencyCurve, optional
@@ -37,6 +37,8 @@ def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -
     """
     if gain not in GAINS:
         raise SettingsError(f"gain {gain!r}: choose one of {', '.join(GAINS)}")
+    if gain == "network":
+        return FrequencyCurve(np.array([0.0, 1.0]), np.zeros(2))
     if gain == "paper" or calibrated is None:
         return None
     least = max(least, DETAIL_SHARE if gain == "detail" else 0.0)
