@@ -114,7 +114,7 @@ class Restorer:
         Name of a method.
     model : Model, path or str, optional
         Model of methods that learn; the shipped one by default.
-    gain : {"calibrated", "detail", "paper"}
+    gain : {"calibrated", "detail", "paper", "network"}
         How the measurement corrects the network's prediction.
     steps : int, optional
         Steps of methods that go step by step.
@@ -168,7 +168,6 @@ class Restorer:
 
     def _checked(self) -> Job:
         """Return the job, with everything loaded and checked."""
-        from coldray.gain import share_of
         from coldray.plugins import plugin
         from coldray.restoration.job import check_job
 
@@ -176,14 +175,13 @@ class Restorer:
         learns = plugin("method", text_of(self.method, "method")).LEARNS
         if not isinstance(self.steps, (int, type(None))) or (self.steps is not None and self.steps < 1):
             raise SettingsError(f"steps is {self.steps!r}; a whole number of at least 1 is needed")
-        share_of(text_of(self.gain, "gain"), None)
         job = Job(
             method=self.method,
             model=_model(self.model) if learns else None,
             steps=self.steps,
             blurred=_ready(self.blurred, "blurred", pitch),
             sharp=_ready(self.sharp, "sharp", pitch),
-            gain=self.gain,
+            gain=text_of(self.gain, "gain"),
             exposure_s=None if self.exposure_s is None else number_of(self.exposure_s, "exposure_s", "s"),
             flats=None if self.flats is None else _frames(self.flats, "flats"),
             open_beam=None if self.open_beam is None else number_of(self.open_beam, "open_beam", "pixel value"),

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
-from coldray.frame import Frame
-from coldray.gain import Gain
+from coldray.frame import Frame, Gain
 from coldray.plugins import CorrectingMethod, Degradation, plugin
 from coldray.restoration.estimate import estimate, gain_left
 from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK
