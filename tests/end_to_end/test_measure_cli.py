@@ -230,7 +230,7 @@ def test_snr_of_two_regions(run, targets, tmp_path):
     assert found["mean"] == pytest.approx(1, rel=1e-3) and found["sd"] == pytest.approx(0.002, rel=0.05)
     assert found["snr_n"] is None and found["cnr"] == pytest.approx(0.95 / 0.002, rel=0.05)
     _, found, _, _ = run("measure", "snr", folder / "edge.tif", *rois, "--srb-um", 130, "--json")
-    assert found["snr_n"] == pytest.approx(found["snr"] * 88.6 / 130)
+    assert found["snr_n"] == pytest.approx(found["snr"] * 88.6 / 130, rel=0.03)
 
 
 def test_restored_images_are_named_as_such(run, targets):
