@@ -17,6 +17,8 @@ SHARP_REGULARISATION = 0.1
 LEVEL_DECADES = 1.5
 """Decades of noise power per unit of the two noise conditions."""
 CHANNELS = ("state", "linear estimate", "sharper linear estimate")
+CORRECTED = "linear estimate"
+"""The channel that the network corrects: its answer without any evidence."""
 CONDITIONS = (
     "strength",
     *(f"MTF ratio at {f:.4g} cycles/pixel" for f in RATIO_FREQUENCIES),

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldray.restoration.tiles import BORDER_PX, TiledPredictor, mirrored, split
+from coldray.restoration.tiles import BORDER_PX, TiledPredictor, mirrored, windows
 
 
-class Window:
+class RunningMean:
     """Engine of a stated stride and reach that really looks that far: a running mean, zero padded."""
 
-    def __init__(self, stride, radius, reach=0):
+    def __init__(self, stride, radius, reach=0, alignment=None):
         self.stride, self.radius, self._reach, self.sizes = stride, radius, reach, []
+        self.alignment = alignment or stride
 
     def run(self, channels, conditions):
         assert channels.dtype == conditions.dtype == np.float32
@@ -35,7 +36,7 @@ class Window:
 @settings(max_examples=40)
 def test_identity_engine_returns_the_input(rows, cols, stride, radius, budget):
     image = np.arange(rows * cols, dtype=np.float32).reshape(rows, cols)
-    out = TiledPredictor(Window(stride, radius), budget)((image, -image), np.zeros(3))
+    out = TiledPredictor(RunningMean(stride, radius), budget)((image, -image), np.zeros(3))
     assert out.dtype == np.float32
     np.testing.assert_array_equal(out, image)
 
@@ -43,39 +44,39 @@ def test_identity_engine_returns_the_input(rows, cols, stride, radius, budget):
 @given(st.integers(1, 60), st.integers(1, 60), st.sampled_from([1, 4, 8]), st.integers(0, 12), st.integers(1, 8000))
 def test_an_engine_that_uses_all_of_its_reach_shows_no_seams(rows, cols, stride, radius, budget):
     image = np.random.default_rng(0).uniform(0, 1, (rows, cols)).astype(np.float32)
-    tiled = TiledPredictor(Window(stride, radius, radius), budget)((image,), np.zeros(3))
-    whole = TiledPredictor(Window(stride, radius, radius), 10**9)((image,), np.zeros(3))
+    tiled = TiledPredictor(RunningMean(stride, radius, radius), budget)((image,), np.zeros(3))
+    whole = TiledPredictor(RunningMean(stride, radius, radius), 10**9)((image,), np.zeros(3))
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
 
 
 def test_too_small_a_stated_reach_would_be_seen():
     image = np.random.default_rng(0).uniform(0, 1, (60, 60)).astype(np.float32)
-    lying = Window(4, 2, 9)
+    lying = RunningMean(4, 2, 9)
     tiled, whole = (TiledPredictor(lying, budget)((image,), np.zeros(3)) for budget in (1500, 10**9))
     assert np.abs(tiled - whole).max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(1021, 777), (300, 2000), (64, 64)])
 def test_the_budget_holds(shape):
-    engine = Window(8, 50)
+    engine = RunningMean(8, 50)
     TiledPredictor(engine, 150_000)((np.zeros(shape, np.float32),), np.zeros(3))
     slack = (np.sqrt(150_000) + 8) ** 2  # tile edges lie on the stride grid
     assert max(engine.sizes) <= slack * 1.2
 
 
 def test_a_small_frame_does_not_pay_for_the_whole_reach():
-    engine = Window(8, 148)
+    engine = RunningMean(8, 148)
     predictor = TiledPredictor(engine)
     predictor((np.zeros((512, 512), np.float32),), np.zeros(3))
     assert engine.sizes == [(512 + 2 * predictor.border) ** 2]
     assert predictor.border == BORDER_PX < predictor.halo
-    assert TiledPredictor(Window(8, 9)).border == 16, "never beyond the reach"
+    assert TiledPredictor(RunningMean(8, 9)).border == 16, "never beyond the reach"
 
 
 def test_what_the_network_sees_beyond_the_frame_is_its_mirror_and_then_nothing():
     image = np.random.default_rng(2).uniform(1, 2, (40, 48)).astype(np.float32)
     reach = 60
-    out = TiledPredictor(Window(8, reach, reach), 10**9)((image,), np.zeros(3))
+    out = TiledPredictor(RunningMean(8, reach, reach), 10**9)((image,), np.zeros(3))
     wide = np.pad(np.pad(image.astype(float), BORDER_PX, mode="symmetric"), reach)
     for row, col in ((0, 0), (39, 47), (20, 5)):
         at = row + BORDER_PX + reach, col + BORDER_PX + reach
@@ -85,7 +86,7 @@ def test_what_the_network_sees_beyond_the_frame_is_its_mirror_and_then_nothing()
 
 def test_the_halo_covers_the_reach_on_the_grid():
     for stride, radius in ((8, 52), (8, 56), (4, 1), (1, 7), (8, 0)):
-        halo = TiledPredictor(Window(stride, radius)).halo
+        halo = TiledPredictor(RunningMean(stride, radius)).halo
         assert halo % stride == 0
         assert radius <= halo < radius + stride
 
@@ -113,18 +114,54 @@ def test_mirrored_is_the_symmetric_padding_of_numpy(length, margin):
     )
 
 
-@given(st.integers(1, 500), st.integers(1, 40), st.sampled_from([1, 4, 8]))
-def test_parts_cover_the_length_once_on_the_grid(length, parts, stride):
-    pieces = split(length, parts, stride)
-    assert pieces[0][0] == 0
-    assert pieces[-1][1] == length
-    assert all(a % stride == 0 and a < b for a, b in pieces)
-    assert all(before[1] == after[0] for before, after in pairwise(pieces))
-    assert len(pieces) <= parts
+@given(
+    st.integers(1, 500), st.integers(1, 24), st.sampled_from([1, 4, 8]), st.integers(1, 5), st.integers(0, 9), st.data()
+)
+def test_windows_of_one_size_cover_the_length_once_with_their_margins(length, parts, stride, multiple, cells, data):
+    halo, alignment = cells * stride, multiple * stride
+    border = data.draw(st.integers(0, cells)) * stride
+    found = windows(length, parts, stride, alignment, halo, border)
+    end = -(-length // stride) * stride + border
+    assert 1 <= len(found) <= parts
+    assert (found[0].top, found[-1].bottom, found[0].first, found[-1].last) == (-border, end, 0, length)
+    assert len({w.bottom - w.top for w in found}) == 1
+    assert all((w.top + border) % alignment == 0 and w.first < w.last and w.first % stride == 0 for w in found)
+    assert all(a.last == b.first for a, b in pairwise(found))
+    assert all(w.top == -border or w.first - w.top >= halo for w in found)
+    assert all(w.bottom == end or w.bottom - w.last >= halo for w in found)
+
+
+@given(st.integers(30, 90), st.integers(30, 90), st.integers(0, 2**31), st.integers(900, 20_000))
+@settings(max_examples=40)
+def test_where_the_network_is_not_needed_the_image_stays_and_tiles_are_spared(rows, cols, seed, budget):
+    rng = np.random.default_rng(seed)
+    image, base = rng.uniform(0, 1, (2, rows, cols)).astype(np.float32)
+    cells = np.zeros((-(-rows // 4), -(-cols // 4)), dtype=bool)
+    cells[: rng.integers(1, 6), : rng.integers(0, 6)] = True
+    engine = RunningMean(4, 4, 4)
+    predictor = TiledPredictor(engine, budget)
+    predictor.needed, predictor.base = cells, 1
+    out = predictor((image, base), np.zeros(3))
+    pixels = np.repeat(np.repeat(cells, 4, axis=0), 4, axis=1)[:rows, :cols]
+    np.testing.assert_array_equal(out[~pixels], base[~pixels])
+    whole = TiledPredictor(RunningMean(4, 4, 4), 10**9)((image, base), np.zeros(3))
+    np.testing.assert_allclose(out[pixels], whole[pixels], atol=1e-6)
+    assert predictor.tiles_run == len(engine.sizes)
+    assert (predictor.tiles_run == 0) == (not cells.any())
+
+
+def test_a_frame_that_is_half_even_costs_half():
+    engine = RunningMean(8, 8)
+    predictor = TiledPredictor(engine, 300 * 300)
+    predictor.needed = np.zeros((128, 128), dtype=bool)
+    predictor.needed[:, :64] = True
+    predictor((np.zeros((1024, 1024), np.float32),), np.zeros(2))
+    assert sum(engine.sizes) < 0.65 * 1024**2
+    assert predictor.tiles_spared > 0
 
 
 def test_evaluations_count_frames_not_tiles():
-    predictor = TiledPredictor(Window(8, 8), 2000)
+    predictor = TiledPredictor(RunningMean(8, 8), 2000)
     for _ in range(3):
         predictor((np.zeros((90, 90), np.float32),), np.zeros(2))
     assert predictor.evaluations == 3

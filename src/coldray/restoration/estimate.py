@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.channels import conditions
+from coldray.channels import CHANNELS, CORRECTED, conditions
 from coldray.frame import Frame, Gain
 from coldray.gain import share_of
 from coldray.physics.curves import FrequencyCurve
@@ -87,11 +87,14 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
         return Estimate(gated.out, 0, share, warnings + list(gated.warnings), gated)
     if share == 0:
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
-    predictor = model.predictor() if domain is None else KeptInside(model.predictor(), domain)
+    predictor = model.predictor()
+    if reading is not None and tuple(method.CHANNELS) == CHANNELS:
+        predictor.needed, predictor.base = reading.needed(model.engine.stride), CHANNELS.index(CORRECTED)
+    kept = predictor if domain is None else KeptInside(predictor, domain)
     shown = model.familiar(frame, degradation)
     if isinstance(method, CorrectingMethod):
         options["consistency"] = method.gain(shown, degradation, _share_of_gain(job))
-    image = frame.towards_aim(method.restore(shown, degradation, predictor, rng, **options))
+    image = frame.towards_aim(method.restore(shown, degradation, kept, rng, **options))
     image = np.asarray(image, dtype=np.float32)
     if reading is not None:
         gated = reading.join(image)

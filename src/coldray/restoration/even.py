@@ -19,6 +19,8 @@ Image = NDArray[np.float32]
 
 EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
 """What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
+NETWORK_REACH_PX = 64
+"""How far from an open gate the network is still run: the data-consistency step carries its answer no farther."""
 LEAST_EVEN_WEIGHT = 1e-3
 """Share of even ground in a neighbourhood below which it has no mean of its own."""
 
@@ -150,6 +152,25 @@ class Reading:
     def asks_network(self) -> bool:
         """Whether the gate is open anywhere; if not, the linear reading is the whole result."""
         return bool(self.gate.any())
+
+    def needed(self, cell_px: int) -> NDArray[np.bool_]:
+        """Where a network's answer can reach the result, on a grid of `cell_px` pixels.
+
+        Parameters
+        ----------
+        cell_px : int
+            Side of a cell [pixels].
+
+        Returns
+        -------
+        ndarray of bool, shape (ceil(rows / cell_px), ceil(cols / cell_px))
+            True within `NETWORK_REACH_PX` of a pixel with an open gate.
+        """
+        from scipy.ndimage import maximum_filter
+
+        down, across = (np.arange(0, n, cell_px) for n in self.gate.shape)
+        open_cells = np.logical_or.reduceat(np.logical_or.reduceat(self.gate > 0, down, axis=0), across, axis=1)
+        return np.asarray(maximum_filter(open_cells, 2 * -(-NETWORK_REACH_PX // cell_px) + 1))
 
     def join(self, prediction: NDArray[np.floating] | None = None) -> GatedResult:
         """(1 - g) a + g prediction, with the linear reading a.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -37,12 +37,18 @@ class OnnxEngine:
     path : Path
         ONNX file without external data.
     stride, radius : int
-        Grid and reach of the network [pixels].
+        Grid of the network, and its reach that tiles allow for [pixels].
     """
 
     path: Path
     stride: int
     radius: int
+    _sizes: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def alignment(self) -> int:
+        """Grid on which tiles begin [pixels]."""
+        return self.stride
 
     @cached_property
     def _session(self) -> Any:
@@ -53,8 +59,8 @@ class OnnxEngine:
         if threads:
             options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        # the arena keeps every tile size it ever saw; frames of many sizes would add up
-        options.enable_cpu_mem_arena = False
+        # waiting threads that spin take the cores of other processes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             # from bytes, so that a crafted file cannot name other files as its weights
             return onnxruntime.InferenceSession(self.path.read_bytes(), options, providers=["CPUExecutionProvider"])
@@ -63,8 +69,19 @@ class OnnxEngine:
 
     def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Evaluate one tile."""
-        answer = self._session.run(None, {"channels": channels, "conditions": conditions})[0]
-        return np.asarray(answer, dtype=np.float32)
+        answer = self._session.run(None, {"channels": channels, "conditions": conditions}, self._memory(channels.shape))
+        return np.asarray(answer[0], dtype=np.float32)
+
+    def _memory(self, shape: tuple[int, ...]) -> Any:
+        """Options of a run: the arena keeps its memory from tile to tile, but not that of other tile sizes."""
+        if self._sizes.get("last") == shape:
+            return None
+        import onnxruntime
+
+        self._sizes["last"] = shape
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return options
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +108,11 @@ class TorchEngine:
     def radius(self) -> int:
         """Reach of the network [pixels]."""
         return int(self.network.radius)
+
+    @property
+    def alignment(self) -> int:
+        """Grid on which tiles begin [pixels]."""
+        return self.stride
 
     def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Evaluate one tile."""
@@ -125,8 +147,13 @@ class Model:
     def engine(self) -> Any:
         """Engine for one tile; ONNX Runtime for ONNX files, torch for safetensors."""
         if self.path.suffix == ".onnx":
-            return OnnxEngine(self.path, int(self.header["stride"]), int(self.header["radius"]))
+            return OnnxEngine(self.path, int(self.header["stride"]), self.reach)
         return TorchEngine(network_of(self.path))
+
+    @property
+    def reach(self) -> int:
+        """How far content acts on the network's answer [pixels]: as measured when it was written, else its formal reach."""
+        return int(self.header.get("reach", {}).get("acting_px", self.header["radius"]))
 
     def predictor(self, budget_pixels: int | None = None) -> TiledPredictor:
         """Return the network as a function of whole frames."""

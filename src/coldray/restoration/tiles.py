@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ from coldray.errors import CheckpointError
 
 TILE_BUDGET_PIXELS = 1_600_000
 """Largest tile with its margin; bounds the memory of the network's features."""
+MOST_PARTS = 24
+"""Most windows down or across that are tried; a budget too small for them gets windows of about four margins."""
 BORDER_PX = 32
 """How far the mirrored frame goes on beyond its border before the network's own zero padding; training windows get 8."""
 
@@ -27,7 +29,12 @@ class Engine(Protocol):
 
     @property
     def radius(self) -> int:
-        """Reach of the network [pixels]."""
+        """Reach of the network that tiles allow for [pixels]."""
+        ...
+
+    @property
+    def alignment(self) -> int:
+        """Grid, a multiple of `stride`, on which windows must begin for their pixels to be the same to the last bit."""
         ...
 
     def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -41,11 +48,50 @@ def mirrored(first: int, last: int, length: int) -> NDArray[np.intp]:
     return np.where(place < length, place, 2 * length - 1 - place)
 
 
-def split(length: int, parts: int, stride: int) -> list[tuple[int, int]]:
-    """Cut 0..length into about equal parts whose origins lie on the stride grid."""
-    cells = -(-length // stride)
-    edges = sorted({round(i * cells / parts) * stride for i in range(parts + 1)})
-    return [(a, min(b, length)) for a, b in pairwise(edges)]
+@dataclass(frozen=True)
+class Window:
+    """What one tile sees of one axis, and what it answers for [pixels].
+
+    Parameters
+    ----------
+    top, bottom : int
+        First seen, and first no longer seen; may lie beyond the frame.
+    first, last : int
+        First answered for, and first no longer answered for.
+    """
+
+    top: int
+    bottom: int
+    first: int
+    last: int
+
+
+def windows(length: int, parts: int, stride: int, alignment: int, halo: int, border: int) -> list[Window]:
+    """Cut an axis into at most `parts` windows of one size.
+
+    Parameters
+    ----------
+    length, parts : int
+    stride : int
+        Grid of the network; the far side is filled up to it.
+    alignment : int
+        Windows begin on multiples of it from the first.
+    halo, border : int
+        Least margin inside the frame, and how far the frame is extended on either side; multiples of `stride`.
+
+    Returns
+    -------
+    list of Window
+        They answer for 0..length once, in order.
+    """
+    whole = -(-length // stride) * stride + 2 * border
+    moves = 0 if parts == 1 else max((whole - -(-(whole + 2 * halo * (parts - 1)) // parts)) // alignment, 0)
+    while moves and -(-moves // (parts - 1)) * alignment > whole - moves * alignment - 2 * halo:
+        moves -= 1
+    size = whole - moves * alignment
+    tops = sorted({-border + alignment * (i * moves // max(parts - 1, 1)) for i in range(parts)})
+    starts = [0, *(top + halo for top in tops[1:]), length]
+    return [Window(top, top + size, starts[i], starts[i + 1]) for i, top in enumerate(tops)]
 
 
 class TiledPredictor:
@@ -58,12 +104,23 @@ class TiledPredictor:
     budget_pixels : int
         Largest tile including its margin [pixels].
 
+    Attributes
+    ----------
+    needed : ndarray of bool, shape (ceil(rows / stride), ceil(cols / stride)), optional
+        Cells of the network's grid where its answer counts. Elsewhere the result is the image that the network corrects,
+        ``channels[base]``, and tiles without a needed cell are not run; everything is needed by default.
+    base : int
+        Number of that channel.
+    tiles_run, tiles_spared : int
+        Tiles that the network was run on and tiles that it was not, so far.
+
     Notes
     -----
     The network sees the half-sample symmetric extension of the frame as far as `border`, then its own zero
     padding. A tile carries a margin of at least the network's reach, cut off where the extension ends, and its
-    origin lies on the stride grid. Its inner pixels therefore equal those of the untiled result up to the rounding of
-    the convolution kernels, and a small frame does not pay for a margin of the whole reach.
+    origin lies on the alignment grid. Its inner pixels therefore equal those of the untiled result up to the rounding of
+    the convolution kernels, and a small frame does not pay for a margin of the whole reach. All tiles of a frame have
+    one size, so that an engine can keep its memory from tile to tile.
     """
 
     def __init__(self, engine: Engine, budget_pixels: int = TILE_BUDGET_PIXELS) -> None:
@@ -73,6 +130,9 @@ class TiledPredictor:
         self.halo = -(-engine.radius // stride) * stride
         self.border = min(-(-BORDER_PX // stride) * stride, self.halo)
         self.evaluations = 0
+        self.needed: NDArray[np.bool_] | None = None
+        self.base = 0
+        self.tiles_run = self.tiles_spared = self._spared_each = 0
 
     def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Predict a frame.
@@ -93,45 +153,72 @@ class TiledPredictor:
         """
         images = [np.asarray(image) for image in channels]
         rows, cols = images[0].shape
-        out = np.empty((rows, cols), dtype=np.float32)
+        out = np.array(images[self.base], dtype=np.float32)
         self.evaluations += 1
-        for (r0, r1), (c0, c1) in self._tiles(rows, cols):
-            (top, bottom), (left, right) = self._seen(r0, r1, rows), self._seen(c0, c1, cols)
-            grid = np.ix_(mirrored(top, bottom, rows), mirrored(left, right, cols))
+        told = conditions[None].astype(np.float32)
+        tiles = self._tiles(rows, cols)
+        self.tiles_run += len(tiles)
+        self.tiles_spared += self._spared_each
+        for down, across in tiles:
+            grid = np.ix_(mirrored(down.top, down.bottom, rows), mirrored(across.top, across.bottom, cols))
             tile = np.stack([image[grid] for image in images]).astype(np.float32)
-            answer = self._engine.run(tile[None], conditions[None].astype(np.float32))
+            answer = self._engine.run(tile[None], told)
             if not np.isfinite(answer).all():
                 raise CheckpointError(
                     f"the network answers with {int(np.count_nonzero(~np.isfinite(answer)))} values that are NaN or "
                     "infinite; choose another model, or a method without one, such as 'wiener'"
                 )
-            out[r0:r1, c0:c1] = answer[0, 0, r0 - top : r1 - top, c0 - left : c1 - left]
+            place = slice(down.first, down.last), slice(across.first, across.last)
+            inner = answer[
+                0, 0, down.first - down.top : down.last - down.top, across.first - across.top : across.last - across.top
+            ]
+            if self.needed is None:
+                out[place] = inner
+            else:
+                np.copyto(out[place], inner, where=self._needed_pixels(down, across))
         return out
 
-    def _seen(self, first: int, last: int, length: int) -> tuple[int, int]:
-        """Range that a tile over first..last-1 sees; the far side is filled up to the stride grid."""
+    def _needed_pixels(self, down: Window, across: Window) -> NDArray[np.bool_]:
+        assert self.needed is not None
+        rows, cols = (np.arange(w.first, w.last) // self._engine.stride for w in (down, across))
+        return self.needed[np.ix_(rows, cols)]
+
+    def _tiles(self, rows: int, cols: int) -> list[tuple[Window, Window]]:
+        """Tiles to run, by the cut that costs least within the budget."""
+        best: list[tuple[Window, Window]] | None = None
+        least = 0
+        for down, across in self._cuts(rows, cols):
+            wanted = self._wanted(down, across)
+            cost = int(np.count_nonzero(wanted)) * (down[0].bottom - down[0].top) * (across[0].bottom - across[0].top)
+            if best is None or cost < least:
+                best = [(down[i], across[j]) for i, j in np.argwhere(wanted)]
+                least, self._spared_each = cost, wanted.size - len(best)
+        assert best is not None
+        return best
+
+    def _cuts(self, rows: int, cols: int) -> Iterator[tuple[list[Window], list[Window]]]:
+        """Cuts of both axes within the budget, or one of square tiles of twice the margin if there is none."""
+
+        def cut(length: int, parts: int) -> list[Window]:
+            return windows(length, parts, self._engine.stride, self._engine.alignment, self.halo, self.border)
+
+        downs, acrosses = ([cut(n, parts) for parts in range(1, MOST_PARTS + 1)] for n in (rows, cols))
+        fits = False
+        for down in downs:
+            for across in acrosses:
+                size = (down[0].bottom - down[0].top) * (across[0].bottom - across[0].top)
+                if size <= self._budget:
+                    fits = True
+                    yield down, across
+        if not fits:
+            side = max(2 * self.halo, int(self._budget**0.5) - 2 * self.halo, self._engine.alignment)
+            yield cut(rows, -(-rows // side)), cut(cols, -(-cols // side))
+
+    def _wanted(self, down: list[Window], across: list[Window]) -> NDArray[np.bool_]:
+        """Which tiles answer for a needed cell, shape (windows down, windows across)."""
+        if self.needed is None:
+            return np.ones((len(down), len(across)), dtype=bool)
         stride = self._engine.stride
-        end = -(-length // stride) * stride + self.border
-        return max(first - self.halo, -self.border), min(-(-last // stride) * stride + self.halo, end)
-
-    def _tiles(self, rows: int, cols: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        def largest_and_total(length: int, parts: int) -> tuple[int, int]:
-            inner, outer = 2 * self.halo, 2 * self.border
-            margin = (outer, self.halo + self.border, inner)[min(parts, 3) - 1]
-            return -(-length // parts) + margin, length + outer + inner * (parts - 1)
-
-        best: tuple[int, int] | None = None
-        least = np.inf
-        for down in range(1, 65):
-            height, all_rows = largest_and_total(rows, down)
-            for across in range(1, 65):
-                width, all_cols = largest_and_total(cols, across)
-                if height * width <= self._budget and all_rows * all_cols < least:
-                    best, least = (down, across), all_rows * all_cols
-        if best is None:
-            # huge frame or small budget: square tiles of twice the margin
-            side = max(2 * self.halo, int(self._budget**0.5) - 2 * self.halo)
-            best = (-(-rows // side), -(-cols // side))
-        for row_part in split(rows, best[0], self._engine.stride):
-            for col_part in split(cols, best[1], self._engine.stride):
-                yield row_part, col_part
+        starts = [[w.first // stride for w in axis] for axis in (down, across)]
+        counted = np.add.reduceat(self.needed.astype(np.intp), starts[0], axis=0)
+        return np.asarray(np.add.reduceat(counted, starts[1], axis=1) > 0)

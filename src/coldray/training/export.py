@@ -24,6 +24,7 @@ from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import OnnxEngine, TorchEngine
 from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency
+from coldray.training.reach import acting_reach
 
 PARITY = 1e-5
 """Largest difference allowed between ONNX Runtime and torch [fraction of open beam]."""
@@ -112,6 +113,9 @@ def write_model(
                 "frequency_cycles_px": found.share.frequency_lp_mm.tolist(),
                 "share": found.share.value.round(4).tolist(),
             }
+    side = 2 * -(-network.radius // network.stride) * network.stride + 5 * network.stride
+    acting = acting_reach(TorchEngine(network), *parity_input(network.settings, -(-side // 8) * 8))
+    header["reach"] = {"acting_px": acting, "formal_px": network.radius}
     header.setdefault("even", EvenConstants().to_header())
     # all three files or none: a model that fails its check leaves the one before as it was
     with scratch_folder(out.parent) as folder:

@@ -186,6 +186,10 @@ class _WatchedEngine:
     def radius(self) -> int:
         return int(self.engine.radius)
 
+    @property
+    def alignment(self) -> int:
+        return int(self.engine.alignment)
+
     def run(self, channels: Any, conditions: Any) -> Any:
         answer = self.engine.run(channels, conditions)
         self.tile_done()
@@ -202,7 +206,7 @@ class _WatchedPredictor(TiledPredictor):
 
     def __call__(self, channels: tuple[Any, ...], conditions: Any) -> Any:
         rows, cols = channels[0].shape
-        self._tiles_each = sum(1 for _ in self._tiles(rows, cols))
+        self._tiles_each = len(self._tiles(rows, cols))
         self._tiles_done = 0
         return super().__call__(channels, conditions)
 
