@@ -121,7 +121,7 @@ def served():
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     return serving
 

@@ -127,9 +127,7 @@ def visit(browser, served):
         complaints: list[str] = []
         page.on("pageerror", lambda problem: complaints.append(str(problem)))
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.goto(served.link)
-        if query:
-            page.goto(served.base + "/?" + query)
+        page.goto(served.link + (f"&{query}" if query else ""))
         page.wait_for_selector("html[data-drawn][data-study]", state="attached")
         visits.append(Visit(page, served, complaints))
         visits[-1].settle()
@@ -249,8 +247,8 @@ def test_a_recorded_walk(visit, scan, tmp_path, png, capsys):
     seen = desk.screen(png)[part, near]
     assert np.abs(seen - grey(stored[rows, near.start - left : near.stop - left], 12000, 36000)[..., None]).max() <= 1
     desk.page.locator(".handle").focus()
-    desk.press(*["Shift+ArrowLeft"] * 2)
-    assert desk.page.locator(".handle").get_attribute("aria-valuenow") == "30"
+    desk.press(*["Shift+ArrowLeft"] * 4)  # shares of the image: 224 pixels, so 90 to the left
+    assert desk.page.locator(".handle").get_attribute("aria-valuenow") == "10"
     seen = desk.screen(png)[part, near]
     expected = grey(out[rows, near.start - left : near.stop - left], 12000, 36000)
     assert np.abs(seen - expected[..., None]).max() <= 1
@@ -616,6 +614,70 @@ def test_light_and_dark_wide_and_narrow(visit, served, scan, scheme, width, png)
     assert min(ratio) >= 4.5
     ground = png(desk.page.locator("#dock").screenshot())[5, 5]
     assert (ground > 128).all() == (scheme == "light")
+
+
+@pytest.mark.parametrize("size", [(1600, 900), (900, 700), (420, 800)], ids=str)
+def test_swipe_handles_stand_on_the_image_at_thirds_of_it_and_names_at_the_cuts(visit, served, scan, thin, size):
+    study = served.upload(scan).json()["id"]
+    for role in ("restored", "reference"):
+        served.upload(thin, query=f"/api/studies/{study}/layers/{role}")
+    desk = visit(viewport={"width": size[0], "height": size[1]})
+    desk.press("f")
+    box, (rows, cols) = desk.stage(), desk.shape
+    zoom = min((box["width"] - 24) / cols, (box["height"] - 24) / rows)
+    left = (box["width"] - zoom * cols) / 2
+    handles = [h.bounding_box() for h in desk.page.locator(".handle").all()]
+    middles = [h["x"] + h["width"] / 2 - box["x"] for h in handles]
+    assert middles == pytest.approx([left + zoom * cols * share / 3 for share in (1, 2)], abs=2)
+    labels = [label.bounding_box() for label in desk.page.locator(".label").all()]
+    assert labels[0]["x"] + labels[0]["width"] == pytest.approx(box["x"] + middles[0] - 10, abs=2)
+    assert [label["x"] for label in labels[1:]] == pytest.approx([box["x"] + m + 10 for m in middles], abs=2)
+    desk.drag((middles[0], box["height"] / 2), (middles[0] + 30, box["height"] / 2))
+    moved = desk.page.locator(".handle").first.bounding_box()
+    assert moved["x"] + moved["width"] / 2 - box["x"] == pytest.approx(middles[0] + 30, abs=2)
+    # zoomed in, they stay on the screen
+    desk.press(*["+"] * 12)
+    assert all(0 <= h.bounding_box()["x"] - box["x"] <= box["width"] for h in desk.page.locator(".handle").all())
+
+
+@pytest.mark.parametrize("size", [(1280, 820), (900, 700), (420, 820)], ids=str)
+def test_nothing_on_the_page_is_blank_and_the_picture_has_its_room(visit, served, scan, size):
+    served.upload(scan)
+    desk = visit(viewport={"width": size[0], "height": size[1]})
+    status = desk.page.locator("#status").bounding_box()
+    cells = [c.bounding_box() for c in desk.page.locator("#status .cell:visible").all() if c.inner_text()]
+    assert status["y"] + status["height"] - max(c["y"] + c["height"] for c in cells) <= 10
+    box = desk.stage()
+    assert box["height"] >= (0.75 if size[0] > 800 else 0.4) * size[1]
+
+
+def test_save_csv_takes_one_click_after_a_resolution_was_typed(visit, served, scan):
+    """Leaving the field must not add a row above the button that is being clicked."""
+    served.upload(scan)
+    desk = visit()
+    desk.press("s")
+    box = desk.stage()
+    desk.drag((box["width"] / 2, box["height"] / 2), (box["width"] / 2 + 60, box["height"] / 2 + 60))
+    desk.page.locator("#srb").fill("100")
+    name, text = desk.download("#roi-csv")
+    assert name == "regions.csv" and b"SNR_N," in text
+
+
+def test_the_words_of_an_error_stand_out_in_both_themes(visit, tmp_path):
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"II*\0 none")
+    for scheme in ("light", "dark"):
+        desk = visit(color_scheme=scheme)
+        desk.page.set_input_files("#file-input", str(broken))
+        desk.page.wait_for_selector("#notice.error")
+        assert desk.page.eval_on_selector("#notice", "e => getComputedStyle(e).color") == "rgb(255, 255, 255)"
+        desk.complaints[:] = [c for c in desk.complaints if "422" not in c]
+
+
+def test_the_link_keeps_what_else_it_asks_for(visit):
+    desk = visit("renderer=2d")
+    assert desk.page.locator("#engine").inner_text() == "2-D canvas"
+    assert desk.page.url.endswith("/?renderer=2d")
 
 
 def test_the_theme_button_wins_over_the_system(visit, served, scan, png):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -146,7 +146,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if entry is not None:
-            await _answer(303, b"", {"Location": f"./#token={self._access.token}", "Set-Cookie": entry}, send)
+            await _answer(
+                303, b"", {"Location": f"./{_query(scope)}#token={self._access.token}", "Set-Cookie": entry}, send
+            )
             return
         limit = self._access.max_upload_bytes if _is_upload(scope) else SMALL_BODY_BYTES
         await self._app(scope, _Counted(receive, limit), _with_headers(send))
@@ -222,6 +224,12 @@ class _Counted:
             raise HTTPException(413, f"the body is larger than {self._limit} bytes", {"Connection": "close"})
         self._whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
+
+
+def _query(scope: MutableMapping[str, Any]) -> str:
+    """What else the link asked for, such as ``?renderer=2d``, without its secret."""
+    rest = [pair for pair in parse_qsl(scope["query_string"].decode("latin-1")) if pair[0] != "token"]
+    return f"?{urlencode(rest)}" if rest else ""
 
 
 def cookie_name(host: str) -> str:

@@ -68,7 +68,7 @@ export class Dock {
     const { desk } = this, at = desk.pointer, base = desk.base(), box = $("values");
     if (!at || !base) {
       $("at").textContent = base ? `${base.cols} × ${base.rows} px` : "";
-      box.replaceChildren();
+      box.replaceChildren(Object.assign(document.createElement("span"), { className: "muted", textContent: base ? "Point at a pixel to read it." : "" }));
       return;
     }
     const col = Math.floor(at.x), row = Math.floor(at.y), pitch = desk.pitch();

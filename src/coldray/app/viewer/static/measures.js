@@ -24,7 +24,7 @@ export class Measures {
         };
       }
     }
-    $("srb").onchange = () => this.showRegions();
+    $("srb").oninput = () => this.showRegions();
     $("profile-clear").onclick = () => desk.setProfile(null);
     $("roi-clear").onclick = () => {
       desk.regions = { signal: null, background: null };

@@ -12,7 +12,8 @@ export function list(box, pairs) {
   ]));
 }
 
-// Table of quantities by image; every cell carries its full value for whoever reads by machine.
+// Table of quantities by image; every cell carries its full value for whoever reads by machine. A quantity that is not
+// known keeps its row: nothing below may move while somebody aims at it.
 export function fill(table, roles, rows, unit) {
   table.replaceChildren();
   const head = table.createTHead().insertRow();
@@ -21,7 +22,6 @@ export function fill(table, roles, rows, unit) {
   for (const role of roles) head.append(Object.assign(document.createElement("th"), { textContent: IMAGE_NAMES[role], className: role }));
   const body = table.createTBody();
   for (const [name, values, digits] of rows) {
-    if (values.every(Number.isNaN)) continue;
     const row = body.insertRow();
     row.append(Object.assign(document.createElement("th"), { textContent: name, scope: "row" }));
     values.forEach((v, i) => {

@@ -17,7 +17,7 @@ export class Stage {
     this.canvas = document.getElementById("canvas");
     this.marks = document.getElementById("marks");
     this.view = { x: 0, y: 0, zoom: 1 };
-    this.swipes = [null, null]; // shares of the width; evenly spread until moved
+    this.swipes = [null, null]; // shares of what is seen of the image; evenly spread until moved
     this.dirty = false;
     this.pointers = new Map();
     this.drag = null;
@@ -92,10 +92,18 @@ export class Stage {
     }
     const frame = { x: 0, y: 0, w, h };
     if (this.desk.mode === "swipe" && n > 1) {
-      const cuts = [0, ...this._cuts(n), 1].map((share) => Math.round(share * w));
+      const { left, right } = this._span(frame);
+      const cuts = [0, ...this._cuts(n).map((share) => Math.round(left + share * (right - left))), w];
       return shown.map((role, i) => ({ role, frame, clip: { x: cuts[i], y: 0, w: cuts[i + 1] - cuts[i], h } }));
     }
     return [{ role: shown[0], clip: frame, frame }];
+  }
+
+  // What is seen of the image in a frame, from left to right; the whole frame if nothing is.
+  _span(frame) {
+    const size = this.desk.size(), start = this.origin({ frame }).x, end = start + (size?.cols ?? 0) * this.view.zoom;
+    const left = Math.max(frame.x, start), right = Math.min(frame.x + frame.w, end);
+    return right > left ? { left, right } : { left: frame.x, right: frame.x + frame.w };
   }
 
   _cuts(n) {
@@ -244,15 +252,15 @@ export class Stage {
   _drawLabels(panes) {
     const labels = document.getElementById("labels");
     labels.replaceChildren();
-    const swipe = this.desk.mode === "swipe";
+    const swipe = this.desk.mode === "swipe" && panes.length > 1;
     panes.forEach((pane, i) => {
       if (pane.clip.w < 40) return;
       const label = document.createElement("div");
       label.className = `label ${pane.role}`;
       label.textContent = this.desk.label(pane.role);
-      const right = swipe && i === panes.length - 1 && i > 0;
       label.style.top = `${pane.clip.y + 10}px`;
-      if (right) label.style.right = `${this.element.clientWidth - pane.clip.x - pane.clip.w + 10}px`;
+      // of a swipe each name stands at the cut that its image begins or ends with
+      if (swipe && i === 0) label.style.right = `${this.element.clientWidth - pane.clip.x - pane.clip.w + 10}px`;
       else label.style.left = `${pane.clip.x + 10}px`;
       label.style.maxWidth = `${pane.clip.w - 20}px`;
       labels.append(label);
@@ -290,7 +298,8 @@ export class Stage {
     handle.addEventListener("pointerdown", (event) => {
       event.stopPropagation();
       handle.setPointerCapture(event.pointerId);
-      handle.onpointermove = (move) => set((move.clientX - this.element.getBoundingClientRect().left) / this.element.clientWidth);
+      const { left, right } = this._span(this.panes()[0].frame);
+      handle.onpointermove = (move) => set((move.clientX - this.element.getBoundingClientRect().left - left) / (right - left));
     });
     const stop = () => (handle.onpointermove = null);
     handle.addEventListener("pointerup", stop);
