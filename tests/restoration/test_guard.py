@@ -51,7 +51,7 @@ class Answers:
     def familiar(self, frame, degradation):
         return frame
 
-    def predictor(self):
+    def predictor(self, progress=None):
         def answer(channels, conditions):
             return self._change(np.array(channels[1]))
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ class Guess:
 
     name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
     prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5]), None
-    even = EvenConstants()
+    even, engine = EvenConstants(), SimpleNamespace(stride=8)
 
     def check_fits(self, method, name):
         pass
@@ -117,7 +118,7 @@ class Guess:
     def familiar(self, frame, degradation):
         return frame
 
-    def predictor(self):
+    def predictor(self, progress=None):
         def answer(channels, conditions):
             return channels[1]
 
@@ -164,7 +165,7 @@ def half_even(blend, pair, frame_of):
 class Inventive(Guess):
     """A network that draws stripes all over, which the measurement denies."""
 
-    def predictor(self):
+    def predictor(self, progress=None):
         def answer(channels, conditions):
             return channels[1] + 0.1 * np.cos(0.8 * np.arange(channels[1].shape[1])).astype(np.float32)
 
@@ -202,8 +203,8 @@ def test_tiles_of_the_network_leave_gate_and_even_ground_as_they_are(half_even):
     """The gate is worked out on the whole frame: with small tiles of the network even ground has the same bits."""
 
     class Small(type(load_model())):
-        def predictor(self, budget_pixels=None):
-            return super().predictor(200 * 200)
+        def predictor(self, progress=None):
+            return TiledPredictor(self.engine, 200 * 200, progress)
 
     whole = load_model()
     small = Small(whole.name, whole.path, whole.header, whole.sha256)
@@ -219,12 +220,12 @@ def test_sparing_the_network_on_even_ground_changes_nothing_that_is_seen(half_ev
     made = []
 
     class Watched(type(load_model())):
-        def predictor(self, budget_pixels=None):
-            made.append(super().predictor(self.header.get("budget", 200 * 200)))
+        def predictor(self, progress=None):
+            made.append(TiledPredictor(self.engine, 200 * 200, progress))
             return made[-1]
 
     class Everywhere(type(load_model())):
-        def predictor(self, budget_pixels=None):
+        def predictor(self, progress=None):
             class Whole(TiledPredictor):
                 needed = property(lambda self: None, lambda self, mask: None)
 

@@ -64,6 +64,23 @@ def test_the_budget_holds(shape):
     assert max(engine.sizes) <= slack * 1.2
 
 
+def test_progress_is_told_after_every_tile_and_may_stop():
+    told, engine = [], RunningMean(8, 50)
+    predictor = TiledPredictor(engine, 40_000, told.append)
+    for _ in range(2):
+        predictor((np.zeros((400, 400), np.float32),), np.zeros(3))
+    tiles = len(engine.sizes) // 2
+    assert tiles > 1
+    np.testing.assert_allclose(told, np.arange(1, 2 * tiles + 1) / tiles)
+
+    def stop(done):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        TiledPredictor(engine, 40_000, stop)((np.zeros((400, 400), np.float32),), np.zeros(3))
+    assert len(engine.sizes) == 2 * tiles + 1
+
+
 def test_a_small_frame_does_not_pay_for_the_whole_reach():
     engine = RunningMean(8, 148)
     predictor = TiledPredictor(engine)

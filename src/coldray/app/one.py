@@ -6,12 +6,16 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coldray.app.files import BESIDE, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError
+
+if TYPE_CHECKING:
+    from coldray.radiograph import Radiograph
+    from coldray.restoration.pipeline import Restoration
 
 
 def provenance_path(target: Path) -> Path:
@@ -73,7 +77,6 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     from coldray.checkpoint import file_sha256
     from coldray.files import write_text
     from coldray.formats import format_for, noting, write_image
-    from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import restore as restore_image
 
     format_for(target)
@@ -81,34 +84,17 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     image, digest = read_whole(source, recipe.geometry)
     with noting((source, image)):
         result = restore_image(image, recipe.job())
-    settings = recipe.settings()
-    details = dict(result.image.history[-1].details) | {"sha256_in": digest, "settings": settings}
-    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
-    entry: dict[str, Any] = {
-        "input": str(source),
-        "output": str(target),
-        "sha256_in": digest,
-        "sha256_out": "",
-        "method": recipe.method,
-        "steps": result.steps,
-        "seconds": round(result.seconds, 3),
-        "clipped_pixels": result.clipped_pixels,
-        "consistency": result.consistency,
-        "warnings": list(result.warnings),
-    }
-    entry["warnings"] += remarks(image)
+    result = with_record(result, digest, recipe)
+    entry = entry_of(image, result, recipe, str(source), str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     try:
         if result.provenance is not None:
-            known = replace(result.image.acquisition, open_beam=1.0)
-            step = replace(history[-1], details=details | result.provenance.to_history())
-            layers = Radiograph(result.provenance.layers, known, (*history[:-1], step))
             written.append(provenance_path(target))
-            write_image(written[-1], layers)
+            write_image(written[-1], provenance_image(result))
             entry["provenance"] = str(written[-1])
         written.append(target)
-        write_image(target, replace(result.image, history=history))
+        write_image(target, result.image)
         entry["sha256_out"] = file_sha256(target)
         if recipe.certificate_map:
             written.append(certificate_path(target))
@@ -122,7 +108,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         if beside:
             entry["side_files"] = {path.name: file_sha256(path) for path in beside}
         if record:
-            content = entry | {"settings": details, "recipe": recipe_record(recipe, source)}
+            content = record_of(entry, result, recipe_record(recipe, source))
             written.append(target.with_name(target.name + ".json"))
             write_text(written[-1], json.dumps(content, indent=1))
     except BaseException:
@@ -143,7 +129,45 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
     ]
 
 
-def remarks(image: Any) -> list[str]:
+def with_record(result: Restoration, digest: str, recipe: Recipe) -> Restoration:
+    """Result whose history also names its input by hash and the settings that repeat it."""
+    *before, last = result.image.history
+    details = dict(last.details) | {"sha256_in": digest, "settings": recipe.settings()}
+    return replace(result, image=replace(result.image, history=(*before, replace(last, details=details))))
+
+
+def provenance_image(result: Restoration) -> Radiograph:
+    """Layers of a result that has them, as an image in fractions of the open beam that carries the same record."""
+    from coldray.radiograph import Radiograph
+
+    assert result.provenance is not None
+    *before, last = result.image.history
+    step = replace(last, details=dict(last.details) | result.provenance.to_history())
+    return Radiograph(result.provenance.layers, replace(result.image.acquisition, open_beam=1.0), (*before, step))
+
+
+def entry_of(image: Radiograph, result: Restoration, recipe: Recipe, source: str, target: str) -> dict[str, Any]:
+    """What the command's JSON says of a result that `with_record` names; the hash of what is written comes later."""
+    return {
+        "input": source,
+        "output": target,
+        "sha256_in": result.image.history[-1].details["sha256_in"],
+        "sha256_out": "",
+        "method": recipe.method,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "clipped_pixels": result.clipped_pixels,
+        "consistency": result.consistency,
+        "warnings": [*result.warnings, *remarks(image)],
+    }
+
+
+def record_of(entry: dict[str, Any], result: Restoration, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Content of the JSON beside a result, for files without a ledger; `recipe` as from `recipe_record`."""
+    return entry | {"settings": dict(result.image.history[-1].details), "recipe": recipe}
+
+
+def remarks(image: Radiograph) -> list[str]:
     """What the reader and the history say that the user of a restored image should know."""
     from coldray.formats import reading_notes
 

@@ -87,7 +87,7 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
         return Estimate(gated.out, 0, share, warnings + list(gated.warnings), gated)
     if share == 0:
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
-    predictor = model.predictor()
+    predictor = model.predictor(job.progress)
     if reading is not None and tuple(method.CHANNELS) == CHANNELS:
         predictor.needed, predictor.base = reading.needed(model.engine.stride), CHANNELS.index(CORRECTED)
     kept = predictor if domain is None else KeptInside(predictor, domain)

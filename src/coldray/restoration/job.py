@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,6 +67,9 @@ class Job:
     safeguards : bool
         False repeats restorations recorded by version 0.1, which had none of `coldray.restoration.guard` and judged the
         result before it was clipped and rounded.
+    progress : callable, optional
+        Told after every tile how many evaluations of the network are done in the present frame, fractions included; may
+        raise to stop.
     """
 
     method: str = DEFAULT_METHOD
@@ -87,6 +91,7 @@ class Job:
     even: str = EVEN_LINEAR
     even_contrast: float | None = None
     safeguards: bool = True
+    progress: Callable[[float], None] | None = None
 
 
 def even_constants(job: Job) -> EvenConstants | None:

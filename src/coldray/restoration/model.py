@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
@@ -155,9 +156,9 @@ class Model:
         """How far content acts on the network's answer [pixels]: as measured when it was written, else its formal reach."""
         return int(self.header.get("reach", {}).get("acting_px", self.header["radius"]))
 
-    def predictor(self, budget_pixels: int | None = None) -> TiledPredictor:
-        """Return the network as a function of whole frames."""
-        return TiledPredictor(self.engine) if budget_pixels is None else TiledPredictor(self.engine, budget_pixels)
+    def predictor(self, progress: Callable[[float], None] | None = None) -> TiledPredictor:
+        """Return the network as a function of whole frames; `progress` as for `TiledPredictor`."""
+        return TiledPredictor(self.engine, progress=progress)
 
     @property
     def prior(self) -> ObjectPrior:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -103,6 +103,8 @@ class TiledPredictor:
         Runs the network on one tile; states its stride and its reach.
     budget_pixels : int
         Largest tile including its margin [pixels].
+    progress : callable, optional
+        Told after every tile how many evaluations are done, fractions included; may raise to stop.
 
     Attributes
     ----------
@@ -123,9 +125,15 @@ class TiledPredictor:
     one size, so that an engine can keep its memory from tile to tile.
     """
 
-    def __init__(self, engine: Engine, budget_pixels: int = TILE_BUDGET_PIXELS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        budget_pixels: int = TILE_BUDGET_PIXELS,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
         self._engine = engine
         self._budget = budget_pixels
+        self._progress = progress
         stride = engine.stride
         self.halo = -(-engine.radius // stride) * stride
         self.border = min(-(-BORDER_PX // stride) * stride, self.halo)
@@ -159,7 +167,7 @@ class TiledPredictor:
         tiles = self._tiles(rows, cols)
         self.tiles_run += len(tiles)
         self.tiles_spared += self._spared_each
-        for down, across in tiles:
+        for number, (down, across) in enumerate(tiles, start=1):
             grid = np.ix_(mirrored(down.top, down.bottom, rows), mirrored(across.top, across.bottom, cols))
             tile = np.stack([image[grid] for image in images]).astype(np.float32)
             answer = self._engine.run(tile[None], told)
@@ -176,6 +184,8 @@ class TiledPredictor:
                 out[place] = inner
             else:
                 np.copyto(out[place], inner, where=self._needed_pixels(down, across))
+            if self._progress is not None:
+                self._progress(self.evaluations - 1 + number / len(tiles))
         return out
 
     def _needed_pixels(self, down: Window, across: Window) -> NDArray[np.bool_]:

@@ -60,9 +60,10 @@ def test_frames_of_a_stack_are_served_one_by_one(served, tmp_path):
     "name", ["../../x.tif", "..\\x.tif", "/etc/x.tif", "C:\\x.tif", "a%2fx.tif", "..", "%20", "x%00.tif"]
 )
 def test_a_name_that_is_a_path_is_refused(served, scan, name):
+    before = set(served.desk.shelf.folder.glob("*.tif"))
     answer = served.upload(scan, name)
     assert answer.status_code in (400, 415)
-    assert not list(served.desk.shelf.folder.glob("*.tif"))
+    assert set(served.desk.shelf.folder.glob("*.tif")) == before
 
 
 def test_a_form_with_one_file_is_taken_and_a_path_in_it_refused(served, scan):
@@ -74,13 +75,14 @@ def test_a_form_with_one_file_is_taken_and_a_path_in_it_refused(served, scan):
 
 
 def test_what_is_no_image_is_refused_by_its_own_name_and_leaves_nothing(served, tmp_path):
+    before = set(served.desk.shelf.folder.glob("*.tif"))
     path = tmp_path / "board.tif"
     path.write_bytes(b"II*\0 not a picture")
     answer = served.upload(path, "Board <b>7<b>.tif")
     assert answer.status_code == 422 and "Board <b>7<b>.tif" in answer.json()["error"]
     assert str(served.desk.shelf.folder) not in answer.text
     assert served.upload(path, "board.exe").status_code == 415
-    assert not list(served.desk.shelf.folder.glob("*.tif"))
+    assert set(served.desk.shelf.folder.glob("*.tif")) == before
 
 
 def test_memory_of_open_images_is_bounded(serve, scan):
@@ -95,6 +97,7 @@ def test_memory_of_open_images_is_bounded(serve, scan):
 
 def test_a_restored_upload_has_the_bytes_of_the_command_line_and_can_be_verified(served, scan, tmp_path, capsys):
     from coldray.app.cli import main
+    from coldray.app.recipe import RECORD_FORMAT
 
     study = served.upload(scan).json()["id"]
     body = {"method": "wiener", "exposure_s": 0.25}
@@ -117,6 +120,10 @@ def test_a_restored_upload_has_the_bytes_of_the_command_line_and_can_be_verified
     assert got["provenance"] == (folder / "scan_restored.provenance.tif").read_bytes()
     record = json.loads(got["record"])
     assert record["sha256_out"] == entry["sha256_out"] and record["consistency"] == entry["consistency"]
+    beside = json.loads((folder / "scan_restored.tif.json").read_text())
+    assert record.keys() == beside.keys() - {"provenance"}
+    assert record["settings"] == beside["settings"]
+    assert record["recipe"].keys() == beside["recipe"].keys() and record["recipe"]["format"] == RECORD_FORMAT
     assert str(tmp_path) not in got["record"].decode()
     assert sorted(p.name for p in tmp_path.glob("scan_*")) == [
         "scan_restored.provenance.tif", "scan_restored.tif", "scan_restored.tif.json"

@@ -1,6 +1,7 @@
 """A model without a network file: its network answers with a linear estimate, or with what a test says."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ class FakeModel:
     name: str = "fake"
     sha256: str = "0" * 64
     prior: ObjectPrior = field(default_factory=ObjectPrior)
+    engine: object = field(default_factory=lambda: SimpleNamespace(stride=8))
 
     @property
     def header(self):
@@ -46,7 +48,7 @@ class FakeModel:
     def consistency_share(self):
         return FrequencyCurve([0.0, 0.5], [self.share, self.share])
 
-    def predictor(self):
+    def predictor(self, progress=None):
         return Predictor(self.answer)
 
     def check_fits(self, method, name):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from coldray.app.console import plain
-from coldray.app.one import remarks
-from coldray.app.recipe import Recipe, environment
+from coldray.app.one import entry_of, provenance_image, recipe_record, record_of, with_record
+from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
 from coldray.files import write_bytes, write_text
 from coldray.formats import WRITABLE_SUFFIXES, write_image
-from coldray.radiograph import Radiograph
+from coldray.restoration.pipeline import Restoration
 
 
-def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tuple[Downloads, dict[str, Any]]:
+def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe) -> tuple[Downloads, dict[str, Any]]:
     """Write restored image, provenance layers and record; the same bytes as the command line writes.
 
     Returns
@@ -36,48 +35,26 @@ def write_files(folder: Path, study: Study, result: Any, recipe: Recipe) -> tupl
         stem, suffix = (stem or study.name), ".tif"
     stem = f"{stem or 'image'}_restored"
     mark = secrets.token_hex(8)
-    settings = recipe.settings()
-    details = dict(result.image.history[-1].details) | {"sha256_in": study.sha256, "settings": settings}
-    history = (*result.image.history[:-1], replace(result.image.history[-1], details=details))
+    result = with_record(result, study.sha256, recipe)
     target = folder / f"{mark}{suffix}"
-    write_image(target, replace(result.image, history=history))
+    write_image(target, result.image)
     downloads = {"image": (target, stem + suffix)}
-    record = {
-        "input": study.name,
-        "output": stem + suffix,
-        "sha256_in": study.sha256,
-        "sha256_out": file_sha256(target),
-        "method": recipe.method,
-        "steps": result.steps,
-        "seconds": round(result.seconds, 3),
-        "clipped_pixels": result.clipped_pixels,
-        "consistency": result.consistency,
-        "warnings": list(result.warnings),
-        "settings": details,
-        # names only: where things are on the server is nobody's business
-        "recipe": {
-            "settings": settings,
-            "sources": {k: _name_of(v) for k, v in recipe.sources().items()},
-            "environment": environment(),
-            "input": study.name,
-        },
-    }
-    record["warnings"] += remarks(study.image)
+    entry = entry_of(study.image, result, recipe, study.name, stem + suffix) | {"sha256_out": file_sha256(target)}
     if result.provenance is not None:
-        known = replace(result.image.acquisition, open_beam=1.0)
-        step = replace(history[-1], details=details | result.provenance.to_history())
         layers_path = folder / f"{mark}.provenance.tif"
-        write_image(layers_path, Radiograph(result.provenance.layers, known, (*history[:-1], step)))
+        write_image(layers_path, provenance_image(result))
         downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
-        record["side_files"] = {f"{stem}.provenance.tif": file_sha256(layers_path)}
-    record = plain(record)
+        entry["side_files"] = {f"{stem}.provenance.tif": file_sha256(layers_path)}
+    # names only: where things are on the server is nobody's business
+    names = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
+    record = plain(record_of(entry, result, recipe_record(recipe) | names))
     record_path = folder / f"{mark}.json"
     write_text(record_path, json.dumps(record, indent=1))
     downloads["record"] = (record_path, f"{stem}{suffix}.json")
     return downloads, record
 
 
-def write_reports(folder: Path, study: Study, result: Any, recipe: Recipe) -> Downloads:
+def write_reports(folder: Path, study: Study, result: Restoration, recipe: Recipe) -> Downloads:
     """Write the HTML and the PDF report of a restoration that kept its certificate; returns them by kind."""
     from coldray.reports.html import to_html
     from coldray.reports.pdf import to_pdf

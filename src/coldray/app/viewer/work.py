@@ -19,8 +19,6 @@ from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study, provenance_layers
 from coldray.errors import ColdrayError
-from coldray.restoration.model import Model
-from coldray.restoration.tiles import TiledPredictor
 
 QUEUE_LENGTH = 4
 KEPT_TASKS = 64
@@ -171,68 +169,6 @@ class Workshop:
         self._set(task, fraction=fraction, note=note)
 
 
-@dataclass(frozen=True, eq=False)
-class _WatchedEngine:
-    """An engine that reports every tile."""
-
-    engine: Any
-    tile_done: Callable[[], None]
-
-    @property
-    def stride(self) -> int:
-        return int(self.engine.stride)
-
-    @property
-    def radius(self) -> int:
-        return int(self.engine.radius)
-
-    @property
-    def alignment(self) -> int:
-        return int(self.engine.alignment)
-
-    def run(self, channels: Any, conditions: Any) -> Any:
-        answer = self.engine.run(channels, conditions)
-        self.tile_done()
-        return answer
-
-
-class _WatchedPredictor(TiledPredictor):
-    """A predictor that knows how many tiles one evaluation takes."""
-
-    def __init__(self, engine: Any, told: Callable[[float], None]) -> None:
-        super().__init__(_WatchedEngine(engine, self._tile))
-        self._told = told
-        self._tiles_each = self._tiles_done = 0
-
-    def __call__(self, channels: tuple[Any, ...], conditions: Any) -> Any:
-        rows, cols = channels[0].shape
-        self._tiles_each = len(self._tiles(rows, cols))
-        self._tiles_done = 0
-        return super().__call__(channels, conditions)
-
-    def _tile(self) -> None:
-        self._tiles_done += 1
-        self._told(self.evaluations - 1 + self._tiles_done / self._tiles_each)
-
-
-@dataclass(frozen=True, eq=False)
-class _WatchedModel(Model):
-    """A model whose predictors report how many network evaluations are done, fractions included."""
-
-    told: Callable[[float], None] = lambda _: None
-
-    def predictor(self, budget_pixels: int | None = None) -> TiledPredictor:
-        """Return the network as a function of whole frames."""
-        return _WatchedPredictor(self.engine, self.told)
-
-
-def watched(model: Model, told: Callable[[float], None]) -> Model:
-    """Model with the same network that reports its progress in evaluations."""
-    copy = _WatchedModel(model.name, model.path, model.header, model.sha256, told)
-    copy.__dict__["engine"] = model.engine
-    return copy
-
-
 def finish(
     shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float, str], None], reports: bool = True
 ) -> None:
@@ -272,7 +208,7 @@ def finish(
             done = min(before + latest, whole)
             progress(0.02 + 0.88 * done / whole, f"network, {done:.1f} of {whole} steps")
 
-        job = replace(job, model=watched(job.model, told))
+        job = replace(job, progress=told)
     single = study.image.pixels.ndim == 2
     result = restore(study.image, replace(job, provenance=single, keep_certificate=single))
     progress(0.94, "writing")
