@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from coldray.document import parse_json
 from coldray.errors import CheckpointError
 from coldray.files import write_bytes
 
@@ -68,9 +69,9 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         )
     try:
         with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {}).get("coldray", "null"))
+            header = parse_json((file.metadata() or {}).get("coldray", "null"), path.name, CheckpointError)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, json.JSONDecodeError, OSError, TypeError) as problem:
+    except (SafetensorError, OSError, TypeError) as problem:
         raise CheckpointError(f"{path.name}: broken or not a safetensors file ({problem})") from None
     if not isinstance(header, dict):
         raise CheckpointError(

@@ -211,3 +211,21 @@ def test_torch_stays_in_the_packages_that_need_it():
             if isinstance(node, ast.Import | ast.ImportFrom) and any(n.split(".")[0] == "torch" for n in names):
                 found.append(str(path.relative_to(ROOT)))
     assert not found
+
+
+OWN_JSON = {"document.py", "recipe.py", "each.py"}
+"""The bounded reader itself, and texts that this process wrote."""
+
+
+def test_json_of_outsiders_is_read_by_the_bounded_reader():
+    """`json.loads` alone answers hostile files with RecursionError, ValueError or infinities."""
+    found = []
+    for path in FILES:
+        if path.name in OWN_JSON:
+            continue
+        for node in nodes(path):
+            function = getattr(node, "func", None)
+            if isinstance(function, ast.Attribute) and getattr(function.value, "id", "") == "json":
+                if function.attr in ("load", "loads"):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not found

@@ -12,6 +12,7 @@ from typing import Any
 
 from coldray.app.files import LEDGER as NAME
 from coldray.checkpoint import file_sha256
+from coldray.document import parse_json
 from coldray.errors import ImageWriteError, MetadataError
 
 VERSION = 3
@@ -169,7 +170,7 @@ def _unsealed(text: str | None, seal: str | None) -> dict[str, Any] | None:
     """Entry of a row, unless it is open or was changed."""
     if text is None or seal != _seal(text):
         return None
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = parse_json(text, NAME, MetadataError)
     return found
 
 
@@ -234,4 +235,4 @@ def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]
         finally:
             base.close()
     entry = None if row is None else _unsealed(row[0], row[1])
-    return None if entry is None else (entry, json.loads(row[2]))
+    return None if entry is None else (entry, parse_json(row[2], NAME, MetadataError))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from coldray.app.files import BESIDE, LEDGER
 from coldray.app.one import restore_file
 from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
 from coldray.checkpoint import file_sha256
+from coldray.document import read_object
 from coldray.errors import ColdrayError, DetectorError, ImageReadError, MetadataError
 from coldray.files import shown
 from coldray.formats import SUFFIXES, read_image
@@ -92,13 +92,13 @@ def find_record(path: Path) -> Record:
     beside, problems = path.with_name(path.name + ".json"), []
     if beside.is_file():
         try:
-            found = json.loads(beside.read_text(encoding="utf-8"))
+            found = read_object(beside, MetadataError)
             if "recipe" not in found:
                 return Record(image, _entry(found), dict(found["settings"]), {}, {}, found["input"], "file", 1)
             recipe = found["recipe"]
             parts = (recipe["settings"], recipe["sources"], recipe["environment"], recipe["input"], "file")
             return Record(image, _entry(found), *parts, record_format(recipe))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f"{shown(beside)} is damaged")
     for folder in path.absolute().parents:
         if (folder / LEDGER).is_file():

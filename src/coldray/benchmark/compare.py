@@ -15,6 +15,7 @@ from coldray import __version__
 from coldray.benchmark.agreement import agreement
 from coldray.benchmark.statistics import interval, verdict
 from coldray.degradations.mtf_blend import Degradation
+from coldray.document import read_object
 from coldray.errors import ImageReadError
 from coldray.files import write_text
 from coldray.formats import read_image
@@ -44,10 +45,7 @@ def read_pair(
     ImageReadError
         If frames, reference or pair.json are missing or broken.
     """
-    try:
-        note = json.loads((folder / "pair.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as problem:
-        raise ImageReadError(f"{folder.name}/pair.json: cannot be read ({problem}); is this a data folder?") from None
+    note = read_object(folder / "pair.json", ImageReadError)
     blurred = [_fraction(p) for p in sorted((folder / "lr").glob("*.tif"))]
     truth = folder / "truth" / "hr.tif"
     frames = sorted((folder / "hr").glob("*.tif"))

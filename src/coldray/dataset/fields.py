@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.detectors.phosphor import detector as phosphor_detector
+from coldray.document import read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
@@ -189,7 +190,7 @@ class FieldSet:
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.float32], dict[str, Any]]]:
         for path in sorted(self.folder.glob("*.json")):
-            yield np.load(path.with_suffix(".npy"), allow_pickle=False), json.loads(path.read_text(encoding="utf-8"))
+            yield np.load(path.with_suffix(".npy"), allow_pickle=False), read_object(path, SettingsError)
 
     def digest(self) -> str:
         """sha256 over all fields, in order."""
@@ -235,7 +236,7 @@ def build_fields(
         note = folder / f"{recipe.index:05d}.json"
         if not note.exists():
             missing.append(recipe)
-        elif json.loads(note.read_text(encoding="utf-8"))["recipe"] != asdict(recipe):
+        elif read_object(note, SettingsError).get("recipe") != asdict(recipe):
             raise SettingsError(
                 f"{note.name} was made by another recipe; choose another data folder or delete this one"
             )

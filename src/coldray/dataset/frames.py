@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.dataset.registration import Registration
+from coldray.document import read_object
 from coldray.errors import ImageError, ImageReadError, MetadataError
 from coldray.formats import SUFFIXES, read_image
 from coldray.images.averaging import average_frames
@@ -22,6 +22,7 @@ from coldray.physics.detector import DetectorPair, load_detector
 from coldray.radiograph import Radiograph
 
 NEEDED = ("pixel_pitch_mm", "sharp", "blurred")
+POSITIVE = ("pixel_pitch_mm", "exposure_s")
 Image = NDArray[np.float32]
 
 
@@ -98,13 +99,17 @@ def read_note(folder: Path) -> dict[str, Any]:
         If a needed key is missing.
     """
     try:
-        note = json.loads((folder / "pair.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise ImageReadError(f"{folder.name}/pair.json: cannot be read ({problem}); is this a data folder?") from None
-    missing = [k for k in NEEDED if not isinstance(note, dict) or k not in note]
+        note = read_object(folder / "pair.json", ImageReadError)
+    except ImageReadError as problem:
+        raise ImageReadError(f"{folder.name}/{problem}; is this a data folder?") from None
+    missing = [k for k in NEEDED if k not in note]
     if missing:
         raise MetadataError(f"{folder.name}/pair.json: {', '.join(missing)} missing; {', '.join(NEEDED)} are needed")
-    return dict(note)
+    for key in POSITIVE:
+        value = note.get(key)
+        if value is not None and not (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
+            raise MetadataError(f"{folder.name}/pair.json: {key} is {value!r}; a positive number is needed")
+    return note
 
 
 def identity_of(folder: Path, note: dict[str, Any]) -> tuple[str, str]:
@@ -124,12 +129,7 @@ def identity_of(folder: Path, note: dict[str, Any]) -> tuple[str, str]:
 
 def pair_of(folder: Path, note: dict[str, Any]) -> DetectorPair:
     """Detectors that `pair.json` names; files may be given relative to the board folder."""
-    try:
-        pitch = float(note["pixel_pitch_mm"])
-    except (TypeError, ValueError):
-        raise MetadataError(
-            f"{folder.name}/pair.json: pixel_pitch_mm is {note['pixel_pitch_mm']!r}, not a number"
-        ) from None
+    pitch = float(note["pixel_pitch_mm"])
 
     def load(name: str) -> Any:
         beside = folder / name

@@ -18,7 +18,8 @@ from coldray.dataset.registration import register, resample
 from coldray.dataset.response import ResponseCurve
 from coldray.dataset.simulated import BoardRecipe, simulate_board
 from coldray.dataset.store import decode, detector_key, encode, write_array, write_json
-from coldray.errors import ColdrayError, ImageError, SettingsError
+from coldray.document import read_object
+from coldray.errors import ColdrayError, ImageError, ImageReadError, SettingsError
 
 LAYERS = ("measured", "truth", "truth_blurred", "mean", "mean_blurred", "half_a", "half_a_blurred", "half_b")
 """What may be stored of a patch, in this order: the blurred frame as measured; three references, each with its blur."""
@@ -86,7 +87,7 @@ def make_part(job: Job, folder: Path) -> dict[str, Any] | ColdrayError:
         key = job.key()
         note_path = folder / f"{key}.json"
         if note_path.exists():
-            found: dict[str, Any] = json.loads(note_path.read_text(encoding="utf-8"))
+            found: dict[str, Any] = read_object(note_path, ImageReadError)
             return found
         arrays, note = _cut_board(job)
         for name, array in arrays.items():

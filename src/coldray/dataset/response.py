@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from coldray.dataset._hardening import fit_hardening, fit_rises, hardened, ramp_images
 from coldray.dataset._ratio_blur import ratio_blur
+from coldray.document import read_object
 from coldray.errors import MeasurementError, MetadataError
 from coldray.physics.detector import DetectorPair
 
@@ -151,11 +151,10 @@ def load_response(path: Path) -> ResponseCurve:
         If it is missing or not one.
     """
     try:
-        return ResponseCurve.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise MetadataError(f"{path.name}: cannot be read ({problem})") from None
+        return ResponseCurve.from_dict(read_object(path, MetadataError))
     except MetadataError as problem:
-        raise MetadataError(f"{path.name}: {problem}") from None
+        named = str(problem).startswith(f"{path.name}:")
+        raise MetadataError(str(problem) if named else f"{path.name}: {problem}") from None
 
 
 def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str, knots: int = KNOTS) -> ResponseCurve:

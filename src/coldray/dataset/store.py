@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.dataset.patches import turned
+from coldray.document import read_object
 from coldray.errors import ImageReadError, MetadataError
 from coldray.files import write_atomically, write_text
 from coldray.physics.detector import Detector, DetectorPair
@@ -21,6 +22,8 @@ from coldray.physics.detector import Detector, DetectorPair
 FILE_FORMAT = "coldray-patches"
 FILE_VERSION = 1
 MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 2**28
+"""Longest manifest read [bytes]: a line per patch."""
 STEP, OFFSET = 2.0**-15, 2**13
 """Stored value = fraction / STEP + OFFSET: -0.25 to 1.75 of the open beam in steps of 3e-5, rms error 9e-6."""
 
@@ -80,13 +83,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     MetadataError
         If it was written by another version.
     """
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ImageReadError(f"{folder.name}: holds no {MANIFEST}; make or finish it with coldray prepare") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise ImageReadError(f"{folder.name}/{MANIFEST}: cannot be read ({problem})") from None
-    if not isinstance(found, dict) or (found.get("format"), found.get("version")) != (FILE_FORMAT, FILE_VERSION):
+    if not (folder / MANIFEST).is_file():
+        raise ImageReadError(f"{folder.name}: holds no {MANIFEST}; make or finish it with coldray prepare")
+    found = read_object(folder / MANIFEST, ImageReadError, LARGEST_MANIFEST)
+    if (found.get("format"), found.get("version")) != (FILE_FORMAT, FILE_VERSION):
         raise MetadataError(f"{folder.name}/{MANIFEST}: not a {FILE_FORMAT} manifest of version {FILE_VERSION}")
     return found
 

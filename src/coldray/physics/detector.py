@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.document import parse_json
 from coldray.errors import DetectorError, PhysicsError
 from coldray.files import is_file
 from coldray.physics.curves import FrequencyCurve
@@ -237,7 +237,7 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
     text = os.fspath(source)
     if text in built_in_detectors():
         path = resources.files("coldray.detectors") / f"{text}.json"
-        return Detector.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return Detector.from_dict(parse_json(path.read_bytes(), path.name, DetectorError))
     kind, _, argument = text.partition(":")
     if argument and (resources.files("coldray.detectors") / f"{kind}.py").is_file():
         if pixel_pitch_mm is None:
@@ -258,14 +258,13 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
         raise DetectorError(f"{path.name}: not a text file; a detector is a JSON file or a CSV table") from None
     try:
         if path.suffix.lower() == ".json" or content.lstrip().startswith("{"):
-            found = Detector.from_dict(json.loads(content))
+            found = Detector.from_dict(parse_json(content, path.name, DetectorError))
         else:
             found = _from_table(content, path.stem, pixel_pitch_mm)
         check_axis(found.name, found.mtf, found.pixel_pitch_mm)
-    except json.JSONDecodeError as problem:
-        raise DetectorError(f"{path.name}: not valid JSON ({problem.msg}, line {problem.lineno})") from None
     except DetectorError as problem:
-        raise DetectorError(f"{path.name}: {problem}") from None
+        named = str(problem).startswith(f"{path.name}:")
+        raise DetectorError(str(problem) if named else f"{path.name}: {problem}") from None
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from coldray.channels import LEVEL_DECADES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
+from coldray.document import read_object
 from coldray.errors import CheckpointError
 from coldray.files import is_file
 from coldray.frame import Frame
@@ -340,10 +340,7 @@ def load_model(source: str | Path | None = None) -> Model:
         note = path.with_suffix(".json")
         if not note.is_file():
             raise CheckpointError(f"{path.name}: the header {note.name} is missing beside it")
-        try:
-            header = json.loads(note.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            raise CheckpointError(f"{note.name}: not valid JSON") from None
+        header = read_object(note, CheckpointError)
     else:
         read_tensors(path)  # names a pickle as such
         raise CheckpointError(f"{path.name}: a model is an .onnx or a .safetensors file")

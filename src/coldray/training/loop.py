@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from coldray.checkpoint import read_tensors
-from coldray.errors import SettingsError, TrainingError
+from coldray.document import parse_json
+from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
 from coldray.plugins import Degradation, check_options, plugin, settings_of, shown_by
@@ -303,7 +304,14 @@ class Training:
     def scores(self) -> list[dict[str, Any]]:
         """Validation scores of the run so far."""
         path = self.folder / "scores.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        return (
+            [
+                parse_json(line, "scores.jsonl", CheckpointError)
+                for line in path.read_text(encoding="utf-8").splitlines()
+            ]
+            if path.exists()
+            else []
+        )
 
     def _resume(self) -> None:
         found = self._states.newest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from coldray.channels import CONDITIONS, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
 from coldray.dataset.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
 from coldray.degradations.mtf_blend import Degradation
+from coldray.document import parse_json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.detector import DetectorPair
@@ -68,7 +68,9 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     tensors, run, _ = found
     scores_file = folder / "scores.jsonl"
     scores = (
-        [json.loads(s) for s in scores_file.read_text(encoding="utf-8").splitlines()] if scores_file.exists() else []
+        [parse_json(s, "scores.jsonl", CheckpointError) for s in scores_file.read_text(encoding="utf-8").splitlines()]
+        if scores_file.exists()
+        else []
     )
     settings = run["recipe"]["network"]
     method = plugin("method", run["recipe"]["method"])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import read_object
 from coldray.errors import ImageReadError, ImageWriteError, PhysicsError
 from coldray.files import whole_folder, write_atomically, write_text
 from coldray.objects.gerber.draw import draw_layers
@@ -183,7 +184,7 @@ def _load(folder: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Masks and lists from the cache."""
     try:
         masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
-        facts = json.loads((folder / "board.json").read_text(encoding="utf-8"))
+        facts = read_object(folder / "board.json", ImageReadError)
     except (OSError, ValueError, EOFError) as error:
         raise ImageReadError(f"{folder}: the cached board is damaged ({error}); remove that folder") from error
     if masks.ndim != 3 or masks.dtype != np.uint8:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import re
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
+from coldray.document import read_object
 from coldray.errors import ImageReadError
 from coldray.objects.gerber.names import BOTTOM, SHEET, SURE_OUTLINE, TOP, Role
 from coldray.objects.gerber.roles import FileUse, boards_of, choose_board, copper_order, roles_of
@@ -244,7 +244,7 @@ def _beside(path: Path) -> Mapping[str, Any] | None:
     if not table.is_file():
         return None
     try:
-        entry = json.loads(table.read_text(encoding="utf-8")).get(path.stem)
-    except (OSError, ValueError, RecursionError, AttributeError) as error:
-        raise ImageReadError(f"{table}: not a readable layer table ({error}); repair or remove it") from error
+        entry = read_object(table, ImageReadError).get(path.stem)
+    except ImageReadError as error:
+        raise ImageReadError(f"{error}; repair or remove the layer table") from None
     return entry if isinstance(entry, Mapping) else None
