@@ -106,7 +106,8 @@ def run(*arguments: object) -> dict[str, Any]:
         with contextlib.redirect_stdout(out):
             coldray([*(str(a) for a in arguments), "--json"])
     except SystemExit as left:
-        if left.code not in (0, None):
+        # 1: a file was refused, which is a result too
+        if left.code not in (0, None, 1):
             raise RuntimeError(f"coldray {' '.join(str(a) for a in arguments)} ended with {left.code}") from None
     found: dict[str, Any] = json.loads(out.getvalue())
     return found
