@@ -67,14 +67,16 @@ class Frame:
         """Operator on this frame from a gain over radial frequency [cycles/mm]."""
         return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm)
 
-    def by_direction(self, degradation: Any) -> list[tuple[Frame, Any]]:
+    def by_direction(self, degradation: Degradation) -> list[tuple[Frame, Degradation]]:
         """Frame and degradation for every direction of their pair, see `DetectorPair.by_direction`; themselves if radial."""
         if not self.pair.directional:
             return [(self, degradation)]
         pairs = zip(self.pair.by_direction(), degradation.pair.by_direction(), strict=True)
         return [(replace(self, pair=own), type(degradation)(blur)) for own, blur in pairs]
 
-    def directional_operator(self, gain_of: Callable[[Frame, Any], Gain], degradation: Any) -> TransferOperator:
+    def directional_operator(
+        self, gain_of: Callable[[Frame, Degradation], Gain], degradation: Degradation
+    ) -> TransferOperator:
         """Operator on this frame from what makes a gain over radial frequency [cycles/mm] of a frame and a degradation."""
         parts = [gain_of(*part) for part in self.by_direction(degradation)]
         return directional_operator(parts, self.shape, self.pair.pixel_pitch_mm)

@@ -17,7 +17,19 @@ from coldray.errors import PluginError, SettingsError
 
 @runtime_checkable
 class Degradation(Protocol):
-    """States physics: what contrast survives a blur of a given strength."""
+    """States physics: what contrast survives a blur of a given strength; made of a pair of detectors, and keeps it.
+
+    Notes
+    -----
+    Where the MTFs differ between rows and columns, one is made for each direction's pair.
+    """
+
+    def __init__(self, pair: Any) -> None: ...
+
+    @property
+    def pair(self) -> Any:
+        """Return the DetectorPair."""
+        ...
 
     def transfer(self, frequency_lp_mm: NDArray[np.floating], strength: float) -> NDArray[np.float64]:
         """Return the transfer function in [0, 1]; 1 at zero frequency."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -108,6 +109,49 @@ def test_with_the_network_everywhere_the_layers_are_those_of_wiener(call, tmp_pa
     assert np.allclose(beside.pixels.sum(axis=0), read_image(tmp_path / "out.tif").pixels, atol=1e-6)
     assert beside.history[-1].details["linear_filter"]["name"] == "wiener"
     assert "even" not in beside.history[-1].details
+
+
+FOCAL_SPOT = '''
+import numpy as np
+
+
+class Degradation:
+    """MTF ratio times a Gaussian focal spot of 60 um in the detector's plane."""
+
+    def __init__(self, pair):
+        self.pair = pair
+
+    def transfer(self, frequency_lp_mm, strength):
+        f = np.asarray(frequency_lp_mm, dtype=np.float64)
+        full = self.pair.ratio(f) * np.exp(-2 * (np.pi * 0.03 * f) ** 2)
+        return 1 - strength * (1 - full)
+'''
+
+
+def test_a_degradation_of_other_physics_restores_by_its_name(call, scan, tmp_path, monkeypatch):
+    """One new file beside the others: more blur is assumed, so more is undone, and the record names it."""
+    import coldray.degradations as package
+
+    (tmp_path / "focal_spot.py").write_text(FOCAL_SPOT)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    command = ("restore", scan, "--method", "wiener", "--exposure-s", 0.25, "--json")
+    try:
+        assert call(*command, "-o", tmp_path / "usual.tif")[0] == 0
+        code, out, _ = call(*command, "-o", tmp_path / "more.tif", "--degradation", "focal_spot")
+    finally:
+        sys.modules.pop("coldray.degradations.focal_spot", None)
+    assert code == 0 and json.loads(out)["files"][0]["steps"] == 0
+    usual, more = (read_image(tmp_path / f"{name}.tif") for name in ("usual", "more"))
+    assert more.history[-1].details["degradation"] == "focal_spot"
+    assert np.std(np.diff(more.pixels.astype(float))) > 1.02 * np.std(np.diff(usual.pixels.astype(float)))
+    code, _, err = call(*command, "-o", tmp_path / "no.tif", "--degradation", "mtf_blned")
+    assert code == 2 and "did you mean 'mtf_blend'" in err
+
+
+def test_methods_without_a_network_say_nothing_of_evaluations(call, scan, tmp_path):
+    code, out, err = call("restore", scan, "-o", tmp_path / "w.tif", "--method", "wiener", "--exposure-s", 0.25)
+    said = out + err
+    assert code == 0 and "(wiener, " in said and "evaluation" not in said and "steps" not in said
 
 
 def test_even_ground_is_a_linear_filter_and_the_record_says_so(call, tmp_path):

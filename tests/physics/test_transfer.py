@@ -92,6 +92,7 @@ def test_transfer_is_a_contrast_and_falls_with_strength(kind, strength, weaker):
     f = np.linspace(0, 15, 40)
     transfer = kind.Degradation(PAIR).transfer(f, strength)
     assert transfer[0] == 1
+    np.testing.assert_allclose(kind.Degradation(PAIR).transfer(f, 1.0), PAIR.ratio(f))
     assert np.all((transfer > 0) & (transfer <= 1))
     assert np.all(kind.Degradation(PAIR).transfer(f, strength * weaker) >= transfer - 1e-12)
 

@@ -114,6 +114,8 @@ class Restorer:
         Name of a method.
     model : Model, path or str, optional
         Model of methods that learn; the shipped one by default.
+    degradation : str
+        Name of the degradation: the physics of the blur.
     gain : {"calibrated", "detail", "paper", "network"}
         How the measurement corrects the network's prediction.
     steps : int, optional
@@ -154,6 +156,7 @@ class Restorer:
     open_beam: float | None = None
     method: str = DEFAULT_METHOD
     model: Any = None
+    degradation: str = "mtf_blend"
     gain: str = "calibrated"
     steps: int | None = None
     on_contradiction: str = "linear"
@@ -181,6 +184,7 @@ class Restorer:
             steps=self.steps,
             blurred=_ready(self.blurred, "blurred", pitch),
             sharp=_ready(self.sharp, "sharp", pitch),
+            degradation=text_of(self.degradation, "degradation"),
             gain=text_of(self.gain, "gain"),
             exposure_s=None if self.exposure_s is None else number_of(self.exposure_s, "exposure_s", "s"),
             flats=None if self.flats is None else _frames(self.flats, "flats"),

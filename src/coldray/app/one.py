@@ -154,7 +154,7 @@ def entry_of(image: Radiograph, result: Restoration, recipe: Recipe, source: str
         "sha256_in": result.image.history[-1].details["sha256_in"],
         "sha256_out": "",
         "method": recipe.method,
-        "steps": result.steps,
+        "steps": result.evaluations,
         "seconds": round(result.seconds, 3),
         "clipped_pixels": result.clipped_pixels,
         "consistency": result.consistency,

@@ -37,7 +37,8 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
         if record.get(key):
             rows.append((label, str(record[key])))
     rows += [
-        ("Method", f"{job.method}, {result.steps} network evaluation{'s' if result.steps != 1 else ''} per frame"),
+        ("Method", job.method),
+        *([("Network evaluations per frame", str(result.evaluations))] if job.model is not None else []),
         ("Options", ", ".join(f"{k} = {v}" for k, v in details.get("options", {}).items()) or "none"),
         (
             "Degradation",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, spectrum_of
+from coldray.plugins import Degradation
 from coldray.restoration.coarse import block_mean, padded, smoothed, spread
 from coldray.restoration.evidence import EvenConstants, Evidence, evidence
 
@@ -81,7 +81,9 @@ class GatedResult:
         return _summed(self.measured, self.linear, claim, gate, self.evidence, self.warnings)
 
 
-def even_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float) -> Float:
+def even_gain(
+    degradation: Degradation, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float
+) -> Float:
     """Gain L of the linear filter on even ground.
 
     Parameters
@@ -104,14 +106,16 @@ def even_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float,
     return np.asarray(np.minimum(constants.contrast * sharpening, constants.largest))
 
 
-def fixed_gain(degradation: Any, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float) -> Float:
+def fixed_gain(
+    degradation: Degradation, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float
+) -> Float:
     """Gain G + L (1 - H G) of the one filter that ground far from structure gets, over frequency [cycles/mm]."""
     base = np.exp(-2.0 * (np.pi * constants.base_sigma_px * pixel_pitch_mm * frequency_lp_mm) ** 2)
     gain = even_gain(degradation, constants, pixel_pitch_mm, frequency_lp_mm)
     return np.asarray(base + gain * (1.0 - degradation.transfer(frequency_lp_mm, 1.0) * base))
 
 
-def even_filter(frame: Frame, degradation: Any, constants: EvenConstants) -> Image:
+def even_filter(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Image:
     """The one fixed linear filter that even ground gets.
 
     Parameters
@@ -205,7 +209,7 @@ class Reading:
         return _summed(self.measured, self.linear, claim, gate, self.evidence, warnings)
 
 
-def read(frame: Frame, degradation: Any, constants: EvenConstants) -> Reading:
+def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Reading:
     """Linear reading of a frame, and where there is evidence that a network may add to it.
 
     Parameters
@@ -235,7 +239,9 @@ def read(frame: Frame, degradation: Any, constants: EvenConstants) -> Reading:
     return Reading(measured, reading - measured, spread(coarse_gate, frame.shape), found)
 
 
-def apply(frame: Frame, degradation: Any, prediction: NDArray[np.floating], constants: EvenConstants) -> GatedResult:
+def apply(
+    frame: Frame, degradation: Degradation, prediction: NDArray[np.floating], constants: EvenConstants
+) -> GatedResult:
     """Join a network's result with the linear filter by the evidence of structure: `read`, then `Reading.join`."""
     return read(frame, degradation, constants).join(prediction)
 
@@ -255,7 +261,7 @@ def _about_mean(frame: Frame) -> tuple[Image, np.float32, Image]:
 
 
 def _linear_reading(
-    frame: Frame, degradation: Any, constants: EvenConstants, y: Image, spectrum: Image, coarse_gate: Image
+    frame: Frame, degradation: Degradation, constants: EvenConstants, y: Image, spectrum: Image, coarse_gate: Image
 ) -> Image:
     """Linear reading of a frame about its mean, b + L (y - H b)."""
     pitch = frame.pair.pixel_pitch_mm

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, radial_operator, spectrum_of
+from coldray.plugins import Degradation
 from coldray.restoration.coarse import STEP_PX, block_mean, padded, smoothed, spread
 from coldray.restoration.even_power import Power, judge_power
 
@@ -154,7 +155,7 @@ def gate(z: NDArray[np.floating], constants: EvenConstants) -> NDArray[np.float3
     return np.asarray(u * u * (3.0 - 2.0 * u), dtype=np.float32)
 
 
-def whitening(frame: Frame, degradation: Any, band: Band) -> Callable[[Float], Float]:
+def whitening(frame: Frame, degradation: Degradation, band: Band) -> Callable[[Float], Float]:
     """Weight of structure against noise over frequency [cycles/mm].
 
     Notes
@@ -229,7 +230,7 @@ def border_growth(shape: tuple[int, ...], sigma_px: float) -> NDArray[np.float32
 
 
 def evidence(
-    frame: Frame, degradation: Any, constants: EvenConstants, spectrum: NDArray[np.floating] | None = None
+    frame: Frame, degradation: Degradation, constants: EvenConstants, spectrum: NDArray[np.floating] | None = None
 ) -> Evidence:
     """Evidence of structure beyond noise around every pixel.
 
@@ -282,7 +283,12 @@ class _BandEnergy:
 
     @classmethod
     def of(
-        cls, frame: Frame, degradation: Any, band: Band, spectrum: NDArray[np.floating], local: NDArray[np.float32]
+        cls,
+        frame: Frame,
+        degradation: Degradation,
+        band: Band,
+        spectrum: NDArray[np.floating],
+        local: NDArray[np.float32],
     ) -> _BandEnergy:
         gain, pitch = whitening(frame, degradation, band), frame.pair.pixel_pitch_mm
         # what a low band leaves beyond the Nyquist frequency of the coarse grid is nothing to speak of

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldray.errors import RefusalError
 from coldray.frame import Frame
 from coldray.images.scale import Scale
-from coldray.plugins import plugin
+from coldray.plugins import Degradation, plugin
 
 CONTRADICTIONS = ("linear", "keep", "refuse")
 """What becomes of places where the certificate contradicts the network."""
@@ -27,7 +27,7 @@ SATURATION_REACH_PX = 4
 """How far around a pixel at a limit the re-blurred result is not compared with the measurement."""
 
 
-def linear_filter(frame: Frame, degradation: Any) -> NDArray[np.float32]:
+def linear_filter(frame: Frame, degradation: Degradation) -> NDArray[np.float32]:
     """Linear result that stands in for a network's: the method "wiener" with its own settings."""
     return np.asarray(frame.towards_aim(plugin("method", "wiener").restore(frame, degradation)), dtype=np.float32)
 

@@ -131,6 +131,7 @@ def check_job(job: Job) -> dict[str, Any]:
         raise SettingsError(f"even={job.even!r}: choose one of {', '.join(EVENS)}")
     if job.even_contrast is not None and not LEAST_CONTRAST <= job.even_contrast <= 1:
         raise SettingsError(f"even_contrast={job.even_contrast}: must lie between {LEAST_CONTRAST:g} and 1")
+    plugin("degradation", job.degradation)
     method = plugin("method", job.method)
     if method.LEARNS:
         if job.model is None:

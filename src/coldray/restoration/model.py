@@ -21,7 +21,7 @@ from coldray.files import is_file
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import plugin, shown_by
+from coldray.plugins import Degradation, plugin, shown_by
 from coldray.restoration.domain import BOX_REACH, Domain
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.tiles import TiledPredictor
@@ -234,7 +234,7 @@ class Model:
             "noise and pitch, or train a model on this pair"
         ]
 
-    def familiar(self, frame: Frame, degradation: Any) -> Frame:
+    def familiar(self, frame: Frame, degradation: Degradation) -> Frame:
         """The frame as the network may be shown it: noise weaker than in training is raised to the weakest trained.
 
         Parameters

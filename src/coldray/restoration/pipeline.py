@@ -16,7 +16,7 @@ from coldray.images.scale import Scale, scale_of
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import plugin, settings_of
+from coldray.plugins import Degradation, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.certificate.certify import Certificate, certify
 from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
@@ -48,8 +48,8 @@ class Restoration:
         The layers of a single frame as fractions of the open beam, if the job asks for them.
     clipped_pixels : int
         Pixels that left the range of the dtype.
-    steps : int
-        Network evaluations per frame.
+    evaluations : int
+        Of the network, per frame.
     network_share : float
         How much the network counts, 0 to 1: less than 1 where detectors and noise lie outside its training; of a stack
         the least. 0 for methods without a network.
@@ -75,7 +75,7 @@ class Restoration:
     image: Radiograph
     provenance: Provenance | None
     clipped_pixels: int
-    steps: int
+    evaluations: int
     seconds: float
     certificate_seconds: float
     consistency: dict[str, Any]
@@ -154,8 +154,8 @@ class _Prepared:
     job: Job
     scale: Scale
     pair: DetectorPair
-    degradation: Any
-    judged_by: Any
+    degradation: Degradation
+    judged_by: Degradation
     method: Any
     averaged: int
 
@@ -258,7 +258,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         image=restored_image,
         provenance=parts if job.provenance and len(notes) == 1 else None,
         clipped_pixels=clipped,
-        steps=notes[-1].evaluations,
+        evaluations=notes[-1].evaluations,
         seconds=time.perf_counter() - began,
         certificate_seconds=testing,
         consistency=consistency,
@@ -382,7 +382,7 @@ class _Judge:
     """Certifies results of one frame as they would be written, and adds up the time it takes."""
 
     frame: Frame
-    degradation: Any
+    degradation: Degradation
     excluded: NDArray[np.bool_] | None
     scale: Scale
     stored: NDArray[Any]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.frame import Frame
+from coldray.plugins import Degradation
 from coldray.restoration.even import GatedResult, fixed_gain
 from coldray.restoration.evidence import EvenConstants
 
@@ -41,7 +42,7 @@ class Provenance:
 
 def provenance_of(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     restored: NDArray[np.float32],
     gated: GatedResult | None,
     constants: EvenConstants | None,
@@ -82,7 +83,7 @@ def _frequencies(frame: Frame) -> NDArray[np.float64]:
     return np.arange(SAMPLES) * np.sqrt(0.5) / (SAMPLES * frame.pair.pixel_pitch_mm)
 
 
-def _wiener_gain(frame: Frame, degradation: Any) -> NDArray[np.float64]:
+def _wiener_gain(frame: Frame, degradation: Degradation) -> NDArray[np.float64]:
     probe = replace(frame, blurred=np.full((SAMPLES, SAMPLES), frame.mean_signal, dtype=np.float32))
     return np.asarray(np.diagonal(probe.wiener_operator(degradation).transfer), dtype=np.float64)
 

@@ -14,6 +14,7 @@ from coldray.files import write_atomically
 from coldray.frame import Frame
 from coldray.methods import wiener
 from coldray.metrology.efficiency import detection_efficiency
+from coldray.plugins import Degradation
 from coldray.training.pairs import PairSource
 
 EXPOSURES_S = (1.0, 0.25, 0.05)
@@ -65,7 +66,7 @@ def scores(source: PairSource, name: str, restore: Restore, options: dict[str, A
     return out
 
 
-def efficiency(frame: Frame, degradation: Any, restore: Restore, options: dict[str, Any]) -> float:
+def efficiency(frame: Frame, degradation: Degradation, restore: Restore, options: dict[str, Any]) -> float:
     """Least detection efficiency from 0.03 to 0.35 cycles/pixel on flats with the noise of a frame.
 
     Parameters

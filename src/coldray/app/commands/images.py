@@ -107,7 +107,9 @@ def degrade(
     sharp: Annotated[str, typer.Option(metavar="DET", help="Detector that took the images.")] = "gos34",
     strength: Annotated[float, typer.Option(help="The paper's t/T, 0 to 1.")] = 1.0,
     exposure_s: Annotated[float | None, typer.Option(help="Add noise of one frame of this exposure [s].")] = None,
-    degradation: Annotated[str, typer.Option(help="mtf_blend (the paper) or mtf_power.")] = "mtf_blend",
+    degradation: Annotated[
+        str, typer.Option(help="mtf_blend (the paper's), mtf_power or any other plug-in.")
+    ] = "mtf_blend",
     pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
     open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
     random_state: Annotated[int, typer.Option(min=0, help="Random state of the noise.")] = 0,

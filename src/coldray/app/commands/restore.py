@@ -38,6 +38,9 @@ def restore(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Option of the method, e.g. samples=8.")
     ] = None,
+    degradation: Annotated[
+        str, typer.Option(help="Physics of the blur: mtf_blend (the paper's), mtf_power or any other plug-in.")
+    ] = "mtf_blend",
     random_state: Annotated[int, typer.Option(min=0, help="Random state of methods that draw.")] = 0,
     gain: Annotated[
         str, typer.Option(help="Data consistency of cold: calibrated, detail, paper (K = 1) or network (K = 0).")
@@ -124,6 +127,7 @@ def restore(
         model=model,
         steps=steps,
         gain=gain,
+        degradation=degradation,
         blurred=blurred,
         sharp=sharp,
         exposure_s=exposure_s,
@@ -228,8 +232,14 @@ def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> N
 
 
 def _line(entry: dict[str, Any]) -> str:
-    done = "already there" if entry.get("skipped") else f"{entry['steps']} steps, {entry['seconds']:.1f} s"
-    return f"{entry['output']}  ({entry['method']}, {done}; {entry['consistency']['verdict']})"
+    parts = [str(entry["method"])]
+    if entry.get("skipped"):
+        parts.append("already there")
+    else:
+        count = entry["steps"]
+        parts += [f"{count} network evaluation{'s' if count > 1 else ''}"] if count else []
+        parts.append(f"{entry['seconds']:.1f} s")
+    return f"{entry['output']}  ({', '.join(parts)}; {entry['consistency']['verdict']})"
 
 
 @dataclass(frozen=True)

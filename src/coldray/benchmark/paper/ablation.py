@@ -37,14 +37,18 @@ class Stretched:
 
     Parameters
     ----------
-    right : object
-        Offers ``transfer(frequency, strength)``.
+    right : Degradation
     factor : float
         Over 1 the blur is taken for milder than it is.
     """
 
-    right: Any
+    right: Degradation
     factor: float
+
+    @property
+    def pair(self) -> Any:
+        """Pair of the right one."""
+        return self.right.pair
 
     def transfer(self, frequency_lp_mm: NDArray[np.floating], strength: float) -> NDArray[np.float64]:
         """Transfer at the stretched frequency; 1 at zero."""

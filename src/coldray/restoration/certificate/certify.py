@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError
 from coldray.frame import Frame, Gain
+from coldray.plugins import Degradation
 from coldray.restoration.certificate.chi_square import adjusted, tail, threshold
 from coldray.restoration.certificate.residual import (
     LEAST_GAIN,
@@ -88,7 +88,7 @@ class Certificate:
     """
 
     frame: Frame
-    degradation: Any
+    degradation: Degradation
     gain: Gain
     model_error: ModelError
     residual: Residual = field(repr=False)
@@ -143,7 +143,7 @@ class Certificate:
 
 def certify(
     frame: Frame,
-    degradation: Any,
+    degradation: Degradation,
     restored: NDArray[np.floating],
     *,
     gain: Gain | None = None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray.errors import MeasurementError
 from coldray.frame import Frame, Gain
 from coldray.physics.grids import across, dct_axes, dft_axes
+from coldray.plugins import Degradation
 from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
 from coldray.restoration.noise import noise_factor
 
@@ -147,7 +148,7 @@ def _folded(frame: Frame, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(np.maximum(mtf(mirror), 0.0) * np.sqrt(frame.prior(mirror)) / own)
 
 
-def verifiable_limit(frame: Frame, degradation: Any) -> float:
+def verifiable_limit(frame: Frame, degradation: Degradation) -> float:
     """Largest frequency [cycles/mm] up to which H^2 S / N >= 1 at the mean signal, S the objects' mean spectrum."""
     f = np.linspace(0.0, np.sqrt(2) * frame.pair.blurred.nyquist_lp_mm, 1024)
     ratio = degradation.transfer(f, 1.0) ** 2 * frame.contrast_power(f) / frame.noise.power(f, frame.mean_signal)
@@ -156,7 +157,7 @@ def verifiable_limit(frame: Frame, degradation: Any) -> float:
 
 
 def residual_of(
-    frame: Frame, degradation: Any, restored: NDArray[np.float32], gain: Gain, allowance: ModelError
+    frame: Frame, degradation: Degradation, restored: NDArray[np.float32], gain: Gain, allowance: ModelError
 ) -> tuple[Residual, NDArray[np.float32], NDArray[np.float32]]:
     """Compare a result with its measurement.
 
