@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROLES = ("original", "restored", "reference", "linear", "prior", "residual", "certificate")
+ROLES = ("original", "restored", "reference", "linear", "prior", "gate", "residual", "certificate", "replaced")
 """In drawing order; the first three are images, the others overlays."""
 OVERLAYS = ROLES[3:]
 CHUNK_BYTES = 2**20
@@ -27,7 +27,7 @@ class Layer:
         One of `ROLES`.
     title : str
     unit : str
-        Of the stored values: "DN", "open beam" or "noise SD".
+        Of the stored values: "DN", "open beam", "noise SD", "share" or "-log10 p".
     pixels : ndarray, shape (rows, cols) or (frames, rows, cols)
     open_beam : float
         Stored value of the open beam; 1 where the unit is no intensity.

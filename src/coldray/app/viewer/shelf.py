@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coldray.app.viewer.beside import found_beside
 from coldray.app.viewer.describe import display_hints, facts, history
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
-from coldray.errors import ColdrayError, ImageReadError, SettingsError
+from coldray.errors import ColdrayError, SettingsError
 from coldray.files import scratch_folder
 from coldray.radiograph import Radiograph
 
@@ -22,7 +23,6 @@ Downloads = dict[str, tuple[Path, str]]
 
 MAX_STUDIES = 48
 MAX_BYTES = 4 * 2**30
-PROVENANCE_TITLES = {"linear": "Linear part (W − I)y", "prior": "Prior part out − Wy"}
 
 
 @dataclass(eq=False)
@@ -156,7 +156,7 @@ class Shelf:
         if source is not None:
             for study in self.studies():
                 if study.sha256 == source and study.image.shape == image.shape:
-                    self._attach_restored(study, image, name, path)
+                    self._attach_restored(study, image, name, path, digest)
                     return study
         warnings = list(reading_notes(image))
         open_beam, more = _open_beam(image)
@@ -164,8 +164,10 @@ class Shelf:
         role, title = ("original", "Original") if source is None else ("restored", "Restored")
         layers = {role: image_layer(role, title, image, open_beam)}
         if source is not None:
-            study.restored = image
-            layers |= _provenance_beside(path, image)
+            beside = found_beside(path, image, digest)
+            study.restored, study.result = image, beside.result
+            study.warnings += beside.warnings
+            layers |= beside.layers
         with self._lock:
             self._check_room(sum(layer.pixels.nbytes for layer in layers.values()), new=True)
             study.layers = layers
@@ -181,6 +183,7 @@ class Shelf:
         ColdrayError
             If the file is no image, there is no room, or a restored image has another size.
         """
+        from coldray.checkpoint import file_sha256
         from coldray.formats import read_image
 
         image = _named(lambda: read_image(path), path, name)
@@ -189,7 +192,7 @@ class Shelf:
                 raise SettingsError(
                     f"{name}: a restored image has the shape of its original, {study.image.shape}; found {image.shape}"
                 )
-            self._attach_restored(study, image, name, path)
+            self._attach_restored(study, image, name, path, file_sha256(path))
             return
         open_beam, _ = _open_beam(image)
         self.put(study, image_layer("reference", f"Reference: {name}", image, open_beam))
@@ -239,12 +242,13 @@ class Shelf:
             path.unlink(missing_ok=True)
         self.changed()
 
-    def _attach_restored(self, study: Study, image: Radiograph, name: str, path: Path) -> None:
+    def _attach_restored(self, study: Study, image: Radiograph, name: str, path: Path, digest: str) -> None:
         open_beam = study.layers["original"].open_beam if "original" in study.layers else _open_beam(image)[0]
-        layers = {"restored": image_layer("restored", "Restored", image, open_beam)} | _provenance_beside(path, image)
+        beside = found_beside(path, image, digest)
+        layers = {"restored": image_layer("restored", "Restored", image, open_beam)} | beside.layers
         self.put(study, *layers.values(), drop=OVERLAYS)
-        study.restored = image
-        study.warnings = [*study.warnings, f"the restored image is {name}"]
+        study.restored, study.result = image, beside.result
+        study.warnings = [*study.warnings, f"the restored image is {name}", *beside.warnings]
         self.changed()
 
     def _check_room(self, more_bytes: int, *, new: bool) -> None:
@@ -271,30 +275,6 @@ def _restored_from(image: Radiograph) -> str | None:
         if step.verb == "restore":
             return str(step.details.get("sha256_in", ""))
     return None
-
-
-def _provenance_beside(path: Path, image: Radiograph) -> dict[str, Layer]:
-    """Layers that `restore --provenance` left beside a restored file."""
-    from coldray.formats import read_image
-
-    beside = path.with_name(f"{path.stem}.provenance.tif")
-    if not beside.is_file():
-        return {}
-    try:
-        found = read_image(beside).pixels
-    except ImageReadError:
-        return {}
-    if found.ndim != 3 or found.shape[0] not in (3, 4) or found.shape[1:] != image.shape[-2:]:
-        return {}
-    return provenance_layers(found, image.acquisition.pixel_pitch_mm)
-
-
-def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
-    """Linear and prior part as overlays, from the provenance layers (fractions of the open beam)."""
-    return {
-        role: Layer(role, title, "open beam", found[number], 1.0, pixel_pitch_mm)
-        for number, (role, title) in enumerate(PROVENANCE_TITLES.items(), start=1)
-    }
 
 
 def _open_beam(image: Radiograph) -> tuple[float, list[str]]:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from coldray.app.recipe import Recipe
+from coldray.app.viewer.beside import certificate_layers, provenance_layers
 from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
-from coldray.app.viewer.shelf import Shelf, Study, provenance_layers
+from coldray.app.viewer.shelf import Shelf, Study
 from coldray.errors import ColdrayError
 
 QUEUE_LENGTH = 4
@@ -219,7 +220,7 @@ def finish(
     if result.certificate is not None:
         whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
-        layers["certificate"] = Layer("certificate", "Contradictions", "-log10 p", evidence, 1.0, pitch)
+        layers |= certificate_layers((evidence, result.replaced), pitch)
     downloads, record = write_files(shelf.folder, study, result, recipe)
     try:
         shelf.put(study, *layers.values(), drop=OVERLAYS)

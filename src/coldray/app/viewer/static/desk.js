@@ -2,14 +2,17 @@
 
 import * as api from "./api.js";
 import { Dock } from "./dock.js";
-import { $ } from "./panel.js";
-import { Picture, difference } from "./pixels.js";
+import { $, worded } from "./panel.js";
+import { Picture, difference, states } from "./pixels.js";
 import { Stage } from "./stage.js";
 
 const IMAGES = ["original", "restored", "reference"];
 const OVERLAYS = {
-  linear: { name: "Linear part", map: "diverging", help: "(W − I)y: what a Wiener filter with the measured noise adds to the measurement. Blue lowers the signal, orange raises it." },
-  prior: { name: "Prior part", map: "diverging", help: "out − Wy: what goes beyond the Wiener filter; with a network, what only the network claims. It was inferred, not measured." },
+  states: { name: "Three states", map: "states", help: "What every pixel rests on: bare where it is a linear filter of the measurement, blue where the network enters and the measurement does not contradict it, magenta where the measurement contradicts the result." },
+  linear: { name: "Linear part", map: "diverging", help: "What a linear filter adds to the measurement: a Wiener filter with the measured noise, or under the gate one fixed filter. Blue lowers the signal, orange raises it." },
+  prior: { name: "Prior part", map: "diverging", help: "What goes beyond the linear filter; with a network, what only the network claims. It was inferred, not measured." },
+  gate: { name: "Share of the network", map: "sequential", help: "g: how much of the network's claim enters, 0 to 1. Where it is 0 the picture is exactly a linear filter of the measurement." },
+  replaced: { name: "Replaced", map: "sequential", help: "Where the measurement contradicted the network, and the linear filter stands in: its weight, 0 to 1." },
   residual: { name: "Residual", map: "diverging", help: "Measurement minus re-blurred result, whitened by the noise at the local signal. Noise of 1 SD is expected; structure contradicts the data." },
   certificate: { name: "Contradictions", map: "sequential", help: "Consistency certificate: −log₁₀ of the adjusted p-value. Boxes mark places that the measurement contradicts; none is the expected result." },
   difference: { name: "Restored − original", map: "diverging", help: "Everything that the restoration changed, as a fraction of the open beam." },
@@ -102,7 +105,7 @@ export class Desk {
 
   // Places where the certificate marks a contradiction, while its overlay is on.
   places() {
-    return this.overlayRole === "certificate" && !this.peek ? this.study?.result?.consistency?.places || [] : [];
+    return ["certificate", "states"].includes(this.overlayRole) && !this.peek ? this.study?.result?.consistency?.places || [] : [];
   }
 
   label(role) {
@@ -188,9 +191,10 @@ export class Desk {
 
   overlaysThere() {
     const stored = new Set((this.study?.layers || []).map((l) => l.role));
+    const gated = stored.has("gate") && stored.has("certificate");
     const same = (role) => stored.has("restored") && stored.has(role) && this._sameShape("restored", role);
     return Object.keys(OVERLAYS).filter((role) =>
-      role === "difference" ? same("original") : role === "error" ? same("reference") : stored.has(role));
+      role === "difference" ? same("original") : role === "error" ? same("reference") : role === "states" ? gated : stored.has(role));
   }
 
   _sameShape(a, b) {
@@ -205,12 +209,18 @@ export class Desk {
         await this._load(["restored", other]);
         if (!this.pictures.has("restored") || !this.pictures.has(other)) return;
         this.pictures.set(role, difference(this.pictures.get("restored"), this.pictures.get(other), OVERLAYS[role].name, role));
+      } else if (role === "states") {
+        await this._load(["gate", "certificate"]);
+        const [gate, certificate] = ["gate", "certificate"].map((r) => this.pictures.get(r));
+        if (!gate || !certificate) return;
+        const least = -Math.log10(this.study.result?.consistency?.false_alarm_chance ?? 0.01) - 1e-6;
+        this.pictures.set(role, states(gate, certificate, least, OVERLAYS.states.name));
       } else await this._load([role]);
     }
     const picture = this.pictures.get(role);
     if (!picture || this.scales[role]) return;
     const reach = Math.max(Math.abs(picture.quantile(0.0005)), Math.abs(picture.quantile(0.9995)));
-    this.scales[role] = { "noise SD": 5, "-log10 p": 10 }[picture.meta.unit] || +(reach || 1).toPrecision(2);
+    this.scales[role] = { "noise SD": 5, "-log10 p": 10, share: 1, "": 1 }[picture.meta.unit] || +(reach || 1).toPrecision(2);
   }
 
   // ---- loading ----
@@ -250,8 +260,8 @@ export class Desk {
     if (study) {
       const wanted = new Map(study.layers.map((l) => [l.role, l.id]));
       for (const [role, picture] of [...this.pictures]) {
-        const made = role === "difference" || role === "error";
-        const stale = made ? !picture.meta.id.includes(wanted.get("restored")) : wanted.get(role) !== picture.meta.id;
+        const of = { difference: "restored", error: "restored", states: "gate" }[role];
+        const stale = of ? !picture.meta.id.includes(wanted.get(of)) : wanted.get(role) !== picture.meta.id;
         if (stale) {
           this.pictures.delete(role);
           delete this.scales[role];
@@ -263,6 +273,7 @@ export class Desk {
     }
     this.stage.renderer.keepOnly(new Set([...this.pictures.values()].map((p) => p.meta.id)));
     this.shownStudy = study?.id ?? null;
+    if (study) this._showOriginalFirst(study);
     if (study && first) {
       this.invert = study.hints.invert;
       if (study.hints.window) this.setWindow(...study.hints.window);
@@ -273,6 +284,16 @@ export class Desk {
     this.dock.showAll();
     this.stage.redraw();
     document.documentElement.dataset.study = study ? study.id : "";
+  }
+
+  // A result that the measurement contradicts is shown when asked for; until then the original is.
+  _showOriginalFirst(study) {
+    const { result } = study, contradicted = /^contradicted/.test(result?.consistency?.verdict || "");
+    if (!contradicted || !this.pictures.has("original") || this.warnedOf === result.sha256_out) return;
+    this.warnedOf = result.sha256_out;
+    this.single = "original";
+    this.setMode("single");
+    this.say("The measurement contradicts this restoration: the original is shown. Press 1 to compare both.", true);
   }
 
   async _load(roles) {
@@ -333,7 +354,7 @@ export class Desk {
 
   say(text, bad = false) {
     const notice = $("notice");
-    notice.textContent = text;
+    notice.textContent = worded(text);
     notice.classList.toggle("error", bad);
     notice.setAttribute("role", bad ? "alert" : "status");
     notice.hidden = false;

@@ -85,7 +85,7 @@ export class Dock {
       part.dataset.value = String(v);
       name.textContent = IMAGE_NAMES[role] || this.overlays[role].name;
       const unit = picture.meta.unit;
-      const text = unit === "DN" ? `${v} DN` : unit === "open beam" ? `${(100 * v).toFixed(3)} % of open beam` : `${v.toFixed(2)} ${unit}`;
+      const text = role === "states" ? (v > 0 ? "contradicted" : v < 0 ? "network, consistent" : "linear filter") : unit === "DN" ? `${v} DN` : unit === "open beam" ? `${(100 * v).toFixed(3)} % of open beam` : `${v.toFixed(2)} ${unit}`;
       part.append(name, ` ${text}`);
       if (unit === "DN") part.append(Object.assign(document.createElement("span"), { className: "detail", textContent: ` (${((100 * v) / picture.meta.open_beam).toFixed(2)} % of open beam)` }));
       parts.push(part);
@@ -177,6 +177,12 @@ export class Dock {
     if (!picture) return;
     $("overlay-scale").value = desk.scales[role];
     $("overlay-unit").textContent = picture.meta.unit === "open beam" ? "× open beam" : picture.meta.unit;
+    const { shares } = picture;
+    $("shares").hidden = !shares;
+    $("legend").hidden = Boolean(shares);
+    document.querySelector("#overlay-scale").closest("label").hidden = Boolean(shares);
+    const states = { linear: "Linear filter", network: "Network, consistent", contradicted: "Contradicted" };
+    list($("shares"), Object.entries(shares || {}).map(([name, v]) => [states[name], `${+(100 * v).toPrecision(3)} %`]));
     $("legend").className = `legend ${this.overlays[role].map}`;
     $("overlay-help").textContent = this.overlays[role].help;
   }

@@ -7,10 +7,22 @@ import { $ } from "./panel.js";
 const KEYS = [
   ["Space", "show the original while held"], ["R", "residual on and off"], ["W", "window and level: drag ↔ width, ↕ level"],
   ["V P S B", "pan, profile, signal region, background region"], ["1 2 3", "swipe, side by side, one image"],
-  ["L M D C", "linear part, prior part, restored − original, contradictions"], ["A", "automatic window"], ["I", "invert"],
+  ["G", "three states: linear filter, network, contradicted"], ["L M D C", "linear part, prior part, restored − original, contradictions"], ["A", "automatic window"], ["I", "invert"],
   ["F Z", "fit, 1:1"], ["+ −", "zoom"], ["← ↑ ↓ →", "pan; on a swipe handle: move it"], ["N", "next image"],
   ["O", "open files"], ["Enter", "restore"], ["T", "light or dark"], ["Shift drag", "pan with any tool; right button: window"], ["Ctrl drag", "straight profile"],
 ];
+
+const OVERLAY_KEYS = {
+  g: ["states", "three states"], r: ["residual", "residual"], l: ["linear", "linear part"], m: ["prior", "prior part"],
+  d: ["difference", "difference between restored image and original"], c: ["certificate", "map of contradictions"],
+};
+
+// An overlay by its key; who asks for one that is not there hears why.
+function overlay(desk, role, name) {
+  if (desk.overlaysThere().includes(role)) desk.setOverlay(role);
+  else if (!desk.study?.layers.some((l) => l.role === "restored")) desk.say(`No ${name} yet: restore this image first.`);
+  else desk.say(`No ${name}: it was not written with this restored image, or its method has none.`);
+}
 
 function wire(desk) {
   for (const b of document.querySelectorAll("[data-tool][role=radio]")) b.onclick = () => desk.setTool(b.dataset.tool);
@@ -101,13 +113,9 @@ function onKey(desk, event) {
       desk.peek = true;
       stage.redraw();
     },
-    r: () => desk.overlaysThere().includes("residual") ? desk.setOverlay("residual") : desk.say("No residual yet: restore this image first."),
+    ...Object.fromEntries(Object.entries(OVERLAY_KEYS).map(([key, [role, name]]) => [key, () => overlay(desk, role, name)])),
     w: () => desk.setTool("window"), v: () => desk.setTool("pan"), p: () => desk.setTool("profile"), s: () => desk.setTool("signal"), b: () => desk.setTool("background"),
     1: () => desk.setMode("swipe"), 2: () => desk.setMode("side"), 3: () => desk.setMode("single"),
-    l: () => desk.overlaysThere().includes("linear") && desk.setOverlay("linear"),
-    m: () => desk.overlaysThere().includes("prior") && desk.setOverlay("prior"),
-    d: () => desk.overlaysThere().includes("difference") && desk.setOverlay("difference"),
-    c: () => desk.overlaysThere().includes("certificate") && desk.setOverlay("certificate"),
     a: () => desk.autoWindow(), i: () => $("invert").click(), f: () => stage.fit(), z: () => stage.zoomTo(1 / stage.ratio), t: toggleTheme,
     "+": () => stage.zoomBy(1.25), "=": () => stage.zoomBy(1.25), "-": () => stage.zoomBy(0.8),
     arrowleft: () => stage.panBy(step, 0), arrowright: () => stage.panBy(-step, 0), arrowup: () => stage.panBy(0, step), arrowdown: () => stage.panBy(0, -step),

@@ -5,6 +5,17 @@ export const IMAGE_NAMES = { original: "Original", restored: "Restored", referen
 export const number = (id) => ($(id).value === "" ? NaN : Number($(id).value));
 export const unitOf = (desk) => (desk.base()?.meta.unit === "DN" ? "DN" : "× open beam");
 
+// The library names its parameters and the command line its flags; on the page they are fields of the dialog.
+const FIELDS = {
+  open_beam: "Open beam", exposure_s: "Exposure", pixel_pitch_mm: "Pixel pitch", pitch_um: "Pixel pitch", noise: "Flat fields", flats: "Flat fields",
+  blurred: "Taken with", sharp: "Restore towards", steps: "Steps", method: "Method", model: "Model", gain: "Data consistency", even: "Even ground",
+  on_contradiction: "Contradicted places",
+};
+export const worded = (text) => String(text).replace(/--([a-z][a-z-]*)(?: (?:DN|FLATS|MODEL|SHARE|DET)\b)?|-m (MODEL)|`(\w+)`/g, (found, flag, model, parameter) => {
+  const field = FIELDS[model ? "model" : (flag || parameter).replaceAll("-", "_")];
+  return field ? `“${field}”` : found;
+});
+
 export function list(box, pairs) {
   box.replaceChildren(...pairs.flatMap(([name, value]) => [
     Object.assign(document.createElement("dt"), { textContent: name }),

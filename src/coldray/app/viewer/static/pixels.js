@@ -145,6 +145,26 @@ export function difference(a, b, title, role) {
   return new Picture(meta, out);
 }
 
+// Three states of a gated result: 0 a linear filter of the measurement, -1 the network and nothing speaks against it, and
+// what the measurement contradicts. The last weighs so much that no mean over pixels hides it.
+export const CONTRADICTED = 1000;
+export function states(gate, certificate, least, title) {
+  const out = new Float32Array(gate.data.length), count = { linear: 0, network: 0, contradicted: 0 };
+  for (let i = 0; i < out.length; i++) {
+    if (certificate.data[i] >= least) {
+      out[i] = CONTRADICTED;
+      count.contradicted++;
+    } else if (gate.data[i] > 0) {
+      out[i] = -1;
+      count.network++;
+    } else count.linear++;
+  }
+  const meta = { ...gate.meta, id: `states:${gate.meta.id}:${certificate.meta.id}`, role: "states", title, unit: "", wire: "f4", open_beam: 1, minimum: -1, maximum: CONTRADICTED };
+  const picture = new Picture(meta, out);
+  picture.shares = Object.fromEntries(Object.entries(count).map(([name, n]) => [name, n / out.length]));
+  return picture;
+}
+
 export function cnr(signal, background) {
   return Math.abs(signal.mean - background.mean) / Math.sqrt((signal.sd ** 2 + background.sd ** 2) / 2);
 }

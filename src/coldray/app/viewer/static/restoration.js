@@ -1,7 +1,7 @@
 // Detectors, the restoration and what came of it.
 
 import * as api from "./api.js";
-import { $, list } from "./panel.js";
+import { $, list, worded } from "./panel.js";
 import { plot, short } from "./plots.js";
 import { node } from "./stage.js";
 
@@ -34,12 +34,12 @@ export class Restoration {
       const found = await api.call("POST", `api/studies/${study.id}/curves`, { method, ...asked });
       if (desk.study?.id !== study.id) return;
       if (found.unavailable) {
-        $("mtf-note").textContent = found.unavailable;
+        $("mtf-note").textContent = worded(found.unavailable);
         return;
       }
       this.curves = found;
     } catch (problem) {
-      $("mtf-note").textContent = problem.message;
+      $("mtf-note").textContent = worded(problem.message);
       return;
     }
     this.drawCurves();
@@ -101,7 +101,7 @@ export class Restoration {
       this.showTask(await api.call("POST", `api/studies/${desk.study.id}/restore`, body));
       $("restore-dialog").close();
     } catch (problem) {
-      $("restore-error").textContent = problem.message;
+      $("restore-error").textContent = worded(problem.message);
       $("restore-error").hidden = false;
     }
   }
@@ -133,18 +133,24 @@ export class Restoration {
     $("result-body").hidden = !result;
     $("result-hint").hidden = Boolean(result);
     const warnings = [...new Set([...(desk.study?.warnings || []), ...(result?.warnings || [])])];
-    $("warnings").replaceChildren(...warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    $("warnings").replaceChildren(...warnings.map((text) => Object.assign(document.createElement("li"), { textContent: worded(text) })));
     if (!result) return;
-    const c = result.consistency || {}, facts = [
+    const c = result.consistency || {}, share = (v) => `${+(100 * v).toPrecision(3)} %`, used = result.settings, facts = [
       ["Method", `${result.method}${result.steps ? `, ${result.steps} network evaluation${result.steps > 1 ? "s" : ""}` : ""}`],
-      ["Detectors", `${result.settings.blurred} → ${result.settings.sharp}`],
-      ["Noise", `${(100 * result.settings.noise_relative_sd).toFixed(2)} % of open beam (${result.settings.noise})`],
-      ["Time", `${result.seconds.toFixed(1)} s`],
-      ["Clipped pixels", String(result.clipped_pixels)],
+      ["Detectors", `${used.blurred} → ${used.sharp}`],
     ];
-    if (result.settings.model) facts.splice(1, 0, ["Model", `${result.settings.model} (${result.settings.model_sha256.slice(0, 12)}…)`]);
+    if (used.model) facts.splice(1, 0, ["Model", `${used.model} (${String(used.model_sha256).slice(0, 12)}…)`]);
+    if (Number.isFinite(used.noise_relative_sd)) facts.push(["Noise", `${(100 * used.noise_relative_sd).toFixed(2)} % of open beam (${used.noise})`]);
+    if (Number.isFinite(result.seconds)) facts.push(["Time", `${result.seconds.toFixed(1)} s`]);
+    if (Number.isFinite(result.clipped_pixels)) facts.push(["Clipped pixels", String(result.clipped_pixels)]);
+    if (Number.isFinite(c.linear_share)) facts.push(["Linear filter alone", `${share(c.linear_share)} of the image: no network enters there`]);
+    if (c.network) {
+      const answer = { linear: "the linear filter stands in", keep: "kept" }[used.on_contradiction] || used.on_contradiction;
+      facts.push(["Weight of the network", share(c.network.share)]);
+      facts.push(["Network alone", `${c.network.verdict}${c.network.marked_share ? ` (${share(c.network.marked_share)} of the image); ${answer}` : ""}`]);
+      facts.push(["Replaced", `${share(c.network.replaced_share ?? 0)} of the image`]);
+    }
     this._showVerdict(c);
-    const share = (v) => `${+(100 * v).toPrecision(3)} %`;
     if (Number.isFinite(c.residual_over_noise)) facts.push(["Residual over noise", c.residual_over_noise.toFixed(3)]);
     if (Number.isFinite(c.marked_share)) facts.push(["Marked area", share(c.marked_share)]);
     if (Number.isFinite(c.verifiable_to_lp_mm)) facts.push(["Verifiable up to", `${c.verifiable_to_lp_mm.toFixed(2)} lp/mm`]);
@@ -168,7 +174,8 @@ export class Restoration {
     verdict.hidden = $("statement").hidden = typeof c.verdict !== "string";
     verdict.textContent = c.verdict ? c.verdict[0].toUpperCase() + c.verdict.slice(1) : "";
     verdict.className = `verdict ${/contradicted/.test(c.verdict) ? "contradicted" : c.verdict === "consistent" ? "" : "untestable"}`;
-    $("statement").textContent = c.statement || "";
+    $("statement").textContent = worded(c.statement || "");
+    $("no-verdict").hidden = typeof c.verdict === "string";
     $("places").replaceChildren(...places.slice(0, 8).map((place, i) => {
       const button = document.createElement("button");
       button.textContent = `Place ${i + 1}`;

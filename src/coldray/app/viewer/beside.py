@@ -1,0 +1,126 @@
+"""What lies beside a restored file: its record with the verdict, its provenance layers, the map of its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coldray.app.files import LEDGER
+from coldray.app.one import provenance_path
+from coldray.app.reports import certificate_path
+from coldray.app.viewer.layers import Layer
+from coldray.checkpoint import file_sha256
+from coldray.errors import ColdrayError, ImageReadError, MetadataError
+from coldray.radiograph import Radiograph
+
+PROVENANCE_LAYERS = (
+    ("linear", "Linear part", "open beam"),
+    ("prior", "Prior part", "open beam"),
+    ("gate", "Share of the network", "share"),
+)
+CERTIFICATE_LAYERS = (
+    ("certificate", "Contradictions", "-log10 p"),
+    ("replaced", "Share of the linear filter in its place", "share"),
+)
+
+
+@dataclass
+class Beside:
+    """What is known of a restored file.
+
+    Parameters
+    ----------
+    result : dict, optional
+        Record of the restoration, as the page is told; None if the file does not say how it was restored.
+    layers : dict of str to Layer
+        By role.
+    warnings : list of str
+    """
+
+    result: dict[str, Any] | None = None
+    layers: dict[str, Layer] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def found_beside(path: Path, image: Radiograph, sha256: str) -> Beside:
+    """Read what `coldray restore` left beside a file; nothing is believed that is not of these very bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Of the restored file.
+    image : Radiograph
+    sha256 : str
+        Of the file.
+    """
+    details = next((dict(s.details) for s in reversed(image.history) if s.verb == "restore"), None)
+    if details is None:
+        return Beside()
+    out = Beside()
+    entry = _entry(path, out.warnings)
+    if entry is not None and entry.get("sha256_out") != sha256:
+        out.warnings.append(f"the record beside {path.name} is of another file; its verdict is not shown")
+        entry = None
+    known = {"method": details.get("method", ""), "steps": details.get("steps"), "sha256_out": sha256, "warnings": []}
+    out.result = known | (entry or {}) | {"settings": details}
+    hashes = (entry or {}).get("side_files", {})
+    for beside, layers in ((provenance_path(path), provenance_layers), (certificate_path(path), certificate_layers)):
+        try:
+            found = _pixels(beside, image, hashes.get(beside.name))
+        except ColdrayError as problem:
+            out.warnings.append(str(problem))
+            continue
+        if found is not None:
+            out.layers |= layers(found, image.acquisition.pixel_pitch_mm)
+    return out
+
+
+def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
+    """Linear and prior part, and the share of the network where a gate decides, from the provenance layers."""
+    return _named(found[1:], PROVENANCE_LAYERS, pixel_pitch_mm)
+
+
+def certificate_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
+    """Contradictions, and where the linear filter stands in for a contradicted network, if it does anywhere."""
+    layers = _named(found, CERTIFICATE_LAYERS, pixel_pitch_mm)
+    return {role: layer for role, layer in layers.items() if role == "certificate" or layer.pixels.any()}
+
+
+def _named(found: Any, names: tuple[tuple[str, str, str], ...], pixel_pitch_mm: float | None) -> dict[str, Layer]:
+    """Overlays from layers by their order; there may be fewer than names."""
+    return {
+        role: Layer(role, title, unit, pixels, 1.0, pixel_pitch_mm)
+        for pixels, (role, title, unit) in zip(found, names, strict=False)
+    }
+
+
+def _entry(path: Path, warnings: list[str]) -> dict[str, Any] | None:
+    """Entry of a file in the command's JSON: from the record beside it, or from the ledger of its folder."""
+    from coldray.app.ledger import recorded
+    from coldray.document import read_object
+
+    beside = path.with_name(path.name + ".json")
+    try:
+        if beside.is_file():
+            return dict(read_object(beside, MetadataError))
+        folder = next((f for f in path.absolute().parents if (f / LEDGER).is_file()), None)
+        known = None if folder is None else recorded(folder, path.absolute())
+    except ColdrayError as problem:
+        warnings.append(str(problem))
+        return None
+    return None if known is None else known[0]
+
+
+def _pixels(path: Path, image: Radiograph, sha256: str | None) -> Any:
+    """Layers in a file beside a restored one; None if there is none."""
+    from coldray.formats import read_image
+
+    if not path.is_file():
+        return None
+    if sha256 is not None and file_sha256(path) != sha256:
+        raise ImageReadError(f"{path.name} was changed after the restoration; it is not shown")
+    found = read_image(path).pixels
+    if found.ndim != 3 or found.shape[1:] != image.shape[-2:]:
+        raise ImageReadError(f"{path.name} does not fit {image.shape[-1]} × {image.shape[-2]} pixels; it is not shown")
+    return found

@@ -1,0 +1,85 @@
+"""A restored file opened from disk brings what lies beside it: verdict, places, layers; and nothing of another file."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the viewer needs the extra view")
+
+from coldray.app.cli import main
+from coldray.app.viewer.shelf import Shelf
+from coldray.formats import read_image, write_image
+from coldray.radiograph import Radiograph
+
+
+def restored(source, target, *more):
+    with pytest.raises(SystemExit) as left:
+        main(["restore", str(source), "-o", str(target), "--method", "wiener", "--exposure-s", "0.25", *more])
+    assert left.value.code == 0
+
+
+@pytest.fixture
+def shelf():
+    shelf = Shelf()
+    yield shelf
+    shelf.close()
+
+
+@pytest.fixture
+def one(scan, tmp_path):
+    target = tmp_path / "one.tif"
+    restored(scan, target, "--provenance", "--map")
+    return target
+
+
+@pytest.mark.parametrize("with_original", [True, False])
+def test_a_restored_file_brings_its_verdict_and_its_layers(shelf, scan, one, with_original):
+    if with_original:
+        shelf.open(scan, scan.name)
+    study = shelf.open(one, one.name)
+    record = json.loads(one.with_name("one.tif.json").read_text())
+    assert study.result["consistency"] == record["consistency"]
+    assert study.result["settings"]["noise_relative_sd"] == read_image(one).history[-1].details["noise_relative_sd"]
+    assert set(study.layers) == {"restored", "linear", "prior", "certificate"} | (
+        {"original"} if with_original else set()
+    )
+    layers = read_image(one.with_name("one.provenance.tif")).pixels
+    assert np.array_equal(study.layers["linear"].pixels, layers[1])
+    assert np.array_equal(
+        study.layers["certificate"].pixels, read_image(one.with_name("one.certificate.tif")).pixels[0]
+    )
+
+
+def test_a_folder_of_results_tells_its_verdicts_by_its_ledger(shelf, scan, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    scan.rename(folder / "scan.tif")
+    restored(folder, tmp_path / "out")
+    study = shelf.open(tmp_path / "out" / "scan.tif", "scan.tif")
+    assert study.result["consistency"]["verdict"] in ("consistent", "contradicted in places")
+    assert study.warnings == []
+
+
+def test_a_record_of_another_file_is_not_believed(shelf, one):
+    beside = one.with_name("one.tif.json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"sha256_out": "0" * 64}))
+    study = shelf.open(one, one.name)
+    assert "consistency" not in study.result and study.result["method"] == "wiener"
+    assert any("of another file" in warning for warning in study.warnings)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 1000])
+def test_a_damaged_record_is_named_and_the_image_opens(shelf, one, text):
+    one.with_name("one.tif.json").write_text(text)
+    study = shelf.open(one, one.name)
+    assert "consistency" not in study.result and "restored" in study.layers
+    assert any("one.tif.json" in warning for warning in study.warnings)
+
+
+def test_layers_that_changed_after_the_restoration_are_not_shown(shelf, one):
+    path = one.with_name("one.provenance.tif")
+    write_image(path, Radiograph(read_image(path).pixels * 2))
+    study = shelf.open(one, one.name)
+    assert set(study.layers) == {"restored", "certificate"}
+    assert any("was changed" in warning for warning in study.warnings)
