@@ -10,8 +10,11 @@ from scipy.ndimage import gaussian_filter
 
 from coldray.benchmark.transfer_family import transfer_family
 from coldray.errors import ImageError, MeasurementError
+from coldray.metrology.detectability import detectability
+from coldray.metrology.tasks import gaussian
 from coldray.metrology.transfer import contrast_dependence, noise_by_repeats, task_transfer
 from coldray.objects.phantoms import GaussianBlur, slanted_edge
+from coldray.physics.curves import FrequencyCurve
 
 PITCH = 0.1
 BLUR = GaussianBlur(0.8)
@@ -38,6 +41,27 @@ def test_coring_is_found_out_by_faint_edges():
     family = transfer_family(coring, BLUR, PITCH, contrasts=(0.8, 0.05), quanta_px=(1e4,), repeats=8)
     assert contrast_dependence(family) < 0.7
     assert any("repeats" in w for w in family[0].warnings)
+
+
+@pytest.mark.parametrize("left", [0.4, 0.7, 0.9])
+def test_a_faint_edge_left_at_a_part_of_its_step_is_found_out(left):
+    """Its TTF is that of the whole edge: what is lost shows in the step, in the index and in d'."""
+
+    def weaken(image, rng):
+        faint = np.ptp(gaussian_filter(image, 3.0)) < 0.3
+        return 0.975 + left * (image - 0.975) if faint else image
+
+    strong, faint = transfer_family(weaken, BLUR, PITCH, contrasts=(0.8, 0.05), quanta_px=(1e6,), repeats=2)
+    assert faint.ttf50_lp_mm == pytest.approx(strong.ttf50_lp_mm, rel=0.05)
+    bright = 0.975 + 0.025 * left
+    assert faint.contrast_kept == pytest.approx(left / bright, rel=0.01)
+    assert strong.contrast_kept == pytest.approx(1, rel=0.001)
+    assert faint.response(0.0) == faint.contrast_kept == faint.to_json()["contrast_kept"]
+    index = contrast_dependence([strong, faint])
+    assert index == 0 if left < 0.5 else index < 0.95
+    white = FrequencyCurve([0, 10], [1e-6, 1e-6])
+    lost, whole = (detectability(t, white, gaussian(0.3, 0.05), PITCH).d_prime for t in (faint, faint.ttf))
+    assert lost == pytest.approx(faint.contrast_kept * whole, rel=1e-12)
 
 
 def test_same_seed_same_curves():

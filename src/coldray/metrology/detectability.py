@@ -13,6 +13,7 @@ from coldray.errors import MeasurementError
 from coldray.metrology.inputs import check_pitch
 from coldray.metrology.noise import NoiseMeasurement
 from coldray.metrology.tasks import Task
+from coldray.metrology.transfer import TaskTransfer
 from coldray.physics.curves import FrequencyCurve
 
 Observer: TypeAlias = Literal["npw", "npwe", "pw"]
@@ -74,7 +75,7 @@ class Detectability:
 
 
 def detectability(
-    ttf: FrequencyCurve,
+    ttf: FrequencyCurve | TaskTransfer,
     nnps: FrequencyCurve | NoiseMeasurement,
     task: Task,
     pixel_pitch_mm: float,
@@ -86,8 +87,9 @@ def detectability(
 
     Parameters
     ----------
-    ttf : FrequencyCurve
-        MTF of a detector, or TTF of a restorer at the contrast and dose of the task.
+    ttf : FrequencyCurve or TaskTransfer
+        MTF of a detector, divided by its value at zero; or what a restorer made of an edge of the contrast and dose of the
+        task, which counts with the contrast that it kept.
     nnps : FrequencyCurve [mm2] or NoiseMeasurement
         Noise at the same dose; of a measurement the radial average is used.
     task : Task
@@ -123,7 +125,8 @@ def detectability(
     noise = nnps.radial if isinstance(nnps, NoiseMeasurement) else nnps
     if not np.all(noise.value > 0):
         raise MeasurementError("the NNPS must be positive; subtracting parts may have made it negative")
-    zero = float(ttf(0.0))
+    curve, kept = (ttf.ttf, ttf.contrast_kept) if isinstance(ttf, TaskTransfer) else (ttf, 1.0)
+    zero = float(curve(0.0))
     if not zero > 0:
         raise MeasurementError("the transfer function must be positive at zero frequency")
     nyquist = 0.5 / pitch
@@ -134,7 +137,7 @@ def detectability(
     u, numerator, denominator = axis[None, :], 0.0, 0.0
     for v in axis[axis < 0].reshape(-1, 1):  # the other half is the same by symmetry
         frequency = np.hypot(v, u)
-        signal = np.abs(task.spectrum(v, u)) ** 2 * (ttf(frequency) / zero) ** 2
+        signal = np.abs(task.spectrum(v, u)) ** 2 * (kept * curve(frequency) / zero) ** 2
         power = noise(frequency)
         if observer == "pw":
             numerator += 2 * float(np.sum(signal / power)) * step**2
@@ -146,6 +149,6 @@ def detectability(
     warnings = []
     if task.extent_mm < 2 * pitch:
         warnings.append("the task is smaller than two pixels: d' depends on where it falls on the grid")
-    if ttf.last_frequency_lp_mm < 0.8 * nyquist:
-        warnings.append(f"the transfer function ends at {ttf.last_frequency_lp_mm:.3g} lp/mm and is held from there")
+    if curve.last_frequency_lp_mm < 0.8 * nyquist:
+        warnings.append(f"the transfer function ends at {curve.last_frequency_lp_mm:.3g} lp/mm and is held from there")
     return Detectability(observer, task.name, float(np.sqrt(squared)), tuple(warnings))

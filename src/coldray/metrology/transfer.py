@@ -23,6 +23,7 @@ from coldray.physics.grids import dft_axes, nyquist_lp_mm, radial_average
 Float = NDArray[np.float64]
 
 FEW_REPEATS = 20
+HALF = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class TaskTransfer:
     repeats : int
         Images averaged.
     edge : EdgeMeasurement
-        Of the mean image; its curve is the TTF, with its k = 2 band.
+        Of the mean image; its curve is the TTF, with its k = 2 band. It is 1 at zero for whatever step is left.
     air_kerma_ugy : float or None
         Dose of one image [uGy], if measured.
     quanta_px : float or None
@@ -56,6 +57,16 @@ class TaskTransfer:
     def ttf(self) -> FrequencyCurve:
         """Task transfer function with its band."""
         return self.edge.mtf
+
+    @property
+    def contrast_kept(self) -> float:
+        """Contrast of the mean image over that of the edge: 1 for a restorer that keeps the step."""
+        return (self.edge.bright - self.edge.dark) / self.edge.bright / self.contrast
+
+    @property
+    def response(self) -> FrequencyCurve:
+        """TTF times the contrast kept: what becomes of the object, at zero frequency too."""
+        return self.ttf.scaled(self.contrast_kept)
 
     @property
     def ttf50_lp_mm(self) -> float | None:
@@ -79,6 +90,7 @@ class TaskTransfer:
         return renamed | {
             "name": self.name,
             "contrast": self.contrast,
+            "contrast_kept": self.contrast_kept,
             "repeats": self.repeats,
             "air_kerma_ugy": self.air_kerma_ugy,
             "quanta_px": self.quanta_px,
@@ -127,7 +139,7 @@ def task_transfer(
     Raises
     ------
     MeasurementError
-        If the contrast is out of range or the mean image shows no edge.
+        If the contrast is out of range, or the mean image shows no edge or no positive signal.
     ImageError
         If the repeats are not a stack of finite images.
 
@@ -145,6 +157,8 @@ def task_transfer(
         raise MeasurementError(f"contrast is {contrast}; it must be in (0, 1]")
     stack = _stack(repeats)
     edge = edge_mtf(stack.mean(axis=0), pixel_pitch_mm, roi)
+    if not edge.bright > 0:
+        raise MeasurementError(f"the bright side is {edge.bright:.4g}; a contrast needs signals from zero upwards")
     warnings = list(edge.warnings)
     if stack.shape[0] < FEW_REPEATS:
         warnings.append(f"only {stack.shape[0]} repeats were averaged; {FEW_REPEATS} or more are recommended")
@@ -152,7 +166,7 @@ def task_transfer(
 
 
 def contrast_dependence(transfers: Sequence[TaskTransfer], low: float = 0.05, high: float = 0.80) -> float:
-    """TTF50 at a low contrast over TTF50 at a high one: 1 for a linear system, below 1 if faint detail is lost.
+    """Half-response frequency at a low contrast over that at a high one: 1 if linear, below 1 if faint detail is lost.
 
     Parameters
     ----------
@@ -168,7 +182,12 @@ def contrast_dependence(transfers: Sequence[TaskTransfer], low: float = 0.05, hi
     Raises
     ------
     MeasurementError
-        If a contrast is missing or the doses differ, or a TTF does not fall below 0.5 before Nyquist.
+        If a contrast is missing or the doses differ, or a response does not fall below 0.5 before Nyquist.
+
+    Notes
+    -----
+    The frequencies are those at which the TTF *times the contrast kept* falls below 0.5. A faint edge that is left at a
+    part of its step has an unchanged TTF, but a lower index; it is 0 where less than half of the step is left.
     """
     chosen = []
     for contrast in (low, high):
@@ -181,9 +200,16 @@ def contrast_dependence(transfers: Sequence[TaskTransfer], low: float = 0.05, hi
     faint, strong = chosen
     if (faint.air_kerma_ugy, faint.quanta_px) != (strong.air_kerma_ugy, strong.quanta_px):
         raise MeasurementError("the two TTFs were taken at different doses; compare equal doses")
-    if faint.ttf50_lp_mm is None or strong.ttf50_lp_mm is None:
-        raise MeasurementError("a TTF stays above 0.5 up to Nyquist; the contrast-dependence index is not defined")
-    return faint.ttf50_lp_mm / strong.ttf50_lp_mm
+    if strong.contrast_kept < HALF:
+        raise MeasurementError(
+            f"only {strong.contrast_kept:.2f} of the step is left at contrast {high:g}; the index is not defined"
+        )
+    if faint.contrast_kept < HALF:
+        return 0.0
+    of_faint, of_strong = (t.response.frequency_at(HALF) for t in (faint, strong))
+    if of_faint is None or of_strong is None:
+        raise MeasurementError("a response stays above 0.5 up to Nyquist; the contrast-dependence index is not defined")
+    return of_faint / of_strong
 
 
 @dataclass(frozen=True, eq=False)

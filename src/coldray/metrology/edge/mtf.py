@@ -58,6 +58,8 @@ class EdgeMeasurement:
         Edge response, 0 on the dark plateau, 1 on the bright one.
     lsf_per_mm : ndarray, shape (n,)
         Line spread [1/mm], smoothed in proportion to the distance as for the MTF.
+    dark, bright : float
+        Levels of the two plateaus [signal], the mean over all images.
     """
 
     mtf: FrequencyCurve
@@ -73,6 +75,8 @@ class EdgeMeasurement:
     distance_mm: Float
     esf: Float
     lsf_per_mm: Float
+    dark: float
+    bright: float
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form with the keys of the command-line contract."""
@@ -90,6 +94,8 @@ class EdgeMeasurement:
             "rows": self.rows,
             "half_length_mm": self.half_length_mm,
             "snr": self.snr if np.isfinite(self.snr) else None,
+            "dark": self.dark,
+            "bright": self.bright,
             "warnings": list(self.warnings),
         }
 
@@ -107,23 +113,23 @@ def _orientation(located: Located) -> str:
     return "vertical" if located.vertical else "horizontal"
 
 
-def _normalised(sums: Sums) -> tuple[Sums, float]:
-    """Sums with the plateaus of this image at 0 and 1, so that images of unlike contrast can be joined; their step."""
+def _normalised(sums: Sums) -> tuple[Sums, tuple[float, float]]:
+    """Sums with the plateaus of this image at 0 and 1, so that images of unlike contrast can be joined; their levels."""
     count, value = sums.count.sum(axis=0), sums.value.sum(axis=0)
     outer = max(1, count.size // 10)
     low = value[:outer].sum() / max(count[:outer].sum(), 1)
     high = value[-outer:].sum() / max(count[-outer:].sum(), 1)
     if not high > low:
         raise MeasurementError("the two sides of the edge do not differ; choose another region")
-    return sums.rescaled(float(low), float(high)), float(high - low)
+    return sums.rescaled(float(low), float(high)), (float(low), float(high))
 
 
-def _linearity(parts: list[tuple[Sums, float]], grid: Grid, half: float, width: float, frequency: Float) -> list[str]:
+def _linearity(parts: list[Sums], steps: Float, grid: Grid, half: float, width: float, frequency: Float) -> list[str]:
     """One sentence if edges of unlike contrast differ in their MTF beyond the noise: values are not linear."""
-    weak, strong = min(parts, key=lambda part: part[1]), max(parts, key=lambda part: part[1])
-    if strong[1] < UNLIKE * weak[1]:
+    weak, strong = int(np.argmin(steps)), int(np.argmax(steps))
+    if steps[strong] < UNLIKE * steps[weak]:
         return []
-    first, second = (transform(project(own, grid), half, width, frequency) for own, _ in (weak, strong))
+    first, second = (transform(project(parts[i], grid), half, width, frequency) for i in (weak, strong))
     apart = np.abs(first.mtf - second.mtf)
     spread = np.hypot(first.standard_error, second.standard_error)
     place = int(np.argmax(apart - DIFFERENT * spread))
@@ -214,9 +220,10 @@ def edge_mtf(
         )
     grid = choose_grid([(one.line, one.rows) for one in located], half)
     half = -grid.start
-    parts = [_normalised(gather(one.pixels, one.line, one.rows, grid, one.bad)) for one in located]
-    sums = parts[0][0]
-    for own, _ in parts[1:]:
+    gathered = [_normalised(gather(one.pixels, one.line, one.rows, grid, one.bad)) for one in located]
+    parts, levels = [own for own, _ in gathered], np.array([both for _, both in gathered])
+    sums = parts[0]
+    for own in parts[1:]:
         sums = sums.joined(own)
     projection = project(sums, grid)
     frequency = np.linspace(0.0, 0.5, round(0.5 / FREQUENCY_STEP) + 1)
@@ -236,7 +243,7 @@ def edge_mtf(
         *checks.of_lines([one.line for one in located], [one.vertical for one in located], rows),
         *checks.of_pixels(located, sides, snr),
         *checks.of_levels(level),
-        *_linearity(parts, grid, half, width, frequency),
+        *_linearity(parts, levels[:, 1] - levels[:, 0], grid, half, width, frequency),
         *checks.of_transfer(result, projection, snr, half, width, rough),
     ]
     return EdgeMeasurement(
@@ -253,6 +260,7 @@ def edge_mtf(
         (projection.distance_px - result.origin_px) * pitch,
         result.esf,
         _smoothed_lsf(projection, result, width) / pitch,
+        *(float(one) for one in levels.mean(axis=0)),
     )
 
 
