@@ -16,6 +16,7 @@ from coldray.restoration.domain import KeptInside
 from coldray.restoration.even import GatedResult, read
 from coldray.restoration.guard import linear_filter, mixed
 from coldray.restoration.job import Job, check_job, even_constants, is_stochastic
+from coldray.restoration.tiles import TiledPredictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +89,8 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     if share == 0:
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
     predictor = model.predictor(job.progress)
-    if reading is not None and tuple(method.CHANNELS) == CHANNELS:
-        predictor.needed, predictor.base = reading.needed(model.engine.stride), CHANNELS.index(CORRECTED)
+    if reading is not None and tuple(method.CHANNELS) == CHANNELS and isinstance(predictor, TiledPredictor):
+        predictor.needed, predictor.base = reading.needed(predictor.stride), CHANNELS.index(CORRECTED)
     kept = predictor if domain is None else KeptInside(predictor, domain)
     shown = model.familiar(frame, degradation)
     if isinstance(method, CorrectingMethod):

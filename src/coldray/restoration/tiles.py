@@ -134,7 +134,7 @@ class TiledPredictor:
         self._engine = engine
         self._budget = budget_pixels
         self._progress = progress
-        stride = engine.stride
+        self.stride = stride = engine.stride
         self.halo = -(-engine.radius // stride) * stride
         self.border = min(-(-BORDER_PX // stride) * stride, self.halo)
         self.evaluations = 0
@@ -190,7 +190,7 @@ class TiledPredictor:
 
     def _needed_pixels(self, down: Window, across: Window) -> NDArray[np.bool_]:
         assert self.needed is not None
-        rows, cols = (np.arange(w.first, w.last) // self._engine.stride for w in (down, across))
+        rows, cols = (np.arange(w.first, w.last) // self.stride for w in (down, across))
         return self.needed[np.ix_(rows, cols)]
 
     def _tiles(self, rows: int, cols: int) -> list[tuple[Window, Window]]:
@@ -210,7 +210,7 @@ class TiledPredictor:
         """Cuts of both axes within the budget, or one of square tiles of twice the margin if there is none."""
 
         def cut(length: int, parts: int) -> list[Window]:
-            return windows(length, parts, self._engine.stride, self._engine.alignment, self.halo, self.border)
+            return windows(length, parts, self.stride, self._engine.alignment, self.halo, self.border)
 
         downs, acrosses = ([cut(n, parts) for parts in range(1, MOST_PARTS + 1)] for n in (rows, cols))
         fits = False
@@ -228,7 +228,7 @@ class TiledPredictor:
         """Which tiles answer for a needed cell, shape (windows down, windows across)."""
         if self.needed is None:
             return np.ones((len(down), len(across)), dtype=bool)
-        stride = self._engine.stride
+        stride = self.stride
         starts = [[w.first // stride for w in axis] for axis in (down, across)]
         counted = np.add.reduceat(self.needed.astype(np.intp), starts[0], axis=0)
         return np.asarray(np.add.reduceat(counted, starts[1], axis=1) > 0)
