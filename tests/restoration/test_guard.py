@@ -112,6 +112,7 @@ def test_a_network_that_answers_without_numbers_restores_nothing(value, scene, m
         answer[0, 0, 5, 5] = value
         return answer
 
+    monkeypatch.setenv("COLDRAY_ENGINE", "onnxruntime")
     monkeypatch.setattr(OnnxEngine, "run", run)
     with pytest.raises(CheckpointError, match="the network answers with 1 values that are NaN or infinite"):
         restore(scene[1], Job(method="cold", model=load_model(), exposure_s=0.25))

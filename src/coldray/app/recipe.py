@@ -235,7 +235,11 @@ def _job(recipe: Recipe) -> Job:
 
 def environment(workers: int = 1) -> dict[str, Any]:
     """What besides the settings can move the last bit of a result: build, versions, processor, threads of each process."""
+    from coldray.restoration.fast import available
+
     packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
+    fast = available()
+    packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}"
     threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
     return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads}
 

@@ -91,6 +91,8 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     predictor = model.predictor(job.progress)
     if reading is not None and tuple(method.CHANNELS) == CHANNELS and isinstance(predictor, TiledPredictor):
         predictor.needed, predictor.base = reading.needed(predictor.stride), CHANNELS.index(CORRECTED)
+    if isinstance(predictor, TiledPredictor) and predictor.note:
+        warnings = [*warnings, predictor.note]
     kept = predictor if domain is None else KeptInside(predictor, domain)
     shown = model.familiar(frame, degradation)
     if isinstance(method, CorrectingMethod):

@@ -24,6 +24,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, shown_by
 from coldray.restoration.domain import BOX_REACH, Domain
 from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.fast import fast_engine
 from coldray.restoration.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"
@@ -39,11 +40,14 @@ class OnnxEngine:
         ONNX file without external data.
     stride, radius : int
         Grid of the network, and its reach that tiles allow for [pixels].
+    note : str
+        Why a faster engine is not used although it is there; else empty.
     """
 
     path: Path
     stride: int
     radius: int
+    note: str = ""
     _sizes: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -146,9 +150,10 @@ class Model:
 
     @cached_property
     def engine(self) -> Any:
-        """Engine for one tile; ONNX Runtime for ONNX files, torch for safetensors."""
+        """Engine for one tile: for ONNX files ncnn if it can be used, else ONNX Runtime; torch for safetensors."""
         if self.path.suffix == ".onnx":
-            return OnnxEngine(self.path, int(self.header["stride"]), self.reach)
+            fast, note = fast_engine(self.path, self.header, self.reach)
+            return fast or OnnxEngine(self.path, int(self.header["stride"]), self.reach, note)
         return TorchEngine(network_of(self.path))
 
     @property

@@ -113,6 +113,8 @@ class TiledPredictor:
         ``channels[base]``, and tiles without a needed cell are not run; everything is needed by default.
     base : int
         Number of that channel.
+    note : str
+        What the engine has to say about itself; usually empty.
     tiles_run, tiles_spared : int
         Tiles that the network was run on and tiles that it was not, so far.
 
@@ -138,6 +140,7 @@ class TiledPredictor:
         self.halo = -(-engine.radius // stride) * stride
         self.border = min(-(-BORDER_PX // stride) * stride, self.halo)
         self.evaluations = 0
+        self.note: str = getattr(engine, "note", "")
         self.needed: NDArray[np.bool_] | None = None
         self.base = 0
         self.tiles_run = self.tiles_spared = self._spared_each = 0

@@ -21,6 +21,7 @@ from coldray.gain import unshared_gain
 from coldray.physics.noise import NoiseModel
 from coldray.plugins import plugin
 from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.fast import NETWORK, probe_of
 from coldray.restoration.model import OnnxEngine, TorchEngine
 from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency
@@ -123,6 +124,9 @@ def write_model(
         write_tensors(made.with_suffix(".safetensors"), stored, header)
         _write_onnx(network, made)
         parity = _parity(network, made)
+        if header["network"]["name"] == NETWORK and network.settings["channels"] == 3:
+            told = parity_input(network.settings, 8 * network.stride)[1][0]
+            header["probe"] = probe_of(OnnxEngine(made, network.stride, network.radius), told)
         if parity > PARITY:
             raise CheckpointError(
                 f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"

@@ -177,6 +177,7 @@ def test_a_learned_method_reports_progress(serve, scan, monkeypatch):
     from coldray.app.viewer import work
     from coldray.restoration import model as model_module
 
+    monkeypatch.setenv("COLDRAY_ENGINE", "onnxruntime")
     model = model_module.load_model()
     monkeypatch.setattr(model_module.OnnxEngine, "run", lambda self, channels, conditions: channels[:, :1] * 0)
     monkeypatch.setattr(model_module.Model, "consistency_share", None)

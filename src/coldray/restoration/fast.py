@@ -1,0 +1,270 @@
+"""The extra `fast`: our own networks in ncnn, single precision with Winograd convolutions, on the CPU."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.checkpoint import read_tensors
+from coldray.errors import CheckpointError
+from coldray.files import scratch_folder, write_bytes, write_text
+
+Float = NDArray[np.float32]
+
+TESTED_VERSIONS = ("1.0.20261020",)
+"""Versions of ncnn whose answers were compared with ONNX Runtime's."""
+NETWORK = "compact"
+UNSHUFFLE = 4
+RESIDUAL_SCALE = 0.1
+ALIGNMENT_PX = 32
+"""Blocks of the Winograd transform: four cells of the coarser grid of 8 pixels."""
+PARITY = 0.1 / 65535
+"""Largest difference from the stored answer at which the engine is used [fraction of open beam]."""
+KEPT_NETS = 2
+"""Conditions whose folded weights are kept."""
+
+
+class _Layers:
+    """Text and numbers of an ncnn network, layer by layer."""
+
+    def __init__(self) -> None:
+        self.lines = ["Input in0 0 1 in0"]
+        self.blobs = 1
+        self.numbers: list[bytes] = []
+
+    def add(self, kind: str, inputs: list[str], outputs: list[str], settings: str = "") -> None:
+        """Append one layer."""
+        names = " ".join([*inputs, *outputs])
+        self.lines.append(f"{kind} l{len(self.lines)} {len(inputs)} {len(outputs)} {names} {settings}".rstrip())
+        self.blobs += len(outputs)
+
+    def convolution(
+        self, source: str, target: str, weight: Float, bias: Float, *, stride: int = 1, relu: bool = False
+    ) -> None:
+        """Append a convolution that keeps the size, or divides it by its stride."""
+        out, _, size, _ = weight.shape
+        pad = (size - stride) // 2
+        text = f"0={out} 1={size} 3={stride} 4={pad} 5=1 6={weight.size}" + (" 9=1" if relu else "")
+        self.add("Convolution", [source], [target], text)
+        # a flag of zero says: plain single precision
+        self.numbers += [bytes(4), weight.astype("<f4").tobytes(), bias.astype("<f4").tobytes()]
+
+    def param(self) -> str:
+        """Text of the .param file."""
+        return f"7767517\n{len(self.lines)} {self.blobs}\n" + "\n".join(self.lines) + "\n"
+
+    def weights(self) -> bytes:
+        """Bytes of the .bin file."""
+        return b"".join(self.numbers)
+
+
+def network_files(tensors: dict[str, Float], conditions: Float) -> tuple[str, bytes]:
+    """Write the network `compact` for ncnn, with its conditions multiplied into the weights.
+
+    Parameters
+    ----------
+    tensors : dict of str to ndarray
+        State of the network.
+    conditions : ndarray, shape (conditions,)
+
+    Returns
+    -------
+    param : str
+    weights : bytes
+        From the unshuffled channels ``in0`` to the sixteen channels ``out0`` of the residual.
+
+    Notes
+    -----
+    A block's scale and shift depend on the conditions alone: relu(conv(x) (1 + s) + t) is one convolution of weights
+    w (1 + s) and bias b (1 + s) + t.
+    """
+    t = {name: np.asarray(value, dtype=np.float32) for name, value in tensors.items()}
+    told = np.maximum(t["embed.0.weight"] @ conditions + t["embed.0.bias"], 0)
+    told = np.maximum(t["embed.2.weight"] @ told + t["embed.2.bias"], 0)
+    net = _Layers()
+
+    def block(name: str, source: str) -> str:
+        scale, shift = np.split(t[f"{name}.modulation.weight"] @ told + t[f"{name}.modulation.bias"], 2)
+        weight = t[f"{name}.first.weight"] * (1 + scale)[:, None, None, None]
+        bias = t[f"{name}.first.bias"] * (1 + scale) + shift
+        net.add("Split", [source], [f"{name}.kept", f"{name}.in"])
+        net.convolution(f"{name}.in", f"{name}.hidden", weight, bias, relu=True)
+        net.convolution(f"{name}.hidden", f"{name}.change", t[f"{name}.second.weight"], t[f"{name}.second.bias"])
+        net.add("BinaryOp", [f"{name}.kept", f"{name}.change"], [f"{name}.out"], "0=0")
+        return f"{name}.out"
+
+    def blocks(level: str, source: str) -> str:
+        for i in range(sum(name.startswith(f"{level}.") and name.endswith(".first.bias") for name in t)):
+            source = block(f"{level}.{i}", source)
+        return source
+
+    net.convolution("in0", "head", t["head.weight"], t["head.bias"])
+    net.add("Split", [blocks("before", "head")], ["fine.kept", "fine.down"])
+    net.convolution("fine.down", "coarse", t["down.weight"], t["down.bias"], stride=2)
+    net.convolution(blocks("deep", "coarse"), "up", t["up.weight"], t["up.bias"])
+    net.add("PixelShuffle", ["up"], ["shuffled"], "0=2")
+    net.add("BinaryOp", ["fine.kept", "shuffled"], ["joined"], "0=0")
+    net.convolution(blocks("after", "joined"), "out0", t["tail.weight"], t["tail.bias"])
+    return net.param(), net.weights()
+
+
+def available() -> str | None:
+    """Version of ncnn if it is installed and one that was tested, and the user did not say otherwise."""
+    if os.environ.get("COLDRAY_ENGINE", "") == "onnxruntime":
+        return None
+    try:
+        import ncnn
+    except ImportError:
+        return None
+    return ncnn.__version__ if ncnn.__version__ in TESTED_VERSIONS else None
+
+
+@dataclass(frozen=True, eq=False)
+class FastEngine:
+    """The network `compact` in ncnn, fp32 on the CPU; safe to call from several threads.
+
+    Parameters
+    ----------
+    tensors : dict of str to ndarray
+        State of the network.
+    stride, radius : int
+        Grid of the network, and its reach that tiles allow for [pixels].
+    """
+
+    tensors: dict[str, Float] = field(repr=False)
+    stride: int
+    radius: int
+    _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def alignment(self) -> int:
+        """Grid on which tiles begin [pixels]: blocks of the Winograd transform lie as in the whole frame."""
+        return ALIGNMENT_PX
+
+    def run(self, channels: Float, conditions: Float) -> Float:
+        """Evaluate one tile."""
+        import ncnn
+
+        image = channels[0]
+        detail = np.stack([image[0], (image[1] - image[0]) * 4, (image[2] - image[1]) * 4])
+        _, rows, cols = detail.shape
+        down, across = rows // UNSHUFFLE, cols // UNSHUFFLE
+        cells = detail.reshape(3, down, UNSHUFFLE, across, UNSHUFFLE).transpose(0, 2, 4, 1, 3)
+        # the engine reads this array in place: it must live until the answer is out
+        held = np.ascontiguousarray(cells.reshape(-1, down, across), dtype=np.float32)
+        with self._net(conditions[0]).create_extractor() as extractor:
+            extractor.input("in0", ncnn.Mat(held))
+            failed, found = extractor.extract("out0")
+            # a copy: what the engine gives is its own memory
+            answer = None if failed else np.array(found, dtype=np.float32)
+        if answer is None or answer.shape != (UNSHUFFLE**2, down, across):
+            raise CheckpointError("the engine ncnn gave no answer; set COLDRAY_ENGINE=onnxruntime, or free memory")
+        fine = answer.reshape(UNSHUFFLE, UNSHUFFLE, down, across).transpose(2, 0, 3, 1).reshape(rows, cols)
+        return np.asarray(image[1] + np.float32(RESIDUAL_SCALE) * fine)[None, None]
+
+    def _net(self, conditions: Float) -> Any:
+        key = np.asarray(conditions, dtype=np.float32).tobytes()
+        with self._lock:
+            if key not in self._nets:
+                self._nets[key] = self._load(conditions)
+                while len(self._nets) > KEPT_NETS:
+                    self._nets.popitem(last=False)
+            self._nets.move_to_end(key)
+            return self._nets[key]
+
+    def _load(self, conditions: Float) -> Any:
+        import ncnn
+
+        param, weights = network_files(self.tensors, conditions)
+        net = ncnn.Net()
+        threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+        net.opt.num_threads = threads or os.cpu_count() or 1
+        net.opt.openmp_blocktime = 0
+        # on by default, and they would round to half precision
+        for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
+            setattr(net.opt, f"use_{half}", False)
+        with scratch_folder(Path(gettempdir()), "coldray-ncnn-") as folder:
+            write_text(folder / "n.param", param)
+            write_bytes(folder / "n.bin", weights)
+            if net.load_param(str(folder / "n.param")) or net.load_model(str(folder / "n.bin")):
+                raise CheckpointError("the engine ncnn does not load this network; set COLDRAY_ENGINE=onnxruntime")
+        return net
+
+
+def probe_input(channels: int, conditions: Float) -> tuple[Float, Float]:
+    """Closed-form image on which engines are compared, much like what a method shows.
+
+    Parameters
+    ----------
+    channels : int
+        Must be three.
+    conditions : ndarray, shape (conditions,)
+
+    Returns
+    -------
+    image : ndarray, float32, shape (1, channels, 56, 72)
+    conditions : ndarray, float32, shape (1, conditions)
+    """
+    row, col = np.arange(56)[:, None], np.arange(72)
+    squares = 0.55 + 0.25 * np.sign(np.sin(row / 5.0) * np.sin(col / 7.0))
+    ripple = 0.02 * np.cos(1.1 * row + 0.7 * col) + 0.01 * np.cos(2.3 * row - 1.9 * col)
+    image = np.stack([squares + (k + 1) / channels * ripple for k in range(channels)])
+    return image[None].astype(np.float32), np.asarray(conditions, dtype=np.float32)[None]
+
+
+def fast_engine(path: Path, header: dict[str, Any], reach: int) -> tuple[FastEngine | None, str]:
+    """Engine for a model, if ncnn is there, the network is one of ours, and its answer is the stored one.
+
+    Parameters
+    ----------
+    path : Path
+        ONNX file; the safetensors file beside it holds the weights.
+    header : dict
+        Of the model; its entry ``probe`` holds ``conditions`` and the ``answer`` to `probe_input`.
+    reach : int
+        That tiles allow for [pixels].
+
+    Returns
+    -------
+    engine : FastEngine or None
+    note : str
+        Why there is none although ncnn is there and the network is ours; else empty.
+    """
+    weights = path.with_suffix(".safetensors")
+    probe = header.get("probe")
+    ours = header["network"]["name"] == NETWORK and header["network"]["settings"].get("channels") == 3
+    if available() is None or probe is None or not ours or not weights.is_file():
+        return None, ""
+    tensors, _ = read_tensors(weights)
+    engine = FastEngine(tensors, int(header["stride"]), reach)
+    try:
+        answer = engine.run(*probe_input(3, np.array(probe["conditions"])))
+    except CheckpointError as problem:
+        return None, f"{problem}; ONNX Runtime is used"
+    apart = float(np.abs(probed(answer) - np.array(probe["answer"])).max())
+    if not apart <= PARITY:
+        return None, (
+            f"the engine ncnn misses the model's stored answer by {65535 * apart:.2g} steps of 16 bits (at most "
+            f"{65535 * PARITY:.2g} may); ONNX Runtime is used"
+        )
+    return engine, ""
+
+
+def probe_of(engine: Any, conditions: Float) -> dict[str, Any]:
+    """Entry ``probe`` of a model's header, by the answer of a reference engine."""
+    answer = engine.run(*probe_input(3, conditions))
+    return {"conditions": [float(c) for c in conditions], "answer": probed(answer).round(8).tolist()}
+
+
+def probed(answer: Float) -> NDArray[np.float64]:
+    """Every fifth row and column of an answer, as a header stores it."""
+    return answer[0, 0, ::5, ::5].astype(np.float64)

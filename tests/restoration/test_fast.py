@@ -1,0 +1,133 @@
+"""The fast engine answers as ONNX Runtime does, to the last bit the same for any cut and any number of threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+ncnn = pytest.importorskip("ncnn", reason="needs the extra fast")
+
+from coldray.checkpoint import read_tensors  # noqa: E402
+from coldray.restoration import fast  # noqa: E402
+from coldray.restoration.fast import FastEngine, available, fast_engine, probe_input  # noqa: E402
+from coldray.restoration.model import OnnxEngine, load_model  # noqa: E402
+from coldray.restoration.tiles import TiledPredictor  # noqa: E402
+
+LSB = 1 / 65535
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def engine(model):
+    return FastEngine(read_tensors(model.path.with_suffix(".safetensors"))[0], 8, model.reach)
+
+
+@pytest.fixture(scope="module")
+def reference(model):
+    return OnnxEngine(model.path, 8, model.reach)
+
+
+def told(model):
+    return np.array(model.header["probe"]["conditions"], dtype=np.float32)
+
+
+def shown(rows, cols, seed=0):
+    rng = np.random.default_rng(seed)
+    image = np.kron(rng.uniform(0.2, 0.9, (rows // 8 + 1, cols // 8 + 1)), np.ones((8, 8)))[:rows, :cols]
+    return (image + rng.normal(0, 0.01, (3, rows, cols))).astype(np.float32)
+
+
+def test_the_shipped_model_runs_in_it(model):
+    assert available() in fast.TESTED_VERSIONS
+    assert isinstance(model.engine, FastEngine)
+
+
+def test_nothing_is_stored_in_half_precision(engine, model):
+    engine.run(*probe_input(3, told(model)))
+    (net,) = engine._nets.values()
+    assert not any(getattr(net.opt, f"use_{half}") for half in ("fp16_storage", "fp16_packed", "fp16_arithmetic"))
+    assert not any(getattr(net.opt, f"use_{half}") for half in ("bf16_storage", "bf16_packed"))
+
+
+@pytest.mark.parametrize("rows", range(64, 128, 8))
+def test_every_remainder_of_tile_sizes_answers_as_onnx_runtime(rows, engine, reference, model):
+    conditions = told(model)[None]
+    for cols in (64, 64 + (3 * rows) % 64):
+        image = shown(rows, cols, rows)[None]
+        apart = np.abs(engine.run(image, conditions) - reference.run(image, conditions)).max()
+        assert apart <= 0.05 * LSB
+
+
+@pytest.mark.parametrize("content", ["random", "saturated", "black"])
+def test_contents_far_from_any_image_answer_as_onnx_runtime(content, engine, reference, model):
+    rng = np.random.default_rng(3)
+    image = {
+        "random": rng.uniform(0, 1.3, (1, 3, 96, 96)),
+        "saturated": np.kron(rng.integers(0, 2, (1, 3, 12, 12)), np.ones((8, 8))),
+        "black": np.zeros((1, 3, 96, 96)),
+    }[content].astype(np.float32)
+    expected = reference.run(image, told(model)[None])
+    found = engine.run(image, told(model)[None])
+    assert np.abs(found - expected).max() <= 2e-6 * max(1.0, float(np.abs(expected).max()))
+
+
+def test_tiles_give_the_bits_of_the_whole(engine, model):
+    channels = tuple(shown(430, 411))
+    whole = TiledPredictor(engine, 10**9)(channels, told(model))
+    for budget in (300 * 300, 400 * 300):
+        predictor = TiledPredictor(engine, budget)
+        np.testing.assert_array_equal(predictor(channels, told(model)), whole)
+        assert predictor.tiles_run > 1
+    predictor.needed = np.zeros((54, 52), dtype=bool)
+    predictor.needed[:20, 30:] = True
+    spared = predictor(channels, told(model))
+    np.testing.assert_array_equal(spared[:160, 240:], whole[:160, 240:])
+
+
+def test_any_number_of_threads_gives_the_same_bits(engine, model, monkeypatch):
+    image = shown(200, 264)[None]
+    answers = []
+    for threads in ("1", "2", "4"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        answers.append(FastEngine(engine.tensors, 8, 80).run(image, told(model)[None]))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+
+
+def test_calls_from_several_threads_do_not_disturb_each_other(engine, model):
+    images = [shown(64, 80, seed)[None] for seed in range(8)]
+    conditions = [told(model)[None] + 0.01 * (i % 3) for i in range(8)]
+    alone = [engine.run(*pair) for pair in zip(images, conditions, strict=True)]
+    with ThreadPoolExecutor(4) as team:
+        together = list(team.map(engine.run, images, conditions))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(engine._nets) <= fast.KEPT_NETS
+
+
+def test_an_engine_that_misses_the_stored_answer_is_not_used(model):
+    probe = dict(model.header["probe"])
+    probe["answer"] = (np.array(probe["answer"]) + 2 * LSB).tolist()
+    found, note = fast_engine(model.path, model.header | {"probe": probe}, model.reach)
+    assert found is None
+    assert note.startswith("the engine ncnn misses the model's stored answer by 2 steps of 16 bits")
+    fallen = replace(model, header=model.header | {"probe": probe})
+    assert isinstance(fallen.engine, OnnxEngine)
+    assert fallen.predictor().note == note
+
+
+def test_other_networks_other_versions_and_the_users_word_lead_to_onnx_runtime(model, monkeypatch):
+    other = model.header | {"network": {"name": "unet", "settings": {}}}
+    assert fast_engine(model.path, other, model.reach) == (None, "")
+    assert fast_engine(model.path, {k: v for k, v in model.header.items() if k != "probe"}, 80) == (None, "")
+    monkeypatch.setattr(ncnn, "__version__", "1.0.20200101")
+    assert fast_engine(model.path, model.header, model.reach) == (None, "")
+    monkeypatch.undo()
+    monkeypatch.setenv("COLDRAY_ENGINE", "onnxruntime")
+    assert available() is None
+    assert isinstance(load_model().engine, OnnxEngine)
