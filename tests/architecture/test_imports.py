@@ -137,6 +137,29 @@ def test_the_order_has_no_cycle():
         done |= ready
 
 
+def test_no_module_needs_itself():
+    """Imports within a package too, in functions and for types alike; the face, all lazy, is left out."""
+    names = {
+        p: ".".join(("coldray", *p.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__") for p in FILES
+    }
+    known = set(names.values()) - {"coldray"}
+    uses = {
+        name: {m for node in nodes(path) if isinstance(node, ast.ImportFrom) for m in _meant(node, known)} - {name}
+        for path, name in names.items()
+    }
+    left = dict(uses)
+    while ready := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in ready:
+            del left[name]
+    assert not left.keys() - {"coldray"}, "these wait for each other, or for those that do"
+
+
+def _meant(node, known):
+    """Modules that an import statement names: a name imported from a package may be one of its modules."""
+    for alias in node.names:
+        yield from [m for m in (f"{node.module}.{alias.name}", node.module) if m in known][:1]
+
+
 def test_the_parser_sees_imports_in_functions():
     source = "def f():\n    from coldray.restoration import tiles\n    from coldray import app\n    from ..images import scale\n"
     found = find_imports(ROOT / "physics" / "imaginary.py", ast.walk(ast.parse(source)))

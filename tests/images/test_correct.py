@@ -7,7 +7,8 @@ from coldray.errors import ImageError
 from coldray.images.averaging import average_frames
 from coldray.images.bad_pixels import find_bad_pixels, replace_bad_pixels
 from coldray.images.correct import apply_calibration, calibrate, correct
-from coldray.simulation.camera import Camera, Electronics
+from coldray.simulation.camera import Camera
+from coldray.simulation.electronics import Electronics
 
 from ..dataset.pairs_of_boards import OVERSAMPLING, screens, transmissions
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from coldray.errors import PhysicsError
-from coldray.objects.batteries import CylindricalCell, ElectrodeStack, PouchCell, battery
+from coldray.objects.batteries import battery
+from coldray.objects.cells import CylindricalCell, ElectrodeStack, PouchCell
 from coldray.objects.defects import add_defects
 from coldray.simulation.detector import ScreenDetector
 

@@ -8,8 +8,9 @@ from coldray.images.correct import calibrate
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.physics.screen import open_beam_nnps
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
-from coldray.simulation.camera import Camera, Electronics
+from coldray.simulation.camera import Camera
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.electronics import Electronics
 
 PITCH = 0.048
 LOADINGS = (33.91, 134.55)

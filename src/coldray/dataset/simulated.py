@@ -12,8 +12,9 @@ from coldray.dataset.registration import Registration
 from coldray.errors import SettingsError
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
-from coldray.simulation.camera import Camera, Electronics
+from coldray.simulation.camera import Camera
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.electronics import Electronics
 
 PREFIX = "simulated:"
 OVERSAMPLING = 4

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.objects._cell_parts import Map, Sheet, disc_chord, span, texture
-
-if TYPE_CHECKING:
-    from coldray.objects.batteries import CylindricalCell
+from coldray.objects.cells import CylindricalCell
 
 _FINER = 4
 _POROSITY = 0.35

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from coldray.simulation.camera import Electronics
+from coldray.simulation.electronics import Electronics
 
 ScreenTransfer = Callable[[tuple[int, int]], NDArray[np.float32]]
 

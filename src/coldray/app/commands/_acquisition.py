@@ -171,7 +171,8 @@ def _raw_frames(
     number: int,
 ) -> list[str]:
     """Raw frames of the object, darks and flats of one panel; the paths of the first."""
-    from coldray.simulation.camera import Camera, Electronics
+    from coldray.simulation.camera import Camera
+    from coldray.simulation.electronics import Electronics
 
     rows, cols = (n // scene.oversampling for n in fine.shape)
     # a panel of its own for each detector
