@@ -744,6 +744,43 @@ def test_a_contradicted_image_from_disk_shows_its_original_first_and_the_three_s
     assert "it was not written with this restored image" in desk.page.locator("#notice").inner_text()
 
 
+def test_everything_that_decides_a_result_can_be_chosen_on_the_page(visit, served, scan, tmp_path, until):
+    import hashlib
+
+    served.upload(scan)
+    flats = tmp_path / "flats.tif"
+    noise = np.random.default_rng(4).normal(40000, 250, (4, 160, 224))
+    write_image(
+        flats, Radiograph(np.rint(noise).astype(np.uint16), Acquisition(pixel_pitch_mm=0.048, open_beam=50000.0))
+    )
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"II*\0 none")
+    desk = visit()
+    desk.page.click("#restore")
+    assert desk.page.locator("#r-gain").is_disabled() and desk.page.locator("#r-even").is_disabled()  # of wiener
+    desk.page.select_option("#r-method", "cold")
+    for name, value in (("gain", "detail"), ("even", "network"), ("contradiction", "keep"), ("model", "compact")):
+        desk.page.select_option(f"#r-{name}", value)
+    desk.page.set_input_files("#flat-input", str(broken))
+    desk.page.wait_for_selector("#restore-error")
+    assert "broken.tif" in desk.page.locator("#restore-error").inner_text()
+    desk.complaints[:] = [c for c in desk.complaints if "422" not in c]
+    desk.page.set_input_files("#flat-input", str(flats))
+    desk.page.wait_for_function("() => document.getElementById('r-flats-names').textContent === 'flats.tif'")
+    desk.page.click("#restore-go")
+    desk.page.wait_for_selector("[data-download=record]", timeout=600_000)
+    _, data = desk.download("[data-download=record]")
+    used = json.loads(data)["recipe"]["settings"]
+    assert (used["gain"], used["even"], used["on_contradiction"]) == ("detail", "network", "keep")
+    assert used["noise"] == [hashlib.sha256(flats.read_bytes()).hexdigest()]
+    assert str(served.desk.shelf.folder) not in data.decode()
+    desk.page.click("#restore")
+    desk.page.click("#r-flats-clear")
+    desk.page.wait_for_function("() => document.getElementById('r-flats-clear').hidden")
+    until(lambda: not list(served.desk.shelf.folder.glob("flats-*")))
+    desk.page.click("#restore-dialog [value=cancel]")
+
+
 def test_keys_of_overlays_say_why_there_is_none(visit, served, scan):
     served.upload(scan)
     desk = visit()

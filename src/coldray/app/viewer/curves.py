@@ -47,7 +47,7 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
     pair, warnings = detectors_of(image, job)
     degradation = plugin("degradation", job.degradation).Degradation(pair)
     measured = scale.to_fraction(image.pixels if image.pixels.ndim == 2 else image.pixels[0])
-    noise, more = choose_noise(measured, pair.blurred, job.exposure_s, frames=image.acquisition.frames)
+    noise, more = choose_noise(measured, pair.blurred, job.exposure_s, job.flats, frames=image.acquisition.frames)
     frame = Frame(measured, pair, noise, job.model.prior if job.model is not None else ObjectPrior())
     frequency = np.linspace(0.0, pair.sharp.nyquist_lp_mm, POINTS)
     transfer = degradation.transfer(frequency, 1.0)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from coldray.app.console import plain
+from coldray.app.viewer.flats import Flats
 from coldray.app.viewer.settings import Defaults
 from coldray.app.viewer.shelf import Shelf
 from coldray.app.viewer.work import Task, Workshop
@@ -81,6 +82,7 @@ class Desk:
         self.broadcast = Broadcast()
         room = {} if max_bytes is None else {"max_bytes": max_bytes}
         self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)
+        self.flats = Flats(self.shelf.folder)
         length = {} if queue_length is None else {"queue_length": queue_length}
         self.workshop = Workshop(self.shelf, self._told, reports=reports, **length)
 

@@ -20,7 +20,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SMALL_BODY_BYTES = 65536
 BODY_GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 16384
-UPLOAD_PATHS = re.compile(r"/api/studies(/[0-9a-f]{16}/layers/[a-z]+)?")
+UPLOAD_PATHS = re.compile(r"/api/(flats|studies(/[0-9a-f]{16}/layers/[a-z]+)?)")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
 HEADERS = {

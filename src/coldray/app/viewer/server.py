@@ -149,23 +149,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
 
     @app.get("/api/choices")
     async def choices() -> Response:
-        chosen = desk.defaults
-        names = {source: name for name, source in chosen.detectors().items()}
-        methods = await run_in_threadpool(chosen.methods)
-        return JSONResponse(
-            plain(
-                {
-                    "methods": methods,
-                    "detectors": sorted(names.values()),
-                    "method": chosen.method if chosen.method in [m["name"] for m in methods] else "wiener",
-                    "blurred": names[chosen.blurred],
-                    "sharp": names[chosen.sharp],
-                    "exposure_s": chosen.exposure_s,
-                    "open_beam": chosen.open_beam,
-                    "pitch_um": chosen.pitch_um,
-                }
-            )
-        )
+        return JSONResponse(plain(await run_in_threadpool(desk.defaults.choices)))
 
     @app.get("/api/layers/{layer_id}/pixels")
     async def pixels(layer_id: Id, frame: int = 0) -> Response:
@@ -177,14 +161,24 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
         length = {"Content-Length": str(shown.size * int(layer.wire[1]))}
         return StreamingResponse(layer.chunks(frame), media_type="application/octet-stream", headers=length)
 
-    async def receive(request: Request, keep: Any) -> Study:
+    async def receive(request: Request, keep: Any) -> Any:
         async with uploads.turn("too many files arrive at once"):
             path, name = await store_upload(request, desk.shelf.folder)
             try:
-                found: Study = await run_in_threadpool(keep, path, name)
+                return await run_in_threadpool(keep, path, name)
             finally:
                 path.unlink(missing_ok=True)
-            return found
+
+    @app.post("/api/flats", status_code=201)
+    async def keep_flats(request: Request) -> dict[str, str]:
+        return {"id": await receive(request, desk.flats.add)}
+
+    @app.delete("/api/flats/{handle}", status_code=204)
+    async def forget_flats(handle: Id) -> None:
+        try:
+            desk.flats.forget(handle)
+        except KeyError:
+            raise HTTPException(404, "no such flat fields are kept") from None
 
     @app.post("/api/studies", status_code=201)
     async def upload(request: Request) -> dict[str, str]:
@@ -224,7 +218,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
         study = _study(desk, study_id)
         async with measuring.turn("the curves of several images are being measured"):
-            recipe = await run_in_threadpool(desk.defaults.recipe, request)
+            recipe = await run_in_threadpool(desk.defaults.recipe, request, desk.flats.paths(request.flats))
             try:
                 found = await run_in_threadpool(detector_curves, study.image, recipe.job())
             except ColdrayError as problem:  # an image of another detector is nothing wrong
@@ -238,7 +232,7 @@ def _add_work(app: FastAPI, desk: Desk) -> None:
         study = _study(desk, study_id)
         if "original" not in study.layers:
             raise HTTPException(409, "this image was restored already; open its original to restore it again")
-        recipe = await run_in_threadpool(desk.defaults.recipe, request)
+        recipe = await run_in_threadpool(desk.defaults.recipe, request, desk.flats.paths(request.flats))
         try:
             task = desk.workshop.submit(study, recipe)
         except QueueFullError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from coldray.app.recipe import Recipe
+from coldray.app.viewer.flats import MOST_FILES
 from coldray.errors import SettingsError
 
 
@@ -21,6 +23,11 @@ class RestoreRequest(BaseModel):
     blurred: str | None = Field(default=None, max_length=256)
     sharp: str | None = Field(default=None, max_length=256)
     steps: int | None = Field(default=None, ge=1, le=100)
+    model: str | None = Field(default=None, max_length=256)
+    gain: str | None = Field(default=None, max_length=32)
+    even: str | None = Field(default=None, max_length=32)
+    on_contradiction: str | None = Field(default=None, max_length=32)
+    flats: list[Annotated[str, Field(pattern="^[0-9a-f]{16}$")]] = Field(default=[], max_length=MOST_FILES)
     exposure_s: float | None = Field(default=None, gt=0, le=1e5, allow_inf_nan=False)
     open_beam: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
     pitch_um: float | None = Field(default=None, ge=0.1, le=1e4, allow_inf_nan=False)
@@ -50,8 +57,6 @@ class Defaults:
 
     def detectors(self) -> dict[str, str]:
         """Detectors by the name the page knows; files given on the command line appear by file name."""
-        from pathlib import Path
-
         from coldray.physics.detector import built_in_detectors
 
         known = {name: name for name in built_in_detectors()}
@@ -61,18 +66,64 @@ class Defaults:
 
     def methods(self) -> list[dict[str, Any]]:
         """Methods that can run here, with what they need."""
-        from coldray.plugins import plugin, plugin_names, settings_of
+        from coldray.plugins import CorrectingMethod, plugin, plugin_names, settings_of
 
         out = []
         for name in plugin_names("method"):
             method = plugin("method", name)
             if method.LEARNS and not _model_fits(self.model, name):
                 continue
-            out.append({"name": name, "learns": bool(method.LEARNS), "steps": "steps" in settings_of(method)})
+            out.append(
+                {
+                    "name": name,
+                    "learns": bool(method.LEARNS),
+                    "corrects": isinstance(method, CorrectingMethod),
+                    "steps": "steps" in settings_of(method),
+                }
+            )
         return out
 
-    def recipe(self, request: RestoreRequest) -> Recipe:
+    def models(self) -> dict[str, str | None]:
+        """Models by the name the page knows, the one to start with first."""
+        from coldray.restoration.model import DEFAULT_MODEL, shipped_models
+
+        shipped: dict[str, str | None] = {name: name for name in shipped_models()}
+        if self.model is None or self.model in shipped:
+            first = self.model or DEFAULT_MODEL
+            return {first: self.model} | {name: source for name, source in shipped.items() if name != first}
+        return {Path(self.model).name: self.model} | shipped
+
+    def choices(self) -> dict[str, Any]:
+        """What the page may choose from, and what it starts with."""
+        from coldray.gain import GAINS
+        from coldray.restoration.even import EVENS
+        from coldray.restoration.guard import CONTRADICTIONS
+
+        names = {source: name for name, source in self.detectors().items()}
+        methods = self.methods()
+        return {
+            "methods": methods,
+            "detectors": sorted(names.values()),
+            "models": list(self.models()),
+            "gains": list(GAINS),
+            "evens": list(EVENS),
+            "contradictions": list(CONTRADICTIONS),
+            "method": self.method if self.method in [m["name"] for m in methods] else "wiener",
+            "blurred": names[self.blurred],
+            "sharp": names[self.sharp],
+            "exposure_s": self.exposure_s,
+            "open_beam": self.open_beam,
+            "pitch_um": self.pitch_um,
+        }
+
+    def recipe(self, request: RestoreRequest, flats: tuple[str, ...] = ()) -> Recipe:
         """Build the recipe of a request, as the command line would.
+
+        Parameters
+        ----------
+        request : RestoreRequest
+        flats : tuple of str
+            Where the files of its flat fields are.
 
         Raises
         ------
@@ -88,8 +139,10 @@ class Defaults:
         pitch_um = request.pitch_um if request.pitch_um is not None else self.pitch_um
         recipe = Recipe(
             method=method,
-            model=self.model,
+            model=self._model(request.model),
             steps=request.steps,
+            noise=flats,
+            **{name: getattr(request, name) for name in ("gain", "even", "on_contradiction") if getattr(request, name)},
             blurred=self._detector(request.blurred, self.blurred),
             sharp=self._detector(request.sharp, self.sharp),
             exposure_s=request.exposure_s if request.exposure_s is not None else self.exposure_s,
@@ -99,6 +152,14 @@ class Defaults:
         )
         recipe.job()
         return recipe
+
+    def _model(self, asked: str | None) -> str | None:
+        if asked is None:
+            return self.model
+        known = self.models()
+        if asked not in known:
+            raise SettingsError(f"no model {asked!r} here; choose {', '.join(known)}")
+        return known[asked]
 
     def _detector(self, asked: str | None, default: str) -> str:
         if asked is None:

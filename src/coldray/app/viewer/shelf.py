@@ -150,7 +150,7 @@ class Shelf:
 
         with self._lock:
             self._check_room(0, new=True)
-        image = _named(lambda: read_image(path), path, name)
+        image = named(lambda: read_image(path), path, name)
         digest = file_sha256(path)
         source = _restored_from(image)
         if source is not None:
@@ -186,7 +186,7 @@ class Shelf:
         from coldray.checkpoint import file_sha256
         from coldray.formats import read_image
 
-        image = _named(lambda: read_image(path), path, name)
+        image = named(lambda: read_image(path), path, name)
         if role == "restored":
             if image.shape != study.image.shape:
                 raise SettingsError(
@@ -288,7 +288,7 @@ def _open_beam(image: Radiograph) -> tuple[float, list[str]]:
     return scale.open_beam, warnings
 
 
-def _named(read: Callable[[], Radiograph], path: Path, name: str) -> Radiograph:
+def named(read: Callable[[], Radiograph], path: Path, name: str) -> Radiograph:
     """Read, and let errors speak of the name that the user knows."""
     try:
         return read()

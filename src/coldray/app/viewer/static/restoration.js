@@ -5,6 +5,12 @@ import { $, list, worded } from "./panel.js";
 import { plot, short } from "./plots.js";
 import { node } from "./stage.js";
 
+const ANSWERS = {
+  gain: { calibrated: "calibrated: least error", detail: "detail: faint indications stay", paper: "paper: K = 1", network: "network alone: K = 0" },
+  even: { linear: "linear filter: faint details stay", network: "network" },
+  contradiction: { linear: "linear filter stands in", keep: "keep the network's result", refuse: "refuse the image" },
+};
+
 export class Restoration {
   constructor(desk) {
     this.desk = desk;
@@ -15,6 +21,17 @@ export class Restoration {
       event.preventDefault();
       if (event.submitter?.value === "go") this._startRestore();
       else $("restore-dialog").close();
+    };
+    this.flats = [];
+    $("r-flats").onclick = () => $("flat-input").click();
+    $("flat-input").onchange = (event) => {
+      const files = [...event.target.files];
+      event.target.value = "";
+      this._addFlats(files);
+    };
+    $("r-flats-clear").onclick = () => {
+      for (const { id } of this.flats.splice(0)) api.call("DELETE", `api/flats/${id}`).catch((p) => desk.say(p.message, true));
+      this._showFlats();
     };
     $("task-cancel").onclick = () => this.task && api.call("DELETE", `api/tasks/${this.task.id}`).catch((p) => desk.say(p.message, true));
   }
@@ -77,15 +94,23 @@ export class Restoration {
   async _askRestore() {
     const { desk } = this, choices = desk.choices;
     if (!desk.study?.restorable || !choices) return;
-    const options = (id, names, chosen) => $(id).replaceChildren(...names.map((n) => new Option(n, n, false, n === chosen)));
+    const options = (id, names, chosen, words = {}) => $(id).replaceChildren(...names.map((n) => new Option(words[n] || n, n, false, n === chosen)));
     if (!$("r-method").options.length) {
       options("r-method", choices.methods.map((m) => m.name), choices.method);
       options("r-blurred", choices.detectors, choices.blurred);
       options("r-sharp", choices.detectors, choices.sharp);
       for (const [id, key] of [["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) if (choices[key]) $(id).value = choices[key];
-      const steps = () => ($("r-steps").disabled = !choices.methods.find((m) => m.name === $("r-method").value)?.steps);
-      $("r-method").onchange = steps;
-      steps();
+      options("r-model", choices.models, choices.models[0]);
+      for (const [id, names] of [["gain", choices.gains], ["even", choices.evens], ["contradiction", choices.contradictions]]) options(`r-${id}`, names, names[0], ANSWERS[id]);
+      // what a method does not have cannot be chosen for it
+      const fit = () => {
+        const method = choices.methods.find((m) => m.name === $("r-method").value);
+        $("r-steps").disabled = !method?.steps;
+        $("r-gain").disabled = !method?.corrects;
+        for (const id of ["r-model", "r-even", "r-contradiction"]) $(id).disabled = !method?.learns;
+      };
+      $("r-method").onchange = fit;
+      fit();
     }
     $("restore-name").textContent = desk.study.name;
     $("restore-error").hidden = true;
@@ -94,6 +119,10 @@ export class Restoration {
 
   async _startRestore() {
     const { desk } = this, body = { method: $("r-method").value, blurred: $("r-blurred").value, sharp: $("r-sharp").value };
+    for (const [id, key] of [["r-model", "model"], ["r-gain", "gain"], ["r-even", "even"], ["r-contradiction", "on_contradiction"]]) {
+      if (!$(id).disabled) body[key] = $(id).value;
+    }
+    body.flats = this.flats.map((f) => f.id);
     for (const [id, key] of [["r-steps", "steps"], ["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) {
       if ($(id).value !== "" && !$(id).disabled) body[key] = Number($(id).value);
     }
@@ -104,6 +133,22 @@ export class Restoration {
       $("restore-error").textContent = worded(problem.message);
       $("restore-error").hidden = false;
     }
+  }
+
+  async _addFlats(files) {
+    $("restore-error").hidden = true;
+    try {
+      for (const file of files) this.flats.push({ name: file.name, ...(await api.upload("api/flats", file, () => {})) });
+    } catch (problem) {
+      $("restore-error").textContent = worded(problem.message);
+      $("restore-error").hidden = false;
+    }
+    this._showFlats();
+  }
+
+  _showFlats() {
+    $("r-flats-names").textContent = this.flats.map((f) => f.name).join(", ") || "none: noise from exposure or image";
+    $("r-flats-clear").hidden = !this.flats.length;
   }
 
   showTask(task) {
@@ -174,7 +219,10 @@ export class Restoration {
     verdict.hidden = $("statement").hidden = typeof c.verdict !== "string";
     verdict.textContent = c.verdict ? c.verdict[0].toUpperCase() + c.verdict.slice(1) : "";
     verdict.className = `verdict ${/contradicted/.test(c.verdict) ? "contradicted" : c.verdict === "consistent" ? "" : "untestable"}`;
-    $("statement").textContent = worded(c.statement || "");
+    const sentences = worded(c.statement || "").split(/(?<=\.) (?=[A-Z])/);
+    $("statement").textContent = sentences.slice(0, 2).join(" ");
+    $("limits").hidden = sentences.length < 3;
+    $("limits-text").textContent = sentences.slice(2).join(" ");
     $("no-verdict").hidden = typeof c.verdict === "string";
     $("places").replaceChildren(...places.slice(0, 8).map((place, i) => {
       const button = document.createElement("button");
