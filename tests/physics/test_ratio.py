@@ -195,3 +195,22 @@ def test_no_restoration_without_trust_saves_more_than_it_costs(transfer, least_g
         with_aim, without = (linear_error_db(transfer, sharp, 1e-3, 0.05, table, aim) for aim in (True, False))
         gains.append(with_aim - without)
     assert np.mean(gains) > least_gain_db
+
+
+@given(st.floats(0.0005, 0.02), st.floats(0.03, 0.05))
+def test_trust_that_is_partly_lost_where_the_tables_end_falls_on_beyond(half, sigma):
+    """The diagonal reaches beyond the tables: what is not sharpened within them is not sharpened there either."""
+    ratio = TransferRatio(banded(gaussian(sigma), half), banded(gaussian(0.02), half), floor=1e-4)
+    trust = ratio.trust(FAR)
+    assert np.all(np.diff(trust) <= 0)
+    at_end = float(ratio.trust(10.0))
+    if at_end == 1:
+        assert np.all(trust == 1) and np.isinf(ratio.half_trust_lp_mm)
+    else:
+        gone = 10 * (1 + at_end / (4 * (1 - at_end)))
+        assert float(ratio.trust(10 + 0.5 * (gone - 10))) == pytest.approx(at_end / 2, abs=1e-12)
+        assert np.all(trust[FAR >= gone] == 0)
+        nothing = FAR >= gone
+        assert ratio.target(FAR)[nothing] == pytest.approx(ratio(FAR)[nothing], abs=1e-15)
+    if np.isfinite(ratio.half_trust_lp_mm):
+        assert float(ratio.trust(ratio.half_trust_lp_mm)) == pytest.approx(0.5, abs=1e-9)

@@ -16,6 +16,8 @@ SURE = 0.5
 """Relative half-width (k = 2) of the ratio up to which it is trusted fully; at 1 it is not trusted at all."""
 SAMPLES = 2**12
 """Points of the grid on which trust is found and the ratio continued."""
+FALLS_ON = 4.0
+"""Trust that was partly lost where the tables end falls on beyond, by this times the part lost per such frequency."""
 NOTHING = 1e-9
 """MTF that no table tells from zero."""
 ROUGH_BELOW = 0.5
@@ -45,7 +47,8 @@ class TransferRatio:
        k = 2 band. A curve without a band is taken as exact while it falls, as an MTF of physics does; twice the rms of what
        it rises by, below an MTF of 0.5, counts as its half-width.
     2. Trust is 1 for e <= 0.5, falls smoothly to 0 at e = 1 (a curve no longer stands above its band), and with r below
-       the floor; once lost it does not come back, for noise beyond is no measurement.
+       the floor; once lost it does not come back, for noise beyond is no measurement. What is partly lost where the tables
+       end falls on to 0 beyond, the sooner the more was lost: a half is gone a quarter farther.
     3. The ratio is continued by log r = integral of trust d(log r): where trust is 1 it is the quotient, where trust is 0 it
        holds. It holds too where the sharp MTF is below the floor and beyond the shorter table, so the diagonal up to
        sqrt(2) Nyquist is defined.
@@ -88,9 +91,15 @@ class TransferRatio:
         uncertain = np.hypot(relative_half_width(self.blurred, frequency), relative_half_width(self.sharp, frequency))
         trust = _smooth((1.0 - uncertain) / (1.0 - SURE)) * _smooth(quotient / self.floor)
         trust = np.minimum.accumulate(trust)
+        lost = 1.0 - trust[-1]
         log_ratio = np.log(np.maximum(quotient, np.finfo(float).tiny))
         steps = np.diff(log_ratio) * 0.5 * (trust[1:] + trust[:-1])
-        return frequency, trust, np.concatenate([[0.0], np.cumsum(np.where(trust[1:] > 0, steps, 0.0))])
+        continued = np.concatenate([[0.0], np.cumsum(np.where(trust[1:] > 0, steps, 0.0))])
+        if 0 < lost < 1:
+            gone = self._last * (1.0 + trust[-1] / (FALLS_ON * lost))
+            frequency, trust = np.append(frequency, gone), np.append(trust, 0.0)
+            continued = np.append(continued, continued[-1])
+        return frequency, trust, continued
 
     @cached_property
     def full_trust_lp_mm(self) -> float:
@@ -104,7 +113,10 @@ class TransferRatio:
         """Frequency [cycles/mm] at which trust has fallen to a half; infinite if it nowhere does."""
         frequency, trust, _ = self._grid
         lost = np.flatnonzero(trust < 0.5)
-        return float("inf") if lost.size == 0 else float(frequency[lost[0]])
+        if lost.size == 0:
+            return float("inf")
+        i = int(lost[0])
+        return float(np.interp(-0.5, -trust[i - 1 : i + 1], frequency[i - 1 : i + 1])) if i else 0.0
 
     def __call__(self, frequency_lp_mm: ArrayLike) -> Float:
         """Ratio within [floor, 1] at any frequency [cycles/mm], exactly 1 at zero; same shape as the argument."""
