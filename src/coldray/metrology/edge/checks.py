@@ -25,6 +25,7 @@ ROUGH_LOSS = 0.006  # of the MTF
 LONE_PIXELS = 2e-4  # share that is told
 CLIPPED_MEAN = 0.005  # of the step
 LEAST_CLIPPED = 0.02
+NOISELESS = 1e-4  # of the step; a smaller spread is the foot of the response or rounding, and clipping it does no harm
 MOST_CLIPPED, FEWEST_VALUES = 0.95, 50  # beyond these the noise of a clipped side is not known
 DITHER = 0.4  # of a grey level: more noise smooths over the levels
 FINE_LEVELS, COARSE_LEVELS = 1e-4, 0.005  # of the step: finer levels do no harm; coarser ones are told
@@ -152,6 +153,8 @@ def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> tuple[flo
         return 0.0, 0.0  # the next level is as full: grey levels as coarse as the noise
     z = float(ndtri(at))
     sd = float(np.median(rest)) / (float(ndtri(at + (1 - at) / 2)) - z)
+    if sd < NOISELESS * step:
+        return 0.0, 0.0
     return at, sd * float(np.exp(-z * z / 2) / np.sqrt(2 * np.pi) + z * at) / step
 
 
