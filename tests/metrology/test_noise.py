@@ -34,6 +34,12 @@ def test_white_noise_is_flat_and_integrates_to_the_relative_variance(measured):
     assert measured.mean_signal == pytest.approx(1000, rel=1e-3)
 
 
+def test_the_spread_is_told_where_it_is_wide_and_not_in_a_usual_flat(measured):
+    assert measured.warnings == ()
+    small = flat_nnps(white((256, 256), 0.02), PITCH)
+    assert [w for w in small.warnings if "statistical spread" in w] == list(small.warnings) != []
+
+
 def test_parseval(measured):
     assert measured.parseval_error < 1e-6
 

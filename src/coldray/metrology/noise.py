@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ from coldray.metrology.lag import lag_warning
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import dft_axes, radial_average
 
-INDEPENDENT_PIXELS = 4_000_000
-"""What IEC 62220-1-1 asks for."""
+WIDE_SPREAD = 0.1
+"""Statistical spread of a point that is told; the band holds it, and the 4 million pixels of IEC 62220-1-1 give 0.03."""
 HANN = 1.94
 """Squared mean of the fourth power of a Hann window over the square of that of its square: what it costs in samples."""
 ANISOTROPY = 0.1
@@ -188,11 +189,7 @@ def flat_nnps(
     stack, warnings = as_frames(frames, mask)
     mask = flat_checks.without_outliers(stack, mask, warnings)
     size, places = _regions(stack[0], roi_size, mask, warnings)
-    means = np.array([_mean(frame, places, size, mask) for frame in stack])
-    if not np.all(means > 0):
-        raise MeasurementError(f"the mean is {means.min():.4g}; NNPS needs linear, positive, offset-corrected data")
-    if np.ptp(means) > 0.05 * means.mean():
-        warnings.append(f"the mean signal varies by {100 * np.ptp(means) / means.mean():.1f} % between frames")
+    means = _means(stack, places, size, mask, warnings)
     warnings += lag_warning(stack, means, places, size, mask)
     power = spectra.accumulate(stack, means, places, mask, size)
     if power.variance <= 1e-20:
@@ -206,43 +203,18 @@ def flat_nnps(
     t_lines = None if temporal is None else lines.average(temporal, horizontal=True)
     spread = _frame_spread(total, temporal, len(stack))
     relative_sd = np.sqrt(spread / (lines.count * spectra.independent_regions(places, size)))
+    typical_sd = float(np.median(relative_sd))
+    sd, temporal_sd, fixed_sd = _deviations(total, temporal, pitch)
     look = flat_checks.second_look(stack, means, places, mask, size)
     windowed = lines.average(look.power * pitch**2, horizontal=True)
-    leaked = flat_checks.leakage(lines, value, windowed, float(np.median(relative_sd)))
+    leaked = flat_checks.leakage(lines, value, windowed, typical_sd)
     level = flat_checks.grey_level(stack[0])
-    deviation = float(np.sqrt(total.mean())) / pitch * float(means.mean())
-    warnings += flat_checks.words(look, leaked, deviation / level if level else np.inf)
-    ratio = float(vertical.mean() / value.mean())
-    if abs(np.log(ratio)) > ANISOTROPY:
-        warnings.append(f"the noise is anisotropic: vertical over horizontal NNPS is {ratio:.2f}")
-    radial = _radial(total, pitch, spread / (spectra.covered_pixels(places, size) / size**2))
-    rows, columns = _axis(total[0], pitch), _axis(total[:, 0], pitch)
-    excess = _excess(FrequencyCurve(lines.frequency, (value + vertical) / 2), radial, pitch)
-    if excess > LINES * (1 + 2 * float(np.median(relative_sd))):
-        warnings.append(
-            f"noise beside the axes is {excess:.2f} times that of other directions: row and column structure, or an "
-            "uneven field that the trend of the regions does not follow; the radial average is freer of both"
-        )
-    else:
-        for axis, name in ((rows, "column"), (columns, "row")):
-            excess = _excess(axis, radial, pitch)
-            if excess > ON_AXIS:
-                warnings.append(
-                    f"{name} structure, or an uneven field: noise along whole {name}s is {excess:.1f} times the rest"
-                )
-
-    variance = float(total.mean()) / pitch**2
-    t_variance = None if temporal is None else max(float(temporal.mean()) / pitch**2, 0.0)
-    f_variance = None if t_variance is None else max(variance - t_variance, 0.0)
-    if t_variance is not None and f_variance is not None and f_variance > t_variance:
-        share = 100 * f_variance / variance
-        warnings.append(f"fixed pattern dominates: {share:.0f} % of the noise power repeats in every frame")
+    warnings += flat_checks.words(look, leaked, sd * float(means.mean()) / level if level else np.inf)
     independent = spectra.covered_pixels(places, size)
-    if independent * len(stack) < INDEPENDENT_PIXELS:
-        warnings.append(
-            f"{independent * len(stack) / 1e6:.2g} million independent pixels, the IEC procedure asks for 4 million; "
-            f"the statistical spread is {100 * float(np.median(relative_sd)):.1f} % per point"
-        )
+    radial = _radial(total, pitch, spread / (independent / size**2))
+    rows, columns = _axis(total[0], pitch), _axis(total[:, 0], pitch)
+    warnings += _directions(lines.frequency, value, vertical, (radial, rows, columns), typical_sd, pitch)
+    warnings += _of_spread(sd, temporal_sd, fixed_sd, typical_sd)
     return NoiseMeasurement(
         nnps=_banded(lines.frequency, value, relative_sd),
         leaks_above_lp_mm=None if leaked is None else leaked[0],
@@ -255,9 +227,9 @@ def flat_nnps(
         temporal=None if t_lines is None else FrequencyCurve(lines.frequency, t_lines),
         fixed_pattern=None if t_lines is None else FrequencyCurve(lines.frequency, value - t_lines),
         mean_signal=float(means.mean()),
-        pixel_relative_sd=float(np.sqrt(variance)),
-        temporal_relative_sd=None if t_variance is None else float(np.sqrt(t_variance)),
-        fixed_relative_sd=None if f_variance is None else float(np.sqrt(f_variance)),
+        pixel_relative_sd=sd,
+        temporal_relative_sd=temporal_sd,
+        fixed_relative_sd=fixed_sd,
         relative_sd=relative_sd,
         parseval_error=abs(float(power.total.mean()) / power.variance - 1),
         pixel_pitch_mm=pitch,
@@ -267,6 +239,34 @@ def flat_nnps(
         independent_rois=independent / size**2 * len(stack),
         warnings=tuple(warnings),
     )
+
+
+def _directions(
+    frequency: Float,
+    value: Float,
+    vertical: Float,
+    around: tuple[FrequencyCurve, FrequencyCurve, FrequencyCurve],
+    typical_sd: float,
+    pitch: float,
+) -> list[str]:
+    """Sentences on noise that depends on direction: both axes, what lies beside them, and what lies on one of them."""
+    radial, rows, columns = around
+    found = []
+    ratio = float(vertical.mean() / value.mean())
+    if abs(np.log(ratio)) > ANISOTROPY:
+        found.append(f"the noise is anisotropic: vertical over horizontal NNPS is {ratio:.2f}")
+    beside = _excess(FrequencyCurve(frequency, (value + vertical) / 2), radial, pitch)
+    if beside > LINES * (1 + 2 * typical_sd):
+        return [
+            *found,
+            f"noise beside the axes is {beside:.2f} times that of other directions: row and column structure, or an "
+            "uneven field that the trend of the regions does not follow; the radial average is freer of both",
+        ]
+    return found + [
+        f"{name} structure, or an uneven field: noise along whole {name}s is {excess:.1f} times the rest"
+        for name, excess in (("column", _excess(rows, radial, pitch)), ("row", _excess(columns, radial, pitch)))
+        if excess > ON_AXIS
+    ]
 
 
 def _regions(
@@ -297,6 +297,22 @@ def _regions(
     raise MeasurementError("no region is flat: the image holds an object; give an open field")
 
 
+def _means(
+    stack: Sequence[NDArray[Any]] | NDArray[Any],
+    places: list[tuple[int, int]],
+    size: int,
+    mask: NDArray[np.bool_] | None,
+    warnings: list[str],
+) -> Float:
+    """Mean signal of every frame; warns where frames differ."""
+    means = np.array([_mean(frame, places, size, mask) for frame in stack])
+    if not np.all(means > 0):
+        raise MeasurementError(f"the mean is {means.min():.4g}; NNPS needs linear, positive, offset-corrected data")
+    if np.ptp(means) > 0.05 * means.mean():
+        warnings.append(f"the mean signal varies by {100 * np.ptp(means) / means.mean():.1f} % between frames")
+    return means
+
+
 def _mean(frame: NDArray[Any], places: list[tuple[int, int]], size: int, mask: NDArray[np.bool_] | None) -> float:
     """Mean of the unmasked pixels of the regions, every region counted once."""
     total, count = 0.0, 0
@@ -307,6 +323,29 @@ def _mean(frame: NDArray[Any], places: list[tuple[int, int]], size: int, mask: N
         total += float(region.sum(dtype=np.float64))
         count += region.size
     return total / count
+
+
+def _deviations(total: Float, temporal: Float | None, pitch: float) -> tuple[float, float | None, float | None]:
+    """Relative standard deviation of a pixel, and its temporal and fixed parts."""
+    variance = float(total.mean()) / pitch**2
+    if temporal is None:
+        return float(np.sqrt(variance)), None, None
+    of_time = max(float(temporal.mean()) / pitch**2, 0.0)
+    return float(np.sqrt(variance)), float(np.sqrt(of_time)), float(np.sqrt(max(variance - of_time, 0.0)))
+
+
+def _of_spread(sd: float, temporal_sd: float | None, fixed_sd: float | None, typical_sd: float) -> list[str]:
+    """Sentences on a strong fixed pattern and on too few samples."""
+    found = []
+    if temporal_sd is not None and fixed_sd is not None and fixed_sd > temporal_sd:
+        share = 100 * (fixed_sd / sd) ** 2
+        found.append(f"fixed pattern dominates: {share:.0f} % of the noise power repeats in every frame")
+    if typical_sd > WIDE_SPREAD:
+        found.append(
+            f"the statistical spread is {100 * typical_sd:.0f} % per point: take more frames or a larger field "
+            "(the 4 million independent pixels of IEC 62220-1-1 give 3 %)"
+        )
+    return found
 
 
 def _frame_spread(total: Float, temporal: Float | None, frames: int) -> float:

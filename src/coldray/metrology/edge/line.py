@@ -196,24 +196,12 @@ def fit_line(
         value = image[row.astype(np.intp)[:, None], index]
         cosine = _cosine(slope, lattice)
         d = (index - column[:, None]) * cosine
-        if turn == 0:  # the area under a row's profile locates its edge from anywhere in the window
-            ends = max(1, reach // 4)
-            low, high = np.median(value[:, :ends]), np.median(value[:, -ends:])
-            if not high > low:
-                raise MeasurementError("the two sides of the edge do not differ; choose another region")
-            position = start + 2 * reach + 0.5 - (value - low).sum(axis=1) / (high - low)
+        if turn == 0:
+            position = start + _by_area(value, reach)
         else:
-            grid, profile, derivative = _template(d, value, width, (reach + 0.5) * lattice.column_px)
-            width = quartile_width(grid, profile)
-            steep = np.where(np.abs(grid) < max(3.0, 3 * width), derivative, 0.0)
-            weight = np.interp(d, grid, steep)
-            if bad is not None:
-                weight[bad[row.astype(np.intp)[:, None], index]] = 0.0
-            power = (weight * weight).sum(axis=1)
-            if not np.all(power > 0):
-                raise MeasurementError("the edge fades out along its length; choose a shorter region")
-            offset = -(weight * (value - np.interp(d, grid, profile))).sum(axis=1) / power
-            position = column + np.clip(offset, -FARTHEST_PX, FARTHEST_PX) / cosine
+            spoiled = None if bad is None else bad[row.astype(np.intp)[:, None], index]
+            offset, width, weight, power = _by_profile(d, value, spoiled, width, (reach + 0.5) * lattice.column_px)
+            position = column + offset / cosine
         position = position + shift
         (centre_new, slope_new), covariance, _ = _robust_line(row - middle, position, 1)
         moved = abs(centre_new - centre) + abs(slope_new - slope) * row.size / 2
@@ -238,6 +226,32 @@ def fit_line(
         lattice,
     )
     return line, width
+
+
+def _by_area(value: Float, reach: int) -> Float:
+    """Places of the edge in rows of 2 reach + 1 pixels by the area under them, wherever in the window they lie."""
+    ends = max(1, reach // 4)
+    low, high = np.median(value[:, :ends]), np.median(value[:, -ends:])
+    if not high > low:
+        raise MeasurementError("the two sides of the edge do not differ; choose another region")
+    return np.asarray(2 * reach + 0.5 - (value - low).sum(axis=1) / (high - low))
+
+
+def _by_profile(
+    d: Float, value: Float, spoiled: NDArray[np.bool_] | None, width: float, span_px: float
+) -> tuple[Float, float, Float, Float]:
+    """Offsets of the rows along the normal from the mean profile [px], its width, and the weights with their power."""
+    grid, profile, derivative = _template(d, value, width, span_px)
+    width = quartile_width(grid, profile)
+    steep = np.where(np.abs(grid) < max(3.0, 3 * width), derivative, 0.0)
+    weight = np.interp(d, grid, steep)
+    if spoiled is not None:
+        weight[spoiled] = 0.0
+    power = (weight * weight).sum(axis=1)
+    if not np.all(power > 0):
+        raise MeasurementError("the edge fades out along its length; choose a shorter region")
+    offset = -(weight * (value - np.interp(d, grid, profile))).sum(axis=1) / power
+    return np.clip(offset, -FARTHEST_PX, FARTHEST_PX), width, weight, power
 
 
 def _off_edge(image: Float, row: NDArray[np.intp], index: NDArray[np.intp], weight: Float, away: int) -> Float:

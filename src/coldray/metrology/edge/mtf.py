@@ -210,14 +210,7 @@ def edge_mtf(
     located = [locate(*checked(one, roi, mask)) for one in images]
     if len({one.line.lattice.diagonal for one in located}) > 1:
         raise MeasurementError("a diagonal edge cannot be combined with upright or lying ones; measure them apart")
-    half = min(one.half_px for one in located)
-    half = min(half, LONGEST_HALF_PX if half_length_mm is None else half_length_mm / pitch)
-    width = float(np.median([one.width_px for one in located]))
-    if half < max(4.0, 3 * width):
-        raise MeasurementError(
-            f"the analysed half-length is {half:.1f} px and the edge {width:.1f} px wide (25-75 %); at least 4 px and "
-            "three widths of flat signal are needed on both sides: choose a wider region"
-        )
+    half, width = _extent(located, LONGEST_HALF_PX if half_length_mm is None else half_length_mm / pitch)
     grid = choose_grid([(one.line, one.rows) for one in located], half)
     half = -grid.start
     gathered = [_normalised(gather(one.pixels, one.line, one.rows, grid, one.bad)) for one in located]
@@ -262,6 +255,18 @@ def edge_mtf(
         _smoothed_lsf(projection, result, width) / pitch,
         *(float(one) for one in levels.mean(axis=0)),
     )
+
+
+def _extent(located: Sequence[Located], longest_px: float) -> tuple[float, float]:
+    """Half-length that all images allow and the width of the edge [px]."""
+    half = min(longest_px, *(one.half_px for one in located))
+    width = float(np.median([one.width_px for one in located]))
+    if half < max(4.0, 3 * width):
+        raise MeasurementError(
+            f"the analysed half-length is {half:.1f} px and the edge {width:.1f} px wide (25-75 %); at least 4 px and "
+            "three widths of flat signal are needed on both sides: choose a wider region"
+        )
+    return half, width
 
 
 def _pitch(images: Sequence[Radiograph | NDArray[Any]], pixel_pitch_mm: float | None) -> float:
