@@ -5,7 +5,9 @@ import pytest
 
 from coldray.errors import MeasurementError
 from coldray.metrology.dqe import SNR_IN2, Beam, beam, neq_dqe, spectrum_snr_in2
+from coldray.metrology.edge.mtf import edge_mtf
 from coldray.metrology.noise import flat_nnps
+from coldray.objects.phantoms import GaussianBlur, slanted_edge
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Step
 
@@ -30,6 +32,37 @@ def test_a_poisson_counter_by_image():
     result = neq_dqe(aperture, flat, air_kerma_ugy=1.0, beam_quality=q)
     assert result.dqe.value.mean() == pytest.approx(1, abs=0.05)
     assert np.all(result.dqe.low < result.dqe.value)
+
+
+def test_the_band_covers_as_it_says():
+    """Edges and flats of known MTF and NNPS: the k = 2 band holds the truth at 92 to 99 % of the points, each alone and both."""
+    pitch, sigma, levels = 0.1, 0.6, 0.01
+    clean, mtf = slanted_edge((128, 128), GaussianBlur(sigma), pitch, angle_deg=2.5)
+    rng, covered = np.random.default_rng(11), []
+    for _ in range(24):
+        edge = edge_mtf(clean + 0.01 * rng.standard_normal(clean.shape), pitch).mtf
+        flat = flat_nnps(1 + levels * rng.standard_normal((2, 256, 256)), pitch, 128)
+        f = flat.nnps.frequency_lp_mm
+        f = f[f <= edge.last_frequency_lp_mm]
+        response, power = mtf(f), np.full(f.size, (levels * pitch) ** 2)
+        known = FrequencyCurve(f, response)
+        pairs = ((edge, FrequencyCurve(f, power)), (known, flat), (edge, flat))
+        for curve, noise in pairs:
+            neq = neq_dqe(curve, noise).neq
+            truth = response**2 / power
+            covered.append(np.mean((neq.low <= truth) & (truth <= neq.high)))
+    edges, flats, both = np.reshape(covered, (-1, 3)).mean(axis=0)
+    assert 0.92 <= edges <= 0.995
+    assert 0.92 <= flats <= 0.985
+    assert 0.92 <= both <= 0.985
+
+
+def test_the_json_holds_the_band():
+    flat = flat_nnps(1 + 0.01 * np.random.default_rng(0).standard_normal((128, 128)), 0.1, 128)
+    found = neq_dqe(MTF, flat, air_kerma_ugy=1.0, beam_quality="RQA5").to_json()
+    for name in ("neq{}_per_mm2", "dqe{}"):
+        low, value, high = (np.array(found[name.format(end)]) for end in ("_low", "", "_high"))
+        assert np.all((low >= 0) & (low < value) & (value < high))
 
 
 def test_beams():

@@ -71,11 +71,20 @@ class DqeMeasurement:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form."""
+
+        def values(value: Float | None) -> list[float] | None:
+            return None if value is None else value.tolist()
+
+        dqe = self.dqe
         return {
             "label": self.label,
             "frequency_lp_mm": self.neq.frequency_lp_mm.tolist(),
             "neq_per_mm2": self.neq.value.tolist(),
-            "dqe": None if self.dqe is None else self.dqe.value.tolist(),
+            "neq_low_per_mm2": values(self.neq.low),
+            "neq_high_per_mm2": values(self.neq.high),
+            "dqe": None if dqe is None else values(dqe.value),
+            "dqe_low": None if dqe is None else values(dqe.low),
+            "dqe_high": None if dqe is None else values(dqe.high),
             "beam": None if self.beam is None else self.beam.name,
             "snr_in2_per_ugy_mm2": None if self.beam is None else self.beam.snr_in2_per_ugy_mm2,
             "snr_in2_source": None if self.beam is None else self.beam.source,
@@ -219,7 +228,7 @@ def neq_dqe(
     value = response**2 / power
     sd = _neq_sd(mtf, noise, frequency, inside, response, None if spread is None else np.asarray(spread)[inside])
     neq = (
-        FrequencyCurve(frequency, value, value * (1 - 2 * sd), value * (1 + 2 * sd))
+        FrequencyCurve(frequency, value, np.maximum(value * (1 - 2 * sd), 0.0), value * (1 + 2 * sd))
         if sd is not None
         else (FrequencyCurve(frequency, value))
     )
