@@ -8,7 +8,7 @@ import pytest
 
 from coldray.benchmark.paper.contestants import Contestant
 from coldray.channels import conditions
-from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, write_tensors
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, write_tensors
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
@@ -163,3 +163,96 @@ def test_weak_noise_is_restored_as_the_weakest_trained_noise():
     guarded, evaluations = run_method(frame, degradation, Job(method="direct", model=model, even="network"))
     assert evaluations == 0
     np.testing.assert_array_equal(guarded, linear_filter(frame, degradation))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"width": 60_000},
+        {"width": 10**12},
+        {"blocks": [10**9, 0, 0]},
+        {"embedding": -1},
+        {"width": "wide"},
+        {"depth": 3},
+        {"blocks": 4},
+    ],
+    ids=str,
+)
+def test_the_network_of_a_header_takes_no_memory_before_it_fits_its_file(torch, save, settings, monkeypatch):
+    """What the header asks for is built without values first: nothing is taken for weights the file does not hold."""
+    made = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *a, **k: on_meta(made(*a, **k)))
+
+    def on_meta(tensor):
+        assert tensor.device.type == "meta", "memory was taken"
+        return tensor
+
+    with pytest.raises(CheckpointError, match=r"^m\.safetensors: ") as refused:
+        network_of(save(network={"name": "compact", "settings": SETTINGS | settings}))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.torch
+def test_a_network_that_is_not_there_is_refused_with_the_file(save):
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: no network 'nets/x'"):
+        network_of(save(network={"name": "nets/x", "settings": {}}))
+
+
+def graph(path, outputs=1, names=("channels", "conditions"), kind=np.float32, shrink=False):
+    """ONNX file of a network that answers with its second image, or with something else."""
+    onnx = pytest.importorskip("onnx")
+    helper, numbers = onnx.helper, onnx.TensorProto
+    ends = 4 if shrink else 2**31
+    nodes = [
+        helper.make_node("Slice", [names[0], "begin", "end", "axis"], ["part"]),
+        helper.make_node("Slice", ["part", "zero", "row", "rows"], ["cut"]),
+        helper.make_node("Cast", ["cut"], ["answer"], to=helper.np_dtype_to_tensor_dtype(np.dtype(kind))),
+    ]
+    constants = {"begin": 0, "end": outputs, "axis": 1, "zero": 0, "row": ends, "rows": 2}
+    made = helper.make_graph(
+        nodes,
+        "network",
+        [
+            helper.make_tensor_value_info(names[0], numbers.FLOAT, [1, 3, "rows", "cols"]),
+            helper.make_tensor_value_info(names[1], numbers.FLOAT, [1, 11]),
+        ],
+        [
+            helper.make_tensor_value_info(
+                "answer", helper.np_dtype_to_tensor_dtype(np.dtype(kind)), [1, None, None, None]
+            )
+        ],
+        [helper.make_tensor(k, numbers.INT64, [1], [v]) for k, v in constants.items()],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    path.with_suffix(".json").write_text(json.dumps(header(sha256=file_sha256(path))))
+    return load_model(path)
+
+
+def asked(model, images=3):
+    return model.predictor()(tuple(np.full((16, 16), 0.5, np.float32) for _ in range(images)), np.zeros(11, np.float32))
+
+
+def test_a_graph_that_is_a_network_answers(tmp_path):
+    np.testing.assert_allclose(asked(graph(tmp_path / "m.onnx")), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"outputs": 3}, r"shape \(1, 3, \d+, \d+\), not with one image"),
+        ({"shrink": True}, r"not with one image"),
+        ({"names": ("x", "y")}, r"m\.onnx: the graph takes 'x'.*'channels'"),
+        ({"kind": np.int64}, r"m\.onnx: the graph .*int64"),
+    ],
+)
+def test_a_graph_that_is_no_network_of_ours_is_refused(tmp_path, how, message):
+    with pytest.raises(CheckpointError, match=message):
+        asked(graph(tmp_path / "m.onnx", **how))
+
+
+def test_a_graph_for_another_number_of_images_is_refused_in_one_line(tmp_path, capfd):
+    with pytest.raises(CheckpointError, match=r"m\.onnx: the network cannot be run .* on 2 images and 11 conditions"):
+        asked(graph(tmp_path / "m.onnx"), images=2)
+    assert capfd.readouterr().err == "", "the engine says nothing of its own"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
@@ -14,20 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.channels import LEVEL_DECADES, conditions
-from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
+from coldray.checkpoint import file_sha256, read_tensors
 from coldray.document import read_object
-from coldray.errors import CheckpointError
+from coldray.errors import CheckpointError, PluginError
 from coldray.files import is_file
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, shown_by
+from coldray.restoration.build import build_network
+from coldray.restoration.card import check_header
 from coldray.restoration.domain import BOX_REACH, Domain
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import fast_engine
 from coldray.restoration.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"
+FATAL = 4
+"""ONNX Runtime's log level: what goes wrong is raised, and told once."""
+FLOATS = "tensor(float)"
+INPUTS = {"channels": (FLOATS, 4), "conditions": (FLOATS, 2)}
+"""Type and number of axes of what a network is told, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,29 +70,49 @@ class OnnxEngine:
         threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
         if threads:
             options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = FATAL
         # waiting threads that spin take the cores of other processes
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             # from bytes, so that a crafted file cannot name other files as its weights
-            return onnxruntime.InferenceSession(self.path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(self.path.read_bytes(), options, providers=["CPUExecutionProvider"])
         except Exception as problem:
             raise CheckpointError(f"{self.path.name}: not a usable ONNX model ({type(problem).__name__})") from None
+        self._check_signature(session)
+        return session
+
+    def _check_signature(self, session: Any) -> None:
+        """Refuse a graph that is no network of ours: other inputs, or an answer that is not one image of floats."""
+        given = {node.name: (node.type, len(node.shape)) for node in session.get_inputs()}
+        answers = [(node.type, len(node.shape)) for node in session.get_outputs()]
+        if given != INPUTS or answers[:1] != [(FLOATS, 4)]:
+            raise CheckpointError(
+                f"{self.path.name}: the graph takes {_told(given)} and answers with {_told(dict(enumerate(answers)))}; "
+                f"{_told(INPUTS)} and one {FLOATS} of 4 axes are needed. Export the model with coldray"
+            )
 
     def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Evaluate one tile."""
-        answer = self._session.run(None, {"channels": channels, "conditions": conditions}, self._memory(channels.shape))
+        told = {"channels": channels, "conditions": conditions}
+        session = self._session
+        try:
+            answer = session.run(None, told, self._options(channels.shape))
+        except Exception as problem:
+            raise CheckpointError(
+                f"{self.path.name}: the network cannot be run ({type(problem).__name__}) on {channels.shape[1]} images and "
+                f"{conditions.shape[1]} conditions; its header does not describe it, or memory is short"
+            ) from None
         return np.asarray(answer[0], dtype=np.float32)
 
-    def _memory(self, shape: tuple[int, ...]) -> Any:
+    def _options(self, shape: tuple[int, ...]) -> Any:
         """Options of a run: the arena keeps its memory from tile to tile, but not that of other tile sizes."""
-        if self._sizes.get("last") == shape:
-            return None
         import onnxruntime
 
-        self._sizes["last"] = shape
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        options.log_severity_level = FATAL
+        if self._sizes.get("last") != shape:
+            self._sizes["last"] = shape
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         return options
 
 
@@ -265,6 +292,11 @@ class Model:
         return frame if short <= 0 else replace(frame, noise=frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
 
 
+def _told(nodes: Mapping[Any, tuple[str, int]]) -> str:
+    """Inputs or outputs of a graph in words."""
+    return ", ".join(f"{name!r} ({kind}, {axes} axes)" for name, (kind, axes) in list(nodes.items())[:4]) or "nothing"
+
+
 def network_of(path: Path) -> Any:
     """Build the torch network of a safetensors model file, in evaluation mode."""
     try:
@@ -274,42 +306,16 @@ def network_of(path: Path) -> Any:
 
         raise MissingExtraError("torch", "train", f"running {path.name}") from None
     tensors, header = read_tensors(path)
-    check_header(path, header)
-    network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
-    wanted = network.state_dict()
-    if set(wanted) != set(tensors):
-        odd = sorted(set(wanted) ^ set(tensors))[:3]
-        raise CheckpointError(
-            f"{path.name}: tensors do not match the network {header['network']['name']!r} ({', '.join(odd)} …)"
+    check_header(header, path.name)
+    named = header["network"]
+    try:
+        network = build_network(
+            named["name"], named["settings"], CheckpointError, {k: v.shape for k, v in tensors.items()}
         )
-    for name, value in tensors.items():
-        if tuple(value.shape) != tuple(wanted[name].shape):
-            raise CheckpointError(
-                f"{path.name}: {name} has shape {value.shape}, the network needs {tuple(wanted[name].shape)}"
-            )
+    except (CheckpointError, PluginError) as problem:
+        raise CheckpointError(f"{path.name}: {problem}") from None
     network.load_state_dict({k: torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in tensors.items()})
     return network.to(memory_format=torch.channels_last).eval()
-
-
-def check_header(path: Path, header: Any) -> None:
-    """Refuse a header that is not a model's.
-
-    Raises
-    ------
-    CheckpointError
-        If it is another file's, of another version, or lacks what a model needs.
-    """
-    if not isinstance(header, dict):
-        raise CheckpointError(f"{path.name}: not a coldray model (the header is no JSON object)")
-    if header.get("format") != MODEL_FORMAT:
-        raise CheckpointError(f"{path.name}: not a coldray model (format {header.get('format')!r})")
-    if header.get("version") != MODEL_VERSION:
-        raise CheckpointError(
-            f"{path.name}: model version {header.get('version')!r}; this coldray reads {MODEL_VERSION}"
-        )
-    for key in ("network", "stride", "radius", "prior", "method"):
-        if key not in header:
-            raise CheckpointError(f"{path.name}: the header lacks {key!r}")
 
 
 def shipped_models() -> dict[str, Path]:
@@ -349,7 +355,7 @@ def load_model(source: str | Path | None = None) -> Model:
     else:
         read_tensors(path)  # names a pickle as such
         raise CheckpointError(f"{path.name}: a model is an .onnx or a .safetensors file")
-    check_header(path, header)
+    check_header(header, path.with_suffix(".json").name if path.suffix == ".onnx" else path.name)
     digest = file_sha256(path)
     if path.suffix == ".onnx" and header.get("sha256") != digest:
         raise CheckpointError(

@@ -160,7 +160,7 @@ class TiledPredictor:
         Raises
         ------
         CheckpointError
-            If the network answers with NaN or infinite values.
+            If the network answers with NaN or infinite values, or not with one image of the tile's size.
         """
         images = [np.asarray(image) for image in channels]
         rows, cols = images[0].shape
@@ -174,6 +174,11 @@ class TiledPredictor:
             grid = np.ix_(mirrored(down.top, down.bottom, rows), mirrored(across.top, across.bottom, cols))
             tile = np.stack([image[grid] for image in images]).astype(np.float32)
             answer = self._engine.run(tile[None], told)
+            if answer.shape != (1, 1, *tile.shape[1:]):
+                raise CheckpointError(
+                    f"the network answers a tile of {tile.shape[1]} x {tile.shape[2]} pixels with an array of shape "
+                    f"{answer.shape}, not with one image of that size; choose another model"
+                )
             if not np.isfinite(answer).all():
                 raise CheckpointError(
                     f"the network answers with {int(np.count_nonzero(~np.isfinite(answer)))} values that are NaN or "

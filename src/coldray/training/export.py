@@ -19,7 +19,7 @@ from coldray.files import move_into_place, scratch_folder, write_text
 from coldray.frame import Frame
 from coldray.gain import unshared_gain
 from coldray.physics.noise import NoiseModel
-from coldray.plugins import plugin
+from coldray.restoration.build import build_network
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import NETWORK, probe_of
 from coldray.restoration.model import OnnxEngine, TorchEngine
@@ -101,7 +101,7 @@ def write_model(
 
     check_model_path(out)
     header = dict(header)
-    network = plugin("network", header["network"]["name"]).Network(**header["network"]["settings"])
+    network = build_network(header["network"]["name"], header["network"]["settings"], CheckpointError)
     # half precision in storage: both files hold exactly the same rounded numbers
     stored = {k: v.astype(np.float16) for k, v in weights.items()}
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})

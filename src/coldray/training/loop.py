@@ -24,6 +24,7 @@ from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
 from coldray.plugins import Degradation, check_options, plugin, settings_of, shown_by
+from coldray.restoration.build import build_network
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
@@ -152,8 +153,10 @@ class Training:
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         torch.manual_seed(recipe.random_state)
         method = plugin("method", recipe.method)
-        network = plugin("network", recipe.network.name).Network(
-            channels=len(method.CHANNELS), conditions=len(method.CONDITIONS), **recipe.network.settings
+        network = build_network(
+            recipe.network.name,
+            {"channels": len(method.CHANNELS), "conditions": len(method.CONDITIONS)} | recipe.network.settings,
+            SettingsError,
         )
         if recipe.network.start is not None:
             load_weights(network, Path(recipe.network.start))

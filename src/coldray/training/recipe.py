@@ -12,13 +12,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from coldray.errors import SettingsError, SettingsReadError
 
+MOST_BATCH_PIXELS = 2**28
+"""Largest batch [pixels]: 1 GiB for each of the images that a network is shown."""
+LARGEST_SETTING = 2**16
+"""Largest number in free settings: widths, blocks, steps."""
+
 
 def _finite(value: Any) -> Any:
-    """Refuse infinities and NaN at any depth of free settings."""
+    """Refuse infinities, NaN and impossible sizes at any depth of free settings."""
     for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _finite(one)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("every number must be finite")
+    if isinstance(value, int | float) and abs(value) > LARGEST_SETTING:
+        raise ValueError(f"{value:.3g} is beyond {LARGEST_SETTING}")
     return value
 
 
@@ -168,6 +175,12 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SettingsError(f"unknown setting {name!r}{hint}") from None
         raise SettingsError(f"setting {name!r}: {first['msg'].lower()} (found {first['input']!r})") from None
+    pixels = recipe.optimiser.batch * recipe.data.window**2
+    if pixels > MOST_BATCH_PIXELS:
+        raise SettingsError(
+            f"setting 'optimiser.batch': {recipe.optimiser.batch} windows of {recipe.data.window} pixels squared are {pixels:.3g} pixels in one "
+            f"step; {MOST_BATCH_PIXELS:.3g} are the most"
+        )
     margin, border = recipe.data.margin, recipe.optimiser.border
     if recipe.data.window - 2 * (margin + border) < 8:
         raise SettingsError(

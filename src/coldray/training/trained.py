@@ -21,6 +21,7 @@ from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import CorrectingMethod, plugin, shown_by
+from coldray.restoration.build import build_network
 from coldray.restoration.domain import thinned
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import parse_recipe
@@ -75,7 +76,11 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     settings = run["recipe"]["network"]
     method = plugin("method", run["recipe"]["method"])
     shown, told = shown_by(method)
-    network = plugin("network", settings["name"]).Network(len(shown), len(told), **settings["settings"])
+    network = build_network(
+        settings["name"],
+        {"channels": len(shown), "conditions": len(told)} | settings["settings"],
+        CheckpointError,
+    )
     weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
     header = header_of(run, network, scores, name)
     data = Path(run["recipe"]["data"]["folder"])

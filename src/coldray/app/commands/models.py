@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
-from coldray.errors import CheckpointError, MissingExtraError, SettingsError
+from coldray.errors import MissingExtraError, SettingsError
 
 models = typer.Typer(help="The models at hand: list, card, verify, export.", no_args_is_help=True)
 
@@ -100,15 +100,14 @@ def verify(
     """Check a model's file against its header, and run it once."""
     import numpy as np
 
+    from coldray.plugins import plugin, shown_by
     from coldray.restoration.model import load_model
 
     found = load_model(model)
-    size = found.header["network"]["settings"]
-    answer = found.engine.run(
-        np.ones((1, size["channels"], 64, 64), np.float32), np.zeros((1, size["conditions"]), np.float32)
-    )
-    if answer.shape != (1, 1, 64, 64) or not np.all(np.isfinite(answer)):
-        raise CheckpointError(f"{found.path.name}: the network does not answer as it should")
+    shown, told = shown_by(plugin("method", found.header["method"]))
+    shown, told = found.header.get("channels", shown), found.header.get("conditions", told)
+    # the predictor refuses what is not one finite image
+    found.predictor()(tuple(np.ones((64, 64), np.float32) for _ in shown), np.zeros(len(told), np.float32))
     if as_json:
         console.emit({"model": found.name, "sha256": found.sha256, "matches": True})
     else:
@@ -130,7 +129,7 @@ def export(
     except ImportError:
         raise MissingExtraError("torch", "train", "exporting a model") from None
     from coldray.checkpoint import read_tensors
-    from coldray.restoration.model import check_header
+    from coldray.restoration.card import check_header
     from coldray.training.export import check_model_path, write_model
     from coldray.training.trained import trained_model
 
@@ -140,7 +139,7 @@ def export(
         written = write_model(trained.weights, trained.header, out, trained.validation)
     else:
         weights, header = read_tensors(run)
-        check_header(run, header)
+        check_header(header, run.name)
         written = write_model(weights, header, out)
     if as_json:
         console.emit(written)

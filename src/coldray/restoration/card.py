@@ -1,0 +1,179 @@
+"""The model card as data: what the header of a model file must hold for a model to be used, key by key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
+from coldray.errors import CheckpointError
+from coldray.plugins import plugin_names
+from coldray.restoration.evidence import EvenConstants
+
+LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192
+"""Coarsest grid and farthest reach of a network [pixels]: tiles grow with both."""
+
+
+class Rule(NamedTuple):
+    """What one key must hold, in code and in words, and whether it may be missing."""
+
+    holds: Callable[[Any], bool]
+    wanted: str
+    needed: bool = False
+
+
+def _is_number(value: Any, low: float = -1e6, high: float = 1e6) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and bool(low <= value <= high)
+    )
+
+
+def _are_numbers(value: Any, low: float = -1e6, high: float = 1e6) -> bool:
+    return isinstance(value, list) and all(_is_number(one, low, high) for one in value)
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it is a list of equally long lists of numbers."""
+    return isinstance(value, list) and all(map(_are_numbers, value)) and len({len(row) for row in value}) == 1
+
+
+def _rises(value: Any) -> bool:
+    return _are_numbers(value) and all(a < b for a, b in pairwise(value))
+
+
+def _whole(low: int, high: int, needed: bool = False) -> Rule:
+    def holds(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+    return Rule(holds, f"a whole number from {low} to {high}", needed)
+
+
+def _number(low: float, high: float, needed: bool = False) -> Rule:
+    return Rule(lambda value: _is_number(value, low, high), f"a number from {low:g} to {high:g}", needed)
+
+
+TEXT = Rule(lambda value: isinstance(value, str) and value != "", "a text")
+TEXTS = Rule(lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value), "a list of texts")
+OBJECT = Rule(lambda value: isinstance(value, dict), "an object of names and values")
+NUMBERS = Rule(_are_numbers, "a list of numbers")
+INTERVAL = Rule(
+    lambda value: _are_numbers(value, 1e-6) and len(value) == 2 and value[0] <= value[1],
+    "two positive numbers, the smaller one first",
+)
+
+RULES: dict[str, dict[str, Rule]] = {
+    "": {
+        "network": OBJECT._replace(needed=True),
+        "stride": _whole(1, LARGEST_STRIDE, needed=True),
+        "radius": _whole(0, LARGEST_RADIUS, needed=True),
+        "prior": OBJECT._replace(needed=True),
+        "method": TEXT._replace(needed=True),
+        "name": TEXT,
+        "sha256": TEXT,
+        "channels": TEXTS,
+        "conditions": TEXTS,
+        "consistency_share": Rule(lambda value: value is None or isinstance(value, dict), "an object, or null"),
+        **dict.fromkeys(("reach", "family", "even", "training", "validation"), OBJECT),
+    },
+    "network": {"name": TEXT._replace(needed=True), "settings": OBJECT._replace(needed=True)},
+    "reach": {"acting_px": _whole(0, LARGEST_RADIUS)},
+    "prior": {
+        "amplitude_mm2": _number(1e-6, 1e6, needed=True),
+        "corner_lp_mm": _number(1e-6, 1e3, needed=True),
+        "exponent": _number(1e-3, 20, needed=True),
+    },
+    "family": {
+        "conditions_low": NUMBERS,
+        "conditions_high": NUMBERS,
+        "cloud": OBJECT,
+        "exposure_s": INTERVAL,
+        "pixel_pitch_mm": Rule(lambda value: _is_number(value, 1e-6) or INTERVAL.holds(value), INTERVAL.wanted),
+    },
+    "family.cloud": {
+        "points": Rule(_is_table, "a list of equally long lists of numbers", needed=True),
+        "reach": _number(1e-6, 1e6, needed=True),
+    },
+    "consistency_share": {
+        "frequency_cycles_px": Rule(_rises, "a list of rising numbers", needed=True),
+        "share": Rule(lambda value: _are_numbers(value, 0, 1), "a list of numbers from 0 to 1", needed=True),
+    },
+}
+"""By the place in the header. Keys that are not named here describe the model and decide nothing."""
+
+
+def check_header(header: Any, name: str) -> None:
+    """Refuse a header that is not a model's.
+
+    Parameters
+    ----------
+    header : object
+        As read from JSON.
+    name : str
+        File name for the message.
+
+    Raises
+    ------
+    CheckpointError
+        If it is another file's, of another version, lacks what a model needs, or holds a value of another type or
+        beyond its range.
+    """
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{name}: not a coldray model (the header is no JSON object)")
+    if header.get("format") != MODEL_FORMAT:
+        raise CheckpointError(f"{name}: not a coldray model (format {_brief(header.get('format'))})")
+    if header.get("version") != MODEL_VERSION:
+        raise CheckpointError(
+            f"{name}: model version {_brief(header.get('version'))}; this coldray reads {MODEL_VERSION}"
+        )
+    for place, rules in RULES.items():
+        section: Any = header
+        for word in filter(None, place.split(".")):
+            section = (section or {}).get(word)
+        if section is not None:
+            _check_section(section, rules, f"{place}." if place else "", name)
+    if header["method"] not in plugin_names("method"):
+        raise CheckpointError(
+            f"{name}: the header names the method {_brief(header['method'])}; there are "
+            f"{', '.join(plugin_names('method'))}. Install the plug-in, or choose another model"
+        )
+    _check_together(header, name)
+
+
+def _check_section(section: Mapping[str, Any], rules: Mapping[str, Rule], place: str, name: str) -> None:
+    for key, rule in rules.items():
+        if key not in section:
+            if rule.needed:
+                raise CheckpointError(f"{name}: the header lacks '{place}{key}'; export the model anew")
+        elif not rule.holds(section[key]):
+            raise CheckpointError(
+                f"{name}: the header's '{place}{key}' is {_brief(section[key])}; {rule.wanted} is needed. Export the "
+                "model anew"
+            )
+
+
+def _check_together(header: Mapping[str, Any], name: str) -> None:
+    """What two keys must agree on."""
+    try:
+        EvenConstants.of_header(header.get("even", {}))
+    except CheckpointError as problem:
+        raise CheckpointError(f"{name}: {problem}") from None
+    family = header.get("family", {})
+    if "conditions_low" in family and "exposure_s" not in family:
+        raise CheckpointError(f"{name}: the header lacks 'family.exposure_s'; export the model anew")
+    curve = header.get("consistency_share")
+    if curve is not None and not 2 <= len(curve["share"]) == len(curve["frequency_cycles_px"]):
+        raise CheckpointError(
+            f"{name}: the header's 'consistency_share' has {len(curve['frequency_cycles_px'])} frequencies and "
+            f"{len(curve['share'])} shares; equally many, at least 2, are needed"
+        )
+
+
+def _brief(value: Any) -> str:
+    """Value as it is shown in a message of one line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}... ({type(value).__name__})"
