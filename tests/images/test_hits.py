@@ -8,6 +8,7 @@ import scipy.ndimage
 
 from coldray.errors import ImageError
 from coldray.formats import read_image
+from coldray.images import hits
 from coldray.images.hits import find_hits
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.metrology.noise import flat_nnps
@@ -76,6 +77,54 @@ def test_two_percent_of_hits_on_a_board_are_found_and_their_neighbours_kept(scen
     assert np.sqrt(np.mean(left**2)) < 0.1 * amount
     same = ~found.mask
     np.testing.assert_array_equal(found.filled[same], hit[same].astype(np.float32))
+
+
+@pytest.mark.parametrize("family", ["dense_bga", "memory_module"])
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("kind", ["none", "few", "many", "dead", "clusters"])
+def test_the_screen_leaves_nothing_out(scenes, monkeypatch, name, family, kind):
+    frame, mtf, noise = scenes(name, family)
+    rng = np.random.default_rng(4)
+    where = rng.random(frame.shape) < {"none": 0.0, "few": 0.001, "many": 0.02, "dead": 0.005, "clusters": 5e-4}[kind]
+    if kind == "clusters":
+        where = scipy.ndimage.binary_dilation(where, np.ones((2, 3), dtype=bool))
+    image = np.where(where, 0.0, frame) if kind == "dead" else frame + where * rng.uniform(0.1, 1.5, frame.shape)
+    screened = find_hits(image, mtf, noise)
+    monkeypatch.setattr(hits, "_screen", lambda image, predictor, threshold: np.arange(image.size))
+    whole = find_hits(image, mtf, noise)
+    np.testing.assert_array_equal(screened.bright, whole.bright)
+    np.testing.assert_array_equal(screened.dark, whole.dark)
+
+
+def test_few_pixels_of_a_frame_without_hits_are_looked_at_closely(scenes, monkeypatch):
+    frame, mtf, noise = scenes("gos135 at 48 um")
+    looked, screen = [], hits._screen
+
+    def counting(*given):
+        looked.append(screen(*given))
+        return looked[-1]
+
+    monkeypatch.setattr(hits, "_screen", counting)
+    assert not find_hits(frame, mtf, noise).mask.any()
+    assert sum(part.size for part in looked) < 0.01 * frame.size
+
+
+def test_pixels_known_to_be_none_are_replaced_whatever_they_hold(scenes):
+    frame, mtf, noise = scenes("gos135 at 48 um")
+    _, where = sprinkled(frame, 0.0)
+    found = [find_hits(np.where(where, value, frame), mtf, noise, known=where) for value in (0.0, 5.0)]
+    assert not found[0].mask.any()
+    np.testing.assert_array_equal(found[0].filled, found[1].filled)
+    assert np.sqrt(np.mean((found[0].filled - frame)[where] ** 2)) < 2 * noise.relative_sd()
+
+
+def test_a_spot_too_large_to_be_predicted_does_not_spread(scenes):
+    frame, mtf, noise = scenes("gos135 at 48 um", "power_module")
+    rows, cols = np.indices(frame.shape)
+    spot = np.hypot(rows - 80, cols - 80) <= 4
+    found = find_hits(frame + 1.5 * spot, mtf, noise)
+    assert not (found.mask & ~scipy.ndimage.binary_dilation(spot, np.ones((7, 7)))).any()
+    assert (found.mask & ~spot).sum() <= 2
 
 
 def test_dead_pixels_are_dark(scenes):

@@ -157,6 +157,7 @@ def entry_of(image: Radiograph, result: Restoration, recipe: Recipe, source: str
         "steps": result.evaluations,
         "seconds": round(result.seconds, 3),
         "clipped_pixels": result.clipped_pixels,
+        "hits": result.hits,
         "consistency": result.consistency,
         "warnings": [*result.warnings, *remarks(image)],
     }

@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError
+from coldray.images._prediction import REACH_PX, SCREEN_LEVELS, SCREEN_TOP, Predictor
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 
+__all__ = ["REACH_PX", "Hits", "find_hits", "padding_of"]
+
 Float = NDArray[np.float64]
 
-REACH_PX = 3
-"""A pixel is predicted from the neighbours up to this distance beyond the hole around it."""
 CLUSTER_HOLES_PX = (1, 2)
 """Half-sides of the squares left out around a pixel when bright clusters are looked for, up to 5 x 5 pixels."""
 PART_SHARE = 0.5
 """Share of the threshold beyond which a pixel beside the largest deviation of a cluster belongs to it."""
-GRID_PX = 64
-"""Side of the frequency grid on which covariances are computed."""
 THRESHOLD = 6.0
 """Deviation from the prediction that is no measurement, in standard deviations of what noise and object may differ by."""
-OUTLIERS = 2
-"""Neighbours among the adjacent eight that may be hits themselves."""
-OBJECT_SHARE = 0.35
-"""Standard deviation of an object of points, blurred by the MTF, per range of the neighbours."""
-NEAR_SHARE = 1.0
-"""The same per excess of the adjacent neighbours."""
-POINT_SHARE = (0.04, 0.08, 0.12)
-"""The same per contrast from what surrounds a pixel to opaque, or to the open beam: for an object of the size of the hole
-around it, of half-side 0, 1 or 2; sized so that no disc of any size and contrast is marked."""
-RANGE_OF_NOISE = 1.0
-"""What noise alone gives both, in standard deviations of the deviation from the prediction."""
-SAMPLED = 2**15
+SCREENED_SHARE = 0.5
+"""Share of the threshold, for the least that a pixel may differ by, from which on it is looked at closely."""
 LARGEST_PASSES = 40
 FILLING_PASSES = 10
-"""Times that the replaced pixels are predicted from each other, so that a cluster is filled from its rim inwards."""
-SIGNAL_LEVELS = np.geomspace(0.01, 1.5, 8)
-OBJECT_LEVELS = np.concatenate([[0.0], np.geomspace(3e-4, 2.0, 18)])
-"""Of the object's standard deviation, fraction of the open beam."""
-CHUNK = 2**17
+"""Times that the replaced pixels are predicted from each other at most, so that a cluster is filled from its rim inwards."""
+FILLED_SHARE = 0.01
+"""Pixels are predicted again while they change by more than this share of their standard deviation."""
+SCREEN_ROWS = 64
+"""Rows that are screened at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +45,7 @@ class Hits:
     dark : ndarray of bool, shape (rows, cols)
         Pixels below: dead and cold pixels.
     filled : ndarray, float32, shape (rows, cols)
-        The image with both replaced by their prediction from the neighbours.
+        The image with both, and what is known to be no measurement, replaced by the prediction from the neighbours.
     """
 
     bright: NDArray[np.bool_]
@@ -72,7 +59,12 @@ class Hits:
 
 
 def find_hits(
-    image: NDArray[np.floating], mtf: FrequencyCurve, noise: NoiseModel, *, threshold: float = THRESHOLD
+    image: NDArray[np.floating],
+    mtf: FrequencyCurve,
+    noise: NoiseModel,
+    *,
+    threshold: float = THRESHOLD,
+    known: NDArray[np.bool_] | None = None,
 ) -> Hits:
     """Find pixels that stand out from their neighbours more than blur and noise let any object do.
 
@@ -87,6 +79,9 @@ def find_hits(
         are taken as stated.
     threshold : float
         In standard deviations; about one pixel in 10^8 of Gaussian noise exceeds the default.
+    known : ndarray of bool, shape (rows, cols), optional
+        Pixels that are no measurement whatever they hold: replaced too, but neither bright nor dark. Areas too large to be
+        predicted, see `padding_of`, get the nearest pixel.
 
     Returns
     -------
@@ -95,7 +90,7 @@ def find_hits(
     Raises
     ------
     ImageError
-        If the image is not two-dimensional, not finite, or smaller than 16 x 16 pixels.
+        If the image is not two-dimensional, not finite, or smaller than 16 x 16 pixels, or `known` does not fit it.
 
     Notes
     -----
@@ -119,171 +114,163 @@ def find_hits(
         raise ImageError(f"hits are looked for in one frame of at least 16 x 16 pixels; found shape {pixels.shape}")
     if not np.all(np.isfinite(pixels)):
         raise ImageError("the image holds NaN or infinite pixels; replace them first")
-    noise = noise.scaled(_Predictor(mtf, noise, 0).noise_factor(pixels))
-    filled = pixels.copy()
+    if known is not None and (known.dtype != np.bool_ or known.shape != pixels.shape or known.all()):
+        raise ImageError(f"`known` must be bool of shape {pixels.shape}, and not true everywhere")
+    filled = pixels.copy() if known is None else _from_nearest(pixels, known)
+    noise = noise.scaled(Predictor(mtf, noise, 0, pixels.shape).noise_factor(filled))
     marked = np.zeros(pixels.shape, dtype=np.int8)
-    single = _Predictor(mtf, noise, 0)
-    _peel(filled, marked, single, threshold)
-    spread = _fill(filled, marked, single)
-    # what was marked beside a hit before that was replaced, and agrees with what stands there now
-    right = (marked != 0) & (np.abs(pixels - filled) < PART_SHARE * threshold * spread)
-    filled[right], marked[right] = pixels[right], 0
-    for hole in CLUSTER_HOLES_PX:
-        _peel(filled, marked, _Predictor(mtf, noise, hole), threshold)
+    if known is not None:
+        padding = padding_of(known)
+        marked[known] = _KNOWN
+        if padding is not None:
+            marked[padding] = _PADDING
+    single = Predictor(mtf, noise, 0, pixels.shape)
     _fill(filled, marked, single)
-    return Hits(marked > 0, marked < 0, filled.astype(np.float32))
+    _peel(filled, marked, single, threshold)
+    where, spread = _fill(filled, marked, single)
+    # what was marked beside a hit before that was replaced, and agrees with what stands there now
+    right = (marked.flat[where] != _KNOWN) & (
+        np.abs(pixels.flat[where] - filled.flat[where]) < PART_SHARE * threshold * spread
+    )
+    filled.flat[where[right]], marked.flat[where[right]] = pixels.flat[where[right]], 0
+    for hole in CLUSTER_HOLES_PX:
+        _peel(filled, marked, Predictor(mtf, noise, hole, pixels.shape), threshold, filled.copy())
+    _fill(filled, marked, single)
+    return Hits(marked == _BRIGHT, marked == _DARK, filled.astype(np.float32))
 
 
-def _fill(filled: Float, marked: NDArray[np.int8], single: _Predictor) -> Float:
-    """Predict the marked pixels from each other and the rest, in place; returns the standard deviation of that."""
-    rows, cols = np.nonzero(marked)
-    spread = np.zeros(filled.shape)
+_BRIGHT, _DARK, _KNOWN, _PADDING = 1, -1, 2, 3
+
+
+def padding_of(known: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Connected parts of a mask that reach farther from any measured pixel than a prediction does; None if none do."""
+    deep = scipy.ndimage.binary_erosion(known, np.ones((2 * REACH_PX + 1,) * 2, dtype=bool), border_value=1)
+    return np.asarray(scipy.ndimage.binary_propagation(deep, mask=known)) if deep.any() else None
+
+
+def _from_nearest(pixels: Float, known: NDArray[np.bool_]) -> Float:
+    """The image with pixels that are known to be none replaced by the nearest that is one."""
+    nearest = scipy.ndimage.distance_transform_edt(known, return_distances=False, return_indices=True)
+    return np.asarray(pixels[tuple(nearest)])
+
+
+def _fill(filled: Float, marked: NDArray[np.int8], single: Predictor) -> tuple[NDArray[np.intp], Float]:
+    """Predict the marked pixels from each other and the rest, in place; returns where, and the standard deviation."""
+    where = np.flatnonzero((marked != 0) & (marked != _PADDING))
+    if not where.size:
+        return where, np.zeros(0)
+    measured = filled[marked == 0]
+    low, high = float(measured.min()), float(measured.max())
+    spread = np.zeros(where.size)
+    left = np.arange(where.size)
     for _ in range(FILLING_PASSES):
-        filled[rows, cols], spread[rows, cols] = single(filled, rows, cols)
-    return spread
+        if not left.size:
+            break
+        guess, spread[left] = single(filled, where[left])
+        guess = np.clip(guess, low, high)
+        moved = np.abs(guess - filled.flat[where[left]]) > FILLED_SHARE * spread[left]
+        filled.flat[where[left]] = guess
+        left = left[moved]
+    return where, spread
 
 
-def _peel(filled: Float, marked: NDArray[np.int8], predictor: _Predictor, threshold: float) -> None:
-    """Mark and replace, in place, what stands out; the largest of every neighbourhood first."""
-    excess = filled - _ring_mean(filled, predictor.hole)
-    look = (np.abs(excess) if predictor.hole == 0 else excess) > 0.5 * threshold * predictor.least_deviation(filled)
-    square = np.ones((2 * predictor.reach + 1,) * 2, dtype=bool)
-    own = np.zeros(filled.shape, dtype=bool)
+def _peel(
+    filled: Float, marked: NDArray[np.int8], predictor: Predictor, threshold: float, before: Float | None = None
+) -> None:
+    """Mark and replace, in place, what stands out; the largest of every neighbourhood first.
+
+    Parts of a cluster must also be brighter than what surrounded them `before` any was replaced: a cluster too large for
+    the hole is predicted wrongly, and its neighbours by that.
+    """
+    look = _screen(filled, predictor, threshold)
+    score = np.zeros(filled.size)
+    own = marked.ravel() >= _KNOWN
     for _ in range(LARGEST_PASSES):
-        rows, cols = np.nonzero(look)
-        guess, spread = predictor(filled, rows, cols)
-        deviation = (filled[rows, cols] - guess) / spread
-        score, expected = np.zeros(filled.shape), filled.copy()
-        score[rows, cols], expected[rows, cols] = deviation if predictor.hole == 0 else np.maximum(deviation, 0), guess
-        size = np.abs(score)
-        found = (size > threshold) & (size == scipy.ndimage.maximum_filter(size, square.shape))
-        if predictor.hole:
-            found |= scipy.ndimage.binary_dilation(own, np.ones((3, 3), dtype=bool)) & (score > PART_SHARE * threshold)
-        found &= ~own
-        if not found.any():
+        if not look.size:
             return
-        own |= found
-        marked[found] = np.sign(score[found])
-        filled[found] = expected[found]
-        look = scipy.ndimage.binary_dilation(found, square)
+        guess, spread = predictor(filled, look)
+        deviation = (filled.flat[look] - guess) / spread
+        score[look] = np.abs(deviation) if predictor.hole == 0 else np.maximum(deviation, 0.0)
+        over = np.flatnonzero(score[look] > (threshold if predictor.hole == 0 else PART_SHARE * threshold))
+        at = look[over]
+        found = (score[at] > threshold) & (score[at] >= score[predictor.square(at)].max(axis=1, initial=0.0))
+        if predictor.hole:
+            found |= own[predictor.square(at, 1)].any(axis=1)
+        found &= ~own[at]
+        if before is not None:
+            found[found] = predictor.stands_out(before, at[found], SCREENED_SHARE * threshold)
+        score[look] = 0.0
+        chosen = over[found]
+        at = look[chosen]
+        own[at] = True
+        marked.flat[at] = np.sign(deviation[chosen])
+        filled.flat[at] = guess[chosen]
+        look = _distinct(predictor.square(at), filled.size)
 
 
-def _ring_mean(image: Float, hole: int) -> Float:
-    """Mean of the pixels that adjoin a square of this half-side around every pixel."""
+def _screen(image: Float, predictor: Predictor, threshold: float) -> NDArray[np.intp]:
+    """Places in the flat image of pixels that may stand out, by the neighbours that adjoin the hole.
+
+    Notes
+    -----
+    Pixels count that differ from the mean of what adjoins the hole by half of what would be marked if the neighbours showed
+    no object at all, and from a surface of second degree through eight of them by half of what would be marked if they
+    alone told how strong the object is; and those around them, which decide what is marked first.
+    """
+    step, rows = predictor.hole + 1, image.shape[0]
+    limits = SCREENED_SHARE * threshold * predictor.least_deviations.astype(np.float32)
+    strong, by = [np.empty(0, dtype=np.intp)], [np.empty(0)]
+    for first in range(0, rows, SCREEN_ROWS):
+        last = min(first + SCREEN_ROWS, rows)
+        above, below = min(step, first), min(step, rows - last)
+        part = image[first - above : last + below].astype(np.float32)
+        part = np.pad(part, ((step - above, step - below), (step, step)), mode="edge")
+        centre = part[step:-step, step:-step]
+        ring = _ring_mean(part, predictor.hole)
+        at = np.clip(ring * np.float32(SCREEN_LEVELS / SCREEN_TOP), 0, SCREEN_LEVELS - 1).astype(np.uint8)
+        excess = centre - ring
+        bright = excess > limits[0][at]
+        seen = bright | (excess < -limits[1][at]) if predictor.hole == 0 else bright
+        if not seen.any():
+            continue
+        level = part[step:-step]
+        sides = level[:, : -2 * step] + level[:, 2 * step :]
+        poles = part[: -2 * step] + part[2 * step :]
+        corners = poles[:, : -2 * step] + poles[:, 2 * step :]
+        bend = centre - np.float32(0.5) * (sides + poles[:, step:-step]) + np.float32(0.25) * corners
+        least = np.minimum(limits[0], limits[1])[at]
+        bend = np.abs(bend)
+        at = np.flatnonzero(seen & (bend > least))
+        strong.append(at + first * image.shape[1])
+        by.append(bend.ravel()[at].astype(np.float64))
+    where = np.concatenate(strong)
+    where = where[np.concatenate(by) > SCREENED_SHARE * threshold * predictor.least_spread(image, where)]
+    return _distinct(predictor.square(where), image.size)
+
+
+def _distinct(places: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Every place once, in order."""
+    there = np.zeros(size, dtype=bool)
+    there[places] = True
+    return np.flatnonzero(there)
+
+
+def _ring_mean(padded: NDArray[np.float32], hole: int) -> NDArray[np.float32]:
+    """Mean of the pixels that adjoin a square of this half-side around every pixel; `padded` by one more than that."""
     inner, outer = 2 * hole + 1, 2 * hole + 3
-    sums = [side**2 * scipy.ndimage.uniform_filter(image, side, mode="reflect") for side in (inner, outer)]
-    return np.asarray((sums[1] - sums[0]) / (outer**2 - inner**2))
+    whole = _box_sum(padded, outer)
+    whole -= _box_sum(padded[1:-1, 1:-1], inner)
+    whole *= np.float32(1 / (outer**2 - inner**2))
+    return whole
 
 
-class _Predictor:
-    """Pixels from their neighbours, for a table of signal and object levels."""
-
-    def __init__(self, mtf: FrequencyCurve, noise: NoiseModel, hole: int) -> None:
-        self.hole, self.reach = hole, hole + REACH_PX
-        pitch = noise.pixel_pitch_mm
-        axis = np.fft.fftfreq(GRID_PX)
-        frequency = np.hypot(axis[:, None], axis) / pitch
-        ones = np.ones_like(frequency)
-        self.quantum = _covariance(noise.quantum(frequency) / pitch**2)
-        self.electronic = _covariance(ones * noise.electronic_mm2 / pitch**2)
-        folded = np.zeros_like(frequency)
-        for v in (-1, 0, 1):
-            for u in (-1, 0, 1):
-                folded += _beyond(mtf, np.hypot(axis[:, None] + v, axis + u) / pitch) ** 2
-        self.object = _covariance(folded / folded.mean())
-        offsets = np.arange(-self.reach, self.reach + 1)
-        down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
-        distance = np.maximum(np.abs(down), np.abs(across))
-        self.down, self.across = down[distance > hole], across[distance > hole]
-        self.adjacent = np.flatnonzero(distance[distance > hole] == hole + 1)
-
-    @cached_property
-    def tables(self) -> tuple[Float, Float]:
-        """Weights of the neighbours and standard deviation of the deviation, for every signal and object level."""
-        rows, cols = np.append(self.down, 0), np.append(self.across, 0)
-        lag = rows[:, None] - rows, cols[:, None] - cols
-        quantum, electronic, scene = (c[lag] for c in (self.quantum, self.electronic, self.object))
-        n = self.down.size
-        weights = np.zeros((SIGNAL_LEVELS.size, OBJECT_LEVELS.size, n))
-        deviation = np.zeros(weights.shape[:2])
-        for i, signal in enumerate(SIGNAL_LEVELS):
-            for j, strength in enumerate(OBJECT_LEVELS):
-                covariance = signal * quantum + electronic + strength**2 * scene
-                covariance += np.eye(n + 1) * (1e-9 * covariance[n, n] + 1e-30)
-                system = np.ones((n + 1, n + 1))
-                system[:n, :n] = covariance[:n, :n]
-                system[n, n] = 0.0
-                w = np.linalg.solve(system, np.append(covariance[:n, n], 1.0))[:n]
-                weights[i, j] = w
-                variance = covariance[n, n] - 2 * w @ covariance[:n, n] + w @ covariance[:n, :n] @ w
-                deviation[i, j] = np.sqrt(max(variance, 1e-30))
-        return weights, deviation
-
-    def least_deviation(self, signal: Float) -> Float:
-        """Standard deviation of the deviation where there is nothing but noise."""
-        return np.asarray(np.interp(signal, SIGNAL_LEVELS, self.tables[1][:, 0]))
-
-    def __call__(self, image: Float, rows: NDArray[Any], cols: NDArray[Any]) -> tuple[Float, Float]:
-        """Prediction of pixels from the others, and the standard deviation of what they may differ from it by."""
-        padded = np.pad(image, self.reach, mode="reflect")
-        guess, spread = np.empty(rows.size), np.empty(rows.size)
-        for first in range(0, rows.size, CHUNK):
-            part = slice(first, first + CHUNK)
-            row, col = rows[part] + self.reach, cols[part] + self.reach
-            near = padded[row[:, None] + self.down, col[:, None] + self.across]
-            signal = np.median(near, axis=1)
-            at = _nearest(SIGNAL_LEVELS, signal)
-            possible = np.where(padded[row, col] > signal, np.maximum(1.0 - signal, 0.0), np.maximum(signal, 0.0))
-            shown = self._strength(near, signal, self.tables[1][at, 0])
-            level = _nearest(OBJECT_LEVELS, np.hypot(shown, POINT_SHARE[self.hole] * possible))
-            guess[part], spread[part] = self._weighted(near, at, level), self.tables[1][at, level]
-        return guess, spread
-
-    def _weighted(self, near: Float, at: NDArray[np.intp], level: NDArray[np.intp]) -> Float:
-        """Sum of the neighbours by the weights of each pixel's own levels, level by level."""
-        out = np.empty(at.size)
-        key = at * OBJECT_LEVELS.size + level
-        order = np.argsort(key, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
-            if group.size:
-                out[group] = near[group] @ self.tables[0][at[group[0]], level[group[0]]]
-        return out
-
-    def noise_factor(self, image: Float) -> float:
-        """Power of the noise in the quieter half of an image over the stated one."""
-        padded = np.pad(image, self.reach, mode="reflect")
-        some = np.random.default_rng(0).integers(0, image.size, min(image.size, SAMPLED))
-        row, col = (place + self.reach for place in np.divmod(some, image.shape[1]))
-        near = padded[row[:, None] + self.down, col[:, None] + self.across]
-        signal = np.median(near, axis=1)
-        at = _nearest(SIGNAL_LEVELS, signal)
-        weights, spread = self.tables
-        deviation = (padded[row, col] - np.einsum("ij,ij->i", near, weights[at, 0])) / spread[at, 0]
-        active = self._strength(near, signal, 0.0 * signal) / spread[at, 0]
-        return max(1.4826 * float(np.median(np.abs(deviation[active <= np.median(active)]))), 1e-6) ** 2
-
-    def _strength(self, near: Float, signal: Float, noise: Float) -> Float:
-        """Standard deviation that an object may have around a pixel, by what its neighbours show."""
-        ring = np.sort(near[:, self.adjacent], axis=1)
-        wide = np.sort(near, axis=1)
-        adjacent = np.maximum(ring[:, -1 - OUTLIERS] - signal, signal - ring[:, OUTLIERS])
-        spanned = wide[:, -1 - 2 * OUTLIERS] - wide[:, 2 * OUTLIERS]
-        found = np.maximum(NEAR_SHARE * adjacent, OBJECT_SHARE * spanned)
-        return np.sqrt(np.maximum(found**2 - (RANGE_OF_NOISE * noise) ** 2, 0.0))
-
-
-def _covariance(power_px: Float) -> Float:
-    """Covariance at lags (down, across), negative ones by wrapping, of a power spectrum on the DFT grid [per pixel]."""
-    return np.asarray(np.fft.ifft2(power_px).real)
-
-
-def _beyond(mtf: FrequencyCurve, frequency_lp_mm: Float) -> Float:
-    """Upper end of the band of an MTF, falling with the square of frequency beyond its table."""
-    upper = mtf if mtf.high is None else FrequencyCurve(mtf.frequency_lp_mm, mtf.high)
-    last = mtf.last_frequency_lp_mm
-    return np.maximum(upper(frequency_lp_mm), 0.0) * (last / np.maximum(frequency_lp_mm, last)) ** 2
-
-
-def _nearest(levels: Float, values: Float) -> NDArray[np.intp]:
-    """Index of the smallest level that is not below each value, the last one at most."""
-    return np.minimum(np.searchsorted(levels, values), levels.size - 1)
+def _box_sum(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Sum of squares of an odd side, where they fit."""
+    rows, cols = (n - side + 1 for n in image.shape)
+    down = image[:rows].copy()
+    for i in range(1, side):
+        down += image[i : i + rows]
+    out = down[:, :cols].copy()
+    for i in range(1, side):
+        out += down[:, i : i + cols]
+    return out

@@ -68,7 +68,15 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
                 f"in {100 * network['replaced_share']:.2g} % of the image",
             ),
         ]
-    rows.append(("Clipped pixels", f"{result.clipped_pixels} pixels"))
+    hits = result.hits
+    rows += [
+        ("Clipped pixels", f"{result.clipped_pixels} pixels"),
+        (
+            "Replaced pixels",
+            f"{hits['bright']} direct hits, {hits['dark']} dead pixels, {hits['masked']} masked in the input; the images and "
+            "tests below hold their prediction",
+        ),
+    ]
     return Facts(tuple(rows))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,23 @@ from numpy.typing import NDArray
 
 from coldray import __version__
 from coldray.errors import DetectorError
-from coldray.frame import Frame, Gain
+from coldray.frame import Frame
 from coldray.images.scale import Scale, scale_of
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
-from coldray.restoration.certificate.certify import Certificate, certify
+from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
 from coldray.restoration.estimate import estimate, gain_left, run_method
 from coldray.restoration.even import GatedResult
-from coldray.restoration.guard import Written, ramp, refuse, saturated, written
+from coldray.restoration.guard import ramp, refuse, saturated
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
-from coldray.restoration.noise import choose_noise
+from coldray.restoration.judge import Judge
 from coldray.restoration.noise_as_recorded import noise_as_in_0_1
 from coldray.restoration.provenance import Provenance, provenance_of
+from coldray.restoration.unmeasured import Measured, counted, measured_of
 
 __all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "detectors_of", "pixel_pitch", "restore", "run_method"]
 
@@ -50,6 +51,9 @@ class Restoration:
         Pixels that left the range of the dtype.
     evaluations : int
         Of the network, per frame.
+    hits : dict
+        How many pixels were replaced by their prediction, since they are no measurement: ``bright`` (direct hits) and
+        ``dark`` (dead pixels), of all frames of a stack, and ``masked`` (pixels of the input's own mask).
     network_share : float
         How much the network counts, 0 to 1: less than 1 where detectors and noise lie outside its training; of a stack
         the least. 0 for methods without a network.
@@ -79,6 +83,7 @@ class Restoration:
     seconds: float
     certificate_seconds: float
     consistency: dict[str, Any]
+    hits: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("bright", "dark", "masked"), 0))
     network_share: float = 0.0
     replaced_share: float = 0.0
     warnings: tuple[str, ...] = field(default_factory=tuple)
@@ -158,6 +163,7 @@ class _Prepared:
     judged_by: Degradation
     method: Any
     averaged: int
+    mask: NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +171,8 @@ class _FrameNote:
     """What is kept of every frame of a stack."""
 
     noise: NoiseModel
+    bright: int
+    dark: int
     clipped: int
     evaluations: int
     network_share: float
@@ -187,6 +195,7 @@ class _FrameResult:
     replaced: NDArray[np.float32]
     network: dict[str, Any] | None
     gated: GatedResult | None
+    hit: NDArray[np.bool_] | None
 
 
 def restore(image: Radiograph, job: Job) -> Restoration:
@@ -221,15 +230,18 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     chosen = check_job(job)
     build = plugin("degradation", job.degradation).Degradation
     both = build(pair), build(pair.as_restored())
-    prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), image.acquisition.frames)
+    prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), image.acquisition.frames, image.mask)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
     notes: list[_FrameNote] = []
+    hit = np.zeros(stack.shape[1:], dtype=bool)
     worst, number_of_worst = None, 0
     for number, stored in enumerate(stack):
         found = _restore_frame(prepared, stored, number)
         out[number] = found.pixels
         notes.append(found.note)
+        if found.hit is not None:
+            hit |= found.hit
         if worst is None or found.certificate.marked_share > worst.certificate.marked_share:
             worst, number_of_worst = found, number
     assert worst is not None
@@ -250,10 +262,12 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     if len(notes) > 1:
         consistency["frame"] = number_of_worst
     testing = sum(n.certificate_seconds for n in notes) + time.perf_counter() - started
-    details = _details(prepared, chosen, notes)
-    restored_image = image.with_pixels(out.reshape(image.shape), Step("restore", details)).with_acquisition(
-        pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm
-    )
+    hits = _hits(prepared, notes)
+    if (sentence := counted(**hits)) is not None:
+        warnings.append(sentence)
+    details = _details(prepared, chosen, notes) | ({"hits": hits} if job.safeguards else {})
+    whole = image.with_pixels(out.reshape(image.shape), Step("restore", details)).with_mask(hit if hit.any() else None)
+    restored_image = whole.with_acquisition(pixel_pitch_mm=image.acquisition.pixel_pitch_mm or pair.pixel_pitch_mm)
     return Restoration(
         image=restored_image,
         provenance=parts if job.provenance and len(notes) == 1 else None,
@@ -262,6 +276,7 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         seconds=time.perf_counter() - began,
         certificate_seconds=testing,
         consistency=consistency,
+        hits=hits,
         network_share=min(n.network_share for n in notes),
         replaced_share=max(n.replaced_share for n in notes),
         warnings=tuple(warnings),
@@ -269,6 +284,12 @@ def restore(image: Radiograph, job: Job) -> Restoration:
         replaced=worst.replaced if job.keep_certificate else None,
         parts=parts if job.keep_certificate else None,
     )
+
+
+def _hits(prepared: _Prepared, notes: list[_FrameNote]) -> dict[str, int]:
+    """How many pixels were replaced, of all frames."""
+    masked = 0 if prepared.mask is None or not prepared.job.safeguards else int(np.count_nonzero(prepared.mask))
+    return {"bright": sum(n.bright for n in notes), "dark": sum(n.dark for n in notes), "masked": masked}
 
 
 def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote]) -> dict[str, Any]:
@@ -307,20 +328,21 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
 def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _FrameResult:
     """Restore one frame, judge what is written of it, and put the linear filter where the network is contradicted."""
     job, scale, degradation = prepared.job, prepared.scale, prepared.degradation
-    measured = scale.to_fraction(stored)
-    given = (measured, prepared.pair.blurred, job.exposure_s, job.flats)
-    warnings: list[str] = []
+    detector = prepared.pair.blurred
     if job.safeguards:
-        noise, warnings = choose_noise(*given, prepared.averaged)
+        seen = measured_of(stored, prepared.mask, scale, detector, job, prepared.averaged)
     else:
-        noise = noise_as_in_0_1(*given)
-    frame = Frame(measured, prepared.pair, noise, job.model.prior if job.model is not None else ObjectPrior())
+        fraction = scale.to_fraction(stored)
+        seen = Measured(stored, fraction, noise_as_in_0_1(fraction, detector, job.exposure_s, job.flats))
+    frame = Frame(seen.fraction, prepared.pair, seen.noise, job.model.prior if job.model is not None else ObjectPrior())
     learns = bool(prepared.method.LEARNS) and job.model is not None
     found = estimate(frame, degradation, job, number)
-    warnings = warnings + found.warnings
+    warnings = [*seen.warnings, *found.warnings]
     judged = frame.as_restored()
     linear = None if found.gated is None else found.gated.gate == 0
-    judge = _Judge(judged, prepared.judged_by, saturated(stored), scale, stored, job.safeguards, linear)
+    judge = Judge(
+        judged, prepared.judged_by, _excluded(seen), scale, seen.stored, job.safeguards, linear, seen.predicted
+    )
     left = gain_left(judged, prepared.judged_by, job)
     verdict = judge(found.image, left)
     replaced, network = np.zeros(frame.shape, dtype=np.float32), None
@@ -348,7 +370,9 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
     if job.safeguards and verdict_of(verdict.certificate) == CONTRADICTED:
         leading.append(CONTRADICTED_EVERYWHERE)
     note = _FrameNote(
-        noise=noise,
+        noise=seen.noise,
+        bright=0 if seen.hits is None else int(np.count_nonzero(seen.hits.bright)),
+        dark=0 if seen.hits is None else int(np.count_nonzero(seen.hits.dark)),
         clipped=verdict.written.clipped,
         evaluations=found.evaluations,
         network_share=found.share,
@@ -358,46 +382,19 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
         leading=leading,
         warnings=warnings,
     )
-    fraction = verdict.written.fraction
-    return _FrameResult(
-        note, judged, verdict.written.pixels, fraction, verdict.certificate, replaced, network, found.gated
-    )
+    pixels, fraction = verdict.written.pixels, verdict.written.fraction
+    if seen.padding is not None:
+        pixels = np.where(seen.padding, stored, pixels)
+    hit = None if seen.hits is None else seen.hits.mask
+    return _FrameResult(note, judged, pixels, fraction, verdict.certificate, replaced, network, found.gated, hit)
+
+
+def _excluded(seen: Measured) -> NDArray[np.bool_] | None:
+    """Where a result is not compared with the measurement: around saturation and padding; None if there is neither."""
+    full, padding = saturated(seen.stored), seen.excluded
+    return full if padding is None else padding if full is None else full | padding
 
 
 def _network_verdict(certificate: Certificate) -> dict[str, Any]:
     """What the certificate said of the network's own result, before anything was replaced."""
     return {"verdict": verdict_of(certificate), "marked_share": float(f"{certificate.marked_share:.4g}")}
-
-
-@dataclass(frozen=True, eq=False)
-class _Verdict:
-    """A result as it would be written, and its certificate."""
-
-    written: Written
-    certificate: Certificate
-
-
-@dataclass(eq=False)
-class _Judge:
-    """Certifies results of one frame as they would be written, and adds up the time it takes."""
-
-    frame: Frame
-    degradation: Degradation
-    excluded: NDArray[np.bool_] | None
-    scale: Scale
-    stored: NDArray[Any]
-    as_written: bool
-    linear: NDArray[np.bool_] | None
-    seconds: float = 0.0
-
-    def __call__(self, result: NDArray[np.float32], gain: Gain | None) -> _Verdict:
-        """Judge a result; `gain` as for `certify`."""
-        began = time.perf_counter()
-        found = written(self.stored, result, self.scale)
-        if not self.as_written:
-            found = replace(found, fraction=result)
-        certificate = certify(
-            self.frame, self.degradation, found.fraction, gain=gain, excluded=self.excluded, linear=self.linear
-        )
-        self.seconds += time.perf_counter() - began
-        return _Verdict(found, certificate)

@@ -188,6 +188,8 @@ export class Restoration {
     if (Number.isFinite(used.noise_relative_sd)) facts.push(["Noise", `${(100 * used.noise_relative_sd).toFixed(2)} % of open beam (${used.noise})`]);
     if (Number.isFinite(result.seconds)) facts.push(["Time", `${result.seconds.toFixed(1)} s`]);
     if (Number.isFinite(result.clipped_pixels)) facts.push(["Clipped pixels", String(result.clipped_pixels)]);
+    const h = result.hits;
+    if (h) facts.push(["Replaced pixels", `${h.bright} direct hits, ${h.dark} dead, ${h.masked} masked`]);
     if (Number.isFinite(c.linear_share)) facts.push(["Linear filter alone", `${share(c.linear_share)} of the image: no network enters there`]);
     if (c.network) {
       const answer = { linear: "the linear filter stands in", keep: "kept" }[used.on_contradiction] || used.on_contradiction;

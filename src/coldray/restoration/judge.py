@@ -1,0 +1,75 @@
+"""Judge results of a frame as they would be written: what is lost in writing, and what the measurement says."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.frame import Frame, Gain
+from coldray.images.scale import Scale
+from coldray.plugins import Degradation
+from coldray.restoration.certificate.certify import Certificate, certify
+from coldray.restoration.guard import Written, written
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """A result as it would be written, and its certificate."""
+
+    written: Written
+    certificate: Certificate
+
+
+@dataclass(eq=False)
+class Judge:
+    """Certifies results of one frame as they would be written, and adds up the time it takes.
+
+    Parameters
+    ----------
+    frame : Frame
+        What was measured.
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    excluded : ndarray of bool, shape (rows, cols), optional
+        Where nothing was measured.
+    scale : Scale
+    stored : ndarray, shape (rows, cols)
+        What was measured, in stored values.
+    as_written : bool
+        Whether what is written is judged; the result before that otherwise.
+    linear : ndarray of bool, shape (rows, cols), optional
+        Where the result is a linear filter of the measurement.
+    unmeasured : ndarray of bool, shape (rows, cols), optional
+        Single pixels with a prediction in place of a measurement. A prediction contradicts nothing: what is compared there
+        is the blurred result with itself.
+    """
+
+    frame: Frame
+    degradation: Degradation
+    excluded: NDArray[np.bool_] | None
+    scale: Scale
+    stored: NDArray[Any]
+    as_written: bool
+    linear: NDArray[np.bool_] | None
+    unmeasured: NDArray[np.bool_] | None = None
+    seconds: float = 0.0
+
+    def __call__(self, result: NDArray[np.float32], gain: Gain | None) -> Verdict:
+        """Judge a result; `gain` as for `certify`."""
+        began = time.perf_counter()
+        found = written(self.stored, result, self.scale)
+        if not self.as_written:
+            found = replace(found, fraction=result)
+        frame = self.frame
+        if self.unmeasured is not None:
+            blurred = frame.operator(self.degradation)(found.fraction)
+            frame = replace(frame, blurred=np.where(self.unmeasured, blurred, frame.blurred))
+        certificate = certify(
+            frame, self.degradation, found.fraction, gain=gain, excluded=self.excluded, linear=self.linear
+        )
+        self.seconds += time.perf_counter() - began
+        return Verdict(found, certificate)
