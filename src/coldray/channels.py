@@ -44,8 +44,7 @@ def conditions(frame: Frame, degradation: Degradation) -> NDArray[np.float32]:
 
 def linear_estimates(frame: Frame, degradation: Degradation) -> tuple[Any, Any]:
     """Return the Wiener estimate and a sharper one, both of the frame's shape."""
-    image = frame.blurred
     return (
-        frame.wiener_operator(degradation)(image),
-        frame.wiener_operator(degradation, regularisation=SHARP_REGULARISATION)(image),
+        frame.filtered(frame.wiener_operator(degradation)),
+        frame.filtered(frame.wiener_operator(degradation, regularisation=SHARP_REGULARISATION)),
     )

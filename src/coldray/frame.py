@@ -15,7 +15,7 @@ from coldray.physics.detector import DetectorPair
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.physics.transfer import TransferOperator, directional_operator, radial_operator
+from coldray.physics.transfer import TransferOperator, directional_operator, radial_operator, spectrum_of
 from coldray.plugins import Degradation
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -57,6 +57,17 @@ class Frame:
     def mean_signal(self) -> float:
         """Mean of the image, fraction of the open beam, not below 0.001."""
         return max(float(self.blurred.mean()), 1e-3)
+
+    @cached_property
+    def spectrum(self) -> NDArray[Any]:
+        """DCT-II of the image, a numpy array, for all who filter it; not to be written to."""
+        found = spectrum_of(np.asarray(self.blurred))
+        found.flags.writeable = False
+        return found
+
+    def filtered(self, operator: TransferOperator) -> Any:
+        """The image through an operator; of a numpy array by the spectrum that is at hand."""
+        return operator.of_spectrum(self.spectrum) if isinstance(self.blurred, np.ndarray) else operator(self.blurred)
 
     @cached_property
     def frequency_lp_mm(self) -> NDArray[np.float64]:

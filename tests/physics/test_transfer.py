@@ -8,9 +8,10 @@ from hypothesis.extra import numpy as arrays
 
 from coldray.degradations import mtf_blend, mtf_power
 from coldray.errors import PhysicsError, StrengthError
+from coldray.physics import transfer as transfer_module
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.grids import dct_radial_frequency
-from coldray.physics.transfer import PARALLEL_PIXELS, TransferOperator, radial_operator
+from coldray.physics.transfer import PARALLEL_PIXELS, TransferOperator, radial_operator, spectrum_of
 
 PITCH = 0.048
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))
@@ -169,3 +170,36 @@ def test_refusals(image):
     for wrong in (np.ones(4), np.full((2, 2), np.nan)):
         with pytest.raises(PhysicsError, match="finite 2-D"):
             TransferOperator(wrong)
+
+
+def test_an_operator_of_the_same_function_is_found_again_and_cannot_be_changed(monkeypatch):
+    made = []
+    lookup = transfer_module._gains
+    monkeypatch.setattr(transfer_module, "_KEPT", transfer_module._Kept())
+    monkeypatch.setattr(transfer_module, "_gains", lambda *given: made.append(0) or lookup(*given))
+    first = radial_operator(lambda f: np.exp(-f), (40, 56), 0.05)
+    assert radial_operator(lambda g: np.exp(-g), (40, 56), 0.05) is first
+    assert len(made) == 1
+    for other in ((lambda f: np.exp(-1.001 * f), (40, 56), 0.05), (lambda f: np.exp(-f), (56, 40), 0.05)):
+        assert radial_operator(*other) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.transfer[0, 0] = 2.0
+
+
+def test_operators_are_kept_within_their_bytes(monkeypatch):
+    monkeypatch.setattr(transfer_module, "_KEPT", kept := transfer_module._Kept())
+    monkeypatch.setattr(transfer_module, "KEPT_BYTES", 3 * 32 * 32 * 8)
+    for k in range(6):
+        radial_operator(lambda f, k=k: np.exp(-k * f), (32, 32), 0.05)
+    assert len(kept._operators) == 3
+    radial_operator(lambda f: np.exp(-f), (64, 64), 0.05)
+    assert not kept._operators, "one that is too large for it is not kept"
+
+
+def test_a_spectrum_at_hand_gives_the_bits_of_the_image():
+    image = np.random.default_rng(0).normal(size=(33, 47)).astype(np.float32)
+    operator = radial_operator(lambda f: np.exp(-0.2 * f), image.shape, 0.05)
+    spectrum = spectrum_of(image)
+    before = spectrum.copy()
+    np.testing.assert_array_equal(operator.of_spectrum(spectrum), operator(image))
+    np.testing.assert_array_equal(spectrum, before)

@@ -14,7 +14,7 @@ from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.tables import write_table
-from coldray.radiograph import Acquisition, Radiograph
+from coldray.radiograph import Acquisition, Radiograph, Step
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore, saturated
@@ -237,6 +237,24 @@ def test_sparing_the_network_on_even_ground_changes_nothing_that_is_seen(half_ev
     one, other = (restore(half_even, replace(job, model=m)).image.pixels for m in (spared, every))
     assert made[0].tiles_spared > 0
     assert np.abs(one.astype(float) - other.astype(float)).max() * (65535 if one.dtype.kind == "f" else 1) <= 1
+
+
+@pytest.mark.parametrize("method", ["cold", "wiener"])
+def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_even, method, monkeypatch):
+    from coldray.physics import transfer
+
+    made = []
+    lookup = transfer._gains
+    monkeypatch.setattr(transfer, "_KEPT", transfer._Kept())
+    monkeypatch.setattr(transfer, "_gains", lambda *given: made.append(0) or lookup(*given))
+    job = Job(method=method, model=load_model() if method == "cold" else None, exposure_s=0.25)
+    first = restore(half_even, job).image.pixels
+    once = len(made)
+    # another frame of the same mean signal: the first upside down
+    other = half_even.with_pixels(np.ascontiguousarray(half_even.pixels[::-1]), Step("turn", {}))
+    restore(other, job)
+    assert 0 < once == len(made)
+    np.testing.assert_array_equal(restore(half_even, job).image.pixels, first)
 
 
 def test_the_dial_and_old_records(half_even):

@@ -69,7 +69,7 @@ def restore(
         near = np.interp(place, levels, np.eye(len(levels))[i]).astype(out.dtype)
         if near.any():
             filtered = frame.wiener_operator(degradation, signal=level, regularisation=regularisation)
-            out += near * filtered(frame.blurred)
+            out += near * frame.filtered(filtered)
     return out + (frame.blurred.mean() - out.mean())
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,9 @@ PARALLEL_PIXELS = 2**19
 
 RADIAL_SAMPLES = 2**15
 """Points of the radial grid a transfer function is looked up on."""
+
+KEPT_BYTES = 2**27
+"""Gains that are kept for the next operator of the same transfer function, shape and pitch; larger ones are not."""
 
 
 def spectrum_of(image: NDArray[Any]) -> NDArray[Any]:
@@ -70,11 +76,17 @@ class TransferOperator:
         if isinstance(image, np.ndarray):
             if image.dtype.kind != "f":
                 raise PhysicsError(f"the operator acts on floats, the image holds {image.dtype}; convert it first")
-            gain = self._cached(image.dtype, lambda: self.transfer.astype(image.dtype, copy=False))
             spectrum = spectrum_of(image)
-            spectrum *= gain
+            spectrum *= self._gain(spectrum.dtype)
             return image_of(spectrum)
         return self._torch(image)
+
+    def of_spectrum(self, spectrum: NDArray[Any]) -> NDArray[Any]:
+        """Filtered image of a spectrum as `spectrum_of` gives it, which is left as it is."""
+        return image_of(spectrum * self._gain(spectrum.dtype))
+
+    def _gain(self, dtype: Any) -> Any:
+        return self._cached(dtype, lambda: self.transfer.astype(dtype, copy=False))
 
     def _cached(self, key: Any, make: Any) -> Any:
         if key not in self._cache:
@@ -130,13 +142,27 @@ def directional_operator(transfers: Sequence[Any], shape: tuple[int, int], pixel
     shape : (rows, cols)
     pixel_pitch_mm : float
         Pixel pitch [mm].
+
+    Notes
+    -----
+    Operators are kept by the values of their functions, up to `KEPT_BYTES` in all: the next frame of the same detectors
+    and noise finds them, in any thread. Their gains cannot be written to.
     """
     v, u = dct_axes(shape, pixel_pitch_mm)
     radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])), RADIAL_SAMPLES)
     values = np.concatenate([np.asarray(transfer(radial), dtype=np.float64) for transfer in transfers])
+    key = (hashlib.sha256(values.tobytes()).digest(), tuple(shape), float(pixel_pitch_mm))
+    return _KEPT.get(key, lambda: TransferOperator(_gains(values, radial, v, u)))
+
+
+def _gains(
+    values: NDArray[np.float64], radial: NDArray[np.float64], v: NDArray[np.float64], u: NDArray[np.float64]
+) -> NDArray[np.floating]:
+    """Gain of every DCT coefficient from tables over radial frequency, one per direction."""
+    shape = v.shape[0], u.shape[1]
     rise = np.append(np.diff(values), 0.0)
     rise[RADIAL_SAMPLES - 1 :: RADIAL_SAMPLES] = 0.0
-    last = len(transfers) - 1
+    last = values.size // RADIAL_SAMPLES - 1
     per_lp_mm = (RADIAL_SAMPLES - 1) / radial[-1] if radial[-1] > 0 else 0.0
     gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
     strip = max(1, 2**18 // shape[1])
@@ -154,4 +180,29 @@ def directional_operator(transfers: Sequence[Any], shape: tuple[int, int], pixel
         at = below + node * RADIAL_SAMPLES
         one, other = (values[i] + place * rise[i] for i in (at, at + RADIAL_SAMPLES))
         gain[part] = one + turned * (other - one)
-    return TransferOperator(gain)
+    gain.flags.writeable = False
+    return gain
+
+
+class _Kept:
+    """The operators used last, within a number of bytes; safe for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._operators: OrderedDict[Any, TransferOperator] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], TransferOperator]) -> TransferOperator:
+        """Operator of a key; made outside the lock, so that two threads may make the same one."""
+        with self._lock:
+            if key in self._operators:
+                self._operators.move_to_end(key)
+                return self._operators[key]
+        made = make()
+        with self._lock:
+            self._operators[key] = made
+            while sum(o.transfer.nbytes for o in self._operators.values()) > KEPT_BYTES:
+                self._operators.popitem(last=False)
+        return made
+
+
+_KEPT = _Kept()

@@ -181,7 +181,7 @@ def residual_of(
 
     Notes
     -----
-    Two forward and three inverse cosine transforms. All gains are looked up on one radial grid per direction,
+    One forward and three inverse cosine transforms, besides the frame's own. All gains are looked up on one radial grid per direction,
     strip by strip, so memory grows by three images only.
     """
     shape, pitch = frame.shape, frame.pair.pixel_pitch_mm
@@ -205,7 +205,7 @@ def residual_of(
         )
     ]
     spectrum = scipy.fft.dctn(restored, norm="ortho", workers=-1)
-    rest = scipy.fft.dctn(np.asarray(frame.blurred, dtype=np.float32), norm="ortho", workers=-1)
+    rest = frame.spectrum.astype(np.float32)
     bias = np.empty_like(spectrum)
     sums = np.zeros(4)
     mean = float(spectrum[0, 0]) ** 2
