@@ -96,6 +96,20 @@ def test_help_says_what_it_does_and_gives_an_example(verb: tuple[str, ...], call
 
 
 @verbs
+def test_every_example_has_a_line_and_the_short_option_helps_too(verb: tuple[str, ...], call: Call) -> None:
+    code, out, _ = call(*verb, "-h")
+    assert code == 0 and out == call(*verb, "--help")[1]
+    starts = [line.strip() for line in out.splitlines() if "Example:" in line]
+    assert starts and all(line.startswith("Example:") and line.count("Example:") == 1 for line in starts)
+
+
+@verbs
+def test_a_wrong_option_points_to_the_help_of_its_verb(verb: tuple[str, ...], call: Call) -> None:
+    code, _, err = call(*verb, "--no-such-option")
+    assert code == 2 and err.rstrip().endswith(f"; see coldray {' '.join(verb)} --help")
+
+
+@verbs
 @pytest.mark.parametrize("as_json", [False, True], ids=["prose", "json"])
 def test_a_bad_option_is_usage(verb: tuple[str, ...], as_json: bool, call: Call) -> None:
     code, out, err = call(*verb, "--no-such-option", *(["--json"] if as_json else []))

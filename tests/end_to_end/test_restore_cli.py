@@ -403,3 +403,17 @@ def test_help_has_an_example_for_every_verb(call):
     for verb in ("demo", "info", "degrade", "restore", "simulate", "train", "evaluate"):
         code, out, _ = call(verb, "--help")
         assert code == 0 and "Example:" in out, verb
+
+
+def test_a_folder_ends_in_one_line_and_a_warning_of_all_is_told_once(call, put, tmp_path):
+    for number in range(3):
+        put(tmp_path / "scans" / f"{number}.tif", number)
+    for _ in range(2):  # the second time everything is done already
+        code, _, err = call("restore", tmp_path / "scans", "-o", tmp_path / "out", "--method", "wiener")
+        lines = err.splitlines()
+        assert code == 0 and lines[-1].startswith("restore: 3 of 3 done, ")
+        assert sum(int(part.split()[0]) for part in lines[-1].split(", ")[1:]) == 3
+        told = [line.partition(": ")[2].partition(": ") for line in lines if line.startswith("warning: ")]
+        for name, _, text in told:
+            assert sum(t == text and n.endswith(".tif") for n, _, t in told) <= 1
+            assert name.endswith(".tif") or name in ("2 images", "3 images")

@@ -296,3 +296,36 @@ def test_a_ledger_of_another_format_is_named(call, put, tmp_path, written_by, st
     code, out, err = call("verify", tmp_path / "out" / "a.tif")
     assert code == 3 and not out and len(err.splitlines()) == 1
     assert f"written by format {written_by} of the ledger; cannot be re-run by this version" in err
+
+
+def test_a_folder_is_audited_through_its_ledger(check, call, put, tmp_path):
+    for number in range(4):
+        put(tmp_path / "scans" / f"{number}.tif", number)
+    assert call("restore", tmp_path / "scans", "-o", tmp_path / "out", *FAST)[0] == 0
+    code, found, _ = check(tmp_path / "out")
+    assert code == 0 and found["matches"] is True and found["counts"] == {"matches": 4}
+    assert [entry["repeated"]["same_bytes"] for entry in found["files"]] == [True] * 4
+    (tmp_path / "out" / "0.tif").unlink()
+    image = read_image(tmp_path / "out" / "1.tif")
+    write_image(tmp_path / "out" / "1.tif", image.with_pixels(image.pixels + 1))
+    (tmp_path / "scans" / "2.tif").unlink()
+    put(tmp_path / "out" / "stranger.tif", 9)
+    code, found, _ = check(tmp_path / "out")
+    assert code == 1 and found["matches"] is False
+    assert found["counts"] == {"missing": 1, "differs": 1, "not repeated": 2, "matches": 1}
+    by_name = {entry["file"].rpartition("/")[2]: entry for entry in found["files"]}
+    assert by_name["3.tif"]["matches"] is True and "missing" in by_name["0.tif"]["problems"][0]
+    assert "was changed" in by_name["1.tif"]["problems"][0] and "not there any more" in by_name["2.tif"]["error"]
+    assert (
+        "the ledger of out does not know" in " ".join(by_name["stranger.tif"]["problems"])
+        or by_name["stranger.tif"]["error"]
+    )
+    code, out, err = call("verify", tmp_path / "out")
+    assert code == 1 and out.count("DOES NOT MATCH") == 4 and out.count(": matches") == 1
+    assert err.splitlines()[-1] == "verify: 1 missing, 1 differs, 2 not repeated, 1 matches"
+
+
+def test_a_folder_without_results_is_no_archive(check, put, tmp_path):
+    put(tmp_path / "scans" / "a.tif", 1)
+    code, found, _ = check(tmp_path / "scans")
+    assert code == 3 and "nothing there was written" in found["error"]

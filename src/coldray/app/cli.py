@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -92,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     console.prepare_streams()
     try:
         with stoppable():
-            code = app(args=given, standalone_mode=False)
+            code = app(args=given, standalone_mode=False, prog_name="coldray")
         sys.stdout.flush()
     except Stopped as stopped:
         console.fail("interrupted", code_of(stopped))
@@ -109,7 +110,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as problem:
         usage = getattr(problem, "format_message", None)
         if usage is not None:
-            console.fail(f"{usage().rstrip('.')}; see coldray --help", console.USAGE, as_json)
+            context = getattr(problem, "ctx", None)
+            verb = context.command_path if context is not None else "coldray"
+            console.fail(f"{usage().rstrip('.')}; see {verb} --help", console.USAGE, as_json)
         if "--debug" in given:
             raise
         console.fail(f"{type(problem).__name__}: {console.one_line(problem)}", console.CANNOT_RUN, as_json)

@@ -179,5 +179,7 @@ class _Lines:
         self._said = now
         rate = per_minute(done, self._began)
         left = f" of {total}" if total else ""
-        ends = f", ETA {timedelta(seconds=round(60 * (total - done) / rate))}" if total and rate else ""
+        ends = (
+            f", ETA {timedelta(seconds=round(60 * (total - done) / rate))}" if total and done < total and rate else ""
+        )
         say(f"{self._title}: {done}{left} {self._unit}, {rate:.3g} {self._unit}/min{ends}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from coldray.app.ledger import Ledger
 from coldray.app.stopping import Stopped, code_of
 from coldray.errors import ColdrayError, WorkerError
 
+WARNINGS_COUNTED = 1000
+"""Different warnings that are counted; further ones are told every time, so that a watch over months stays small."""
 UNDONE = "interrupted before it was done; the same command finishes it"
 
 
@@ -56,6 +59,8 @@ class _Report:
     pairs: dict[int, Pairing] = field(default_factory=dict)
     entries: dict[int, dict[str, Any]] = field(default_factory=dict)
     last: ColdrayError | None = None
+    verdicts: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
 
     def add(self, number: int, outcome: Outcome) -> None:
         """Keep and tell one outcome; the latest of an input counts."""
@@ -69,10 +74,12 @@ class _Report:
             return
         # a watch may go on for months: nothing is kept that nobody will read
         read_later = self.verb.as_json or self.verb.after is not None
+        if (verdict := outcome.get("consistency", {}).get("verdict")) is not None:
+            self.verdicts[verdict] += 1
         self.entries[number] = outcome if read_later else {"input": outcome["input"]}
         if not self.verb.as_json:
             for warning in outcome["warnings"]:
-                console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
+                self._warn(pair, warning)
             console.tell(console.printable(self.verb.line(outcome)))
 
     def finish(self, interrupted: KeyboardInterrupt | Stopped | None = None) -> int:
@@ -88,6 +95,11 @@ class _Report:
             console.fail(message, console.exit_code(self.last), self.verb.as_json, files)
         if self.verb.after is not None and interrupted is None:
             self.verb.after(self._in_order())
+        for warning, count in self.warned.items():
+            if count > 1:
+                console.say(f"warning: {count} images: {warning}")
+        if not (self.alone or self.verb.as_json) and interrupted is None:
+            console.say(self._total(good))
         if self.verb.as_json:
             result: dict[str, Any] = {"files": self._in_order()}
             console.emit(result if interrupted is None else result | {"interrupted": True})
@@ -95,6 +107,20 @@ class _Report:
             console.say(f"coldray: interrupted; {good} of {len(self.entries)} inputs are done")
             return code_of(interrupted)
         return console.OK if good == len(self.entries) else console.SOME_FAILED
+
+    def _total(self, good: int) -> str:
+        """All in one line: what was done, what the certificates say, what failed."""
+        known = sorted(self.verdicts.items())
+        parts = [f"{good} of {len(self.entries)} done", *(f"{count} {verdict}" for verdict, count in known)]
+        failed = len(self.entries) - good
+        return f"{self.verb.name}: {', '.join(parts)}" + (f"; {failed} failed" if failed else "")
+
+    def _warn(self, pair: Pairing, warning: str) -> None:
+        """Tell a warning of an image; one that an image before had is only counted."""
+        if len(self.warned) < WARNINGS_COUNTED or warning in self.warned:
+            self.warned[warning] += 1
+        if self.warned[warning] <= 1:
+            console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
 
     def _in_order(self) -> list[dict[str, Any]]:
         return [self.entries[number] for number in sorted(self.entries)]

@@ -198,6 +198,37 @@ def _version(base: sqlite3.Connection) -> int:
     return 1 if base.execute("SELECT 1 FROM pragma_table_info('work') WHERE name = 'key'").fetchone() else VERSION
 
 
+def targets(folder: Path) -> list[Path]:
+    """Outputs that a folder's ledger knows as finished, whether or not they are still there.
+
+    Raises
+    ------
+    ImageWriteError
+        If the ledger is damaged or in use.
+    MetadataError
+        If it is of another version.
+    """
+    with _read_only(folder) as base:
+        rows = base.execute("SELECT target FROM work WHERE entry IS NOT NULL").fetchall()
+    return [folder / str(parse_json(row[0], NAME, MetadataError)) for row in rows]
+
+
+@contextmanager
+def _read_only(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Ledger of a folder to read in."""
+    with _told(folder):
+        base = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            if (version := _version(base)) != VERSION:
+                raise MetadataError(
+                    f"{folder.name}/{NAME}: written by format {version} of the ledger; cannot be re-run by this version, "
+                    f"which reads format {VERSION}: verify it with the coldray that wrote it"
+                )
+            yield base
+        finally:
+            base.close()
+
+
 def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Entry and record of one output in a folder's ledger, which is only read.
 
@@ -220,19 +251,10 @@ def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]
     MetadataError
         If it is of another version.
     """
-    with _told(folder):
-        base = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-        try:
-            if (version := _version(base)) != VERSION:
-                raise MetadataError(
-                    f"{folder.name}/{NAME}: written by format {version} of the ledger; cannot be re-run by this version, "
-                    f"which reads format {VERSION}: verify it with the coldray that wrote it"
-                )
-            row = base.execute(
-                "SELECT entry, seal, record FROM work JOIN runs USING (run) WHERE target = ?",
-                (_key(target.relative_to(folder)),),
-            ).fetchone()
-        finally:
-            base.close()
+    with _read_only(folder) as base:
+        row = base.execute(
+            "SELECT entry, seal, record FROM work JOIN runs USING (run) WHERE target = ?",
+            (_key(target.relative_to(folder)),),
+        ).fetchone()
     entry = None if row is None else _unsealed(row[0], row[1])
     return None if entry is None else (entry, parse_json(row[2], NAME, MetadataError))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.app.files import BESIDE, LEDGER
+from coldray.app.files import BESIDE, LEDGER, expand
 from coldray.app.one import restore_file
 from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
 from coldray.checkpoint import file_sha256
@@ -174,6 +175,57 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
     if result.get("repeated") and not result["repeated"]["agrees"]:
         problems.append(result["repeated"].pop("why"))
     return result | {"matches": not problems, "problems": problems}
+
+
+def audit(folder: Path, given: Sources, told: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+    """Verify every result of a folder that its ledger knows, and every image there that it does not.
+
+    Parameters
+    ----------
+    folder : Path
+        Written by `coldray restore`.
+    given : Sources
+        As for `verify`.
+    told : callable
+        Called with every result as soon as it is known.
+
+    Returns
+    -------
+    dict
+        `files` in the order of their names, each as `verify` returns it, or with an "error"; `matches`, whether all do;
+        `counts` of "matches", "differs", "missing" and "not repeated".
+
+    Raises
+    ------
+    MetadataError
+        If nothing was restored into the folder.
+    """
+    from coldray.app.ledger import targets
+
+    known = set(targets(folder)) if (folder / LEDGER).is_file() else set()
+    there = {path for path, _ in expand([folder])}
+    beside = {path for path in there if path.with_name(path.name + ".json").is_file()}
+    found = sorted(known | (there if known else beside))
+    if not found:
+        raise MetadataError(
+            f"{shown(folder)}: nothing there was written by `coldray restore`; give a folder of its results"
+        )
+    files: list[dict[str, Any]] = []
+    counts: Counter[str] = Counter()
+    for path in found:
+        entry: dict[str, Any] = {"file": str(path), "matches": False}
+        if not path.is_file():
+            kind, entry = "missing", entry | {"problems": [f"{shown(path)} is missing"]}
+        else:
+            try:
+                entry = verify(path, given)
+                kind = "matches" if entry["matches"] else "differs"
+            except ColdrayError as problem:
+                kind, entry = "not repeated", entry | {"error": str(problem), "problems": [str(problem)]}
+        counts[kind] += 1
+        files.append(entry)
+        told(entry)
+    return {"folder": str(folder), "matches": counts["matches"] == len(files), "counts": dict(counts), "files": files}
 
 
 def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ DETRENDED_RINGS = 2
 
 EXAMPLE = """
 Example: coldray characterise --name thick --edge edges/ --flat flats/ --pitch-um 48 --exposure-s 0.25 -o thick.json
+
 Example: coldray characterise --name csi --edge e.tif --flat f.tif --pitch-um 100 --beam RQA5 --air-kerma-ugy 8 -o csi.json
 """
 

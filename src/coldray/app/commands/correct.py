@@ -41,6 +41,7 @@ ROUNDING_MATTERS = 0.05
 
 EXAMPLE = """
 Example: coldray correct raw/ --dark darks/ --flat flats/ -o mean.tif
+
 Example: coldray correct f1.tif f2.tif --dark darks.tif --flat flats.tif -o corrected/
 """
 

@@ -14,6 +14,7 @@ from coldray.errors import SettingsError
 
 EXAMPLE = """
 Example: coldray prepare simulated:train:120 simulated:validation:6 simulated:test:40 -o dataset
+
 Example: coldray prepare boards/ --test other_boards/ --calibration wedge/ -o dataset
 """
 

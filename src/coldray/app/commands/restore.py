@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = """
 Example: coldray restore board_thick.tif -o restored.tif --exposure-s 0.25
+
 Example: coldray restore scans/ -o restored/ --blurred thick.json --sharp thin.json --noise flats/ --workers 4
+
 Example: coldray restore incoming/ -o restored/ --watch
 """
 

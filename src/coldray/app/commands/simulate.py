@@ -15,7 +15,9 @@ from coldray.files import whole_folder, write_text
 OVERSAMPLING = 4
 EXAMPLE = """
 Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --random-state 3
+
 Example: coldray simulate wedge -o wedge --raw --frames 20
+
 Example: coldray simulate edge --ideal -o targets --detector gos135 --noise 0.01
 """
 

@@ -11,7 +11,10 @@ from coldray.app import console
 
 EXAMPLE = """
 Example: coldray verify restored.tif
+
 Example: coldray verify restored/board_07.tif --input archive/ --json
+
+Example: coldray verify restored/
 """
 
 
@@ -21,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Image that coldray restore wrote.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="Image that coldray restore wrote, or a whole folder of them.")
+    ],
     source: Annotated[
         Path | None, typer.Option("--input", help="The original, or a folder in which it is found by its hash.")
     ] = None,
@@ -34,19 +39,35 @@ def verify(
     """Recompute the hashes of a restored file, restore its input again as recorded, and compare.
 
     The same build, machine and thread count give the same bytes; elsewhere pixels may differ by one step of 16 bits,
-    which is reported. Exit code 0 if all agrees, 1 if not, 3 if the restoration cannot be repeated.
+    which is reported. A folder is audited through its ledger: results that are missing are found too. Exit code 0 if
+    all agrees, 1 if not, 3 if the restoration cannot be repeated.
     """
     from coldray.app.files import expand
-    from coldray.app.verify import Sources
+    from coldray.app.verify import Sources, audit
     from coldray.app.verify import verify as check
 
     flats = tuple(str(path) for path, _ in expand(noise or []))
-    result = check(file, Sources(source, model, blurred, sharp, flats))
+    given = Sources(source, model, blurred, sharp, flats)
+    if file.is_dir():
+        found = audit(file, given, (lambda _: None) if as_json else _tell_one)
+        if as_json:
+            console.emit(found)
+        else:
+            console.say("verify: " + ", ".join(f"{n} {kind}" for kind, n in found["counts"].items()))
+        return console.OK if found["matches"] else console.SOME_FAILED
+    result = check(file, given)
     if as_json:
         console.emit(result)
     else:
         _tell(result)
     return console.OK if result["matches"] else console.SOME_FAILED
+
+
+def _tell_one(result: dict[str, Any]) -> None:
+    """One line for each file of a folder, and its problems."""
+    typer.echo(f"{console.printable(result['file'])}: {'matches' if result['matches'] else 'DOES NOT MATCH'}")
+    for problem in result["problems"]:
+        console.say(f"coldray: {problem}")
 
 
 def _tell(result: dict[str, Any]) -> None:
