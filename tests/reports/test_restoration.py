@@ -85,8 +85,11 @@ def test_it_says_what_the_issue_of_a_restoration_is(report, case):
     assert facts["Acquisition"] == "70 kV, 0.25 s per frame"
     assert "of the open beam per pixel" in facts["Noise"] and "from the exposure" in facts["Noise"]
     assert report.verdict == "Consistent with the measurement" and report.tone == "good"
-    assert " ".join(report.statement) == result.consistency["statement"]
     titles = [s.title for s in report.sections]
+    certificate = report.sections[titles.index("Consistency certificate")]
+    assert len(report.statement) == 2 and all(sentence.endswith(".") for sentence in report.statement)
+    assert " ".join((*report.statement, certificate.blocks[-1].text)) == result.consistency["statement"]
+    assert titles[0] == "Images"
     assert titles[-1] == "What is not claimed" and "ISO 17636-2" in report.sections[-1].blocks[0].text
     assert {"Input check", "Images", "Consistency certificate", "Measured, linear and prior part"} <= set(titles)
     metrics = next(t for t in blocks_of(report, Table) if "PSNR [dB]" in t.columns)
@@ -214,3 +217,19 @@ def test_characters_that_no_font_draws_are_written_as_codes(report, caplog):
     odd = replace(report, title="漢字 \udcff", sections=())
     assert to_pdf(odd).startswith(b"%PDF")
     assert not [r for r in caplog.records if "glyph" in r.getMessage()]
+
+
+def test_the_training_of_a_model_counts_all_its_runs():
+    from coldray.reports.done import _updates
+
+    assert _updates({"steps": 12}) == "12 updates"
+    chain = {"steps": 300, "started_from": {"steps": 500, "name": "x", "started_from": {"steps": 7}}}
+    assert _updates(chain) == "807 updates in 3 runs (7 + 500 + 300)"
+
+
+def test_whose_picture_it_is_is_told_in_the_names_of_the_file():
+    from coldray.reports.done import part
+
+    assert part({}) == part({"Detector ID": "7"}) == []
+    found = part({"Study date": "20261128", "Component ID": "A-17", "Inspector": "N. N.", "Detector ID": "7"})
+    assert found[0].blocks[0].rows == (("Component ID", "A-17"), ("Inspector", "N. N."), ("Study date", "20261128"))

@@ -66,13 +66,16 @@ def write_reports(
         If its shape differs.
     """
     from coldray.files import shown
+    from coldray.formats import named_tags
     from coldray.reports.html import to_html
     from coldray.reports.pdf import to_pdf
     from coldray.reports.restoration import Source, restoration_report
 
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
-    report = restoration_report(image, result, recipe.job(), Source(shown(source), record, reference, name))
+    report = restoration_report(
+        image, result, recipe.job(), Source(shown(source), record, reference, name, named_tags(image))
+    )
     contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)
     for path, content in zip(paths, contents, strict=True):

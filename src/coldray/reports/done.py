@@ -14,6 +14,13 @@ from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.model import Model
 from coldray.restoration.pipeline import Job, Restoration
 
+PART_TAGS = (
+    "Component name", "Component ID", "Other component IDs", "Component owner", "Material name", "Inspector",
+    "Certifying inspector", "Inspecting company", "Company", "Department", "Study date", "Acquisition date",
+    "Study description", "Series description", "Examination notes",
+)  # fmt: skip
+"""DICONDE names of what a quality folder is searched by."""
+
 
 def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str, Any]) -> Facts:
     """Files, method and settings.
@@ -108,6 +115,23 @@ def model(job: Job, result: Restoration) -> list[Section]:
     return [Section("Model", (_model_facts(job.model),))]
 
 
+def _updates(training: Mapping[str, Any]) -> str:
+    """Updates of all runs, each started from the one before it."""
+    runs: list[int] = []
+    run: Mapping[str, Any] | None = training
+    while run:
+        runs.insert(0, int(run.get("steps", 0)))
+        run = run.get("started_from")
+    total = f"{sum(runs)} updates"
+    return total if len(runs) == 1 else f"{total} in {len(runs)} runs ({' + '.join(str(n) for n in runs)})"
+
+
+def part(known: Mapping[str, str]) -> list[Section]:
+    """Whose picture it is, as the file says it in DICONDE's names; nothing for files that do not."""
+    rows = tuple((name, known[name]) for name in PART_TAGS if known.get(name))
+    return [Section("Part and inspection", (Facts(rows),))] if rows else []
+
+
 def _model_facts(model: Model) -> Facts:
     header = model.header
     rows = [("Name", model.name), ("SHA-256 of the file", model.sha256), ("Trained for", f"method {header['method']}")]
@@ -115,7 +139,7 @@ def _model_facts(model: Model) -> Facts:
     rows.append(("Network", f"{network['name']}, reach {header['radius']} pixels, grid {header['stride']} pixels"))
     training = header.get("training", {})
     if "steps" in training:
-        rows.append(("Training", f"{training['steps']} updates on simulated pairs"))
+        rows.append(("Training", f"{_updates(training)} on simulated pairs"))
     family = header.get("family", {})
     if "exposure_s" in family:
         low, high = family["exposure_s"]

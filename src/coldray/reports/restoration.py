@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from coldray.images.scale import scale_of
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.radiograph import Radiograph
 from coldray.reports.blocks import Note, Picture, Report, Section, Table
-from coldray.reports.done import detectors, model, what_was_done
+from coldray.reports.done import detectors, model, part, what_was_done
 from coldray.reports.input_check import input_check
 from coldray.reports.pictures import (
     bands_picture,
@@ -60,12 +61,15 @@ class Source:
     reference : ndarray, shape (rows, cols), optional
         Image of the same object by a sharper detector, fraction of its open beam.
     reference_name : str
+    tags : mapping of str to str
+        What the input says of its object and its making, see `coldray.formats.named_tags`.
     """
 
     name: str
     record: Mapping[str, Any]
     reference: NDArray[np.floating] | None = None
     reference_name: str = "reference"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def restoration_report(image: Radiograph, result: Restoration, job: Job, source: Source) -> Report:
@@ -101,18 +105,18 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
     frame_number = int(result.consistency.get("frame", 0))
     restored = np.asarray(scale_of(image, job.open_beam, plateau=job.safeguards)[0].to_fraction(stack[frame_number]))
     found = result.consistency
+    verdict, limits = _sentences(found["statement"])
+    assert result.parts is not None
     sections = [
+        Section("Images", _images(certificate, restored, found, source)),
+        *part(source.tags),
         Section("What was done", (what_was_done(result, job, source.name, source.record), detectors(certificate))),
         *model(job, result),
         Section("Input check", input_check(image, result, job, certificate)),
-        Section("Images", _images(certificate, restored, found, source)),
-        Section("Consistency certificate", _certificate(certificate, found)),
+        Section("Consistency certificate", (*_certificate(certificate, found), *limits)),
+        Section("Measured, linear and prior part", _layers(certificate, result.parts, found)),
+        Section("Detectors and noise", (Picture(curves_picture(certificate), _curves_caption(certificate)),)),
     ]
-    assert result.parts is not None
-    sections.append(Section("Measured, linear and prior part", _layers(certificate, result.parts, found)))
-    sections.append(
-        Section("Detectors and noise", (Picture(curves_picture(certificate), _curves_caption(certificate)),))
-    )
     if source.reference is not None:
         sections.append(Section("Metrics against the reference", _metrics(certificate, restored, source)))
     sections.append(Section("What is not claimed", (Note(NOT_CLAIMED),)))
@@ -122,15 +126,16 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
         subtitle=f"coldray {__version__}, method {job.method}{number}",
         verdict=VERDICT_WORDS[found["verdict"]],
         tone=TONE_OF[found["verdict"]],
-        statement=_sentences(found["statement"]),
+        statement=verdict,
         sections=tuple(sections),
     )
 
 
-def _sentences(statement: str) -> tuple[str, ...]:
-    """Finding first, limits after it."""
-    first, mark, rest = statement.partition(" At the mean signal")
-    return (first, "At the mean signal" + rest) if mark else (statement,)
+def _sentences(statement: str) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """The verdict in its first two sentences, and what limits it as a note for the certificate's section."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", statement)
+    rest = " ".join(sentences[2:])
+    return tuple(sentences[:2]), (Note(rest),) if rest else ()
 
 
 def _images(

@@ -15,7 +15,7 @@ from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
 from coldray.files import write_bytes, write_text
-from coldray.formats import WRITABLE_SUFFIXES, write_image
+from coldray.formats import WRITABLE_SUFFIXES, named_tags, write_image
 from coldray.restoration.pipeline import Restoration
 
 
@@ -66,7 +66,9 @@ def write_reports(folder: Path, study: Study, result: Restoration, recipe: Recip
     if reference is not None and reference.pixels.shape == study.image.shape:
         shown, name = reference.pixels / np.float32(reference.open_beam), reference.title
     known = {key: record[key] for key in ("sha256_in", "sha256_out", "output")}
-    report = restoration_report(study.image, result, recipe.job(), Source(study.name, known, shown, name))
+    report = restoration_report(
+        study.image, result, recipe.job(), Source(study.name, known, shown, name, named_tags(study.image))
+    )
     stem = Path(record["output"]).stem
     contents = {"report": ("html", to_html(report).encode()), "report_pdf": ("pdf", to_pdf(report))}
     written: Downloads = {}
