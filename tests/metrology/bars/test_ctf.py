@@ -238,3 +238,45 @@ def test_a_ctf_far_above_one_is_refused_and_not_listed():
     with pytest.raises(MeasurementError, match="plateau"):
         bars_ctf(image, 0.1, rois)
     assert bars_ctf(image, 0.1, rois, plateau=(0.6, 1.4)).groups[-1].ctf < 1.02
+
+
+@pytest.mark.parametrize("angle", [0.7, 1.0, -1.0])
+def test_aliased_bars_are_read_as_what_they_are(angle):
+    """Their samples are those of coarser bars of the opposite tilt."""
+    m = bars_ctf(target((0.045, 0.2, 0.3, 0.526), 0.5, angle), 0.1)
+    finest = m.groups[-1]
+    assert finest.frequency_lp_mm == pytest.approx(5.26, rel=1e-3)
+    assert finest.angle_deg == pytest.approx(angle, abs=0.1)
+    assert finest.mtf == pytest.approx(mtf_px(0.526, 0.5), abs=0.005)
+    assert [w for w in m.warnings if "aliased" in w and "5.26" in w]
+
+
+def test_bars_along_the_pixels_that_may_be_aliased_are_told():
+    """0.474 and 0.526 cycles/px have the same samples; a pixel passes too little of 0.8 cycles/px to be taken for 0.2."""
+    m = bars_ctf(target((0.045, 0.2, 0.526), 0.5, 0.0), 0.1)
+    assert [w[:20] for w in m.warnings if "may be aliased" in w] == ["group at 4.74 lp/mm:"]
+    assert any("5.26 lp/mm" in w for w in m.warnings)
+    image = 1000 * (1 - 0.7 * group(0.526, 0.5, 0.0, bars=15))
+    rows, cols = image.shape
+    nominal = bars_ctf(image, 0.1, [(0, 0, cols, rows)], plateau=(300, 1000), frequencies_lp_mm=[5.26])
+    assert any("beyond Nyquist: it is aliased to 4.74" in w for w in nominal.warnings)
+
+
+@pytest.mark.parametrize("noise", [0.0, 10.0])
+def test_bars_that_are_not_parallel_are_told_by_what_they_cost(noise):
+    """A shear that grows along the bars: the period changes by `taper` of its mean from end to end."""
+    f, sigma, rng = 0.2, 0.6, np.random.default_rng(1)
+    y, x = np.mgrid[:90, :150]
+    middle = (x - 75) * f
+    lost = []
+    for taper in (0.0, 0.05, 0.12):
+        phase = middle * (1 + taper * (y - 45) / 90) + 0.03 * f * (y - 45)
+        image = 650 + 350 * 4 / np.pi * mtf_px(f, sigma) * np.cos(2 * np.pi * phase)
+        image += noise * rng.standard_normal(image.shape)
+        m = bars_ctf(image, 0.1, [(0, 0, 150, 90)], plateau=(300, 1000))
+        told = [w for w in m.warnings if "not parallel" in w]
+        lost.append(1 - m.groups[0].mtf / mtf_px(f, sigma))
+        assert bool(told) == (taper > 0)
+        if told:
+            assert float(told[0].split("about ")[1].split(" %")[0]) == pytest.approx(100 * lost[-1], rel=0.5, abs=1)
+    assert lost[0] < 0.01 < lost[1] < lost[2]

@@ -8,37 +8,35 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from coldray.errors import MeasurementError
 from coldray.metrology.bars.coltman import continued_ctf, mtf_from_ctf
 from coldray.metrology.bars.grating import Grating, fit_grating
-from coldray.metrology.bars.plateau import fitted_levels, solid_patches, transfers
+from coldray.metrology.bars.plateau import plateaus
 from coldray.metrology.bars.targets import Target, find_groups
 from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
-COARSE = 0.05
-"""Bars 10 pixels wide or wider [cycles/pixel] reach their plateau."""
-PLATEAU_ERROR = 0.005
-"""Relative error of the plateau contrast that is told; half of it makes the fitted plateaus count."""
-WORST_MISFIT = 0.02
-"""Largest rms over the contrast that the model of a target may leave over."""
-NO_PATCH = "no bars 10 pixels wide or solid patch: plateaus follow from the mean of 50 % duty groups"
 EQUAL = 1e-6
 """Relative distance of group frequencies that count as one."""
+ALONG_PIXELS = 0.05
+"""Tilt of a group over its width [periods] below which bars count as along the pixels."""
 UNEVEN_DUTY = 0.08
 RESOLVED = 4.0
 FULL_REGION = 0.85
 SEPARATED = 1.0
 """Harmonics up to here [cycles/pixel] matter for the square-wave response."""
-FREQUENCY_TOLERANCE = 0.1
+FREQUENCY_TOLERANCE, SAME_BARS = 0.1, 0.03
 GUESSED = 0.01
 """Part of a Coltman MTF from beyond the finest group that is told."""
 IMPOSSIBLE, REFUSED = 1.02, 1.2
 """A CTF that is told to be impossible, and one that no table should hold."""
 ODD_ANGLE_DEG = 1.5
+SAME_ANGLE_DEG, FEWEST_FOR_ANGLE = 0.3, 3
+"""Distance of the tilt from that of most groups, and how many there must be, for an alias to be read as the finer bars."""
+TAPER_LOSS = 0.005
+"""Part of the CTF lost to bars that are not parallel that is told."""
 
 Roi = tuple[int, int, int, int]
 Float = NDArray[np.float64]
@@ -203,8 +201,9 @@ def bars_ctf(
             found.append(_single(part, r, _refitted(find_groups(part), part, bad), bad))
     if frequencies_lp_mm is not None:
         _compare(found, frequencies_lp_mm, pitch, warnings)
+    found = _unfolded(found)
     found.sort(key=lambda item: item[0].frequency)
-    levels, source = (plateau, "given") if plateau is not None else _plateau(found, region, target, warnings)
+    levels, source = (plateau, "given") if plateau is not None else plateaus(found, region, target, warnings)
     bright, dark = max(levels), min(levels)
     if not bright > dark or not bright + dark > 0:
         raise MeasurementError(f"plateau levels {levels} must differ and have a positive mean; use linear intensities")
@@ -253,73 +252,6 @@ def _single(
     return grating, roi
 
 
-def _plateau(
-    found: list[tuple[Grating, Roi]], image: Float | None, target: Target | None, warnings: list[str]
-) -> tuple[tuple[float, float], str]:
-    """Levels of modulation 1: as measured, or as fitted with the blur where that moves them."""
-    levels, source, assumed = _measured_plateau(found, target)
-    if target is None or not target.groups or image is None:
-        if assumed:
-            warnings.append(assumed)
-        loss = _own_loss(found, levels)
-        if loss > PLATEAU_ERROR:
-            warnings.append(
-                f"normalised to the coarsest group, at {found[0][0].frequency:.3f} cycles/pixel, whose own CTF is about "
-                f"{1 - loss:.2f}: all CTFs are too high by about {100 * loss / (1 - loss):.0f} %; give plateau levels"
-            )
-        return levels, source
-    fit = fitted_levels(image, target)
-    if fit is None:
-        return levels, source
-    contrast = abs(fit.material - fit.background)
-    change = abs(abs(levels[1] - levels[0]) / contrast - 1)
-    if fit.misfit < WORST_MISFIT and (change > PLATEAU_ERROR / 2 or assumed):
-        levels = (fit.background, fit.material)
-        source = "solid patch and background" if fit.solid else "background and mean of the groups"
-        source += ", tails of the blur fitted"
-        assumed = "" if fit.solid else NO_PATCH
-        change = fit.uncertainty
-    if assumed:
-        warnings.append(assumed)
-    if change > PLATEAU_ERROR:
-        warnings.append(
-            f"the blur reaches so far that the plateaus are uncertain: all CTFs may be wrong by {100 * change:.1f} %; "
-            "give plateau levels, or more room around a wider solid patch"
-        )
-    return levels, source
-
-
-def _measured_plateau(found: list[tuple[Grating, Roi]], target: Target | None) -> tuple[tuple[float, float], str, str]:
-    """Levels read from a solid patch, the coarsest group, or the mean of the groups; and what that assumes."""
-    coarse = found[0][0]
-    low, high = coarse.extremes
-    if target is not None and target.groups and target.patches:
-        background = target.background
-        solids = [level for level, _ in solid_patches(target)]
-        if solids:
-            return (background, float(np.median(solids))), "solid patch and background", ""
-    if coarse.frequency <= COARSE:
-        return (low, high), "coarsest group", ""
-    if target is not None:
-        background = target.background
-        level = 2 * float(np.median([g.mean for g, _ in found])) - background
-        return (background, level), "background and mean of the groups", NO_PATCH
-    return (low, high), "coarsest group", ""
-
-
-def _own_loss(found: list[tuple[Grating, Roi]], levels: tuple[float, float]) -> float:
-    """What the plateaus of the coarsest group lack, by a mixture of blurs through all harmonics that are seen."""
-    frequency, swing = [], []
-    for grating, _ in found:
-        seen = grating.seen & (grating.order % 2 == 1)
-        frequency += list(grating.frequency * grating.order[seen])
-        swing += list(np.pi / 2 * grating.amplitude[seen] * grating.order[seen])
-    f, y = np.array(frequency), np.array(swing)
-    mixture = np.stack([t for t in transfers(f**2)], axis=1)
-    total = float(nnls(mixture, y)[0].sum())
-    return max(0.0, 1 - abs(levels[1] - levels[0]) / total) if total > 0 else 0.0
-
-
 def _group(grating: Grating, roi: Roi, contrast: float, pitch: float) -> BarGroup:
     """Normalise one fitted grating.
 
@@ -340,6 +272,32 @@ def _group(grating: Grating, roi: Roi, contrast: float, pitch: float) -> BarGrou
     )
 
 
+def _direction_deg(grating: Grating) -> float:
+    """Direction of the normal of the bars, 0 to 180."""
+    return float(np.degrees(np.arctan2(*grating.wave)) % 180)
+
+
+def _unfolded(found: list[tuple[Grating, Roi]]) -> list[tuple[Grating, Roi]]:
+    """Groups with those that share the tilt of the others only as bars beyond Nyquist read as such."""
+    if len(found) < FEWEST_FOR_ANGLE:
+        return found
+    directions = np.array([_direction_deg(g) for g, _ in found])
+    from_first = (directions - directions[0] + 90) % 180 - 90
+    common = directions[0] + float(np.median(from_first))
+
+    def away(grating: Grating) -> float:
+        return abs((_direction_deg(grating) - common + 90) % 180 - 90)
+
+    return [(g.alias if away(g) > 2 * SAME_ANGLE_DEG > 2 * away(g.alias) else g, roi) for g, roi in found]
+
+
+def _could_be_an_alias(grating: Grating, group: BarGroup) -> bool:
+    """Whether bars along the pixels may as well be finer than Nyquist: a pixel passes no more than sinc of those."""
+    v, u = (abs(part) for part in grating.wave)
+    cycles = grating.span * min(v, u) / max(v, u)
+    return bool(cycles < ALONG_PIXELS and 0.25 < grating.frequency < 0.5 and group.mtf < np.sinc(1 - grating.frequency))
+
+
 def _flag(found: list[tuple[Grating, Roi]], groups: tuple[BarGroup, ...], warnings: list[str]) -> None:
     """Warn of what makes single groups doubtful."""
     for (grating, _), group in zip(found, groups, strict=True):
@@ -351,7 +309,17 @@ def _flag(found: list[tuple[Grating, Roi]], groups: tuple[BarGroup, ...], warnin
                 f"{name}: a CTF of {group.ctf:.2f} is impossible, so the plateaus are wrong; give their levels"
             )
         if grating.frequency > 0.5:
-            warnings.append(f"{name}: beyond Nyquist, told from its alias by tilt alone")
+            warnings.append(f"{name}: beyond Nyquist and aliased; told from coarser bars by its tilt alone")
+        elif _could_be_an_alias(grating, group):
+            warnings.append(
+                f"{name}: may be aliased bars at {group.frequency_lp_mm / grating.frequency * (1 - grating.frequency):.3g} "
+                "lp/mm, beyond Nyquist, for bars along the pixels give the same samples; tilt by 1-3 deg"
+            )
+        if grating.tapered > TAPER_LOSS:
+            warnings.append(
+                f"{name}: the bars are not parallel, their period changes by {100 * abs(grating.taper):.1f} % from end to "
+                f"end: the CTF is too low by about {100 * grating.tapered:.0f} %"
+            )
         second = np.flatnonzero(grating.order == 2)
         if second.size and grating.amplitude[second[0]] > UNEVEN_DUTY * grating.amplitude[0] + 4 * grating.amplitude_sd:
             warnings.append(f"{name}: bars and spaces differ in width, the series assumes 50 % duty")
@@ -377,7 +345,12 @@ def _compare(found: list[tuple[Grating, Roi]], nominal: Sequence[float], pitch: 
         raise MeasurementError(f"{len(nominal)} nominal frequencies were given for {len(found)} groups")
     for (grating, _), expected in zip(found, nominal, strict=True):
         measured = grating.frequency / pitch
-        if abs(measured / expected - 1) > FREQUENCY_TOLERANCE:
+        if (
+            grating.frequency < 0.5 < expected * pitch
+            and abs(grating.alias.frequency / pitch / expected - 1) < SAME_BARS
+        ):
+            warnings.append(f"nominal {expected:.3g} lp/mm is beyond Nyquist: it is aliased to {measured:.3g}")
+        elif abs(measured / expected - 1) > FREQUENCY_TOLERANCE:
             warnings.append(f"nominal {expected:.3g} lp/mm measures as {measured:.3g}: magnified, or aliased")
 
 

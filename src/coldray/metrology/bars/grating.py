@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -19,6 +19,8 @@ near two pixels, along the grid, of which less than a fifth of a beat is seen.""
 FEWEST_PERIODS = 1.4
 SIGNIFICANT = 3.0
 """Amplitude of a harmonic over its standard error that lets it count."""
+SIGNIFICANT_TAPER = 6.0
+"""Change of the period along the bars over its standard uncertainty that counts."""
 DIFFERENT = 0.2
 """Relative distance of two frequencies that are worth a fit each."""
 CURVED = ((4.5, 4), (2.4, 2))
@@ -34,7 +36,7 @@ class Grating:
 
     `cosine` and `sine` belong to `order` and to phases counted from `origin` (row, column); `mean` is the
     level about which they swing. `span` holds the extent across the bars and `periods` the part used
-    [periods].
+    [periods]. `taper` is the relative change of the frequency from end to end of the bars.
     """
 
     wave: tuple[float, float]
@@ -47,6 +49,8 @@ class Grating:
     span: float
     periods: float
     origin: tuple[float, float]
+    taper: float
+    taper_sd: float
 
     @property
     def frequency(self) -> float:
@@ -72,6 +76,21 @@ class Grating:
         """Oversampled profile at phases [periods], from the harmonics that are seen."""
         angle = 2 * np.pi * np.outer(phase, self.order[self.seen])
         return np.asarray(self.mean + np.cos(angle) @ self.cosine[self.seen] + np.sin(angle) @ self.sine[self.seen])
+
+    @property
+    def tapered(self) -> float:
+        """Share of the fundamental that is lost to bars that are not parallel, 0 within the noise."""
+        if abs(self.taper) < SIGNIFICANT_TAPER * self.taper_sd:
+            return 0.0
+        return float((np.pi * self.periods * self.taper) ** 2 / 72)
+
+    @property
+    def alias(self) -> Grating:
+        """The finer bars beyond Nyquist that have the same samples: one sampling frequency away."""
+        v, u = self.wave
+        wave = (v - np.copysign(1.0, v), u) if abs(v) > abs(u) else (v, u - np.copysign(1.0, u))
+        finer = float(np.hypot(*wave)) / self.frequency
+        return replace(self, wave=wave, span=self.span * finer, periods=self.periods * finer)
 
     @property
     def extremes(self) -> tuple[float, float]:
@@ -240,6 +259,7 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
         wave = (wave[0] + step[0] / scale_y, wave[1] + step[1] / scale_x)
     count = order.size
     sd = float(np.sqrt(residual @ residual / max(values.size - fit.size, 1)))
+    taper, taper_sd = _taper(swing, slope, design, normal, size, residual, phase, wave[1] * yc - wave[0] * xc)
     variance = np.diag(np.linalg.inv(normal))[[first, first + count]]
     error = sd * np.sqrt(variance.max()) / size[first]
     return Grating(
@@ -253,7 +273,23 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
         span,
         float(np.ptp(phase)),
         (float(y.mean()), float(x.mean())),
+        taper,
+        taper_sd,
     )
+
+
+def _taper(
+    swing: Float, slope: Float, design: Float, normal: Float, size: Float, residual: Float, phase: Float, along: Float
+) -> tuple[float, float]:
+    """Relative change of the frequency from end to end of the bars, and its standard uncertainty, from the residuals."""
+    length = max(float(np.ptp(along)), 1e-9)
+    columns = np.concatenate([(2 * np.pi * swing * phase * along / length)[:, None], slope], axis=1)
+    columns = columns - design @ (np.linalg.solve(normal, design.T @ columns / size[:, None]) / size[:, None])
+    own = columns[:, 0] - columns[:, 1:] @ np.linalg.lstsq(columns[:, 1:], columns[:, 0], rcond=1e-6)[0]
+    power = float(own @ own)
+    if not power > 0:
+        return 0.0, float("inf")
+    return float(own @ residual) / power, float(np.sqrt(residual @ residual / residual.size / power))
 
 
 def _separable(smooth: Float, phase: Float, order: NDArray[np.int64]) -> tuple[Float, NDArray[np.int64], Float, Float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -27,6 +28,13 @@ FEWEST_PIXELS = 200
 """Pixels away from the ends of the bars that the fit needs."""
 SAME_MATERIAL = (0.9, 1.45)
 """Contrast of a solid patch of bar material over that which the mean of the bars implies at 50 % duty."""
+COARSE = 0.05
+"""Bars 10 pixels wide or wider [cycles/pixel] reach their plateau."""
+PLATEAU_ERROR = 0.005
+"""Relative error of the plateau contrast that is told; half of it makes the fitted plateaus count."""
+WORST_MISFIT = 0.02
+"""Largest rms over the contrast that the model of a target may leave over."""
+NO_PATCH = "no bars 10 pixels wide or solid patch: plateaus follow from the mean of 50 % duty groups"
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -183,3 +191,70 @@ def transfers(squared_frequency: Float) -> list[Float]:
     narrow = [np.ones_like(squared_frequency)]
     narrow += [np.exp(-2 * (np.pi * s) ** 2 * squared_frequency) for s in GAUSSIANS_PX]
     return narrow + [1 / (1 + (2 * np.pi * a) ** 2 * squared_frequency) for a in TAILS_PX]
+
+
+def plateaus(
+    found: list[tuple[Grating, Any]], image: Float | None, target: Target | None, warnings: list[str]
+) -> tuple[tuple[float, float], str]:
+    """Levels of modulation 1: as measured, or as fitted with the blur where that moves them."""
+    levels, source, assumed = _measured_plateau(found, target)
+    if target is None or not target.groups or image is None:
+        if assumed:
+            warnings.append(assumed)
+        loss = _own_loss(found, levels)
+        if loss > PLATEAU_ERROR:
+            warnings.append(
+                f"normalised to the coarsest group, at {found[0][0].frequency:.3f} cycles/pixel, whose own CTF is about "
+                f"{1 - loss:.2f}: all CTFs are too high by about {100 * loss / (1 - loss):.0f} %; give plateau levels"
+            )
+        return levels, source
+    fit = fitted_levels(image, target)
+    if fit is None:
+        return levels, source
+    contrast = abs(fit.material - fit.background)
+    change = abs(abs(levels[1] - levels[0]) / contrast - 1)
+    if fit.misfit < WORST_MISFIT and (change > PLATEAU_ERROR / 2 or assumed):
+        levels = (fit.background, fit.material)
+        source = "solid patch and background" if fit.solid else "background and mean of the groups"
+        source += ", tails of the blur fitted"
+        assumed = "" if fit.solid else NO_PATCH
+        change = fit.uncertainty
+    if assumed:
+        warnings.append(assumed)
+    if change > PLATEAU_ERROR:
+        warnings.append(
+            f"the blur reaches so far that the plateaus are uncertain: all CTFs may be wrong by {100 * change:.1f} %; "
+            "give plateau levels, or more room around a wider solid patch"
+        )
+    return levels, source
+
+
+def _measured_plateau(found: list[tuple[Grating, Any]], target: Target | None) -> tuple[tuple[float, float], str, str]:
+    """Levels read from a solid patch, the coarsest group, or the mean of the groups; and what that assumes."""
+    coarse = found[0][0]
+    low, high = coarse.extremes
+    if target is not None and target.groups and target.patches:
+        background = target.background
+        solids = [level for level, _ in solid_patches(target)]
+        if solids:
+            return (background, float(np.median(solids))), "solid patch and background", ""
+    if coarse.frequency <= COARSE:
+        return (low, high), "coarsest group", ""
+    if target is not None:
+        background = target.background
+        level = 2 * float(np.median([g.mean for g, _ in found])) - background
+        return (background, level), "background and mean of the groups", NO_PATCH
+    return (low, high), "coarsest group", ""
+
+
+def _own_loss(found: list[tuple[Grating, Any]], levels: tuple[float, float]) -> float:
+    """What the plateaus of the coarsest group lack, by a mixture of blurs through all harmonics that are seen."""
+    frequency, swing = [], []
+    for grating, _ in found:
+        seen = grating.seen & (grating.order % 2 == 1)
+        frequency += list(grating.frequency * grating.order[seen])
+        swing += list(np.pi / 2 * grating.amplitude[seen] * grating.order[seen])
+    f, y = np.array(frequency), np.array(swing)
+    mixture = np.stack([t for t in transfers(f**2)], axis=1)
+    total = float(optimize.nnls(mixture, y)[0].sum())
+    return max(0.0, 1 - abs(levels[1] - levels[0]) / total) if total > 0 else 0.0
