@@ -107,6 +107,10 @@ def main(arguments: list[str] | None = None) -> None:
         console.fail(_flagged(console.one_line(problem), given), console.exit_code(problem), as_json)
     except MemoryError:
         console.fail("out of memory; restore fewer images at once or close other programs", console.CANNOT_RUN, as_json)
+    except OSError as problem:
+        if "--debug" in given:
+            raise
+        console.fail(console.of_system(problem), console.CANNOT_RUN, as_json)
     except Exception as problem:
         usage = getattr(problem, "format_message", None)
         if usage is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
+from coldray.files import shown, told
 
 remembered: list[str] = []
 """What the readers noted so far; it is printed with an error that follows, whose cause it often is."""
@@ -55,6 +57,26 @@ def one_line(problem: BaseException) -> str:
 def printable(text: object) -> str:
     """Text on one line, with what cannot be printed escaped: file names may hold anything."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+REMEDIES = {
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOSPC: "free space there, or choose another disk, and run it again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EACCES: "ask for the right to use it, or choose another place",
+    errno.EROFS: "choose a place that can be written",
+}
+"""What to do about what an operating system refuses."""
+
+
+def of_system(problem: OSError) -> str:
+    """One line for an error of the operating system: which file, what is wrong, what to do."""
+    remedy = REMEDIES.get(problem.errno or 0, "check that the file or folder exists, is readable and its disk is whole")
+    name = "a file"
+    if isinstance(problem.filename, str | os.PathLike):
+        parts = os.fspath(problem.filename).split(os.sep)
+        name = shown(max(parts, key=len) if problem.errno == errno.ENAMETOOLONG else problem.filename)
+    return f"{name if len(name) <= 80 else name[:77] + '...'}: {told(problem)}; {remedy}"
 
 
 def exit_code(problem: ColdrayError) -> int:

@@ -17,7 +17,15 @@ from coldray.app.one import restore_file
 from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
 from coldray.checkpoint import file_sha256
 from coldray.document import read_object
-from coldray.errors import ColdrayError, DetectorError, ImageReadError, MetadataError
+from coldray.errors import (
+    ColdrayError,
+    DetectorError,
+    ImageReadError,
+    MetadataError,
+    PluginError,
+    SettingsError,
+    StrengthError,
+)
 from coldray.files import shown
 from coldray.formats import SUFFIXES, read_image
 from coldray.radiograph import Radiograph
@@ -237,11 +245,14 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
         )
     wanted = record.entry.get("sha256_in") or _restore_details(record.image).get("sha256_in")
     source = _original(path, record, given, wanted)
-    recipe = _recipe(record, given)
     here = environment()
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / path.name
-        restore_file(source, again, recipe)
+        try:
+            restore_file(source, again, _recipe(record, given))
+        except (SettingsError, PluginError, StrengthError) as problem:
+            # what the user typed is right; what was recorded is not
+            raise MetadataError(f"{shown(path)}: its record cannot be repeated: {problem}") from None
         same_bytes = file_sha256(again) == digest
         difference = None if same_bytes else _difference(record.image, read_image(again))
     differs = {k: [record.environment.get(k), v] for k, v in here.items() if record.environment.get(k) != v}

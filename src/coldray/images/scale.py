@@ -12,6 +12,10 @@ from coldray.errors import ImageError, MetadataError
 from coldray.images.open_beam import bright_plateau
 from coldray.radiograph import Radiograph
 
+LARGEST_VALUE = 1e30
+"""Largest pixel value restored: single precision ends at 3e38, and powers and sums of pixels are taken."""
+LEAST_OPEN_BEAM, LARGEST_OPEN_BEAM = 1e-6, 1e15
+"""Pixel values that an open beam may have [DN]."""
 LARGEST_FRACTION = 4.0
 """Floating-point pixels up to this are fractions of the open beam."""
 SATURATED_LEVEL = 0.98
@@ -97,13 +101,19 @@ def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool
     if image.dtype.kind == "f" and not np.all(np.isfinite(image.pixels)):
         bad = int(np.count_nonzero(~np.isfinite(image.pixels)))
         raise ImageError(f"{bad} pixels are NaN or infinite; correct bad pixels first (coldray correct)")
+    largest = max(abs(float(image.pixels.max())), abs(float(image.pixels.min())))
+    if largest > LARGEST_VALUE:
+        raise ImageError(
+            f"pixels reach {largest:.3g}; intensities up to {LARGEST_VALUE:.0e} are restored: scale the image"
+        )
     warnings = _saturation(image)
-    if open_beam is not None:
-        if not (np.isfinite(open_beam) and open_beam > 0):
-            raise MetadataError(f"open beam is {open_beam}; it must be positive")
-        return Scale(float(open_beam), image.dtype, "option"), warnings
-    if image.acquisition.open_beam is not None:
-        return Scale(float(image.acquisition.open_beam), image.dtype, "file"), warnings
+    known = image.acquisition.open_beam if open_beam is None else open_beam
+    if known is not None:
+        if not LEAST_OPEN_BEAM <= known <= LARGEST_OPEN_BEAM:
+            raise MetadataError(
+                f"open beam is {known}; it must be positive, from {LEAST_OPEN_BEAM:g} to {LARGEST_OPEN_BEAM:g}"
+            )
+        return Scale(float(known), image.dtype, "file" if open_beam is None else "option"), warnings
     if image.dtype.kind == "f" and float(np.max(image.pixels)) <= LARGEST_FRACTION:
         return Scale(1.0, image.dtype, "fraction"), warnings
     found, warning = _level_of_image(image, plateau)

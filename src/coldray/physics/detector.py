@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
 from coldray.physics.ratio import TransferRatio
 from coldray.physics.tables import DIRECTIONS, check_axis, check_order, read_table
+from coldray.plugins import plugin, plugin_names
 
 FILE_FORMAT = "coldray-detector"
 FILE_VERSION = 1
 ANISOTROPY_TOLD = 0.05
 DIRECTION_NODES = 9
 """Directions between the axes at which gains are computed; linear between."""
+LEAST_EXPOSURE_S, LONGEST_EXPOSURE_S = 1e-9, 1e9
+"""Exposures that a frame may have [s]."""
 PITCH_TOLERANCE = 0.01
 """Largest relative difference between two pitches that count as equal."""
 
@@ -122,14 +125,16 @@ class Detector:
         Raises
         ------
         DetectorError
-            If the detector has no NNPS, or the exposure is not positive.
+            If the detector has no NNPS, or the exposure is none of a frame.
         """
         if self.nnps is None:
             raise DetectorError(
                 f"detector {self.name!r} has no NNPS; give --noise FLATS, or a detector file with an nnps_mm2 column"
             )
-        if not 0 < exposure_s < np.inf:
-            raise DetectorError(f"exposure is {exposure_s} s; it must be positive and finite")
+        if not LEAST_EXPOSURE_S <= exposure_s <= LONGEST_EXPOSURE_S:
+            raise DetectorError(
+                f"exposure is {exposure_s} s; it must be positive and finite, from {LEAST_EXPOSURE_S:g} to {LONGEST_EXPOSURE_S:g} s"
+            )
         dose = exposure_s / self.nnps_exposure_s
         frequency = np.asarray(frequency_lp_mm, dtype=np.float64)
         inside = np.linspace(0, self.nyquist_lp_mm, 256)
@@ -239,11 +244,10 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
         path = resources.files("coldray.detectors") / f"{text}.json"
         return Detector.from_dict(parse_json(path.read_bytes(), path.name, DetectorError))
     kind, _, argument = text.partition(":")
-    if argument and (resources.files("coldray.detectors") / f"{kind}.py").is_file():
+    if argument and kind in plugin_names("detector model"):
         if pixel_pitch_mm is None:
             raise DetectorError(f"the detector model {text!r} needs a pixel pitch; give --pitch-um")
-        model = import_module(f"coldray.detectors.{kind}")
-        found: Detector = model.detector(argument, pixel_pitch_mm)
+        found: Detector = plugin("detector model", kind).detector(argument, pixel_pitch_mm)
         return found
     path = Path(text)
     if not is_file(path):
