@@ -53,7 +53,10 @@ def run(capsys):
         with pytest.raises(SystemExit) as left:
             main([str(a) for a in arguments])
         out, err = capsys.readouterr()
-        found = json.loads(out) if "--json" in arguments else None
+        try:
+            found = json.loads(out) if "--json" in arguments else None
+        except ValueError:
+            pytest.fail(f"exit code {left.value.code}, stdout {out!r}, stderr {err!r}")
         return left.value.code, found, out, err
 
     return call
