@@ -5,11 +5,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 -p no:randomly
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo check test test-slow fuzz faults bench benchmark docs clean release
+.PHONY: demo check test test-random test-slow fuzz faults bench benchmark docs clean release
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ check: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m "not slow"
+
+# The same tests in random order; the seed stands in the first lines and repeats it with -p randomly --randomly-seed=N.
+test-random: $(VENV)/.dev
+	$(BIN)/pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m slow
