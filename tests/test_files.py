@@ -139,3 +139,27 @@ def test_what_cannot_be_moved_says_so_in_one_line(tmp_path):
         with pytest.raises(ImageWriteError, match=r"^there cannot be written \(.*\); check"):
             files.move_into_place(scratch / "made", tmp_path / "there")
     assert os.listdir(tmp_path) == ["there"]
+
+
+def test_a_folder_has_one_owner_and_an_empty_one_does_not_stay(tmp_path):
+    pytest.importorskip("fcntl")
+    folder = tmp_path / "a" / "b"
+    with files.own_folder(folder):
+        with pytest.raises(ImageWriteError, match="b is being written by another coldray"), files.own_folder(folder):
+            pytest.fail("two owners")
+        assert folder.is_dir()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ZeroDivisionError), files.own_folder(folder):
+        (folder / "x").write_bytes(b"1")
+        raise ZeroDivisionError
+    assert (folder / "x").read_bytes() == b"1"
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ImageWriteError, match="cannot be made"), files.own_folder(tmp_path / "file" / "x"):
+        pytest.fail("no folder")
+
+
+def test_a_folder_that_was_there_stays_and_is_free_again(tmp_path):
+    for _ in range(2):
+        with files.own_folder(tmp_path):
+            pass
+    assert tmp_path.is_dir()

@@ -196,6 +196,46 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         move_into_place(scratch / folder.name, folder)
 
 
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone, where the system can; it is made if it is missing.
+
+    Parameters
+    ----------
+    folder : Path
+        What is made here and stays empty, parents included, is removed again.
+
+    Raises
+    ------
+    ImageWriteError
+        If another process holds it, or it cannot be made.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refuse_writing(folder, f"cannot be made ({told(error)})", "choose another folder") from error
+    handle = None
+    try:
+        if fcntl is not None:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise refuse_writing(
+                    folder, "is being written by another coldray", "wait until that is done, or choose another folder"
+                ) from None
+            except OSError:
+                pass  # a disk without locks
+        yield
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        if handle is not None:
+            os.close(handle)
+
+
 def clear_leftovers(folder: Path, deep: bool = True, prefix: str = TEMPORARY_PREFIX) -> int:
     """Delete what killed processes left unfinished, by default through all levels; returns how many."""
     count = 0

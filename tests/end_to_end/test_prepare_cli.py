@@ -7,6 +7,7 @@ import pytest
 
 from coldray.app.cli import main
 from coldray.dataset.store import PatchSet
+from coldray.files import own_folder
 
 SMALL = ("--patch-px", 32, "--context-px", 8, "--size-px", 96, "--json")
 
@@ -238,3 +239,30 @@ def test_a_board_that_was_moved_between_the_detectors_is_laid_back(call, folder,
         same = np.corrcoef(blurred.ravel(), measured.ravel())[0, 1]
         moved = np.corrcoef(np.roll(blurred, (2, -3), (0, 1)).ravel(), measured.ravel())[0, 1]
         assert same > 0.97 > moved
+
+
+def test_a_preparation_that_fails_leaves_no_folder(call, folder, tmp_path):
+    (tmp_path / "response.json").write_text("[]")
+    code, _, err = call(
+        "prepare", folder, "simulated:sensor_mcu:1", "-o", tmp_path / "sub" / "set", "--response", tmp_path / "response.json", *SMALL
+    )  # fmt: skip
+    assert code == 3 and err.count("\n") == 1 and "response.json" in err
+    flat = tmp_path / "flat"
+    for part in ("hr", "lr"):
+        (flat / part).mkdir(parents=True)
+    (flat / "pair.json").write_text(json.dumps({"pixel_pitch_mm": 0.048, "sharp": "gos34", "blurred": "gos135"}))
+    code, _, err = call(
+        "prepare", flat, "-o", tmp_path / "sub" / "set", "--validation-patches", 0, "--test-patches", 0, *SMALL
+    )
+    assert code in (1, 3) and "flat" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["flat", "response.json"]
+
+
+def test_two_preparations_do_not_share_a_folder(call, folder, tmp_path):
+    pytest.importorskip("fcntl")
+    with own_folder(tmp_path / "set"):
+        code, _, err = call(
+            "prepare", folder, "simulated:sensor_mcu:1", "simulated:memory_module:1", "-o", tmp_path / "set", *SMALL
+        )
+        assert (code, err.count("\n")) == (3, 1)
+        assert "set is being written by another coldray" in err

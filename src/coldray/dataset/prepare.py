@@ -27,6 +27,7 @@ from coldray.dataset.simulated import (
 )
 from coldray.dataset.store import FILE_FORMAT, FILE_VERSION, MANIFEST, read_manifest, write_json
 from coldray.errors import ColdrayError, ImageWriteError, SettingsError
+from coldray.files import own_folder
 
 Progress = Callable[..., None]
 
@@ -134,7 +135,7 @@ def prepare(
     ImageError
         If no board can be used, or two splits show the same thing.
     ImageWriteError
-        If `out` holds another dataset.
+        If `out` holds another dataset, or another process writes there.
     """
     how = settings or PrepareSettings()
     jobs = _jobs(sources, how)
@@ -143,54 +144,54 @@ def prepare(
     check_names(names, splits, by=how.split_by)
     parts = out / "parts"
     request = _request(jobs, splits, sources, how)
-    if (out / MANIFEST).exists() and not overwrite:
-        found = read_manifest(out)
-        if found["request"] == request:
-            return found, list(found["problems"])
-        raise ImageWriteError(f"{out.name}: holds another dataset; give --overwrite or another folder")
-    parts.mkdir(parents=True, exist_ok=True)
-    curve, warnings = _response(sources, how, [n for n, s in zip(names, splits, strict=True) if s == "test"], parts)
-    if curve is not None:
-        write_json(out / "response.json", curve.to_dict())
-    explicit = sources.response is not None or bool(sources.calibration)
-    jobs = [replace(j, response=None if curve is None else curve.to_dict(), must_match=explicit) for j in jobs]
-    results: list[Any] = [None] * len(jobs)
-    done = 0
-    for number, result in _worked(jobs, parts, workers):
-        results[number] = result
-        done += 1
-        if progress is not None:
-            progress(done, len(jobs), names[number].board)
-    problems = [str(r) for r in results if isinstance(r, ColdrayError)]
-    good = [i for i, r in enumerate(results) if isinstance(r, dict)]
-    lost = set(splits) - {splits[i] for i in good}
-    if lost:
-        raise next(r for i, r in enumerate(results) if splits[i] in lost)
-    notes = [results[i] | {"split": splits[i]} for i in good]
-    wanted = {"train": how.patches, "validation": how.validation_patches, "test": how.test_patches}
-    described, more = assemble(
-        out, parts, notes, [splits[i] for i in good], wanted, patch_px=how.cut.patch_px, context_px=how.cut.context_px,
-        variants=how.variants, random_state=how.simulated.random_state,
-    )  # fmt: skip
-    for note in notes:
-        warnings.extend(note["warnings"])
-    manifest = {
-        "format": FILE_FORMAT,
-        "version": FILE_VERSION,
-        "coldray": __version__,
-        "request": request,
-        **asdict(how.cut),
-        "random_state": how.simulated.random_state,
-        "split_by": how.split_by,
-        "response": None if curve is None else curve.to_dict(),
-        "boards": [{k: v for k, v in n.items() if k not in ("key", "detectors", "layers")} for n in notes],
-        "problems": problems,
-        "warnings": list(dict.fromkeys([*warnings, *more])),
-        **described,
-    }
-    write_json(out / MANIFEST, manifest)
-    shutil.rmtree(parts)
-    return read_manifest(out), problems
+    with own_folder(out), own_folder(parts):
+        if (out / MANIFEST).exists() and not overwrite:
+            found = read_manifest(out)
+            if found["request"] == request:
+                return found, list(found["problems"])
+            raise ImageWriteError(f"{out.name}: holds another dataset; give --overwrite or another folder")
+        curve, warnings = _response(sources, how, [n for n, s in zip(names, splits, strict=True) if s == "test"], parts)
+        if curve is not None:
+            write_json(out / "response.json", curve.to_dict())
+        explicit = sources.response is not None or bool(sources.calibration)
+        jobs = [replace(j, response=None if curve is None else curve.to_dict(), must_match=explicit) for j in jobs]
+        results: list[Any] = [None] * len(jobs)
+        done = 0
+        for number, result in _worked(jobs, parts, workers):
+            results[number] = result
+            done += 1
+            if progress is not None:
+                progress(done, len(jobs), names[number].board)
+        problems = [str(r) for r in results if isinstance(r, ColdrayError)]
+        good = [i for i, r in enumerate(results) if isinstance(r, dict)]
+        lost = set(splits) - {splits[i] for i in good}
+        if lost:
+            raise next(r for i, r in enumerate(results) if splits[i] in lost)
+        notes = [results[i] | {"split": splits[i]} for i in good]
+        wanted = {"train": how.patches, "validation": how.validation_patches, "test": how.test_patches}
+        described, more = assemble(
+            out, parts, notes, [splits[i] for i in good], wanted, patch_px=how.cut.patch_px, context_px=how.cut.context_px,
+            variants=how.variants, random_state=how.simulated.random_state,
+        )  # fmt: skip
+        for note in notes:
+            warnings.extend(note["warnings"])
+        manifest = {
+            "format": FILE_FORMAT,
+            "version": FILE_VERSION,
+            "coldray": __version__,
+            "request": request,
+            **asdict(how.cut),
+            "random_state": how.simulated.random_state,
+            "split_by": how.split_by,
+            "response": None if curve is None else curve.to_dict(),
+            "boards": [{k: v for k, v in n.items() if k not in ("key", "detectors", "layers")} for n in notes],
+            "problems": problems,
+            "warnings": list(dict.fromkeys([*warnings, *more])),
+            **described,
+        }
+        write_json(out / MANIFEST, manifest)
+        shutil.rmtree(parts)
+        return read_manifest(out), problems
 
 
 def _jobs(sources: Sources, how: PrepareSettings) -> list[Job]:
