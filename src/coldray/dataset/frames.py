@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.dataset.registration import Registration
 from coldray.document import read_object
 from coldray.errors import ImageError, ImageReadError, MetadataError
 from coldray.formats import SUFFIXES, read_image
 from coldray.images.averaging import average_frames
 from coldray.images.correct import Calibration, apply_calibration, calibrate
+from coldray.images.registration import Registration
 from coldray.images.scale import scale_of
 from coldray.objects.boards import FAMILIES
 from coldray.physics.detector import DetectorPair, load_detector

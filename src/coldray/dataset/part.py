@@ -11,15 +11,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.dataset._ratio_blur import ratio_blur
 from coldray.dataset.frames import BoardImages, fingerprint, read_board
 from coldray.dataset.patches import THUMBNAIL_SIDE, BoardName, block_means, is_empty, positions, signatures
-from coldray.dataset.registration import register, resample
 from coldray.dataset.response import ResponseCurve
 from coldray.dataset.simulated import BoardRecipe, simulate_board
 from coldray.dataset.store import decode, detector_key, encode, write_array, write_json
 from coldray.document import read_object
 from coldray.errors import ColdrayError, ImageError, ImageReadError, SettingsError
+from coldray.images.registration import register, resample
+from coldray.physics.ratio_blur import ratio_blur
 
 LAYERS = ("measured", "truth", "truth_blurred", "mean", "mean_blurred", "half_a", "half_a_blurred", "half_b")
 """What may be stored of a patch, in this order: the blurred frame as measured; three references, each with its blur."""

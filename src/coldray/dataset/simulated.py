@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from coldray.dataset.frames import BoardImages
-from coldray.dataset.registration import Registration
 from coldray.errors import SettingsError
+from coldray.images.registration import Registration
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.simulation.camera import Camera

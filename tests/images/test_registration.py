@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldray.dataset.registration import Registration, register, resample
 from coldray.errors import ImageError, MeasurementError, MetadataError
+from coldray.images.registration import Registration, register, resample
 
-from .pairs_of_boards import detectors, drawn_board, moved_pair
+from ..dataset.pairs_of_boards import detectors, drawn_board, moved_pair
 
 
 def largest_error_px(found, true, shape):

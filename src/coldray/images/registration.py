@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from coldray.dataset._ratio_blur import ratio_blur
 from coldray.errors import ImageError, MeasurementError, MetadataError
 from coldray.physics.detector import DetectorPair
+from coldray.physics.ratio_blur import ratio_blur
 
 IDENTITY_PX = 0.05
 """Largest displacement of a corner [px] that counts as registered already; resampling would cost more."""
