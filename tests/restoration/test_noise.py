@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from coldray.errors import DetectorError, MeasurementError
+from coldray.images.repeats import average_repeats
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.radiograph import Radiograph
 from coldray.restoration.noise import (
     choose_noise,
     noise_factor,
     noise_of_flats,
     noise_of_image,
+    noise_of_repeats,
+    octave_ratios,
     reference_noise,
     white_noise,
 )
@@ -223,3 +227,38 @@ def test_records_of_version_0_1_get_the_noise_that_it_took(board, screen):
     bare = noise_as_in_0_1(image, Detector("bare", PITCH, DETECTOR.mtf))
     assert float(bare.power(1.0, 1.0)) == float(bare.power(9.0, 1.0))
     assert noise_as_in_0_1(np.ones((8, 8)), DETECTOR).relative_sd() == reference_noise(DETECTOR).relative_sd()
+
+
+def repeated(board, screen, exposure_s, count, pattern=0.0):
+    """Frames of the board with a pattern that all of them show."""
+    rng = np.random.default_rng(12)
+    fixed = pattern * rng.standard_normal((160, 160))
+    clean, noise = screen.image(board, 3), NoiseModel.of_detector(DETECTOR, exposure_s)
+    stack = np.stack([clean + noise.draw(clean, rng) + fixed for _ in range(count)])
+    return average_repeats([Radiograph(stack.astype(np.float32))])
+
+
+@pytest.mark.parametrize("exposure_s", EXPOSURES)
+def test_repeated_frames_tell_their_noise_whatever_they_show_alike(board, screen, exposure_s):
+    repeats = repeated(board, screen, exposure_s, 8, pattern=0.01)
+    found = noise_of_repeats(repeats.changing, DETECTOR)
+    true = NoiseModel.of_detector(DETECTOR, exposure_s)
+    ratios = octave_ratios(found, true, float(repeats.image.pixels.mean()))
+    assert ratios == pytest.approx(1, abs=0.15)
+    assert ratios[-1] == pytest.approx(1, abs=0.05)
+
+
+def test_a_mean_has_the_noise_of_its_frames_over_their_number(board, screen):
+    repeats = repeated(board, screen, 0.25, 8)
+    one = noise_of_repeats(repeats.changing, DETECTOR)
+    mean, warnings = choose_noise(repeats.image.pixels, DETECTOR, 0.25, None, 8, repeats.changing)
+    assert mean.source == "frames" and warnings == []
+    assert mean.relative_sd() == pytest.approx(one.relative_sd() / np.sqrt(8), rel=1e-6)
+    _, warnings = choose_noise(repeats.image.pixels, DETECTOR, 2.5, None, 8, repeats.changing)
+    assert "the frames differ by" in warnings[0]
+
+
+def test_equal_frames_tell_no_noise():
+    stack = np.full((3, 64, 64), 0.5, dtype=np.float32)
+    with pytest.raises(MeasurementError, match="equal each other"):
+        noise_of_repeats(average_repeats([Radiograph(stack)]).changing, DETECTOR)

@@ -132,6 +132,9 @@ class Restorer:
         Of methods that draw.
     options : dict, optional
         Further options of the method, by name.
+    average : bool
+        Whether all frames given are averaged, registered if they moved, and restored as one image, with the noise taken
+        from how they differ. Without it every frame of a stack is restored by itself.
 
     Raises
     ------
@@ -165,6 +168,7 @@ class Restorer:
     provenance: bool = False
     random_state: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    average: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_job", self._checked())
@@ -206,13 +210,13 @@ class Restorer:
         found: Job = self._job  # type: ignore[attr-defined]
         return found
 
-    def restore(self, image: Image) -> Restored:
+    def restore(self, image: Images) -> Restored:
         """Restore one image or stack, with its certificate.
 
         Parameters
         ----------
         image : ndarray (rows, cols) or (frames, rows, cols), path or Radiograph
-            Linear. Floats are fractions of the open beam, integers are divided by their open-beam level.
+            With `average` also a sequence of them. Linear. Floats are fractions of the open beam, integers are divided by their open-beam level.
 
         Returns
         -------
@@ -224,21 +228,29 @@ class Restorer:
             As `coldray.restore`.
         """
         from coldray.formats import reading_notes
+        from coldray.images.repeats import average_repeats
         from coldray.restoration.pipeline import restore as restore_image
 
-        measured = radiograph_of(image)
-        found = restore_image(measured, self.job)
-        warnings = tuple(dict.fromkeys([*reading_notes(measured), *found.warnings]))
+        if self.average:
+            images = radiographs_of(image)
+            repeats = average_repeats(images)
+            measured, changing = repeats.image, repeats.changing
+            notes = [*repeats.warnings, *(note for one in images for note in reading_notes(one))]
+        else:
+            measured, changing = radiograph_of(image), None
+            notes = list(reading_notes(measured))
+        found = restore_image(measured, self.job, changing)
+        warnings = tuple(dict.fromkeys([*notes, *found.warnings]))
         layers = None if found.provenance is None else found.provenance.layers
         return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)
 
-    def __call__(self, image: Image) -> NDArray[Any]:
+    def __call__(self, image: Images) -> NDArray[Any]:
         """Restored pixels of one image, in its units and dtype."""
         return self.restore(image).pixels
 
 
 def restore(
-    image: Image,
+    image: Images,
     blurred: AnyDetector = "gos135",
     sharp: AnyDetector = "gos34",
     **settings: Any,
@@ -248,12 +260,13 @@ def restore(
     Parameters
     ----------
     image : ndarray (rows, cols) or (frames, rows, cols), path or Radiograph
-        Linear. Floats are fractions of the open beam, integers are divided by their open-beam level.
+        With ``average=True`` also a sequence of them, which becomes one image. Linear. Floats are fractions of the open
+        beam, integers are divided by their open-beam level.
     blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
         Detector that took the image, and the one to restore towards; two MTF tables are enough.
     **settings
         Keyword parameters of `Restorer`: ``pixel_pitch_mm``, ``exposure_s``, ``flats``, ``open_beam``, ``method``,
-        ``gain``, ``on_contradiction`` and so on.
+        ``gain``, ``on_contradiction``, ``average`` and so on.
 
     Returns
     -------

@@ -180,6 +180,40 @@ def pair_outputs(
     return pairs
 
 
+def gather(paths: list[Path], out: Path, *, overwrite: bool) -> tuple[list[Path], Pairing]:
+    """Decide what goes into one average and where that goes; nothing is written.
+
+    Returns
+    -------
+    sources : list of Path
+    pair : Pairing
+        Of the first one.
+
+    Raises
+    ------
+    SettingsError
+        If the output is no image file, or an input is named twice.
+    ImageReadError
+        If an input does not exist or is a link out of its folder.
+    ImageWriteError
+        If the output exists and `overwrite` is not set, is one of the inputs, or cannot be written where it should.
+    """
+    if out.suffix.lower() not in SUFFIXES or out.suffix.lower() in UNWRITABLE or out.is_dir():
+        raise SettingsError(f"{out.name}: --average writes one image; give the name of an image file, such as mean.tif")
+    check_folder(out.parent)
+    pairs = [Pairing(file, out, True, root) for file, _, root in _expand(paths)]
+    for pair in pairs:
+        pair.check()
+    inputs = [os.path.realpath(pair.source) for pair in pairs]
+    if os.path.realpath(out) in inputs:
+        raise ImageWriteError(f"{out.name}: the output would replace an input; choose another OUT")
+    if len(set(inputs)) < len(inputs):
+        raise SettingsError("an input is named twice; every frame counts once in an average")
+    if out.exists() and not overwrite:
+        raise ImageWriteError(f"{out.name}: exists already; give --overwrite or another OUT")
+    return [pair.source for pair in pairs], pairs[0]
+
+
 def check_names(paths: Iterable[Path]) -> None:
     """Refuse, before anything is computed, outputs whose names the file system cannot hold.
 

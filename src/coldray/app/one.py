@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,18 +75,60 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     dict
         The file's entry in the command's JSON.
     """
-    from coldray.checkpoint import file_sha256
-    from coldray.files import write_text
-    from coldray.formats import format_for, noting, write_image
+    return restore_files([source], target, recipe, record)
+
+
+def restore_files(sources: Sequence[Path], target: Path, recipe: Recipe, record: bool = False) -> dict[str, Any]:
+    """Restore one file, or the average of several if the recipe says so; all outputs are written, or none.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        One, unless the recipe averages.
+    target, recipe, record
+        As for `restore_file`.
+
+    Returns
+    -------
+    dict
+        As `restore_file`; of an average also ``inputs``, every file with its hash, and ``average``.
+    """
+    from coldray.formats import format_for, noting
+    from coldray.images.repeats import average_repeats
     from coldray.restoration.pipeline import restore as restore_image
 
     format_for(target)
     check_names(_planned(target, recipe, record))
-    image, digest = read_whole(source, recipe.geometry)
-    with noting((source, image)):
-        result = restore_image(image, recipe.job())
-    result = with_record(result, digest, recipe)
-    entry = entry_of(image, result, recipe, str(source), str(target))
+    read = [read_whole(source, recipe.geometry) for source in sources]
+    images, hashes = [image for image, _ in read], [digest for _, digest in read]
+    with noting(*zip(sources, images, strict=True)):
+        repeats = average_repeats(images) if recipe.average else None
+        image = images[0] if repeats is None else repeats.image
+        result = restore_image(image, recipe.job(), None if repeats is None else repeats.changing)
+    result = with_record(result, hashes, recipe)
+    entry = entry_of(image, result, recipe, str(sources[0]), str(target))
+    if repeats is not None:
+        entry["inputs"] = [{"input": str(s), "sha256": h} for s, h in zip(sources, hashes, strict=True)]
+        entry["average"] = dict(repeats.image.history[-1].details)
+        entry["warnings"] = [*repeats.warnings, *entry["warnings"]]
+    _write(sources[0], target, image, result, recipe, entry, recipe_record(recipe, *sources) if record else None)
+    return entry
+
+
+def _write(
+    source: Path,
+    target: Path,
+    image: Radiograph,
+    result: Restoration,
+    recipe: Recipe,
+    entry: dict[str, Any],
+    record: dict[str, Any] | None,
+) -> None:
+    """Write a result and what belongs beside it, all or nothing; the entry learns what was written."""
+    from coldray.checkpoint import file_sha256
+    from coldray.files import write_text
+    from coldray.formats import write_image
+
     target.parent.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     try:
@@ -107,15 +150,14 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
         beside = [path for path in written if path != target]
         if beside:
             entry["side_files"] = {path.name: file_sha256(path) for path in beside}
-        if record:
-            content = record_of(entry, result, recipe_record(recipe, source))
+        if record is not None:
+            content = record_of(entry, result, record)
             written.append(target.with_name(target.name + ".json"))
             write_text(written[-1], json.dumps(content, indent=1))
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
         raise
-    return entry
 
 
 def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
@@ -129,10 +171,12 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
     ]
 
 
-def with_record(result: Restoration, digest: str, recipe: Recipe) -> Restoration:
-    """Result whose history also names its input by hash and the settings that repeat it."""
+def with_record(result: Restoration, hashes: Sequence[str], recipe: Recipe) -> Restoration:
+    """Result whose history also names its input by hash, or all inputs of an average, and the settings that repeat it."""
     *before, last = result.image.history
-    details = dict(last.details) | {"sha256_in": digest, "settings": recipe.settings()}
+    details = dict(last.details) | {"sha256_in": hashes[0], "settings": recipe.settings()}
+    if recipe.average:
+        details["sha256_inputs"] = list(hashes)
     return replace(result, image=replace(result.image, history=(*before, replace(last, details=details))))
 
 
@@ -181,7 +225,7 @@ def remarks(image: Radiograph) -> list[str]:
     return found
 
 
-def recipe_record(recipe: Recipe, source: Path | None = None, workers: int = 1) -> dict[str, Any]:
+def recipe_record(recipe: Recipe, *sources: Path, workers: int = 1) -> dict[str, Any]:
     """What `coldray verify` needs beside the image: settings, where their files are, and the environment."""
     found: dict[str, Any] = {
         "format": RECORD_FORMAT,
@@ -189,4 +233,8 @@ def recipe_record(recipe: Recipe, source: Path | None = None, workers: int = 1) 
         "sources": recipe.sources(),
         "environment": environment(workers),
     }
-    return found if source is None else found | {"input": str(source.absolute())}
+    if sources:
+        found["input"] = str(sources[0].absolute())
+    if recipe.average:
+        found["inputs"] = [str(source.absolute()) for source in sources]
+    return found

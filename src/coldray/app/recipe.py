@@ -37,6 +37,7 @@ PLAIN = (
     "even",
     "even_contrast",
     "safeguards",
+    "average",
 )
 """Fields whose value is itself the setting; the others name files."""
 RECORD_FORMAT = 4
@@ -45,7 +46,13 @@ or goes."""
 REPEATABLE_FORMATS = (3, RECORD_FORMAT)
 """Formats whose restorations this version repeats."""
 _SINCE_FORMAT_3 = {"report", "certificate_map", "reference"}
-_BEFORE_FORMAT_4 = {"on_contradiction": "keep", "even": "network", "even_contrast": None, "safeguards": False}
+_BEFORE_FORMAT_4 = {
+    "on_contradiction": "keep",
+    "even": "network",
+    "even_contrast": None,
+    "safeguards": False,
+    "average": False,
+}
 """What version 0.1 did, and did not record."""
 _OWN_METHODS = {("cold", "naive", True): "cold_naive", ("pnp", "denoiser", "tv"): "pnp_tv"}
 """Methods that were an option's value of another one in version 0.1; with any other value the option meant its default."""
@@ -75,6 +82,8 @@ class Recipe:
         Whether to write reports, and the map of the certificate, beside every result.
     reference : str, optional
         Sharper image to compare with in reports, or a folder of them by name.
+    average : bool
+        Whether all frames of all inputs become one image, which is restored.
     """
 
     method: str = "cold"
@@ -99,6 +108,7 @@ class Recipe:
     report: bool = False
     certificate_map: bool = False
     reference: str | None = None
+    average: bool = False
 
     @property
     def geometry(self) -> Any:

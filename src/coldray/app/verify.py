@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.app.files import BESIDE, LEDGER, expand
-from coldray.app.one import restore_file
+from coldray.app.one import restore_files
 from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
 from coldray.checkpoint import file_sha256
 from coldray.document import read_object
@@ -71,6 +71,8 @@ class Record:
         Where the record comes from: "file", "ledger" or "history".
     format : int
         See `coldray.app.recipe.RECORD_FORMAT`.
+    inputs : tuple of str
+        Paths of all originals of an average, where the record knows them.
     """
 
     image: Radiograph
@@ -82,6 +84,17 @@ class Record:
     origin: str
     format: int = RECORD_FORMAT
     problems: list[str] = field(default_factory=list)
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> list[tuple[str | None, str | None]]:
+        """Hash and path, where known, of the original; of all originals of an average."""
+        details = _restore_details(self.image)
+        if not self.settings.get("average"):
+            return [(self.entry.get("sha256_in") or details.get("sha256_in"), self.input)]
+        hashes = details.get("sha256_inputs") or []
+        paths = self.inputs if len(self.inputs) == len(hashes) else (None,) * len(hashes)
+        return list(zip(hashes, paths, strict=True))
 
 
 def find_record(path: Path) -> Record:
@@ -106,7 +119,8 @@ def find_record(path: Path) -> Record:
                 return Record(image, _entry(found), dict(found["settings"]), {}, {}, found["input"], "file", 1)
             recipe = found["recipe"]
             parts = (recipe["settings"], recipe["sources"], recipe["environment"], recipe["input"], "file")
-            return Record(image, _entry(found), *parts, record_format(recipe))
+            inputs = tuple(recipe.get("inputs", ()))
+            return Record(image, _entry(found), *parts, record_format(recipe), inputs=inputs)
         except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f"{shown(beside)} is damaged")
     for folder in path.absolute().parents:
@@ -243,13 +257,12 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
             f"{shown(path)}: written by format {record.format} of the record; cannot be re-run by this version, which "
             f"reads formats {REPEATABLE_FORMATS[0]} to {RECORD_FORMAT}: verify it with coldray {record.settings.get('coldray', 'as it was then')}"
         )
-    wanted = record.entry.get("sha256_in") or _restore_details(record.image).get("sha256_in")
-    source = _original(path, record, given, wanted)
+    sources = _originals(path, record, given)
     here = environment()
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / path.name
         try:
-            restore_file(source, again, _recipe(record, given))
+            restore_files(sources, again, _recipe(record, given))
         except (SettingsError, PluginError, StrengthError) as problem:
             # what the user typed is right; what was recorded is not
             raise MetadataError(f"{shown(path)}: its record cannot be repeated: {problem}") from None
@@ -279,7 +292,8 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
             "agrees": False,
             "why": why if difference == 0 else "the same build, machine and threads give other pixels",
         }
-    return {"input": str(source), "sha256_in": wanted, "repeated": compared}
+    found: dict[str, Any] = {"input": str(sources[0]), "sha256_in": record.places[0][0], "repeated": compared}
+    return found | {"inputs": [str(source) for source in sources]} if record.settings.get("average") else found
 
 
 def _another_build(differs: Mapping[str, Any]) -> bool:
@@ -291,27 +305,39 @@ def _restore_details(image: Radiograph) -> dict[str, Any]:
     return next((dict(step.details) for step in reversed(image.history) if step.verb == "restore"), {})
 
 
-def _original(path: Path, record: Record, given: Sources, wanted: str | None) -> Path:
-    """Find the original by its hash.
+def _originals(path: Path, record: Record, given: Sources) -> list[Path]:
+    """Find the original, or all originals of an average, by their hashes.
 
     Raises
     ------
+    MetadataError
+        If nothing says which they are.
     ImageReadError
-        If it is not where it was, nor where the user says, or has changed.
+        If one is not where it was, nor where the user says, or has changed.
     """
-    if wanted is None:
+    if not record.places or any(wanted is None for wanted, _ in record.places):
         raise MetadataError(f"{shown(path)}: nothing says which original it was restored from")
-    place = given.input if given.input is not None else (Path(record.input) if record.input else None)
+    if given.input is not None and given.input.is_dir():
+        candidates = (p for p in sorted(given.input.rglob("*")) if p.suffix.lower() in (*SUFFIXES, "") and p.is_file())
+        return _by_hash(given.input, candidates, [str(wanted) for wanted, _ in record.places])
+    return [_original(path, given.input or (Path(at) if at else None), str(wanted)) for wanted, at in record.places]
+
+
+def _by_hash(folder: Path, candidates: Iterable[Path], wanted: list[str]) -> list[Path]:
+    """Files with the wanted hashes, in their order; no file is hashed after the last is found."""
+    found: dict[str, Path] = {}
+    for candidate in candidates:
+        found.setdefault(file_sha256(candidate), candidate)
+        if found.keys() >= set(wanted):
+            return [found[digest] for digest in wanted]
+    missing = next(digest for digest in wanted if digest not in found)
+    raise ImageReadError(f"{folder.name}: no file there has the sha256 {missing[:12]}… of the original; give --input")
+
+
+def _original(path: Path, place: Path | None, wanted: str) -> Path:
+    """The original at its place; ImageReadError if it is not there, or has changed."""
     if place is None:
         raise ImageReadError(f"{shown(path)}: its record does not say where the original is; give --input")
-    if place.is_dir():
-        candidates = (p for p in sorted(place.rglob("*")) if p.suffix.lower() in (*SUFFIXES, "") and p.is_file())
-        found = next((p for p in candidates if file_sha256(p) == wanted), None)
-        if found is None:
-            raise ImageReadError(
-                f"{place.name}: no file there has the sha256 {wanted[:12]}… of the original; give --input"
-            )
-        return found
     if not place.is_file():
         raise ImageReadError(f"{shown(place)}: the original is not there any more; give --input FILE or a folder")
     if file_sha256(place) != wanted:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
+from coldray.images.repeats import ChangingPower
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
@@ -20,6 +21,11 @@ DISAGREEMENT = 2.0
 """Ratio of found to stated noise power within which what is stated is believed."""
 SURE = 3.0
 """A disagreement counts from this many standard uncertainties of the noise that was found."""
+REPEATS_ERROR = 0.05
+"""Relative standard uncertainty of noise from repeated frames at best: blocks smear its colour, and the lowest octave reads 4 to
+10 % low."""
+HELD_SPREADS = 5.0
+"""Blocks within this many robust standard deviations of the fit count as noise of repeated frames."""
 
 
 def white_noise(detector: Detector, relative_sd: float = 0.01) -> NoiseModel:
@@ -75,6 +81,75 @@ def noise_of_flats(flats: NDArray[np.floating], detector: Detector) -> NoiseMode
     keep = np.concatenate([[True], np.diff(frequency) > 0])
     quantum = np.maximum(value[keep] - electronic, 0.0)
     return NoiseModel(FrequencyCurve(frequency[keep], quantum), electronic, detector.pixel_pitch_mm, "flats")
+
+
+def noise_of_repeats(changing: ChangingPower, detector: Detector, open_beam: float = 1.0) -> NoiseModel:
+    """Noise of one frame from what changes between repeated frames: the best source there is.
+
+    Parameters
+    ----------
+    changing : ChangingPower
+    detector : Detector
+        States the pitch.
+    open_beam : float
+        Stored value of the open beam.
+
+    Returns
+    -------
+    NoiseModel
+        With its uncertainty over frequency.
+
+    Raises
+    ------
+    MeasurementError
+        If the frames equal each other.
+
+    Notes
+    -----
+    The power of a block is s q + e: q and e follow from blocks of different signal by weighted least squares, neither
+    below zero; blocks that hold much more (something moved, a hit) are left out. The colour is the mean over blocks.
+    """
+    from scipy.optimize import nnls
+
+    pitch = detector.pixel_pitch_mm
+    signal = np.maximum(changing.signal / open_beam, 1e-3)
+    power = changing.power / open_beam**2
+    size = power.shape[-1]
+    index = np.arange(size)
+    radius = np.hypot(index[:, None], index) / (2 * size)
+    counted = (index[:, None] > 0) & (index > 0)
+    level = power[:, counted].mean(axis=1)
+    if not np.median(level) > 0:
+        raise MeasurementError("the frames equal each other; give frames that were taken one after the other")
+    kept = np.ones(level.size, dtype=bool)
+    fitted = np.full(level.size, float(np.median(level)))
+    for _ in range(3):
+        design = np.stack([signal, np.ones_like(signal)], axis=1) / fitted[:, None]
+        q, e = nnls(design[kept], (level / fitted)[kept])[0]
+        fitted = np.maximum(q * signal + e, 1e-30)
+        ratio = level / fitted
+        middle = float(np.median(ratio))
+        spread = 1.4826 * float(np.median(np.abs(ratio - middle)))
+        kept = np.abs(ratio - middle) <= HELD_SPREADS * spread
+        kept |= ~kept.any()
+    edges = np.linspace(0, np.sqrt(0.5), size + 1)
+    ring = np.clip(np.digitize(radius[counted], edges) - 1, 0, size - 1)
+    number = np.bincount(ring, minlength=size)
+    some = number > 0
+    mean = np.bincount(ring, power[kept][:, counted].mean(axis=0), minlength=size)[some] / number[some]
+    middles = np.bincount(ring, radius[counted], minlength=size)[some] / number[some]
+    quantum = np.maximum(mean - e, 0.0) / float(signal[kept].mean())
+    independent = np.count_nonzero(kept) * number[some] * max(changing.frames / 2, 1.0)
+    error = np.sqrt(REPEATS_ERROR**2 + 2 / independent)
+    frequency = np.concatenate([[0.0], middles, [max(np.sqrt(0.5), middles[-1] + 1e-3)]]) / pitch
+    quantum, error = (np.concatenate([values[:1], values, values[-1:]]) for values in (quantum, error))
+    return NoiseModel(
+        FrequencyCurve(frequency, quantum * pitch**2),
+        float(e) * pitch**2,
+        pitch,
+        "frames",
+        FrequencyCurve(frequency, error),
+    )
 
 
 def noise_of_image(image: NDArray[np.floating], detector: Detector) -> NoiseModel:
@@ -165,8 +240,10 @@ def choose_noise(
     exposure_s: float | None = None,
     flats: NDArray[np.floating] | None = None,
     frames: int = 1,
+    changing: ChangingPower | None = None,
+    open_beam: float = 1.0,
 ) -> tuple[NoiseModel, list[str]]:
-    """Noise of an image: as stated by flats or exposure if the image agrees, else as found in the image.
+    """Noise of an image: as its frames differ; as stated by flats or exposure if the image agrees; else as found in the image.
 
     Parameters
     ----------
@@ -179,6 +256,10 @@ def choose_noise(
         Flat fields like one frame of the image.
     frames : int
         Frames that the image is the mean of.
+    changing : ChangingPower, optional
+        What changes between the frames that were averaged; decides where it is given.
+    open_beam : float
+        Stored value of the open beam in `changing`.
 
     Returns
     -------
@@ -196,6 +277,8 @@ def choose_noise(
         stated = noise_of_flats(flats, detector).scaled(1 / frames)
     elif exposure_s is not None:
         stated = NoiseModel.of_detector(detector, exposure_s).scaled(1 / frames)
+    if changing is not None:
+        return _of_mean(changing, detector, open_beam, stated, max(float(image.mean()), 1e-3))
     try:
         found = noise_of_image(image, detector)
     except MeasurementError as problem:
@@ -217,3 +300,20 @@ def choose_noise(
             "; one flat field cannot tell noise from a fixed pattern that the image was corrected for: give two or more"
         )
     return found, [text]
+
+
+def _of_mean(
+    changing: ChangingPower, detector: Detector, open_beam: float, stated: NoiseModel | None, signal: float
+) -> tuple[NoiseModel, list[str]]:
+    """Noise of a mean of frames as they differ, and whether something else was stated."""
+    one = noise_of_repeats(changing, detector, open_beam)
+    found = one.scaled(1 / changing.frames)
+    rounding = changing.rounding * (detector.pixel_pitch_mm / open_beam) ** 2
+    found = replace(found, electronic_mm2=found.electronic_mm2 + rounding)
+    ratio = None if stated is None else contradiction(found, stated, signal)
+    if stated is None or ratio is None:
+        return found, []
+    return found, [
+        f"the frames differ by {ratio:.2g} times the noise power that the {stated.source} state; what they differ by is "
+        "used: check the open-beam level, the exposure, or whether the frames were filtered"
+    ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.errors import DetectorError
 from coldray.frame import Frame
+from coldray.images.repeats import ChangingPower
 from coldray.images.scale import Scale, scale_of
 from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
@@ -164,6 +165,7 @@ class _Prepared:
     method: Any
     averaged: int
     mask: NDArray[np.bool_] | None
+    changing: ChangingPower | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +200,7 @@ class _FrameResult:
     hit: NDArray[np.bool_] | None
 
 
-def restore(image: Radiograph, job: Job) -> Restoration:
+def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) -> Restoration:
     """Restore a radiograph or every frame of a stack.
 
     Parameters
@@ -206,6 +208,8 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     image : Radiograph
         Linear data; floats are fractions of the open beam, integers are divided by their open-beam level.
     job : Job
+    changing : ChangingPower, optional
+        For a mean of frames: what changes between them, from `coldray.images.repeats`; the noise is taken from it.
 
     Returns
     -------
@@ -230,7 +234,9 @@ def restore(image: Radiograph, job: Job) -> Restoration:
     chosen = check_job(job)
     build = plugin("degradation", job.degradation).Degradation
     both = build(pair), build(pair.as_restored())
-    prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), image.acquisition.frames, image.mask)
+    prepared = _Prepared(
+        job, scale, pair, *both, plugin("method", job.method), image.acquisition.frames, image.mask, changing
+    )
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
     notes: list[_FrameNote] = []
@@ -330,7 +336,7 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
     job, scale, degradation = prepared.job, prepared.scale, prepared.degradation
     detector = prepared.pair.blurred
     if job.safeguards:
-        seen = measured_of(stored, prepared.mask, scale, detector, job, prepared.averaged)
+        seen = measured_of(stored, prepared.mask, scale, detector, job, prepared.averaged, prepared.changing)
     else:
         fraction = scale.to_fraction(stored)
         seen = Measured(stored, fraction, noise_as_in_0_1(fraction, detector, job.exposure_s, job.flats))

@@ -10,6 +10,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.images.hits import REACH_PX, Hits, find_hits, padding_of
+from coldray.images.repeats import ChangingPower
 from coldray.images.scale import Scale
 from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
@@ -63,7 +64,13 @@ class Measured:
 
 
 def measured_of(
-    stored: NDArray[Any], mask: NDArray[np.bool_] | None, scale: Scale, detector: Detector, job: Job, frames: int
+    stored: NDArray[Any],
+    mask: NDArray[np.bool_] | None,
+    scale: Scale,
+    detector: Detector,
+    job: Job,
+    frames: int,
+    changing: ChangingPower | None = None,
 ) -> Measured:
     """Find the noise of a frame and the pixels that are no measurement of it, and replace them.
 
@@ -80,6 +87,8 @@ def measured_of(
         Exposure and flat fields, if any.
     frames : int
         Frames that the image is the mean of.
+    changing : ChangingPower, optional
+        What changes between them; decides the noise.
 
     Notes
     -----
@@ -87,7 +96,7 @@ def measured_of(
     it is for that, since an even area that somebody filled in would count as one without noise.
     """
     fraction = scale.to_fraction(stored)
-    given = (detector, job.exposure_s, job.flats, frames)
+    given = (detector, job.exposure_s, job.flats, frames, changing, scale.open_beam)
     noise, warnings = choose_noise(fraction, *given)
     known = mask if mask is not None and mask.any() and not mask.all() else None
     if min(stored.shape) < LEAST_SIDE_PX:

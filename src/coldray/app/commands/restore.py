@@ -22,6 +22,8 @@ Example: coldray restore board_thick.tif -o restored.tif --exposure-s 0.25
 
 Example: coldray restore scans/ -o restored/ --blurred thick.json --sharp thin.json --noise flats/ --workers 4
 
+Example: coldray restore frames/ -o mean_restored.tif --average
+
 Example: coldray restore incoming/ -o restored/ --watch
 """
 
@@ -76,6 +78,14 @@ def restore(
     noise: Annotated[list[Path] | None, typer.Option(metavar="FLATS", help="Flat fields of the same exposure.")] = None,
     pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
     open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
+    average: Annotated[
+        bool,
+        typer.Option(
+            "--average",
+            help="Average all frames of all inputs, registered if they moved, and restore that ONE image; its noise is taken "
+            "from how the frames differ. Without it every file, and every frame of a stack, is restored by itself.",
+        ),
+    ] = False,
     provenance: Annotated[bool, typer.Option("--provenance", help="Also write the three provenance layers.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write reports as HTML and PDF.")] = False,
     certificate_map: Annotated[
@@ -146,8 +156,13 @@ def restore(
         report=report,
         certificate_map=certificate_map,
         reference=None if reference is None else str(reference),
+        average=average,
     )
     recipe.job()
+    if average:
+        if watch or scheduler is not None:
+            raise SettingsError("--average makes one image here and now; leave out --watch and --scheduler")
+        return _average(inputs, out, recipe, overwrite, as_json, debug)
     verb = Verb("restore", _Work(recipe), _line, as_json, debug)
     if watch:
         folders = _watched(inputs, out)
@@ -159,6 +174,17 @@ def restore(
         clear_leftovers(out.parent, deep=False)
         return run_each(verb, pairs, 1)
     return _into_folder(verb, recipe, out, pairs, len(pairs), workers, scheduler, fresh=overwrite)
+
+
+def _average(inputs: list[Path], out: Path, recipe: Recipe, overwrite: bool, as_json: bool, debug: bool) -> int:
+    """Restore the average of all inputs into one file."""
+    from coldray.app.each import Verb, run_each
+    from coldray.app.files import gather
+    from coldray.files import clear_leftovers
+
+    sources, pair = gather(inputs, out, overwrite=overwrite)
+    clear_leftovers(out.parent, deep=False)
+    return run_each(Verb("restore", _Work(recipe, tuple(sources)), _line, as_json, debug), [pair], 1)
 
 
 def _into_folder(
@@ -234,7 +260,8 @@ def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> N
 
 
 def _line(entry: dict[str, Any]) -> str:
-    parts = [str(entry["method"])]
+    averaged = [f"mean of {entry['average']['frames']} frames"] if "average" in entry else []
+    parts = [*averaged, str(entry["method"])]
     if entry.get("skipped"):
         parts.append("already there")
     else:
@@ -246,11 +273,14 @@ def _line(entry: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """Restore one file."""
+    """Restore one file, or the average of several."""
 
     recipe: Recipe
+    sources: tuple[Path, ...] = ()
 
     def __call__(self, _number: int, pair: Any) -> dict[str, Any]:
-        from coldray.app.one import restore_file
+        from coldray.app.one import restore_file, restore_files
 
+        if self.sources:
+            return restore_files(self.sources, pair.target, self.recipe, record=True)
         return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file)

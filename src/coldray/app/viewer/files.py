@@ -35,7 +35,7 @@ def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe)
         stem, suffix = (stem or study.name), ".tif"
     stem = f"{stem or 'image'}_restored"
     mark = secrets.token_hex(8)
-    result = with_record(result, study.sha256, recipe)
+    result = with_record(result, [study.sha256], recipe)
     target = folder / f"{mark}{suffix}"
     write_image(target, result.image)
     downloads = {"image": (target, stem + suffix)}
