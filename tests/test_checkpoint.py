@@ -90,7 +90,7 @@ def test_garbage_is_refused(tmp_path, content):
 def test_a_foreign_file_is_refused(tmp_path, metadata):
     path = tmp_path / "m.safetensors"
     save_file({"a": TENSORS["a"]}, path, metadata)
-    with pytest.raises(CheckpointError, match="header|broken"):
+    with pytest.raises(CheckpointError, match="header|broken|not valid JSON"):
         read_tensors(path)
 
 

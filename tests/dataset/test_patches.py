@@ -267,7 +267,7 @@ def test_bad_folders_give_one_clear_line(tmp_path):
     refused(write_board(tmp_path / "e", [image], [image], truth=image[:60]), "truth/target.tif has shape")
     refused(write_board(tmp_path / "f", [image], [image], note={"registration": "shifted"}), "not understood")
     (write_board(tmp_path / "g", [image], [image]) / "pair.json").write_text("{")
-    refused(tmp_path / "g", "cannot be read", ImageReadError)
+    refused(tmp_path / "g", "g/pair.json: not valid JSON", ImageReadError)
     with pytest.raises(ImageReadError, match="PatchSet|manifest|holds no"):
         len(PatchSet(tmp_path, "train"))
 
