@@ -21,8 +21,8 @@ _HOME = {
     "Radiograph": "coldray.radiograph",
     "Restorer": "coldray.api.restore",
     "bars_ctf": "coldray.api.measure",
-    "certify": "coldray.api.restore",
-    "degrade": "coldray.api.restore",
+    "certify": "coldray.api.forward",
+    "degrade": "coldray.api.forward",
     "duplex_isrb": "coldray.api.measure",
     "edge_mtf": "coldray.api.measure",
     "flat_nnps": "coldray.api.measure",
@@ -61,9 +61,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from coldray.api.files import read, write
+    from coldray.api.forward import certify, degrade
     from coldray.api.make import read_board, simulate
     from coldray.api.measure import bars_ctf, duplex_isrb, edge_mtf, flat_nnps, neq_dqe, snr
-    from coldray.api.restore import Restorer, certify, degrade, restore
+    from coldray.api.restore import Restorer, restore
     from coldray.physics.curves import FrequencyCurve
     from coldray.physics.detector import Detector, load_detector
     from coldray.radiograph import Radiograph

@@ -60,7 +60,7 @@ def test_the_core_does_not_know_the_face():
                 assert not (node.module or "").startswith("coldray.api"), path
 
 
-@pytest.mark.parametrize("module", ["files", "inputs", "make", "measure", "restore", "results"])
+@pytest.mark.parametrize("module", ["files", "forward", "inputs", "make", "measure", "restore", "results"])
 def test_examples_run(module):
     found = doctest.testmod(importlib.import_module(f"coldray.api.{module}"))
     assert found.failed == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ SHOWN_FACTS = 3
 """Facts in the printed form; it never has more than five lines."""
 
 
-class Result:
+class Result(ABC):
     """What every result of the front door offers.
 
     A result states its facts as (name, text), its columns by name, and how it is drawn.
@@ -29,17 +30,17 @@ class Result:
     _title: str
     warnings: tuple[str, ...]
 
+    @abstractmethod
     def facts(self) -> Sequence[tuple[str, str]]:
         """What is worth knowing at a glance, name and text; the most important first."""
-        raise NotImplementedError(type(self).__name__)
 
+    @abstractmethod
     def columns(self) -> Mapping[str, Any]:
         """Columns of the table by name; all of one length."""
-        raise NotImplementedError(type(self).__name__)
 
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, with the keys of the command line."""
-        raise NotImplementedError(type(self).__name__)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw into a matplotlib axis, a new one by default.
@@ -59,8 +60,9 @@ class Result:
         self._draw(ax)
         return ax
 
+    @abstractmethod
     def _draw(self, ax: Any) -> None:
-        raise NotImplementedError(type(self).__name__)
+        """Draw into a matplotlib axis."""
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the table, with pitch and warnings in comments; whole or not at all. `restore` reads those of an MTF.
