@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,7 @@ def build_fields(
             if progress is not None:
                 progress(done, len(recipes))
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             for _ in pool.map(_write_field, *_arguments(missing, folder, real_boards, cache)):
                 done += 1
                 if progress is not None:

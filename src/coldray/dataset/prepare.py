@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -290,7 +291,8 @@ def _worked(jobs: Sequence[Job], parts: Path, workers: int) -> Iterator[tuple[in
         for number, job in enumerate(jobs):
             yield number, make_part(job, parts)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # spawned, not forked: a fork copies the locks of threads that others hold, and can die of it
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(make_part, job, parts): number for number, job in enumerate(jobs)}
         try:
             for future in as_completed(running):
