@@ -16,9 +16,9 @@ BOX_REACH = 0.05
 NEAR, FADE = 0.05, 0.1
 """Distance beyond the trained reach up to which the network counts fully, and over which its share then falls to 0.
 
-Measured with the first shipped model, whose cloud reaches 0.083: at 0.11 to 0.18 (frames of 20 ms or 5 s, white noise of 1
-and 3 %) the network is 0.1 to 2.2 dB better than the linear filter, at 0.23 (white noise of 10 %) 1.3 dB worse, at 0.31
-(frames of 5 ms) 1.2 dB worse, and from there on it collapses; `benchmarks/domain.py`.
+Measured with the first shipped model, whose cloud reaches 0.083 (`benchmarks/domain.py`): at 0.12 to 0.17 (frames of 20 ms
+or 5 s, white noise of 3 %) the network is 0.2 to 2.4 dB better than the linear filter, at 0.24 (white noise of 10 %) 1.6 dB
+worse, at 0.29 (frames of 5 ms) 2.1 dB worse, and from there on it collapses.
 """
 
 
