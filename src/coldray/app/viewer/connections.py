@@ -103,6 +103,8 @@ class Connection(H11Protocol):
 
     def _give_up(self) -> None:
         self._given_up = True
+        # it is closed in the next round of the loop; until then it would count against those that ask
+        self.connections.discard(self)
         self.transport.abort()
 
 
