@@ -11,7 +11,7 @@ from coldray.app import console
 from coldray.errors import ColdrayError
 
 if TYPE_CHECKING:
-    from coldray.radiograph import Radiograph
+    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -117,61 +117,32 @@ def degrade(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Blur sharp images with the MTF ratio of two detectors (eqs 1-2), and add noise."""
-    from functools import partial
-
-    import numpy as np
-
+    import coldray
     from coldray.app.each import Verb, run_each
     from coldray.app.files import Pairing, pair_outputs
-    from coldray.formats import noting, read_image, write_image
-    from coldray.images.scale import scale_of
-    from coldray.physics.noise import NoiseModel
-    from coldray.physics.transfer import directional_operator
+    from coldray.formats import read_image, write_image
     from coldray.plugins import plugin
-    from coldray.radiograph import Step
-    from coldray.restoration.pipeline import Job, detectors_of
 
-    build = plugin("degradation", degradation)
+    plugin("degradation", degradation)  # an unknown one is a bad option, not a bad file
     pairs = pair_outputs(files, out, overwrite=overwrite)
-    job = Job(blurred=blurred, sharp=sharp, pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3)
 
     def work(number: int, pair: Pairing) -> dict[str, Any]:
-        image = read_image(pair.source)
-        with noting((pair.source, image)):
-            return degraded(number, pair, image)
-
-    def degraded(number: int, pair: Pairing, image: Radiograph) -> dict[str, Any]:
-        scale, warnings = scale_of(image, open_beam)
-        detectors, more = detectors_of(image, job)
-        stack = scale.to_fraction(image.pixels if image.pixels.ndim == 3 else image.pixels[None])
-        blends = [build.Degradation(part) for part in detectors.by_direction()]
-        gains = [partial(blend.transfer, strength=strength) for blend in blends]
-        blur = directional_operator(gains, stack.shape[1:], detectors.pixel_pitch_mm)
-        noise = None if exposure_s is None else NoiseModel.of_detector(detectors.blurred, exposure_s)
-        # one stream per image: neither order nor number of inputs changes it
-        rng = np.random.default_rng([random_state, number])
-        frames = [blur(f) if noise is None else blur(f) + noise.draw(f, rng) for f in stack]
-        stored, clipped = scale.to_stored(np.stack(frames).reshape(image.shape))
-        step = Step(
-            "degrade",
-            {
-                "blurred": detectors.blurred.name,
-                "sharp": detectors.sharp.name,
-                "strength": strength,
-                "exposure_s": exposure_s,
-                "degradation": degradation,
-                "random_state": random_state,
-                "kind": "synthetic",
-            },
-        )
-        result = image.with_pixels(stored, step).with_acquisition(
-            pixel_pitch_mm=detectors.pixel_pitch_mm,
-            exposure_s=exposure_s or image.acquisition.exposure_s,
-            open_beam=scale.open_beam,
+        result = coldray.degrade(
+            read_image(pair.source),
+            blurred,
+            sharp,
+            strength=strength,
+            exposure_s=exposure_s,
+            degradation=degradation,
+            pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
+            open_beam=open_beam,
+            # one stream per image: neither order nor number of inputs changes it
+            random_state=[random_state, number],
         )
         pair.target.parent.mkdir(parents=True, exist_ok=True)
         write_image(pair.target, result)
-        entry = {"input": str(pair.source), "output": str(pair.target), "clipped_pixels": clipped}
-        return entry | {"warnings": warnings + more}
+        done = result.history[-1].details
+        entry = {"input": str(pair.source), "output": str(pair.target), "clipped_pixels": done["clipped_pixels"]}
+        return entry | {"warnings": list(done["warnings"])}
 
     return run_each(Verb("degrade", work, lambda e: str(e["output"]), as_json), pairs, len(pairs))
