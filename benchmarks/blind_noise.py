@@ -5,6 +5,8 @@ over true noise power in three octaves at the mean signal, median and 5 to 95 % 
 against being given two flat fields.
 
 python benchmarks/blind_noise.py [--scenes 32] [--restored 6] [--out benchmarks/results/blind_noise.json]
+
+Constants of the estimator were chosen on the scenes from 4000 and 70000 on; the default scenes were not looked at before.
 """
 
 from __future__ import annotations
@@ -175,13 +177,13 @@ CAMERAS = (
 )
 
 
-def scenes(count: int) -> list[NDArray[np.float32]]:
+def scenes(count: int, first: int) -> list[NDArray[np.float32]]:
     """Transmissions of boards of families unseen in training, on the fine grid."""
     families = sorted(name for name, role in ROLES.items() if role in ("test", "validation"))
     screen = ScreenDetector.gos(80.0, 0.1)
     shape = (FINE_PX, FINE_PX)
     return [
-        screen.transmission(procedural_board(families[n % len(families)], shape, FINE_MM, 4000 + n))
+        screen.transmission(procedural_board(families[n % len(families)], shape, FINE_MM, first + n))
         for n in range(count)
     ]
 
@@ -250,12 +252,13 @@ def _gap(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=32)
+    parser.add_argument("--first", type=int, default=90000, help="number of the first scene")
     parser.add_argument("--restored", type=int, default=6)
     parser.add_argument("--cameras", type=int, nargs="*", default=list(range(len(CAMERAS))))
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
     model = load_model(None)
-    fine = scenes(given.scenes)
+    fine = scenes(given.scenes, given.first)
     rows = [row for number in given.cameras for row in judge(CAMERAS[number], fine, given.restored, model)]
     medians = np.array([row["median"] for row in rows])
     within = (np.abs(medians - 1) <= 0.1).sum(axis=0).tolist()
@@ -266,6 +269,7 @@ def main() -> None:
                 {
                     "kind": "simulated",
                     "date": datetime.date.today().isoformat(),
+                    "first_scene": given.first,
                     "scenes": given.scenes,
                     "restored_scenes": given.restored,
                     "octaves_cycles_px": OCTAVES,

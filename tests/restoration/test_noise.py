@@ -5,9 +5,11 @@ import pytest
 
 from coldray.errors import DetectorError, MeasurementError
 from coldray.images.repeats import average_repeats
+from coldray.objects.boards import procedural_board
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.screen import gos_screen
 from coldray.radiograph import Radiograph
 from coldray.restoration.noise import (
     choose_noise,
@@ -173,6 +175,22 @@ def test_an_mtf_alone_gives_level_and_colour_with_an_honest_uncertainty(board, s
         ratio = float(np.mean(found.power(near, 0.6)) / np.mean(truth.power(near, 0.6)))
         assert abs(np.log(ratio)) < 3 * float(found.error(f)) + 0.1
         assert 0.01 < float(found.error(f)) < 0.5
+
+
+def test_noise_of_a_board_without_quiet_ground_is_held_by_high_bands_and_family():
+    """Structure in every block of large pixels once read as 2.8 times the noise in the lowest octave."""
+    pitch, loading = 0.125, 200.0
+    screen = ScreenDetector.gos(loading, pitch)
+    frequency = np.linspace(0, 0.5 / pitch, 60)
+    bare = Detector(
+        "bare", pitch, FrequencyCurve(frequency, gos_screen(loading).mtf(frequency) * np.sinc(frequency * pitch))
+    )
+    passed = screen.transmission(procedural_board("memory_module", (640, 640), pitch / 5, 2))
+    for exposure_s in (1.0, 0.25):
+        image = screen.frame(passed, 5, exposure_s, np.random.default_rng(5))
+        flats = [screen.frame(np.ones_like(passed), 5, exposure_s, np.random.default_rng(i)) for i in range(4)]
+        ratio = octave_ratios(noise_of_image(image, bare), noise_of_flats(np.stack(flats), bare), float(image.mean()))
+        assert np.all((ratio > 0.8) & (ratio < 1.7)), ratio
 
 
 def test_the_noise_of_an_image_scales_with_it(board, screen):

@@ -32,9 +32,15 @@ STRUCTURE_SLOPES = (-0.2, -0.9, -1.6)
 STRUCTURE_LEVELS = np.arange(-3.0, 9.1, 0.75)
 WHITE_LEVELS = np.arange(-1.0, 5.0, 0.75)
 """Levels of structure in units of the noise [natural logarithm]; white structure is hits and defects."""
-WEIGHT = 0.25
+WEIGHT = 0.15
 """Of the data against the priors: blocks overlap, bands leak, and structure keeps to no law."""
-QUIET_LEAST, QUIET_PENALTY = 0.1, 2.5
+QUIET_ENOUGH, DOUBT = 0.2, np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+"""Share of blocks without structure under which the low bands count less, by these powers of the shortfall: what such blocks
+hold at low frequency is structure first, and the colour then follows from the high bands and from the family."""
+LOST, LOST_SD = 0.3, 0.1
+"""How far the level may lie below the quantiles of its band before it is pulled back, and how stiffly [natural logarithm]: where
+no block is quiet, structure in all of them would explain everything, and nothing else would hold the noise from below."""
+QUIET_LEAST, QUIET_PENALTY = 0.1, 7.0
 """Weak structure passes for noise, so the share of blocks without any is counted down by this factor from one."""
 BOUND_SHARES = np.array([0.05, 0.1, 0.2, 0.35, 0.5])
 """Quantiles of the block energies that noise alone must stay below: structure only adds."""
@@ -209,20 +215,24 @@ class _Fit:
         electronic = np.exp(self.theta[3])
         quanta = self.signal[:, None] * self.quantum()
         noise = quanta + electronic
-        score, information = self._expectation(noise, learning)
+        score, information = (part * self._weights() for part in self._expectation(noise, learning))
         share = quanta / noise
-        gradient = np.append((score * share).sum(axis=0), (score * (1 - share)).sum()) * WEIGHT
+        gradient = np.append((score * share).sum(axis=0), (score * (1 - share)).sum())
         curvature = np.zeros((BANDS + 1, BANDS + 1))
         k = np.arange(BANDS)
-        curvature[k, k] = (information * share**2).sum(axis=0) * WEIGHT
-        curvature[k, BANDS] = curvature[BANDS, k] = (information * share * (1 - share)).sum(axis=0) * WEIGHT
-        curvature[BANDS, BANDS] = (information * (1 - share) ** 2).sum() * WEIGHT
+        curvature[k, k] = (information * share**2).sum(axis=0)
+        curvature[k, BANDS] = curvature[BANDS, k] = (information * share * (1 - share)).sum(axis=0)
+        curvature[BANDS, BANDS] = (information * (1 - share) ** 2).sum()
         self._bound(noise, share.mean(axis=0), gradient, curvature)
         jacobian = self._jacobian()
         prior, pull = self._prior()
         self.hessian = jacobian.T @ curvature @ jacobian + prior
         change = np.linalg.solve(self.hessian, jacobian.T @ gradient - pull)
         self.theta = self.theta + np.clip(change, -1.0, 1.0)
+
+    def _weights(self) -> Float:
+        """Weight of every band's energies against the priors."""
+        return np.asarray(WEIGHT * min(1.0, self.learnt / QUIET_ENOUGH) ** DOUBT)
 
     def _expectation(self, noise: Float, learning: bool) -> tuple[Float, Float]:
         """Derivative of the log-likelihood by ln(noise) of every block and band, and its information."""
@@ -252,11 +262,14 @@ class _Fit:
         return (seen * score).sum(axis=1), (seen * information).sum(axis=1)
 
     def _bound(self, noise: Float, share: Float, gradient: Float, curvature: Float) -> None:
-        """Pull bands that lie above the quantiles of their energies back, in place."""
+        """Pull bands that lie above the quantiles of their energies back, and a level that got lost far below, in place."""
         allowed = (np.quantile(self.energy / noise, BOUND_SHARES, axis=0) / self.quantiles).min(axis=0)
         sd = np.sqrt(3.6 / (len(noise) * coefficients())) + 0.02
         over = np.minimum(np.log(allowed) + sd, 0.0)
         stiff = (over < 0) / sd**2
+        lost = np.maximum(np.log(allowed[LEVEL_BAND]) - LOST, 0.0)
+        over[LEVEL_BAND] += lost
+        stiff[LEVEL_BAND] += (lost > 0) / LOST_SD**2
         gradient[:BANDS] += over * stiff * share
         gradient[BANDS] += float((over * stiff * (1 - share)).sum())
         k = np.arange(BANDS)
