@@ -6,54 +6,65 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.errors import PhysicsError
-from coldray.objects.kinds import KINDS, draw
+from coldray.objects.kinds import KINDS, SCENES, draw_kind, variants
 from coldray.physics.screen import gos_screen
 from coldray.physics.source import attenuation, energy_bins, spectrum_70kv
 from coldray.simulation.transmission import transmission
 
-ALL = [(k, v, role == "seen") for k, kind in KINDS.items() for role, makers in kind.variants.items() for v in makers]
+ALL = [(k, v, role) for k in SCENES for role in ("train", "test") for v in variants(k, role)]
 BINS = energy_bins(gos_screen(134.55).response, spectrum_70kv(), 12)
 
 
-@pytest.mark.parametrize(("kind", "variant", "seen"), ALL)
-def test_every_variant_is_an_object_that_the_beam_gets_through(kind, variant, seen):
+@pytest.mark.parametrize(("kind", "variant", "role"), ALL)
+def test_every_variant_is_an_object_that_the_beam_gets_through(kind, variant, role):
     shape, step = (96, 144), 0.1
-    maps = draw(kind, shape, step, 5, variant=variant, seen=seen)
-    again = draw(kind, shape, step, 5, variant=variant, seen=seen)
+    maps = draw_kind(kind, shape, step, 5, role, variant=variant)
+    again = draw_kind(kind, shape, step, 5, role, variant=variant)
     assert maps.shape == shape
     assert set(maps.thickness_mm) <= set(attenuation().mass_cm2_g)
     for material, thickness in maps.thickness_mm.items():
         assert thickness.dtype == np.float32
         np.testing.assert_array_equal(thickness, again.thickness_mm[material])
-    assert {maps.labels["kind"], maps.labels["variant"]} == {kind, variant}
+    assert [maps.labels[n] for n in ("kind", "variant", "role")] == [kind, variant, role]
     signal = transmission(maps, BINS)
     assert np.quantile(signal, 0.02) > 0.01
     assert np.ptp(signal) > 0.002
 
 
-@pytest.mark.parametrize(("kind", "variant", "seen"), ALL)
-def test_another_grid_step_shows_the_same_object(kind, variant, seen):
-    coarse = transmission(draw(kind, (60, 60), 0.16, 3, variant=variant, seen=seen), BINS)
-    fine = transmission(draw(kind, (240, 240), 0.04, 3, variant=variant, seen=seen), BINS)
+@pytest.mark.parametrize(("kind", "variant", "role"), ALL)
+def test_another_grid_step_shows_the_same_object(kind, variant, role):
+    coarse = transmission(draw_kind(kind, (60, 60), 0.16, 3, role, variant=variant), BINS)
+    fine = transmission(draw_kind(kind, (240, 240), 0.04, 3, role, variant=variant), BINS)
     averaged = fine.reshape(60, 4, 60, 4).mean((1, 3))
     # transmission of a mean is not the mean of transmissions: edges and what is finer than a cell may differ
     assert np.median(np.abs(coarse - averaged)) < 0.03
     assert np.corrcoef(coarse.ravel(), averaged.ravel())[0, 1] > 0.8 or np.std(averaged - coarse) < 0.01
 
 
-@given(st.sampled_from(sorted(KINDS)), st.integers(0, 10**6))
-def test_objects_for_tests_are_none_for_training(kind, number):
-    seen, unseen = (draw(kind, (24, 24), 0.2, number, seen=s) for s in (True, False))
-    assert (seen.labels["role"], unseen.labels["role"]) == ("seen", "unseen")
-    same = set(seen.thickness_mm) == set(unseen.thickness_mm)
-    assert not same or any(np.any(seen.thickness_mm[m] != unseen.thickness_mm[m]) for m in seen.thickness_mm)
+@given(st.sampled_from(KINDS), st.integers(0, 10**6))
+def test_every_role_has_objects_of_its_own(kind, number):
+    drawn = [draw_kind(kind, (24, 24), 0.5, number, role) for role in ("train", "validation", "test")]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        a, b = drawn[one].thickness_mm, drawn[other].thickness_mm
+        assert set(a) != set(b) or any(np.any(a[m] != b[m]) for m in a)
+
+
+@pytest.mark.parametrize("form", ["pouch", "cylindrical"])
+def test_batteries_are_a_kind_like_others(form):
+    cell = draw_kind("battery", (120, 120), 0.2, 4, variant=form)
+    again = draw_kind("battery", (120, 120), 0.2, 4, variant=form)
+    assert cell.labels["cell"].form == form
+    for material, thickness in cell.thickness_mm.items():
+        np.testing.assert_array_equal(thickness, again.thickness_mm[material])
 
 
 def test_unknown_kinds_variants_and_empty_grids_are_refused():
     with pytest.raises(PhysicsError, match=r"'gremlin' is unknown; choose one of plate"):
-        draw("gremlin", (8, 8), 0.1, 0)
-    with pytest.raises(PhysicsError, match=r"plate has no seen variant 'arcs'; choose one of faint_edges"):
-        draw("plate", (8, 8), 0.1, 0, variant="arcs")
+        draw_kind("gremlin", (8, 8), 0.1, 0)
+    with pytest.raises(PhysicsError, match=r"plate has no variant 'arcs' for train; choose one of faint_edges"):
+        draw_kind("plate", (8, 8), 0.1, 0, variant="arcs")
+    with pytest.raises(PhysicsError, match=r"role 'exam' is unknown; choose one of train, validation, test"):
+        draw_kind("plate", (8, 8), 0.1, 0, "exam")
     for shape, step in (((0, 8), 0.1), ((8, 8), 0.0), ((8, 8), float("nan"))):
         with pytest.raises(PhysicsError, match="both must be positive"):
-            draw("plate", shape, step, 0)
+            draw_kind("plate", shape, step, 0)

@@ -15,7 +15,6 @@ from coldray.objects.boards._canvas import Canvas, sphere
 from coldray.physics.grids import dct_axes
 from coldray.physics.screen import gos_screen
 from coldray.physics.source import energy_bins, spectrum_70kv
-from coldray.simulation.thickness import ThicknessMaps
 
 Map = NDArray[np.float32]
 Ranges = Mapping[str, tuple[float, float]]
@@ -292,13 +291,11 @@ class Scene(Canvas):
                 spectrum *= np.exp(-2 * (np.pi * sigma_mm * axis) ** 2).astype(np.float32)
             self.maps[material] = np.maximum(scipy.fft.idctn(spectrum, norm="ortho", overwrite_x=True), 0)
 
-    def finished(self, name: str) -> ThicknessMaps:
-        """The maps, non-negative; air where nothing was drawn."""
+    def finished(self) -> dict[str, Map]:
+        """The maps, non-negative and thin enough for the beam; air where nothing was drawn."""
         kept = {m: np.maximum(t, 0, dtype=np.float32) for m, t in self.maps.items() if t.any()}
-        share = self._share_of_depth(kept)
-        if share < 1:
-            kept = {m: t * np.float32(share) for m, t in kept.items()}
-        return ThicknessMaps(kept or {"Al": np.zeros(self.shape, np.float32)}, self.pitch, name, self.labels)
+        share = np.float32(self._share_of_depth(kept))
+        return {m: t * share for m, t in kept.items()} or {"Al": np.zeros(self.shape, np.float32)}
 
     def _share_of_depth(self, maps: Mapping[str, Map]) -> float:
         """What all thickness is multiplied with, 1 at most, to let enough of the beam through (adding up materials)."""
