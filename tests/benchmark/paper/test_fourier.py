@@ -84,6 +84,23 @@ def test_the_marks_tell_a_perfect_restorer_from_none(monkeypatch):
     assert flat["inverse"]["relative_sd"] > 2 * flat[BLURRED]["relative_sd"]
 
 
+def test_the_marks_count_contrast_that_is_lost():
+    """A restorer that leaves faint edges at half of their step has the same TTF, but not the same marks."""
+
+    class Faint(Inverse):
+        def restore(self, frame, degradation, **told):
+            image = super().restore(frame, degradation).image
+            level = float(np.median(image))
+            faint = float(np.ptp(frame.blurred)) < 0.2 * level
+            return Output(level + (0.5 if faint else 1.0) * (image - level), 0, 0, 0)
+
+    recipe = F.FourierRecipe(exposure_s=20.0, repeats=2, bar_repeats=2)
+    family = F.edge_family(Faint("faint", "half", None), recipe, ObjectPrior())
+    kept = {t["contrast"]: t["contrast_kept"] for t in family["transfers"] if "contrast_kept" in t}
+    assert kept[0.80] == pytest.approx(1, abs=0.02) and kept[0.05] == pytest.approx(0.5, abs=0.03)
+    assert family["contrast_dependence"] is not None and family["contrast_dependence"] < 0.7
+
+
 def test_what_marks_judge_gets_all_repeats_and_its_peers_some():
     recipe = F.FourierRecipe(1.0, 200, peer_repeats=24)
     assert recipe.of("coldray") is recipe and recipe.of("blurred") is recipe

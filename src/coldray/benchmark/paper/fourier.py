@@ -16,7 +16,7 @@ from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair, sc
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.metrology.bars.ctf import bars_ctf
-from coldray.metrology.transfer import TaskTransfer, noise_by_repeats, task_transfer
+from coldray.metrology.transfer import TaskTransfer, contrast_dependence, noise_by_repeats, task_transfer
 from coldray.objects.phantoms import CurveBlur, bars, slanted_edge
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
@@ -141,12 +141,13 @@ def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrio
     Returns
     -------
     dict
-        "transfers": list of curves; "noise": per contrast the SDs and their ratio; "nps": in the flat and near
-        the 80 % and 20 % edges.
+        "transfers": list of curves, each with the contrast kept; "contrast_dependence": the index of the 5 % and 80 %
+        edges, or None; "noise": per contrast the SDs and their ratio.
     """
     kerma = AIR_KERMA_RATE_UGY_S * recipe.exposure_s
     cases = [(c, ANGLE_DEG) for c in CONTRASTS] + [(FAR_CONTRAST, FAR_ANGLE_DEG)]
     transfers, noise = [], {}
+    near: list[TaskTransfer] = []
     for stream, (contrast, angle) in enumerate(cases):
         clean, truth = edge_images(contrast, angle)
         stack = repeats_of(contestant, clean, recipe, prior, stream)
@@ -156,15 +157,25 @@ def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrio
             transfers.append(entry | curve_entry(curve) | {"ttf50_lp_mm": curve.frequency_at(0.5), "warnings": []})
             continue
         try:
-            found: TaskTransfer = task_transfer(stack, PITCH_MM, contrast=contrast, air_kerma_ugy=kerma)
+            found = task_transfer(stack, PITCH_MM, contrast=contrast, air_kerma_ugy=kerma)
+            near.append(found)
             entry |= curve_entry(found.ttf) | {
-                "name": found.name, "ttf50_lp_mm": found.ttf50_lp_mm, "warnings": list(found.warnings)
+                "name": found.name, "ttf50_lp_mm": found.ttf50_lp_mm, "contrast_kept": found.contrast_kept,
+                "warnings": list(found.warnings),
             }  # fmt: skip
         except MeasurementError as problem:
             entry["failed"] = str(problem)
         transfers.append(entry)
         noise[f"{contrast:g}"] = edge_noise(stack, truth)
-    return {"transfers": transfers, "noise": noise}
+    return {"transfers": transfers, "contrast_dependence": _dependence(near), "noise": noise}
+
+
+def _dependence(transfers: Sequence[TaskTransfer]) -> float | None:
+    """Index of contrast dependence; None where it is not defined."""
+    try:
+        return contrast_dependence(transfers)
+    except MeasurementError:
+        return None
 
 
 def curve_entry(curve: FrequencyCurve) -> dict[str, Any]:
@@ -278,7 +289,10 @@ def measure(
 
 
 def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
-    """How one contestant stands against the Fourier marks; None where a curve is missing."""
+    """How one contestant stands against the Fourier marks; None where a curve is missing.
+
+    A TTF is 1 at zero for whatever step is left; compared is what becomes of the object, TTF times the contrast kept.
+    """
     f = np.array(results["sharp"]["frequency_lp_mm"])
     sharp = np.array(results["sharp"]["mtf"])
     near = {t["contrast"]: t for t in found["transfers"] if t["angle_deg"] == ANGLE_DEG and "value" in t}
@@ -286,20 +300,24 @@ def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
     raw_near = {t["contrast"]: t for t in raw["transfers"] if t["angle_deg"] == ANGLE_DEG and "value" in t}
     inside = f <= NYQUIST_SHARE * nyquist_lp_mm(PITCH_MM)
     strong, faint = near.get(0.80), near.get(0.05)
-    off = None if strong is None else float(np.abs(np.array(strong["value"]) - sharp)[inside].max())
+    off = None if strong is None else float(np.abs(_response(strong, "value") - sharp)[inside].max())
     below = None
     if faint is not None and "high" in faint and 0.05 in raw_near:
         data = f <= results["limit_lp_mm"]
-        below = float((np.array(raw_near[0.05]["value"]) - np.array(faint["high"]))[data].max())
+        below = float((_response(raw_near[0.05], "value") - _response(faint, "high"))[data].max())
     wanted = np.array([g["ctf"] for g in results["sharp"]["ctf"]])
     ctf = np.abs(np.array([g["ctf"] for g in found["ctf"]]) - wanted)
     ratios = [n["ratio"] for n in found["noise"].values() if n["ratio"] is not None]
-    halves = [near[c]["ttf50_lp_mm"] if c in near else None for c in (0.05, 0.80)]
     return {
         "ttf80_largest_difference": off,
         "ttf5_largest_shortfall_below_raw": below,
         "ctf_difference": ctf.round(4).tolist(),
         "ctf_largest_difference": float(ctf.max()),
         "edge_over_flat_noise": max(ratios) if ratios else None,
-        "contrast_dependence": None if None in halves else halves[0] / halves[1],  # type: ignore[operator]
+        "contrast_dependence": found["contrast_dependence"],
     }
+
+
+def _response(entry: dict[str, Any], part: str) -> NDArray[np.float64]:
+    """TTF of an edge, or an end of its band, times the contrast kept."""
+    return np.array(entry[part]) * float(entry["contrast_kept"])

@@ -49,7 +49,7 @@ Made by <code>{{ command }}</code> in {{ '%.0f'|format(r.seconds / 60) }} minute
 {% if r.ceiling %}<p class="quiet">Ceiling of the measured reference: {% for k, v in r.ceiling.items() %}{{ k }} {{ number(v.mean, 4) }}{{ ', ' if not loop.last }}{% endfor %}.</p>{% endif %}
 {% for name, picture in pictures.items() %}<h2>{{ name }}</h2><p><img alt="{{ name }}" src="{{ picture }}"></p>{% endfor %}
 {% for f in r.fourier or [] %}<h2>Fourier marks at {{ '%g'|format(f.exposure_s) }} s ({{ f.repeats }} repeats of the default and the raw frame, {{ f.peer_repeats }} of the others)</h2>
-<table><tr><th>method</th><th>80 % TTF − sharp MTF, largest</th><th>5 % TTF under raw</th><th>CTF − sharp, largest</th><th>noise at edges / flats</th><th>TTF50 5 % / 80 %</th></tr>
+<table><tr><th>method</th><th>80 % response − sharp MTF, largest</th><th>5 % response under raw</th><th>CTF − sharp, largest</th><th>noise at edges / flats</th><th>contrast dependence</th></tr>
 {% for key, m in f.methods.items() %}<tr><td>{{ r.methods[key].label }}</td><td>{{ number(m.marks.ttf80_largest_difference, 3) }}</td>
 <td>{{ number(m.marks.ttf5_largest_shortfall_below_raw, 3) }}</td><td>{{ number(m.marks.ctf_largest_difference, 3) }}</td>
 <td>{{ number(m.marks.edge_over_flat_noise, 2) }}</td><td>{{ number(m.marks.contrast_dependence, 2) }}</td></tr>{% endfor %}</table>{% endfor %}
