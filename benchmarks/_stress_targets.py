@@ -163,6 +163,30 @@ def _wires() -> Iterator[Target]:
     yield Target("duplex", "read backwards", _gauge(2.0, 500, lambda i: i[:, ::-1]), ISRB_LIMIT)
 
 
+def coloured(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Float:
+    """Noise of unit deviation, correlated over a Gaussian."""
+    white = rng.standard_normal(shape)
+    if not sigma_px:
+        return white
+    spot = np.zeros((64, 64))
+    spot[32, 32] = 1.0
+    return np.asarray(
+        gaussian_filter(white, sigma_px, mode="wrap") / np.sqrt((gaussian_filter(spot, sigma_px) ** 2).sum())
+    )
+
+
+def snr_region(sigma_px: float, trend: float, dead: int) -> Callable[[np.random.Generator], Float]:
+    """Region of the known SNR with correlated noise, a trend from side to side, and dead pixels."""
+    ramp = np.linspace(-0.5, 0.5, SIDE)
+
+    def make(rng: np.random.Generator) -> Float:
+        image = (SNR + coloured(rng, (SIDE, SIDE), sigma_px)) * (1 + trend * ramp)
+        image.flat[rng.choice(image.size, dead, replace=False)] = 0.0
+        return np.asarray(image)
+
+    return make
+
+
 def _region(make: Callable[[np.random.Generator], Float]) -> Callable[..., Answer]:
     def measure(rng: np.random.Generator) -> Answer:
         found = contrast(make(rng), srb_um=88.6)
@@ -175,26 +199,6 @@ def _region(make: Callable[[np.random.Generator], Float]) -> Callable[..., Answe
 
 
 def _regions() -> Iterator[Target]:
-    ramp = np.linspace(-0.5, 0.5, SIDE)
-
-    def noise(rng: np.random.Generator, sigma: float) -> Float:
-        white = rng.standard_normal((SIDE, SIDE))
-        if not sigma:
-            return white
-        spot = np.zeros((64, 64))
-        spot[32, 32] = 1.0
-        return np.asarray(
-            gaussian_filter(white, sigma, mode="wrap") / np.sqrt((gaussian_filter(spot, sigma) ** 2).sum())
-        )
-
-    def region(sigma: float, trend: float, dead: int) -> Callable[[np.random.Generator], Float]:
-        def make(rng: np.random.Generator) -> Float:
-            image = (SNR + noise(rng, sigma)) * (1 + trend * ramp)
-            image.flat[rng.choice(image.size, dead, replace=False)] = 0.0
-            return np.asarray(image)
-
-        return make
-
     for sigma, trend, dead in (
         (0, 0, 0),
         (0, 0.05, 0),
@@ -205,4 +209,4 @@ def _regions() -> Iterator[Target]:
         (2.5, 0.03, 2),
     ):
         name = f"noise over {sigma:g} px, trend {100 * trend:g} %, {dead} dead"
-        yield Target("SNR_N", name, _region(region(sigma, trend, dead)), SNR_LIMIT)
+        yield Target("SNR_N", name, _region(snr_region(sigma, trend, dead)), SNR_LIMIT)

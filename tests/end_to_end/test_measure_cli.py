@@ -85,7 +85,7 @@ def test_edge_against_truth(run, targets):
     [
         ("edge", "frequency_lp_mm,mtf,mtf_low,mtf_high", []),
         ("flat", "frequency_lp_mm,nnps_mm2,relative_sd", ["--roi-size", 64]),
-        ("bars", "frequency_lp_mm,ctf,ctf_sd", []),
+        ("bars", "frequency_lp_mm,ctf,ctf_low,ctf_high", []),
         ("duplex", "element,spacing_mm,dip_percent", []),
         ("snr", "mean,sd,snr,snr_n,cnr", ["--roi", "0,0,40,40"]),
     ],
@@ -101,7 +101,7 @@ def test_every_verb_writes_its_table(run, targets, tmp_path, verb, columns, opti
     numbers = {
         "edge": lambda: [found["frequency_lp_mm"][-1], found["mtf"][-1], found["mtf_low"][-1], found["mtf_high"][-1]],
         "flat": lambda: [found["frequency_lp_mm"][-1], found["nnps_mm2"][-1], found["relative_sd"][-1]],
-        "bars": lambda: [found["groups"][-1][name] for name in ("frequency_lp_mm", "ctf", "ctf_sd")],
+        "bars": lambda: [found["groups"][-1][name] for name in ("frequency_lp_mm", "ctf", "ctf_low", "ctf_high")],
         "duplex": lambda: [found["pairs"][-1][name] for name in ("element", "spacing_mm", "dip_percent")],
         "snr": lambda: [found["mean"], found["sd"]],
     }[verb]()

@@ -157,7 +157,7 @@ def bars_ctf(
     Returns
     -------
     Measurement
-        With ``frequency_lp_mm``, ``ctf``, ``ctf_sd``, ``groups``, ``warnings``.
+        With ``frequency_lp_mm``, ``ctf``, ``ctf_low``, ``ctf_high``, ``groups``, ``warnings``.
 
     Raises
     ------
@@ -178,7 +178,8 @@ def bars_ctf(
     table = {
         "frequency_lp_mm": [g.frequency_lp_mm for g in found.groups],
         "ctf": [g.ctf for g in found.groups],
-        "ctf_sd": [g.ctf_sd for g in found.groups],
+        "ctf_low": [g.ctf_low for g in found.groups],
+        "ctf_high": [g.ctf_high for g in found.groups],
     }
     return _measurement(
         images, found, pitch, bars_protocol(found, pitch, (), ()), lambda ax: draw_ctf(ax, found, pitch), table

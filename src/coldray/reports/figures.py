@@ -153,7 +153,7 @@ def draw_ctf(axis: Any, measured: BarsMeasurement, pixel_pitch_mm: float) -> Non
     """CTF of every group with k = 2 bars, and both MTFs that follow from it."""
     frequency = np.array([g.frequency_lp_mm for g in measured.groups])
     ctf = np.array([g.ctf for g in measured.groups])
-    spread = 2 * np.array([g.ctf_sd for g in measured.groups])
+    spread = np.array([g.ctf_high - g.ctf for g in measured.groups])
     axis.errorbar(frequency, ctf, spread, color=BLUE, fmt="o-", ms=4, capsize=2, lw=0.9, label="CTF, bars k = 2")
     axis.plot(frequency, measured.mtf, color=RED, marker="s", ms=3.5, ls="--", lw=0.9, label="MTF by Coltman's series")
     axis.plot(frequency, [g.mtf for g in measured.groups], "k^", ms=3.5, mfc="none", label="MTF by the fundamental")

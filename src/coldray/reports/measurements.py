@@ -195,7 +195,7 @@ def bars_protocol(
 
     finest = measured.groups[-1]
     rows: list[Row] = [
-        (f"CTF at {g.frequency_lp_mm:.3f} lp/mm", f"{g.ctf:.4f} ± {2 * g.ctf_sd:.4f}") for g in measured.groups
+        (f"CTF at {g.frequency_lp_mm:.3f} lp/mm", f"{g.ctf:.4f} ± {g.ctf_high - g.ctf:.4f}") for g in measured.groups
     ]
     rows += [
         ("plateaus", f"{measured.plateau[0]:.5g} and {measured.plateau[1]:.5g} ({measured.plateau_source})"),
@@ -216,7 +216,7 @@ def bars_protocol(
             (
                 f"{g.frequency_lp_mm:.4g}",
                 f"{g.ctf:.4f}",
-                f"{2 * g.ctf_sd:.4f}",
+                f"{g.ctf_high - g.ctf:.4f}",
                 f"{mtf:.4f}",
                 f"{g.mtf:.4f}",
                 f"{g.periods:.1f}",

@@ -150,7 +150,7 @@ def bars(
     result = _result(measured, found, pitch, notes)
     protocol = bars_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
     groups = result["groups"]
-    columns = {name: [group[name] for group in groups] for name in ("frequency_lp_mm", "ctf", "ctf_sd")}
+    columns = {name: [group[name] for group in groups] for name in ("frequency_lp_mm", "ctf", "ctf_low", "ctf_high")}
     write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
     return finish(result, protocol.rows, found.code, as_json)
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
+from coldray.metrology.bars.checks import RESOLVED, compare, flag
 from coldray.metrology.bars.coltman import continued_ctf, mtf_from_ctf
 from coldray.metrology.bars.grating import Grating, fit_grating
+from coldray.metrology.bars.group import BarGroup, Roi
 from coldray.metrology.bars.plateau import plateaus
 from coldray.metrology.bars.targets import Target, find_groups
 from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
@@ -20,58 +22,21 @@ from coldray.radiograph import Radiograph
 
 EQUAL = 1e-6
 """Relative distance of group frequencies that count as one."""
-ALONG_PIXELS = 0.05
-"""Tilt of a group over its width [periods] below which bars count as along the pixels."""
-UNEVEN_DUTY = 0.08
-RESOLVED = 4.0
 FULL_REGION = 0.85
-SEPARATED = 1.0
-"""Harmonics up to here [cycles/pixel] matter for the square-wave response."""
-FREQUENCY_TOLERANCE, SAME_BARS = 0.1, 0.03
+MANY_PERIODS, BARS_ALONE = 6.0, 0.5
+"""Periods, and part of the variance in the fundamental (0.81 of a square wave), of bars that are all an image holds."""
 GUESSED = 0.01
 """Part of a Coltman MTF from beyond the finest group that is told."""
-IMPOSSIBLE, REFUSED = 1.02, 1.2
-"""A CTF that is told to be impossible, and one that no table should hold."""
-ODD_ANGLE_DEG = 1.5
+SYSTEMATIC = 0.0015
+"""Standard uncertainty of a CTF from bars taken as endless and harmonics that the sampling does not tell apart."""
+STUDENT = 2.2
+"""Factor of k = 2 for noise that is read at twelve places."""
+REFUSED = 1.2
+"""A CTF that no table should hold."""
 SAME_ANGLE_DEG, FEWEST_FOR_ANGLE = 0.3, 3
 """Distance of the tilt from that of most groups, and how many there must be, for an alias to be read as the finer bars."""
-TAPER_LOSS = 0.005
-"""Part of the CTF lost to bars that are not parallel that is told."""
 
-Roi = tuple[int, int, int, int]
 Float = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class BarGroup:
-    """One group of bars.
-
-    Parameters
-    ----------
-    frequency_lp_mm : float
-        Bar frequency, measured [cycles/mm].
-    ctf : float
-        Square-wave response: difference of bar and space middles over that of the plateaus.
-    ctf_sd : float
-        Standard uncertainty from the noise in the group; that of the plateaus comes on top.
-    mtf : float
-        (pi/4) times the amplitude of the fundamental over that of the plateaus.
-    angle_deg : float
-        Tilt of the bars from the nearest pixel axis: positive where the column of upright bars grows
-        with the row, or the row of lying ones with the column.
-    periods : float
-        Line pairs in the group; the outer ones are left out of the fit.
-    roi : tuple of int
-        X, Y, W, H of the group [pixels].
-    """
-
-    frequency_lp_mm: float
-    ctf: float
-    ctf_sd: float
-    mtf: float
-    angle_deg: float
-    periods: float
-    roi: Roi
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +75,8 @@ class BarsMeasurement:
                     "frequency_lp_mm": g.frequency_lp_mm,
                     "ctf": g.ctf,
                     "ctf_sd": g.ctf_sd,
+                    "ctf_low": g.ctf_low,
+                    "ctf_high": g.ctf_high,
                     "mtf_fundamental": g.mtf,
                     "angle_deg": g.angle_deg,
                     "periods": g.periods,
@@ -192,6 +159,8 @@ def bars_ctf(
         found = [(g, _box(inside, *(place or (0, 0))[:2])) for g, inside in target.groups]
         if len(found) < 2 and place is not None:
             found = [_single(region, place, target, bad)]
+        elif _filled_with_bars(region, target, bad):
+            found, target = [_single(region, (0, 0, region.shape[1], region.shape[0]), target, bad)], None
         if not found:
             raise MeasurementError("no bar group found; give --roi around one group, on linear intensities")
     else:
@@ -200,21 +169,24 @@ def bars_ctf(
             part, bad = crop(pixels, r), crop_mask(mask, r)
             found.append(_single(part, r, _refitted(find_groups(part), part, bad), bad))
     if frequencies_lp_mm is not None:
-        _compare(found, frequencies_lp_mm, pitch, warnings)
+        compare(found, frequencies_lp_mm, pitch, warnings)
     found = _unfolded(found)
     found.sort(key=lambda item: item[0].frequency)
-    levels, source = (plateau, "given") if plateau is not None else plateaus(found, region, target, warnings)
+    if plateau is not None:
+        levels, source, uncertain = plateau, "given", 0.0
+    else:
+        levels, source, uncertain = plateaus(found, region, target, warnings)
     bright, dark = max(levels), min(levels)
     if not bright > dark or not bright + dark > 0:
         raise MeasurementError(f"plateau levels {levels} must differ and have a positive mean; use linear intensities")
-    groups = tuple(_group(g, roi, bright - dark, pitch) for g, roi in found)
+    groups = tuple(_group(g, roi, bright - dark, uncertain, pitch) for g, roi in found)
     strongest = max(groups, key=lambda g: g.ctf - 2 * g.ctf_sd)
     if plateau is None and strongest.ctf - 2 * strongest.ctf_sd > REFUSED:
         raise MeasurementError(
             f"the plateaus {dark:.4g} and {bright:.4g} ({source}) are not those of wide bars: they give the group at "
             f"{strongest.frequency_lp_mm:.3g} lp/mm a CTF of {strongest.ctf:.2f}; give plateau levels"
         )
-    _flag(found, groups, warnings)
+    flag(found, groups, warnings)
     frequency = [g.frequency_lp_mm for g in groups]
     curve = _curve(frequency, [g.ctf for g in groups])
     mtf = tuple(float(m) for m in mtf_from_ctf(continued_ctf(curve), np.array(frequency)))
@@ -252,7 +224,20 @@ def _single(
     return grating, roi
 
 
-def _group(grating: Grating, roi: Roi, contrast: float, pitch: float) -> BarGroup:
+def _filled_with_bars(region: Float, target: Target, bad: NDArray[np.bool_] | None) -> bool:
+    """Whether one grating is all there is, so that nothing beside it is a background."""
+    if len(target.groups) > 1 or (target.groups and target.groups[0][1].mean() < FULL_REGION):
+        return False
+    good = np.ones(region.shape, dtype=bool) if bad is None else ~bad
+    try:
+        grating = fit_grating(region, good)
+    except MeasurementError:
+        return False
+    explained = float(grating.amplitude[0]) ** 2 / 2
+    return bool(grating.periods >= MANY_PERIODS and explained > BARS_ALONE * float(np.var(region[good])))
+
+
+def _group(grating: Grating, roi: Roi, contrast: float, uncertain: float, pitch: float) -> BarGroup:
     """Normalise one fitted grating.
 
     By the contrast, not by the mean of the group, which a few bars behind long tails do not bring down
@@ -261,10 +246,14 @@ def _group(grating: Grating, roi: Roi, contrast: float, pitch: float) -> BarGrou
     low, high = grating.extremes
     v, u = grating.wave
     angle = np.degrees(-np.arctan(v / u) if abs(u) >= abs(v) else -np.arctan(u / v))
+    ctf, noise = (high - low) / contrast, 2 * grating.extreme_sd / contrast
+    half = STUDENT * float(np.linalg.norm([noise, uncertain * ctf, SYSTEMATIC]))
     return BarGroup(
         frequency_lp_mm=grating.frequency / pitch,
-        ctf=(high - low) / contrast,
-        ctf_sd=2 * grating.extreme_sd / contrast,
+        ctf=ctf,
+        ctf_sd=noise,
+        ctf_low=ctf - half,
+        ctf_high=ctf + half,
         mtf=float(np.pi / 2 * grating.amplitude[0] / contrast),
         angle_deg=float(angle),
         periods=grating.span,
@@ -289,69 +278,6 @@ def _unfolded(found: list[tuple[Grating, Roi]]) -> list[tuple[Grating, Roi]]:
         return abs((_direction_deg(grating) - common + 90) % 180 - 90)
 
     return [(g.alias if away(g) > 2 * SAME_ANGLE_DEG > 2 * away(g.alias) else g, roi) for g, roi in found]
-
-
-def _could_be_an_alias(grating: Grating, group: BarGroup) -> bool:
-    """Whether bars along the pixels may as well be finer than Nyquist: a pixel passes no more than sinc of those."""
-    v, u = (abs(part) for part in grating.wave)
-    cycles = grating.span * min(v, u) / max(v, u)
-    return bool(cycles < ALONG_PIXELS and 0.25 < grating.frequency < 0.5 and group.mtf < np.sinc(1 - grating.frequency))
-
-
-def _flag(found: list[tuple[Grating, Roi]], groups: tuple[BarGroup, ...], warnings: list[str]) -> None:
-    """Warn of what makes single groups doubtful."""
-    for (grating, _), group in zip(found, groups, strict=True):
-        name = f"group at {group.frequency_lp_mm:.3g} lp/mm"
-        if grating.amplitude[0] < RESOLVED * grating.amplitude_sd:
-            warnings.append(f"{name}: bars do not stand out from the noise")
-        if group.ctf - 2 * group.ctf_sd > IMPOSSIBLE:
-            warnings.append(
-                f"{name}: a CTF of {group.ctf:.2f} is impossible, so the plateaus are wrong; give their levels"
-            )
-        if grating.frequency > 0.5:
-            warnings.append(f"{name}: beyond Nyquist and aliased; told from coarser bars by its tilt alone")
-        elif _could_be_an_alias(grating, group):
-            warnings.append(
-                f"{name}: may be aliased bars at {group.frequency_lp_mm / grating.frequency * (1 - grating.frequency):.3g} "
-                "lp/mm, beyond Nyquist, for bars along the pixels give the same samples; tilt by 1-3 deg"
-            )
-        if grating.tapered > TAPER_LOSS:
-            warnings.append(
-                f"{name}: the bars are not parallel, their period changes by {100 * abs(grating.taper):.1f} % from end to "
-                f"end: the CTF is too low by about {100 * grating.tapered:.0f} %"
-            )
-        second = np.flatnonzero(grating.order == 2)
-        if second.size and grating.amplitude[second[0]] > UNEVEN_DUTY * grating.amplitude[0] + 4 * grating.amplitude_sd:
-            warnings.append(f"{name}: bars and spaces differ in width, the series assumes 50 % duty")
-        if grating.span < 3.4:
-            warnings.append(f"{name}: only {grating.span:.1f} line pairs, taken as an endless grating")
-        if (grating.order[-1] + 2) * grating.frequency < SEPARATED:
-            warnings.append(
-                f"{name}: bars run along the pixels, harmonics cannot be told from aliases; tilt by 1-3 deg"
-            )
-    angles = np.array([g.angle_deg for g in groups])
-    apart = np.abs(angles - np.median(angles))
-    odd = np.minimum(apart, np.abs(90 - apart)) > ODD_ANGLE_DEG
-    for group in (g for g, o in zip(groups, odd, strict=True) if o and len(groups) > 2):
-        warnings.append(
-            f"group at {group.frequency_lp_mm:.3g} lp/mm is tilted by {group.angle_deg:.1f} deg, the others by "
-            f"{np.median(angles):.1f}: another direction, or an alias of finer bars"
-        )
-
-
-def _compare(found: list[tuple[Grating, Roi]], nominal: Sequence[float], pitch: float, warnings: list[str]) -> None:
-    """Check measured against nominal frequencies, in the order of the regions."""
-    if len(nominal) != len(found):
-        raise MeasurementError(f"{len(nominal)} nominal frequencies were given for {len(found)} groups")
-    for (grating, _), expected in zip(found, nominal, strict=True):
-        measured = grating.frequency / pitch
-        if (
-            grating.frequency < 0.5 < expected * pitch
-            and abs(grating.alias.frequency / pitch / expected - 1) < SAME_BARS
-        ):
-            warnings.append(f"nominal {expected:.3g} lp/mm is beyond Nyquist: it is aliased to {measured:.3g}")
-        elif abs(measured / expected - 1) > FREQUENCY_TOLERANCE:
-            warnings.append(f"nominal {expected:.3g} lp/mm measures as {measured:.3g}: magnified, or aliased")
 
 
 def _box(mask: NDArray[np.bool_], x0: int, y0: int) -> Roi:

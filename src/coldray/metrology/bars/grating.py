@@ -21,6 +21,10 @@ SIGNIFICANT = 3.0
 """Amplitude of a harmonic over its standard error that lets it count."""
 SIGNIFICANT_TAPER = 6.0
 """Change of the period along the bars over its standard uncertainty that counts."""
+UNSEEN = 3.0
+"""Mean square of what is left out with a harmonic below `SIGNIFICANT`, over that of its error."""
+COLOUR_CYCLES = (2, 3, 4)
+"""Distance of the places where noise is read from the wave vector [cycles over the group]."""
 DIFFERENT = 0.2
 """Relative distance of two frequencies that are worth a fit each."""
 CURVED = ((4.5, 4), (2.4, 2))
@@ -35,7 +39,8 @@ class Grating:
     """Fitted group: wave vector (v, u) [cycles/pixel], Fourier series of the profile, and its noise.
 
     `cosine` and `sine` belong to `order` and to phases counted from `origin` (row, column); `mean` is the
-    level about which they swing. `span` holds the extent across the bars and `periods` the part used
+    level about which they swing. `colour` is the noise of an amplitude near the wave vector over that of white
+    noise of the same deviation. `span` holds the extent across the bars and `periods` the part used
     [periods]. `taper` is the relative change of the frequency from end to end of the bars.
     """
 
@@ -46,6 +51,7 @@ class Grating:
     sine: Float
     amplitude_sd: float
     residual_sd: float
+    colour: float
     span: float
     periods: float
     origin: tuple[float, float]
@@ -69,8 +75,12 @@ class Grating:
 
     @property
     def extreme_sd(self) -> float:
-        """Standard uncertainty of half the distance of the extremes."""
-        return float(self.amplitude_sd * np.sqrt(np.count_nonzero(self.seen)))
+        """Standard uncertainty of half the distance of the extremes, from noise as it is near the bar frequency.
+
+        The first odd harmonic that the noise hides may be up to three times its error and is left out of the extremes.
+        """
+        hidden = UNSEEN if np.any(~self.seen & (self.order % 2 == 1)) else 0.0
+        return float(self.amplitude_sd * self.colour * np.sqrt(np.count_nonzero(self.seen) + hidden))
 
     def profile(self, phase: Float) -> Float:
         """Oversampled profile at phases [periods], from the harmonics that are seen."""
@@ -262,6 +272,7 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
     taper, taper_sd = _taper(swing, slope, design, normal, size, residual, phase, wave[1] * yc - wave[0] * xc)
     variance = np.diag(np.linalg.inv(normal))[[first, first + count]]
     error = sd * np.sqrt(variance.max()) / size[first]
+    colour = _colour(yc, xc, residual, wave)
     return Grating(
         wave,
         float(fit[0]),
@@ -270,12 +281,31 @@ def _series(y: Float, x: Float, values: Float, wave: tuple[float, float], span: 
         fit[first + count :],
         float(error),
         sd,
+        colour,
         span,
         float(np.ptp(phase)),
         (float(y.mean()), float(x.mean())),
         taper,
         taper_sd,
     )
+
+
+def _colour(y: Float, x: Float, residual: Float, wave: tuple[float, float]) -> float:
+    """Noise of an amplitude near a wave vector, over that of white noise of the same deviation.
+
+    The residual is transformed at twelve places around the wave vector, some cycles over the group away.
+    """
+    frequency = float(np.hypot(*wave))
+    (v, u), power = (part / frequency for part in wave), float(residual @ residual)
+    if not power > 0:
+        return 1.0
+    around = [m * sign for m in COLOUR_CYCLES for sign in (-1, 1)]
+    across, along = v * y + u * x, u * y - v * x
+    steps = [(m / max(float(np.ptp(across)), 1.0), 0.0) for m in around]
+    steps += [(0.0, m / max(float(np.ptp(along)), 1.0)) for m in around]
+    turned = residual * np.exp(-2j * np.pi * frequency * across)
+    found = [abs(turned @ np.exp(-2j * np.pi * (a * across + b * along))) ** 2 for a, b in steps]
+    return float(np.sqrt(np.mean(found) / power))
 
 
 def _taper(

@@ -34,6 +34,11 @@ PLATEAU_ERROR = 0.005
 """Relative error of the plateau contrast that is told; half of it makes the fitted plateaus count."""
 WORST_MISFIT = 0.02
 """Largest rms over the contrast that the model of a target may leave over."""
+READING = 0.001
+"""Relative standard uncertainty of a plateau contrast without noise or tails."""
+OF_MISFIT = 0.4
+"""Error of a plateau contrast over the misfit, which is that of smoothed noise: a patch is a few such areas wide."""
+COARSEST = "coarsest group"
 NO_PATCH = "no bars 10 pixels wide or solid patch: plateaus follow from the mean of 50 % duty groups"
 
 Float = NDArray[np.float64]
@@ -195,8 +200,14 @@ def transfers(squared_frequency: Float) -> list[Float]:
 
 def plateaus(
     found: list[tuple[Grating, Any]], image: Float | None, target: Target | None, warnings: list[str]
-) -> tuple[tuple[float, float], str]:
-    """Levels of modulation 1: as measured, or as fitted with the blur where that moves them."""
+) -> tuple[tuple[float, float], str, float]:
+    """Levels of modulation 1, as measured or as fitted with the blur where that moves them.
+
+    Returns
+    -------
+    levels, source, uncertainty
+        Levels, where they came from, and the relative standard uncertainty of their difference.
+    """
     levels, source, assumed = _measured_plateau(found, target)
     if target is None or not target.groups or image is None:
         if assumed:
@@ -207,18 +218,19 @@ def plateaus(
                 f"normalised to the coarsest group, at {found[0][0].frequency:.3f} cycles/pixel, whose own CTF is about "
                 f"{1 - loss:.2f}: all CTFs are too high by about {100 * loss / (1 - loss):.0f} %; give plateau levels"
             )
-        return levels, source
+        return levels, source, float(np.hypot(READING, loss / (1 - loss)))
     fit = fitted_levels(image, target)
     if fit is None:
-        return levels, source
+        return levels, source, PLATEAU_ERROR
     contrast = abs(fit.material - fit.background)
     change = abs(abs(levels[1] - levels[0]) / contrast - 1)
+    own = 2 * found[0][0].extreme_sd / contrast if source == COARSEST else 0.0
     if fit.misfit < WORST_MISFIT and (change > PLATEAU_ERROR / 2 or assumed):
         levels = (fit.background, fit.material)
         source = "solid patch and background" if fit.solid else "background and mean of the groups"
         source += ", tails of the blur fitted"
         assumed = "" if fit.solid else NO_PATCH
-        change = fit.uncertainty
+        change, own = fit.uncertainty, 0.0
     if assumed:
         warnings.append(assumed)
     if change > PLATEAU_ERROR:
@@ -226,7 +238,7 @@ def plateaus(
             f"the blur reaches so far that the plateaus are uncertain: all CTFs may be wrong by {100 * change:.1f} %; "
             "give plateau levels, or more room around a wider solid patch"
         )
-    return levels, source
+    return levels, source, float(np.linalg.norm([READING, change, own, OF_MISFIT * fit.misfit]))
 
 
 def _measured_plateau(found: list[tuple[Grating, Any]], target: Target | None) -> tuple[tuple[float, float], str, str]:
@@ -239,12 +251,12 @@ def _measured_plateau(found: list[tuple[Grating, Any]], target: Target | None) -
         if solids:
             return (background, float(np.median(solids))), "solid patch and background", ""
     if coarse.frequency <= COARSE:
-        return (low, high), "coarsest group", ""
+        return (low, high), COARSEST, ""
     if target is not None:
         background = target.background
         level = 2 * float(np.median([g.mean for g, _ in found])) - background
         return (background, level), "background and mean of the groups", NO_PATCH
-    return (low, high), "coarsest group", ""
+    return (low, high), COARSEST, ""
 
 
 def _own_loss(found: list[tuple[Grating, Any]], levels: tuple[float, float]) -> float:
