@@ -5,8 +5,9 @@ import pytest
 
 from coldray.errors import SettingsError
 from coldray.frame import Frame
-from coldray.gain import DETAIL_SHARE, GAINS, consistency_gain, residual_gain, share_of, unshared_gain
+from coldray.gain import DETAIL_SHARE, consistency_gain, residual_gain, share_of, unshared_gain
 from coldray.physics.curves import FrequencyCurve
+from coldray.settings import GAINS
 
 
 def constant(value):

@@ -10,9 +10,8 @@ from coldray.frame import Frame, Gain
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.transfer import TransferOperator
 from coldray.plugins import Degradation
+from coldray.settings import GAINS
 
-GAINS = ("calibrated", "detail", "paper", "network")
-"""Choices of K: measured to have the least error, at least `DETAIL_SHARE`, 1, or 0: the prediction alone."""
 DETAIL_SHARE = 0.4
 """Share of `unshared_gain` at which a linear observer loses little of what it finds in the raw frame (decision 0013)."""
 

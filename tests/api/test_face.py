@@ -216,12 +216,12 @@ def test_a_wrong_argument_ends_in_an_error_of_ours_that_says_so(call, first, sec
         (lambda: coldray.restore(np.ones((80, 80)), THICK, THIN), "give pixel_pitch_mm"),
         (lambda: coldray.restore(np.ones((80, 80)), THIN, THICK, pixel_pitch_mm=0.05), "exchange the two"),
         (lambda: coldray.restore(np.ones((80, 80)), "gos135", 5, pixel_pitch_mm=0.048), "sharp: an object of type int"),
-        (lambda: coldray.restore(np.ones((80, 80)), exposure_s=-1), "exposure_s is -1"),
+        (lambda: coldray.restore(np.ones((80, 80)), exposure_s=-1), "`exposure_s` is -1 s"),
         (lambda: coldray.edge_mtf(edge()), "give pixel_pitch_mm"),
         (lambda: coldray.edge_mtf(edge(), "wide"), "pixel_pitch_mm is 'wide'"),
         (lambda: coldray.flat_nnps([], 0.1), "image is empty"),
-        (lambda: coldray.restore(np.ones((80, 80)), steps=0), "steps is 0"),
-        (lambda: coldray.restore(np.ones((80, 80)), mehtod="wiener"), "unexpected keyword argument 'mehtod'"),
+        (lambda: coldray.restore(np.ones((80, 80)), steps=0), "`steps` is 0"),
+        (lambda: coldray.restore(np.ones((80, 80)), mehtod="wiener"), "no option 'mehtod'; did you mean 'method'"),
     ],
 )
 def test_messages_name_the_parameter(call, words):

@@ -180,7 +180,7 @@ def test_even_ground_is_a_linear_filter_and_the_record_says_so(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("--even", "both", "choose linear, network"), ("--even-contrast", 3, "between 0.1 and 1")],
+    [("--even", "both", "choose one of linear, network"), ("--even-contrast", 3, "between 0.1 and 1")],
 )
 def test_wrong_settings_of_even_ground_are_refused(call, scan, tmp_path, option, value, words):
     code, _, err = call("restore", scan, "-o", tmp_path / "out.tif", option, value)

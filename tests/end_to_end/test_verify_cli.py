@@ -229,7 +229,7 @@ def older(record, written_by):
     record = json.loads(json.dumps(record))
     del record["recipe"]["format"]
     if written_by <= 3:
-        for name in ("on_contradiction", "safeguards"):
+        for name in ("on_contradiction", "even", "even_contrast", "safeguards", "average"):
             del record["recipe"]["settings"][name]
     if written_by <= 2:
         for name in ("report", "certificate_map", "reference"):

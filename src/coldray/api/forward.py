@@ -58,7 +58,8 @@ def certify(
     from coldray.restoration.noise import choose_noise
     from coldray.restoration.pipeline import detectors_of
 
-    job = Restorer(blurred, sharp, pixel_pitch_mm, exposure_s, flats, open_beam, method="wiener").job
+    stated = {"pixel_pitch_mm": pixel_pitch_mm, "exposure_s": exposure_s, "flats": flats, "open_beam": open_beam}
+    job = Restorer(blurred, sharp, method="wiener", **stated).job
     measured, result = radiograph_of(image), radiograph_of(restored, "restored")
     for name, one in (("image", measured), ("restored", result)):
         if one.pixels.ndim != 2:
@@ -124,7 +125,8 @@ def degrade(
     from coldray.restoration.pipeline import detectors_of
 
     build = plugin("degradation", text_of(degradation, "degradation"))
-    job = Restorer(blurred, sharp, pixel_pitch_mm, exposure_s, None, open_beam, method="wiener").job
+    stated = {"pixel_pitch_mm": pixel_pitch_mm, "exposure_s": exposure_s, "open_beam": open_beam}
+    job = Restorer(blurred, sharp, method="wiener", **stated).job
     original = radiograph_of(image)
     scale, warnings = scale_of(original, job.open_beam)
     pair, more = detectors_of(original, job)

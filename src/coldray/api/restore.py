@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +14,15 @@ from coldray.api.inputs import (
     AnyDetector,
     Images,
     detector_of,
-    number_of,
     radiograph_of,
     radiographs_of,
-    text_of,
 )
 from coldray.api.results import Result
-from coldray.errors import ImageError, SettingsError
+from coldray.errors import ImageError
+from coldray.plugins import check_options
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import DEFAULT_METHOD, Job
+from coldray.settings import checked, declared, defaults, documented
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,52 +95,18 @@ class Restored(Result):
         ax.set(title=f"restored: {self.verdict}", xticks=[], yticks=[])
 
 
-@dataclass(frozen=True, eq=False)
+@documented
 class Restorer:
     """A restoration prepared once for many images of one detector pair; safe to call from several threads.
 
     Parameters
     ----------
-    blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
-        Detector that took the images, and the one to restore towards.
-    pixel_pitch_mm : float, optional
-        Pixel pitch [mm]; what each image states by default. Tables need it.
-    exposure_s : float, optional
-        Exposure of one frame [s]; the noise is estimated from each image by default.
-    flats : ndarray, path, Radiograph, or a sequence of them, optional
-        Flat fields of the same exposure.
-    open_beam : float, optional
-        Stored value of the open beam.
-    method : str
-        Name of a method.
-    model : Model, path or str, optional
-        Model of methods that learn; the shipped one by default.
-    degradation : str
-        Name of the degradation: the physics of the blur.
-    gain : {"calibrated", "detail", "paper", "network"}
-        How the measurement corrects the network's prediction.
-    steps : int, optional
-        Steps of methods that go step by step.
-    on_contradiction : {"linear", "keep", "refuse"}
-        What becomes of places where the measurement contradicts the network.
-    even : {"linear", "network"}
-        What gives the result where the measurement shows no structure beyond noise.
-    even_contrast : float, optional
-        Contrast that faint detail keeps there; the model's own by default.
-    provenance : bool
-        Whether to compute the layers.
-    random_state : int
-        Of methods that draw.
-    options : dict, optional
-        Further options of the method, by name.
-    average : bool
-        Whether all frames given are averaged, registered if they moved, and restored as one image, with the noise taken
-        from how they differ. Without it every frame of a stack is restored by itself.
+    {settings}
 
     Raises
     ------
     SettingsError
-        If a setting is unknown or does not fit the method.
+        If a setting is unknown, outside its range or does not fit the method.
     DetectorError
         If a detector is none.
 
@@ -150,64 +118,18 @@ class Restorer:
     (64, 64)
     """
 
-    blurred: AnyDetector = "gos135"
-    sharp: AnyDetector = "gos34"
-    pixel_pitch_mm: float | None = None
-    exposure_s: float | None = None
-    flats: Images | None = None
-    open_beam: float | None = None
-    method: str = DEFAULT_METHOD
-    model: Any = None
-    degradation: str = "mtf_blend"
-    gain: str = "calibrated"
-    steps: int | None = None
-    on_contradiction: str = "linear"
-    even: str = "linear"
-    even_contrast: float | None = None
-    provenance: bool = False
-    random_state: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
-    average: bool = False
+    def __init__(self, blurred: AnyDetector = "gos135", sharp: AnyDetector = "gos34", **stated: Any) -> None:
+        check_options({name: said for name, said in declared().items() if said.python}, stated, "restore")
+        self._stated = {"blurred": blurred, "sharp": sharp, **stated}
+        self._job = _job(self._stated)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_job", self._checked())
-
-    def _checked(self) -> Job:
-        """Return the job, with everything loaded and checked."""
-        from coldray.plugins import plugin
-        from coldray.restoration.job import check_job
-
-        pitch = None if self.pixel_pitch_mm is None else number_of(self.pixel_pitch_mm, "pixel_pitch_mm", "mm")
-        learns = plugin("method", text_of(self.method, "method")).LEARNS
-        if not isinstance(self.steps, (int, type(None))) or (self.steps is not None and self.steps < 1):
-            raise SettingsError(f"steps is {self.steps!r}; a whole number of at least 1 is needed")
-        job = Job(
-            method=self.method,
-            model=_model(self.model) if learns else None,
-            steps=self.steps,
-            blurred=_ready(self.blurred, "blurred", pitch),
-            sharp=_ready(self.sharp, "sharp", pitch),
-            degradation=text_of(self.degradation, "degradation"),
-            gain=text_of(self.gain, "gain"),
-            exposure_s=None if self.exposure_s is None else number_of(self.exposure_s, "exposure_s", "s"),
-            flats=None if self.flats is None else _frames(self.flats, "flats"),
-            open_beam=None if self.open_beam is None else number_of(self.open_beam, "open_beam", "pixel value"),
-            pixel_pitch_mm=pitch,
-            even=text_of(self.even, "even"),
-            even_contrast=None if self.even_contrast is None else number_of(self.even_contrast, "even_contrast", "1"),
-            provenance=bool(self.provenance),
-            options=dict(self.options),
-            random_state=self.random_state,
-            on_contradiction=text_of(self.on_contradiction, "on_contradiction"),
-        )
-        check_job(job)
-        return job
+    def __repr__(self) -> str:
+        return f"Restorer({', '.join(f'{name}={value!r}' for name, value in self._stated.items())})"
 
     @property
     def job(self) -> Job:
         """What is done to every image."""
-        found: Job = self._job  # type: ignore[attr-defined]
-        return found
+        return self._job
 
     def restore(self, image: Images) -> Restored:
         """Restore one image or stack, with its certificate.
@@ -230,7 +152,7 @@ class Restorer:
         from coldray.images.repeats import average_repeats
         from coldray.restoration.pipeline import restore as restore_image
 
-        if self.average:
+        if self.job.average:
             images = radiographs_of(image)
             repeats = average_repeats(images)
             measured, changing = repeats.image, repeats.changing
@@ -297,11 +219,40 @@ def restore(
     >>> np.asarray(found).shape
     (96, 96)
     """
-    try:
-        restorer = Restorer(blurred, sharp, **settings)
-    except TypeError as problem:
-        raise SettingsError(f"restore: {str(problem).replace('Restorer.__init__() got an ', '')}") from None
-    return restorer.restore(image)
+    return Restorer(blurred, sharp, **settings).restore(image)
+
+
+def _signature() -> inspect.Signature:
+    """Parameters of `Restorer`, derived from the settings."""
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, kinds[said.kind != "detector"], default=defaults()[name])
+            for name, said in declared().items()
+            if said.python
+        ]
+    )
+
+
+Restorer.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def _job(stated: Mapping[str, Any]) -> Job:
+    """Job of what is stated, with everything loaded and checked."""
+    from coldray.plugins import plugin
+    from coldray.restoration.job import check_job
+
+    values = {name: checked(name, value) for name, value in stated.items()}
+    for name, value in values.items():
+        kind = declared()[name].kind
+        if kind == "detector":
+            values[name] = _ready(value, name, values.get("pixel_pitch_mm"))
+        elif kind == "flats" and value is not None:
+            values[name] = _frames(value, name)
+    learns = plugin("method", values.get("method", DEFAULT_METHOD)).LEARNS
+    job = Job(**values | {"model": _model(values.get("model")) if learns else None})
+    check_job(job)
+    return job
 
 
 def _ready(source: Any, parameter: str, pitch_mm: float | None) -> Any:

@@ -29,6 +29,7 @@ from coldray.errors import (
 from coldray.files import shown
 from coldray.formats import SUFFIXES, read_image
 from coldray.radiograph import Radiograph
+from coldray.settings import SOURCES, recorded
 
 LSB = 1 / 65535
 """One step of 16 bits, as a share of the open beam: what another machine may differ by."""
@@ -42,15 +43,12 @@ class Sources:
     ----------
     input : Path, optional
         The original, or a folder in which it is found by its hash.
-    model, blurred, sharp : str, optional
-    noise : tuple of str
+    settings : mapping
+        Model, detectors and flat fields, by the names of `coldray.settings`.
     """
 
     input: Path | None = None
-    model: str | None = None
-    blurred: str | None = None
-    sharp: str | None = None
-    noise: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -353,23 +351,18 @@ def _recipe(record: Record, given: Sources) -> Recipe:
     DetectorError, MetadataError
         If one has not.
     """
-    chosen = {
-        "model": given.model or record.sources.get("model"),
-        "blurred": given.blurred or record.sources.get("blurred"),
-        "sharp": given.sharp or record.sources.get("sharp"),
-        "noise": given.noise or record.sources.get("noise"),
-    }
+    sources = {key: (name, said) for key, (name, said) in recorded().items() if said.kind in SOURCES}
+    chosen = {key: given.settings.get(name) or record.sources.get(key) for key, (name, _) in sources.items()}
     recipe = Recipe.of_record(record.settings, chosen)
-    recorded = as_now(record.settings)
-    if recorded["noise"] and len(recipe.noise) != len(recorded["noise"]):
-        raise MetadataError(f"{len(recorded['noise'])} flat fields are needed; give --noise")
-    now = recipe.settings()
-    for name in ("blurred", "sharp"):
-        if now[name] != recorded[name]:
-            raise DetectorError(f"the {name} detector {chosen[name]!r} is not the recorded one; give --{name}")
-    for name, option in (("model", "-m MODEL"), ("noise", "--noise")):
-        if now[name] != recorded[name]:
-            raise MetadataError(f"the {name} at hand is not the recorded one (sha256 differs); give {option}")
+    then, now = as_now(record.settings), recipe.settings()
+    for key, (name, said) in sources.items():
+        if said.kind == "flats" and then[key] and len(getattr(recipe, name) or ()) != len(then[key]):
+            raise MetadataError(f"{len(then[key])} flat fields are needed; give `{name}`")
+        if now[key] == then[key]:
+            continue
+        if said.kind == "detector":
+            raise DetectorError(f"the {key} detector {chosen[key]!r} is not the recorded one; give `{name}`")
+        raise MetadataError(f"the {key} at hand is not the recorded one (sha256 differs); give `{name}`")
     return recipe
 
 

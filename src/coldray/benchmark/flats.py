@@ -19,9 +19,9 @@ from coldray.metrology.efficiency import FEWEST_FRAMES, LOSSLESS, Efficiency, de
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin
-from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK
 from coldray.restoration.noise import noise_of_flats
 from coldray.restoration.pipeline import Job, run_method
+from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
 
 LARGEST_PX = 768
 """Side of the middle part of the flats that is restored [pixels]."""

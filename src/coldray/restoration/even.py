@@ -17,8 +17,6 @@ from coldray.restoration.evidence import EvenConstants, Evidence, evidence
 Float = NDArray[np.float64]
 Image = NDArray[np.float32]
 
-EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
-"""What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
 NETWORK_REACH_PX = 64
 """How far from an open gate the network is still run: the data-consistency step carries its answer no farther."""
 LEAST_EVEN_WEIGHT = 1e-3

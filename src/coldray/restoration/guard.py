@@ -13,8 +13,6 @@ from coldray.frame import Frame
 from coldray.images.scale import Scale
 from coldray.plugins import Degradation, plugin
 
-CONTRADICTIONS = ("linear", "keep", "refuse")
-"""What becomes of places where the certificate contradicts the network."""
 CLIPPED_SHARE = 0.01
 """Share of the pixels that may be clipped without having been at a limit before."""
 MEAN_SHIFT = 0.005

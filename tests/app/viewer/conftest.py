@@ -24,12 +24,13 @@ for needed in ("fastapi", "uvicorn", "httpx"):
 import httpx
 import uvicorn
 
+from coldray.app.recipe import Recipe
 from coldray.app.viewer.connections import Server
 from coldray.app.viewer.desk import Desk
 from coldray.app.viewer.guard import Access
 from coldray.app.viewer.run import server_config
 from coldray.app.viewer.server import create_app
-from coldray.app.viewer.settings import Defaults
+from coldray.app.viewer.settings import Menu
 
 OPEN_BEAM = 50000.0
 TOKEN = "a-token-for-tests-only"
@@ -91,8 +92,8 @@ class Served:
 
 
 @contextmanager
-def serving(defaults=None, max_upload_bytes=2**26, root_path="", **limits):
-    desk = Desk(defaults or Defaults(method="wiener"), **({"reports": False} | limits))
+def serving(menu=None, max_upload_bytes=2**26, root_path="", **limits):
+    desk = Desk(menu or Menu(Recipe(method="wiener")), **({"reports": False} | limits))
     listener = socket.create_server(("127.0.0.1", 0))
     access = Access(TOKEN, max_upload_bytes=max_upload_bytes, root_path=root_path)
     server = Server(server_config(create_app(desk, access)))

@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 
-from coldray.app.viewer.settings import Defaults
+from coldray.app.recipe import Recipe
+from coldray.app.viewer.settings import Menu
 from coldray.formats import read_image, write_image
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.radiograph import Acquisition, Radiograph, Step
@@ -190,7 +191,7 @@ def test_a_learned_method_reports_progress(serve, scan, monkeypatch):
         original(self, task, fraction, note)
 
     monkeypatch.setattr(work.Workshop, "_progress", watch)
-    with serve(Defaults(method="cold")) as served:
+    with serve(Menu(Recipe(method="cold"))) as served:
         study = served.upload(scan).json()["id"]
         task = served.client.post(f"/api/studies/{study}/restore", json={"method": "cold", "steps": 3}).json()
         assert served.wait_for(task["id"])["error"] is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from coldray.app.options import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,70 +31,13 @@ Example: coldray restore incoming/ -o restored/ --watch
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("restore", epilog=EXAMPLE)(restore)
+    app.command("restore", epilog=EXAMPLE)(with_settings(restore))
 
 
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder; or one image file for one input.")],
-    model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
-    method: Annotated[str, typer.Option(help="Method: cold, direct, wiener or any other plug-in.")] = "cold",
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Steps of methods that go step by step.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Option of the method, e.g. samples=8.")
-    ] = None,
-    degradation: Annotated[
-        str, typer.Option(help="Physics of the blur: mtf_blend (the paper's), mtf_power or any other plug-in.")
-    ] = "mtf_blend",
-    random_state: Annotated[int, typer.Option(min=0, help="Random state of methods that draw.")] = 0,
-    gain: Annotated[
-        str, typer.Option(help="Data consistency of cold: calibrated, detail, paper (K = 1) or network (K = 0).")
-    ] = "calibrated",
-    on_contradiction: Annotated[
-        str,
-        typer.Option(
-            metavar="linear|keep|refuse",
-            help="Where the measurement contradicts the network: the linear filter's result (default), the network's as it "
-            "is, or no result.",
-        ),
-    ] = "linear",
-    even: Annotated[
-        str,
-        typer.Option(
-            metavar="linear|network",
-            help="What ground without structure beyond noise gets: one linear filter, which keeps faint details (default), or "
-            "whatever the network makes of it.",
-        ),
-    ] = "linear",
-    even_contrast: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Contrast that faint details keep there, 0.1 to 1: more is clearer and noisier. The model's own, 0.48, by default.",
-        ),
-    ] = None,
-    blurred: Annotated[str, typer.Option(metavar="DET", help="Detector that took the image.")] = "gos135",
-    sharp: Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")] = "gos34",
-    exposure_s: Annotated[float | None, typer.Option(help="Exposure of one frame [s].")] = None,
-    noise: Annotated[list[Path] | None, typer.Option(metavar="FLATS", help="Flat fields of the same exposure.")] = None,
-    pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
-    open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
-    average: Annotated[
-        bool,
-        typer.Option(
-            "--average",
-            help="Average all frames of all inputs, registered if they moved, and restore that ONE image; its noise is taken "
-            "from how the frames differ. Without it every file, and every frame of a stack, is restored by itself.",
-        ),
-    ] = False,
-    provenance: Annotated[bool, typer.Option("--provenance", help="Also write the three provenance layers.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Also write reports as HTML and PDF.")] = False,
-    certificate_map: Annotated[
-        bool, typer.Option("--map", help="Also write the map of the consistency certificate.")
-    ] = False,
-    reference: Annotated[
-        Path | None, typer.Option(metavar="FILE|DIR", help="With --report: sharper image to compare with, or a folder.")
-    ] = None,
+    stated: dict[str, Any],
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for many images.")] = 1,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that does the work, e.g. tcp://host:8786.")
@@ -105,61 +49,20 @@ def restore(
     idle_s: Annotated[
         float | None, typer.Option(min=0, help="With --watch: end after this long without a new file [s].")
     ] = None,
-    raw: Annotated[str | None, typer.Option(help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> int:
     """Restore radiographs to the sharpness of another detector."""
-    import numpy as np
-
     from coldray.app.each import Verb, run_each
-    from coldray.app.files import expand, pair_outputs
-    from coldray.app.recipe import Recipe
+    from coldray.app.files import pair_outputs
+    from coldray.app.options import recipe_of
     from coldray.app.watch import Watcher
     from coldray.errors import SettingsError
     from coldray.files import clear_leftovers
-    from coldray.gain import GAINS
-    from coldray.restoration.even import EVENS
-    from coldray.restoration.guard import CONTRADICTIONS
 
-    if gain not in GAINS:
-        raise SettingsError(f"--gain {gain!r}: choose {', '.join(GAINS[:-1])} or {GAINS[-1]}")
-    if even not in EVENS:
-        raise SettingsError(f"--even {even!r}: choose {', '.join(EVENS)}")
-    if on_contradiction not in CONTRADICTIONS:
-        raise SettingsError(f"--on-contradiction {on_contradiction!r}: choose {', '.join(CONTRADICTIONS)}")
-    for name, value in (("--exposure-s", exposure_s), ("--pitch-um", pitch_um), ("--open-beam", open_beam)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise SettingsError(f"{name} {value}: must be positive")
-    if reference is not None and not report:
-        raise SettingsError("--reference is compared with in reports; give --report too")
-    recipe = Recipe(
-        method=method,
-        model=model,
-        steps=steps,
-        gain=gain,
-        degradation=degradation,
-        blurred=blurred,
-        sharp=sharp,
-        exposure_s=exposure_s,
-        noise=tuple(str(path) for path, _ in expand(noise or [])),
-        open_beam=open_beam,
-        pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
-        provenance=provenance,
-        options_json=json.dumps(_options(changes or []), sort_keys=True, default=str),
-        random_state=random_state,
-        raw=raw,
-        on_contradiction=on_contradiction,
-        even=even,
-        even_contrast=even_contrast,
-        report=report,
-        certificate_map=certificate_map,
-        reference=None if reference is None else str(reference),
-        average=average,
-    )
-    recipe.job()
-    if average:
+    recipe = recipe_of(stated)
+    if recipe.average:
         if watch or scheduler is not None:
             raise SettingsError("--average makes one image here and now; leave out --watch and --scheduler")
         return _average(inputs, out, recipe, overwrite, as_json, debug)
@@ -169,7 +72,8 @@ def restore(
         if overwrite:
             raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
         return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
-    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=provenance or report or certificate_map)
+    beside = recipe.provenance or recipe.report or recipe.certificate_map
+    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=beside)
     if pairs[0].is_file:
         clear_leftovers(out.parent, deep=False)
         return run_each(verb, pairs, 1)
@@ -232,24 +136,6 @@ def _watched(inputs: list[Path], out: Path) -> list[Path]:
         if out.resolve() == path.resolve():
             raise SettingsError(f"{out.name}: results cannot go into the folder that is watched; choose another OUT")
     return inputs
-
-
-def _options(changes: list[str]) -> dict[str, Any]:
-    """Options of the method from NAME=VALUE; values are TOML, plain words count as text."""
-    import tomllib
-
-    from coldray.errors import SettingsError
-
-    out: dict[str, Any] = {}
-    for change in changes:
-        name, mark, text = change.partition("=")
-        if not mark:
-            raise SettingsError(f"--set {change!r}: write NAME=VALUE")
-        try:
-            out[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            out[name.strip()] = text
-    return out
 
 
 def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> None:

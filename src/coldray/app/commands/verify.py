@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
+from coldray.app.options import with_settings
+from coldray.settings import SOURCES
 
 EXAMPLE = """
 Example: coldray verify restored.tif
@@ -20,20 +22,19 @@ Example: coldray verify restored/
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("verify", epilog=EXAMPLE)(verify)
+    app.command("verify", epilog=EXAMPLE)(
+        with_settings(verify, lambda said: said.kind in SOURCES, "Where the recorded one is now.")
+    )
 
 
 def verify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE|DIR", help="Image that coldray restore wrote, or a whole folder of them.")
     ],
+    stated: dict[str, Any],
     source: Annotated[
         Path | None, typer.Option("--input", help="The original, or a folder in which it is found by its hash.")
     ] = None,
-    model: Annotated[str | None, typer.Option("-m", "--model", help="Where the recorded model is now.")] = None,
-    blurred: Annotated[str | None, typer.Option(metavar="DET", help="Where that detector file is now.")] = None,
-    sharp: Annotated[str | None, typer.Option(metavar="DET", help="Where that detector file is now.")] = None,
-    noise: Annotated[list[Path] | None, typer.Option(metavar="FLATS", help="Where the flat fields are now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Recompute the hashes of a restored file, restore its input again as recorded, and compare.
@@ -42,12 +43,10 @@ def verify(
     which is reported. A folder is audited through its ledger: results that are missing are found too. Exit code 0 if
     all agrees, 1 if not, 3 if the restoration cannot be repeated.
     """
-    from coldray.app.files import expand
     from coldray.app.verify import Sources, audit
     from coldray.app.verify import verify as check
 
-    flats = tuple(str(path) for path, _ in expand(noise or []))
-    given = Sources(source, model, blurred, sharp, flats)
+    given = Sources(source, stated)
     if file.is_dir():
         found = audit(file, given, (lambda _: None) if as_json else _tell_one)
         if as_json:

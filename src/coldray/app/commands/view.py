@@ -7,25 +7,23 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from coldray.app import console
+from coldray.app.options import with_settings
 from coldray.errors import ImageReadError, SettingsError
+from coldray.settings import check_settings
+
+if TYPE_CHECKING:
+    from coldray.app.viewer.settings import Menu
 
 Files = Annotated[
     list[Path] | None, typer.Argument(metavar="[FILE...]", help="Images; restored ones join their originals.")
 ]
 Reference = Annotated[Path | None, typer.Option(help="Reference of the first image, e.g. from the thin screen.")]
 Restored = Annotated[Path | None, typer.Option(help="Restored image of the first image.")]
-ModelName = Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")]
-Method = Annotated[str, typer.Option(help="Method that the page starts with.")]
-Blurred = Annotated[str, typer.Option(metavar="DET", help="Detector that took the images.")]
-Sharp = Annotated[str, typer.Option(metavar="DET", help="Detector to restore towards.")]
-Exposure = Annotated[float | None, typer.Option(help="Exposure of one frame [s].")]
-Pitch = Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the files.")]
-OpenBeam = Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")]
 Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback need a token.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
 TokenFile = Annotated[
@@ -53,46 +51,36 @@ class Opened:
     files: Files = None
     reference: Reference = None
     restored: Restored = None
-    model: ModelName = None
-    method: Method = "cold"
-    blurred: Blurred = "gos135"
-    sharp: Sharp = "gos34"
-    exposure_s: Exposure = None
-    pitch_um: Pitch = None
-    open_beam: OpenBeam = None
-
-    def defaults(self) -> Any:
-        """Check what does not depend on an image, before anything is opened."""
-        import math
-
-        from coldray.app.viewer.settings import Defaults
-        from coldray.errors import DetectorError
-        from coldray.physics.detector import load_detector
-        from coldray.plugins import plugin
-
-        plugin("method", self.method)
-        for name in ("exposure_s", "pitch_um", "open_beam"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise SettingsError(f"--{name.replace('_', '-')} {value}: must be positive")
-        for source in (self.blurred, self.sharp):
-            try:
-                load_detector(source, pixel_pitch_mm=0.05 if self.pitch_um is None else self.pitch_um * 1e-3)
-            except DetectorError as problem:
-                raise SettingsError(str(problem)) from None
-        return Defaults(
-            self.method, self.model, self.blurred, self.sharp, self.exposure_s, self.open_beam, self.pitch_um
-        )
 
 
-def _with_opened(verb: Callable[..., int]) -> Callable[..., int]:
-    """Command whose options are the fields of `Opened`, then those of the verb."""
+def _menu(stated: dict[str, Any]) -> Menu:
+    """What the page starts with, checked as far as it does not depend on an image, before anything is opened."""
+    from coldray.app.recipe import Recipe
+    from coldray.app.viewer.settings import Menu
+    from coldray.errors import DetectorError
+    from coldray.physics.detector import load_detector
+    from coldray.plugins import plugin
+
+    start = Recipe(**stated)
+    check_settings(start)
+    plugin("method", start.method)
+    for source in (start.blurred, start.sharp):
+        try:
+            load_detector(source, pixel_pitch_mm=start.pixel_pitch_mm or 0.05)
+        except DetectorError as problem:
+            raise SettingsError(str(problem)) from None
+    return Menu(start)
+
+
+def _command(verb: Callable[..., int]) -> Callable[..., int]:
+    """Command whose options are the fields of `Opened`, what a page may state of a restoration, then those of the verb."""
+    verb = with_settings(verb, lambda said: said.page and said.kind != "flats")
     shared, own = (inspect.signature(each, eval_str=True).parameters for each in (Opened, verb))
     options = [*shared.values(), *(p for name, p in own.items() if name != "opened")]
 
     @functools.wraps(verb)
     def command(**given: Any) -> int:
-        return verb(Opened(**{name: given.pop(name) for name in shared}), **given)
+        return verb(opened=Opened(**{name: given.pop(name) for name in shared}), **given)
 
     command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in options}
@@ -101,12 +89,13 @@ def _with_opened(verb: Callable[..., int]) -> Callable[..., int]:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(_with_opened(view))
-    app.command("serve", epilog="Example: coldray serve --port 8765")(_with_opened(serve))
+    app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(_command(view))
+    app.command("serve", epilog="Example: coldray serve --port 8765")(_command(serve))
 
 
 def view(
     opened: Opened,
+    stated: dict[str, Any],
     port: Port = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
     as_json: AsJson = False,
@@ -114,13 +103,14 @@ def view(
     """Open images in the browser: compare, measure, restore. On this machine only."""
     from coldray.app.viewer.run import Address, read_token
 
-    defaults = opened.defaults()
+    menu = _menu(stated)
     address = Address(port=port, token=read_token(None))
-    return _run(address, opened, defaults, browser, as_json, None)
+    return _run(address, opened, menu, browser, as_json, None)
 
 
 def serve(
     opened: Opened,
+    stated: dict[str, Any],
     host: Host = "127.0.0.1",
     port: Port = 8765,
     token_file: TokenFile = None,
@@ -133,12 +123,12 @@ def serve(
     """Serve the viewer without opening a browser, for example behind an SSH tunnel."""
     from coldray.app.viewer.run import Address, read_token
 
-    defaults = opened.defaults()
+    menu = _menu(stated)
     address = Address(host, port, read_token(token_file), tuple(allow_host or ()), max_upload_mb * 2**20, root_path)
-    return _run(address, opened, defaults, False, as_json, queue)
+    return _run(address, opened, menu, False, as_json, queue)
 
 
-def _run(address: Any, opened: Opened, defaults: Any, browser: bool, as_json: bool, queue: int | None) -> int:
+def _run(address: Any, opened: Opened, menu: Menu, browser: bool, as_json: bool, queue: int | None) -> int:
     from coldray.app.files import expand
     from coldray.app.viewer.run import serve_desk
 
@@ -173,5 +163,5 @@ def _run(address: Any, opened: Opened, defaults: Any, browser: bool, as_json: bo
 
             webbrowser.open(link)
 
-    serve_desk(address, defaults, open_files, ready, queue)
+    serve_desk(address, menu, open_files, ready, queue)
     return console.SOME_FAILED if failed else console.OK

@@ -10,7 +10,7 @@ from typing import Any
 
 from coldray.app.console import plain
 from coldray.app.viewer.flats import Flats
-from coldray.app.viewer.settings import Defaults
+from coldray.app.viewer.settings import Menu
 from coldray.app.viewer.shelf import Shelf
 from coldray.app.viewer.work import Task, Workshop
 
@@ -62,7 +62,7 @@ class Desk:
 
     Parameters
     ----------
-    defaults : Defaults
+    menu : Menu
     max_bytes : int, optional
         Memory of all open pixels [bytes].
     queue_length : int, optional
@@ -73,12 +73,12 @@ class Desk:
 
     def __init__(
         self,
-        defaults: Defaults,
+        menu: Menu,
         max_bytes: int | None = None,
         queue_length: int | None = None,
         reports: bool = True,
     ) -> None:
-        self.defaults = defaults
+        self.menu = menu
         self.broadcast = Broadcast()
         room = {} if max_bytes is None else {"max_bytes": max_bytes}
         self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coldray.errors import MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from coldray.app.viewer.settings import Menu
 
 SHORTEST_TOKEN = 16
 FEWEST_DIFFERENT = 6
@@ -124,7 +127,7 @@ def read_token(token_file: Path | None) -> str | None:
 
 def serve_desk(
     address: Address,
-    defaults: Any,
+    menu: Menu,
     open_files: Callable[[Any], None],
     ready: Callable[[dict[str, Any], str], None],
     queue_length: int | None = None,
@@ -134,7 +137,7 @@ def serve_desk(
     Parameters
     ----------
     address : Address
-    defaults : Defaults
+    menu : Menu
         What restorations start from.
     open_files : callable
         Given the shelf, opens the files of the command line.
@@ -163,7 +166,7 @@ def serve_desk(
     access = address.access()
     listener = _bind(address)
     try:
-        desk = Desk(defaults, queue_length=queue_length)
+        desk = Desk(menu, queue_length=queue_length)
         try:
             open_files(desk.shelf)
             server = Server(server_config(create_app(desk, access)))

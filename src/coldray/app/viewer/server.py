@@ -149,7 +149,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
 
     @app.get("/api/choices")
     async def choices() -> Response:
-        return JSONResponse(plain(await run_in_threadpool(desk.defaults.choices)))
+        return JSONResponse(plain(await run_in_threadpool(desk.menu.choices)))
 
     @app.get("/api/layers/{layer_id}/pixels")
     async def pixels(layer_id: Id, frame: int = 0) -> Response:
@@ -218,7 +218,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
         study = _study(desk, study_id)
         async with measuring.turn("the curves of several images are being measured"):
-            recipe = await run_in_threadpool(desk.defaults.recipe, request, desk.flats.paths(request.flats))
+            recipe = await run_in_threadpool(desk.menu.recipe, request, desk.flats.paths(request.flats))
             try:
                 found = await run_in_threadpool(detector_curves, study.image, recipe.job())
             except ColdrayError as problem:  # an image of another detector is nothing wrong
@@ -232,7 +232,7 @@ def _add_work(app: FastAPI, desk: Desk) -> None:
         study = _study(desk, study_id)
         if "original" not in study.layers:
             raise HTTPException(409, "this image was restored already; open its original to restore it again")
-        recipe = await run_in_threadpool(desk.defaults.recipe, request, desk.flats.paths(request.flats))
+        recipe = await run_in_threadpool(desk.menu.recipe, request, desk.flats.paths(request.flats))
         try:
             task = desk.workshop.submit(study, recipe)
         except QueueFullError:

@@ -2,65 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.flats import MOST_FILES
 from coldray.errors import SettingsError
+from coldray.settings import SOURCES, Setting, declared
+
+LONGEST_TEXT = 256
+"""Of a name that a page may send."""
+_TAKES: Mapping[str, Any] = {"number": float, "whole": int, "switch": bool}
 
 
-class RestoreRequest(BaseModel):
-    """Settings of one restoration, as the page sends them."""
+def on_page() -> dict[str, tuple[str, Setting]]:
+    """Settings that a page may state, by the name it knows: the field, and what is said of it."""
+    return {said.told(name): (name, said) for name, said in declared().items() if said.page}
+
+
+def _field(said: Setting) -> tuple[Any, Any]:
+    """Type and bounds of a setting as a page sends it."""
+    takes = _TAKES.get(said.kind, str)
+    if takes is str:
+        return str | None, Field(default=None, max_length=LONGEST_TEXT)
+    if takes is bool:
+        return bool | None, Field(default=None)
+    bounds = {"gt": said.above, "ge": said.least, "le": said.most}
+    known: dict[str, Any] = {name: said.shown(bound) for name, bound in bounds.items() if bound is not None}
+    if takes is float:
+        known["allow_inf_nan"] = False
+    return takes | None, Field(default=None, **known)
+
+
+_FIELDS: dict[str, Any] = {name: _field(said) for name, (_, said) in on_page().items() if said.kind != "flats"}
+_Stated: Any = create_model("_Stated", **_FIELDS)
+
+
+class RestoreRequest(_Stated):
+    """Settings of one restoration, as the page sends them; flat fields by the handles of their uploads."""
 
     model_config = ConfigDict(extra="forbid")
 
-    method: str | None = Field(default=None, max_length=64)
-    blurred: str | None = Field(default=None, max_length=256)
-    sharp: str | None = Field(default=None, max_length=256)
-    steps: int | None = Field(default=None, ge=1, le=100)
-    model: str | None = Field(default=None, max_length=256)
-    gain: str | None = Field(default=None, max_length=32)
-    even: str | None = Field(default=None, max_length=32)
-    on_contradiction: str | None = Field(default=None, max_length=32)
     flats: list[Annotated[str, Field(pattern="^[0-9a-f]{16}$")]] = Field(default=[], max_length=MOST_FILES)
-    exposure_s: float | None = Field(default=None, gt=0, le=1e5, allow_inf_nan=False)
-    open_beam: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
-    pitch_um: float | None = Field(default=None, ge=0.1, le=1e4, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
-class Defaults:
-    """What the command line chose: defaults of the page, and detectors it may name.
+class Menu:
+    """What a page may choose from, and what it starts with.
 
     Parameters
     ----------
-    method : str
-    model : str, optional
-        Name or file of the model; the shipped one by default.
-    blurred, sharp : str
-        Detectors: name, model or file.
-    exposure_s, open_beam, pitch_um : float, optional
+    start : Recipe
+        What the command line chose: what counts where the page states nothing, and detectors and model that the page may name.
     """
 
-    method: str = "cold"
-    model: str | None = None
-    blurred: str = "gos135"
-    sharp: str = "gos34"
-    exposure_s: float | None = None
-    open_beam: float | None = None
-    pitch_um: float | None = None
+    start: Recipe
 
     def detectors(self) -> dict[str, str]:
         """Detectors by the name the page knows; files given on the command line appear by file name."""
         from coldray.physics.detector import built_in_detectors
 
         known = {name: name for name in built_in_detectors()}
-        for source in (self.blurred, self.sharp):
+        for source in (self.start.blurred, self.start.sharp):
             known[Path(source).name if Path(source).is_file() else source] = source
         return known
 
@@ -71,7 +79,7 @@ class Defaults:
         out = []
         for name in plugin_names("method"):
             method = plugin("method", name)
-            if method.LEARNS and not _model_fits(self.model, name):
+            if method.LEARNS and not _model_fits(self.start.model, name):
                 continue
             out.append(
                 {
@@ -88,32 +96,30 @@ class Defaults:
         from coldray.restoration.model import DEFAULT_MODEL, shipped_models
 
         shipped: dict[str, str | None] = {name: name for name in shipped_models()}
-        if self.model is None or self.model in shipped:
-            first = self.model or DEFAULT_MODEL
-            return {first: self.model} | {name: source for name, source in shipped.items() if name != first}
-        return {Path(self.model).name: self.model} | shipped
+        chosen = self.start.model
+        if chosen is None or chosen in shipped:
+            first = chosen or DEFAULT_MODEL
+            return {first: chosen} | {name: source for name, source in shipped.items() if name != first}
+        return {Path(chosen).name: chosen} | shipped
 
     def choices(self) -> dict[str, Any]:
         """What the page may choose from, and what it starts with."""
-        from coldray.gain import GAINS
-        from coldray.restoration.even import EVENS
-        from coldray.restoration.guard import CONTRADICTIONS
-
         names = {source: name for name, source in self.detectors().items()}
         methods = self.methods()
-        return {
+        plain = {
+            name: said.shown(getattr(self.start, field))
+            for name, (field, said) in on_page().items()
+            if said.kind not in SOURCES
+        }
+        words = {name: list(said.words) for name, (_, said) in on_page().items() if said.words}
+        return plain | {
             "methods": methods,
             "detectors": sorted(names.values()),
             "models": list(self.models()),
-            "gains": list(GAINS),
-            "evens": list(EVENS),
-            "contradictions": list(CONTRADICTIONS),
-            "method": self.method if self.method in [m["name"] for m in methods] else "wiener",
-            "blurred": names[self.blurred],
-            "sharp": names[self.sharp],
-            "exposure_s": self.exposure_s,
-            "open_beam": self.open_beam,
-            "pitch_um": self.pitch_um,
+            "words": words,
+            "method": self.start.method if self.start.method in [m["name"] for m in methods] else "wiener",
+            "blurred": names[self.start.blurred],
+            "sharp": names[self.start.sharp],
         }
 
     def recipe(self, request: RestoreRequest, flats: tuple[str, ...] = ()) -> Recipe:
@@ -132,42 +138,26 @@ class Defaults:
         ColdrayError
             If method and model do not fit.
         """
-        method = request.method or self.method
-        names = [known["name"] for known in self.methods()]
-        if method not in names:
-            raise SettingsError(f"no method {method!r} here; choose {', '.join(names)}")
-        pitch_um = request.pitch_um if request.pitch_um is not None else self.pitch_um
-        recipe = Recipe(
-            method=method,
-            model=self._model(request.model),
-            steps=request.steps,
-            noise=flats,
-            **{name: getattr(request, name) for name in ("gain", "even", "on_contradiction") if getattr(request, name)},
-            blurred=self._detector(request.blurred, self.blurred),
-            sharp=self._detector(request.sharp, self.sharp),
-            exposure_s=request.exposure_s if request.exposure_s is not None else self.exposure_s,
-            open_beam=request.open_beam if request.open_beam is not None else self.open_beam,
-            pixel_pitch_mm=None if pitch_um is None else pitch_um * 1e-3,
-            provenance=True,
-        )
+        stated: dict[str, Any] = {"flats": flats or None, "provenance": True}
+        for name, (field, said) in on_page().items():
+            if said.kind != "flats" and getattr(request, name) is not None:
+                stated[field] = said.taken(getattr(request, name))
+        for name, known in (
+            ("method", {known["name"]: known["name"] for known in self.methods()}),
+            ("model", self.models()),
+            ("blurred", self.detectors()),
+            ("sharp", self.detectors()),
+        ):
+            asked = stated.get(name, self.start.method if name == "method" else None)
+            if asked is None:
+                continue
+            if asked not in known:
+                kind = "detector" if declared()[name].kind == "detector" else name
+                raise SettingsError(f"no {kind} {asked!r} here; choose {', '.join(known)}")
+            stated[name] = known[asked]
+        recipe = replace(self.start, **stated)
         recipe.job()
         return recipe
-
-    def _model(self, asked: str | None) -> str | None:
-        if asked is None:
-            return self.model
-        known = self.models()
-        if asked not in known:
-            raise SettingsError(f"no model {asked!r} here; choose {', '.join(known)}")
-        return known[asked]
-
-    def _detector(self, asked: str | None, default: str) -> str:
-        if asked is None:
-            return default
-        known = self.detectors()
-        if asked not in known:
-            raise SettingsError(f"no detector {asked!r} here; choose {', '.join(sorted(known))}")
-        return known[asked]
 
 
 @cache

@@ -14,9 +14,9 @@ from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain
 from coldray.plugins import CorrectingMethod, Degradation, plugin
 from coldray.restoration.estimate import estimate, gain_left
-from coldray.restoration.even import EVEN_LINEAR, EVEN_NETWORK
 from coldray.restoration.job import Job
 from coldray.restoration.model import Model
+from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
 
 DEFAULT, DETAIL = "coldray", "coldray_detail"
 """Keys of what `coldray restore` does by default, and with `--gain detail`."""

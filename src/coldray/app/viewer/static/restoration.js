@@ -99,9 +99,9 @@ export class Restoration {
       options("r-method", choices.methods.map((m) => m.name), choices.method);
       options("r-blurred", choices.detectors, choices.blurred);
       options("r-sharp", choices.detectors, choices.sharp);
-      for (const [id, key] of [["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) if (choices[key]) $(id).value = choices[key];
+      for (const [id, key] of [["r-steps", "steps"], ["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) if (choices[key]) $(id).value = choices[key];
       options("r-model", choices.models, choices.models[0]);
-      for (const [id, names] of [["gain", choices.gains], ["even", choices.evens], ["contradiction", choices.contradictions]]) options(`r-${id}`, names, names[0], ANSWERS[id]);
+      for (const [id, key] of [["gain", "gain"], ["even", "even"], ["contradiction", "on_contradiction"]]) options(`r-${id}`, choices.words[key], choices[key], ANSWERS[id]);
       // what a method does not have cannot be chosen for it
       const fit = () => {
         const method = choices.methods.find((m) => m.name === $("r-method").value);

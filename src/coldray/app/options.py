@@ -1,0 +1,120 @@
+"""Options of the command line that derive from the declared settings."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldray.app.recipe import Recipe
+from coldray.errors import SettingsError
+from coldray.settings import Setting, declared, defaults
+
+_TAKES: Mapping[str, Any] = {"number": float, "whole": int, "switch": bool, "flats": list[Path], "options": list[str]}
+"""Type of an option by the kind of its setting; text for all others."""
+
+
+def flag_of(name: str, said: Setting) -> str:
+    """Long option of a setting."""
+    return said.flags[-1] if said.flags else "--" + said.told(name).replace("_", "-")
+
+
+def flagged(text: str) -> str:
+    """Text with options where it names settings in backticks."""
+    known = declared()
+    return re.sub(r"`(\w+)`", lambda found: flag_of(found[1], known[found[1]]) if found[1] in known else found[1], text)
+
+
+def option(name: str, said: Setting, default: Any, help: str) -> inspect.Parameter:
+    """Parameter of a command from which typer makes the option of a setting."""
+    takes: Any = _TAKES.get(said.kind, str)
+    unit = said.stated[1] if said.stated else said.unit
+    about: dict[str, Any] = {"help": flagged(help) + (f" [{unit}]" if unit else "")}
+    if said.words:
+        about["metavar"] = "|".join(said.words)
+    elif said.metavar:
+        about["metavar"] = said.metavar
+    if said.kind == "whole":
+        about |= {"min": said.least, "max": said.most}
+    if default is None or said.kind in ("flats", "options"):
+        takes, default = takes | None, None
+    annotation: Any = Annotated[takes, typer.Option(*(said.flags or (flag_of(name, said),)), **about)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def with_settings(
+    verb: Callable[..., int],
+    shown: Callable[[Setting], bool] = lambda said: said.command,
+    help: str | None = None,
+) -> Callable[..., int]:
+    """Command with options for settings in the place of the parameter ``stated`` of a verb, which gets their values.
+
+    Parameters
+    ----------
+    verb : callable
+        Takes ``stated``, a dict of settings by name, in the units of the code; `recipe_of` makes a recipe of it.
+    shown : callable
+        Which settings it takes.
+    help : str, optional
+        For all of them, if they mean something else here; they have no default then.
+    """
+    said = {name: one for name, one in declared().items() if shown(one)}
+    own = inspect.signature(verb, eval_str=True).parameters
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.items():
+        if name != "stated":
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        for each, one in said.items():
+            parameters.append(option(each, one, None if help else defaults()[each], help or one.help))
+
+    @functools.wraps(verb)
+    def command(**given: Any) -> int:
+        stated = {name: _as_field(one, given.pop(name)) for name, one in said.items()}
+        return verb(stated={name: value for name, value in stated.items() if value is not None}, **given)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _as_field(said: Setting, value: Any) -> Any:
+    """Value of an option as its setting holds it."""
+    if value is None:
+        return None
+    if said.kind == "flats":
+        from coldray.app.files import expand
+
+        return tuple(str(path) for path, _ in expand(value)) or None
+    if said.kind == "options":
+        return options_of(value)
+    return said.taken(value)
+
+
+def recipe_of(stated: Mapping[str, Any]) -> Recipe:
+    """Recipe of what the command line states, all of it loaded and checked."""
+    if stated.get("reference") is not None and not stated.get("report"):
+        raise SettingsError("`reference` is compared with in reports; give `report` too")
+    recipe = Recipe(**stated)
+    recipe.job()
+    return recipe
+
+
+def options_of(changes: list[str]) -> dict[str, Any]:
+    """Options of the method from NAME=VALUE; values are TOML, plain words count as text."""
+    out: dict[str, Any] = {}
+    for change in changes:
+        name, mark, text = change.partition("=")
+        if not mark:
+            raise SettingsError(f"--set {change!r}: write NAME=VALUE")
+        try:
+            out[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            out[name.strip()] = text
+    return out

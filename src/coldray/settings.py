@@ -1,0 +1,357 @@
+"""Settings of a restoration, each declared once: command line, record, viewer, Python and their texts derive from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
+from functools import cache
+from numbers import Integral, Real
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from coldray.errors import SettingsError
+
+GAINS = ("calibrated", "detail", "paper", "network")
+"""Choices of the gain K: measured to have the least error, at least `coldray.gain.DETAIL_SHARE`, 1, or 0: the prediction alone."""
+EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
+"""What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
+CONTRADICTIONS = ("linear", "keep", "refuse")
+"""What becomes of places where the certificate contradicts the network."""
+FIRST_FORMAT = 3
+"""Of the records that this version repeats: what version 0.1.0 wrote."""
+
+Kind: TypeAlias = Literal["text", "number", "whole", "switch", "path", "options", "model", "detector", "flats"]
+SOURCES = ("model", "detector", "flats")
+"""Kinds that name a file, or an object that Python holds; recorded by the hash of their content."""
+
+DetectorT = TypeVar("DetectorT")
+ModelT = TypeVar("ModelT")
+FlatsT = TypeVar("FlatsT")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of a setting besides its name and default.
+
+    Parameters
+    ----------
+    kind : str
+        What it takes.
+    help : str
+        A sentence for option and docstring; other settings stand in it as parameters in backticks.
+    unit : str
+        Of a number.
+    words : tuple of str
+        All values it may have.
+    above, least, most : float, optional
+        Range; `above` does not belong to it.
+    flags : tuple of str
+        On the command line; ``--name`` by default.
+    metavar : str, optional
+        Of the option.
+    stated : tuple of (str, str, float), optional
+        Name, unit and factor where people state it in another unit than the code: stated value times factor is the field.
+    python, command, page : bool
+        Whether `coldray.restore`, the command line and a page of the viewer may state it.
+    recorded : bool
+        Whether a record holds it.
+    key : str
+        Its name there; its own unless stated.
+    since : int
+        Format of the record in which it appeared.
+    before : object
+        What was done before, and not recorded; the default unless stated.
+    """
+
+    kind: Kind
+    help: str
+    unit: str = ""
+    words: tuple[str, ...] = ()
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+    flags: tuple[str, ...] = ()
+    metavar: str | None = None
+    stated: tuple[str, str, float] | None = None
+    python: bool = True
+    command: bool = True
+    page: bool = True
+    recorded: bool = True
+    key: str = ""
+    since: int = FIRST_FORMAT
+    before: Any = ...
+
+    def told(self, name: str) -> str:
+        """Name under which people state it, given the field's."""
+        return self.stated[0] if self.stated else name
+
+    def shown(self, value: Any) -> Any:
+        """Value of the field in the unit in which people state it."""
+        return value / self.stated[2] if self.stated and value is not None else value
+
+    def taken(self, value: Any) -> Any:
+        """Value of the field, given what people state."""
+        return value * self.stated[2] if self.stated and value is not None else value
+
+
+def setting(default: Any, kind: Kind, help: str, **known: Any) -> Any:
+    """Field of `Settings`: its default, what it takes, and what else `Setting` says of it."""
+    said = Setting(kind, help, **known)
+    if kind == "options":
+        # an empty dict for each; what cannot be hashed must not make the settings unhashable
+        return field(default_factory=dict, hash=False, metadata={"setting": said})
+    return field(default=default, metadata={"setting": said})
+
+
+@dataclass(frozen=True, eq=False)
+class Settings(Generic[DetectorT, ModelT, FlatsT]):
+    """How images are restored.
+
+    Notes
+    -----
+    Detectors, model and flat fields are names and files where settings are recorded and sent between processes
+    (`coldray.app.recipe.Recipe`), and what was loaded from them where images are restored (`coldray.restoration.job.Job`).
+    A new field needs the number of the next format of the record as ``since``.
+    """
+
+    blurred: DetectorT = setting("gos135", "detector", "Detector that took the image.", metavar="DET")
+    sharp: DetectorT = setting("gos34", "detector", "Detector to restore towards.", metavar="DET")
+    _: KW_ONLY
+    method: str = setting("cold", "text", "Method: cold, direct, wiener or any other plug-in.")
+    model: ModelT | None = setting(
+        None, "model", "Model of methods that learn: name or file; the shipped one by default.", flags=("-m", "--model")
+    )
+    steps: int | None = setting(
+        None,
+        "whole",
+        "Steps of methods that go step by step; the method's own number by default.",
+        least=1,
+        most=1000,
+    )
+    gain: str = setting(
+        "calibrated",
+        "text",
+        "Data consistency of cold: calibrated (least error), detail (faint details stay), paper (K = 1) or network (K = 0).",
+        words=GAINS,
+    )
+    degradation: str = setting(
+        "mtf_blend",
+        "text",
+        "Physics of the blur: mtf_blend (the paper's), mtf_power or any other plug-in.",
+        page=False,
+    )
+    exposure_s: float | None = setting(
+        None, "number", "Exposure of one frame; the noise is estimated from the image by default.", unit="s", above=0
+    )
+    flats: FlatsT | None = setting(
+        None,
+        "flats",
+        "Flat fields of the same exposure, of which the noise is measured.",
+        flags=("--noise",),
+        metavar="FLATS",
+        key="noise",
+    )
+    open_beam: float | None = setting(
+        None, "number", "Stored value of the open beam; the file's by default.", unit="DN", above=0
+    )
+    pixel_pitch_mm: float | None = setting(
+        None,
+        "number",
+        "Pixel pitch, overriding the file.",
+        unit="mm",
+        above=0,
+        stated=("pitch_um", "um", 1e-3),
+    )
+    provenance: bool = setting(False, "switch", "Also give the provenance layers.", page=False)
+    report: bool = setting(False, "switch", "Also write reports as HTML and PDF.", python=False, page=False)
+    certificate_map: bool = setting(
+        False,
+        "switch",
+        "Also write the map of the consistency certificate.",
+        flags=("--map",),
+        python=False,
+        page=False,
+    )
+    reference: str | None = setting(
+        None,
+        "path",
+        "With `report`: sharper image to compare with, or a folder of them by name.",
+        metavar="FILE|DIR",
+        python=False,
+        page=False,
+    )
+    random_state: int = setting(
+        0, "whole", "Random state of methods that draw; every frame of a stack has its own stream.", least=0, page=False
+    )
+    raw: str | None = setting(
+        None, "text", "Geometry of raw files, e.g. 2048x2048:u2:offset=512.", python=False, page=False
+    )
+    options: Mapping[str, Any] = setting(
+        None,
+        "options",
+        "Option of the method, e.g. samples=8.",
+        flags=("--set",),
+        metavar="NAME=VALUE",
+        page=False,
+    )
+    on_contradiction: str = setting(
+        "linear",
+        "text",
+        "Where the measurement contradicts the network: the linear filter's result (default), the network's as it is "
+        "(keep), or no result (refuse).",
+        words=CONTRADICTIONS,
+        since=4,
+        before="keep",
+    )
+    even: str = setting(
+        EVEN_LINEAR,
+        "text",
+        "What ground without structure beyond noise gets: one linear filter, which keeps faint details (default), or "
+        "whatever the network makes of it.",
+        words=EVENS,
+        since=4,
+        before=EVEN_NETWORK,
+    )
+    even_contrast: float | None = setting(
+        None,
+        "number",
+        "Contrast that faint details keep there, 0.1 to 1: more is clearer and noisier. The model's own, 0.48, by default.",
+        least=0.1,
+        most=1,
+        metavar="SHARE",
+        page=False,
+        since=4,
+    )
+    safeguards: bool = setting(
+        True,
+        "switch",
+        "Whether nothing is written that is clipped, shifted or contradicted; off only to repeat what version 0.1 recorded.",
+        python=False,
+        command=False,
+        page=False,
+        since=4,
+        before=False,
+    )
+    average: bool = setting(
+        False,
+        "switch",
+        "Average all frames of all inputs, registered if they moved, and restore that ONE image; its noise is taken from "
+        "how the frames differ. Without it every file, and every frame of a stack, is restored by itself.",
+        page=False,
+        since=4,
+    )
+
+
+@cache
+def declared() -> Mapping[str, Setting]:
+    """What is said of every setting, by its name, in the order of the record."""
+    return {one.name: one.metadata["setting"] for one in fields(Settings)}
+
+
+@cache
+def defaults() -> Mapping[str, Any]:
+    """Value of every setting that nobody states."""
+    return {one.name: {} if one.default is MISSING else one.default for one in fields(Settings)}
+
+
+def recorded() -> Mapping[str, tuple[str, Setting]]:
+    """Settings that a record holds, by their name there: the field, and what is said of it."""
+    return {said.key or name: (name, said) for name, said in declared().items() if said.recorded}
+
+
+def newest_format() -> int:
+    """Format of the records that are written: the newest in which a setting appeared."""
+    return max(said.since for _, said in recorded().values())
+
+
+def check_settings(settings: Settings[Any, Any, Any]) -> None:
+    """Check every setting against what is said of it; nothing is read or computed.
+
+    Raises
+    ------
+    SettingsError
+        If one is of another type or outside its range; the message names the parameter in backticks.
+    """
+    for name in declared():
+        checked(name, getattr(settings, name))
+
+
+def checked(name: str, value: Any) -> Any:
+    """Value of a setting as plain Python holds it.
+
+    Raises
+    ------
+    SettingsError
+        If it is of another type, or outside its range.
+    """
+    said = declared()[name]
+    if (value is None and defaults()[name] is None) or said.kind in SOURCES:
+        return value
+    unit = said.stated[1] if said.stated else said.unit
+    kind, take = _TYPES[said.kind]
+    if not take(value):
+        raise SettingsError(f"`{name}` is {value!r}; {kind} is needed")
+    shown = f"{said.shown(value):.6g} {unit}".rstrip() if said.kind == "number" else repr(value)
+    if said.words and value not in said.words:
+        raise SettingsError(f"`{name}` is {shown}; choose one of {', '.join(said.words)}")
+    if not _within(said, value):
+        raise SettingsError(f"`{name}` is {shown}; it must {_range(said)}")
+    return {"number": float, "whole": int, "switch": bool, "options": dict}.get(said.kind, str)(value)
+
+
+def _within(said: Setting, value: Any) -> bool:
+    """Whether a value lies in the range of its setting."""
+    if said.above is not None and not value > said.above:
+        return False
+    return (said.least is None or value >= said.least) and (said.most is None or value <= said.most)
+
+
+def _range(said: Setting) -> str:
+    """Allowed values in words, in the unit in which people state them."""
+    low, high = said.shown(said.least if said.above is None else said.above), said.shown(said.most)
+    if high is None:
+        return "be positive" if said.above == 0 else f"be at least {low:g}"
+    return f"be at most {high:g}" if low is None else f"lie between {low:g} and {high:g}"
+
+
+_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "text": ("a text", lambda value: isinstance(value, str)),
+    "path": ("a text", lambda value: isinstance(value, str)),
+    "number": (
+        "a finite number",
+        lambda value: isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value),
+    ),
+    "whole": ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    "switch": ("True or False", lambda value: isinstance(value, bool)),
+    "options": ("a dict", lambda value: isinstance(value, Mapping)),
+}
+
+
+def documented(described: type | Callable[..., Any]) -> Any:
+    """Docstring with every setting that Python may state, in the place of the line ``{settings}``."""
+    lines = []
+    for name, said in declared().items():
+        if not said.python:
+            continue
+        typed = (
+            _DOCUMENTED.get(said.kind, "str") if not said.words else "{" + ", ".join(f'"{w}"' for w in said.words) + "}"
+        )
+        optional = ", optional" if defaults()[name] is None else ""
+        lines += [f"{name} : {typed}{optional}", f"    {said.help}" + (f" [{said.unit}]" if said.unit else "")]
+    text = described.__doc__
+    if text is not None:
+        before = text.split("{settings}")[0]
+        indent = before[before.rfind("\n") + 1 :]
+        described.__doc__ = text.replace("{settings}", f"\n{indent}".join(lines))
+    return described
+
+
+_DOCUMENTED = {
+    "number": "float",
+    "whole": "int",
+    "switch": "bool",
+    "options": "dict",
+    "model": "Model, path or str",
+    "detector": "str, path, Detector or (frequency_lp_mm, mtf)",
+    "flats": "ndarray, path, Radiograph, or a sequence of them",
+}
