@@ -33,12 +33,16 @@ def test_every_variant_is_an_object_that_the_beam_gets_through(kind, variant, ro
 
 @pytest.mark.parametrize(("kind", "variant", "role"), ALL)
 def test_another_grid_step_shows_the_same_object(kind, variant, role):
-    coarse = transmission(draw_kind(kind, (60, 60), 0.16, 3, role, variant=variant), BINS)
-    fine = transmission(draw_kind(kind, (240, 240), 0.04, 3, role, variant=variant), BINS)
-    averaged = fine.reshape(60, 4, 60, 4).mean((1, 3))
-    # transmission of a mean is not the mean of transmissions: edges and what is finer than a cell may differ
-    assert np.median(np.abs(coarse - averaged)) < 0.03
-    assert np.corrcoef(coarse.ravel(), averaged.ravel())[0, 1] > 0.8 or np.std(averaged - coarse) < 0.01
+    coarse = draw_kind(kind, (120, 120), 0.08, 3, role, variant=variant).thickness_mm
+    fine = draw_kind(kind, (360, 360), 0.08 / 3, 3, role, variant=variant).thickness_mm
+    for material in coarse.keys() | fine.keys():
+        # a grain at the border of the field may miss one of both grids
+        seen, more = coarse.get(material, np.zeros((120, 120))), fine.get(material, np.zeros((360, 360)))
+        averaged = more.reshape(120, 3, 120, 3).mean((1, 3))
+        assert seen.mean() == pytest.approx(averaged.mean(), rel=0.1, abs=1e-5)
+        assert (
+            averaged.mean() < 1e-5 or np.ptp(averaged) < 1e-5 or np.corrcoef(seen.ravel(), averaged.ravel())[0, 1] > 0.9
+        )
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 10**6))

@@ -216,9 +216,41 @@ class Scene(Canvas):
         """Add a sphere; equal ones share their stamps."""
         self.radial(material, x, y, ("ball", diameter / 2, None), diameter / 2, sphere(diameter / 2))
 
-    def plate(self, x: float, y: float, width: float, height: float, turn: float, corner: float = 0.0) -> Sheet:
-        """Rectangle at a place, turned [rad]."""
-        return Sheet(y, x, height, width, float(np.degrees(turn)), max(corner, 1e-6))
+    def around(self, x: float, y: float, reach: float) -> tuple[tuple[slice, slice], Map] | None:
+        """Window within a reach of a place, and the distance of its cells from it [mm]; None off the grid."""
+        window = self._window(x, y, reach, reach)
+        if window is None:
+            return None
+        return window, np.hypot(self.x[:, window[1]] - np.float32(x), self.y[window[0]] - np.float32(y))
+
+    def sheet(
+        self, x: float, y: float, size: tuple[float, float], turn: float = 0.0, corner: float = 0.0
+    ) -> tuple[tuple[slice, slice], Map] | None:
+        """Window and covered share of a rectangle, width and height [mm], turned [rad], corners rounded by a radius."""
+        # a half turn changes nothing, and sheets know their reach up to 90 degrees
+        degrees = float(np.degrees(np.arctan(np.tan(turn))))
+        body = Sheet(y, x, size[1], size[0], degrees, max(corner, 1e-6))
+        window = body.window(self.shape, self.pitch)
+        if window[0].stop <= window[0].start or window[1].stop <= window[1].start:
+            return None
+        # the cover of what is thinner than a cell is a triangle (w + p) wide and (w + p) / 2p high; its area must be w
+        thin = [4 * self.pitch * w / (w + self.pitch) ** 2 for w in size if w < self.pitch]
+        return window, body.cover(window, self.pitch) * np.float32(np.prod(thin))
+
+    def add_sheet(
+        self,
+        material: str,
+        x: float,
+        y: float,
+        size: tuple[float, float],
+        turn: float,
+        thick: float,
+        corner: float = 0.0,
+    ) -> None:
+        """Add a rectangle of a material."""
+        found = self.sheet(x, y, size, turn, corner)
+        if found is not None:
+            self.map(material)[found[0]] += np.float32(thick) * found[1]
 
     def stroke(
         self,

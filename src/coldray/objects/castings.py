@@ -104,8 +104,10 @@ def _bosses(scene: Scene, material: str, thickness: float) -> None:
         x, y = scene.spot(0)
         r, high = scene.log("boss_mm") / 2, scene.flat("rib") * thickness
         fillet = r * float(scene.rng.uniform(0.05, 0.5))
-        window = scene.plate(x, y, 2 * (r + fillet), 2 * (r + fillet), 0.0).window(scene.shape, scene.pitch)
-        away = np.hypot(scene.x[:, window[1]] - np.float32(x), scene.y[window[0]] - np.float32(y))
+        found = scene.around(x, y, r + fillet + scene.pitch)
+        if found is None:
+            continue
+        window, away = found
         u = np.clip((r + fillet - away) / fillet, 0, 1)
         body = scene.map(material)[window]
         body += np.float32(high) * (u * u * (3 - 2 * u)).astype(np.float32)

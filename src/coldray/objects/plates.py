@@ -144,12 +144,11 @@ def _shims(scene: Scene) -> None:
         width = scene.log("shim_mm")
         height = width if kind == "disc" else scene.log("shim_mm")
         corner = width / 2 if kind == "disc" else float(scene.rng.uniform(0, 0.2)) * min(width, height)
-        sheet = scene.plate(x, y, width, height, scene.angle(), corner)
-        window = sheet.window(scene.shape, scene.pitch)
-        if own == material and scene.chance(0.4):
-            scene.cut(material, window, np.float32(step) * sheet.cover(window, scene.pitch))
-        else:
-            sheet.add_to(scene.map(own), scene.pitch, step)
+        turn = scene.angle()
+        if own != material or scene.chance(0.6):
+            scene.add_sheet(own, x, y, (width, height), turn, step, corner)
+        elif found := scene.sheet(x, y, (width, height), turn, corner):
+            scene.cut(material, found[0], np.float32(step) * found[1])
 
 
 def _slots(scene: Scene) -> None:
@@ -178,13 +177,10 @@ def _slots(scene: Scene) -> None:
 def _slot(
     scene: Scene, material: str, centre: tuple[float, float], size: tuple[float, float], angle: float, deep: float
 ) -> None:
-    width, length = size
-    corner = width / 2 if scene.chance(0.5) else 0.0
-    sheet = scene.plate(*centre, width, length, angle, corner)
-    window = sheet.window(scene.shape, scene.pitch)
-    if window[0].stop > window[0].start and window[1].stop > window[1].start:
-        thin = min(1.0, width / scene.pitch)  # under one cell wide the cover is not the area
-        scene.cut(material, window, np.float32(deep * thin) * sheet.cover(window, scene.pitch))
+    corner = size[0] / 2 if scene.chance(0.5) else 0.0
+    found = scene.sheet(*centre, size, angle, corner)
+    if found is not None:
+        scene.cut(material, found[0], np.float32(deep) * found[1])
 
 
 def _holes(scene: Scene) -> None:
@@ -230,8 +226,7 @@ def _plaques(scene: Scene) -> None:
         width, turn = scene.log("plaque_mm"), scene.angle()
         x, y = scene.spot(0.15)
         thick = scene.step_for(material, signal, scene.log("contrast"))
-        sheet = scene.plate(x, y, 3 * width, width, turn)
-        sheet.add_to(scene.map(material), scene.pitch, thick)
+        scene.add_sheet(material, x, y, (3 * width, width), turn, thick)
         for place, times in ((-1.0, 4), (0.0, 1), (1.0, 2)):
             hole = min(max(times * thick, 0.05 * width), 0.7 * width)
             at = (x + place * width * np.cos(turn), y + place * width * np.sin(turn))

@@ -192,12 +192,12 @@ def _die(scene: Scene) -> None:
     diameter, step, count = scene.log("bond_mm"), scene.log("bond_step_mm"), scene.count("bonds")
     span = count * step
     turn, (x, y) = scene.angle(), scene.spot(0.2)
-    scene.plate(x, y, span, span, turn).add_to(scene.map("Si"), scene.pitch, float(scene.rng.uniform(0.1, 0.4)))
+    scene.add_sheet("Si", x, y, (span, span), turn, float(scene.rng.uniform(0.1, 0.4)))
     places, was = broken((np.arange(count) - (count - 1) / 2) * step * 0.95, step, scene.rng)
     scene.note_broken(was)
     reach = span * float(scene.rng.uniform(0.2, 0.5)) + 4 * diameter
     fan = float(scene.rng.uniform(1.0, 1.6))
-    pads, balls = scene.map("Cu"), scene.map(metal)
+    target = scene.map(metal)
     foil = float(scene.rng.uniform(0.018, 0.2))
     for side in range(int(scene.rng.integers(1, 5))):
         a = turn + side * np.pi / 2
@@ -209,10 +209,9 @@ def _die(scene: Scene) -> None:
             t = np.linspace(0, 1, 6)[:, None]
             line = near + (far - near) * t + np.array([0.0, sweep]) * np.sin(np.pi * t)
             at = np.stack([x + c * line[:, 0] - s * line[:, 1], y + s * line[:, 0] + c * line[:, 1]], axis=1)
-            scene.stroke(at, diameter, 1.1, balls, round_wire=True)
+            scene.stroke(at, diameter, 1.1, target, round_wire=True)
             scene.balls(metal, float(at[0, 0]), float(at[0, 1]), 2.4 * diameter)
-            pad = scene.plate(float(at[-1, 0]), float(at[-1, 1]), 3 * step, 0.6 * step * fan, a)
-            pad.add_to(pads, scene.pitch, foil)
+            scene.add_sheet("Cu", float(at[-1, 0]), float(at[-1, 1]), (3 * step, 0.6 * step * fan), a, foil)
 
 
 def _line_groups(scene: Scene) -> None:
@@ -244,9 +243,11 @@ def _star(scene: Scene) -> None:
         x, y = scene.spot(0.1)
         starts, was = broken(np.arange(pairs) * 2 * np.pi / pairs, 2 * np.pi / pairs, scene.rng)
         scene.note_broken(was)
-        window = scene.plate(x, y, 2 * radius, 2 * radius, 0.0).window(scene.shape, scene.pitch)
+        found = scene.around(x, y, radius + scene.pitch)
+        if found is None:
+            continue
+        window, away = found
         xx, yy = scene.x[:, window[1]] - np.float32(x), scene.y[window[0]] - np.float32(y)
-        away = np.hypot(xx, yy)
         turn = np.mod(np.arctan2(yy, xx) + np.float32(scene.rng.uniform(0, 6.28)), np.float32(2 * np.pi))
         cells = 7200
         table = np.zeros(cells, np.float32)
