@@ -33,8 +33,8 @@ def test_every_variant_is_an_object_that_the_beam_gets_through(kind, variant, ro
 
 @pytest.mark.parametrize(("kind", "variant", "role"), ALL)
 def test_another_grid_step_shows_the_same_object(kind, variant, role):
-    coarse = draw_kind(kind, (120, 120), 0.08, 3, role, variant=variant).thickness_mm
-    fine = draw_kind(kind, (360, 360), 0.08 / 3, 3, role, variant=variant).thickness_mm
+    coarse = draw_kind(kind, (120, 120), 0.08, 3, role, variant=variant, defects=False).thickness_mm
+    fine = draw_kind(kind, (360, 360), 0.08 / 3, 3, role, variant=variant, defects=False).thickness_mm
     for material in coarse.keys() | fine.keys():
         # a grain at the border of the field may miss one of both grids
         seen, more = coarse.get(material, np.zeros((120, 120))), fine.get(material, np.zeros((360, 360)))
@@ -57,7 +57,7 @@ def test_every_role_has_objects_of_its_own(kind, number):
 def test_batteries_are_a_kind_like_others(form):
     cell = draw_kind("battery", (120, 120), 0.2, 4, variant=form)
     again = draw_kind("battery", (120, 120), 0.2, 4, variant=form)
-    assert cell.labels["cell"].form == form
+    assert {"Cu", "Al", "graphite_coating"} & set(cell.thickness_mm)
     for material, thickness in cell.thickness_mm.items():
         np.testing.assert_array_equal(thickness, again.thickness_mm[material])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.objects._cell_parts import Sheet
+from coldray.objects._visibility import depth_for
 from coldray.objects.boards._canvas import Canvas, sphere
+from coldray.objects.stroke import add_stroke, ellipsoid_chord
 from coldray.physics.grids import dct_axes
-from coldray.physics.screen import gos_screen
-from coldray.physics.source import energy_bins, spectrum_70kv
 
 Map = NDArray[np.float32]
 Ranges = Mapping[str, tuple[float, float]]
@@ -23,27 +22,10 @@ REFERENCE_MM = 24.6
 """Field that the lateral sizes of all tables are meant for [mm]: 512 pixels of 48 um."""
 DARKEST, DARK_SHARE = 0.02, 0.005
 """Thickness is scaled down until all but this share of a scene lets this fraction of the open beam through."""
-_REFERENCE_MG_CM2 = 134.55
 _FINE = 8
 _SPLINE_SD = 151 / 315
 """Standard deviation of a surface of cubic B-splines whose weights have variance 1: the mean square of the kernel, once
 per direction."""
-_STROKE_CELLS = 48
-
-
-@lru_cache(maxsize=32)
-def _depths(material: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Falling logarithm of the signal behind 0 to 200 mm of a material."""
-    bins = energy_bins(gos_screen(_REFERENCE_MG_CM2).response, spectrum_70kv(), 12)
-    depth = np.concatenate([[0.0], np.geomspace(1e-5, 200, 1200)])
-    signal = np.exp(-depth[:, None] * bins.per_mm[material]) @ bins.weight
-    return depth, np.log(np.maximum(signal, 1e-12))
-
-
-def depth_for(material: str, signal: float) -> float:
-    """Thickness [mm] behind which a screen of 134.55 mg/cm2 sees a fraction of the open 70 kV beam."""
-    depth, log_signal = _depths(material)
-    return float(np.interp(-np.log(min(max(signal, 1e-3), 1.0)), -log_signal, depth))
 
 
 class Scene(Canvas):
@@ -66,6 +48,7 @@ class Scene(Canvas):
         self.ranges = ranges
         self.extent = max(self.width, self.height)
         self.zoom = float(np.sqrt(self.extent / REFERENCE_MM))
+        self.crowd = 1.0
         self.labels: dict[str, Any] = {}
         self.y = ((np.arange(shape[0], dtype=np.float32) + np.float32(0.5)) * np.float32(pitch_mm))[:, None]
         self.x = ((np.arange(shape[1], dtype=np.float32) + np.float32(0.5)) * np.float32(pitch_mm))[None, :]
@@ -84,6 +67,15 @@ class Scene(Canvas):
         """A whole number, log-uniform over its range: a few more often than many."""
         low, high = self.ranges[name]
         return int(np.floor(np.exp(self.rng.uniform(np.log(low), np.log(high + 1)))))
+
+    def many(self, name: str) -> int:
+        """A count of what fills the field, fewer where parts are shown larger."""
+        return max(1, round(self.count(name) * self.crowd))
+
+    def magnify(self, times: float) -> None:
+        """Show all parts larger, and fewer of them."""
+        self.zoom *= times
+        self.crowd /= times**2
 
     def _sized(self, name: str, value: float) -> float:
         return value * self.zoom if name.endswith("_mm") else value
@@ -181,20 +173,9 @@ class Scene(Canvas):
         self, x: float, y: float, axes: tuple[float, float, float], angle: float = 0.0
     ) -> tuple[tuple[slice, slice], Map] | None:
         """Window and chord [mm] of an ellipsoid: diameters along its direction, across it, and along the beam."""
-        long, short, deep = axes
-        reach = 0.5 * max(long, short) + self.pitch
+        reach = 0.5 * max(axes[:2]) + self.pitch
         window = self._window(x, y, reach, reach)
-        if window is None:
-            return None
-        q = 4 if min(long, short) < 24 * self.pitch else 1
-        rows, cols = (s.stop - s.start for s in window)
-        step = self.pitch / q
-        yy = (window[0].start * self.pitch - y + (np.arange(rows * q) + 0.5) * step).astype(np.float32)[:, None]
-        xx = (window[1].start * self.pitch - x + (np.arange(cols * q) + 0.5) * step).astype(np.float32)[None, :]
-        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        u, v = (c * xx + s * yy) * np.float32(2 / long), (c * yy - s * xx) * np.float32(2 / short)
-        chord = np.float32(deep) * np.sqrt(np.maximum(1 - u * u - v * v, 0))
-        return window, chord.reshape(rows, q, cols, q).mean((1, 3)) if q > 1 else chord
+        return None if window is None else (window, ellipsoid_chord(window, self.pitch, (x, y), axes, angle))
 
     def pore(self, material: str, x: float, y: float, diameter: float) -> None:
         """Take a sphere out of a material."""
@@ -261,58 +242,8 @@ class Scene(Canvas):
         *,
         round_wire: bool = False,
     ) -> None:
-        """Add a line along a path to a map: a flat strip, or a round wire whose middle is as thick as wide.
-
-        Parameters
-        ----------
-        points : ndarray, shape (n, 2)
-            Path (x, y) [mm].
-        width : float or ndarray, shape (n - 1,)
-            Width of every piece [mm]; right on average where thinner than a cell.
-        deep : float or ndarray, shape (n - 1,)
-            Thickness of a strip [mm]; of a wire what its chord is multiplied with.
-        target : ndarray, shape `shape`
-        round_wire : bool
-        """
-        pieces = len(points) - 1
-        widths, depths = np.broadcast_to(width, (pieces,)), np.broadcast_to(deep, (pieces,))
-        for (xa, ya), (xb, yb), w, t in zip(points[:-1], points[1:], widths, depths, strict=True):
-            length = float(np.hypot(xb - xa, yb - ya))
-            if length < 1e-7 or w <= 0:
-                continue
-            parts = max(1, int(np.ceil(length / (_STROKE_CELLS * self.pitch + 2 * w))))
-            for k in range(parts):
-                start = (xa + (xb - xa) * k / parts, ya + (yb - ya) * k / parts)
-                self._piece(start, ((xb - xa) / length, (yb - ya) / length), length / parts, w, t, target, round_wire)
-
-    def _piece(
-        self,
-        start: tuple[float, float],
-        along: tuple[float, float],
-        length: float,
-        width: float,
-        deep: float,
-        target: Map,
-        round_wire: bool,
-    ) -> None:
-        p = self.pitch
-        x, y = start[0] + along[0] * length / 2, start[1] + along[1] * length / 2
-        reach = [abs(a) * length / 2 + width / 2 + 2 * p for a in along]
-        window = self._window(x, y, *reach)
-        if window is None:
-            return
-        xx, yy = self.x[:, window[1]] - np.float32(x), self.y[window[0]] - np.float32(y)
-        c, s = np.float32(along[0]), np.float32(along[1])
-        off, on = c * yy - s * xx, c * xx + s * yy
-        share = np.clip((length + p) / 2 - np.abs(on), 0, min(length, p)) / np.float32(p)
-        if round_wire:
-            r = width / 2
-            a, b = (np.clip(off + d, -r, r) for d in (p / 2, -p / 2))
-            area = [u * np.sqrt(np.maximum(r * r - u * u, 0)) + r * r * np.arcsin(u / r) for u in (a, b)]
-            body = (area[0] - area[1]) / p
-        else:
-            body = np.clip((width + p) / 2 - np.abs(off), 0, min(width, p)) / p
-        target[window] += (np.float32(deep) * share * body).astype(np.float32)
+        """Add a strip or a round wire along a path to a map of the field, see `add_stroke`."""
+        add_stroke(target, self.pitch, points, width, deep, round_wire=round_wire)
 
     def soften(self, sigma_mm: float) -> None:
         """Blur every map with a Gaussian: edges out of focus, or round in the part itself."""

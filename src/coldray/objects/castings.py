@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects._scene import Map, Ranges, Scene, depth_for
+from coldray.objects._scene import Map, Ranges, Scene
+from coldray.objects._visibility import depth_for
 
 METALS = ("Al", "Al", "Fe", "Cu", "mold_compound", "Al2O3", "Ni")
 """Light alloy, iron, brass and bronze as copper, mouldings, ceramics, nickel alloy."""
@@ -100,7 +101,7 @@ def _ribs(scene: Scene, material: str, thickness: float) -> None:
 
 def _bosses(scene: Scene, material: str, thickness: float) -> None:
     """Round bosses with fillets, most of them bored."""
-    for _ in range(scene.count("bosses")):
+    for _ in range(scene.many("bosses")):
         x, y = scene.spot(0)
         r, high = scene.log("boss_mm") / 2, scene.flat("rib") * thickness
         fillet = r * float(scene.rng.uniform(0.05, 0.5))

@@ -13,14 +13,14 @@ from coldray.errors import PhysicsError
 from coldray.objects._battery_defects import BATTERY_KINDS
 from coldray.objects._defect_makers import BOARD_KINDS, Change, Maker
 from coldray.objects._defect_sites import Sites, Window
-from coldray.physics.screen import open_beam_nnps
-from coldray.physics.source import AIR_KERMA_RATE_UGY_S
+from coldray.objects._material_defects import MATERIAL_KINDS
+from coldray.objects._visibility import pixel_sd
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.thickness import ThicknessMaps
 
-__all__ = ["DEFECT_KINDS", "Defect", "add_defects", "defect_labels", "pixel_sd"]
+__all__ = ["DEFECT_KINDS", "Defect", "add_defects", "defect_labels", "fitting_kinds", "pixel_sd"]
 
-MAKERS: dict[str, Maker] = BOARD_KINDS | BATTERY_KINDS
+MAKERS: dict[str, Maker] = BOARD_KINDS | BATTERY_KINDS | MATERIAL_KINDS
 DEFECT_KINDS: tuple[str, ...] = tuple(MAKERS)
 LEAST_CHANGE_MM = 1e-4
 """A cell belongs to a defect if some material differs by this much [mm]."""
@@ -84,28 +84,11 @@ class Defect:
         }
 
 
-def pixel_sd(detector: ScreenDetector, exposure_s: float, signal: float) -> float:
-    """Standard deviation of one pixel [fraction of the open beam] at a local signal and exposure.
-
-    Raises
-    ------
-    PhysicsError
-        If the exposure is not positive.
-    """
-    if not 0 < exposure_s < np.inf:
-        raise PhysicsError(f"exposure is {exposure_s} s; it must be positive and finite")
-    p = detector.pixel_pitch_mm
-    axis = (np.arange(16) + 0.5) / 32 / p
-    quantum, electronic = open_beam_nnps(
-        detector.screen,
-        p,
-        AIR_KERMA_RATE_UGY_S * exposure_s,
-        axis,
-        axis[:, None],
-        read_noise_electrons=detector.read_noise_electrons,
-        aliases=3,
-    )
-    return float(np.sqrt(quantum.mean() * max(signal, 0.0) + electronic.mean()) / p)
+def fitting_kinds(maps: ThicknessMaps) -> tuple[str, ...]:
+    """Kinds of defect that belong to an object: what `draw_kind` draws takes those of any material, and a cell its own."""
+    if "kind" not in maps.labels:
+        return (*BOARD_KINDS, *BATTERY_KINDS)
+    return (*MATERIAL_KINDS, *BATTERY_KINDS) if "cell" in maps.labels else tuple(MATERIAL_KINDS)
 
 
 def add_defects(
@@ -117,25 +100,28 @@ def add_defects(
     detector: ScreenDetector | None = None,
     exposure_s: float = 1.0,
     magnification: float = 1.0,
+    fewer: bool = False,
 ) -> tuple[ThicknessMaps, tuple[Defect, ...]]:
     """Put defects into an object, at places found from its own maps.
 
     Parameters
     ----------
     maps : ThicknessMaps
-        Sound object: procedural board, Gerber board or battery.
+        Sound object.
     count : int
         How many defects; they do not overlap.
     rng : Generator or int
         The same integer gives the same defects.
     kinds : sequence of str, optional
-        Kinds to choose from, each equally likely while it finds a place; by default all that fit the object.
+        Kinds to choose from, each equally likely while it finds a place; by default `fitting_kinds`.
     detector : ScreenDetector, optional
         Also compute contrast and contrast-to-noise for this detector.
     exposure_s : float
         Exposure for the noise [s].
     magnification : float
         Magnification that relates the object's grid to the detector's pixels.
+    fewer : bool
+        Make do with as many as find a place.
 
     Returns
     -------
@@ -146,9 +132,9 @@ def add_defects(
     Raises
     ------
     PhysicsError
-        If a kind is unknown, or not all defects find a place.
+        If a kind is unknown, or not all defects find a place and `fewer` is not given.
     """
-    wanted = DEFECT_KINDS if kinds is None else tuple(kinds)
+    wanted = fitting_kinds(maps) if kinds is None else tuple(kinds)
     if unknown := sorted(set(wanted) - set(DEFECT_KINDS)):
         raise PhysicsError(f"unknown kind of defect: {', '.join(unknown)}; known: {', '.join(DEFECT_KINDS)}")
     if count < 0 or not wanted:
@@ -177,7 +163,7 @@ def add_defects(
         row, col, height, width = record.box
         used[max(0, row - 3) : row + height + 3, max(0, col - 3) : col + width + 3] = True
         found.append(record)
-    if len(found) < count:
+    if len(found) < count and not fewer:
         raise PhysicsError(
             f"only {len(found)} of {count} defects found a place in {maps.name!r}; ask for fewer, or for other kinds "
             f"than {', '.join(wanted)}"

@@ -12,6 +12,7 @@ from coldray.errors import PhysicsError
 from coldray.objects import castings, plates, textures, welds, wires
 from coldray.objects._scene import Ranges, Scene
 from coldray.objects.batteries import CELL_FORMS, battery
+from coldray.objects.defects import add_defects
 from coldray.simulation.thickness import ThicknessMaps
 
 __all__ = ["KINDS", "ROLES", "SCENES", "SceneKind", "draw_kind", "variants"]
@@ -25,6 +26,10 @@ WHOLE: Ranges = {
 }
 MAGNIFIED_SHARE, SOFT_SHARE = 0.25, 0.08
 """Of all scenes: shown larger, and with soft edges everywhere."""
+LARGER_CELLS = (1.0, 4.0)
+"""How much larger than a small cell those are of which a part is shown; assumed."""
+DEFECT_SHARE, DEFECTS = 0.5, (1, 30)
+"""Of all objects: with defects of contrast-to-noise 1 to 100, and how many."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ def draw_kind(
     role: str = "train",
     *,
     variant: str | None = None,
+    defects: bool = True,
 ) -> ThicknessMaps:
     """Draw one object of a kind.
 
@@ -110,11 +116,14 @@ def draw_kind(
     role : {"train", "validation", "test"}
     variant : str, optional
         One of `variants(kind, role)`; drawn if not given.
+    defects : bool
+        Put known defects (`coldray.objects.defects`) into half of the objects, beside the flaws that are part of a kind.
 
     Returns
     -------
     ThicknessMaps
-        float32 [mm]; `labels` hold kind, variant and role and, of regular structures, whether they are broken.
+        float32 [mm]; `labels` hold kind, variant and role, `defects` with their masks, and of regular structures
+        whether they are broken.
 
     Raises
     ------
@@ -123,7 +132,8 @@ def draw_kind(
 
     Notes
     -----
-    Sizes are millimetres: another grid step over the same field shows the same object, finer or coarser.
+    Sizes are millimetres: another grid step over the same field shows the same object, finer or coarser, but for known
+    defects, whose places are searched for on the grid.
     """
     makers = variants(kind, role)
     if not grid_pitch_mm > 0 or len(shape) != 2 or min(shape) < 1:
@@ -136,12 +146,35 @@ def draw_kind(
     called = f"{kind}-{name}" if given else f"{kind}-{name}-{rng}"
     grid = (int(shape[0]), int(shape[1]))
     if kind == "battery":
-        cell = battery(name, grid, float(grid_pitch_mm), random)
-        maps, labels = cell.thickness_mm, dict(cell.labels)
+        drawn = _cell(name, grid, float(grid_pitch_mm), random, defects)
     else:
         scene = _scene(kind, name, grid, float(grid_pitch_mm), random, _table(role))
-        maps, labels = scene.finished(), scene.labels
-    return ThicknessMaps(maps, float(grid_pitch_mm), called, {**labels, "kind": kind, "variant": name, "role": role})
+        drawn = _with_defects(
+            ThicknessMaps(scene.finished(), scene.pitch, kind, {**scene.labels, "kind": kind}), random, defects
+        )
+    labels = {**drawn.labels, "kind": kind, "variant": name, "role": role}
+    return ThicknessMaps(drawn.thickness_mm, float(grid_pitch_mm), called, labels)
+
+
+def _with_defects(maps: ThicknessMaps, rng: np.random.Generator, wanted: bool) -> ThicknessMaps:
+    """An object with some defects, or as it is."""
+    given, count = rng.random() < DEFECT_SHARE, int(np.exp(rng.uniform(*np.log(DEFECTS))))
+    return add_defects(maps, count, rng, fewer=True)[0] if given and wanted else maps
+
+
+def _cell(form: str, shape: tuple[int, int], pitch: float, rng: np.random.Generator, defects: bool) -> ThicknessMaps:
+    """A battery: its upper end with everything beside it, or any part of it, larger."""
+    whole, larger = rng.random() < 0.5, float(np.exp(rng.uniform(*np.log(LARGER_CELLS))))
+    if whole:
+        cell = battery(form, shape, pitch, rng)
+        return _with_defects(ThicknessMaps(cell.thickness_mm, pitch, form, {**cell.labels, "kind": form}), rng, defects)
+    rows, cols = (int(1.5 * n) for n in shape)
+    cell = battery(form, (rows, cols), pitch / larger, rng)
+    cell = ThicknessMaps(cell.thickness_mm, cell.grid_pitch_mm, form, {**cell.labels, "kind": form})
+    faulty = _with_defects(cell, rng, defects).thickness_mm
+    row, col = (int(rng.integers(0, more - n + 1)) for more, n in zip((rows, cols), shape, strict=True))
+    part = (slice(row, row + shape[0]), slice(col, col + shape[1]))
+    return ThicknessMaps({m: np.ascontiguousarray(t[part]) for m, t in faulty.items()}, pitch, form)
 
 
 def _scene(
@@ -152,7 +185,7 @@ def _scene(
     magnified, soft = (float(np.exp(rng.uniform(*np.log(WHOLE[n])))) for n in ("magnified", "soft_mm"))
     fates = rng.random(2)
     if fates[0] < MAGNIFIED_SHARE:
-        scene.zoom *= magnified
+        scene.magnify(magnified)
     SCENES[kind].variants[table][variant](scene)
     if fates[1] < SOFT_SHARE:
         scene.soften(soft * scene.zoom)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from coldray.objects._scene import Map, Ranges, Scene, broken, depth_for
+from coldray.objects._scene import Map, Ranges, Scene, broken
+from coldray.objects._visibility import depth_for
 
 METALS = ("Al", "Fe", "Cu", "Ni", "mold_compound", "FR4", "Al2O3")
 """Of a plate; steel, aluminium, copper, nickel, polymer, laminate and ceramic."""
@@ -136,7 +137,7 @@ def _slanted(scene: Scene) -> None:
 def _shims(scene: Scene) -> None:
     """Pieces of sheet on each other: rectangles and discs of any thickness, pockets among them."""
     material, signal = ground(scene)
-    for _ in range(scene.count("shims")):
+    for _ in range(scene.many("shims")):
         kind = scene.one_of(("rectangle", "rectangle", "disc"))
         own = material if scene.chance(0.7) else scene.one_of(METALS)
         x, y = scene.spot(0)

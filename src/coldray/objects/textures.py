@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects._scene import Map, Ranges, Scene, broken, depth_for
+from coldray.objects._scene import Map, Ranges, Scene, broken
+from coldray.objects._visibility import depth_for
 from coldray.objects.plates import ground
 
 SOLIDS = ("Al", "Fe", "Cu", "Al2O3", "FR4", "mold_compound", "graphite_coating", "Sn63Pb37")
@@ -95,7 +96,7 @@ def _granular(scene: Scene) -> None:
     # no more than the beam can cross
     area = scene.width * scene.height
     layers = max(depth_for(material, 0.05) / (0.7 * size), 0.05)
-    count = int(min(scene.count("grains") * 2, 1.2 * layers * area / size**2, 4 * area / size**2))
+    count = int(min(scene.many("grains") * 2, 1.2 * layers * area / size**2, 4 * area / size**2))
     sizes = size * np.exp(scene.rng.normal(0, float(scene.rng.uniform(0, 0.4)), 6))
     crushed = scene.chance(0.3)
     places = scene.rng.uniform(0, 1, (count, 2)) * (scene.width, scene.height)
@@ -218,7 +219,7 @@ def _fibres(scene: Scene) -> None:
     material = scene.one_of((*FIBRES, "Fe"))
     if scene.chance(0.6):
         ground(scene)
-    count, width = scene.count("fibres"), scene.log("fibre_width_mm")
+    count, width = scene.many("fibres"), scene.log("fibre_width_mm")
     turn, spread = scene.angle(), float(scene.rng.choice([0.15, 0.6, 6.0]))
     target = scene.map(material)
     for _ in range(count):

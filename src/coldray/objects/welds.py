@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects._scene import Map, Ranges, Scene, depth_for
+from coldray.objects._material_defects import crack_lines
+from coldray.objects._scene import Map, Ranges, Scene
+from coldray.objects._visibility import depth_for
 
 METALS = ("Fe", "Fe", "Al", "Al", "Ni", "Cu")
 
@@ -116,30 +118,6 @@ def _weld(scene: Scene) -> tuple[str, float, Seam]:
     return material, thickness, seam
 
 
-def branched_crack(
-    scene: Scene, start: tuple[float, float], angle: float, length: float, width: float, deep: float, target: Map
-) -> None:
-    """Add a crack to a map: a jagged line that narrows to both ends and throws off thinner branches."""
-    pieces = 28
-    s = np.linspace(-0.5, 0.5, pieces + 1) * length
-    jag = np.cumsum(scene.rng.normal(0, 1, pieces + 1)) * length * float(scene.rng.uniform(0.002, 0.02))
-    jag -= np.linspace(jag[0], jag[-1], pieces + 1)
-    c, n = np.cos(angle), np.sin(angle)
-    points = np.stack([start[0] + s * c - jag * n, start[1] + s * n + jag * c], axis=1)
-    taper = np.sqrt(np.maximum(1 - (2 * (s[1:] + s[:-1]) / 2 / length) ** 2, 0))
-    scene.stroke(points, width * taper, deep * taper, target)
-    for _ in range(int(scene.rng.poisson(1.5))):
-        at = int(scene.rng.integers(4, pieces - 4))
-        turn = angle + float(scene.rng.choice([-1, 1]) * scene.rng.uniform(0.3, 1.1))
-        reach = float(scene.rng.uniform(0.1, 0.35)) * length
-        t = np.linspace(0, 1, 9)
-        side = np.cumsum(scene.rng.normal(0, 0.02, 9)) * reach
-        branch = np.stack([points[at, 0] + t * reach * np.cos(turn) - side * np.sin(turn),
-                           points[at, 1] + t * reach * np.sin(turn) + side * np.cos(turn)], axis=1)  # fmt: skip
-        fading = 1 - t[:-1]
-        scene.stroke(branch, 0.7 * width * taper[at] * fading, 0.7 * deep * taper[at] * fading, target)
-
-
 def _cracks(scene: Scene, material: str, thickness: float, seam: Seam) -> None:
     """Along the seam, across it, or from its end crater in all directions."""
     opened = np.zeros(scene.shape, np.float32)
@@ -148,7 +126,8 @@ def _cracks(scene: Scene, material: str, thickness: float, seam: Seam) -> None:
         place = seam.point(*seam.somewhere(1.4))
         deep = scene.log("crack") * thickness
         size = (scene.log("crack_length_mm"), scene.log("crack_mm"))
-        branched_crack(scene, place, seam.angle + turn, *size, deep, opened)
+        for points, share in crack_lines(place, seam.angle + turn, size[0], scene.rng):
+            scene.stroke(points, size[1] * share, deep * share, opened)
     scene.cut(material, (slice(None), slice(None)), opened)
 
 

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects._scene import Ranges, Scene, broken, depth_for
+from coldray.objects._scene import Ranges, Scene, broken
+from coldray.objects._visibility import depth_for
 from coldray.objects.plates import ground
 
 METALS = ("Cu", "Fe", "Al", "Ag", "Au", "W", "Ni")
@@ -70,7 +71,7 @@ def _maybe_ground(scene: Scene) -> None:
 def _single(scene: Scene) -> None:
     """A few wires, straight or bent, at any angle, some ending in the field."""
     _maybe_ground(scene)
-    for _ in range(scene.count("wires")):
+    for _ in range(scene.many("wires")):
         length = scene.extent * (1.8 if scene.chance(0.7) else float(scene.rng.uniform(0.05, 0.6)))
         angle, (x, y) = scene.angle(), scene.spot()
         start = (x - length / 2 * np.cos(angle), y - length / 2 * np.sin(angle))
@@ -219,7 +220,7 @@ def _line_groups(scene: Scene) -> None:
     _maybe_ground(scene)
     foil = scene.one_of(FOILS)
     thick = depth_for(foil, scene.flat("signal"))
-    for _ in range(scene.count("groups")):
+    for _ in range(scene.many("groups")):
         period, duty, angle = scene.log("period_mm"), scene.flat("duty"), scene.angle()
         length = max(scene.log("group_mm"), 2 * period)
         count = int(np.clip(scene.log("group_mm") / period, 3, 60))
@@ -238,7 +239,7 @@ def _star(scene: Scene) -> None:
     _maybe_ground(scene)
     foil = scene.one_of(FOILS)
     thick = depth_for(foil, scene.flat("signal"))
-    for _ in range(scene.count("stars")):
+    for _ in range(scene.many("stars")):
         pairs, radius = scene.count("sectors"), scene.log("star_mm")
         x, y = scene.spot(0.1)
         starts, was = broken(np.arange(pairs) * 2 * np.pi / pairs, 2 * np.pi / pairs, scene.rng)
