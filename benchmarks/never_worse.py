@@ -27,7 +27,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.simulation.detector import ScreenDetector
 
 OVERSAMPLING = 3
-EXPOSURES_S = (0.05, 0.25, 1.0)
+EXPOSURES_S = (0.002, 0.005, 0.02, 0.05, 0.25, 1.0, 5.0)
 FACTORS = (0.1, 1.0, 10.0)
 """Stated over true exposure."""
 WHITE_SD = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2)

@@ -126,17 +126,35 @@ def test_edges_leave_no_halo_in_the_ground_beside_them(scene, blend):
     assert np.abs(unmasked[115:-20]).max() > 0.02
 
 
-def test_a_share_of_zero_leaves_the_linear_reading(scene, blend):
+def test_fading_ends_at_the_filter_that_stands_in(scene, blend):
     frame = scene()
     found = apply(frame, blend, np.full(frame.shape, 7.0, dtype=np.float32), CONSTANTS)
-    none, some = found.with_share(np.zeros(frame.shape)), found.with_share(np.full(frame.shape, 0.5))
-    np.testing.assert_array_equal(none.out, found.linear_part)
-    assert not none.gate.any() and not none.claim.any()
-    assert some.linear_share == pytest.approx(1 - 0.5 * found.gate.mean(), rel=1e-5)
+    stand_in = frame.wiener_operator(blend)(frame.blurred)
+    none, some, whole = (found.faded(share, stand_in) for share in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(none.out, stand_in, atol=1e-6)
+    assert not none.gate.any() and not none.claim.any() and none.stood_in == 1.0
+    np.testing.assert_array_equal(whole.out, found.out)
+    np.testing.assert_allclose(some.out, 0.5 * (found.out + stand_in), atol=2e-6)
     np.testing.assert_array_equal(some.out, (some.measured + some.linear) + some.claim)
-    level = found.with_share(np.full(frame.shape, 0.5), keeps_mean=True)
-    assert abs(level.claim.mean(dtype=np.float64)) < 1e-6 < abs(some.claim.mean(dtype=np.float64))
-    assert np.all(level.claim[found.gate == 0] == 0)
+    assert some.linear_share == pytest.approx(1 - 0.5 * found.gate.mean(), rel=1e-5)
+    twice = some.faded(0.5, stand_in)
+    np.testing.assert_allclose(twice.out, found.faded(0.25, stand_in).out, atol=2e-6)
+    assert twice.stood_in == pytest.approx(0.75)
+
+
+def test_the_filter_that_stands_in_replaces_the_network_and_no_even_ground(scene, blend):
+    frame = scene()
+    found = apply(frame, blend, np.full(frame.shape, 7.0, dtype=np.float32), CONSTANTS)
+    stand_in = frame.wiener_operator(blend)(frame.blurred)
+    full = found.replaced(np.ones(frame.shape), stand_in)
+    shut, open_ = found.gate == 0, found.gate == 1
+    np.testing.assert_array_equal(full.out[shut], found.out[shut])
+    np.testing.assert_allclose(full.out[open_], stand_in[open_], atol=1e-6)
+    assert not full.gate.any() and not full.claim.any()
+    half = found.replaced(np.full(frame.shape, 0.5), stand_in)
+    np.testing.assert_array_equal(half.out, (half.measured + half.linear) + half.claim)
+    assert abs(half.claim.mean(dtype=np.float64)) < 1e-6 < abs(found.claim.mean(dtype=np.float64))
+    assert np.all(half.claim[shut] == 0)
 
 
 def test_noise_that_nothing_shows_gives_the_linear_filter_everywhere(scene, blend):

@@ -43,11 +43,12 @@ class Estimate:
     gated: GatedResult | None = None
 
     def with_linear(self, weight: NDArray[np.float32], frame: Frame, degradation: Degradation) -> Estimate:
-        """The same with the linear filter in place of the network where `weight` is 1."""
+        """The same with the linear filter in place of the network where `weight` is 1; of even ground too if it is 1 everywhere."""
+        linear = linear_filter(frame, degradation)
         if self.gated is not None:
-            gated = self.gated.with_share(1 - weight, keeps_mean=True)
+            gated = self.gated.faded(0.0, linear) if weight.min() == 1 else self.gated.replaced(weight, linear)
             return replace(self, image=gated.out, gated=gated)
-        return replace(self, image=mixed(self.image, linear_filter(frame, degradation), weight))
+        return replace(self, image=mixed(self.image, linear, weight))
 
 
 def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) -> Estimate:
@@ -65,8 +66,8 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     Returns
     -------
     Estimate
-        Outside the model's domain the network's result fades into the linear filter's, and where the measurement shows
-        no structure beyond noise it does not enter at all (`coldray.restoration.even`).
+        Where the measurement shows no structure beyond noise the network does not enter at all
+        (`coldray.restoration.even`); outside the model's domain the whole result fades into that of the method "wiener".
     """
     options = check_job(job)
     method = plugin("method", job.method)
@@ -85,6 +86,8 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     reading = None if constants is None else read(*_as_restored(frame, degradation, job), constants)
     if reading is not None and (share == 0 or not reading.asks_network):
         gated = reading.alone()
+        if share < 1:
+            gated = gated.faded(share, linear_filter(frame, degradation))
         return Estimate(gated.out, 0, share, warnings + list(gated.warnings), gated)
     if share == 0:
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
@@ -101,7 +104,8 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     image = np.asarray(image, dtype=np.float32)
     if reading is not None:
         gated = reading.join(image)
-        gated = gated if share == 1 else gated.with_share(np.full(frame.shape, share))
+        if share < 1:
+            gated = gated.faded(share, linear_filter(frame, degradation))
         return Estimate(gated.out, predictor.evaluations, share, warnings + list(gated.warnings), gated)
     if share < 1:
         image += np.float32(1 - share) * (linear_filter(frame, degradation) - image)

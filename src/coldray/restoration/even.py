@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class GatedResult:
         Share of the network g, 0 to 1.
     evidence : Evidence
     warnings : tuple of str
+    stood_in : float
+        Share of even ground that the filter that stands in for the network makes up, 0 to 1, see `faded`.
     """
 
     out: Image
@@ -51,6 +53,7 @@ class GatedResult:
     gate: Image = field(repr=False)
     evidence: Evidence = field(repr=False)
     warnings: tuple[str, ...] = ()
+    stood_in: float = 0.0
 
     @property
     def linear_part(self) -> Image:
@@ -62,21 +65,46 @@ class GatedResult:
         """Share of the picture that is a linear filter of the measurement, 0 to 1."""
         return 1.0 - float(self.gate.mean(dtype=np.float64))
 
-    def with_share(self, share: NDArray[np.floating], *, keeps_mean: bool = False) -> GatedResult:
-        """The same with the network's claim weighted by `share`, 0 to 1 per pixel: 0 leaves the linear filter.
+    def faded(self, share: float, stand_in: NDArray[np.floating]) -> GatedResult:
+        """The whole result faded into a linear filter's, even ground included: `share` 1 changes nothing, 0 leaves that alone.
 
         Parameters
         ----------
-        share : ndarray, shape (rows, cols)
-        keeps_mean : bool
-            Whether the claim that is left is shifted, where it counts, to a mean of 0: a network whose result has the
-            mean of the measurement takes from everywhere what it invents in one place.
+        share : float
+        stand_in : ndarray, shape (rows, cols)
+            Result of a linear filter of the measurement.
         """
-        kept = np.asarray(share, dtype=np.float32)
-        claim, gate = kept * self.claim, kept * self.gate
-        if keeps_mean and gate.any():
+        kept = np.float32(share)
+        linear = kept * self.linear + (1 - kept) * (np.asarray(stand_in, dtype=np.float32) - self.measured)
+        stood_in = 1.0 - share * (1.0 - self.stood_in)
+        changed = replace(self, stood_in=stood_in)
+        return changed._of(linear, kept * self.claim, kept * self.gate)
+
+    def replaced(self, weight: NDArray[np.floating], stand_in: NDArray[np.floating]) -> GatedResult:
+        """The same with a linear filter's result in place of the network's where `weight` is 1; no other ground changes.
+
+        Parameters
+        ----------
+        weight : ndarray, shape (rows, cols)
+            0 to 1.
+        stand_in : ndarray, shape (rows, cols)
+            Result of a linear filter of the measurement.
+
+        Notes
+        -----
+        A network whose result has the mean of the measurement takes from everywhere what it invents in one place. What is
+        left of its claim is therefore shifted, where it counts, to a mean of 0.
+        """
+        lost = np.asarray(weight, dtype=np.float32)
+        linear = self.linear + lost * self.gate * (np.asarray(stand_in, dtype=np.float32) - self.linear_part)
+        claim, gate = (1 - lost) * self.claim, (1 - lost) * self.gate
+        if gate.any():
             claim -= np.float32(claim.mean(dtype=np.float64) / gate.mean(dtype=np.float64)) * gate
-        return _summed(self.measured, self.linear, claim, gate, self.evidence, self.warnings)
+        return self._of(linear, claim, gate)
+
+    def _of(self, linear: Image, claim: Image, gate: Image) -> GatedResult:
+        out = (self.measured + linear) + claim
+        return replace(self, out=out, linear=linear, claim=claim, gate=gate)
 
 
 def even_gain(
@@ -204,7 +232,8 @@ class Reading:
 
     def _result(self, claim: Image, gate: Image) -> GatedResult:
         warnings = tuple(self.evidence.power.warnings())
-        return _summed(self.measured, self.linear, claim, gate, self.evidence, warnings)
+        out = (self.measured + self.linear) + claim
+        return GatedResult(out, self.measured, self.linear, claim, gate, self.evidence, warnings)
 
 
 def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Reading:
@@ -242,12 +271,6 @@ def apply(
 ) -> GatedResult:
     """Join a network's result with the linear filter by the evidence of structure: `read`, then `Reading.join`."""
     return read(frame, degradation, constants).join(prediction)
-
-
-def _summed(
-    measured: Image, linear: Image, claim: Image, gate: Image, found: Evidence, warnings: tuple[str, ...]
-) -> GatedResult:
-    return GatedResult((measured + linear) + claim, measured, linear, claim, gate, found, warnings)
 
 
 def _about_mean(frame: Frame) -> tuple[Image, np.float32, Image]:

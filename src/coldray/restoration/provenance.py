@@ -70,9 +70,12 @@ def provenance_of(
         linear = frame.wiener_operator(degradation)(frame.blurred)
         layers = np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
         return Provenance(layers, WIENER_NAMES, {"name": "wiener"} | _sampled(frame, _wiener_gain(frame, degradation)))
-    gain = fixed_gain(degradation, constants, frame.pair.pixel_pitch_mm, _frequencies(frame))
     layers = np.stack([gated.measured, gated.linear, gated.claim, gated.gate])
-    return Provenance(layers, GATED_NAMES, {"name": "even ground"} | _sampled(frame, gain))
+    gain, name = fixed_gain(degradation, constants, frame.pair.pixel_pitch_mm, _frequencies(frame)), "even ground"
+    if gated.stood_in > 0:
+        gain = gain + gated.stood_in * (_wiener_gain(frame, degradation) - gain)
+        name = "wiener" if gated.stood_in == 1 else "even ground and wiener"
+    return Provenance(layers, GATED_NAMES, {"name": name} | _sampled(frame, gain))
 
 
 SAMPLES = 256
