@@ -102,6 +102,15 @@ def test_the_same_state_gives_the_same_bytes_and_frames_do_not_depend_on_their_n
     assert read_image(one["truth"]["defects"]).pixels.max() == 2
 
 
+def test_a_weld_with_defects_says_where_they_are_and_how_visible(call, tmp_path):
+    _, found, _ = call("simulate", "weld", "-o", tmp_path, *SMALL, "--random-state", 2, "--defects", 3)
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("weld-") and folder.name.endswith("-2")
+    note = json.loads((folder / "pair.json").read_text())
+    assert len(note["defects"]) == 3 and all(d["cnr"] > 0 and d["area_mm2"] > 0 for d in note["defects"])
+    assert read_image(found["truth"]["defects"]).pixels.max() == 3
+
+
 def test_raw_frames_are_corrected_to_the_truth(call, tmp_path):
     """Gain pattern, offset, bad pixels and lag go in; darks and flats take them out again."""
     _, found, _ = call(

@@ -1,5 +1,7 @@
 """Objects beyond boards: finite, non-negative, reproducible, the same in millimetres at any grid step, kept apart by role."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 from coldray.errors import PhysicsError
 from coldray.objects.kinds import KINDS, SCENES, draw_kind, variants
+from coldray.objects.request import SCENES as requested
+from coldray.objects.request import ObjectRequest, draw_object
 from coldray.physics.screen import gos_screen
 from coldray.physics.source import attenuation, energy_bins, spectrum_70kv
 from coldray.simulation.transmission import transmission
@@ -72,3 +76,23 @@ def test_unknown_kinds_variants_and_empty_grids_are_refused():
     for shape, step in (((0, 8), 0.1), ((8, 8), 0.0), ((8, 8), float("nan"))):
         with pytest.raises(PhysicsError, match="both must be positive"):
             draw_kind("plate", shape, step, 0)
+
+
+def test_the_reference_lists_every_variant():
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    for kind in SCENES:
+        train, test = (", ".join(variants(kind, role)) for role in ("train", "test"))
+        assert f"| `{kind}` | `{train}` | `{test}` |" in text
+
+
+@pytest.mark.parametrize("kind", SCENES)
+def test_simulate_draws_every_kind_for_tests_and_training_variants_by_name(kind):
+    only = next(v for v in variants(kind, "train") if v not in variants(kind, "test"))
+    for family, role in ((None, "test"), (only, "train")):
+        asked = ObjectRequest(kind, 64, 2, 0.1, family=family)
+        maps = draw_object(asked, np.random.default_rng(1))
+        assert (maps.shape, maps.grid_pitch_mm) == ((128, 128), 0.05)
+        assert (maps.labels["kind"], maps.labels["role"]) == (kind, role)
+        assert family in (None, maps.labels["variant"])
+        assert "defects" not in maps.labels
+    assert tuple(SCENES) == requested

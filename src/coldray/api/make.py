@@ -102,9 +102,9 @@ def simulate(
 
     Parameters
     ----------
-    kind : {"board", "battery", "edge", "bars", "flat", "duplex", "wedge"}
+    kind : {"board", "battery", "plate", "casting", "weld", "wire", "texture", "edge", "bars", "flat", "duplex", "wedge"}
     family : str, optional
-        Family of procedural boards, or form of cell; drawn if not given.
+        Family of procedural boards, form of cell, or variant of another kind; drawn if not given.
     gerber : path, optional
         Fabrication data of a real board.
     board : str, optional

@@ -1,4 +1,4 @@
-"""What `simulate` radiographs: boards, batteries and targets as thickness maps, and what a target must measure as."""
+"""What `simulate` radiographs: boards, batteries, scenes and targets as thickness maps, and what a target must measure as."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from coldray.simulation.detector import ScreenDetector
     from coldray.simulation.thickness import ThicknessMaps
 
-KINDS = ("board", "battery", "edge", "bars", "flat", "duplex", "wedge")
+SCENES = ("plate", "casting", "weld", "wire", "texture")
+"""Kinds of `coldray.objects.kinds` beside batteries."""
+DRAWN = ("board", "battery", *SCENES)
+"""Kinds that a random state makes different, that have families and room for known defects."""
+KINDS = (*DRAWN, "edge", "bars", "flat", "duplex", "wedge")
 TARGETS = ("edge", "bars", "duplex", "wedge")
 BAR_FREQUENCIES = (0.04, 0.1, 0.15, 0.2, 0.3, 0.4)
 """Groups of the bar target at the detector [cycles/pixel]."""
@@ -24,7 +28,7 @@ WEDGE_MM_AL = (0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 12.0, 16.0, 22.0, 30.0)
 """Steps of the wedge [mm Al]: signals from 1 to 0.03 of the open beam."""
 
 
-BYTES_PER_CELL = {"board": 70, "battery": 70, "flat": 30} | dict.fromkeys(TARGETS, 60)
+BYTES_PER_CELL = dict.fromkeys(DRAWN, 70) | {"flat": 30} | dict.fromkeys(TARGETS, 60)
 """Peak memory of a simulation: one map per material, a transmission and its transforms."""
 
 
@@ -43,7 +47,7 @@ class ObjectRequest:
     gerber : Path, optional
         Fabrication data of a real board.
     family : str, optional
-        Family of boards or form of cell; drawn if not given.
+        Family of boards, form of cell or variant of a scene; drawn if not given.
     angle_deg : float
         Tilt of a target.
     board : str, optional
@@ -95,8 +99,8 @@ def draw_object(asked: ObjectRequest, rng: np.random.Generator, say: Callable[[s
         raise SettingsError(f"`gerber` is for a board; {asked.kind} has none")
     if asked.board is not None and asked.gerber is None:
         raise SettingsError("`board` names a board of `gerber`; give both")
-    if asked.family is not None and (asked.kind not in ("board", "battery") or asked.gerber is not None):
-        raise SettingsError("`family` is for procedural boards and batteries")
+    if asked.family is not None and (asked.kind not in DRAWN or asked.gerber is not None):
+        raise SettingsError(f"`family` is for what is drawn: {', '.join(DRAWN)}; not for targets and real boards")
     _check_memory(asked)
     if asked.gerber is not None:
         return _fabricated(asked, asked.gerber, rng, say)
@@ -233,6 +237,15 @@ def _battery(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     return battery(form, (cells, cells), asked.step_mm, rng)
 
 
+def _kind(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
+    """A scene without known defects: as tests draw it, unless a variant is asked for that only training has."""
+    from coldray.objects.kinds import draw_kind, variants
+
+    cells = asked.size_px * asked.oversampling
+    role = "test" if asked.family is None or asked.family in variants(asked.kind, "test") else "train"
+    return draw_kind(asked.kind, (cells, cells), asked.step_mm, rng, role, variant=asked.family, defects=False)
+
+
 def _flat(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     import numpy as np
 
@@ -298,4 +311,5 @@ _MAKERS: dict[str, Callable[[ObjectRequest, np.random.Generator], ThicknessMaps]
     "bars": _bars,
     "duplex": _duplex,
     "wedge": _wedge,
+    **dict.fromkeys(SCENES, _kind),
 }

@@ -29,7 +29,11 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     kind: Annotated[
-        str, typer.Argument(metavar="board|battery|edge|bars|flat|duplex|wedge", help="What to radiograph.")
+        str,
+        typer.Argument(
+            metavar="board|battery|plate|casting|weld|wire|texture|edge|bars|flat|duplex|wedge",
+            help="What to radiograph.",
+        ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Data folder to write.")],
     gerber: Annotated[Path | None, typer.Option(help="Gerber zip or folder of a real board.")] = None,
@@ -37,7 +41,7 @@ def simulate(
         str | None, typer.Option(metavar="NAME", help="Which board of --gerber; without it, several are refused.")
     ] = None,
     family: Annotated[
-        str | None, typer.Option(help="Family of procedural boards, or pouch or cylindrical; drawn if not given.")
+        str | None, typer.Option(help="Family of boards, form of cell, or variant of another kind; drawn if not given.")
     ] = None,
     detector: Annotated[
         str | None,
@@ -57,7 +61,9 @@ def simulate(
         typer.Option("--raw", help="Raw frames: gain pattern, offset, bad pixels, lag; darks and flats beside them."),
     ] = False,
     calibration_frames: Annotated[int, typer.Option(min=2, max=1000, help="Darks and flats with --raw.")] = 20,
-    defects: Annotated[int, typer.Option(min=0, max=10000, help="Known defects to put into a board or battery.")] = 0,
+    defects: Annotated[
+        int, typer.Option(min=0, max=10000, help="Known defects to put into the object; targets have none.")
+    ] = 0,
     magnification: Annotated[float, typer.Option(help="Source-detector over source-object distance.")] = 1.0,
     focal_spot_um: Annotated[float, typer.Option(help="Focal spot, full width at half maximum [um].")] = 50.0,
     scatter_to_primary: Annotated[
@@ -76,7 +82,7 @@ def simulate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into an existing folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
-    """Simulate a board, battery or target with a thin and a thick screen, or an ideal target; truth included."""
+    """Simulate an object or target with a thin and a thick screen, or an ideal target; truth included."""
     if ideal:
         return _ideal_target(
             kind, out, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state, overwrite, as_json
@@ -87,7 +93,7 @@ def simulate(
 
     from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
     from coldray.errors import ImageWriteError
-    from coldray.objects.request import ObjectRequest, draw_object, target_truth
+    from coldray.objects.request import DRAWN, ObjectRequest, draw_object, target_truth
     from coldray.simulation.geometry import Geometry, oblique
 
     if not 5 <= pitch_um <= 1000:
@@ -96,8 +102,8 @@ def simulate(
     pitch = pitch_um * 1e-3
     geometry = Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary)
     asked = ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg, board)
-    if defects and kind not in ("board", "battery"):
-        raise SettingsError(f"{kind} has no place for defects; choose board or battery")
+    if defects and kind not in DRAWN:
+        raise SettingsError(f"{kind} has no place for defects; choose {', '.join(DRAWN)}")
     if view_deg and kind != "board":
         raise SettingsError(f"--view-deg is for boards; {kind} has no layers")
     if defects and view_deg:
@@ -109,7 +115,7 @@ def simulate(
     rng = np.random.default_rng([random_state, 1])
     thing = draw_object(asked, rng, lambda line: console.say(console.printable(line)))
     account = thing.labels.get("fabrication")
-    folder = out / (f"{thing.name}-{random_state}" if kind in ("board", "battery") else kind)
+    folder = out / (f"{thing.name}-{random_state}" if kind in DRAWN else kind)
     if folder.exists() and not overwrite:
         raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
     found: tuple[Any, ...] = ()
