@@ -22,6 +22,7 @@ _HOME = {
     "Restorer": "coldray.api.restore",
     "bars_ctf": "coldray.api.measure",
     "certify": "coldray.api.forward",
+    "characterise": "coldray.api.detector",
     "degrade": "coldray.api.forward",
     "duplex_isrb": "coldray.api.measure",
     "edge_mtf": "coldray.api.measure",
@@ -44,6 +45,7 @@ __all__ = [
     "__version__",
     "bars_ctf",
     "certify",
+    "characterise",
     "degrade",
     "duplex_isrb",
     "edge_mtf",
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from coldray.api.detector import characterise
     from coldray.api.files import read, write
     from coldray.api.forward import certify, degrade
     from coldray.api.make import read_board, simulate

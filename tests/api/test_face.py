@@ -18,11 +18,24 @@ from coldray.errors import ColdrayError
 
 NAMES = {
     *("read", "write", "restore", "Restorer", "edge_mtf", "flat_nnps", "bars_ctf", "duplex_isrb", "snr"),
-    *("neq_dqe", "certify", "simulate", "degrade", "load_model", "load_detector", "read_board", "Radiograph"),
+    *(
+        "neq_dqe",
+        "characterise",
+        "certify",
+        "simulate",
+        "degrade",
+        "load_model",
+        "load_detector",
+        "read_board",
+        "Radiograph",
+    ),
     *("Detector", "FrequencyCurve"),
 }
 FREQUENCY = np.linspace(0, 12, 121)
 THICK, THIN = (FREQUENCY, np.exp(-FREQUENCY / 3)), (FREQUENCY, np.exp(-FREQUENCY / 8))
+
+
+FLATS = np.random.default_rng(1).normal(1000, 10, (3, 320, 320))
 
 
 def edge(side=160, noise=0.002):
@@ -50,6 +63,15 @@ def test_nothing_loads_before_it_is_used():
     assert done == ["coldray"]
 
 
+@pytest.mark.parametrize("verb", ["measure", "characterise"])
+def test_the_measuring_verbs_call_the_face(verb):
+    """No measurement is taken in the command line: what it measures, Python measures."""
+    path = Path(coldray.__file__).parent / "app" / "commands" / f"{verb}.py"
+    modules = {n.module for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.ImportFrom)}
+    assert not any(module.startswith("coldray.metrology") for module in modules)
+    assert any(module.startswith("coldray.api") for module in modules)
+
+
 def test_the_core_does_not_know_the_face():
     below = [p for p in Path(coldray.__file__).parent.rglob("*.py") if p.parts[-2] not in ("api", "commands")]
     for path in below:
@@ -60,7 +82,7 @@ def test_the_core_does_not_know_the_face():
                 assert not (node.module or "").startswith("coldray.api"), path
 
 
-@pytest.mark.parametrize("module", ["files", "forward", "inputs", "make", "measure", "restore", "results"])
+@pytest.mark.parametrize("module", ["detector", "files", "forward", "inputs", "make", "measure", "restore", "results"])
 def test_examples_run(module):
     found = doctest.testmod(importlib.import_module(f"coldray.api.{module}"))
     assert found.failed == 0
@@ -101,6 +123,7 @@ def test_the_lines_of_the_readme_run(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     coldray.write("edge.tif", np.rint(edge() * 60000).astype(np.uint16))
+    coldray.write("flats.tif", np.rint(40 * FLATS).astype(np.uint16))
     board = coldray.simulate("flat", size_px=64, sharp_frames=1).blurred
     coldray.write("board.tif", board)
     known = {"frequency_lp_mm": FREQUENCY, "mtf_thick": THICK[1], "mtf_thin": THIN[1], "image": board.pixels}
@@ -135,6 +158,26 @@ def test_noise_contrast_and_dqe():
     for result in (noise, found, ratio):
         assert len(repr(result).splitlines()) <= 5
         result.plot()
+
+
+def test_a_detector_is_characterised_and_used(tmp_path):
+    thick = coldray.characterise(
+        edge(), FLATS, 0.1, name="thick", exposure_s=0.5, air_kerma_ugy=5.0, beam_quality="RQA5"
+    )
+    assert isinstance(thick, coldray.Detector) and thick.nnps_exposure_s == 0.5
+    np.testing.assert_array_equal(thick.mtf.value, coldray.edge_mtf(edge(), 0.1).mtf)
+    found = coldray.restore(0.5 + 0 * edge(), thick, THIN, exposure_s=0.5, method="wiener", pixel_pitch_mm=0.1)
+    assert found.image.history[-1].details["blurred"] == "thick"
+    assert coldray.load_detector(thick.to_csv(tmp_path / "t.csv")).mtf(1.0) == pytest.approx(
+        float(thick.mtf(1.0)), rel=1e-6
+    )
+    assert coldray.Detector.from_dict(thick.to_dict()).name == "thick" and "DQE" in thick._repr_html_()
+    assert len(repr(thick).splitlines()) <= 5
+    other = coldray.characterise(edge(), FLATS, 0.1, exposure_s=0.5)
+    axis = thick.plot()
+    assert other.plot(axis) is axis  # both in one figure
+    with pytest.raises(ColdrayError, match="`beam_quality` needs `air_kerma_ugy`"):
+        coldray.characterise(edge(), FLATS, 0.1, beam_quality="RQA5")
 
 
 def test_a_restorer_is_prepared_once_and_used_often():
@@ -189,6 +232,8 @@ CALLS = {
     "duplex_isrb": lambda a, b: coldray.duplex_isrb(a, b),
     "snr": lambda a, b: coldray.snr(a, srb_um=b),
     "neq_dqe": lambda a, b: coldray.neq_dqe(a, b),
+    "characterise": lambda a, b: coldray.characterise(a, b, 0.1),
+    "characterise settings": lambda a, b: coldray.characterise(edge(), FLATS, 0.1, name=a, exposure_s=b, bars=b),
     "certify": lambda a, b: coldray.certify(a, b),
     "degrade": lambda a, b: coldray.degrade(np.full((70, 70), 0.5), a, "gos34", exposure_s=b),
     "simulate": lambda a, b: coldray.simulate(a, size_px=b),

@@ -80,9 +80,7 @@ def edge_mtf(
         "mtf_low": found.mtf.low,
         "mtf_high": found.mtf.high,
     }
-    return _measurement(
-        images, found, pitch, edge_protocol(found, pitch, (), ()), lambda ax: draw_mtf(ax, found, pitch), table
-    )
+    return _measurement(images, found, pitch, edge_protocol(found, pitch), lambda ax: draw_mtf(ax, found, pitch), table)
 
 
 def flat_nnps(
@@ -90,6 +88,7 @@ def flat_nnps(
     pixel_pitch_mm: float | None = None,
     roi_size: int = 256,
     *,
+    roi: Roi | None = None,
     mask: NDArray[np.bool_] | None = None,
 ) -> Measurement:
     """Measure the normalised noise power spectrum of flat fields.
@@ -102,6 +101,8 @@ def flat_nnps(
         Pixel pitch [mm]; what the image states by default.
     roi_size : int
         Side of the analysed squares [pixels], even.
+    roi : (x, y, width, height), optional
+        Region [pixels] to measure in; the whole image by default.
     mask : ndarray of bool, shape (rows, cols), optional
         True where a pixel does not count.
 
@@ -119,19 +120,22 @@ def flat_nnps(
     ----------
     IEC 62220-1-1:2015.
     """
+    from coldray.metrology.inputs import crop, crop_mask
     from coldray.metrology.noise import flat_nnps as measure
     from coldray.reports.figures import draw_nnps
     from coldray.reports.measurements import flat_protocol
 
     images = radiographs_of(image)
     pitch = pitch_of(images, pixel_pitch_mm)
-    found = measure(images, pitch, roi_size, mask)
+    masked = [image.with_mask(None if mask is None else np.asarray(mask)) for image in images]
+    regions = [image.with_pixels(crop(image.pixels, roi)).with_mask(crop_mask(image.mask, roi)) for image in masked]
+    found = measure(regions, pitch, roi_size)
     table = {
         "frequency_lp_mm": found.nnps.frequency_lp_mm,
         "nnps_mm2": found.nnps.value,
         "relative_sd": found.relative_sd,
     }
-    return _measurement(images, found, pitch, flat_protocol(found, (), ()), lambda ax: draw_nnps(ax, found), table)
+    return _measurement(images, found, pitch, flat_protocol(found), lambda ax: draw_nnps(ax, found), table)
 
 
 def bars_ctf(
@@ -181,9 +185,7 @@ def bars_ctf(
         "ctf_low": [g.ctf_low for g in found.groups],
         "ctf_high": [g.ctf_high for g in found.groups],
     }
-    return _measurement(
-        images, found, pitch, bars_protocol(found, pitch, (), ()), lambda ax: draw_ctf(ax, found, pitch), table
-    )
+    return _measurement(images, found, pitch, bars_protocol(found, pitch), lambda ax: draw_ctf(ax, found, pitch), table)
 
 
 def duplex_isrb(
@@ -233,7 +235,7 @@ def duplex_isrb(
         ax.axhline(20, ls="--", lw=0.8, color="0.5")
         ax.set(xscale="log", xlabel="wire = gap [mm]", ylabel="dip [%]")
 
-    return _measurement(images, found, pitch, duplex_protocol(found, pitch, (), ()), draw, table)
+    return _measurement(images, found, pitch, duplex_protocol(found, pitch), draw, table)
 
 
 def snr(
@@ -272,7 +274,8 @@ def snr(
     ISO 17636-2; ASTM E2597.
     """
     from coldray.metrology.contrast import contrast
-    from coldray.reports.measurements import number
+    from coldray.metrology.inputs import pages
+    from coldray.reports.measurements import snr_protocol
 
     images = radiographs_of(image)
     srb = None if srb_um is None else number_of(srb_um, "srb_um", "um")
@@ -280,15 +283,14 @@ def snr(
     found = contrast(images, roi, background_roi, srb_um=srb, recess_percent=recess)
     content = found.to_json()
     table = {name: [value] for name, value in content.items() if name != "warnings"}
-    rows = tuple((label, number(content[key])) for key, label in (("snr", "SNR"), ("snr_n", "SNR_N"), ("cnr", "CNR")))
-    stated = images[0].acquisition.pixel_pitch_mm
+    protocol = snr_protocol(found, pages(images)[0], (roi, background_roi))
 
     def draw(ax: Any) -> None:
         shown = {label: content[key] for key, label in (("snr", "SNR"), ("snr_n", "SNR_N"), ("cnr", "CNR"))}
         kept = {label: value for label, value in shown.items() if value is not None}
         ax.bar(list(kept), list(kept.values()))
 
-    return Measurement(found, stated, rows, draw, table, "Signal to noise", _warnings(images, found))
+    return Measurement(found, images[0].acquisition.pixel_pitch_mm, protocol, draw, table, _warnings(images, found))
 
 
 def neq_dqe(mtf: Any, nnps: Any, *, air_kerma_ugy: float | None = None, beam_quality: str | None = None) -> Measurement:
@@ -321,7 +323,8 @@ def neq_dqe(mtf: Any, nnps: Any, *, air_kerma_ugy: float | None = None, beam_qua
     """
     from coldray.metrology.dqe import neq_dqe as measure
     from coldray.physics.curves import FrequencyCurve
-    from coldray.reports.measurements import number
+    from coldray.reports.figures import draw_dqe
+    from coldray.reports.measurements import dqe_protocol
 
     curve = mtf.curve if isinstance(mtf, Measurement) else mtf
     noise = nnps.found if isinstance(nnps, Measurement) else nnps
@@ -339,18 +342,8 @@ def neq_dqe(mtf: Any, nnps: Any, *, air_kerma_ugy: float | None = None, beam_qua
     }
     if found.dqe is not None:
         table["dqe"] = found.dqe.value
-    best = found.neq if found.dqe is None else found.dqe
-    rows = (
-        ("what", found.label),
-        (f"largest {'NEQ' if found.dqe is None else 'DQE'}", number(float(best.value.max()))),
-    )
-    pitch = nnps.pixel_pitch_mm if isinstance(nnps, Measurement) else 0.5 / best.frequency_lp_mm[-1]
-
-    def draw(ax: Any) -> None:
-        ax.plot(best.frequency_lp_mm, best.value)
-        ax.set(xlabel="spatial frequency [lp/mm]", ylabel="NEQ [1/mm²]" if found.dqe is None else "DQE")
-
-    return Measurement(found, pitch, rows, draw, table, found.label, found.warnings)
+    pitch = nnps.pixel_pitch_mm if isinstance(nnps, Measurement) else 0.5 / found.neq.frequency_lp_mm[-1]
+    return Measurement(found, pitch, dqe_protocol(found), lambda ax: draw_dqe(ax, found), table, found.warnings)
 
 
 def _measurement(
@@ -361,7 +354,7 @@ def _measurement(
     draw: Callable[[Any], None],
     table: Mapping[str, Any],
 ) -> Measurement:
-    return Measurement(found, pitch, tuple(protocol.rows), draw, table, protocol.title, _warnings(images, found))
+    return Measurement(found, pitch, protocol, draw, table, _warnings(images, found))
 
 
 def _warnings(images: list[Radiograph], found: Any) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from coldray.errors import ImageWriteError, MeasurementError
 from coldray.physics.curves import FrequencyCurve
+from coldray.reports.measurements import Protocol
 
 REPR_WIDTH = 110
 SHOWN_FACTS = 3
@@ -116,26 +117,24 @@ class Measurement(Result):
         The measurement itself, as `coldray.metrology` gives it; its attributes are this result's.
     pixel_pitch_mm : float or None
         None if it is not known and does not matter.
-    rows : tuple of (str, str)
-        Facts.
+    protocol : Protocol
+        Title, facts and figure, for a page.
     draw : callable
         ``draw(axis)``.
     table : mapping of str to array_like
         Columns.
-    title : str
     """
 
     found: Any
     pixel_pitch_mm: float | None
-    rows: tuple[tuple[str, str], ...]
+    protocol: Protocol
     draw: Callable[[Any], None]
     table: Mapping[str, Any]
-    title: str
     warnings: tuple[str, ...] = field(default=())
 
     @property
     def _title(self) -> str:  # type: ignore[override]
-        return self.title
+        return self.protocol.title
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "found":
@@ -149,7 +148,7 @@ class Measurement(Result):
 
     def facts(self) -> Sequence[tuple[str, str]]:
         """Facts by name and text."""
-        return self.rows
+        return self.protocol.rows
 
     def columns(self) -> Mapping[str, Any]:
         """Columns of the table by name."""
@@ -175,7 +174,7 @@ class Measurement(Result):
             found = getattr(self.found, name, None)
             if isinstance(found, FrequencyCurve):
                 return found
-        raise MeasurementError(f"{self.title}: this measurement has no curve over frequency; see columns()")
+        raise MeasurementError(f"{self._title}: this measurement has no curve over frequency; see columns()")
 
     def at(self, frequency_lp_mm: ArrayLike) -> NDArray[np.float64]:
         """Readings of `curve` at frequencies of choice [cycles/mm]."""

@@ -24,6 +24,7 @@ from coldray.images.scale import scale_of
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.plugins import plugin, plugin_names
+from coldray.reports.html import template
 from coldray.restoration.model import Model
 from coldray.restoration.noise import choose_noise
 from coldray.restoration.pipeline import Job, check_job, run_method
@@ -173,29 +174,9 @@ def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str
 
 def write_results(folder: Path, results: dict[str, Any]) -> Path:
     """Write results.json and report.html; returns the report's path."""
-    import jinja2
-
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "results.json", json.dumps(results, indent=1))
-    page = jinja2.Environment(autoescape=True).from_string(PAGE).render(r=results)
+    page: str = template("evaluation.html").render(r=results)
     path = folder / "report.html"
     write_text(path, page)
     return path
-
-
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>coldray evaluation</title>
-<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}
-td,th{padding:.3rem .9rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}</style>
-<h1>Evaluation</h1><p>Model {{ r.model.name }} ({{ r.model.sha256[:16] }}); data range {{ r.convention.data_range }} (open beam),
-{{ r.convention.border_px }} px border left out, gain matched: {{ r.convention.match_gain }}; SSIM: {{ r.convention.ssim }}.</p>
-<table><tr><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>time [s]</th></tr>
-{% for n, m in r.methods.items() %}<tr><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td><td>{{ '%.4f'|format(m.ssim) }}</td>
-<td>{{ '%.2f'|format(m.seconds) }}</td></tr>{% endfor %}</table>
-{% if r.paired %}<h2>In words</h2><ul>{% for p in r.paired %}<li>{{ p.verdict }}</li>{% endfor %}</ul>{% endif %}
-{% set curve = r.methods.blurred.fourier %}{% if curve %}<h2>Share of the truth's spectrum in the result</h2>
-<table><tr><th>lp/mm</th>{% for f in curve.frequency_lp_mm %}<th>{{ '%.2f'|format(f) }}</th>{% endfor %}</tr>
-{% for n, m in r.methods.items() %}<tr><td>{{ n }}</td>{% for t in m.fourier.transfer %}<td>{{ '%.3f'|format(t) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
-<h2>Per image</h2><table><tr><th>board</th><th>method</th><th>PSNR [dB]</th><th>SSIM</th><th>reference</th></tr>
-{% for n, rows in r.images.items() %}{% for m in rows %}<tr><td>{{ m.board }} {{ m.frame }}</td><td>{{ n }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td>
-<td>{{ '%.4f'|format(m.ssim) }}</td><td>{{ m.reference }}</td></tr>{% endfor %}{% endfor %}</table></html>
-"""

@@ -19,6 +19,7 @@ from coldray.metrology.efficiency import FEWEST_FRAMES, LOSSLESS, Efficiency, de
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin
+from coldray.reports.html import template
 from coldray.restoration.noise import noise_of_flats
 from coldray.restoration.pipeline import Job, run_method
 from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
@@ -103,26 +104,9 @@ def flats_results(found: Mapping[str, Efficiency], frames: int) -> dict[str, Any
 
 def write_flats(folder: Path, results: dict[str, Any]) -> Path:
     """Write results.json and report.html; returns the report's path."""
-    import jinja2
-
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "results.json", json.dumps(results, indent=1))
-    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(PAGE).render(r=results)
+    page: str = template("efficiency.html").render(r=results)
     path = folder / "report.html"
     write_text(path, page)
     return path
-
-
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>coldray: detection efficiency</title>
-<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}
-td,th{padding:.3rem .9rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}</style>
-<h1>Detection efficiency on {{ r.frames }} flats</h1>
-<p>Share of the squared index of the best linear observer that a restoration leaves, by frequency, with its standard deviation:
-&eta; = A&sup2;N / (A&sup2;N + D). 1 means that no linear observer loses anything; 0 that nothing faint is left.</p>
-<ul>{% for sentence in r.statement %}<li>{{ sentence }}</li>{% endfor %}</ul>
-<table><tr><th>cycles/pixel</th>{% for n in r.methods %}<th>{{ n }}</th>{% endfor %}</tr>
-{% for f in r.frequency_cycles_px %}{% set i = loop.index0 %}<tr><td>{{ '%.3f'|format(f) }}</td>
-{% for m in r.methods.values() %}<td>{{ '%.3f'|format(m.eta[i]) }} ± {{ '%.3f'|format(m.eta_sd[i]) }}</td>{% endfor %}</tr>{% endfor %}
-<tr><td>noise left / raw</td>{% for m in r.methods.values() %}<td>{{ '%.2f'|format(m.noise_sd / m.input_sd) }}</td>{% endfor %}</tr></table>
-<p>A fixed pattern that all frames share does not count. coldray {{ r.coldray }}.</p></html>
-"""

@@ -17,6 +17,8 @@ Images: TypeAlias = NDArray[Any] | Radiograph | Sequence[NDArray[Any] | Radiogra
 SATURATED_FRACTION = 1e-3
 """Share of pixels at one common maximum above which an image counts as saturated."""
 SPECKLE = 0.15
+LEVELS_APART = 1.1
+"""Ratio of two means above which flats are of two exposures."""
 
 
 def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[list[NDArray[Any]], list[str]]:
@@ -175,3 +177,25 @@ def check_pitch(pixel_pitch_mm: float) -> float:
     if not (np.isfinite(pixel_pitch_mm) and pixel_pitch_mm > 0):
         raise MeasurementError(f"pixel pitch is {pixel_pitch_mm} mm; it must be positive")
     return float(pixel_pitch_mm)
+
+
+def pages(images: Sequence[Radiograph]) -> list[Radiograph]:
+    """Every page of every image as an image of its own."""
+    return [
+        image if image.pixels.ndim == 2 else image.with_pixels(page)
+        for image in images
+        for page in ([image.pixels] if image.pixels.ndim == 2 else image.pixels)
+    ]
+
+
+def by_level(frames: Sequence[Radiograph], offset: float = 0.0) -> list[list[Radiograph]]:
+    """Group flats of several exposures by their mean above an offset, weakest first; 10 % apart is another level."""
+    groups: list[list[Radiograph]] = []
+    begins = 0.0
+    means = [float(np.mean(f.pixels, dtype=np.float64)) - offset for f in frames]
+    for mean, frame in sorted(zip(means, frames, strict=True), key=lambda item: item[0]):
+        if not groups or mean > LEVELS_APART * begins:
+            groups.append([])
+            begins = mean
+        groups[-1].append(frame)
+    return groups

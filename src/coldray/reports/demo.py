@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coldray.reports.html import data_uri, template
 
 LABELS = {
     "blurred": "thick screen, one frame",
@@ -111,53 +112,13 @@ def error_picture(images: dict[str, NDArray[np.float32]], names: list[str]) -> b
     return png_bytes(figure)
 
 
-def data_uri(png: bytes) -> str:
-    """PNG bytes as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>coldray demonstration</title>
-<style>
- body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733; }
- h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
- img { max-width: 100%; height: auto; } table { border-collapse: collapse; }
- td, th { padding: .3rem .9rem; border-bottom: 1px solid #d5dbe1; text-align: right; } td:first-child, th:first-child { text-align: left; }
- .note { background: #eef3f8; border-left: 4px solid #4b7db3; padding: .6rem 1rem; } code { font-size: .9em; }
- @media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } img { break-inside: avoid; } }
-</style></head><body>
-<h1>coldray demonstration: a thick-phosphor frame restored</h1>
-<p class="note"><b>Simulated data.</b> A procedural board of the family <code>{{ r.board.family }}</code>, which the model has never seen, was
-acquired at 70 kV by two simulated Gd<sub>2</sub>O<sub>2</sub>S:Tb detectors ({{ '%.0f'|format(r.detectors.pixel_pitch_mm * 1000) }} µm pixels):
-one frame of {{ r.exposure_s }} s with the thick screen ({{ r.detectors.blurred }}, 134.55 mg/cm²) and, as reference, 20 frames of 1 s with the
-thin one ({{ r.detectors.sharp }}, 33.91 mg/cm²).</p>
-<h2>Before and after</h2><img alt="Blurred, Wiener, restored and reference images, whole and in detail" src="{{ picture }}">
-<h2>Scores</h2>
-<table><tr><th>image</th><th>PSNR [dB]</th><th>SSIM</th><th>SNR in box</th><th>steps</th><th>time [s]</th></tr>
-{% for name, m in r.methods.items() %}<tr><td>{{ labels[name] }}</td><td>{{ '%.2f'|format(m.psnr_db) }}</td><td>{{ '%.4f'|format(m.ssim) }}</td>
-<td>{{ '%.1f'|format(m.snr_in_box) }}</td><td>{{ m.steps }}</td><td>{{ '%.2f'|format(m.seconds) }}</td></tr>{% endfor %}</table>
-<p>Against {{ r.reference }}; data range {{ r.convention.data_range }} (open beam), {{ r.convention.border_px }} px border left out,
-{% if r.convention.match_gain %}one gain matched by least squares, {% endif %}SSIM after {{ r.convention.ssim }}. The box is
-x, y, w, h = {{ r.snr_box_xywh|join(', ') }} px. A higher SNR after restoration is smoothing, not information.</p>
-<h2>Where the error is</h2><img alt="Signed error maps" src="{{ errors }}">
-<h2>The blur that was undone</h2><img alt="MTF of both detectors and their ratio" src="{{ curves }}">
-<h2>What was done</h2>
-<p>Model <code>{{ r.model.name }}</code>, sha256 <code>{{ r.model.sha256 }}</code>; coldray {{ r.coldray }}; random state {{ r.board.random_state }}.
-Content above the frequencies where the thick screen's signal sinks below its noise is inferred from boards seen in training, not
-measured: <code>coldray restore --provenance</code> writes the measured, linear and inferred parts as three layers.</p>
-</body></html>
-"""
-
-
 def demo_report(results: dict[str, Any], images: dict[str, NDArray[np.float32]], picture: bytes) -> str:
     """One HTML page with everything inside."""
-    import jinja2
-
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE)
-    return template.render(
+    page: str = template("demo.html").render(
         r=results,
         labels=LABELS,
         picture=data_uri(picture),
         errors=data_uri(error_picture(images, ["blurred", "wiener", "cold"])),
         curves=data_uri(transfer_plot(results)),
     )
+    return page

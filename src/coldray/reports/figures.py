@@ -311,6 +311,15 @@ def average_figure(average: FrameAverage) -> Any:
     return figure
 
 
+def draw_dqe(axis: Any, measured: DqeMeasurement) -> None:
+    """NEQ or DQE with its band."""
+    curve, label = (measured.neq, f"{measured.label} [1/mm²]") if measured.dqe is None else (measured.dqe, "DQE")
+    _band(axis, curve, BLUE, "band k = 2")
+    most = float(np.quantile(curve.value, 0.98))
+    axis.set_ylim(0, 1.25 * most if measured.dqe is None else max(1.0, 1.1 * most))
+    axis.set(xlabel="spatial frequency [lp/mm]", ylabel=label)
+
+
 @_styled
 def detector_figure(
     name: str,
@@ -331,11 +340,8 @@ def detector_figure(
     draw_nnps(second, flat)
     second.legend(loc="lower left", ncols=2, columnspacing=0.6, handlelength=1.1, fontsize=6.5)
     second.set_title(f"{flat.frames} flat frames", loc="left")
-    curve, label = (neq.neq, f"{neq.label} [1/mm²]") if neq.dqe is None else (neq.dqe, "DQE")
-    _band(third, curve, BLUE, "band k = 2")
-    _frequency_axis(third, 0.5 / pixel_pitch_mm, label)
-    most = float(np.quantile(curve.value, 0.98))
-    third.set_ylim(0, 1.25 * most if neq.dqe is None else max(1.0, 1.1 * most))
+    draw_dqe(third, neq)
+    _frequency_axis(third, 0.5 / pixel_pitch_mm, third.get_ylabel())
     if neq.dqe is not None and neq.beam is not None:
         third.set_title(f"{neq.beam.name}, {neq.air_kerma_ugy:.4g} µGy", loc="left")
     third.legend(**LEFT_OF_NYQUIST)

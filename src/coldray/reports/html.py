@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from coldray.reports.blocks import Report
-from coldray.reports.demo import data_uri
+
+
+def data_uri(png: bytes) -> str:
+    """PNG image as a data URI, so that the page is a single file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Template of a page, by its file in ``templates/``."""
     import jinja2
 
-    text = resources.files("coldray.reports").joinpath("templates", "report.html").read_text(encoding="utf-8")
+    text = resources.files("coldray.reports").joinpath("templates", name).read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["data_uri"] = data_uri
     environment.filters["kind"] = lambda block: type(block).__name__
@@ -29,5 +35,5 @@ def to_html(report: Report) -> str:
     str
         One HTML page: no script, no file beside it, no address outside it; prints on A4.
     """
-    page: str = _template().render(report=report)
+    page: str = template("report.html").render(report=report)
     return page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from coldray.images.correct import Correction
     from coldray.metrology.bars.ctf import BarsMeasurement
     from coldray.metrology.contrast import ContrastMeasurement
+    from coldray.metrology.detector import DetectorMeasurement
     from coldray.metrology.dqe import DqeMeasurement
     from coldray.metrology.duplex.isrb import DuplexMeasurement
     from coldray.metrology.edge.mtf import EdgeMeasurement
@@ -24,33 +25,6 @@ if TYPE_CHECKING:
 
 Roi = tuple[int, int, int, int]
 Row = tuple[str, str]
-
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ p.title }}</title>
-<style>
- body { font: 14px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 1.5rem auto; padding: 0 1rem; color: #1c2733; }
- h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
- img { max-width: 100%; height: auto; } table { border-collapse: collapse; }
- td, th { padding: .2rem .8rem; border-bottom: 1px solid #d5dbe1; text-align: right; }
- td:first-child, th:first-child { text-align: left; }
- .note { background: #fff4e0; border-left: 4px solid #c77700; padding: .4rem 1rem; } .note ul { margin: 0; padding-left: 1rem; }
- .inputs td { text-align: left; font-size: .8em; overflow-wrap: anywhere; } footer { margin-top: 1.5rem; color: #5b6874; font-size: .85em; }
- @media print { body { margin: 0; max-width: none; font-size: 11px; } img { break-inside: avoid; } }
-</style></head><body>
-<h1>{{ p.title }}</h1>
-{% if p.warnings %}<div class="note"><ul>{% for w in p.warnings %}<li>{{ w }}</li>{% endfor %}</ul></div>{% endif %}
-<h2>Result</h2>
-<table>{% for name, value in p.rows %}<tr><td>{{ name }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
-<p><img alt="{{ p.title }}" src="{{ picture }}"></p>
-{% if p.table %}<h2>{{ p.table_title }}</h2>
-<table><tr>{% for c in p.columns %}<th>{{ c }}</th>{% endfor %}</tr>
-{% for line in p.table %}<tr>{% for cell in line %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
-<h2>Method</h2><p>{{ p.method }}</p>
-{% if p.inputs %}<h2>Inputs</h2>
-<table class="inputs">{% for i in p.inputs %}<tr><td>{{ i.role }}</td><td>{{ i.file }}</td><td>sha256 {{ i.sha256 }}</td></tr>{% endfor %}</table>{% endif %}
-<footer>coldray {{ version }}</footer>
-</body></html>
-"""
 
 
 @dataclass(frozen=True)
@@ -65,34 +39,37 @@ class Protocol:
         Draws the figure when it is needed.
     method : str
         What was done, and after which standard.
-    warnings : tuple of str
-    inputs : tuple of dict
-        role, file and sha256 of every input.
     table_title : str
     columns : tuple of str
     table : tuple of tuple of str
         Curve or list of readings.
+    warnings : tuple of str
+    inputs : tuple of dict
+        role, file and sha256 of every input.
     """
 
     title: str
     rows: tuple[Row, ...]
     figure: Callable[[], Any]
     method: str
-    warnings: tuple[str, ...] = ()
-    inputs: tuple[dict[str, Any], ...] = ()
     table_title: str = ""
     columns: tuple[str, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
+    warnings: tuple[str, ...] = ()
+    inputs: tuple[dict[str, Any], ...] = ()
+
+    def of(self, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
+        """The same of these input files, with everything that is to be said of them."""
+        return replace(self, inputs=tuple(inputs), warnings=tuple(warnings))
 
     def html(self) -> str:
         """One HTML page with everything inside."""
-        import jinja2
-
         from coldray.reports.figures import render
+        from coldray.reports.html import template
 
         picture = "data:image/png;base64," + base64.b64encode(render(self.figure(), "png")).decode("ascii")
-        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-        return environment.from_string(TEMPLATE).render(p=self, picture=picture, version=__version__)
+        page: str = template("protocol.html").render(p=self, picture=picture, version=__version__)
+        return page
 
 
 def number(value: float | None, unit: str = "", digits: int = 4) -> str:
@@ -107,9 +84,7 @@ def percent(value: float | None, digits: int = 3) -> str:
     return number(None if value is None else 100 * value, "%", digits)
 
 
-def edge_protocol(
-    measured: EdgeMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
-) -> Protocol:
+def edge_protocol(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a slanted edge."""
     nyquist = 0.5 / pixel_pitch_mm
 
@@ -136,15 +111,13 @@ def edge_protocol(
         "Follows the procedure of IEC 62220-1-1:2015 for the edge response: projection along the fitted edge, finite "
         "difference and binning corrected, pixel aperture kept, 1 at zero frequency for the step between the plateaus. "
         "The frequency runs along the edge normal.",
-        tuple(warnings),
-        tuple(inputs),
         "MTF",
         ("lp/mm", "MTF", "low (k = 2)", "high (k = 2)"),
         _tabulated(measured.mtf, nyquist, "{:.4f}"),
     )
 
 
-def flat_protocol(measured: NoiseMeasurement, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
+def flat_protocol(measured: NoiseMeasurement) -> Protocol:
     """Protocol of flat fields."""
     nyquist = 0.5 / measured.pixel_pitch_mm
 
@@ -175,17 +148,13 @@ def flat_protocol(measured: NoiseMeasurement, inputs: Sequence[dict[str, Any]], 
         figure,
         "Follows the procedure of IEC 62220-1-1:2015: half-overlapping regions, second-order trend removed per region, "
         "7 lines on each side of an axis (the axis left out) at their true radial frequency; frames divided by their mean.",
-        tuple(warnings),
-        tuple(inputs),
         "NNPS beside the u axis [mm²]",
         ("lp/mm", "NNPS", "low (k = 2)", "high (k = 2)"),
         _tabulated(measured.nnps, nyquist, "{:.3e}"),
     )
 
 
-def bars_protocol(
-    measured: BarsMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
-) -> Protocol:
+def bars_protocol(measured: BarsMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a bar pattern."""
 
     def figure() -> Any:
@@ -208,8 +177,6 @@ def bars_protocol(
         figure,
         "Harmonic series fitted to the pixels of the inner bars; CTF from bar and space middles over the plateaus, MTF by "
         "Coltman's series and, on its own, from the fundamental. A CTF is a square-wave response, not an MTF.",
-        tuple(warnings),
-        tuple(inputs),
         "Groups",
         ("lp/mm", "CTF", "± (k = 2)", "MTF (Coltman)", "MTF (fundamental)", "line pairs"),
         tuple(
@@ -231,9 +198,7 @@ def _band_um(low_mm: float | None, high_mm: float | None) -> str:
     return "–" if low_mm is None or high_mm is None else f"{1e3 * low_mm:.1f} to {1e3 * high_mm:.1f} µm"
 
 
-def duplex_protocol(
-    measured: DuplexMeasurement, pixel_pitch_mm: float, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
-) -> Protocol:
+def duplex_protocol(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a duplex-wire indicator."""
 
     def figure() -> Any:
@@ -254,21 +219,13 @@ def duplex_protocol(
         figure,
         "Profile along the wires by projection, dip 100 (A + B − 2C) / (A + B) per pair; SRb is the first pair with a dip "
         "under 20 %, iSRb where a quadratic through the neighbouring dips crosses 20 % (after ISO 19232-5, ASTM E2002).",
-        tuple(warnings),
-        tuple(inputs),
         "Pairs",
         ("element", "wire = gap [mm]", "dip [%]"),
         tuple((f"{p.element}D", f"{p.spacing_mm:g}", f"{p.dip_percent:.1f}") for p in measured.pairs),
     )
 
 
-def snr_protocol(
-    measured: ContrastMeasurement,
-    image: Radiograph,
-    regions: tuple[Roi | None, Roi | None],
-    inputs: Sequence[dict[str, Any]],
-    warnings: Sequence[str],
-) -> Protocol:
+def snr_protocol(measured: ContrastMeasurement, image: Radiograph, regions: tuple[Roi | None, Roi | None]) -> Protocol:
     """Protocol of one or two regions."""
 
     def figure() -> Any:
@@ -300,12 +257,10 @@ def snr_protocol(
         figure,
         "SNR is mean over standard deviation of the pixels; CNR is the difference of the means over the root mean square of "
         "both deviations; SNR_N = SNR · 88.6 µm / SRb. Sharpening and smoothing change SNR_N: read it beside the MTF.",
-        tuple(warnings),
-        tuple(inputs),
     )
 
 
-def correct_protocol(result: Correction, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
+def correct_protocol(result: Correction) -> Protocol:
     """Protocol of a correction and average."""
     average = result.average
 
@@ -331,34 +286,50 @@ def correct_protocol(result: Correction, inputs: Sequence[dict[str, Any]], warni
         figure,
         "(I − D) mean(F − D) / (F − D) with mean dark D and mean flat F, bad pixels by the classes of ASTM E2597, then the "
         "mean; noise in detrended blocks without structure, NSR² = fixed² + temporal² / n.",
-        tuple(warnings),
-        tuple(inputs),
         "Bad pixels",
         ("class", "pixels"),
         tuple((name.replace("_", " "), str(count)) for name, count in result.bad_pixels.to_json().items()),
     )
 
 
-def detector_protocol(
-    name: str,
-    pixel_pitch_mm: float,
-    edge: EdgeMeasurement,
-    flat: NoiseMeasurement,
-    neq: DqeMeasurement,
-    bars: BarsMeasurement | None,
-    inputs: Sequence[dict[str, Any]],
-    warnings: Sequence[str],
-) -> Protocol:
+def dqe_protocol(measured: DqeMeasurement) -> Protocol:
+    """Protocol of an NEQ or DQE."""
+    best = measured.neq if measured.dqe is None else measured.dqe
+
+    def figure() -> Any:
+        from coldray.reports.figures import draw_dqe, new_figure
+
+        drawn, axis = new_figure(3.4, 2.6)
+        draw_dqe(axis, measured)
+        return drawn
+
+    rows: list[Row] = [("what", measured.label), (f"largest {measured.label}", number(float(best.value.max())))]
+    if measured.beam is not None:
+        rows.append(("beam", f"{measured.beam.name} ({measured.beam.source})"))
+    return Protocol(
+        measured.label,
+        tuple(rows),
+        figure,
+        "NEQ = MTF² / NNPS, DQE = NEQ / (SNR_in² · air kerma), after IEC 62220-1-1:2015.",
+        measured.label,
+        ("lp/mm", measured.label, "low (k = 2)", "high (k = 2)"),
+        _tabulated(best, best.last_frequency_lp_mm, "{:.4g}"),
+    )
+
+
+def detector_protocol(measured: DetectorMeasurement) -> Protocol:
     """Protocol of a whole detector."""
-    nyquist = 0.5 / pixel_pitch_mm
+    detector, edge, flat, neq = measured.detector, measured.edge, measured.flat, measured.neq
+    nyquist = detector.nyquist_lp_mm
 
     def figure() -> Any:
         from coldray.reports.figures import detector_figure
 
-        return detector_figure(name, pixel_pitch_mm, edge, flat, neq, bars)
+        bars = measured.bars[0] if measured.bars else None
+        return detector_figure(detector.name, detector.pixel_pitch_mm, edge, flat, neq, bars)
 
     rows: list[Row] = [
-        ("pixel pitch", number(1e3 * pixel_pitch_mm, "µm")),
+        ("pixel pitch", number(1e3 * detector.pixel_pitch_mm, "µm")),
         ("MTF 50 %", number(edge.mtf50_lp_mm, "lp/mm")),
         ("MTF 10 %", number(edge.mtf10_lp_mm, "lp/mm")),
         ("MTF at Nyquist", number(float(edge.mtf(nyquist)), digits=3)),
@@ -374,13 +345,11 @@ def detector_protocol(
     else:
         rows.append((f"{neq.label} at 1 lp/mm", number(float(neq.neq(1.0)), "per mm²", 3)))
     return Protocol(
-        f"Detector {name}",
+        f"Detector {detector.name}",
         tuple(rows),
         figure,
         "MTF from slanted edges and NNPS from flat fields, both following the procedures of IEC 62220-1-1:2015; "
         "NEQ = MTF² / NNPS, DQE = NEQ / (SNR_in² · air kerma).",
-        tuple(warnings),
-        tuple(inputs),
         "MTF",
         ("lp/mm", "MTF", "low (k = 2)", "high (k = 2)"),
         _tabulated(edge.mtf, nyquist, "{:.4f}"),

@@ -20,7 +20,6 @@ CSV_SUFFIXES = (".csv",)
 REPORT_SUFFIXES = (".html", ".htm")
 SAME_PITCH = 1e-3
 """Relative difference below which two pitches are the same number, rounded differently."""
-LEVELS_APART = 1.1
 
 Roi = tuple[int, int, int, int]
 
@@ -64,11 +63,9 @@ class Inputs:
     @property
     def frames(self) -> list[Radiograph]:
         """Every page as an image of its own."""
-        return [
-            image if image.pixels.ndim == 2 else image.with_pixels(page)
-            for image in self.images
-            for page in ([image.pixels] if image.pixels.ndim == 2 else image.pixels)
-        ]
+        from coldray.metrology.inputs import pages
+
+        return pages(self.images)
 
     @property
     def names(self) -> list[str]:
@@ -294,18 +291,3 @@ def finish(result: dict[str, Any], rows: Iterable[tuple[str, str]], code: int, a
     for name, value in rows:
         typer.echo(f"{name:{width}s}  {value}")
     return code
-
-
-def by_level(frames: Sequence[Radiograph], offset: float = 0.0) -> list[list[Radiograph]]:
-    """Group flats of several exposures by their mean above an offset, weakest first; 10 % apart is another level."""
-    import numpy as np
-
-    groups: list[list[Radiograph]] = []
-    begins = 0.0
-    means = [float(np.mean(f.pixels, dtype=np.float64)) - offset for f in frames]
-    for mean, frame in sorted(zip(means, frames, strict=True), key=lambda item: item[0]):
-        if not groups or mean > LEVELS_APART * begins:
-            groups.append([])
-            begins = mean
-        groups[-1].append(frame)
-    return groups

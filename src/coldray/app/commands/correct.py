@@ -19,7 +19,6 @@ from coldray.app.commands._inputs import (
     Plot,
     Raw,
     Report,
-    by_level,
     check_outputs,
     finish,
     of_bytes,
@@ -143,7 +142,7 @@ def correct(
         "warnings": warnings,
     }
     records = [record for group in everything for record in group.records()]
-    protocol = correct_protocol(corrected, records if report else [], warnings)
+    protocol = correct_protocol(corrected).of(records if report else [], warnings)
     if single:
         note = json.dumps(console.plain(result | {"inputs": records}), indent=1)
         contents[out.with_name(out.name + ".json")] = of_bytes(note.encode())
@@ -204,6 +203,7 @@ def _calibration(
     import numpy as np
 
     from coldray.images.correct import calibrate
+    from coldray.metrology.inputs import by_level
 
     dark = [f.pixels for f in darks.frames]
     offset = float(np.median([d.mean(dtype=np.float64) for d in dark])) if dark else 0.0

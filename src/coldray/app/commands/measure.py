@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +33,9 @@ from coldray.app.commands._inputs import (
     write_files,
 )
 from coldray.errors import SettingsError
+
+if TYPE_CHECKING:
+    from coldray.api.results import Measurement
 
 Outputs = tuple[Path | None, Path | None, Path | None]
 """Figure, report and table."""
@@ -75,18 +79,13 @@ def edge(
     as_json: AsJson = False,
 ) -> int:
     """Measure the presampled MTF from slanted edges, with its k = 2 band."""
-    from coldray.metrology.edge.mtf import edge_mtf
-    from coldray.reports.measurements import edge_protocol
+    from coldray.api.measure import edge_mtf
 
     region = None if roi is None else parse_roi(roi)
     positive("--half-length-mm", half_length_mm)
     found, pitch, notes = _prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
     measured = edge_mtf(found.frames, pitch, region, mask=read_mask(bad_pixels), half_length_mm=half_length_mm)
-    result = _result(measured, found, pitch, notes)
-    protocol = edge_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
-    columns = {name: result[name] for name in ("frequency_lp_mm", "mtf", "mtf_low", "mtf_high")}
-    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
-    return finish(result, protocol.rows, found.code, as_json)
+    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def flat(
@@ -103,24 +102,14 @@ def flat(
     as_json: AsJson = False,
 ) -> int:
     """Measure the NNPS of flat fields; temporal and fixed-pattern parts from several frames."""
-    from coldray.metrology.inputs import crop, crop_mask
-    from coldray.metrology.noise import flat_nnps
-    from coldray.reports.measurements import flat_protocol
+    from coldray.api.measure import flat_nnps
 
     region = None if roi is None else parse_roi(roi)
     if roi_size % 2:
         raise SettingsError(f"--roi-size {roi_size}: must be even")
     found, pitch, notes = _prepare(files, "flat", pitch_um, (plot, report, csv), raw, overwrite)
-    frames = [
-        frame.with_pixels(crop(frame.pixels, region)).with_mask(crop_mask(frame.mask, region))
-        for frame in found.masked(read_mask(bad_pixels)).frames
-    ]
-    measured = flat_nnps(frames, pitch, roi_size)
-    result = _result(measured, found, pitch, notes)
-    protocol = flat_protocol(measured, _inputs_of(found, report), result["warnings"])
-    columns = {name: result[name] for name in ("frequency_lp_mm", "nnps_mm2", "relative_sd")}
-    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
-    return finish(result, protocol.rows, found.code, as_json)
+    measured = flat_nnps(found.frames, pitch, roi_size, roi=region, mask=read_mask(bad_pixels))
+    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def bars(
@@ -139,20 +128,14 @@ def bars(
     as_json: AsJson = False,
 ) -> int:
     """Measure the CTF of every bar group, and the MTF behind it (Coltman)."""
-    from coldray.metrology.bars.ctf import bars_ctf
-    from coldray.reports.measurements import bars_protocol
+    from coldray.api.measure import bars_ctf
 
     regions = [parse_roi(text) for text in roi or []]
     levels = None if plateau is None else _two_numbers("--plateau", plateau)
     found, pitch, notes = _prepare([file], "bar", pitch_um, (plot, report, csv), raw, overwrite)
     image = found.masked(read_mask(bad_pixels)).images[0]
     measured = bars_ctf(image, pitch, regions or None, plateau=levels)
-    result = _result(measured, found, pitch, notes)
-    protocol = bars_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
-    groups = result["groups"]
-    columns = {name: [group[name] for group in groups] for name in ("frequency_lp_mm", "ctf", "ctf_low", "ctf_high")}
-    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
-    return finish(result, protocol.rows, found.code, as_json)
+    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def duplex(
@@ -171,18 +154,13 @@ def duplex(
     as_json: AsJson = False,
 ) -> int:
     """Measure the dips of a duplex-wire indicator, SRb and iSRb."""
-    from coldray.metrology.duplex.isrb import duplex_isrb
-    from coldray.reports.measurements import duplex_protocol
+    from coldray.api.measure import duplex_isrb
 
     region = None if roi is None else parse_roi(roi)
     found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, (plot, report, csv), raw, overwrite)
     image = found.masked(read_mask(bad_pixels)).images[0]
     measured = duplex_isrb(image, pitch, region, first_element=first_element)
-    result = _result(measured, found, pitch, notes)
-    protocol = duplex_protocol(measured, pitch, _inputs_of(found, report), result["warnings"])
-    columns = {name: [pair[name] for pair in result["pairs"]] for name in ("element", "spacing_mm", "dip_percent")}
-    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
-    return finish(result, protocol.rows, found.code, as_json)
+    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def snr(
@@ -201,8 +179,7 @@ def snr(
     as_json: AsJson = False,
 ) -> int:
     """Measure SNR, SNR_N and CNR: the first region is the signal, the second the background."""
-    from coldray.metrology.contrast import contrast
-    from coldray.reports.measurements import snr_protocol
+    from coldray.api.measure import snr as measure
 
     regions = [parse_roi(text) for text in roi or []]
     if len(regions) > 2:
@@ -215,15 +192,8 @@ def snr(
     _check((plot, report, csv), found, overwrite)
     signal, background = (*regions, None, None)[:2]
     image = found.masked(read_mask(bad_pixels)).images[0]
-    measured = contrast(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
-    result = measured.to_json()
-    result["warnings"] = [*found.warnings(), *measured.warnings]
-    result["files"] = [str(path) for path in found.files]
-    inputs = _inputs_of(found, report)
-    protocol = snr_protocol(measured, found.frames[0], (signal, background), inputs, result["warnings"])
-    columns = {name: [value] for name, value in result.items() if name not in ("warnings", "files")}
-    write_files(sheets(plot, report, protocol, csv, _table(result, columns)))
-    return finish(result, protocol.rows, found.code, as_json)
+    measured = measure(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
+    return _written(measured, found, found.warnings(), (plot, report, csv), as_json)
 
 
 def _prepare(
@@ -247,7 +217,7 @@ def _check(outputs: Outputs, found: Inputs, overwrite: bool) -> None:
     check_outputs(zip(outputs, suffixes, strict=True), found.files, overwrite)
 
 
-def _table(result: dict[str, Any], columns: dict[str, Any]) -> str:
+def _table(result: dict[str, Any], columns: Mapping[str, Any]) -> str:
     """Text of a table that states its pitch, its files and its warnings in comments."""
     from coldray.physics.tables import write_table
 
@@ -255,19 +225,20 @@ def _table(result: dict[str, Any], columns: dict[str, Any]) -> str:
     return write_table(columns, result.get("pixel_pitch_mm"), [*notes, *(f"warning: {w}" for w in result["warnings"])])
 
 
-def _inputs_of(found: Inputs, report: Path | None) -> list[dict[str, Any]]:
-    """Hashes cost a second read of every file, so only a report has them."""
-    return [] if report is None else found.records()
-
-
-def _result(measured: Any, found: Inputs, pitch: float, notes: list[str]) -> dict[str, Any]:
-    """JSON of a measurement with everything the command line knows beside it."""
-    result: dict[str, Any] = measured.to_json()
-    result["warnings"] = [*notes, *measured.warnings]
-    result["pixel_pitch_mm"] = pitch
-    result["nyquist_lp_mm"] = 0.5 / pitch
+def _written(
+    measured: Measurement, found: Inputs, notes: list[str], outputs: Outputs, as_json: bool, pitch: float | None = None
+) -> int:
+    """Write figure, report and table of a measurement, and print it; returns the exit code."""
+    plot, report, csv = outputs
+    result: dict[str, Any] = measured.found.to_json()
+    result["warnings"] = [*notes, *measured.found.warnings]
+    if pitch is not None:
+        result |= {"pixel_pitch_mm": pitch, "nyquist_lp_mm": 0.5 / pitch}
     result["files"] = [str(path) for path in found.files]
-    return result
+    # hashes cost a second read of every file, so only a report has them
+    protocol = measured.protocol.of([] if report is None else found.records(), result["warnings"])
+    write_files(sheets(plot, report, protocol, csv, _table(result, measured.columns())))
+    return finish(result, protocol.rows, found.code, as_json)
 
 
 def _two_numbers(name: str, text: str) -> tuple[float, float]:
