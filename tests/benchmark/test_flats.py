@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from coldray.benchmark.flats import efficiency_of_flats, flats_results, usual_jobs, write_flats
+from coldray.benchmark.flats import efficiency_of_flats, flats_results, notes_of_flats, usual_jobs, write_flats
 from coldray.errors import MeasurementError
 from coldray.formats import write_image
 from coldray.physics.noise import NoiseModel
@@ -41,6 +41,14 @@ def test_too_few_or_dark_flats_are_refused(flats):
     for bad, words in ((flats[:3], "at least 4"), (flats[0], "at least 4"), (0 * flats, "mean is 0")):
         with pytest.raises(MeasurementError, match=words):
             efficiency_of_flats(bad, jobs, 0.048)
+
+
+def test_flats_with_a_fixed_pattern_are_told(flats):
+    """The pattern opens the gate: figures of such flats once came without a word."""
+    assert notes_of_flats(flats) == []
+    gain = 1 + 0.02 * np.random.default_rng(3).standard_normal(flats.shape[1:])
+    (note,) = notes_of_flats(flats * gain)
+    assert "fixed pattern" in note and "coldray correct --flat" in note
 
 
 def test_the_default_loses_nothing_where_the_network_does(flats, tmp_path, call):

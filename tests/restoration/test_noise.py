@@ -11,6 +11,7 @@ from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.screen import gos_screen
 from coldray.radiograph import Radiograph
+from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise import (
     choose_noise,
     noise_factor,
@@ -142,6 +143,34 @@ def test_what_every_flat_shows_alike_is_no_noise(board, screen):
     assert used.source == "estimated"
     assert "one flat field cannot tell" in warnings[0]
     assert choose_noise(image, DETECTOR, flats=flats * pattern)[0].source == "flats"
+
+
+def test_an_image_that_shows_the_pattern_of_the_flats_is_not_corrected_and_that_is_said(board, screen):
+    rng = np.random.default_rng(8)
+    gain = 1 + 0.02 * rng.standard_normal((160, 160))
+    raw = screen.frame(board, 3, 0.25, np.random.default_rng(5)) * gain
+    flats = np.stack([screen.frame(np.ones((480, 480), dtype=np.float32), 3, 0.25, rng) for _ in range(3)]) * gain
+    for given in (flats, flats[0]):
+        used, warnings = choose_noise(raw, DETECTOR, flats=given)
+        assert used.source == "estimated"
+        assert len(warnings) == 1 and "coldray correct --flat" in warnings[0]
+    corrected = raw / flats.mean(axis=0)
+    assert choose_noise(corrected, DETECTOR, flats=flats)[1] == []
+
+
+@pytest.mark.parametrize("pattern", [0.0, 0.004, 0.02])
+def test_the_share_of_a_pattern_is_its_variance_over_all(pattern):
+    rng = np.random.default_rng(1)
+    gain = 1 + pattern * rng.standard_normal((300, 300))
+    scene = np.where(np.indices((300, 300))[0] < 150, 0.4, 0.8)
+    image, *flats = (gain * level * (1 + 0.008 * rng.standard_normal((300, 300))) for level in (scene, 1.0, 1.0))
+    share = shared_pattern(image, np.stack(flats))
+    if pattern == 0:
+        assert share is None
+    else:
+        assert share == pytest.approx(pattern**2 / (pattern**2 + 0.008**2), rel=0.1)
+    assert shared_pattern(flats[0], np.stack(flats)) is None
+    assert shared_pattern(image[:-1], np.stack(flats)) is None
 
 
 def test_a_mean_of_frames_holds_their_noise_divided_by_their_number(board, screen):

@@ -20,6 +20,7 @@ from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin
 from coldray.reports.html import template
+from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise import noise_of_flats
 from coldray.restoration.pipeline import Job, run_method
 from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
@@ -75,6 +76,17 @@ def efficiency_of_flats(
             restored.append(run_method(Frame(image, pair, noise, prior), degradation, job, k)[0])
         out[name] = detection_efficiency(measured, np.stack(restored))
     return out
+
+
+def notes_of_flats(flats: NDArray[Any]) -> list[str]:
+    """What must be said of repeated flats, shape (frames, rows, cols), before figures are taken from them."""
+    share = shared_pattern(flats[0], flats[1:])
+    if share is None:
+        return []
+    return [
+        f"{100 * share:.2g} % of the finest variation of a flat is a fixed pattern that all share: restorations take it for "
+        "structure, and the figures are those of ground that is not even; correct them first (`coldray correct --flat`)"
+    ]
 
 
 def usual_jobs(job: Job) -> dict[str, Job]:

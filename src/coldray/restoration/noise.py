@@ -12,6 +12,7 @@ from coldray.images.repeats import ChangingPower
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
+from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise_blocks import quiet_blocks
 from coldray.restoration.noise_fit import NoiseFamily, fit_noise
 
@@ -19,11 +20,18 @@ OCTAVES = ((1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
 """Bands in which stated and found noise are compared [cycles/pixel]; structure matters least in the last."""
 DISAGREEMENT = 2.0
 """Ratio of found to stated noise power within which what is stated is believed."""
+ONE_FLAT = 1.25
+"""The same for too much power stated by a single flat field, which may hold a fixed pattern."""
 SURE = 3.0
 """A disagreement counts from this many standard uncertainties of the noise that was found."""
 REPEATS_ERROR = 0.05
 """Relative standard uncertainty of noise from repeated frames at best: blocks smear its colour, and the lowest octave reads 4 to
 10 % low."""
+PATTERN = (
+    "{share} of the finest variation of the image is a fixed pattern that the flat fields show too: it was not corrected for "
+    "the gain of its pixels, and a pattern that noise does not explain counts as structure; the noise found in the image, "
+    "pattern included, is used: correct image and flat fields first (`coldray correct --flat`)"
+)
 HELD_SPREADS = 5.0
 """Blocks within this many robust standard deviations of the fit count as noise of repeated frames."""
 
@@ -217,8 +225,18 @@ def octave_ratios(found: NoiseModel, stated: NoiseModel, signal: float) -> NDArr
     return np.array(out)
 
 
-def contradiction(found: NoiseModel, stated: NoiseModel, signal: float) -> float | None:
+def contradiction(
+    found: NoiseModel, stated: NoiseModel, signal: float, too_little: float = DISAGREEMENT
+) -> float | None:
     """Ratio of found to stated power in the octave that contradicts most; None if they agree.
+
+    Parameters
+    ----------
+    found, stated : NoiseModel
+    signal : float
+        Fraction of the open beam.
+    too_little : float
+        Factor by which less may be found than is stated.
 
     Notes
     -----
@@ -227,11 +245,10 @@ def contradiction(found: NoiseModel, stated: NoiseModel, signal: float) -> float
     """
     ratio = np.log(octave_ratios(found, stated, signal))
     middle = np.sqrt([low * high for low, high in OCTAVES]) / found.pixel_pitch_mm
-    sure = np.maximum(np.log(DISAGREEMENT), SURE * found.error(middle))
-    too_little = ratio < -sure
-    if too_little.any():
+    doubt = SURE * found.error(middle)
+    if (ratio < -np.maximum(np.log(too_little), doubt)).any():
         return float(np.exp(ratio.min()))
-    return float(np.exp(ratio[-1])) if ratio[-1] > sure[-1] else None
+    return float(np.exp(ratio[-1])) if ratio[-1] > max(np.log(DISAGREEMENT), doubt[-1]) else None
 
 
 def choose_noise(
@@ -288,14 +305,19 @@ def choose_noise(
         return replace(model, source="assumed"), [f"{problem}; the detector's reference exposure is assumed"]
     if stated is None:
         return found, []
-    ratio = contradiction(found, stated, max(float(image.mean()), 1e-3))
+    if flats is not None and (share := shared_pattern(image, flats)) is not None:
+        return found, [PATTERN.format(share=f"{100 * share:.2g} %")]
+    single = flats is not None and (flats.ndim == 2 or len(flats) == 1)
+    ratio = contradiction(
+        found, stated, max(float(image.mean()), 1e-3), too_little=ONE_FLAT if single else DISAGREEMENT
+    )
     if ratio is None:
         return stated, []
     text = (
         f"the image holds {ratio:.2g} times the noise power that the {stated.source} state; the noise found in the image is "
         "used: check the open-beam level, the exposure, the number of averaged frames, or whether the image was filtered"
     )
-    if stated.source == "flats" and ratio < 1 and (flats is None or flats.ndim == 2 or len(flats) == 1):
+    if single and ratio < 1:
         text += (
             "; one flat field cannot tell noise from a fixed pattern that the image was corrected for: give two or more"
         )

@@ -195,7 +195,7 @@ def _evaluate_flats(
     import numpy as np
 
     from coldray.app.files import expand
-    from coldray.benchmark.flats import efficiency_of_flats, flats_results, usual_jobs, write_flats
+    from coldray.benchmark.flats import efficiency_of_flats, flats_results, notes_of_flats, usual_jobs, write_flats
     from coldray.formats import read_image
     from coldray.plugins import plugin
     from coldray.restoration.model import load_model
@@ -221,6 +221,7 @@ def _evaluate_flats(
     jobs = usual_jobs(job)
     with console.progress("evaluate", len(jobs) * len(stack), quiet=as_json) as advance:
         found = efficiency_of_flats(stack, jobs, pair.pixel_pitch_mm, advance)
+    warnings = [*warnings, *notes_of_flats(stack)]
     results = flats_results(found, len(stack)) | {"warnings": warnings}
     written = write_flats(out, results)
     if as_json:
