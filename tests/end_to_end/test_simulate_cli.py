@@ -126,8 +126,10 @@ def test_raw_frames_are_corrected_to_the_truth(call, tmp_path):
         4,
         "--calibration-frames",
         8,
+        "--random-state",
+        2,
     )
-    folder = tmp_path / "rf-0"
+    folder = tmp_path / "rf-2"
     raw = read_image(found["files"][0])
     assert raw.pixels.dtype == np.uint16 and raw.acquisition.open_beam is None
     assert len(list((folder / "dark" / "hr").iterdir())) == len(list((folder / "flat" / "lr").iterdir())) == 8

@@ -9,8 +9,8 @@ import pytest
 
 from coldray.errors import PhysicsError
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
-from coldray.objects.boards._canvas import Canvas, Frame
 from coldray.objects.boards._stack import GROUND, Board, Layer
+from coldray.objects.canvas import RANDOM_STATE_VERSION, Frame
 
 TABLE = set("Cu FR4 FR4_Br Sn63Pb37 SAC305 Si Al2O3 Au Ag Ni Ta BaTiO3 Fe Al mold_compound".split())
 SMALL = (320, 384)
@@ -76,29 +76,18 @@ def test_wrong_requests_are_refused() -> None:
         procedural_board("rf", SMALL, 0.0, 0)
 
 
-@pytest.mark.parametrize("diameter", [0.05, 0.25, 0.5, 1.1])
-def test_ball_volume(diameter: float) -> None:
-    canvas = Canvas((200, 200), 0.01)
-    canvas.ball("SAC305", 1.003, 0.996, diameter)
-    assert _volume(canvas.map("SAC305"), 0.01) == pytest.approx(math.pi * diameter**3 / 6, rel=0.02)
-    assert canvas.map("SAC305").max() == pytest.approx(diameter, rel=0.05)
+def test_a_seed_of_this_version_is_told_from_an_older_one() -> None:
+    board = procedural_board("discrete", (64, 64), 0.05, 3)
+    assert board.labels["random_state_version"] == RANDOM_STATE_VERSION
+    plain = FAMILIES["discrete"]((64, 64), 0.05, np.random.default_rng(3)).finish()
+    assert not np.array_equal(board.thickness_mm["Cu"], plain["Cu"])
 
 
-def test_void_removes_its_own_volume() -> None:
-    canvas = Canvas((200, 200), 0.01)
-    canvas.ball("SAC305", 1.0, 1.0, 0.6, None, [(0.1, -0.05, 0.2)])
-    expected = math.pi / 6 * (0.6**3 - 0.2**3)
-    assert _volume(canvas.map("SAC305"), 0.01) == pytest.approx(expected, rel=0.02)
-
-
-@pytest.mark.parametrize("pitch", [0.008, 0.016, 0.03])
-@pytest.mark.parametrize("angle", [0.0, 17.0, 90.0])
-def test_wire_and_block_volumes(pitch: float, angle: float) -> None:
-    canvas, frame = Canvas((300, 300), pitch), Frame(150.3 * pitch, 149.6 * pitch, angle)
-    canvas.wire("Au", [frame.at(-1.0, 0), frame.at(1.0, 0)], 0.025)
-    canvas.rect("Si", frame, 0.0, 0.0, 0.9, 0.011, 0.3)
-    assert _volume(canvas.map("Au"), pitch) == pytest.approx(2.0 * math.pi * 0.0125**2, rel=0.03)
-    assert _volume(canvas.map("Si"), pitch) == pytest.approx(0.9 * 0.011 * 0.3, rel=0.03)
+def test_a_board_takes_one_number_from_its_generator() -> None:
+    one, two = np.random.default_rng(3), np.random.default_rng(3)
+    procedural_board("discrete", (64, 64), 0.05, one)
+    two.integers(2**63)
+    assert one.random() == two.random()
 
 
 @pytest.mark.parametrize("pitch", [0.008, 0.016, 0.03])

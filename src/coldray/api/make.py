@@ -139,6 +139,7 @@ def simulate(
     >>> seen.blurred.shape == seen.target.shape
     True
     """
+    from coldray.objects.canvas import RANDOM_STATE_VERSION
     from coldray.objects.request import ObjectRequest, draw_object
     from coldray.simulation.acquire import acquire_pair
 
@@ -166,7 +167,10 @@ def simulate(
             pixel_pitch_mm=pitch, exposure_s=exposure, frames=frames, open_beam=1.0, linear=True,
             detector=screens[role][0],
         )  # fmt: skip
-        details = {"kind": "simulated", "object": maps.name, "random_state": int(random_state), "exposure_s": exposure}
+        details = {
+            "kind": "simulated", "object": maps.name, "random_state": int(random_state),
+            "random_state_version": RANDOM_STATE_VERSION, "exposure_s": exposure,
+        }  # fmt: skip
         return Radiograph(pixels, known, (Step("simulate", details),))
 
     return Simulated(

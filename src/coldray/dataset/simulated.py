@@ -11,6 +11,7 @@ from coldray.dataset.frames import BoardImages
 from coldray.errors import SettingsError
 from coldray.images.registration import Registration
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
+from coldray.objects.canvas import RANDOM_STATE_VERSION
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.simulation.camera import Camera
 from coldray.simulation.detector import ScreenDetector
@@ -43,6 +44,8 @@ class BoardRecipe:
         Range of the blurred frame's exposure [s]; drawn log-uniformly.
     sharp_frames : int
         One-second frames in the sharp mean.
+    random_state_version : int
+        How boards are drawn; another version is another recipe.
     """
 
     family: str
@@ -54,6 +57,7 @@ class BoardRecipe:
     blurred_mg_cm2: float = 134.55
     exposure_s: tuple[float, float] = (0.05, 1.0)
     sharp_frames: int = 20
+    random_state_version: int = RANDOM_STATE_VERSION
 
     @property
     def board(self) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coldray.objects._cell_parts import Sheet, span
 from coldray.objects._defect_makers import Change, Maker, ellipsoid, offsets, square
 from coldray.objects._defect_sites import Sites
-
-Map = NDArray[np.float32]
+from coldray.objects.canvas import Canvas, Map
 
 
 def _layout(sites: Sites) -> Any:
@@ -37,12 +35,14 @@ def _moved_sheet(
     maps: dict[str, Map], sites: Sites, old: Sheet, new: Sheet, layers: dict[str, float], size_mm: float
 ) -> Change | None:
     """Replace one sheet of some materials [mm of each] by another."""
-    spans = [s.window(sites.maps.shape, sites.pitch) for s in (old, new)]
-    window = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(spans[0], spans[1], strict=True))
-    if any(s.stop <= s.start for s in window):
+    canvas = Canvas(sites.maps.shape, sites.pitch)
+    old.add_to(canvas, "sheet", -1.0)
+    new.add_to(canvas, "sheet")
+    covers = [found[0] for found in (old.cover(canvas), new.cover(canvas)) if found is not None]
+    if not covers:
         return None
-    both = (window[0], window[1])
-    difference = new.cover(both, sites.pitch) - old.cover(both, sites.pitch)
+    rows, cols = (slice(min(w[k].start for w in covers), max(w[k].stop for w in covers)) for k in (0, 1))
+    both, difference = (rows, cols), canvas.map("sheet")[rows, cols]
     changed = {m: np.maximum(maps[m][both] + np.float32(t) * difference, 0) for m, t in layers.items()}
     return Change(both, changed, size_mm)
 
@@ -111,7 +111,9 @@ def fold(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> Change
     # the crease is the line y + inward = depth; the corner triangle lands mirrored on the other side
     crease = (y + inward - depth) / np.sqrt(2)
     mirrored_y, mirrored_in = depth - inward, depth - y
-    own = sheet.cover(window, sites.pitch)
+    canvas = Canvas(sites.maps.shape, sites.pitch)
+    sheet.add_to(canvas, "sheet")
+    own = canvas.map("sheet")[window]
     removed = own * np.clip(0.5 - crease / sites.pitch, 0, 1)
     # the mirror image of the corner: inside where its original was
     landed = np.clip(np.minimum(mirrored_y, mirrored_in) / sites.pitch + 0.5, 0, 1) * np.clip(

@@ -1,4 +1,4 @@
-"""Sheets, plates and tubes that battery cells are made of, as coverage and chord maps."""
+"""Sheets and tubes that battery cells are made of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Map = NDArray[np.float32]
-Window = tuple[slice, slice]
+from coldray.objects.canvas import Canvas, Frame, Map, Window
 
 
 @dataclass(frozen=True)
@@ -27,44 +26,16 @@ class Sheet:
         """The same sheet elsewhere."""
         return replace(self, y_mm=self.y_mm + dy_mm, x_mm=self.x_mm + dx_mm)
 
-    def window(self, shape: tuple[int, int], pitch_mm: float) -> Window:
-        """Cells that the sheet can touch; empty if it lies outside."""
-        a = abs(np.radians(self.turn_deg))
-        spans = []
-        for n, middle, own, other in (
-            (shape[0], self.y_mm, self.height_mm, self.width_mm),
-            (shape[1], self.x_mm, self.width_mm, self.height_mm),
-        ):
-            reach = 0.5 * (own * np.cos(a) + other * np.sin(a)) + 2 * pitch_mm
-            low = int(np.clip(np.floor((middle - reach) / pitch_mm), 0, n))
-            high = int(np.clip(np.ceil((middle + reach) / pitch_mm), low, n))
-            spans.append(slice(low, high))
-        return spans[0], spans[1]
+    def cover(self, canvas: Canvas) -> tuple[Window, Map] | None:
+        """Cells near the sheet and the share of each that it covers; None if it lies outside."""
+        frame = Frame(self.x_mm, self.y_mm, self.turn_deg)
+        return canvas.plate_cover(frame, self.width_mm, self.height_mm, self.corner_mm)
 
-    def cover(self, window: Window, pitch_mm: float) -> Map:
-        """Covered share of every cell of a window, 0 to 1."""
-        y = ((np.arange(window[0].start, window[0].stop, dtype=np.float32) + 0.5) * pitch_mm - self.y_mm)[:, None]
-        x = ((np.arange(window[1].start, window[1].stop, dtype=np.float32) + 0.5) * pitch_mm - self.x_mm)[None, :]
-        a = np.radians(self.turn_deg)
-        across, along = x, y
-        if a:
-            across, along = (
-                x * np.float32(np.cos(a)) + y * np.float32(np.sin(a)),
-                y * np.float32(np.cos(a)) - x * np.float32(np.sin(a)),
-            )
-        r = min(self.corner_mm, 0.5 * min(self.height_mm, self.width_mm))
-        dx = np.abs(across) - np.float32(self.width_mm / 2 - r)
-        dy = np.abs(along) - np.float32(self.height_mm / 2 - r)
-        # distance to a rounded rectangle
-        outside = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0))
-        outside += np.minimum(np.maximum(dx, dy), 0) - np.float32(r)
-        return np.asarray(np.clip(np.float32(0.5) - outside / np.float32(pitch_mm), 0, 1), dtype=np.float32)
-
-    def add_to(self, target: Map, pitch_mm: float, thickness_mm: float = 1.0) -> None:
+    def add_to(self, canvas: Canvas, material: str, thickness_mm: float = 1.0) -> None:
         """Add the sheet to a thickness map."""
-        window = self.window((target.shape[0], target.shape[1]), pitch_mm)
-        if window[0].stop > window[0].start and window[1].stop > window[1].start:
-            target[window] += np.float32(thickness_mm) * self.cover(window, pitch_mm)
+        target, found = canvas.map(material), self.cover(canvas)
+        if found is not None:
+            target[found[0]] += np.float32(thickness_mm) * found[1]
 
 
 def texture(shape: tuple[int, int], pitch_mm: float, grain_mm: float, relative: float, rng: np.random.Generator) -> Map:

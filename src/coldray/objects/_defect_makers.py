@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coldray.objects._defect_sites import Blob, Sites, TracePoint, Window
-
-Map = NDArray[np.float32]
+from coldray.objects._defect_sites import Blob, Sites, TracePoint
+from coldray.objects.canvas import Map, Window, sphere, strip_cover
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +43,6 @@ def offsets(window: Window, row: float, col: float, pitch: float) -> tuple[Map, 
     return y.astype(np.float32), x.astype(np.float32)
 
 
-def strip_cover(distance: NDArray[np.floating], width: float, pitch: float) -> Map:
-    """Share of a cell that a strip of some width covers; right on average when thinner than a cell."""
-    return (np.clip((width + pitch) / 2 - np.abs(distance), 0, min(width, pitch)) / pitch).astype(np.float32)
-
-
-def sphere_chord(y: NDArray[np.floating], x: NDArray[np.floating], radius: float) -> Map:
-    """Chord through a sphere [mm]."""
-    return (2 * np.sqrt(np.maximum(radius**2 - y**2 - x**2, 0))).astype(np.float32)
-
-
 def ball_void(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> Change | None:
     """Bubble of 15 to 60 % of a ball's diameter, anywhere inside it."""
     ball = pick(sites.balls, rng)
@@ -68,7 +56,7 @@ def ball_void(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> C
     y, x = offsets(
         ball.window, row + away * np.sin(angle) / sites.pitch, col + away * np.cos(angle) / sites.pitch, sites.pitch
     )
-    left = np.maximum(solder - sphere_chord(y, x, size), 0.02 * ball.cells * solder)
+    left = np.maximum(solder - sphere(size)(np.hypot(y, x)), 0.02 * ball.cells * solder)
     return Change(ball.window, {ball.material: np.minimum(left, solder)}, 2 * size)
 
 
@@ -284,9 +272,11 @@ def ellipsoid(
     length: float,
     thick: float,
     turn: float,
-) -> Change:
-    """Add an ellipsoid with two short axes."""
+) -> Change | None:
+    """Add an ellipsoid with two short axes; None off the grid."""
     window = square(sites.maps.shape, *centre, 0.5 * length / sites.pitch + 2)
+    if any(s.stop <= s.start for s in window):
+        return None
     y, x = offsets(window, *centre, sites.pitch)
     # four samples per cell and direction: grains are small
     total = np.zeros((y.size, x.size), dtype=np.float32)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects._cell_parts import Sheet
 from coldray.objects._defect_makers import Change, Maker, square
 from coldray.objects._defect_sites import Sites, Window
 from coldray.objects._visibility import behind, open_beam_noise
+from coldray.objects.canvas import Canvas, Frame, rounded_cover
 from coldray.objects.stroke import add_stroke, ellipsoid_chord
 
 Map = NDArray[np.float32]
@@ -212,9 +212,8 @@ def patch(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> Chang
     x, y = spot.at()
     if rng.random() < 0.5:
         turn = float(rng.uniform(-90, 90))
-        cover = Sheet(y, x, height, width, turn, 0.5 * float(rng.random()) * min(width, height)).cover(
-            window, sites.pitch
-        )
+        u, v = Canvas(sites.maps.shape, sites.pitch).locals(window, Frame(x, y, turn))
+        cover = rounded_cover(u, v, width, height, 0.5 * float(rng.random()) * min(width, height), sites.pitch)
     else:
         cover = ellipsoid_chord(window, sites.pitch, (x, y), (width, height, 1.0), spot.angle()) ** np.float32(2)
     body = cover * np.float32(spot.depth(spot.material, min(width, height)))

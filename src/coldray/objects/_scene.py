@@ -9,13 +9,11 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from coldray.objects._cell_parts import Sheet
 from coldray.objects._visibility import depth_for
-from coldray.objects.boards._canvas import Canvas, sphere
+from coldray.objects.canvas import Canvas, Frame, Map, sphere
 from coldray.objects.stroke import add_stroke, ellipsoid_chord
 from coldray.physics.grids import dct_axes
 
-Map = NDArray[np.float32]
 Ranges = Mapping[str, tuple[float, float]]
 
 REFERENCE_MM = 24.6
@@ -174,7 +172,7 @@ class Scene(Canvas):
     ) -> tuple[tuple[slice, slice], Map] | None:
         """Window and chord [mm] of an ellipsoid: diameters along its direction, across it, and along the beam."""
         reach = 0.5 * max(axes[:2]) + self.pitch
-        window = self._window(x, y, reach, reach)
+        window = self.box(x, y, reach, reach)
         return None if window is None else (window, ellipsoid_chord(window, self.pitch, (x, y), axes, angle))
 
     def pore(self, material: str, x: float, y: float, diameter: float) -> None:
@@ -199,7 +197,7 @@ class Scene(Canvas):
 
     def around(self, x: float, y: float, reach: float) -> tuple[tuple[slice, slice], Map] | None:
         """Window within a reach of a place, and the distance of its cells from it [mm]; None off the grid."""
-        window = self._window(x, y, reach, reach)
+        window = self.box(x, y, reach, reach)
         if window is None:
             return None
         return window, np.hypot(self.x[:, window[1]] - np.float32(x), self.y[window[0]] - np.float32(y))
@@ -208,15 +206,7 @@ class Scene(Canvas):
         self, x: float, y: float, size: tuple[float, float], turn: float = 0.0, corner: float = 0.0
     ) -> tuple[tuple[slice, slice], Map] | None:
         """Window and covered share of a rectangle, width and height [mm], turned [rad], corners rounded by a radius."""
-        # a half turn changes nothing, and sheets know their reach up to 90 degrees
-        degrees = float(np.degrees(np.arctan(np.tan(turn))))
-        body = Sheet(y, x, size[1], size[0], degrees, max(corner, 1e-6))
-        window = body.window(self.shape, self.pitch)
-        if window[0].stop <= window[0].start or window[1].stop <= window[1].start:
-            return None
-        # the cover of what is thinner than a cell is a triangle (w + p) wide and (w + p) / 2p high; its area must be w
-        thin = [4 * self.pitch * w / (w + self.pitch) ** 2 for w in size if w < self.pitch]
-        return window, body.cover(window, self.pitch) * np.float32(np.prod(thin))
+        return self.plate_cover(Frame(x, y, float(np.degrees(turn))), *size, corner)
 
     def add_sheet(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects._cell_parts import Map, Sheet, disc_chord, span, texture
+from coldray.objects._cell_parts import Sheet, disc_chord, span, texture
+from coldray.objects.canvas import Canvas, Map
 from coldray.objects.cells import CylindricalCell
 
 _FINER = 4
@@ -91,7 +92,9 @@ def wound_maps(
     maps[cell.stack.cathode] *= grain
     maps["electrolyte"] = np.float32(_POROSITY) * (maps[cell.stack.cathode] + maps["graphite_coating"])
     _can_and_cap(cell, maps, z, x, pitch, top, roll_top, bottom)
-    _tabs(cell, maps, pitch, x, top, roll_top, roll_bottom, bottom, rng)
+    canvas = Canvas(shape, pitch)
+    canvas.maps = maps
+    _tabs(cell, canvas, x, top, roll_top, roll_bottom, bottom, rng)
     return maps, paths, ends
 
 
@@ -147,8 +150,7 @@ def _can_and_cap(
 
 def _tabs(
     cell: CylindricalCell,
-    maps: dict[str, Map],
-    pitch: float,
+    canvas: Canvas,
     x: NDArray[np.float64],
     top: float,
     roll_top: float,
@@ -157,21 +159,20 @@ def _tabs(
     rng: np.random.Generator,
 ) -> None:
     """Aluminium tab to the cap, nickel tab to the base, both strips inside the roll."""
-    middle = -float(x[0]) + 0.5 * pitch
+    middle = -float(x[0]) + 0.5 * canvas.pitch
     width = min(0.28 * cell.diameter_mm, 3.0)
     reach = min(0.6 * (roll_bottom - roll_top), 15.0)
     first = middle + float(rng.uniform(-0.15, 0.15)) * cell.diameter_mm
     start = top + 1.3
     Sheet(
         (start + roll_top + reach) / 2, first, roll_top + reach - start, width, float(rng.normal(0, 0.4)), 0.05
-    ).add_to(maps["Al"], pitch, 0.12)
+    ).add_to(canvas, "Al", 0.12)
     # folded under the cap
     Sheet(start + 0.3, first + 0.15 * width, 0.12, 1.5 * width, float(rng.uniform(4, 10)), 0.03).add_to(
-        maps["Al"], pitch, width
+        canvas, "Al", width
     )
-    nickel = maps.setdefault("Ni", np.zeros_like(maps["Al"]))
     second = middle + float(rng.uniform(-0.3, 0.3)) * cell.diameter_mm
     end = bottom - cell.can_mm
     Sheet(
         (end + roll_bottom - reach) / 2, second, end - roll_bottom + reach, 0.8 * width, float(rng.normal(0, 0.4)), 0.05
-    ).add_to(nickel, pitch, 0.08)
+    ).add_to(canvas, "Ni", 0.08)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
-from coldray.objects._cell_parts import Map, Sheet, texture
+from coldray.objects._cell_parts import Sheet, texture
 from coldray.objects._wound_cell import wound_maps
+from coldray.objects.canvas import Canvas, Map
 from coldray.objects.cells import CATHODES, CylindricalCell, ElectrodeStack, PouchCell
 from coldray.simulation.thickness import ThicknessMaps
 
@@ -120,76 +121,63 @@ def _pouch(
 
     cathodes = tuple(placed(cell.overhang_mm) for _ in range(cell.pairs))
     anodes = tuple(placed(0.0) for _ in range(cell.pairs + 1))
-    maps: dict[str, Map] = {}
-
-    def map_of(material: str) -> Map:
-        return maps.setdefault(material, np.zeros(shape, dtype=np.float32))
-
-    cathode, anode = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    stack, canvas = Canvas(shape, pitch), Canvas(shape, pitch)
     for sheet in cathodes:
-        sheet.add_to(cathode, pitch)
+        sheet.add_to(stack, "cathode")
     for sheet in anodes:
-        sheet.add_to(anode, pitch)
+        sheet.add_to(stack, "anode")
+    cathode, anode = stack.map("cathode"), stack.map("anode")
     slow = texture(shape, pitch, 2.0, 0.008, rng)
     grain = texture(shape, pitch, 0.05, 0.10 / np.sqrt(2 * cell.pairs), rng)
-    map_of(s.cathode)[...] += cathode * slow * grain * np.float32(2e-3 * s.cathode_um)
-    map_of("graphite_coating")[...] += anode * texture(shape, pitch, 3.0, 0.01, rng) * np.float32(2e-3 * s.anode_um)
-    map_of("Al")[...] += cathode * np.float32(1e-3 * s.aluminium_um)
-    map_of("Cu")[...] += anode * np.float32(1e-3 * s.copper_um)
+    canvas.map(s.cathode)[...] += cathode * slow * grain * np.float32(2e-3 * s.cathode_um)
+    canvas.map("graphite_coating")[...] += anode * texture(shape, pitch, 3.0, 0.01, rng) * np.float32(2e-3 * s.anode_um)
+    canvas.map("Al")[...] += cathode * np.float32(1e-3 * s.aluminium_um)
+    canvas.map("Cu")[...] += anode * np.float32(1e-3 * s.copper_um)
     pores = np.float32(_POROSITY * 2e-3) * (cathode * np.float32(s.cathode_um) + anode * np.float32(s.anode_um))
-    map_of("electrolyte")[...] += pores
+    canvas.map("electrolyte")[...] += pores
     wrap = Sheet(middle, centre_x, cell.height_mm + 1.2, cell.width_mm + 1.0, 0.0, 0.8)
-    wrap.add_to(map_of("separator_PE"), pitch, 2e-3 * s.separator_um * cell.pairs)
+    wrap.add_to(canvas, "separator_PE", 2e-3 * s.separator_um * cell.pairs)
     # folded side flanges double the laminate; the top flange carries the leads
     bag = Sheet(middle - 1.6, centre_x, cell.height_mm + 6.4, cell.width_mm + 2.4, 0.0, 0.4)
     for material, microns in (("Al", cell.pouch_aluminium_um), ("separator_PE", cell.pouch_polymer_um)):
-        bag.add_to(map_of(material), pitch, 2e-3 * microns)
+        bag.add_to(canvas, material, 2e-3 * microns)
         for side in (-1, 1):
             flange = Sheet(
                 middle - 1.6, centre_x + side * (cell.width_mm / 2 + 0.75), cell.height_mm + 6.4, 0.9, 0.0, 0.1
             )
-            flange.add_to(map_of(material), pitch, 2e-3 * microns)
-    for side, metal, foil, sheets, lead in (
-        (-1, "Al", s.aluminium_um, cathodes, "Al"),
-        (1, "Cu", s.copper_um, anodes, "Ni"),
+            flange.add_to(canvas, material, 2e-3 * microns)
+    for side, foil, sheets, tab in (
+        (-1, ("Al", s.aluminium_um), cathodes, "Al"),
+        (1, ("Cu", s.copper_um), anodes, "Ni"),
     ):
-        _tab(cell, map_of, pitch, rng, centre_x + side * 0.26 * cell.width_mm, top, metal, foil, sheets, lead)
-    return maps, CellLayout("pouch", s, cathodes, anodes)
+        _tab(cell, canvas, rng, (top, centre_x + side * 0.26 * cell.width_mm), foil, sheets, tab)
+    return canvas.maps, CellLayout("pouch", s, cathodes, anodes)
 
 
 def _tab(
     cell: PouchCell,
-    map_of: object,
-    pitch: float,
+    canvas: Canvas,
     rng: np.random.Generator,
-    x: float,
-    top: float,
-    metal: str,
-    foil_um: float,
+    at: tuple[float, float],
+    foil: tuple[str, float],
     sheets: tuple[Sheet, ...],
     lead: str,
 ) -> None:
-    """Bare foils gathered to a weld, and the lead through the seal."""
-    of = map_of
-    assert callable(of)
-    foils, leads, seal = of(metal), of(lead), of("separator_PE")
+    """Bare foils (metal, um) gathered to a weld, and the lead through the seal; `at` is its y and x [mm]."""
+    (top, x), (metal, foil_um) = at, foil
     inset = (cell.height_mm - sheets[0].height_mm) / 2
     for number, sheet in enumerate(sheets):
         # each foil starts at its sheet and ends a little short of the next one
         start = top + inset + (sheet.y_mm - top - cell.height_mm / 2)
         end = top - 2.2 + 0.05 * number / len(sheets) + float(rng.normal(0, 0.03))
         strip = Sheet((start + end) / 2, x + float(rng.normal(0, 0.05)), start - end, cell.tab_width_mm, 0.0, 0.1)
-        strip.add_to(foils, pitch, 1e-3 * foil_um)
-    Sheet(top - 4.6, x, 6.6, cell.tab_width_mm * 0.92, 0.0, 0.05).add_to(leads, pitch, cell.tab_thickness_mm)
-    Sheet(top - 3.9, x, 2.2, cell.tab_width_mm + 2.0, 0.0, 0.1).add_to(seal, pitch, 0.2)
+        strip.add_to(canvas, metal, 1e-3 * foil_um)
+    Sheet(top - 4.6, x, 6.6, cell.tab_width_mm * 0.92, 0.0, 0.05).add_to(canvas, lead, cell.tab_thickness_mm)
+    Sheet(top - 3.9, x, 2.2, cell.tab_width_mm + 2.0, 0.0, 0.1).add_to(canvas, "separator_PE", 0.2)
     # knurled ultrasonic weld: a grid of dents in foils and lead
-    rows = np.arange(-0.45, 0.46, 0.30)
-    cols = np.arange(-0.5 * cell.tab_width_mm + 0.4, 0.5 * cell.tab_width_mm - 0.39, 0.30)
-    for dy in rows:
-        for dx in cols:
-            dent = Sheet(top - 1.75 + float(dy), x + float(dx), 0.17, 0.17, 45.0, 0.03)
-            window = dent.window(leads.shape, pitch)
-            cover = dent.cover(window, pitch)
-            leads[window] *= 1 - 0.35 * cover
-            if metal != lead:
-                foils[window] *= 1 - 0.35 * cover
+    for dy in np.arange(-0.45, 0.46, 0.30):
+        for dx in np.arange(-0.5 * cell.tab_width_mm + 0.4, 0.5 * cell.tab_width_mm - 0.39, 0.30):
+            dent = Sheet(top - 1.75 + float(dy), x + float(dx), 0.17, 0.17, 45.0, 0.03).cover(canvas)
+            if dent is not None:
+                for material in {metal: None, lead: None}:
+                    canvas.map(material)[dent[0]] *= 1 - 0.35 * dent[1]

@@ -215,9 +215,9 @@ def _hole(scene: Scene, material: str, x: float, y: float, size: float, deep: fl
     def bore(d: np.ndarray) -> np.ndarray:
         return (d <= r) * (deep - (slope * d if tipped else 0)).clip(0) if tipped else deep * (d <= r)
 
-    views = scene.place(scene.map(material), x, y, ("hole", r, deep, tipped), r, bore)
-    if views is not None:
-        np.maximum(views[0] - views[1], 0, out=views[0])
+    found = scene.radial_cover(x, y, ("hole", r, deep, tipped), r, bore)
+    if found is not None:
+        scene.cut(material, *found)
 
 
 def _plaques(scene: Scene) -> None:

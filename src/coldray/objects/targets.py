@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
-from coldray.objects._cell_parts import Sheet
 from coldray.objects._line_targets import DUPLEX_SPACING_MM
+from coldray.objects.canvas import Canvas, Frame
 from coldray.physics.source import attenuation
 from coldray.simulation.thickness import ThicknessMaps
 
@@ -91,10 +91,11 @@ def edge_object(
     height, width = shape[0] * grid_pitch_mm, shape[1] * grid_pitch_mm
     length = 4 * (height + width)
     a = np.radians(angle_deg)
-    plate = Sheet(
-        height / 2 + np.sin(a) * length / 2, width / 2 - np.cos(a) * length / 2, length, length, -angle_deg, 0.0
-    )
-    cover = plate.cover((slice(0, shape[0]), slice(0, shape[1])), grid_pitch_mm) > 0.5
+    cover = np.zeros(shape, dtype=np.bool_)
+    middle = Frame(width / 2 - np.cos(a) * length / 2, height / 2 + np.sin(a) * length / 2, -angle_deg)
+    found = Canvas(shape, grid_pitch_mm).plate_cover(middle, length, length)
+    if found is not None:
+        cover[found[0]] = found[1] > 0.5
     return ThicknessMaps({material: cover.astype(np.float32) * np.float32(thickness_mm)}, grid_pitch_mm, "edge")
 
 

@@ -122,10 +122,10 @@ def _foam(scene: Scene) -> None:
     sizes = size * np.exp(scene.rng.normal(0, 0.25, 6))
     for x, y in scene.rng.uniform(0, 1, (count, 2)) * (scene.width, scene.height):
         own = float(sizes[int(scene.rng.integers(6))])
-        views = scene.place(body, x, y, ("cell", own, flat), own / 2, sphere_of(own, flat))
-        if views is not None:
+        found = scene.radial_cover(x, y, ("cell", own, flat), own / 2, sphere_of(own, flat))
+        if found is not None:
             # what is left between cells thins out, never vanishes
-            views[0][...] = np.maximum(views[0] - views[1], np.float32(0.06 * thickness))
+            body[found[0]] = np.maximum(body[found[0]] - found[1], np.float32(0.06 * thickness))
 
 
 def sphere_of(diameter: float, flat: float = 1.0) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -210,8 +210,8 @@ def _array(scene: Scene, material: str, signal: float) -> None:
             scene.radial(solder, x, y, ("array", solder, size), size / 2, sphere_of(size, flat))
         elif form == "pillars":
             scene.disc(solder, x, y, size, high)
-        elif views := scene.place(scene.map(material), x, y, ("hole", size, deep), size / 2, hole):
-            np.maximum(views[0] - views[1], 0, out=views[0])
+        elif found := scene.radial_cover(x, y, ("hole", size, deep), size / 2, hole):
+            scene.cut(material, *found)
 
 
 def _fibres(scene: Scene) -> None:

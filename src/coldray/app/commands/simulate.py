@@ -93,6 +93,7 @@ def simulate(
 
     from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
     from coldray.errors import ImageWriteError
+    from coldray.objects.canvas import RANDOM_STATE_VERSION
     from coldray.objects.request import DRAWN, ObjectRequest, draw_object, target_truth
     from coldray.simulation.geometry import Geometry, oblique
 
@@ -127,7 +128,8 @@ def simulate(
             thing, defects, rng, detector=first, exposure_s=exposure_s, magnification=magnification
         )
     seen = oblique(thing, view_deg) if view_deg else thing
-    step = {"board": thing.name, "random_state": random_state, "kind": "simulated"}
+    drawn = {"random_state": random_state, "random_state_version": RANDOM_STATE_VERSION}
+    step = {"board": thing.name, **drawn, "kind": "simulated"}
     common = {"pixel_pitch_mm": pitch, "tube_voltage_kv": 70.0, "linear": True, "magnification": magnification}
     with whole_folder(folder) as place:
         with console.progress("simulate", frames * len(screens), quiet=as_json) as advance:
@@ -154,7 +156,7 @@ def simulate(
             "frames": frames,
             "raw": raw,
             "registration": "identity",
-            "random_state": random_state,
+            **drawn,
             "magnification": magnification,
             "focal_spot_um": focal_spot_um,
             "scatter_to_primary": scatter_to_primary,

@@ -8,6 +8,7 @@ import numpy as np
 
 from coldray.errors import PhysicsError
 from coldray.objects.boards.families import GENERATORS
+from coldray.objects.canvas import RANDOM_STATE_VERSION, drawing_seed
 from coldray.simulation.thickness import ThicknessMaps
 
 __all__ = ["FAMILIES", "ROLES", "procedural_board"]
@@ -30,12 +31,13 @@ def procedural_board(
     grid_pitch_mm : float
         Grid step at the object plane [mm]; 0.004-0.05 makes sense for parts of this size.
     rng : Generator or int
-        The same integer gives the same bytes.
+        The same integer gives the same bytes. One number is taken from a generator.
 
     Returns
     -------
     ThicknessMaps
-        float32 [mm], one map per material present; names are columns of the attenuation table.
+        float32 [mm], one map per material present; names are columns of the attenuation table. `labels` hold family,
+        role and `random_state_version`.
 
     Raises
     ------
@@ -52,6 +54,7 @@ def procedural_board(
     if not grid_pitch_mm > 0 or min(shape) < 1:
         raise PhysicsError(f"grid {shape} with step {grid_pitch_mm} mm is empty; both must be positive")
     name = f"{family}-{rng}" if isinstance(rng, int | np.integer) else family
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(drawing_seed(rng))
     maps = FAMILIES[family]((int(shape[0]), int(shape[1])), float(grid_pitch_mm), random).finish()
-    return ThicknessMaps(maps, float(grid_pitch_mm), name, {"family": family, "role": ROLES[family]})
+    labels = {"family": family, "role": ROLES[family], "random_state_version": RANDOM_STATE_VERSION}
+    return ThicknessMaps(maps, float(grid_pitch_mm), name, labels)

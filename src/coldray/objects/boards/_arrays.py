@@ -6,20 +6,11 @@ import math
 
 import numpy as np
 
-from coldray.objects.boards._canvas import Frame
-from coldray.objects.boards._joints import bond_fan
 from coldray.objects.boards._place import Part
 from coldray.objects.boards._stack import GROUND, POWER, SIGNAL, Board
-
-
-def _bubbles(rng: np.random.Generator, diameter: float) -> list[tuple[float, float, float]]:
-    """1-4 voids of 10-50 % of the ball diameter, all inside it."""
-    found: list[tuple[float, float, float]] = []
-    for _ in range(int(rng.integers(1, 5))):
-        size = diameter * float(rng.uniform(0.1, 0.5) if len(found) == 0 else rng.uniform(0.06, 0.2))
-        reach, a = float(rng.uniform(0, 0.85)) * (diameter - size) / 2, float(rng.uniform(0, 6.2832))
-        found.append((reach * math.cos(a), reach * math.sin(a), size))
-    return found
+from coldray.objects.canvas import Frame
+from coldray.objects.components.joints import bond_fan, bubbles
+from coldray.objects.components.packages import ball_grid_substrate
 
 
 def _pattern(rng: np.random.Generator, n: int, m: int, style: str) -> np.ndarray:
@@ -81,7 +72,7 @@ def ball_grid(
                     continue
                 d = float(sizes[r, k])
                 layer.discs.append((x, y, pad, pad + 0.12 * pitch + 0.08))
-                c.ball(board.solder, x, y, d, height, _bubbles(rng, d) if bad[r, k] else None)
+                c.ball(board.solder, x, y, d, height, bubbles(rng, d) if bad[r, k] else None)
                 if microvia:
                     last = len(board.layers) - 1
                     span = (0, 1) if side == 0 else (last - 1, last)
@@ -99,9 +90,7 @@ def ball_grid(
         if escape:
             _escape(board, frame, side, rng, pitch, rows, columns, keep)
         if substrate:
-            c.rect("FR4", frame, 0, 0, *extent, 0.25)
-            c.rect("mold_compound", frame, 0, 0, *extent, 0.5)
-            c.rect("Cu", frame, 0, 0, extent[0] * 0.97, extent[1] * 0.97, 0.012)
+            ball_grid_substrate(c, frame, *extent)
             if sub_via:
                 for _ in range(int(0.8 * rows * columns)):
                     u, v = (float(rng.uniform(-0.48, 0.48)) * e for e in extent)
@@ -110,7 +99,7 @@ def ball_grid(
         if flip:
             _bumps(board, frame, extent[0] * die, extent[1] * die, rng)
         elif substrate:
-            bond_fan(board, frame, extent[0] * die, extent[1] * die, 0.8, rng, 0.16)
+            bond_fan(c, frame, extent[0] * die, extent[1] * die, 0.8, rng, step=0.16)
 
     return Part(extent[0] + 0.6, extent[1] + 0.6, draw)
 

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from coldray.objects.boards._canvas import Frame
-from coldray.objects.boards._joints import dome, hole_pin
+from coldray.objects.boards._joints import hole_pin
 from coldray.objects.boards._place import Part
 from coldray.objects.boards._stack import GROUND, SIGNAL, Board
+from coldray.objects.canvas import Frame
+from coldray.objects.components.joints import dome
 
 
 def header(rng: np.random.Generator, columns: int, rows: int, pitch: float = 2.54) -> Part:

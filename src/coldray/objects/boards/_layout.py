@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from coldray.objects.boards import _passives as parts
-from coldray.objects.boards._canvas import Frame
 from coldray.objects.boards._place import Part, Placer
 from coldray.objects.boards._routing import STEPS, Lanes, letters, meander, random_text
 from coldray.objects.boards._stack import GROUND, POWER, SIGNAL, Board, Layer
+from coldray.objects.canvas import Frame
 
 OCTANTS = {"x": (0, 4), "y": (2, 6), "both": (0, 2, 4, 6), "any": tuple(range(8))}
 

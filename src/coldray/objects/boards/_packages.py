@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from coldray.objects.boards._canvas import Frame
-from coldray.objects.boards._joints import attach, bond_fan, dome, hole_pin, strip, wedge
+from coldray.objects.boards._joints import hole_pin
 from coldray.objects.boards._place import Part
 from coldray.objects.boards._stack import GROUND, Board
+from coldray.objects.canvas import Frame
+from coldray.objects.components.joints import SIDES_DEG, die_attach, strip
+from coldray.objects.components.packages import LeadframePackage
 
 
 def quad_flat(
@@ -30,50 +32,31 @@ def quad_flat(
     voids = float(rng.uniform(0.02, 0.35))
     skew = float(rng.normal(0, 0.6))
     thermal = int(rng.integers(2, 6))
+    made = LeadframePackage(width, height, tall, (paddle, paddle), (die, die), metal, lead_w, foot, leads)
+    rows: list[list[tuple[float, float]]] = []
+    for turn in SIDES_DEG:
+        across, deep = (height, width) if turn % 180 else (width, height)
+        n = max(1, int((across - (0.6 if leads else 0.9) - 0.3 * (sides == 4)) / pitch) + 1)
+        empty = sides == 2 and turn % 180
+        middle = deep / 2 + out - foot / 2
+        rows.append([] if empty else [((k - (n - 1) / 2) * pitch, middle) for k in range(n)])
 
     def draw(board: Board, frame: Frame, side: int) -> None:
         c, layer, f0 = board.canvas, board.layer(side), frame.moved(0, 0, skew)
-        c.rect("mold_compound", f0, 0, 0, width, height, tall)
-        c.rect("Cu", f0, 0, 0, paddle, paddle, metal)
-        c.rect("Si", f0, 0, 0, die, die, 0.25)
-        attach(board, f0, die, die, rng, voids * 0.5, 0.025, "Ag" if leads else None)
+        made.body(c, f0)
+        die_attach(c, f0, die, die, rng, voids * 0.5, 0.025, "Ag" if leads else board.solder)
         if exposed:
             layer.pad(frame, 0, 0, paddle, paddle)
-            attach(board, frame, paddle * 0.95, paddle * 0.95, rng, voids, 0.06)
+            die_attach(c, frame, paddle * 0.95, paddle * 0.95, rng, voids, 0.06, board.solder)
             for a in range(thermal):
                 for b in range(thermal):
                     at = frame.at(*(((q + 0.5) / thermal - 0.5) * paddle * 0.9 for q in (a, b)))
                     if board.room(*at, 0.25):
                         board.via(*at, 0.25, GROUND)
-        targets: list[list[tuple[float, float]]] = []
-        for turn, across, deep in ((0, width, height), (90, height, width), (180, width, height), (270, height, width)):
-            ends: list[tuple[float, float]] = []
-            targets.append(ends)
-            if sides == 2 and turn % 180:
-                continue
-            n = max(1, int((across - (0.6 if leads else 0.9) - 0.3 * (sides == 4)) / pitch) + 1)
-            f = f0.moved(0, 0, turn)
-            fp = frame.moved(0, 0, turn)
-            edge = deep / 2
-            back = Frame(0, 0, turn)
-            for k in range(n):
-                u = (k - (n - 1) / 2) * pitch
-                middle = edge + out - foot / 2
-                layer.pad(fp, u, middle + 0.05, lead_w * 1.25, foot + 0.5)
-                c.rect(board.solder, fp, u, middle + 0.05, lead_w * 1.15, foot + 0.4, 0.05)
-                c.rect("Cu", f, u, middle, lead_w, foot, metal)
-                toe = fp.moved(u, edge + out + 0.1, 90)
-                c.rect(board.solder, toe, 0, 0, 0.22, lead_w * 1.1, 0.6 * metal, wedge)
-                if leads:
-                    c.rect("Cu", f, u, edge + (out - foot) / 2, lead_w, out - foot, metal * 1.2)
-                    c.rect("Cu", f, u, edge + out - foot - 0.05, lead_w, 0.16, 3.5 * metal)
-                    c.rect(board.solder, fp, u, edge + out - foot - 0.1, lead_w * 1.1, 0.2, 0.15, dome)
-                inner_u, inner_v = u * 0.72, max(paddle / 2 + 0.25, edge - 0.3 * (edge - paddle / 2))
-                if leads:
-                    tip, root = f.at(u, edge), f.at(inner_u, inner_v - 0.15)
-                    strip(c, tip, root, lead_w * 0.7, metal)
-                ends.append(back.at(inner_u, inner_v - 0.05) if leads else back.at(u, edge - 0.3))
-        bond_fan(board, f0, die, die, 0.0, rng, targets=targets)
+        for turn, row in zip(SIDES_DEG, rows, strict=True):
+            for u, v in row:
+                layer.pad(frame.moved(0, 0, turn), u, v + 0.05, lead_w * 1.25, foot + 0.5)
+        made.leads(c, frame, rows, board.solder, rng, skew_deg=skew)
 
     grow = 2 * out + 0.5
     return Part(width + (grow if sides == 4 else 0.3), height + grow, draw)
@@ -103,10 +86,10 @@ def power_tab(rng: np.random.Generator) -> Part:
         c, layer = board.canvas, board.layer(side)
         c.rect("mold_compound", frame, 0, 0, w, h, 1.8 * scale)
         layer.pad(frame, 0, -0.2 * h, w * 1.05, 0.9 * h)
-        attach(board, frame.moved(0, -0.2 * h), w, 0.85 * h, rng, voids, 0.08)
+        die_attach(c, frame.moved(0, -0.2 * h), w, 0.85 * h, rng, voids, 0.08, board.solder)
         c.rect("Cu", frame, 0, -0.2 * h, 0.9 * w, 0.8 * h, tab)
         c.rect("Si", frame, 0, -0.15 * h, 0.5 * w, 0.4 * h, 0.2)
-        attach(board, frame.moved(0, -0.15 * h), 0.5 * w, 0.4 * h, rng, voids / 2, 0.04, "Sn63Pb37")
+        die_attach(c, frame.moved(0, -0.15 * h), 0.5 * w, 0.4 * h, rng, voids / 2, 0.04, "Sn63Pb37")
         for k in range(legs):
             u = ((k + 0.5) / legs - 0.5) * w
             layer.pad(frame, u, 0.72 * h, 0.5 * w / legs + 0.3, 0.25 * h)
@@ -130,7 +113,7 @@ def bare_die(rng: np.random.Generator, size: float) -> Part:
     def draw(board: Board, frame: Frame, side: int) -> None:
         c, layer = board.canvas, board.layer(side)
         layer.pad(frame, 0, 0, w * 1.12, h * 1.12)
-        attach(board, frame, w * 1.02, h * 1.02, rng, float(rng.uniform(0.02, 0.2)), 0.02, "Ag")
+        die_attach(c, frame, w * 1.02, h * 1.02, rng, float(rng.uniform(0.02, 0.2)), 0.02, "Ag")
         c.rect("Si", frame, 0, 0, w, h, thick)
         for turn, across, deep in ((0, w, h), (90, h, w), (180, w, h), (270, h, w)):
             f = frame.moved(0, 0, turn)
@@ -172,15 +155,8 @@ def light_emitter(rng: np.random.Generator, size: float) -> Part:
         for u, part in ((-0.17, 0.6), (0.35, 0.25)):
             c.rect("Cu", frame, u * size, 0, part * size, 0.85 * size, thick)
             layer.pad(frame, u * size * 1.05, 0, part * size * 1.08, size)
-            attach(
-                board,
-                frame.moved(u * size * 1.05, 0),
-                part * size,
-                0.95 * size,
-                rng,
-                float(rng.uniform(0.02, 0.25)),
-                0.07,
-            )
+            voids = float(rng.uniform(0.02, 0.25))
+            die_attach(c, frame.moved(u * size * 1.05, 0), part * size, 0.95 * size, rng, voids, 0.07, board.solder)
         for k in range(chips):
             v = ((k + 0.5) / chips - 0.5) * 0.7 * size
             c.rect("Al2O3", frame, -0.17 * size, v, 0.16 * size + 0.2, min(0.6, 0.5 * size / chips), 0.15)
@@ -201,7 +177,7 @@ def dual_in_line(rng: np.random.Generator, pins: int) -> Part:
         c.rect("mold_compound", frame, 0, 0, long, across - 1.3, 3.0)
         c.rect("Cu", frame, 0, 0, die * 1.3, die * 1.2, metal)
         c.rect("Si", frame, 0, 0, die, die * 0.9, 0.35)
-        attach(board, frame, die, die * 0.9, rng, 0.1, 0.02, "Ag")
+        die_attach(c, frame, die, die * 0.9, rng, 0.1, 0.02, "Ag")
         for row in (-1, 1):
             for k in range(pins):
                 u = (k - (pins - 1) / 2) * 2.54
@@ -220,7 +196,7 @@ def power_die(rng: np.random.Generator, size: float) -> Part:
     voids, thick = float(rng.uniform(0.02, 0.4)), float(rng.uniform(0.05, 0.12))
 
     def draw(board: Board, frame: Frame, side: int) -> None:
-        attach(board, frame, size * 1.05, size * 1.05, rng, voids, thick)
+        die_attach(board.canvas, frame, size * 1.05, size * 1.05, rng, voids, thick, board.solder)
         board.canvas.rect("Si", frame, 0, 0, size, size, float(rng.uniform(0.1, 0.3)))
         board.canvas.rect("Al", frame, 0, 0, size * 0.9, size * 0.9, 0.005)
 

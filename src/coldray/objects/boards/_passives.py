@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects.boards._canvas import Frame
-from coldray.objects.boards._joints import dome, hole_pin, terminals
+from coldray.objects.boards._joints import hole_pin, terminals
 from coldray.objects.boards._place import Part
-from coldray.objects.boards._routing import spiral
 from coldray.objects.boards._stack import Board
+from coldray.objects.canvas import Frame
+from coldray.objects.components.joints import dome
+from coldray.objects.components.passives import (
+    CHIP_SIZES,
+    ceramic_capacitor,
+    chip_resistor,
+    tantalum_capacitor,
+    wound_inductor,
+)
 
-# length, width, lowest and highest body [mm]
-CHIP_SIZES = {
-    "0201": (0.6, 0.3, 0.2, 0.3),
-    "0402": (1.0, 0.5, 0.25, 0.5),
-    "0603": (1.6, 0.8, 0.35, 0.8),
-    "0805": (2.0, 1.25, 0.4, 0.9),
-    "1206": (3.2, 1.6, 0.5, 1.0),
-    "1210": (3.2, 2.5, 0.7, 1.3),
-}
+CERAMIC = {"dense": (0.25, 0.75), "nickel": (0.12, 0.3), "cap": (0.12, 0.22)}
+"""Ranges that ceramic capacitors are drawn from (assumed; see `ceramic_capacitor`)."""
 
 
 def paste(rng: np.random.Generator, size: str) -> Part:
@@ -41,24 +41,14 @@ def mlcc(rng: np.random.Generator, size: str) -> Part:
     """Ceramic capacitor: BaTiO3, Ni comb, plated end caps, fillets."""
     length, width, low, high = CHIP_SIZES[size]
     body, reach = float(rng.uniform(low, high)), float(rng.uniform(0.12, 0.3)) * min(1.0, length)
-    # cover layers and class-1 ceramics attenuate less than solid BaTiO3
-    dense = float(rng.uniform(0.25, 0.75))
-    nickel, cap = body * float(rng.uniform(0.12, 0.3)), float(rng.uniform(0.12, 0.22)) * length
-    ceramic = body - nickel
+    made = {name: float(rng.uniform(*span)) for name, span in CERAMIC.items()}
     shift = rng.normal(0, 0.02, 2)
     skew = float(rng.normal(0, 1.2))
 
     def draw(board: Board, frame: Frame, side: int) -> None:
         terminals(board, frame, side, length, width, 0.5 * body, reach)
-        f, c = frame.moved(float(shift[0]), float(shift[1]), skew), board.canvas
-        c.rect("BaTiO3", f, 0, 0, length, width, ceramic * dense)
-        c.rect("Ni", f, 0, 0, length - cap, width * 0.8, nickel)
-        for end in (-1, 1):
-            u = end * (length - cap) / 2
-            c.rect("Cu", f, u, 0, cap, width, 0.05)
-            c.rect("Ni", f, u, 0, cap, width, 0.01)
-            c.rect(board.solder, f, u, 0, cap, width, 0.02)
-            c.rect("Cu", f, end * (length / 2 - 0.012), 0, 0.025, width, body * 0.9)
+        f = frame.moved(float(shift[0]), float(shift[1]), skew)
+        ceramic_capacitor(board.canvas, f, length, width, body, board.solder, **made)
 
     return Part(length + 2 * reach, width * 1.05, draw)
 
@@ -67,18 +57,12 @@ def resistor(rng: np.random.Generator, size: str) -> Part:
     """Chip resistor: alumina, silver under the wrap-round ends."""
     length, width, low, high = CHIP_SIZES[size]
     body, reach = float(rng.uniform(low, 0.6 * high + 0.4 * low)), float(rng.uniform(0.12, 0.28)) * min(1.0, length)
-    cap = float(rng.uniform(0.15, 0.25)) * length
+    cap = float(rng.uniform(0.15, 0.25))
     skew = float(rng.normal(0, 1.5))
 
     def draw(board: Board, frame: Frame, side: int) -> None:
         terminals(board, frame, side, length, width, 0.55 * body, reach)
-        f, c = frame.moved(0, 0, skew), board.canvas
-        c.rect("Al2O3", f, 0, 0, length, width, body)
-        for end in (-1, 1):
-            u = end * (length - cap) / 2
-            c.rect("Ag", f, u, 0, cap, width * 0.95, 0.02)
-            c.rect("Ni", f, u, 0, cap, width, 0.012)
-            c.rect(board.solder, f, u, 0, cap, width, 0.02)
+        chip_resistor(board.canvas, frame.moved(0, 0, skew), length, width, body, board.solder, cap)
 
     return Part(length + 2 * reach, width * 1.05, draw)
 
@@ -97,15 +81,8 @@ def tantalum(rng: np.random.Generator) -> Part:
     length, width, tall = 3.5 * scale, 2.6 * scale, 1.6 * scale
 
     def draw(board: Board, frame: Frame, side: int) -> None:
-        c = board.canvas
         terminals(board, frame, side, length, width * 0.7, 0.25, 0.5)
-        c.rect("mold_compound", frame, 0, 0, length, width, tall)
-        # 5.5 of 16.65 g/cm3: the sintered pellet is porous
-        c.rect("Ta", frame, 0.1 * length, 0, 0.58 * length, 0.75 * width, 0.65 * tall * 0.33)
-        c.rect("Ag", frame, 0.1 * length, 0, 0.56 * length, 0.7 * width, 0.03)
-        c.wire("Ta", [frame.at(-0.42 * length, 0), frame.at(-0.15 * length, 0)], 0.25)
-        for end in (-1, 1):
-            c.rect("Cu", frame, end * 0.42 * length, 0, 0.2 * length, 0.6 * width, 0.2)
+        tantalum_capacitor(board.canvas, frame, length, width, tall)
 
     return Part(length + 1.1, width, draw)
 
@@ -116,25 +93,12 @@ def inductor(rng: np.random.Generator, size_mm: float) -> Part:
     turns = int(rng.integers(3, 8))
     tall = float(rng.uniform(0.25, 0.5)) * min(size_mm, 5.0)
     core = float(rng.uniform(0.12, 0.3))
-    layers = float(rng.integers(1, 4))
-    round_body = rng.random() < 0.4
+    layers = int(rng.integers(1, 4))
+    round_body = bool(rng.random() < 0.4)
 
     def draw(board: Board, frame: Frame, side: int) -> None:
-        c = board.canvas
         terminals(board, frame, side, size_mm, size_mm * float(rng.uniform(0.3, 0.8)), 0.25, 0.3)
-        if round_body:
-            c.disc("Fe", frame.x, frame.y, size_mm * 0.98, tall * core)
-        else:
-            c.rect("Fe", frame, 0, 0, size_mm, size_mm, tall * core)
-        c.disc("Fe", frame.x, frame.y, size_mm * 0.4, tall * core * 0.6)
-        inner, outer = size_mm * 0.22, size_mm * 0.42
-        step = max(wire * 1.08, (outer - inner) / turns)
-        n = max(1.5, (outer - inner) / step)
-        for k in range(int(layers)):
-            path = spiral(frame.x, frame.y, inner + 0.1 * wire * k, step, n)
-            c.wire("Cu", path, wire)
-        tail = path[-1]
-        c.wire("Cu", [tail, frame.at(size_mm * 0.48, 0.0)], wire)
+        wound_inductor(board.canvas, frame, size_mm, tall * core, wire, turns, layers, is_round=round_body)
 
     return Part(size_mm + 0.7, size_mm, draw)
 

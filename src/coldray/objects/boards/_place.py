@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.objects.boards._canvas import Frame
 from coldray.objects.boards._stack import Board
+from coldray.objects.canvas import Frame
 
 Draw = Callable[[Board, Frame, int], None]
 

@@ -12,8 +12,9 @@ from coldray.objects.boards import _packages as ic
 from coldray.objects.boards import _passives as parts
 from coldray.objects.boards._layout import edge, passive_groups, route, scatter, start, stitch, taken, text
 from coldray.objects.boards._place import Part, Placer
-from coldray.objects.boards._routing import smooth_walk, spiral
+from coldray.objects.boards._routing import smooth_walk
 from coldray.objects.boards._stack import GROUND, Board
+from coldray.objects.components.passives import spiral
 
 Shape = tuple[int, int]
 Rng = np.random.Generator

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from coldray.objects.boards._canvas import Frame
+from coldray.objects.canvas import Frame
 
 Points = list[tuple[float, float]]
 STEPS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
@@ -123,13 +123,6 @@ def arc(x: float, y: float, radius: float, start_deg: float, end_deg: float) -> 
     n = max(3, int(abs(end_deg - start_deg) / 6))
     angles = np.radians(np.linspace(start_deg, end_deg, n))
     return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
-
-
-def spiral(x: float, y: float, inner: float, step: float, turns: float) -> Points:
-    """Archimedean spiral [mm]."""
-    angles = np.linspace(0, 2 * math.pi * turns, max(8, int(turns * 40)))
-    return [(x + (inner + step * a / 6.2832) * math.cos(a), y + (inner + step * a / 6.2832) * math.sin(a))
-            for a in angles]  # fmt: skip
 
 
 def smooth_walk(rng: np.random.Generator, x: float, y: float, heading_deg: float, length: float) -> Points:

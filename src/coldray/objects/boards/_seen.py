@@ -8,7 +8,6 @@ from coldray.objects.boards import _arrays as arrays
 from coldray.objects.boards import _fixtures as fixtures
 from coldray.objects.boards import _packages as ic
 from coldray.objects.boards import _passives as parts
-from coldray.objects.boards._canvas import Frame
 from coldray.objects.boards._layout import (
     edge,
     islands,
@@ -23,6 +22,7 @@ from coldray.objects.boards._layout import (
 )
 from coldray.objects.boards._place import Placer
 from coldray.objects.boards._stack import GROUND, Board
+from coldray.objects.canvas import Frame
 
 Shape = tuple[int, int]
 Rng = np.random.Generator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from coldray.objects.boards._canvas import Canvas, Frame
+from coldray.objects.canvas import Canvas, Frame
 
 Points = list[tuple[float, float]]
 GROUND, POWER, SIGNAL = 0, 1, 2
@@ -187,31 +186,21 @@ class Board:
 
     def _drill(self, copper: NDArray[np.float32], base: NDArray[np.float32], via: Via) -> None:
         """Remove board and planes, add the plated barrel."""
-        canvas, r = self.canvas, via.drill_mm / 2
-        key = ("hole", r)
-        views = canvas.place(copper, via.x, via.y, key, r, _hole(r))
-        if views is None:
+        canvas, at = self.canvas, (via.x, via.y)
+        found = canvas.disc_cover(*at, via.drill_mm)
+        if found is None:
             return
-        views[0][...] *= 1 - via.depth * views[1]
+        window, hole = found
+        copper[window] *= 1 - np.float32(via.depth) * hole
         if self.plug != "resin" or via.drill_mm > 0.35:
-            views = canvas.place(base, via.x, via.y, key, r, _hole(r))
-            if views is not None:
-                views[0][...] *= 1 - via.depth * views[1]
+            base[window] *= 1 - np.float32(via.depth) * hole
         height = self.thickness * via.depth
-        inner = max(0.0, via.drill_mm - 2 * via.plating_mm)
-        if self.plug == "solder" and 0.1 < inner < 0.4 and not via.filled and self.rng.random() < 0.5:
-            canvas.disc(self.solder, via.x, via.y, inner, height * float(self.rng.uniform(0.2, 0.9)))
-        area = math.pi * (via.drill_mm**2 - inner**2) / 4
-        if via.filled:
-            inner, area = 0.0, math.pi * via.drill_mm**2 / 4
-        _, _, fy, fx = canvas.locate(via.x, via.y)
-        r_inner = inner / 2
-        barrel = ("barrel", r, r_inner)
-        ring = canvas.stamp(barrel, r, lambda d: ((d <= r) & (d >= r_inner)).astype(np.float32), fy, fx)
-        total = float(ring.sum()) * canvas.pitch**2
-        views = canvas.place(copper, via.x, via.y, barrel, r, _hole(r))
-        if views is not None and total > 0:
-            views[0][...] += views[1] * np.float32(height * area / total)
+        inner = 0.0 if via.filled else max(0.0, via.drill_mm - 2 * via.plating_mm)
+        if self.plug == "solder" and 0.1 < inner < 0.4 and self.rng.random() < 0.5:
+            canvas.disc(self.solder, *at, inner, height * float(self.rng.uniform(0.2, 0.9)))
+        barrel = canvas.ring_cover(*at, via.drill_mm, inner)
+        if barrel is not None:
+            copper[barrel[0]] += barrel[1] * np.float32(height)
 
     def _draw_layer(self, index: int, layer: Layer, cells: int) -> Image.Image:
         """Coverage of one layer, 0-255, at grid resolution."""
@@ -285,8 +274,3 @@ class Board:
             pen.disc(x, y, size, 0)
         small = image.reduce(cells) if cells > 1 else image
         return np.asarray(small, np.float32) / np.float32(255)
-
-
-def _hole(radius: float) -> Callable[[NDArray], NDArray]:
-    """1 inside a radius."""
-    return lambda d: (d <= radius).astype(np.float32)

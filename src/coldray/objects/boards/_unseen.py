@@ -10,7 +10,6 @@ from coldray.objects.boards import _arrays as arrays
 from coldray.objects.boards import _fixtures as fixtures
 from coldray.objects.boards import _packages as ic
 from coldray.objects.boards import _passives as parts
-from coldray.objects.boards._canvas import Frame
 from coldray.objects.boards._layout import (
     edge,
     middle,
@@ -25,6 +24,7 @@ from coldray.objects.boards._layout import (
 from coldray.objects.boards._place import Part, Placer
 from coldray.objects.boards._routing import meander
 from coldray.objects.boards._stack import Board, Layer
+from coldray.objects.canvas import Frame
 
 Shape = tuple[int, int]
 Rng = np.random.Generator

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from coldray.errors import PhysicsError
+from coldray.objects.canvas import RANDOM_STATE_VERSION, Canvas, Frame, drawing_seed
+from coldray.objects.components.joints import soldered_pin, void_profile
 from coldray.objects.gerber.board import RasterBoard
 from coldray.objects.gerber.bodies import place
 from coldray.objects.gerber.build import BoardBuild
 from coldray.objects.gerber.drills import Hole
 from coldray.objects.gerber.find import find_parts
 from coldray.objects.gerber.parts import Part
-from coldray.objects.gerber.stamp import Canvas
 from coldray.simulation.thickness import ThicknessMaps
 
 _METAL_IN_PASTE = 0.5
@@ -55,17 +56,11 @@ def build_object(
     PhysicsError
         If the window is empty or not on whole cells.
     """
-    seed = int(np.random.default_rng(rng).integers(2**63))
+    seed = drawing_seed(rng)
     row0, col0, rows, cols = (0, 0, *board.shape) if window is None else (int(v) for v in window)
     if rows < 1 or cols < 1:
         raise PhysicsError(f"window of {rows} x {cols} cells is empty; give at least one row and column")
-    canvas = Canvas(
-        board.origin_mm[0] + col0 * board.grid_pitch_mm,
-        board.origin_mm[1] - row0 * board.grid_pitch_mm,
-        board.grid_pitch_mm,
-        rows,
-        cols,
-    )
+    canvas = Canvas((rows, cols), board.grid_pitch_mm, board.origin_mm, (row0, col0), y_up=True)
     view = (row0, col0, rows, cols)
     stream = np.random.default_rng([seed, 0])
     canvas.maps["Cu"] = _copper(board, build, stream, view)
@@ -79,12 +74,15 @@ def build_object(
     _pad_voids(canvas, board, build, seed)
     voids: list[tuple[float, float, float]] = []
     for index, part in enumerate(parts):
-        if canvas.sees(part.x_mm, part.y_mm, part.reach_mm):
+        if not canvas.outside(part.x_mm, part.y_mm, part.reach_mm):
             own = np.random.default_rng([seed, 1, index])
             if own.random() < build.placed_fraction:
                 voids += place(canvas, part, build, own)
     _pins(canvas, board, build, seed)
-    labels = {"ball_voids": np.asarray(voids, dtype=np.float32).reshape(-1, 3)}
+    labels = {
+        "ball_voids": np.asarray(voids, dtype=np.float32).reshape(-1, 3),
+        "random_state_version": RANDOM_STATE_VERSION,
+    }
     crossed = {m: t for m, t in canvas.maps.items() if m in ("Cu", "FR4") or t.any()}
     return ThicknessMaps(crossed, board.grid_pitch_mm, board.name, labels)
 
@@ -127,23 +125,23 @@ def _drill(canvas: Canvas, board: RasterBoard, build: BoardBuild, seed: int) -> 
     thickness = np.float32(build.board_thickness_mm)
     bores = []
     for hole in board.holes:
-        ends = (hole.x_mm, hole.y_mm, hole.end_x_mm, hole.end_y_mm)
+        ends = ((hole.x_mm, hole.y_mm), (hole.end_x_mm, hole.end_y_mm))
         wall = build.plating_mm if hole.plated else 0.0
-        found = canvas.stroke(*ends, hole.diameter_mm + 2 * wall)
+        found = canvas.slot_cover(*ends, hole.diameter_mm + 2 * wall)
         if found is None:
             continue
         where, outer = found
-        inside = canvas.stroke(*ends, hole.diameter_mm, where)
-        assert inside is not None
-        bore = inside[1]
         laminate[where] *= 1 - outer
         copper[where] *= 1 - outer
         if wall:
-            copper[where] += (outer - bore) * thickness
+            copper[where] += outer * thickness
         plugged = wall and hole.diameter_mm <= _VIA_MM and _of_size(seed, 3, hole) < build.plugged_fraction
-        bores.append((where, bore, plugged))
+        bores.append((canvas.slot_cover(*ends, hole.diameter_mm), plugged))
     # A second pass, since a slot made of overlapping holes has no walls inside.
-    for where, bore, plugged in bores:
+    for found, plugged in bores:
+        if found is None:
+            continue
+        where, bore = found
         copper[where] *= 1 - bore
         if plugged:
             laminate[where] += bore * thickness
@@ -167,9 +165,9 @@ def _solder(
         if not paste.any():
             continue
         paste = paste.copy()
-        outer = Canvas(canvas.left_mm - border * pitch, canvas.top_mm + border * pitch, pitch, wide[2], wide[3])
+        outer = Canvas((wide[2], wide[3]), pitch, canvas.corner, (wide[0], wide[1]), y_up=True)
         for part in parts:
-            if part.kind == "balls" and part.side == side and outer.sees(part.x_mm, part.y_mm, part.reach_mm):
+            if part.kind == "balls" and part.side == side and not outer.outside(part.x_mm, part.y_mm, part.reach_mm):
                 for x, y, d in part.pads[:, :3]:
                     found = outer.box(x, y, 0.6 * d, 0.6 * d)
                     if found is not None:
@@ -190,19 +188,19 @@ def _pad_voids(canvas: Canvas, board: RasterBoard, build: BoardBuild, seed: int)
     for side, pads in enumerate((board.pads_top, board.pads_bottom)):
         for i in np.flatnonzero(pads[:, 2] * pads[:, 3] > _LARGE_PAD_MM2):
             x, y, length, width, angle = map(float, pads[i, :5])
-            if not canvas.sees(x, y, length):
+            if canvas.outside(x, y, length):
                 continue
             rng = np.random.default_rng([seed, 4 + side, int(i)])
             area = rng.uniform(0.0, 0.5) * build.voided_fraction * length * width
             while area > 0:
                 size = min(rng.lognormal(math.log(0.25), 0.6), 0.4 * width)
                 u, v = (rng.random(2) - 0.5) * (length - size, width - size)
-                vx = x + u * math.cos(angle) - v * math.sin(angle)
-                vy = y + u * math.sin(angle) + v * math.cos(angle)
-                found = canvas.stroke(vx, vy, vx, vy, size)
                 area -= 0.785 * size**2
+                at = Frame(x, y, math.degrees(angle)).at(float(u), float(v))
+                found = canvas.box(*at, size / 2, size / 2)
                 if found is not None:
-                    canvas.maps[build.solder][found[0]] *= 1 - 0.9 * found[1]
+                    dx, dy = canvas.offsets(found, *at)
+                    canvas.maps[build.solder][found] *= 1 - void_profile(size / 2)(np.hypot(dx, dy))
 
 
 def _pins(canvas: Canvas, board: RasterBoard, build: BoardBuild, seed: int) -> None:
@@ -217,19 +215,6 @@ def _pins(canvas: Canvas, board: RasterBoard, build: BoardBuild, seed: int) -> N
             continue
         pin = hole.diameter_mm * size.uniform(0.6, 0.8)
         length = build.board_thickness_mm + size.uniform(1.0, 3.0)
-        if canvas.sees(hole.x_mm, hole.y_mm, hole.diameter_mm):
-            _pin(canvas, hole, build, pin, length)
-
-
-def _pin(canvas: Canvas, hole: Hole, build: BoardBuild, pin_mm: float, length_mm: float) -> None:
-    """One pin and the solder around it."""
-    x, y = hole.x_mm, hole.y_mm
-    found = canvas.stroke(x, y, x, y, hole.diameter_mm)
-    if found is None:
-        return
-    where, bore = found
-    inside = canvas.stroke(x, y, x, y, pin_mm, where)
-    assert inside is not None
-    core = inside[1]
-    canvas.add(build.solder, where, np.maximum(bore - core, 0) * np.float32(0.9 * build.board_thickness_mm))
-    canvas.add("Cu", where, core * np.float32(length_mm))
+        if not canvas.outside(hole.x_mm, hole.y_mm, hole.diameter_mm):
+            solder = (build.solder, 0.9 * build.board_thickness_mm)
+            soldered_pin(canvas, (hole.x_mm, hole.y_mm), hole.diameter_mm, pin, solder, length)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.objects.canvas import Frame
 from coldray.objects.gerber.placements import Placement
 
 
@@ -87,13 +88,7 @@ class Part:
         """Radius that holds the whole part [mm]."""
         return 0.5 * math.hypot(self.length_mm, self.width_mm) + 2 * self.pitch_mm + 0.5
 
-    def to_board(self, u_mm: float, v_mm: float) -> tuple[float, float]:
-        """Board coordinates of a point given along the part's length and width [mm]."""
-        c, s = math.cos(self.angle_rad), math.sin(self.angle_rad)
-        return self.x_mm + c * u_mm - s * v_mm, self.y_mm + s * u_mm + c * v_mm
-
-    def to_part(self, x_mm: float, y_mm: float) -> tuple[float, float]:
-        """Inverse of `to_board`."""
-        c, s = math.cos(self.angle_rad), math.sin(self.angle_rad)
-        dx, dy = x_mm - self.x_mm, y_mm - self.y_mm
-        return c * dx + s * dy, c * dy - s * dx
+    @property
+    def frame(self) -> Frame:
+        """Where the part stands: u along its length, v along its width."""
+        return Frame(self.x_mm, self.y_mm, math.degrees(self.angle_rad))
