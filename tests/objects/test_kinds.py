@@ -57,6 +57,15 @@ def test_every_role_has_objects_of_its_own(kind, number):
         assert set(a) != set(b) or any(np.any(a[m] != b[m]) for m in a)
 
 
+@pytest.mark.parametrize("kind", SCENES)
+def test_tables_for_tests_reach_beyond_those_for_training(kind):
+    seen, unseen = SCENES[kind].ranges["seen"], SCENES[kind].ranges["unseen"]
+    assert all(low <= high for table in (seen, unseen) for low, high in table.values())
+    apart = [n for n in seen if seen[n][1] <= unseen[n][0] or unseen[n][1] <= seen[n][0]]
+    assert len(apart) >= 3
+    assert set(variants(kind, "test")) - set(variants(kind, "train"))
+
+
 @pytest.mark.parametrize("form", ["pouch", "cylindrical"])
 def test_batteries_are_a_kind_like_others(form):
     cell = draw_kind("battery", (120, 120), 0.2, 4, variant=form)

@@ -41,13 +41,14 @@ SEEN: Ranges = {
     "inclusion_mm": (0.05, 1.2),  # ASTM E155 foreign material
 }
 UNSEEN: Ranges = {
+    # assumed, as all that follows: beyond what training draws from
     **SEEN,
-    "signal": (0.06, 0.7),
-    "pores": (5, 60),
-    "pore_mm": (0.1, 1.0),
-    "blades": (1, 3),  # assumed
-    "channel_mm": (0.5, 2.0),  # cooling channels; assumed
-    "spokes": (3, 8),  # assumed
+    "wall_mm": (2.0, 4.0),
+    "cloud_mm": (8.0, 11.0),
+    "shut_mm": (0.4, 0.6),
+    "blades": (1, 3),
+    "channel_mm": (0.5, 2.0),  # cooling channels
+    "spokes": (3, 8),
 }
 
 

@@ -33,14 +33,15 @@ SEEN: Ranges = {
     "wave": (0.002, 0.03),  # relative change of the signal; assumed
 }
 UNSEEN: Ranges = {
+    # assumed, as all that follows: beyond what training draws from
     **SEEN,
-    "signal": (0.05, 0.9),
-    "edges": (2, 5),
-    "steps": (5, 12),
-    "step_mm": (1.3, 4.5),
+    "edges": (8, 12),
+    "steps": (3, 6),
+    "step_mm": (6.0, 9.0),
+    "wave_mm": (2.0, 4.0),
     "plaque_mm": (3.0, 9.0),  # ASTM E1025 plaques have holes of 1, 2 and 4 times their thickness
-    "plaques": (2, 5),  # assumed
-    "arc_mm": (6.0, 40.0),  # assumed
+    "plaques": (2, 5),
+    "arc_mm": (6.0, 40.0),
 }
 
 

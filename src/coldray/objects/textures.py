@@ -38,12 +38,13 @@ SEEN: Ranges = {
     "wave": (0.002, 0.03),
 }
 UNSEEN: Ranges = {
+    # assumed, as all that follows: beyond what training draws from
     **SEEN,
-    "signal": (0.1, 0.85),
-    "array_mm": (0.4, 1.3),
-    "array_duty": (0.4, 0.7),
-    "block_mm": (0.4, 4.0),  # assumed
-    "braid_deg": (25.0, 65.0),  # braided sleeves; assumed
+    "tow_mm": (3.0, 4.5),
+    "array_duty": (0.8, 0.92),
+    "grain_mm": (1.8, 2.6),
+    "block_mm": (0.4, 4.0),
+    "braid_deg": (25.0, 65.0),  # braided sleeves
 }
 
 

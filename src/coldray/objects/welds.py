@@ -41,13 +41,14 @@ SEEN: Ranges = {
     "spatter_mm": (0.08, 0.8),  # assumed
 }
 UNSEEN: Ranges = {
+    # assumed, as all that follows: beyond what training draws from
     **SEEN,
-    "signal": (0.06, 0.6),
-    "bead_mm": (2.5, 6.0),
-    "crack": (0.01, 0.3),
-    "spot_mm": (1.5, 4.0),  # resistance spots of 4 to 5 times the root of the sheet; assumed
-    "spots": (4, 20),  # assumed
-    "pipe_mm": (6.0, 14.0),  # assumed
+    "bead_mm": (8.0, 12.0),
+    "ripple_mm": (1.6, 2.6),
+    "worm_mm": (3.0, 4.5),
+    "spot_mm": (1.5, 4.0),  # resistance spots of 4 to 5 times the root of the sheet
+    "spots": (4, 20),
+    "pipe_mm": (6.0, 14.0),
 }
 
 

@@ -44,10 +44,14 @@ SEEN: Ranges = {
     "bend_mm": (3.0, 14.0),  # assumed
 }
 UNSEEN: Ranges = {
+    # assumed, as all that follows: beyond what training draws from
     **SEEN,
-    "wire_mm": (0.03, 0.5),
-    "spiral_mm": (0.08, 0.5),  # printed coils; assumed
-    "rings_mm": (0.15, 1.2),  # assumed
+    "mesh_duty": (0.5, 0.6),
+    "coil_mm": (6.0, 9.0),
+    "bend_mm": (1.5, 3.0),
+    "duty": (0.12, 0.25),
+    "spiral_mm": (0.08, 0.5),  # printed coils
+    "rings_mm": (0.15, 1.2),
 }
 
 
