@@ -29,9 +29,8 @@ from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore, run_method
 from coldray.simulation.acquire import acquire_pair
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
-PITCH_MM = 0.048
-OVERSAMPLING = 4
 SIDE_PX = 320
 EXPOSURES_S = (1.0, 0.25, 0.05)
 FAMILIES = [name for name, role in ROLES.items() if role == "test"]
@@ -59,7 +58,7 @@ def main() -> None:
     pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
     degradation = Degradation(pair)
     model = load_model(arguments.model)
-    screens = [ScreenDetector.gos(loading, PITCH_MM) for loading in (33.91, 134.55)]
+    screens = [ScreenDetector.gos(loading, PITCH_MM) for loading in (SHARP_MG_CM2, BLURRED_MG_CM2)]
     methods = {"truth": None, "wiener": Job(method="wiener"), "cold": Job(model=model, even="network")}
     alarms = {e: [0, 0] for e in EXPOSURES_S}
     verdicts = {f"{name} at {e:g} s": [] for name in ("wiener", "cold") for e in EXPOSURES_S}

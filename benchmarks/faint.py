@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, classical, learned
 from coldray.benchmark.paper.detection import channels_for, defect_image
 from coldray.benchmark.paper.efficiency import agreement, measure_efficiency
-from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair
+from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
 from coldray.frame import Frame
 from coldray.metrology.observer import laguerre_gauss_channels
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.model import Model, load_model
+from coldray.simulation.paper import PITCH_MM
 
 FIRST_STATE = 5000
 LEVELS = (0.35, 0.8)

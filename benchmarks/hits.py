@@ -36,6 +36,7 @@ from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import SHARP_MG_CM2
 
 SIDE_PX, CELLS = 256, 4
 OPEN_BEAM = 20000.0
@@ -74,7 +75,7 @@ def scene(name: str, family: str, exposure_s: float, random_state: int) -> Scene
     pitch = pair.pixel_pitch_mm
     cells = SIDE_PX * CELLS
     board = procedural_board(family, (cells, cells), pitch / CELLS, random_state)
-    passed = ScreenDetector.gos(33.91, pitch).transmission(board)
+    passed = ScreenDetector.gos(SHARP_MG_CM2, pitch).transmission(board)
     image = np.asarray(passed, dtype=np.float32).reshape(SIDE_PX, CELLS, SIDE_PX, CELLS).mean(axis=(1, 3))
     if builtin:
         noise = NoiseModel.of_detector(pair.blurred, exposure_s)

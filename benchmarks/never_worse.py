@@ -25,6 +25,7 @@ from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import BLURRED_MG_CM2, SHARP_MG_CM2
 
 OVERSAMPLING = 3
 EXPOSURES_S = (0.002, 0.005, 0.02, 0.05, 0.25, 1.0, 5.0)
@@ -41,7 +42,7 @@ Image = NDArray[np.float32]
 def boards(count: int, side: int, detector: Detector) -> list[tuple[Image, Image]]:
     """Noise-free blurred and sharp images, in the response of the thick screen."""
     pitch = detector.pixel_pitch_mm
-    thick, thin = ScreenDetector.gos(134.55, pitch), ScreenDetector.gos(33.91, pitch)
+    thick, thin = (ScreenDetector.gos(x, pitch) for x in (BLURRED_MG_CM2, SHARP_MG_CM2))
     families = sorted(name for name, role in ROLES.items() if role == "validation")
     cells = (side * OVERSAMPLING, side * OVERSAMPLING)
     out = []

@@ -26,9 +26,9 @@ from coldray.objects.boards import procedural_board
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, attenuation, spectrum_70kv
 from coldray.simulation.acquire import acquire_pair
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
-PITCH_MM, OVERSAMPLING = 0.048, 4
-LOADINGS_MG_CM2 = {"thin": 33.91, "thick": 134.55}
+LOADINGS_MG_CM2 = {"thin": SHARP_MG_CM2, "thick": BLURRED_MG_CM2}
 EXPECTED = {
     "mean_energy_kev": 39.6,
     "hvl_mm_al": 2.45,

@@ -14,13 +14,12 @@ from coldray.api.inputs import AnyDetector, detector_of, number_of, text_of
 from coldray.api.results import Result
 from coldray.errors import ImageReadError, SettingsError
 from coldray.radiograph import Acquisition, Radiograph, Step
+from coldray.simulation.paper import OVERSAMPLING, PITCH_MM, SHARP_FRAMES
 
 if TYPE_CHECKING:
     from coldray.objects.gerber.board import RasterBoard
     from coldray.simulation.detector import ScreenDetector
 
-OVERSAMPLING = 4
-"""Cells of the object per pixel and direction."""
 LARGEST_PX = 4096
 
 
@@ -92,10 +91,10 @@ def simulate(
     size_px: int = 512,
     blurred: AnyDetector = "gos135",
     sharp: AnyDetector = "gos34",
-    pixel_pitch_mm: float = 0.048,
+    pixel_pitch_mm: float = PITCH_MM,
     exposure_s: float = 0.25,
     sharp_exposure_s: float = 1.0,
-    sharp_frames: int = 20,
+    sharp_frames: int = SHARP_FRAMES,
     random_state: int = 0,
 ) -> Simulated:
     """Radiograph a simulated object with both detectors; the truth is known.

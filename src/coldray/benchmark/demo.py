@@ -21,13 +21,11 @@ from coldray.restoration.model import Model
 from coldray.restoration.pipeline import Job, run_method
 from coldray.simulation.acquire import acquire_pair
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
 FAMILY = "handheld"
 SIZE_PX = 512
-OVERSAMPLING = 4
 EXPOSURE_S = 0.25
-PITCH_MM = 0.048
-LOADINGS_MG_CM2 = (33.91, 134.55)
 
 
 def run_demo(
@@ -58,7 +56,7 @@ def run_demo(
     cells = size_px * OVERSAMPLING
     board = procedural_board(FAMILY, (cells, cells), PITCH_MM / OVERSAMPLING, rng)
     say("acquiring it with both detectors (simulated quanta, blur, noise)")
-    sharp, blurred = (ScreenDetector.gos(loading, PITCH_MM) for loading in LOADINGS_MG_CM2)
+    sharp, blurred = (ScreenDetector.gos(loading, PITCH_MM) for loading in (SHARP_MG_CM2, BLURRED_MG_CM2))
     seen = acquire_pair(board, sharp, blurred, OVERSAMPLING, rng, exposure_s=EXPOSURE_S)
     pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
     degradation = Degradation(pair)

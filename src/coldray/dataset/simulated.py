@@ -13,12 +13,13 @@ from coldray.images.registration import Registration
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.objects.canvas import RANDOM_STATE_VERSION
 from coldray.physics.detector import DetectorPair, load_detector
+from coldray.simulation.acquire import project_pair
 from coldray.simulation.camera import Camera
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.electronics import Electronics
+from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_FRAMES, SHARP_MG_CM2
 
 PREFIX = "simulated:"
-OVERSAMPLING = 4
 CALIBRATION_FAMILIES = ("mixed_signal", "dense_bga", "power")
 """Boards the response is fitted on if nothing else is given; their random states are used for nothing else."""
 CALIBRATION_SIZE = 256
@@ -52,11 +53,11 @@ class BoardRecipe:
     index: int
     random_state: int = 0
     size_px: int = 512
-    pitch_mm: float = 0.048
-    sharp_mg_cm2: float = 33.91
-    blurred_mg_cm2: float = 134.55
+    pitch_mm: float = PITCH_MM
+    sharp_mg_cm2: float = SHARP_MG_CM2
+    blurred_mg_cm2: float = BLURRED_MG_CM2
     exposure_s: tuple[float, float] = (0.05, 1.0)
-    sharp_frames: int = 20
+    sharp_frames: int = SHARP_FRAMES
     random_state_version: int = RANDOM_STATE_VERSION
 
     @property
@@ -117,14 +118,14 @@ def simulate_board(recipe: BoardRecipe, *, acquired: bool = True, stream: int = 
     cells = recipe.size_px * OVERSAMPLING
     maps = procedural_board(recipe.family, (cells, cells), recipe.pitch_mm / OVERSAMPLING, rng)
     sharp, blurred = (ScreenDetector.gos(x, recipe.pitch_mm) for x in (recipe.sharp_mg_cm2, recipe.blurred_mg_cm2))
-    thin, thick = sharp.transmission(maps), blurred.transmission(maps)
+    seen = project_pair(maps, sharp, blurred, OVERSAMPLING, workers=1)
     exposure = float(np.exp(rng.uniform(*np.log(recipe.exposure_s))))
     # panels and their gain patterns differ from board to board: none is to be learnt
     panels = [Camera(d, (recipe.size_px,) * 2, _panel(rng)) for d in (sharp, blurred)]
-    mean = panels[0].corrected(thin, OVERSAMPLING, 1.0, frames=recipe.sharp_frames, workers=1)
-    frames = panels[1].corrected(thick, OVERSAMPLING, exposure, workers=1)[None] if acquired else None
+    mean = panels[0].corrected(seen.sharp.fine, OVERSAMPLING, 1.0, frames=recipe.sharp_frames, workers=1)
+    frames = panels[1].corrected(seen.blurred.fine, OVERSAMPLING, exposure, workers=1)[None] if acquired else None
     # Eq. 1 stays in the sharp detector's response; an acquired pair is judged in the blurred one's
-    truth = sharp.image(thick if acquired else thin, OVERSAMPLING)
+    truth = seen.target if acquired else seen.sharp.truth
     details = {"sharp": {"frames_used": recipe.sharp_frames}, "source": "simulated"}
     return BoardImages(
         recipe.board, recipe.family, recipe.pair(), mean, None, truth, True, frames, exposure if acquired else None,

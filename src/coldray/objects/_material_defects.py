@@ -12,6 +12,7 @@ from coldray.objects._defect_sites import Sites, Window
 from coldray.objects._visibility import behind, open_beam_noise
 from coldray.objects.canvas import Canvas, Frame, rounded_cover
 from coldray.objects.stroke import add_stroke, ellipsoid_chord
+from coldray.simulation.paper import PITCH_MM
 
 Map = NDArray[np.float32]
 
@@ -56,7 +57,7 @@ class _Spot:
     def depth(self, material: str, width_mm: float = np.inf) -> float:
         """Thickness [mm] of a material for a random contrast-to-noise; more of it if narrower than 48 um."""
         noise = open_beam_noise() / np.sqrt(self.signal)
-        contrast = min(self.log("cnr") * noise, 0.85) * max(1.0, 0.048 / width_mm)
+        contrast = min(self.log("cnr") * noise, 0.85) * max(1.0, PITCH_MM / width_mm)
         return float(-np.log1p(-min(contrast, 0.95)) / self.slopes[material])
 
     def changed(self, window: Window, body: Map, material: str, sign: int) -> dict[str, Map]:

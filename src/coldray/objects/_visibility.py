@@ -12,15 +12,13 @@ from coldray.errors import PhysicsError
 from coldray.physics.screen import gos_screen, open_beam_nnps
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, EnergyBins, energy_bins, spectrum_70kv
 from coldray.simulation.detector import ScreenDetector
-
-REFERENCE_MG_CM2 = 134.55
-"""Screen whose signal sets depths and contrasts of drawn objects [mg/cm2]."""
+from coldray.simulation.paper import BLURRED_MG_CM2, PITCH_MM
 
 
 @lru_cache(maxsize=1)
 def reference_bins() -> EnergyBins:
-    """Energy bins of the reference screen in the 70 kV beam."""
-    return energy_bins(gos_screen(REFERENCE_MG_CM2).response, spectrum_70kv(), 12)
+    """Energy bins in the 70 kV beam of the screen whose signal sets depths and contrasts of drawn objects."""
+    return energy_bins(gos_screen(BLURRED_MG_CM2).response, spectrum_70kv(), 12)
 
 
 @lru_cache(maxsize=32)
@@ -86,4 +84,4 @@ def pixel_sd(detector: ScreenDetector, exposure_s: float, signal: float) -> floa
 @lru_cache(maxsize=1)
 def open_beam_noise() -> float:
     """Relative noise of one 48 um pixel of the reference screen in the open beam at 1 s."""
-    return pixel_sd(ScreenDetector.gos(REFERENCE_MG_CM2, 0.048), 1.0, 1.0)
+    return pixel_sd(ScreenDetector.gos(BLURRED_MG_CM2, PITCH_MM), 1.0, 1.0)

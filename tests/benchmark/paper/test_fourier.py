@@ -6,10 +6,11 @@ import pytest
 from coldray.benchmark.paper import fourier as F
 from coldray.benchmark.paper.contestants import BLURRED, Contestant, Output
 from coldray.benchmark.paper.far_edge import known_edge_transfer
-from coldray.benchmark.paper.scenes import PITCH_MM, paper_pair
+from coldray.benchmark.paper.scenes import paper_pair
 from coldray.objects.phantoms import presampled_mtf
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import TransferOperator
+from coldray.simulation.paper import PITCH_MM
 
 
 class Inverse(Contestant):

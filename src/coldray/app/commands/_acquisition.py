@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from coldray.physics.detector import Detector
+    from coldray.simulation.acquire import Projection
     from coldray.simulation.detector import ScreenDetector
     from coldray.simulation.geometry import Geometry
     from coldray.simulation.thickness import ThicknessMaps
@@ -123,28 +124,31 @@ def acquire(
     truth : dict of str
         Noise-free images by role; "target" is the sharp MTF in the blurred detector's energy response.
     """
+    from coldray.simulation.acquire import project
+
     for name in (*screens, "hr", "lr", "frames", _DARKS, _FLATS, "truth"):
         shutil.rmtree(folder / name, ignore_errors=True)
     files: list[str] = []
     truth: dict[str, str] = {}
     # one transmission at a time: a fine grid is large
     for number, (role, (name, screen)) in enumerate(screens.items()):
-        fine = scene.geometry.project(scene.maps, screen, scene.oversampling, None)
+        seen = project(scene.maps, screen, scene.oversampling, geometry=scene.geometry)
         known = scene.common | {"exposure_s": how.exposure_s, "detector": name}
         first = len(files)
         if how.raw:
-            files += _raw_frames(folder, role, fine, screen, scene, how, known, number)
+            files += _raw_frames(folder, role, seen, scene, how, known, number)
             advance(len(files))
         else:
             for frame, path in enumerate(_paths(folder / role, how.frames)):
                 rng = _stream(how.random_state, number, frame)
-                image = screen.frame(fine, scene.oversampling, how.exposure_s, rng)
-                _write(path, _stored(image), known | {"open_beam": OPEN_BEAM_DN}, scene.details)
+                _write(
+                    path, _stored(seen.frame(how.exposure_s, rng)), known | {"open_beam": OPEN_BEAM_DN}, scene.details
+                )
                 files.append(str(path))
                 advance(first + frame + 1)
-        clean = {role: screen.image(fine, scene.oversampling)}
+        clean = {role: seen.truth}
         if role == "lr":
-            clean["target"] = screens["hr"][1].image(fine, scene.oversampling)
+            clean["target"] = seen.through(screens["hr"][1])
         for what, image in clean.items():
             path = folder / "truth" / f"{what}.tif"
             _write(path, image, scene.common | {"open_beam": 1.0}, scene.details)
@@ -163,8 +167,7 @@ def write_truth(folder: Path, name: str, data: dict[str, Any]) -> str:
 def _raw_frames(
     folder: Path,
     role: str,
-    fine: NDArray[np.float32],
-    screen: ScreenDetector,
+    seen: Projection,
     scene: Scene,
     how: Exposure,
     known: dict[str, Any],
@@ -174,11 +177,11 @@ def _raw_frames(
     from coldray.simulation.camera import Camera
     from coldray.simulation.electronics import Electronics
 
-    rows, cols = (n // scene.oversampling for n in fine.shape)
+    rows, cols = (n // seen.oversampling for n in seen.fine.shape)
     # a panel of its own for each detector
-    camera = Camera(screen, (rows, cols), Electronics(random_state=2 * how.random_state + number))
+    camera = Camera(seen.detector, (rows, cols), Electronics(random_state=2 * how.random_state + number))
     stacks = (
-        (folder / role, camera.expose(fine, scene.oversampling, how.exposure_s, frames=how.frames)),
+        (folder / role, camera.expose(seen.fine, seen.oversampling, how.exposure_s, frames=how.frames)),
         (folder / _DARKS / role, camera.darks(how.exposure_s, how.calibration_frames)),
         (folder / _FLATS / role, camera.flats(how.exposure_s, how.calibration_frames)),
     )

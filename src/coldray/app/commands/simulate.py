@@ -11,8 +11,8 @@ import typer
 from coldray.app import console
 from coldray.errors import SettingsError
 from coldray.files import whole_folder, write_text
+from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
-OVERSAMPLING = 4
 EXAMPLE = """
 Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --random-state 3
 
@@ -47,9 +47,9 @@ def simulate(
         str | None,
         typer.Option(metavar="DET", help="One detector instead of two: built in, phosphor:LOADING or a file."),
     ] = None,
-    sharp_mg_cm2: Annotated[float, typer.Option(help="Loading of the thin screen [mg/cm2].")] = 33.91,
-    blurred_mg_cm2: Annotated[float, typer.Option(help="Loading of the thick screen [mg/cm2].")] = 134.55,
-    pitch_um: Annotated[float, typer.Option(help="Pixel pitch [um].")] = 48.0,
+    sharp_mg_cm2: Annotated[float, typer.Option(help="Loading of the thin screen [mg/cm2].")] = SHARP_MG_CM2,
+    blurred_mg_cm2: Annotated[float, typer.Option(help="Loading of the thick screen [mg/cm2].")] = BLURRED_MG_CM2,
+    pitch_um: Annotated[float, typer.Option(help="Pixel pitch [um].")] = 1e3 * PITCH_MM,
     size_px: Annotated[
         int, typer.Option(min=64, max=4096, help="Rows, and columns where the target does not set them.")
     ] = 512,

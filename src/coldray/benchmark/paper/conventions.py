@@ -8,12 +8,11 @@ from coldray.benchmark.paper.scenes import (
     ACQUIRED,
     DETECTORS,
     JUDGE,
-    PITCH_MM,
-    REFERENCE_FRAMES,
     SYNTHETIC,
     paper_blend,
 )
 from coldray.metrology.metrics import Convention
+from coldray.simulation.paper import PITCH_MM, SHARP_FRAMES
 
 
 def conventions() -> dict[str, Any]:
@@ -21,7 +20,7 @@ def conventions() -> dict[str, Any]:
     return Convention().to_dict() | {
         "truth": "first: noise-free image of the sharp detector in its own energy response",
         "same_response": "the same in the blurred detector's energy response, for acquired pairs",
-        "mean20": f"second: mean of {REFERENCE_FRAMES} frames of 1 s of the sharp detector",
+        "mean20": f"second: mean of {SHARP_FRAMES} frames of 1 s of the sharp detector",
         SYNTHETIC: "Eq. 1 on the noise-free sharp image, noise drawn from the blurred detector's NNPS",
         ACQUIRED: "both detectors simulated from quanta on, each with its own energy response",
         JUDGE: "frozen pairs of an independent simulator; fields of two boards, so intervals are over fields",

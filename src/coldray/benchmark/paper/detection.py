@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
-from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair
+from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
 from coldray.frame import Frame
 from coldray.metrology.observer import gabor_channels, laguerre_gauss_channels
@@ -19,6 +19,7 @@ from coldray.metrology.tasks import Task, disc, line
 from coldray.physics.grids import dft_axes
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.simulation.paper import PITCH_MM
 
 Float = NDArray[np.float64]
 Image = NDArray[np.float32]

@@ -12,11 +12,12 @@ from scipy.special import ndtr
 
 from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.detection import CELLS, FLAT_SIGNAL, TASKS, defect_image
-from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair
+from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.frame import Frame
 from coldray.metrology.efficiency import LOSSLESS, Efficiency, detection_efficiency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.simulation.paper import PITCH_MM
 
 RANDOM_STATE = 71
 ROI_PX = 64

@@ -13,6 +13,7 @@ from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssi
 from coldray.physics.grids import nyquist_lp_mm
 from coldray.reports.demo import busiest_window
 from coldray.reports.figures import GREY, STYLE, new_figure, render
+from coldray.simulation.paper import PITCH_MM
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#A5AA99", "#4B4B8F", "#80BA5A")
 FIRST = (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, COLD, DEFAULT)
@@ -111,7 +112,7 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> bytes:
     from matplotlib import rc_context
 
     sharp, limit = measured["sharp"], measured["limit_lp_mm"]
-    nyquist = nyquist_lp_mm(0.048)
+    nyquist = nyquist_lp_mm(PITCH_MM)
     keys = [k for k in (WIENER, WIENER_TV, "richardson_lucy", VAN_CITTERT, COLD, DEFAULT) if k in measured["methods"]]
     keys += _extras([k for k in measured["methods"]])
     colour = dict(zip(keys, COLOURS * 2, strict=False))

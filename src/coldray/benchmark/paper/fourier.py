@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant
 from coldray.benchmark.paper.far_edge import known_edge_transfer
-from coldray.benchmark.paper.scenes import PITCH_MM, paper_blend, paper_pair, screens
+from coldray.benchmark.paper.scenes import paper_blend, paper_pair, screens
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.metrology.bars.ctf import bars_ctf
@@ -23,6 +23,7 @@ from coldray.physics.grids import nyquist_lp_mm
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
+from coldray.simulation.paper import PITCH_MM
 
 Image = NDArray[np.float32]
 

@@ -19,17 +19,13 @@ from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.simulation.cascade import forward
+from coldray.simulation.acquire import project, project_pair
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_FRAMES, SHARP_MG_CM2
 
 Image = NDArray[np.float32]
 
-PITCH_MM = 0.048
-LOADINGS_MG_CM2 = (33.91, 134.55)
 DETECTORS = ("gos34", "gos135")
-OVERSAMPLING = 4
-REFERENCE_FRAMES = 20
-"""Frames of 1 s in the measured reference, as in the paper."""
 EXPOSURES_S = (1.0, 0.25, 0.05)
 SYNTHETIC, ACQUIRED, JUDGE = "synthetic", "acquired", "judge"
 TEST_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "test"))
@@ -85,7 +81,7 @@ def paper_blend() -> Degradation:
 @cache
 def screens() -> tuple[ScreenDetector, ScreenDetector]:
     """Sharp and blurred screen as the simulator sees them."""
-    thin, thick = (ScreenDetector.gos(loading, PITCH_MM) for loading in LOADINGS_MG_CM2)
+    thin, thick = (ScreenDetector.gos(loading, PITCH_MM) for loading in (SHARP_MG_CM2, BLURRED_MG_CM2))
     return thin, thick
 
 
@@ -132,8 +128,7 @@ class BoardSet:
         """Noise-free sharp image of every board."""
         thin, _ = screens()
         for family, index in self.names():
-            fine = thin.transmission(self.maps(family, index), workers=None)
-            yield f"{family}-{index}", thin.image(fine, OVERSAMPLING)
+            yield f"{family}-{index}", project(self.maps(family, index), thin, OVERSAMPLING).truth
 
 
 def board_scenes(
@@ -153,18 +148,15 @@ def board_scenes(
     pair, blend = paper_pair(), paper_blend()
     for family, index in boards.names():
         rng = boards.rng(family, index, 1)
-        maps = boards.maps(family, index)
-        fine, fine_thick = (screen.transmission(maps, workers=None) for screen in (thin, thick))
-        truth = thin.image_of_spectrum(forward(fine, None), OVERSAMPLING)
-        same = thin.image_of_spectrum(forward(fine_thick, None), OVERSAMPLING)
-        half = REFERENCE_FRAMES // 2
-        halves = tuple(thin.frame(fine, OVERSAMPLING, 1.0, rng, frames=half) for _ in range(2))
+        seen = project_pair(boards.maps(family, index), thin, thick, OVERSAMPLING)
+        truth = seen.sharp.truth
+        halves = tuple(seen.sharp.frame(1.0, rng, SHARP_FRAMES // 2) for _ in range(2))
         mean = (halves[0] + halves[1]) / np.float32(2)
         scenes = []
         for exposure in exposures_s:
             if ACQUIRED in kinds:
-                taken = thick.frame(fine_thick, OVERSAMPLING, exposure, rng)
-                truths = {"truth": truth, "same_response": same, "mean20": mean}
+                taken = seen.blurred.frame(exposure, rng)
+                truths = {"truth": truth, "same_response": seen.target, "mean20": mean}
                 scenes.append(Scene(f"{family}-{index}", ACQUIRED, exposure, taken, truths, (halves[0], halves[1])))
             if SYNTHETIC in kinds:
                 probe = Frame(truth, pair, NoiseModel.of_detector(pair.blurred, exposure))

@@ -14,7 +14,7 @@ from coldray.benchmark.paper import strangers
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
 from coldray.benchmark.paper.controls import Memoriser, Smoother
 from coldray.benchmark.paper.detection import CELLS, LEAST_DIFFERENCE, defect_image, draw_sites, noisy, with_defects
-from coldray.benchmark.paper.scenes import OVERSAMPLING, PITCH_MM, BoardSet, paper_blend, paper_pair, screens
+from coldray.benchmark.paper.scenes import BoardSet, paper_blend, paper_pair, screens
 from coldray.benchmark.statistics import auc_difference, interval
 from coldray.errors import PhysicsError
 from coldray.frame import Frame
@@ -22,6 +22,7 @@ from coldray.metrology.transfer import noise_by_repeats
 from coldray.objects.defects import Defect, add_defects
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.simulation.paper import OVERSAMPLING, PITCH_MM
 
 Image = NDArray[np.float32]
 
