@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from coldray.dataset.fields import PAPER_PITCH_MM, FieldSet, PairDraw
+from coldray.dataset.family import PAPER_PITCH_MM, PairDraw
+from coldray.dataset.fields import FieldSet
 from coldray.physics.grids import dft_axes, nyquist_lp_mm, radial_average
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     given = parser.parse_args()
     spectra = []
     for sharp, note in FieldSet(given.fields):
-        draw = PairDraw(**note["pair"])
+        draw = PairDraw.from_dict(note["pair"])
         pitch = draw.pixel_pitch_mm
         if abs(pitch - PAPER_PITCH_MM) > 1e-6:
             continue

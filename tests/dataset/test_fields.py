@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from coldray.dataset.fields import FieldRecipe, FieldSet, PairDraw, build_fields, make_field
+from coldray.dataset.family import PairDraw
+from coldray.dataset.fields import FieldRecipe, FieldSet, build_fields, make_field
 from coldray.errors import SettingsError
 from coldray.objects.boards import ROLES
 
@@ -43,7 +44,7 @@ def test_a_set_is_built_once_and_read_in_order(tmp_path):
     assert both.digest() != before
     for index, (image, description) in enumerate(both):
         assert description["recipe"]["index"] == index
-        assert PairDraw(**description["pair"]) == PairDraw()
+        assert PairDraw.from_dict(description["pair"]) == PairDraw()
         assert image.shape == (SIZE, SIZE)
     assert not list((tmp_path / "f").glob("*.part*"))
     with pytest.raises(SettingsError, match=r"00000\.json was made by another recipe"):

@@ -63,9 +63,9 @@ def test_share_falls_once_from_one_to_zero(domain):
 
 def test_a_model_without_a_cloud_is_kept_in_its_span():
     header = {"family": {"conditions_low": [1, -1, -1], "conditions_high": [1, 1, 1]}}
-    box = Domain.of_header(header, 3)
+    box = Domain.of_header(header, [0, 1, 2])
     np.testing.assert_array_equal(box.anchor(np.array([3.0, -0.5])), [1.0, -0.5])
-    assert Domain.of_header(header, 4) is None and Domain.of_header({}, 3) is None
+    assert Domain.of_header(header, [0, 1, 2, 3]) is None and Domain.of_header({}, [0, 1, 2]) is None
 
 
 @pytest.mark.parametrize("cloud", [{"points": [[1.0]], "reach": 0.1}, {"points": [[1.0, np.nan]], "reach": 0.1},
@@ -73,7 +73,7 @@ def test_a_model_without_a_cloud_is_kept_in_its_span():
 def test_a_damaged_cloud_is_refused(cloud):
     header = {"family": {"conditions_low": [1, -1, -1], "conditions_high": [1, 1, 1], "cloud": cloud}}
     with pytest.raises(CheckpointError, match="damaged"):
-        Domain.of_header(header, 3)
+        Domain.of_header(header, [0, 1, 2])
 
 
 def test_the_predictor_is_told_what_is_kept(domain):

@@ -11,7 +11,8 @@ SIDE = 80
 
 def write_fields(folder, count, seed):
     """Write fields as build_fields leaves them: blocks, seen by the paper's pair and by another one."""
-    from coldray.dataset.fields import FieldSet, PairDraw
+    from coldray.dataset.family import PairDraw
+    from coldray.dataset.fields import FieldSet
 
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)

@@ -8,11 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.degradations.mtf_blend import Degradation
+from coldray.frame import Frame
 from coldray.errors import SettingsError
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
-from coldray.training.features import DEEPEST, EDGE_PX, KINDS, add_features, draw_features, feature_mask, screens
+from coldray.training.features import (
+    DEEPEST,
+    EDGE_CNR,
+    EDGE_PX,
+    FIXED_PATTERN_SD,
+    HIT_SHARE,
+    KINDS,
+    SLOPE,
+    add_change,
+    disturb,
+    draw_features,
+    faint_edges,
+    feature_mask,
+    sharp_screen,
+    slope,
+)
 from coldray.training.pairs import PairSource
 
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))
@@ -66,10 +82,11 @@ def test_the_pair_stays_exact_and_the_mean_is_conserved():
     rng = np.random.default_rng(3)
     sharp = rng.uniform(0.3, 0.8, (160, 160)).astype(np.float32)
     blur = radial_operator(lambda f: Degradation(PAIR).transfer(f, 1.0), sharp.shape, PAIR.pixel_pitch_mm)
-    more, blurred = add_features(sharp, blur(sharp), PAIR, Degradation(PAIR), NOISE, np.random.default_rng(4))
+    change = draw_features(sharp, NOISE, np.random.default_rng(4))
+    frame = Frame(blur(sharp), PAIR, NOISE)
+    more, blurred = add_change(sharp, frame.blurred, change, frame, Degradation(PAIR))
     assert np.abs(more - sharp).max() > 0.01
     np.testing.assert_allclose(blurred, blur(more), atol=2e-6)
-    change = draw_features(sharp, NOISE, np.random.default_rng(4))
     assert float((more - sharp).mean()) == pytest.approx(float(change.mean()), abs=1e-6)
 
 
@@ -78,7 +95,7 @@ def test_a_small_feature_spreads_as_the_sharp_detector_spreads_it():
     sharp = np.full((160, 160), 0.5, np.float32)
     plate = np.zeros_like(sharp)
     plate[:, 80:] = 0.1
-    shown = screens(PAIR, Degradation(PAIR), sharp.shape)[0](plate)[80]
+    shown = sharp_screen(PAIR, sharp.shape)(plate)[80]
     line = np.diff(shown)[60:99]
     f = np.arange(0.0, 0.45, 0.05)
     # a difference of pixels has the transfer sinc(f), a covered share of pixels has the aperture already
@@ -102,6 +119,36 @@ def test_flat_backgrounds_are_constant(fields, recipe_of):
     assert len(levels) == 4
     assert all(np.ptp(source.example(n).target) == 0 for n in range(4))
     assert np.ptp(source.example(0).channels[0]) > 0, "noise is still there"
+
+
+def test_edges_of_a_window_have_one_contrast_within_its_range():
+    sd = NOISE.relative_sd(0.6)
+    for seed in range(20):
+        change = faint_edges(128, 0.6, NOISE, np.random.default_rng(seed)).astype(np.float64)
+        levels, counts = np.unique(change.round(6), return_counts=True)
+        flat = levels[counts > 60]  # whole areas; pixels on an edge lie between
+        steps = np.diff(flat)
+        assert np.allclose(steps / steps.min(), np.rint(steps / steps.min()), atol=1e-2), "multiples of one contrast"
+        assert min(EDGE_CNR[0] * sd, DEEPEST * 0.6 / 4) <= steps.min() + 1e-6 and (change >= -DEEPEST * 0.6 - 1e-6).all()
+
+
+def test_a_straight_edge_covers_half_of_the_window_it_halves():
+    """Mean coverage over the windows: what one side takes the other leaves."""
+    rng = np.random.default_rng(0)
+    signs = [np.sign(faint_edges(64, 0.5, NOISE, rng).mean()) for _ in range(200)]
+    assert abs(np.mean(signs)) < 0.2
+
+
+def test_nuisances_keep_to_their_sizes():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        factor = slope((64, 96), rng)
+        assert np.abs(np.diff(factor, axis=0)).max() < 0.02 and np.abs(factor - 1).max() <= 1.5 * SLOPE
+    frame = rng.normal(0.5, 0.01, (200, 200)).astype(np.float32)
+    for _ in range(20):
+        change = disturb(frame, rng) / frame - 1
+        assert np.median(np.abs(change)) < 3 * FIXED_PATTERN_SD[1]
+        assert np.mean(np.abs(change) > 5 * FIXED_PATTERN_SD[1]) <= 1.3 * HIT_SHARE[1]
 
 
 def test_prepared_patches_take_no_features(recipe_of):

@@ -14,75 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.detectors.phosphor import detector as phosphor_detector
+from coldray.dataset.family import PAPER_PITCH_MM, PairDraw, draw_pitch
 from coldray.document import read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
-from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.thickness import ThicknessMaps
 
 REAL_GRID_MM = 0.012
-PAPER_LOADINGS_MG_CM2 = (33.91, 134.55)
-PAPER_PITCH_MM = 0.048
-PITCH_RANGE_MM = (0.04, 0.2)
-
-
-@dataclass(frozen=True)
-class PairDraw:
-    """A member of the detector family a model is trained over.
-
-    Parameters
-    ----------
-    pixel_pitch_mm : float
-        Common pitch [mm].
-    sharp_loading_mg_cm2, blurred_loading_mg_cm2 : float
-        Phosphor loadings [mg/cm2].
-    sharp_stretch, blurred_stretch : float
-        Frequency stretch of each screen's transfer functions, 0.7 to 1.3.
-    """
-
-    pixel_pitch_mm: float = PAPER_PITCH_MM
-    sharp_loading_mg_cm2: float = PAPER_LOADINGS_MG_CM2[0]
-    blurred_loading_mg_cm2: float = PAPER_LOADINGS_MG_CM2[1]
-    sharp_stretch: float = 1.0
-    blurred_stretch: float = 1.0
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, pixel_pitch_mm: float) -> PairDraw:
-        """Draw loadings and stretches around the two built-in screens."""
-        sharp = float(rng.uniform(20, 60))
-        blurred = float(np.clip(sharp * rng.uniform(2, 6), 60, 250))
-        stretch = np.exp(rng.uniform(np.log(0.7), np.log(1.3), 2))
-        # the thick screen stays clearly the blurrier one
-        return cls(pixel_pitch_mm, sharp, blurred, float(max(stretch)), float(min(stretch)))
-
-    def pair(self) -> DetectorPair:
-        """Return the two detectors."""
-        return DetectorPair(
-            _stretched(phosphor_detector(str(self.blurred_loading_mg_cm2), self.pixel_pitch_mm), self.blurred_stretch),
-            _stretched(phosphor_detector(str(self.sharp_loading_mg_cm2), self.pixel_pitch_mm), self.sharp_stretch),
-        )
-
-
-def _stretched(detector: Detector, stretch: float) -> Detector:
-    """Stretch the screen, not the pixel aperture, along frequency."""
-    frequency = detector.mtf.frequency_lp_mm
-    aperture = np.sinc(detector.pixel_pitch_mm * frequency)
-    screen = FrequencyCurve(frequency, detector.mtf.value / aperture)
-    assert detector.nnps is not None
-    return Detector(
-        detector.name,
-        detector.pixel_pitch_mm,
-        FrequencyCurve(frequency, screen(frequency / stretch) * aperture),
-        FrequencyCurve(frequency, detector.nnps(frequency / stretch)),
-        detector.nnps_exposure_s,
-        detector.electronic_fraction,
-        detector.loading_mg_cm2,
-        detector.description,
-    )
+SOFT_PX = (0.1, 0.7)
+"""Standard deviation of the blur of soft fields [pixels]: focal spot and magnification."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +45,12 @@ class FieldRecipe:
         Share of fields taken from real boards, if any are given.
     paper_share : float
         Share of fields with exactly the paper's pair at 48 um.
+    object_share : float
+        Share of fields of other objects than boards, see `coldray.objects.kinds`.
+    other_share : float
+        Of the pairs that are not the paper's: share of screens of other physics than the phosphors'.
+    soft_share : float
+        Share of fields that focal spot and magnification have blurred before the screen.
     """
 
     role: str
@@ -111,6 +59,9 @@ class FieldRecipe:
     size: int = 512
     real_share: float = 0.4
     paper_share: float = 0.5
+    object_share: float = 0.0
+    other_share: float = 0.0
+    soft_share: float = 0.0
 
 
 def make_field(
@@ -138,7 +89,8 @@ def make_field(
         [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
     )
     is_paper = rng.random() < recipe.paper_share
-    is_real = bool(real_boards) and rng.random() < recipe.real_share
+    is_object = rng.random() < recipe.object_share
+    is_real = bool(real_boards) and not is_object and rng.random() < recipe.real_share
     if is_real:
         oversampling = 4 if is_paper else int(rng.choice([3, 4, 5, 6]))
         pitch = oversampling * REAL_GRID_MM
@@ -146,21 +98,23 @@ def make_field(
         maps = _real_window(str(rng.choice(real_boards)), cells, rng, cache)
     else:
         oversampling = 3
-        pitch = (
-            PAPER_PITCH_MM
-            if is_paper or rng.random() < 0.4
-            else float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
-        )
+        pitch = PAPER_PITCH_MM if is_paper or rng.random() < 0.3 else draw_pitch(rng)
         cells = recipe.size * oversampling
-        family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))
-        maps = procedural_board(family, (cells, cells), pitch / oversampling, rng)
-    pair = PairDraw() if is_paper else PairDraw.draw(rng, pitch)
-    weigher = ScreenDetector.gos(pair.blurred_loading_mg_cm2, pitch)
-    fine = weigher.transmission(maps)
+        if is_object:
+            from coldray.objects.kinds import KINDS, draw_kind
+
+            maps = draw_kind(str(rng.choice(KINDS)), (cells, cells), pitch / oversampling, rng, recipe.role)
+        else:
+            family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))
+            maps = procedural_board(family, (cells, cells), pitch / oversampling, rng)
+    draw = PairDraw() if is_paper else PairDraw.draw(rng, pitch, recipe.other_share)
+    fine = ScreenDetector.gos(draw.blurred_loading_mg_cm2, pitch).transmission(maps)
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     fine = np.rot90(fine[:, ::-1] if flip else fine, turns)
-    sharp = ScreenDetector.gos(pair.sharp_loading_mg_cm2, pitch, pair.sharp_stretch).image(fine, oversampling)
-    return sharp, {"recipe": asdict(recipe), "board": maps.name, "pair": asdict(pair), "real": is_real}
+    soft_px = float(rng.uniform(*SOFT_PX)) if rng.random() < recipe.soft_share else 0.0
+    sharp = draw.sharp_image(fine, oversampling, soft_px * pitch)
+    note = {"recipe": asdict(recipe), "board": maps.name, "pair": asdict(draw), "real": is_real, "soft_px": soft_px}
+    return sharp, note
 
 
 def _real_window(archive: str, cells: int, rng: np.random.Generator, cache: Path | None) -> ThicknessMaps:

@@ -15,6 +15,8 @@ class ConditionedBlock(nn.Module):
         Width.
     embedding : int
         Length of the condition embedding.
+    hidden : int, optional
+        Channels between its two convolutions; `channels` by default.
 
     Notes
     -----
@@ -25,11 +27,12 @@ class ConditionedBlock(nn.Module):
     radius = 2
     """Reach in pixels of its own grid."""
 
-    def __init__(self, channels: int, embedding: int) -> None:
+    def __init__(self, channels: int, embedding: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        self.modulation = nn.Linear(embedding, 2 * channels)
+        inner = channels if hidden is None else hidden
+        self.first = nn.Conv2d(channels, inner, 3, padding=1)
+        self.second = nn.Conv2d(inner, channels, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * inner)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
         nn.init.zeros_(self.second.weight)

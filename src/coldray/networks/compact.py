@@ -29,6 +29,8 @@ class Network(nn.Module):
         Residual blocks before, on and after the 1/8-resolution level.
     embedding : int
         Length of the condition embedding.
+    hidden : int, optional
+        Channels within every residual block; those around it by default. Pruned networks have fewer.
 
     Notes
     -----
@@ -45,6 +47,7 @@ class Network(nn.Module):
         deep_width: int = 192,
         blocks: tuple[int, int, int] = (2, 3, 2),
         embedding: int = 128,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
         self.settings = {
@@ -54,16 +57,16 @@ class Network(nn.Module):
             "deep_width": deep_width,
             "blocks": list(blocks),
             "embedding": embedding,
-        }
+        } | ({} if hidden is None else {"hidden": hidden})
         self.embed = nn.Sequential(
             nn.Linear(conditions, embedding), nn.ReLU(), nn.Linear(embedding, embedding), nn.ReLU()
         )
         self.head = nn.Conv2d(channels * UNSHUFFLE**2, width, 3, padding=1)
-        self.before = nn.ModuleList(ConditionedBlock(width, embedding) for _ in range(blocks[0]))
+        self.before = nn.ModuleList(ConditionedBlock(width, embedding, hidden) for _ in range(blocks[0]))
         self.down = nn.Conv2d(width, deep_width, 2, stride=2)
-        self.deep = nn.ModuleList(ConditionedBlock(deep_width, embedding) for _ in range(blocks[1]))
+        self.deep = nn.ModuleList(ConditionedBlock(deep_width, embedding, hidden) for _ in range(blocks[1]))
         self.up = nn.Conv2d(deep_width, 4 * width, 1)
-        self.after = nn.ModuleList(ConditionedBlock(width, embedding) for _ in range(blocks[2]))
+        self.after = nn.ModuleList(ConditionedBlock(width, embedding, hidden) for _ in range(blocks[2]))
         self.tail = nn.Conv2d(width, UNSHUFFLE**2, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         assert self.tail.bias is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Domain:
         The cloud, thinned; empty for models that know only the span of every condition by itself.
     reach : float
         Largest distance of what training draws from the cloud.
+    places : ndarray of int, shape (conditions - 1,), optional
+        Where they stand in the vector that a method tells, strength first; one after the other by default.
 
     Notes
     -----
@@ -45,16 +47,24 @@ class Domain:
     high: NDArray[np.float64]
     points: NDArray[np.float64]
     reach: float
+    places: NDArray[np.intp] | None = None
 
     @classmethod
-    def of_header(cls, header: Mapping[str, Any], conditions: int) -> Domain | None:
+    def of_header(cls, header: Mapping[str, Any], places: Sequence[int]) -> Domain | None:
         """Read it from a model's header; None if the model was trained over no family, or for other conditions.
+
+        Parameters
+        ----------
+        header : mapping
+        places : sequence of int
+            Where the model's conditions stand in the vector that a method tells; the strength first.
 
         Raises
         ------
         CheckpointError
             If the header's numbers are not finite, or of the wrong shape.
         """
+        conditions = len(places)
         family = header.get("family", {})
         low, high = (np.array(family.get(key, []), dtype=np.float64) for key in ("conditions_low", "conditions_high"))
         if low.size != conditions or high.size != conditions:
@@ -64,7 +74,7 @@ class Domain:
         reach = BOX_REACH if cloud is None else float(cloud["reach"])
         if points.shape[1:] != (conditions - 1,) or not (np.isfinite(points).all() and 0 < reach < np.inf):
             raise CheckpointError("the header's cloud of conditions is damaged; load the model file as it was written")
-        return cls(low[1:], high[1:], points, reach)
+        return cls(low[1:], high[1:], points, reach, np.array(places[1:], dtype=np.intp))
 
     def anchor(self, conditions: NDArray[np.floating]) -> NDArray[np.float64]:
         """Trained conditions next to given ones; continuous in them.
@@ -86,18 +96,25 @@ class Domain:
 
     def distance(self, conditions: NDArray[np.floating]) -> float:
         """Distance of the vector told, strength first, from what was trained."""
-        given = np.asarray(conditions[1:], dtype=np.float64)
+        given = self.chosen(conditions)
         return float(np.sqrt(np.mean((given - self.anchor(given)) ** 2)))
+
+    def chosen(self, conditions: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Those of a vector that the model knows, without the strength."""
+        known = conditions[1:] if self.places is None else conditions[self.places]
+        return np.asarray(known, dtype=np.float64)
 
     def kept(self, conditions: NDArray[np.floating]) -> NDArray[np.float32]:
         """The vector as the network may be told it: as it is up to `NEAR` beyond `reach`, else drawn to the cloud."""
-        given = np.asarray(conditions[1:], dtype=np.float64)
+        given = self.chosen(conditions)
         anchor = self.anchor(given)
         distance = float(np.sqrt(np.mean((given - anchor) ** 2)))
         most = self.reach + NEAR
         if distance > most:
             given = anchor + (given - anchor) * (most / distance)
-        return np.concatenate([conditions[:1], given]).astype(np.float32)
+        out = np.array(conditions, dtype=np.float32)
+        out[1 + np.arange(given.size) if self.places is None else self.places] = given
+        return out
 
     def share(self, distance: float) -> float:
         """How much the network counts at a distance: 1 up to `NEAR` beyond `reach`, smoothly 0 within another `FADE`."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.channels import LEVEL_DECADES, conditions
+from coldray.channels import LEVEL_DECADES, NOISE_CONDITION, conditions, places
 from coldray.checkpoint import file_sha256, read_tensors
 from coldray.document import read_object
 from coldray.errors import CheckpointError, PluginError
@@ -190,7 +190,15 @@ class Model:
 
     def predictor(self, progress: Callable[[float], None] | None = None) -> TiledPredictor:
         """Return the network as a function of whole frames; `progress` as for `TiledPredictor`."""
-        return TiledPredictor(self.engine, progress=progress)
+        return TiledPredictor(self.engine, progress=progress, told=self.places)
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Where the conditions that this model knows stand in what its method tells."""
+        _, told = shown_by(plugin("method", self.header["method"]))
+        # headers that name none are older than the last ones
+        known = self.header["network"]["settings"].get("conditions", len(told))
+        return places(told, self.header.get("conditions", told[:known]))
 
     @property
     def prior(self) -> ObjectPrior:
@@ -210,9 +218,9 @@ class Model:
 
     def fits(self, method: Any) -> bool:
         """Whether a method shows its network what this one was trained to see."""
-        channels, conditions = shown_by(plugin("method", self.header["method"]))
-        trained = (self.header.get("channels", channels), self.header.get("conditions", conditions))
-        return shown_by(method) == trained
+        trained = plugin("method", self.header["method"])
+        channels, _ = shown_by(trained)
+        return shown_by(method) == shown_by(trained) and channels == self.header.get("channels", channels)
 
     def check_fits(self, method: Any, name: str) -> None:
         """Refuse a method that shows its network something else.
@@ -231,8 +239,13 @@ class Model:
     @cached_property
     def domain(self) -> Domain | None:
         """Conditions the model was trained on; None if it was not trained over a family."""
-        _, told = shown_by(plugin("method", self.header["method"]))
-        return Domain.of_header(self.header, len(told))
+        return Domain.of_header(self.header, self.places)
+
+    @cached_property
+    def _levels(self) -> NDArray[np.bool_]:
+        """Which of its conditions, without the strength, are noise levels."""
+        told = np.array(shown_by(plugin("method", self.header["method"]))[1])
+        return np.array([name.startswith(NOISE_CONDITION) for name in told[self.places[1:]]], dtype=bool)
 
     def warnings_for(self, conditions: NDArray[np.float32]) -> list[str]:
         """Say where detectors or noise leave the family the model was trained over, and what is done about it.
@@ -243,17 +256,17 @@ class Model:
             What the network would be told: strength, MTF ratio, noise levels.
         """
         domain = self.domain
-        if domain is None or domain.low.size + 1 != conditions.size:
+        if domain is None:
             return []
-        family = self.header["family"]
-        given = conditions[1:]
+        family, levels = self.header["family"], self._levels
+        given = domain.chosen(conditions)
         below, above = given < domain.low - BOX_REACH, given > domain.high + BOX_REACH
         reasons = []
-        if (below | above)[:-2].any():
+        if (below | above)[~levels].any():
             reasons.append("the detectors' MTF ratio lies outside the family this model was trained over")
-        if above[-2:].any():
+        if above[levels].any():
             reasons.append(f"noise is stronger than in training (frames of {family['exposure_s'][0]:g} s)")
-        if below[-2:].any():
+        if below[levels].any():
             reasons.append(f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s)")
         distance = domain.distance(conditions)
         if not reasons and domain.share(distance) == 1:
@@ -284,11 +297,11 @@ class Model:
         -----
         Beyond its family a network extrapolates: noise below it came out as a texture on its pixel grid.
         """
-        low = np.array(self.header.get("family", {}).get("conditions_low", []))
-        told = conditions(frame, degradation)
-        if low.size != told.size:
+        domain = self.domain
+        if domain is None:
             return frame
-        short = float((low - BOX_REACH - told)[-2:].max())
+        told = domain.chosen(conditions(frame, degradation))
+        short = float((domain.low - BOX_REACH - told)[self._levels].max(initial=0.0))
         return frame if short <= 0 else replace(frame, noise=frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -105,6 +105,8 @@ class TiledPredictor:
         Largest tile including its margin [pixels].
     progress : callable, optional
         Told after every tile how many evaluations are done, fractions included; may raise to stop.
+    told : sequence of int, optional
+        Places of the conditions that the network knows among those it is called with; all of them by default.
 
     Attributes
     ----------
@@ -132,8 +134,10 @@ class TiledPredictor:
         engine: Engine,
         budget_pixels: int = TILE_BUDGET_PIXELS,
         progress: Callable[[float], None] | None = None,
+        told: Sequence[int] | None = None,
     ) -> None:
         self._engine = engine
+        self._told = None if told is None else list(told)
         self._budget = budget_pixels
         self._progress = progress
         self.stride = stride = engine.stride
@@ -166,7 +170,7 @@ class TiledPredictor:
         rows, cols = images[0].shape
         out = np.array(images[self.base], dtype=np.float32)
         self.evaluations += 1
-        told = conditions[None].astype(np.float32)
+        told = (conditions if self._told is None else conditions[self._told])[None].astype(np.float32)
         tiles = self._tiles(rows, cols)
         self.tiles_run += len(tiles)
         self.tiles_spared += self._spared_each

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.channels import conditions, linear_estimates
 from coldray.checkpoint import file_sha256, write_tensors
-from coldray.dataset.fields import PairDraw
+from coldray.dataset.family import PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.files import move_into_place, scratch_folder, write_text

@@ -1,4 +1,4 @@
-"""Small features put into training windows: what boards hold too little of, and what a restorer must not wipe out.
+"""What is put into training windows: small features and faint edges that boards hold too little of, and nuisances.
 
 Boards teach pads, vias and traces. Faint voids, cracks and bar patterns are rare on them, and a network that never saw
 any learns that faint and small means noise. The shapes, sizes, angles and contrasts here are random; none is that of a test.
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.frame import Frame
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
@@ -29,6 +30,14 @@ DEEPEST = 0.85
 """Largest contrast, as a share of the local signal."""
 FLAT_SIGNAL = (0.1, 1.0)
 KINDS = ("disc", "rod", "bars", "plate")
+EDGES, EDGE_CNR = (1, 4), (3.0, 120.0)
+"""Long edges in a window of even ground, and their common contrast over the standard deviation of one pixel."""
+SLOPE = 0.2
+"""Largest change of the signal from one side of a field to the other: heel effect and scatter."""
+FIXED_PATTERN_SD = (0.0005, 0.005)
+"""What gain correction leaves of the gains of pixels, relative."""
+HIT_SHARE = (0.0005, 0.02)
+"""Share of pixels that were no measurement and stand replaced by the mean of their neighbours."""
 
 
 def feature_mask(kind: str, rng: np.random.Generator) -> Image:
@@ -101,43 +110,96 @@ def draw_features(signal: Image, noise: NoiseModel, rng: np.random.Generator) ->
     return np.maximum(change, -DEEPEST * signal)
 
 
-def screens(pair: DetectorPair, degradation: Degradation, shape: tuple[int, int]) -> tuple[Callable[..., Any], ...]:
-    """Operators on a window: the sharp screen without its pixel aperture, and the blur at full strength."""
+def sharp_screen(pair: DetectorPair, shape: tuple[int, int]) -> Callable[..., Any]:
+    """Operator on a window: the sharp screen without its pixel aperture."""
     pitch = pair.pixel_pitch_mm
 
-    def sharp_screen(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    def transfer(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(pair.sharp.mtf(frequency) / np.sinc(pitch * frequency))
 
-    return (
-        radial_operator(sharp_screen, shape, pitch),
-        radial_operator(lambda f: degradation.transfer(f, 1.0), shape, pitch),
-    )
+    return radial_operator(transfer, shape, pitch)
 
 
-def add_features(
-    sharp: Image,
-    blurred: Image,
-    pair: DetectorPair,
-    degradation: Degradation,
-    noise: NoiseModel,
-    rng: np.random.Generator,
+def add_change(
+    sharp: Image, blurred: Image, change: Image, frame: Frame, degradation: Degradation
 ) -> tuple[Image, Image]:
-    """Put features into a window of both noise-free images.
+    """Put a change of the transmitted fraction into a window of both noise-free images.
 
     Parameters
     ----------
-    sharp, blurred : ndarray, shape (rows, cols)
-    pair : DetectorPair
+    sharp, blurred, change : ndarray, shape (rows, cols)
+    frame : Frame
+        Of the same shape; states the detectors.
     degradation : object
         Offers ``transfer(frequency, strength)``.
-    noise : NoiseModel
-    rng : numpy.random.Generator
 
     Returns
     -------
     sharp, blurred : ndarray, float32, shape (rows, cols)
-        Both operators are linear, so the pair stays exact but for what features send across the window's border.
+        Both operators are linear, so the pair stays exact but for what the change sends across the window's border.
     """
-    sharpen, blur = screens(pair, degradation, sharp.shape)
-    change = sharpen(draw_features(sharp, noise, rng))
-    return (sharp + change).astype(np.float32), (blurred + blur(change)).astype(np.float32)
+    seen = sharp_screen(frame.pair, frame.shape)(change)
+    return (sharp + seen).astype(np.float32), (blurred + frame.operator(degradation)(seen)).astype(np.float32)
+
+
+def faint_edges(side: int, level: float, noise: NoiseModel, rng: np.random.Generator) -> Image:
+    """Draw even ground with long straight edges of one contrast, before any screen spreads them.
+
+    Parameters
+    ----------
+    side : int
+        Rows and columns [pixels].
+    level : float
+        Signal of the ground, fraction of the open beam.
+    noise : NoiseModel
+        Noise of the blurred frame: sets the contrast.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, float32, shape (side, side)
+        Change of the transmitted fraction.
+
+    Notes
+    -----
+    All edges of a window have one contrast: an error that is measured against the window's own scale (`log_mse`) then
+    weighs faint edges as much as strong ones. Mixed contrasts in one error make a network blunt the faintest.
+    """
+    count = int(rng.integers(EDGES[0], EDGES[1] + 1))
+    # all steps down at one place still leave a positive signal
+    contrast = min(float(np.exp(rng.uniform(*np.log(EDGE_CNR)))) * noise.relative_sd(level), DEEPEST * level / count)
+    axis = np.arange(side) - (side - 1) / 2
+    change = np.zeros((side, side))
+    for _ in range(count):
+        angle = rng.uniform(0, 2 * np.pi)
+        cos, sin = np.cos(angle), np.sin(angle)
+        across = axis[None] * cos + axis[:, None] * sin - rng.uniform(-0.4, 0.4) * side
+        # share of a unit square on one side of a straight edge, to first order in its slant
+        step = np.clip(across / max(abs(cos) + abs(sin), 1e-6) + 0.5, 0, 1)
+        if rng.random() < 0.5:
+            width = float(np.exp(rng.uniform(np.log(2), np.log(0.5 * side))))
+            step = step - np.clip((across - width) / (abs(cos) + abs(sin)) + 0.5, 0, 1)
+        change += (1 if rng.random() < 0.5 else -1) * step
+    return (contrast * change).astype(np.float32)
+
+
+def slope(shape: tuple[int, int], rng: np.random.Generator) -> Image:
+    """Draw a smooth factor near 1 over a frame: heel effect, scatter, a tilted object."""
+    v, u = (np.linspace(-0.5, 0.5, n) for n in shape)
+    angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(-SLOPE, SLOPE)
+    linear = u[None] * np.cos(angle) + v[:, None] * np.sin(angle)
+    return (1 + strength * (linear + rng.uniform(-1, 1) * linear**2)).astype(np.float32)
+
+
+def disturb(measured: Image, rng: np.random.Generator) -> Image:
+    """Put what correction leaves into a measured frame: gains of pixels, and pixels replaced by their neighbours."""
+    out = measured
+    if rng.random() < 0.5:
+        sd = float(np.exp(rng.uniform(*np.log(FIXED_PATTERN_SD))))
+        out = out * (1 + np.float32(sd) * rng.standard_normal(out.shape, dtype=np.float32))
+    if rng.random() < 0.7:
+        hit = rng.random(out.shape) < np.exp(rng.uniform(*np.log(HIT_SHARE)))
+        beside = np.pad(out, 1, mode="reflect")
+        mean = 0.25 * (beside[:-2, 1:-1] + beside[2:, 1:-1] + beside[1:-1, :-2] + beside[1:-1, 2:])
+        out = np.where(hit, mean, out)
+    return out.astype(np.float32)

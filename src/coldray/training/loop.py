@@ -28,6 +28,7 @@ from coldray.restoration.build import build_network
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
+from coldray.training.prune import pruned
 from coldray.training.recipe import OptimiserRecipe, Recipe
 from coldray.training.states import RunStates
 
@@ -98,8 +99,8 @@ def validation_method(recipe: Recipe) -> tuple[Any, str]:
     return method, name
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load the weights of a model file into a network of the same design, or a deeper one.
+def load_weights(network: nn.Module, path: Path, shown: Callable[[], Any] = list) -> None:
+    """Load the weights of a model file into a network of the same design, a deeper or a smaller one.
 
     Parameters
     ----------
@@ -107,6 +108,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
         Fresh: blocks that the file lacks are the identity, so a deeper network starts as the shallower one.
     path : Path
         Safetensors, as `coldray model export` leaves it.
+    shown : callable
+        Gives training images, as `pruned` takes them; called if the file holds a larger network of the same kind.
 
     Raises
     ------
@@ -115,7 +118,15 @@ def load_weights(network: nn.Module, path: Path) -> None:
     SettingsError
         If its weights are those of another design.
     """
-    tensors, _ = read_tensors(path)
+    tensors, header = read_tensors(path)
+    settings = getattr(network, "settings", {})
+    theirs = header.get("network", {}).get("settings", {})
+    if settings.get("hidden") is not None and theirs.get("hidden") is None and "blocks" in theirs:
+        larger = build_network("compact", theirs, SettingsError, {k: v.shape for k, v in tensors.items()})
+        larger.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
+        kept = settings["blocks"], settings["hidden"], settings["conditions"]
+        network.load_state_dict(pruned(larger, *kept, shown()).state_dict())
+        return
     blocks = (f"{name}." for name, part in network.named_modules() if isinstance(part, ConditionedBlock))
     added = tuple(block for block in blocks if not any(name.startswith(block) for name in tensors))
     wanted = {k: tuple(weight.shape) for k, weight in network.state_dict().items() if not k.startswith(added)}
@@ -123,6 +134,10 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise SettingsError(f"network.start: {path.name} holds another network; give its settings, or start without it")
     weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
     network.load_state_dict(weights, strict=not added)
+
+
+PRUNING_BATCHES = 4
+"""Batches on which the energy of channels is measured."""
 
 
 class Training:
@@ -159,7 +174,11 @@ class Training:
             SettingsError,
         )
         if recipe.network.start is not None:
-            load_weights(network, Path(recipe.network.start))
+            load_weights(
+                network,
+                Path(recipe.network.start),
+                lambda: [self._train.batch(number)[:2] for number in range(PRUNING_BATCHES)],
+            )
         self._judge, self._judge_name = validation_method(recipe)
         network = network.to(memory_format=torch.channels_last)
         wide, others = split_weights(network) if optimiser.name == "muon" else ([], list(network.parameters()))

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.dataset.fields import FieldSet, PairDraw
+from coldray.dataset.family import PairDraw, draw_noise
+from coldray.dataset.fields import FieldSet
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
-from coldray.physics.transfer import radial_operator
 from coldray.plugins import Degradation, check_options, options_of, plugin
-from coldray.training.features import FLAT_SIGNAL, add_features
+from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe
+
+
+Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,6 @@ class _Field:
     blurred: NDArray[np.float32]
     pair: DetectorPair
     degradation: Degradation
-    note: dict[str, Any]
 
 
 class PairSource:
@@ -47,10 +49,11 @@ class PairSource:
         self._choose(recipe)
         self._fields = []
         for sharp, note in fields:
-            pair = PairDraw(**note["pair"]).pair()
+            pair = PairDraw.from_dict(note["pair"]).pair()
             degradation = self._build(pair)
-            blur = radial_operator(lambda f, d=degradation: d.transfer(f, 1.0), sharp.shape, pair.pixel_pitch_mm)
-            self._fields.append(_Field(sharp, blur(sharp), pair, degradation, note))
+            noise = NoiseModel.of_detector(pair.blurred, 1.0)
+            blurred = Frame(sharp, pair, noise).operator(degradation)(sharp)
+            self._fields.append(_Field(sharp, np.asarray(blurred, dtype=np.float32), pair, degradation))
 
     def _choose(self, recipe: Recipe) -> None:
         """Look up what the recipe names."""
@@ -100,23 +103,43 @@ class PairSource:
         side = min(window or data.window, *item.sharp.shape)
         row, col = (int(rng.integers(0, n - side + 1)) for n in item.sharp.shape)
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        if item.pair.directional:
+            turns = 2 * (turns // 2)  # rows stay rows
 
         def cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
             part = np.rot90(image[row : row + side, col : col + side], turns)
             return np.ascontiguousarray(part[:, ::-1] if flip else part)
 
         if exposure_s is None:
-            low, high = np.log(data.exposure_s)
-            exposure_s = float(np.exp(rng.uniform(low, high)))
+            wide = data.wide_exposure_s, data.wide_share
+            noise = draw_noise(item.pair, rng, data.exposure_s, *wide, data.white_share)
+        else:
+            noise = NoiseModel.of_detector(item.pair.blurred, exposure_s)
         sharp, blurred = cut(item.sharp), cut(item.blurred)
-        noise = NoiseModel.of_detector(item.pair.blurred, exposure_s)
         if extras is not None:
-            if extras.random() < data.flat_share:
-                sharp = blurred = np.full_like(sharp, extras.uniform(*FLAT_SIGNAL))
-            if extras.random() < data.feature_share:
-                sharp, blurred = add_features(sharp, blurred, item.pair, item.degradation, noise, extras)
+            sharp, blurred = self._changed(sharp, blurred, Frame(blurred, item.pair, noise), item.degradation, extras)
         measured = blurred + noise.draw(sharp, rng) if data.noise == "measured" else blurred
+        if extras is not None and extras.random() < data.nuisance_share:
+            measured = disturb(measured, extras)
         return TrainingPair(Frame(measured, item.pair, noise), sharp, blurred), item.degradation
+
+    def _changed(
+        self, sharp: Image, blurred: Image, frame: Frame, degradation: Degradation, rng: np.random.Generator
+    ) -> tuple[Image, Image]:
+        """Noise-free window with what the recipe adds to boards, each in its share."""
+        data = self._recipe.data
+        if rng.random() < data.nuisance_share:
+            factor = slope(sharp.shape, rng)
+            sharp, blurred = sharp * factor, blurred * factor
+        is_edges = rng.random() < data.edge_share
+        if is_edges or rng.random() < data.flat_share:
+            sharp = blurred = np.full_like(sharp, rng.uniform(*FLAT_SIGNAL))
+        if is_edges:
+            change = faint_edges(sharp.shape[0], float(sharp[0, 0]), frame.noise, rng)
+            return add_change(sharp, blurred, change, frame, degradation)
+        if rng.random() < data.feature_share:
+            return add_change(sharp, blurred, draw_features(sharp, frame.noise, rng), frame, degradation)
+        return sharp, blurred
 
     def example(self, number: int) -> Example:
         """Return example `number` of the endless, reproducible stream."""

@@ -17,6 +17,10 @@ from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe
 
 
+PUT_INTO_FIELDS = ("feature_share", "flat_share", "edge_share", "nuisance_share", "wide_share", "white_share")
+"""Settings that change fields at every draw; prepared patches stay as they were measured."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """Which layers of a dataset play which part.
@@ -89,10 +93,9 @@ class PatchSource(PairSource):
         name = patches.folder.name
         if not len(patches):
             raise SettingsError(f"{name}: has no {patches.split} patches; prepare it with more boards")
-        if recipe.data.feature_share or recipe.data.flat_share:
-            raise SettingsError(
-                f"{name}: nothing is put into prepared patches; leave out data.feature_share and data.flat_share"
-            )
+        added = [key for key in PUT_INTO_FIELDS if getattr(recipe.data, key)]
+        if added:
+            raise SettingsError(f"{name}: nothing is put into prepared patches; leave out data.{added[0]}")
         if recipe.data.margin > patches.context_px:
             raise SettingsError(
                 f"data.margin is {recipe.data.margin} px, but {name} keeps {patches.context_px} px around its patches; "

@@ -53,19 +53,34 @@ class DataRecipe(_Strict):
     gerber_cache: str = ".cache/boards"
     real_share: float = Field(0.4, ge=0, le=1)
     paper_share: float = Field(0.5, ge=0, le=1)
+    object_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of fields of other objects than boards."""
+    other_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields" whose pair is not the paper's: share of detector pairs of other physics than the phosphors'."""
+    soft_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share that focal spot and magnification have blurred before the screen."""
     exposure_s: tuple[float, float] = (0.05, 1.0)
+    wide_exposure_s: tuple[float, float] | None = None
+    """Of "fields": exposures of the share `wide_share` of the frames."""
+    wide_share: float = Field(0.0, ge=0, le=1)
+    white_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of frames with white noise of any level, whatever their detector."""
     noise: Literal["measured", "none"] = "measured"
     feature_share: float = Field(0.0, ge=0, le=1)
     """Of "fields": share of examples with small voids, cracks, bars and plates put into them."""
     flat_share: float = Field(0.0, ge=0, le=1)
     """Of "fields": share of examples on a constant background instead of a board."""
+    edge_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of examples of long edges of one low contrast on even ground."""
+    nuisance_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of examples with what correction leaves: a slope, a fixed pattern, hits that were replaced."""
     workers: int = Field(2, ge=1)
     random_state: int = 0
 
-    @field_validator("exposure_s")
+    @field_validator("exposure_s", "wide_exposure_s")
     @classmethod
-    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < value[0] <= value[1] < math.inf:
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 < value[0] <= value[1] < math.inf:
             raise ValueError("shortest and longest exposure must be positive, finite and in this order")
         return value
 

@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.channels import CONDITIONS, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
-from coldray.dataset.fields import PAPER_LOADINGS_MG_CM2, PAPER_PITCH_MM, PITCH_RANGE_MM, FieldSet, PairDraw
+from coldray.dataset.family import (
+    PAPER_LOADINGS_MG_CM2,
+    PAPER_PITCH_MM,
+    PITCH_RANGE_MM,
+    PairDraw,
+    draw_noise,
+    draw_pitch,
+)
+from coldray.dataset.fields import FieldSet
 from coldray.degradations.mtf_blend import Degradation
 from coldray.document import parse_json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
-from coldray.physics.detector import DetectorPair
-from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import CorrectingMethod, plugin, shown_by
 from coldray.restoration.build import build_network
@@ -97,15 +103,13 @@ CLOUD_POINTS, CLOUD_CANDIDATES = 200, 2000
 """Points of the thinned cloud of conditions, and draws they are chosen from."""
 
 
-def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int = 5) -> dict[str, Any]:
-    """Conditions that training draws from, MTF ratio and noise level as the network is told them: span and cloud.
+def family_limits(recipe: dict[str, Any], random_state: int = 5) -> dict[str, Any]:
+    """Conditions that training draws from, MTF ratio and noise as the network is told them: span and cloud.
 
     Parameters
     ----------
     recipe : dict
         Resolved recipe of the run.
-    samples : int
-        Detector pairs drawn for the span.
     random_state : int
 
     Returns
@@ -115,38 +119,29 @@ def family_limits(recipe: dict[str, Any], samples: int = 300, random_state: int 
         their ``reach`` (`coldray.restoration.domain.Domain`); exposures [s] and pixel pitches [mm] drawn from.
     """
     rng = np.random.default_rng(random_state)
-    exposures = recipe["data"]["exposure_s"]
+    data = recipe["data"]
+    exposures, wide = data["exposure_s"], data.get("wide_exposure_s")
     low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
-    for _ in range(samples):
-        pair = PairDraw.draw(rng, _draw_pitch(rng)).pair()
-        for exposure in exposures:
-            found = _told(pair, exposure)
-            low, high = np.minimum(low, found), np.maximum(high, found)
-    paper_share = recipe["data"]["paper_share"]
 
     def draw(rng: np.random.Generator) -> NDArray[np.float32]:
-        is_paper = rng.random() < paper_share
-        pair = (PairDraw() if is_paper else PairDraw.draw(rng, _draw_pitch(rng))).pair()
-        return _told(pair, float(np.exp(rng.uniform(*np.log(exposures)))))
+        is_paper = rng.random() < data["paper_share"]
+        pair = (PairDraw() if is_paper else PairDraw.draw(rng, draw_pitch(rng), data.get("other_share", 0.0))).pair()
+        shares = data.get("wide_share", 0.0), data.get("white_share", 0.0)
+        noise = draw_noise(pair, rng, exposures, wide, *shares)
+        told = conditions(Frame(np.ones((1, 1), dtype=np.float32), pair, noise), Degradation(pair))
+        np.minimum(low, told, out=low)
+        np.maximum(high, told, out=high)
+        return told
 
     points, reach = thinned(draw, CLOUD_POINTS, rng, CLOUD_CANDIDATES)
+    longest = exposures if wide is None or not data["wide_share"] else wide
     return {
         "conditions_low": low.round(4).tolist(),
         "conditions_high": high.round(4).tolist(),
         "cloud": {"points": points.tolist(), "reach": round(reach, 4)},
-        "exposure_s": list(exposures),
+        "exposure_s": list(longest),
         "pixel_pitch_mm": list(PITCH_RANGE_MM),
     }
-
-
-def _draw_pitch(rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(np.log(PITCH_RANGE_MM[0]), np.log(PITCH_RANGE_MM[1]))))
-
-
-def _told(pair: DetectorPair, exposure_s: float) -> NDArray[np.float32]:
-    """Conditions of a pair at an exposure [s]."""
-    frame = Frame(np.ones((1, 1), dtype=np.float32), pair, NoiseModel.of_detector(pair.blurred, exposure_s))
-    return conditions(frame, Degradation(pair))
 
 
 def _start_of(path: str | None) -> dict[str, Any] | None:
