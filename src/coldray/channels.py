@@ -33,6 +33,8 @@ CONDITIONS = (
     "share of the noise power at 1/2 cycles/pixel that does not depend on the signal",
 )
 """All that a network may be told; a model is told those that its header names, see `places`."""
+FIRST_CONDITIONS = 11
+"""How many of them a network is told whose header names none."""
 
 
 def conditions(frame: Frame, degradation: Degradation) -> NDArray[np.float32]:

@@ -127,7 +127,8 @@ def test_settings_rebuild_the_network(settings):
 
 def test_it_fits_conditional_diffusion():
     network = small(channels=len(ddim.CHANNELS), conditions=len(ddim.CONDITIONS))
-    channels, conditions = inputs(16, 16, channels=4)
+    channels, _ = inputs(16, 16, channels=4)
+    conditions = torch.rand(1, len(ddim.CONDITIONS))
     with torch.no_grad():
         assert network(channels, conditions).shape == (1, 1, 16, 16)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from coldray.benchmark.paper.contestants import Contestant
-from coldray.channels import conditions
+from coldray.channels import FIRST_CONDITIONS, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, write_tensors
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
@@ -126,16 +126,17 @@ def test_a_header_that_is_no_object_is_refused(tmp_path, content):
 def test_noise_below_the_family_is_brought_up_to_it(save):
     frame, degradation = weak_frame(1.0)
     told = conditions(frame, degradation)
+    first = told[:FIRST_CONDITIONS]
 
     def trained(low):
         family = {"conditions_low": low.tolist(), "conditions_high": (low + 9).tolist(), "exposure_s": [0.05, 1.0]}
         return load_model(save(family=family))
 
-    low = told.copy()
+    low = first.copy()
     low[-2:] += [0.04, -0.5]  # within the margin that is not warned of either
     assert trained(low).familiar(frame, degradation) is frame
     assert trained(low).warnings_for(told) == []
-    low[-2:] = told[-2:] + np.array([0.05 + 2 / 3, 0.05 + 1 / 3])  # 1.5 decades per unit: the larger gap is one decade
+    low[-2:] = first[-2:] + np.array([0.05 + 2 / 3, 0.05 + 1 / 3])  # 1.5 decades per unit: the larger gap is one decade
     raised = trained(low).familiar(frame, degradation)
     assert raised.noise.relative_sd() == pytest.approx(np.sqrt(10) * frame.noise.relative_sd(), rel=1e-4)
     assert raised.blurred is frame.blurred

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.degradations.mtf_blend import Degradation
-from coldray.frame import Frame
 from coldray.errors import SettingsError
+from coldray.frame import Frame
 from coldray.physics.detector import DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import radial_operator
@@ -129,7 +129,9 @@ def test_edges_of_a_window_have_one_contrast_within_its_range():
         flat = levels[counts > 60]  # whole areas; pixels on an edge lie between
         steps = np.diff(flat)
         assert np.allclose(steps / steps.min(), np.rint(steps / steps.min()), atol=1e-2), "multiples of one contrast"
-        assert min(EDGE_CNR[0] * sd, DEEPEST * 0.6 / 4) <= steps.min() + 1e-6 and (change >= -DEEPEST * 0.6 - 1e-6).all()
+        assert (
+            min(EDGE_CNR[0] * sd, DEEPEST * 0.6 / 4) <= steps.min() + 1e-6 and (change >= -DEEPEST * 0.6 - 1e-6).all()
+        )
 
 
 def test_a_straight_edge_covers_half_of_the_window_it_halves():

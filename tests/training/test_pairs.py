@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from coldray.channels import CONDITIONS
 from coldray.physics.transfer import radial_operator
 from coldray.training.pairs import PairSource
 
@@ -27,7 +28,7 @@ def test_example_n_is_always_the_same(fields, recipe_of, source):
 def test_a_batch_is_its_examples_whatever_the_batch_size(fields, recipe_of, source):
     channels, conditions, target = source.batch(3)
     assert channels.shape == (2, 3, 32, 32)
-    assert conditions.shape == (2, 11)
+    assert conditions.shape == (2, len(CONDITIONS))
     assert target.shape == (2, 1, 32, 32)
     for i, number in enumerate((6, 7)):
         example = source.example(number)

@@ -130,7 +130,9 @@ class PairDraw:
 
     def _of_other_physics(self, rng: np.random.Generator) -> PairDraw:
         corner = float(np.exp(rng.uniform(*np.log(CORNER_CYCLES_PX)))) / self.pixel_pitch_mm
-        exponents = np.sort(rng.uniform(*CORE_EXPONENT, 2)) if rng.random() < 0.5 else np.full(2, rng.uniform(*CORE_EXPONENT))
+        exponents = (
+            np.sort(rng.uniform(*CORE_EXPONENT, 2)) if rng.random() < 0.5 else np.full(2, rng.uniform(*CORE_EXPONENT))
+        )
         glare, reach = rng.uniform(*GLARE_SHARE) * (rng.random() < 0.5), float(np.exp(rng.uniform(*np.log(GLARE_MM))))
         ratio = float(rng.uniform(*CORNER_RATIO))
         return PairDraw(
@@ -170,7 +172,9 @@ class PairDraw:
         colour /= (colour * frequency)[inside].sum() / frequency[inside].sum()
         share = self.electronic_share
         power = (self.relative_sd_at_1_s * pitch) ** 2 * ((1 - share) * colour + share)
-        sides = [FrequencyCurve(frequency, shape(frequency / s) * aperture) for s in (1 + anisotropy / 2, 1 - anisotropy / 2)]
+        sides = [
+            FrequencyCurve(frequency, shape(frequency / s) * aperture) for s in (1 + anisotropy / 2, 1 - anisotropy / 2)
+        ]
         return Detector(
             f"shape {shape.corner_lp_mm:.2f} lp/mm", pitch, FrequencyCurve(frequency, shape(frequency) * aperture),
             FrequencyCurve(frequency, power), 1.0, share, None, "closed form; simulated, not measured",

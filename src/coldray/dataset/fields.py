@@ -19,6 +19,7 @@ from coldray.document import read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
+from coldray.objects.kinds import KINDS, draw_kind
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.thickness import ThicknessMaps
 
@@ -101,8 +102,6 @@ def make_field(
         pitch = PAPER_PITCH_MM if is_paper or rng.random() < 0.3 else draw_pitch(rng)
         cells = recipe.size * oversampling
         if is_object:
-            from coldray.objects.kinds import KINDS, draw_kind
-
             maps = draw_kind(str(rng.choice(KINDS)), (cells, cells), pitch / oversampling, rng, recipe.role)
         else:
             family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))

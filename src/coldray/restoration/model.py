@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.channels import LEVEL_DECADES, NOISE_CONDITION, conditions, places
+from coldray.channels import FIRST_CONDITIONS, LEVEL_DECADES, NOISE_CONDITION, conditions, places
 from coldray.checkpoint import file_sha256, read_tensors
 from coldray.document import read_object
 from coldray.errors import CheckpointError, PluginError
@@ -196,8 +196,7 @@ class Model:
     def places(self) -> list[int]:
         """Where the conditions that this model knows stand in what its method tells."""
         _, told = shown_by(plugin("method", self.header["method"]))
-        # headers that name none are older than the last ones
-        known = self.header["network"]["settings"].get("conditions", len(told))
+        known = self.header["network"]["settings"].get("conditions", FIRST_CONDITIONS)
         return places(told, self.header.get("conditions", told[:known]))
 
     @property

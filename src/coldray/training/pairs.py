@@ -18,7 +18,6 @@ from coldray.plugins import Degradation, check_options, options_of, plugin
 from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe
 
-
 Image = NDArray[np.float32]
 
 

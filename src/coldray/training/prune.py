@@ -61,7 +61,13 @@ def pruned(
         raise SettingsError(f"{hidden} hidden channels cannot be kept of {least}")
     if conditions < settings["conditions"]:
         raise SettingsError(f"the network is told {settings['conditions']} conditions; {conditions} are fewer")
-    kept = dict(zip(LEVELS, (slice(0, blocks[0]), slice(0, blocks[1]), slice(settings["blocks"][2] - blocks[2], None)), strict=True))
+    kept = dict(
+        zip(
+            LEVELS,
+            (slice(0, blocks[0]), slice(0, blocks[1]), slice(settings["blocks"][2] - blocks[2], None)),
+            strict=True,
+        )
+    )
     for level in LEVELS:
         setattr(network, level, nn.ModuleList(list(getattr(network, level))[kept[level]]))
     slim = type(network)(**settings | {"blocks": list(blocks), "hidden": hidden, "conditions": conditions})
