@@ -123,7 +123,7 @@ class PairDraw:
         """
         sharp = float(rng.uniform(*SHARP_LOADING_MG_CM2))
         blurred = float(np.clip(sharp * rng.uniform(*LOADING_RATIO), *BLURRED_LOADING_MG_CM2))
-        stretch = np.exp(rng.uniform(*np.log(STRETCH), 2))
+        stretch = np.exp(rng.uniform(np.log(STRETCH[0]), np.log(STRETCH[1]), 2))
         # the thick screen stays clearly the blurrier one
         plain = cls(pixel_pitch_mm, sharp, blurred, float(max(stretch)), float(min(stretch)))
         return plain if rng.random() >= other_share else plain._of_other_physics(rng)
@@ -257,7 +257,7 @@ def draw_noise(
         sd = float(np.exp(rng.uniform(*np.log(WHITE_RELATIVE_SD))))
         still = float(rng.uniform(0, 1)) if rng.random() < 0.5 else 0.0
         level = (sd * pitch) ** 2
-        flat = FrequencyCurve([0.0, np.sqrt(0.5) / pitch], np.full(2, (1 - still) * level))
+        flat = FrequencyCurve(np.array([0.0, np.sqrt(0.5) / pitch]), np.full(2, (1 - still) * level))
         return NoiseModel(flat, still * level, pitch)
     limits = wide_exposure_s if wide_exposure_s is not None and rng.random() < wide_share else exposure_s
     return NoiseModel.of_detector(pair.blurred, float(np.exp(rng.uniform(*np.log(limits)))))
