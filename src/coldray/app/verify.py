@@ -352,9 +352,16 @@ def _recipe(record: Record, given: Sources) -> Recipe:
         If one has not.
     """
     sources = {key: (name, said) for key, (name, said) in recorded().items() if said.kind in SOURCES}
+    from coldray.restoration.model import shipped_as
+
+    then = as_now(record.settings)
     chosen = {key: given.settings.get(name) or record.sources.get(key) for key, (name, _) in sources.items()}
+    for key, (name, said) in sources.items():
+        if said.kind == "model" and not given.settings.get(name):
+            # a model that ships under another name by now
+            chosen[key] = shipped_as(then[key]) or chosen[key]
     recipe = Recipe.of_record(record.settings, chosen)
-    then, now = as_now(record.settings), recipe.settings()
+    now = recipe.settings()
     for key, (name, said) in sources.items():
         if said.kind == "flats" and then[key] and len(getattr(recipe, name) or ()) != len(then[key]):
             raise MetadataError(f"{len(then[key])} flat fields are needed; give `{name}`")

@@ -336,6 +336,11 @@ def shipped_models() -> dict[str, Path]:
     return {p.stem: p for p in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
 
 
+def shipped_as(sha256: str | None) -> str | None:
+    """Name of the shipped model whose file has a digest; None if there is none."""
+    return next((name for name, path in shipped_models().items() if sha256 == file_sha256(path)), None)
+
+
 def load_model(source: str | Path | None = None) -> Model:
     """Load a model by shipped name or file.
 

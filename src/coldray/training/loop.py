@@ -25,6 +25,7 @@ from coldray.files import write_text
 from coldray.networks._blocks import ConditionedBlock
 from coldray.plugins import Degradation, check_options, plugin, settings_of, shown_by
 from coldray.restoration.build import build_network
+from coldray.restoration.model import shipped_models
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
@@ -136,6 +137,12 @@ def load_weights(network: nn.Module, path: Path, shown: Callable[[], Any] = list
     network.load_state_dict(weights, strict=not added)
 
 
+def _weights_file(start: str) -> Path:
+    """Safetensors of a shipped model, or the file itself."""
+    shipped = shipped_models().get(start)
+    return Path(start) if shipped is None else shipped.with_suffix(".safetensors")
+
+
 PRUNING_BATCHES = 4
 """Batches on which the energy of channels is measured."""
 
@@ -176,7 +183,7 @@ class Training:
         if recipe.network.start is not None:
             load_weights(
                 network,
-                Path(recipe.network.start),
+                _weights_file(recipe.network.start),
                 lambda: [self._train.batch(number)[:2] for number in range(PRUNING_BATCHES)],
             )
         self._judge, self._judge_name = validation_method(recipe)

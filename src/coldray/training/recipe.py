@@ -50,6 +50,9 @@ class DataRecipe(_Strict):
     window: int = Field(256, ge=64, le=16384)
     margin: int = Field(16, ge=0)
     gerber: list[str] = []
+    """Of "fields": fabrication data of real boards, in the share `real_share`; all of them must exist."""
+    gerber_if_present: list[str] = []
+    """The same, but those that do not exist are left out."""
     gerber_cache: str = ".cache/boards"
     real_share: float = Field(0.4, ge=0, le=1)
     paper_share: float = Field(0.5, ge=0, le=1)
@@ -91,7 +94,10 @@ class NetworkRecipe(_Strict):
     name: str = "compact"
     settings: Options = {}
     start: str | None = None
-    """Model file (.safetensors) whose weights a fresh run starts from; random weights without."""
+    """Model file (.safetensors) or shipped model whose weights a fresh run starts from; random weights without.
+
+    Settings with `hidden` prune a larger network `compact` first.
+    """
 
 
 class OptimiserRecipe(_Strict):

@@ -34,8 +34,9 @@ def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | No
     if data.dataset == "folder":
         return PatchSet(Path(data.folder), role)
     count = data.train_fields if role == "train" else data.validation_fields
-    real = tuple(data.gerber) if role == "train" else ()
-    for archive in real:
+    present = [archive for archive in data.gerber_if_present if Path(archive).exists()]
+    real = (*data.gerber, *present) if role == "train" else ()
+    for archive in data.gerber:
         if not Path(archive).exists():
             raise SettingsError(
                 f"data.gerber: {archive} does not exist; give other boards, or an empty list for procedural boards only"

@@ -160,6 +160,16 @@ def _start_of(path: str | None) -> dict[str, Any] | None:
     )
 
 
+BOARDS = ("gerber", "gerber_if_present")
+"""Settings that name real boards."""
+
+
+def _real_boards(data: dict[str, Any]) -> list[str]:
+    """Names of the real boards that fields were made of, without where they are."""
+    optional = (board for board in data.get("gerber_if_present", ()) if Path(board).exists())
+    return [Path(board).stem for board in (*data["gerber"], *optional)]
+
+
 def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Build the model card as data."""
     recipe = run["recipe"]
@@ -183,8 +193,8 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
             "started_from": _start_of(recipe["network"].get("start")),
             "recipe": {k: v for k, v in recipe.items() if k != "run"}
             | {"network": {k: v for k, v in recipe["network"].items() if k != "start"}}
-            | {"data": {k: v for k, v in recipe["data"].items() if k not in ("folder", "gerber_cache", "gerber")}},
-            "real_boards": [Path(board).stem for board in recipe["data"]["gerber"]],
+            | {"data": {k: v for k, v in recipe["data"].items() if k not in ("folder", "gerber_cache", *BOARDS)}},
+            "real_boards": _real_boards(recipe["data"]),
             "detectors": {"loadings_mg_cm2": list(PAPER_LOADINGS_MG_CM2), "pixel_pitch_mm": PAPER_PITCH_MM},
             "kind": "simulated pairs (eq. 1 on noise-free sharp fields, noise of the measured NPS)",
         },
