@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.errors import PhysicsError
+from coldray.objects.batteries import battery
+from coldray.objects.defects import add_defects, fitting_kinds
 from coldray.objects.kinds import KINDS, SCENES, draw_kind, variants
 from coldray.objects.request import SCENES as requested
 from coldray.objects.request import ObjectRequest, draw_object
@@ -73,6 +75,15 @@ def test_batteries_are_a_kind_like_others(form):
     assert {"Cu", "Al", "graphite_coating"} & set(cell.thickness_mm)
     for material, thickness in cell.thickness_mm.items():
         np.testing.assert_array_equal(thickness, again.thickness_mm[material])
+
+
+@pytest.mark.parametrize("state", [2, 13, 308])
+def test_cells_of_which_little_is_in_view_take_defects(state):
+    """Sheets and coatings beyond the field are no error."""
+    for pitch, shape in ((0.009, (91, 61)), (0.035, (12, 54)), (0.02, (60, 20))):
+        for form in ("pouch", "cylindrical"):
+            cell = battery(form, shape, pitch, state)
+            add_defects(cell, 12, state, kinds=fitting_kinds(cell), fewer=True)
 
 
 def test_unknown_kinds_variants_and_empty_grids_are_refused():

@@ -60,6 +60,16 @@ def test_a_tapered_line_and_a_corner_shift():
     np.testing.assert_allclose(part, whole[10:50, 15:75], atol=1e-6)
 
 
+@settings(max_examples=30)
+@given(st.floats(PITCH, 1.5), st.floats(0.3, 1.8), TURNS)
+def test_a_sheet_covers_its_area_at_any_turn(width, height, turn):
+    window, cover = scene().sheet(3.5, 3.0, (width, height), turn)
+    assert cover.sum() * PITCH**2 == pytest.approx(width * height, rel=0.03)
+    assert cover.min() >= 0
+    assert scene().sheet(30.0, 3.0, (width, height), turn) is None
+    assert window[0].stop <= SHAPE[0]
+
+
 @pytest.mark.parametrize("turn", [0.0, 0.4, np.pi / 2])
 def test_profiles_of_parallel_wires_tubes_and_half_planes_have_their_areas(turn):
     s = scene(shape=(200, 200))

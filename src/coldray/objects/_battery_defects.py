@@ -8,7 +8,7 @@ import numpy as np
 
 from coldray.objects._cell_parts import Sheet, span
 from coldray.objects._defect_makers import Change, Maker, ellipsoid, offsets, square
-from coldray.objects._defect_sites import Sites
+from coldray.objects._defect_sites import Sites, Window
 from coldray.objects.canvas import Canvas, Map
 
 
@@ -31,6 +31,12 @@ def _coated_place(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) 
     return None
 
 
+def _of(maps: dict[str, Map], material: str, window: Window) -> Map:
+    """Thickness of a material in a window; none where no part of the field has any."""
+    found = maps.get(material)
+    return np.zeros(tuple(s.stop - s.start for s in window), np.float32) if found is None else found[window]
+
+
 def _moved_sheet(
     maps: dict[str, Map], sites: Sites, old: Sheet, new: Sheet, layers: dict[str, float], size_mm: float
 ) -> Change | None:
@@ -43,7 +49,7 @@ def _moved_sheet(
         return None
     rows, cols = (slice(min(w[k].start for w in covers), max(w[k].stop for w in covers)) for k in (0, 1))
     both, difference = (rows, cols), canvas.map("sheet")[rows, cols]
-    changed = {m: np.maximum(maps[m][both] + np.float32(t) * difference, 0) for m, t in layers.items()}
+    changed = {m: np.maximum(_of(maps, m, both) + np.float32(t) * difference, 0) for m, t in layers.items()}
     return Change(both, changed, size_mm)
 
 
@@ -75,7 +81,7 @@ def overhang_fault(maps: dict[str, Map], sites: Sites, rng: np.random.Generator)
     z = (np.arange(low, high) + 0.5) * sites.pitch
     gone = span(z, ends[turn, 0], ends[turn, 0] + short, sites.pitch)[:, None]
     changed = {
-        m: np.maximum(maps[m][window] - (gone * layout.turn_paths_mm[m][turn]).astype(np.float32), 0)
+        m: np.maximum(_of(maps, m, window) - (gone * layout.turn_paths_mm[m][turn]).astype(np.float32), 0)
         for m in ("Cu", "graphite_coating")
     }
     return Change(window, changed, short)
@@ -122,7 +128,7 @@ def fold(maps: dict[str, Map], sites: Sites, rng: np.random.Generator) -> Change
     s = layout.stack
     layers = {"Cu": 1e-3 * s.copper_um, "graphite_coating": 2e-3 * s.anode_um}
     changed = {
-        m: np.maximum(maps[m][window] + np.float32(t) * (landed - removed).astype(np.float32), 0)
+        m: np.maximum(_of(maps, m, window) + np.float32(t) * (landed - removed).astype(np.float32), 0)
         for m, t in layers.items()
     }
     return Change(window, changed, depth)

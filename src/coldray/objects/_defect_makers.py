@@ -29,11 +29,12 @@ def pick(items: list[Blob], rng: np.random.Generator) -> Blob | None:
 
 
 def square(shape: tuple[int, int], row: float, col: float, reach: float) -> Window:
-    """Window around a point, cut at the border."""
-    a, b = (max(0, int(np.floor(x - reach))) for x in (row, col))
-    return slice(a, min(shape[0], int(np.ceil(row + reach)) + 1)), slice(
-        b, min(shape[1], int(np.ceil(col + reach)) + 1)
-    )
+    """Window around a point, cut at the border; empty where it lies outside."""
+    spans = []
+    for n, at in zip(shape, (row, col), strict=True):
+        low = int(np.clip(np.floor(at - reach), 0, n))
+        spans.append(slice(low, int(np.clip(np.ceil(at + reach) + 1, low, n))))
+    return spans[0], spans[1]
 
 
 def offsets(window: Window, row: float, col: float, pitch: float) -> tuple[Map, Map]:
