@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 
 import numpy as np
 import pytest
 
 from coldray.errors import PhysicsError
-from coldray.objects.boards import FAMILIES, ROLES, procedural_board
+from coldray.objects.boards import FAMILIES, ROLES, _seen_tables, _tables, _unseen_tables, procedural_board
+from coldray.objects.boards._seen_tables import SEEN
 from coldray.objects.boards._stack import GROUND, Board, Layer
+from coldray.objects.boards._tables import USUAL, Sizes
+from coldray.objects.boards._unseen_tables import UNSEEN
 from coldray.objects.canvas import RANDOM_STATE_VERSION, Frame
 
 TABLE = set("Cu FR4 FR4_Br Sn63Pb37 SAC305 Si Al2O3 Au Ag Ni Ta BaTiO3 Fe Al mold_compound".split())
@@ -140,3 +145,45 @@ def test_nothing_outside_the_outline() -> None:
     assert maps["FR4"][:, :99].max() == 0
     assert maps["Cu"][:, :99].max() == 0
     assert maps["FR4"][:, 102:].min() == pytest.approx(1.6)
+
+
+def test_families_of_training_and_of_tests_have_tables_of_their_own() -> None:
+    assert not set(SEEN) & set(UNSEEN)
+    assert set(SEEN) == {name for name, role in ROLES.items() if role in ("train", "validation")}
+    assert set(UNSEEN) == {name for name, role in ROLES.items() if role == "test"}
+
+
+@pytest.mark.parametrize("table", [USUAL, *SEEN.values(), *UNSEEN.values()])
+def test_entries_are_ranges_values_or_lists(table: dict) -> None:
+    for name, entry in table.items():
+        if isinstance(entry, tuple):
+            assert len(entry) in (1, 2) and list(entry) == sorted(entry), name
+        else:
+            assert len(entry) >= 1, name
+        if name.endswith(("_mm", "_um", "_per_cm2")):
+            assert all(v >= 0 for v in entry), name
+
+
+@pytest.mark.parametrize(
+    ("module", "tables"),
+    [(_tables, [USUAL]), (_seen_tables, SEEN.values()), (_unseen_tables, UNSEEN.values())],
+    ids=["usual", "seen", "unseen"],
+)
+def test_every_entry_of_a_table_says_its_source_or_assumed(module, tables) -> None:
+    source = inspect.getsource(module)
+    bare = [line.strip() for line in source.splitlines() if re.match(r' +"\w+": [(\[]', line) and "  # " not in line]
+    assert not bare
+    assert len(re.findall(r' +"\w+": [(\[].*  # \S', source)) == sum(len(table) for table in tables)
+
+
+def test_a_table_draws_what_it_says() -> None:
+    sizes = Sizes(
+        {"one": (3.0,), "range": (1.0, 2.0), "list": [4.0, 5.0], "words": ["a", "b"]}, np.random.default_rng(0)
+    )
+    before = sizes.rng.bit_generator.state
+    assert sizes.real("one") == 3.0 and sizes.whole("one") == 3 and sizes.rng.bit_generator.state == before
+    assert all(1 <= sizes.real("range") <= 2 for _ in range(50))
+    assert {sizes.whole("range") for _ in range(50)} == {1, 2}
+    assert {sizes.one("list") for _ in range(50)} == {4.0, 5.0}
+    assert {sizes.name("words") for _ in range(50)} == {"a", "b"}
+    assert sizes.real("bus") == USUAL["bus"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -25,11 +26,11 @@ def start(
     layers: int,
     thickness: tuple[float, float],
     outer_um: tuple[float, float],
-    inner_um: tuple[float, float] = (12.0, 35.0),
-    planes: float = 0.4,
-    pours: float = 0.4,
-    substrate: str = "FR4",
-    leaded: float = 0.2,
+    inner_um: tuple[float, float],
+    planes: float,
+    pours: float,
+    substrate: str,
+    leaded: float,
 ) -> Board:
     """Empty board; `planes` is the share of inner layers that are full, `pours` the chance of a poured signal layer."""
     board_mm = float(rng.uniform(*thickness))
@@ -85,33 +86,59 @@ def _split(layer: Layer, shape: tuple[int, int], pitch: float, rng: np.random.Ge
         layer.gaps.append((path, float(rng.uniform(0.2, 0.5))))
 
 
-def route(
-    board: Board,
-    placer: Placer,
-    *,
-    lane: tuple[float, float],
-    nets_per_cm2: float,
-    bus: int = 8,
-    longest: float = 14.0,
-    wander: float = 0.08,
-    drill: tuple[float, float] = (0.2, 0.3),
-    vias: float = 0.6,
-    headings: str = "alternate",
-    width: tuple[float, float] = (0.35, 0.5),
-    meanders: float = 0.05,
-    taps: float = 0.6,
-) -> list[Lanes | None]:
+@dataclass(frozen=True)
+class Routing:
+    """How the signal layers of a board are filled with nets.
+
+    Parameters
+    ----------
+    lane_mm : (float, float)
+        Range of the distance of two lanes; every layer has its own.
+    nets_per_cm2 : float
+    bus : int
+        Most nets side by side.
+    longest_mm : float
+    wander : float
+        Chance of a jog per lane.
+    drill_mm : (float, float)
+        Range of the holes at the ends of nets; one size per board.
+    vias : float
+        Chance of such a hole.
+    headings : str
+        "alternate" from layer to layer, or a key of `OCTANTS`.
+    width : (float, float)
+        Range of the trace over its lane.
+    meanders : float
+        Chance of one more length-tuned net.
+    taps : float
+        Share of nets that begin on a pad or hole (assumed).
+    """
+
+    lane_mm: tuple[float, float]
+    nets_per_cm2: float
+    bus: int
+    longest_mm: float
+    wander: float
+    drill_mm: tuple[float, float]
+    vias: float
+    headings: str
+    width: tuple[float, float]
+    meanders: float
+    taps: float = 0.6
+
+
+def route(board: Board, placer: Placer, how: Routing) -> list[Lanes | None]:
     """Fill every signal layer with nets round parts and holes; returns the lanes used, layer by layer."""
     rng = board.rng
     lanes: list[Lanes | None] = []
-    hole = float(rng.uniform(*drill))
+    hole = float(rng.uniform(*how.drill_mm))
     first = str(rng.choice(["x", "y"]))
     last = len(board.layers) - 1
     for k, layer in enumerate(board.layers):
         if (layer.full and layer.net == POWER) or (layer.full and 0 < k < last and rng.random() < 0.7):
             lanes.append(None)
             continue
-        cell = float(rng.uniform(*lane))
+        cell = float(rng.uniform(*how.lane_mm))
         grid = Lanes(board.width, board.height, cell, rng)
         if k in (0, last):
             for box in placer.taken[0 if k == 0 else 1]:
@@ -122,23 +149,23 @@ def route(
                 grid.block(via.x - r, via.y - r, via.x + r, via.y + r)
         for x, y, size, _ in layer.discs:
             grid.block(x - size / 2, y - size / 2, x + size / 2, y + size / 2)
-        axis = headings if headings != "alternate" else (first if k % 2 else ("y" if first == "x" else "x"))
-        wanted = int(rng.poisson(nets_per_cm2 * board.width * board.height / 100))
-        thin = cell * float(rng.uniform(*width))
+        axis = how.headings if how.headings != "alternate" else (first if k % 2 else ("y" if first == "x" else "x"))
+        wanted = int(rng.poisson(how.nets_per_cm2 * board.width * board.height / 100))
+        thin = cell * float(rng.uniform(*how.width))
         if k in (0, last):
             sources = [_centre(patch) for patch in layer.patches]
         else:
             sources = [(v.x, v.y) for v in board.vias if v.span[0] <= k <= v.span[1]]
-        found = _tap(grid, sources, min(len(sources), int(taps * wanted)), longest, wander)
-        found += grid.fill(wanted - len(found), OCTANTS[axis], longest, bus, wander)
+        found = _tap(grid, sources, min(len(sources), int(how.taps * wanted)), how.longest_mm, how.wander)
+        found += grid.fill(wanted - len(found), OCTANTS[axis], how.longest_mm, how.bus, how.wander)
         for path in found:
             wide = thin * (2.0 if rng.random() < 0.03 else 1.0)
             layer.strokes.append((path, wide))
             for x, y in (path[0], path[-1]):
-                if rng.random() < vias and 0 < x < board.width and 0 < y < board.height:
+                if rng.random() < how.vias and 0 < x < board.width and 0 < y < board.height:
                     if board.room(x, y, hole) and clear(board, placer, lanes, x, y, 0.3 * hole):
                         board.via(x, y, hole, SIGNAL if rng.random() < 0.8 else GROUND, gap_mm=0.15)
-        while rng.random() < meanders * min(1.0, board.width / 10) * 4:
+        while rng.random() < how.meanders * min(1.0, board.width / 10) * 4:
             _tune(grid, layer, thin, cell)
         lanes.append(grid)
     return lanes

@@ -10,10 +10,12 @@ import numpy as np
 from coldray.objects.boards import _fixtures as fixtures
 from coldray.objects.boards import _packages as ic
 from coldray.objects.boards import _passives as parts
-from coldray.objects.boards._layout import edge, passive_groups, route, scatter, start, stitch, taken, text
+from coldray.objects.boards._layout import edge, scatter, stitch, taken
 from coldray.objects.boards._place import Part, Placer
 from coldray.objects.boards._routing import smooth_walk
+from coldray.objects.boards._seen_tables import SEEN
 from coldray.objects.boards._stack import GROUND, Board
+from coldray.objects.boards._tables import Sizes
 from coldray.objects.components.passives import spiral
 
 Shape = tuple[int, int]
@@ -22,51 +24,35 @@ Rng = np.random.Generator
 
 def rf(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Curved lines, fences of ground vias, coupled filters, printed inductors, shield cans."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.choice([2, 4, 4, 6])),
-        thickness=(0.4, 1.2),
-        outer_um=(18, 40),
-        planes=0.8,
-        pours=1.0,
-    )
+    t = Sizes(SEEN["rf"], rng)
+    board = t.bare(shape, pitch, int(t.one("layers")))
     placer = Placer(board)
-    edge(board, placer, 0.4, castellated=0.5)
-    for _ in range(int(rng.integers(1, 3))):
-        w, h = (float(v) for v in rng.uniform(7, 14, 2))
-        frame = placer.anywhere(fixtures.shield_can(rng, w, h), tries=10)
-        if frame is not None:
+    edge(board, placer, t.real("edge"), castellated=t.real("castellated"))
+    for _ in range(t.whole("cans")):
+        can = fixtures.shield_can(rng, t.real("can_mm"), t.real("can_mm"))
+        if placer.anywhere(can, tries=10) is not None:
             placer.taken[0].pop()
     scatter(
         placer,
-        0.6,
-        lambda: ic.quad_flat(rng, float(rng.uniform(2, 5)), float(rng.choice([0.4, 0.5, 0.65])), leads=False),
+        t.real("qfn_per_cm2"),
+        lambda: ic.quad_flat(rng, t.real("qfn_mm"), t.one("qfn_pitch_mm"), leads=False),
     )
-    scatter(placer, 0.5, lambda: parts.crystal(rng))
-    scatter(placer, 1.2, lambda: parts.wound_chip(rng, str(rng.choice(["0402", "0603", "0805"]))))
-    passive_groups(placer, ("0201", "0402"), float(rng.uniform(4, 14)), 3)
+    scatter(placer, t.real("crystals_per_cm2"), lambda: parts.crystal(rng))
+    scatter(placer, t.real("coils_per_cm2"), lambda: parts.wound_chip(rng, t.name("coils")))
+    t.passives(placer)
     top = board.layers[0]
-    top.clearance_mm = float(rng.uniform(0.2, 0.45))
-    fence = float(rng.uniform(0.5, 0.9))
-    drill = float(rng.uniform(0.2, 0.3))
-    for _ in range(placer.count(1.2) + 2):
-        width = float(rng.uniform(0.25, 0.7))
-        line = smooth_walk(
-            rng,
-            float(rng.uniform(0, board.width)),
-            float(rng.uniform(0, board.height)),
-            float(rng.uniform(0, 360)),
-            float(rng.uniform(4, 18)),
-        )
+    top.clearance_mm, fence, drill = t.real("clearance_mm"), t.real("fence_mm"), t.real("stitch_drill_mm")
+    for _ in range(placer.count(t.real("lines_per_cm2")) + 2):
+        width = t.real("line_mm")
+        at = float(rng.uniform(0, board.width)), float(rng.uniform(0, board.height)), float(rng.uniform(0, 360))
+        line = smooth_walk(rng, *at, t.real("line_length_mm"))
         top.strokes.append((line, width))
         _fence(board, placer, line, width / 2 + top.clearance_mm + 0.35, fence, drill)
-    for _ in range(placer.count(0.4) + 1):
+    for _ in range(placer.count(t.real("filters_per_cm2")) + 1):
         _printed_filter(board, placer)
-    lanes = route(board, placer, lane=(0.3, 0.5), nets_per_cm2=float(rng.uniform(3, 9)), bus=3)
-    stitch(board, placer, lanes, float(rng.uniform(0.9, 1.8)), drill, 0.85)
-    text(board, placer, 1)
+    lanes = t.routed(board, placer)
+    stitch(board, placer, lanes, t.real("stitch_mm"), drill, t.real("stitched"))
+    t.lettered(board, placer)
     return board
 
 

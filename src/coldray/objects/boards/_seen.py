@@ -1,6 +1,8 @@
-"""Families shown in training and validation; every number is drawn anew per board."""
+"""Families shown in training and validation; every number is drawn anew per board from the family's table."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 
@@ -8,20 +10,11 @@ from coldray.objects.boards import _arrays as arrays
 from coldray.objects.boards import _fixtures as fixtures
 from coldray.objects.boards import _packages as ic
 from coldray.objects.boards import _passives as parts
-from coldray.objects.boards._layout import (
-    edge,
-    islands,
-    middle,
-    passive_groups,
-    route,
-    scatter,
-    start,
-    stitch,
-    text,
-    thermal_array,
-)
+from coldray.objects.boards._layout import edge, islands, middle, passive_groups, scatter, thermal_array
 from coldray.objects.boards._place import Placer
+from coldray.objects.boards._seen_tables import SEEN
 from coldray.objects.boards._stack import GROUND, Board
+from coldray.objects.boards._tables import Sizes
 from coldray.objects.canvas import Frame
 
 Shape = tuple[int, int]
@@ -30,220 +23,148 @@ Rng = np.random.Generator
 
 def dense_bga(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Processor and memories in 0.65-1.27 mm ball grids, decoupling underneath, 6-12 layers."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.integers(6, 13)),
-        thickness=(1.0, 2.0),
-        outer_um=(18, 45),
-        inner_um=(12, 20),
-        planes=0.5,
-        pours=0.25,
-    )
+    t = Sizes(SEEN["dense_bga"], rng)
+    board = t.bare(shape, pitch, t.whole("layers"))
     placer = Placer(board)
-    edge(board, placer, 0.25)
-    p = float(rng.choice([0.65, 0.8, 1.0, 1.27]))
-    n = int(rng.integers(12, 27))
-    style = str(rng.choice(["full", "rings", "rings", "sparse"]))
-    placer.at(
-        arrays.ball_grid(rng, p, n, n + int(rng.integers(-2, 3)), style=style, voided=float(rng.uniform(0, 0.4))),
-        Frame(*middle(board), float(rng.choice([0.0, 90.0, 45.0], p=[0.45, 0.45, 0.1]))),
-    )
-    for _ in range(int(rng.integers(1, 4))):
-        placer.anywhere(arrays.ball_grid(rng, 0.8, int(rng.integers(9, 16)), int(rng.integers(6, 10)), style="memory"))
-    for _ in range(int(rng.integers(2, 12))):
-        placer.row(lambda: parts.mlcc(rng, "0402"), int(rng.integers(2, 10)), 1)
-    passive_groups(placer, ("0201", "0402", "0402", "0603"), float(rng.uniform(5, 18)), 10, 0.6)
-    scatter(placer, 0.25, lambda: ic.quad_flat(rng, float(rng.uniform(3, 6)), 0.5, leads=False))
-    lanes = route(board, placer, lane=(0.2, 0.32), nets_per_cm2=float(rng.uniform(18, 40)), bus=10, meanders=0.12)
-    stitch(board, placer, lanes, float(rng.uniform(1.2, 3.0)), 0.25, 0.5)
-    text(board, placer, int(rng.integers(0, 3)))
+    edge(board, placer, t.real("edge"))
+    p, n, style = t.one("ball_pitch_mm"), t.whole("balls"), t.name("styles")
+    processor = arrays.ball_grid(rng, p, n, n + t.whole("oblong"), style=style, voided=t.real("voided"))
+    placer.at(processor, Frame(*middle(board), t.one("turns_deg", "turn_chances")))
+    for _ in range(t.whole("memories")):
+        rows, columns = t.whole("memory_rows"), t.whole("memory_columns")
+        placer.anywhere(arrays.ball_grid(rng, t.real("memory_pitch_mm"), rows, columns, style="memory"))
+    for _ in range(t.whole("decoupling_rows")):
+        placer.row(partial(parts.mlcc, rng, "0402"), t.whole("decoupling_row"), 1)
+    t.passives(placer)
+    scatter(placer, t.real("qfn_per_cm2"), lambda: ic.quad_flat(rng, t.real("qfn_mm"), 0.5, leads=False))
+    t.stitched(board, placer, t.routed(board, placer))
+    t.lettered(board, placer)
     return board
 
 
 def mixed_signal(shape: Shape, pitch: float, rng: Rng) -> Board:
     """QFP and QFN converters, op-amps, crystals, split planes, 4-6 layers."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.choice([4, 4, 6])),
-        thickness=(1.0, 1.6),
-        outer_um=(25, 45),
-        planes=0.7,
-        pours=0.6,
-    )
+    t = Sizes(SEEN["mixed_signal"], rng)
+    board = t.bare(shape, pitch, int(t.one("layers")))
     placer = Placer(board)
-    edge(board, placer, 0.5)
-    placer.at(
-        ic.quad_flat(rng, float(rng.uniform(7, 14)), float(rng.choice([0.4, 0.5, 0.65])), leads=True),
-        Frame(*middle(board), float(rng.choice([0.0, 45.0], p=[0.8, 0.2]))),
+    edge(board, placer, t.real("edge"))
+    converter = ic.quad_flat(rng, t.real("qfp_mm"), t.one("qfp_pitch_mm"), leads=True)
+    placer.at(converter, Frame(*middle(board), t.one("turns_deg", "turn_chances")))
+    scatter(placer, t.real("qfn_per_cm2"), lambda: ic.quad_flat(rng, t.real("qfn_mm"), 0.5, leads=False))
+    scatter(placer, t.real("outlines_per_cm2"), lambda: ic.small_outline(rng))
+    scatter(placer, t.real("crystals_per_cm2"), lambda: parts.crystal(rng))
+    scatter(placer, t.real("tantalums_per_cm2"), lambda: parts.tantalum(rng))
+    scatter(
+        placer, t.real("headers_per_cm2"), lambda: fixtures.header(rng, t.whole("header_pins"), t.whole("header_rows"))
     )
-    scatter(placer, 0.5, lambda: ic.quad_flat(rng, float(rng.uniform(3, 7)), 0.5, leads=False))
-    scatter(placer, 0.7, lambda: ic.small_outline(rng))
-    scatter(placer, 0.2, lambda: parts.crystal(rng))
-    scatter(placer, 0.15, lambda: parts.tantalum(rng))
-    scatter(placer, 0.1, lambda: fixtures.header(rng, int(rng.integers(3, 9)), int(rng.integers(1, 3))))
-    scatter(placer, 0.1, lambda: fixtures.fiducial(rng))
-    passive_groups(placer, ("0402", "0603", "0603", "0805"), float(rng.uniform(5, 14)), 5)
-    lanes = route(board, placer, lane=(0.3, 0.5), nets_per_cm2=float(rng.uniform(8, 20)), bus=6, wander=0.15)
-    stitch(board, placer, lanes, float(rng.uniform(1.5, 4.0)), 0.3, 0.7)
-    text(board, placer, int(rng.integers(1, 4)))
+    scatter(placer, t.real("fiducials_per_cm2"), lambda: fixtures.fiducial(rng))
+    t.passives(placer)
+    t.stitched(board, placer, t.routed(board, placer))
+    t.lettered(board, placer)
     return board
 
 
 def power(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Converters: 70-105 um copper, wide pours, transistors, inductors, through-hole parts."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.choice([2, 2, 4])),
-        thickness=(1.5, 2.4),
-        outer_um=(60, 105),
-        inner_um=(35, 70),
-        planes=0.6,
-        pours=0.35,
-    )
+    t = Sizes(SEEN["power"], rng)
+    board = t.bare(shape, pitch, int(t.one("layers")))
     placer = Placer(board)
-    edge(board, placer, 0.5)
+    edge(board, placer, t.real("edge"))
     for layer in board.layers:
         if not layer.full:
-            islands(board, layer, int(rng.integers(4, 12)), 3, 14)
-        layer.clearance_mm = float(rng.uniform(0.25, 0.5))
-    scatter(placer, 0.4, lambda: ic.power_tab(rng), 0.02)
-    scatter(placer, 0.25, lambda: parts.inductor(rng, float(rng.uniform(4, 11))), 0.1)
-    scatter(placer, 0.15, lambda: parts.can_capacitor(rng, float(rng.uniform(4, 8))))
-    scatter(placer, 0.2, lambda: fixtures.header(rng, int(rng.integers(2, 5)), 1, float(rng.choice([2.54, 3.5, 5.08]))))
-    scatter(placer, 0.1, lambda: fixtures.mounting_hole(rng))
-    scatter(placer, 0.5, lambda: ic.small_outline(rng))
-    passive_groups(placer, ("0603", "0805", "1206", "1210"), float(rng.uniform(3, 9)), 5, 0.6)
-    for _ in range(placer.count(0.8)):
-        thermal_array(board, placer, 9, float(rng.uniform(0.8, 1.3)), float(rng.uniform(0.3, 0.5)))
-    lanes = route(
-        board, placer, lane=(0.7, 1.3), nets_per_cm2=float(rng.uniform(2, 6)), bus=3, drill=(0.3, 0.6), width=(0.3, 0.7)
+            islands(board, layer, t.whole("islands"), *t.span("island_mm"))
+        layer.clearance_mm = t.real("clearance_mm")
+    scatter(placer, t.real("tabs_per_cm2"), lambda: ic.power_tab(rng), 0.02)
+    scatter(placer, t.real("inductors_per_cm2"), lambda: parts.inductor(rng, t.real("inductor_mm")), 0.1)
+    scatter(placer, t.real("cans_per_cm2"), lambda: parts.can_capacitor(rng, t.real("can_mm")))
+    scatter(
+        placer,
+        t.real("headers_per_cm2"),
+        lambda: fixtures.header(rng, t.whole("header_pins"), 1, t.one("header_pitch_mm")),
     )
-    stitch(board, placer, lanes, float(rng.uniform(2, 5)), 0.4, 0.4)
-    text(board, placer, int(rng.integers(1, 4)), (1.2, 3.0))
+    scatter(placer, t.real("mountings_per_cm2"), lambda: fixtures.mounting_hole(rng))
+    scatter(placer, t.real("outlines_per_cm2"), lambda: ic.small_outline(rng))
+    t.passives(placer)
+    for _ in range(placer.count(t.real("thermal_per_cm2"))):
+        thermal_array(board, placer, t.whole("thermal_side"), t.real("thermal_mm"), t.real("thermal_drill_mm"))
+    t.stitched(board, placer, t.routed(board, placer))
+    t.lettered(board, placer)
     return board
 
 
 def flex_fine(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Thin flexible circuit: few layers, very fine lines, hatched ground, wired dies."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.choice([1, 2, 2, 3])),
-        thickness=(0.1, 0.3),
-        outer_um=(9, 20),
-        inner_um=(9, 18),
-        planes=0.0,
-        pours=0.0,
-    )
+    t = Sizes(SEEN["flex_fine"], rng)
+    board = t.bare(shape, pitch, int(t.one("layers")))
     placer = Placer(board)
-    edge(board, placer, 0.8)
-    if len(board.layers) > 1 and rng.random() < 0.7:
+    edge(board, placer, t.real("edge"))
+    if len(board.layers) > 1 and t.happens("hatched"):
         ground = board.layers[-1]
-        ground.net, ground.hatch = GROUND, (float(rng.uniform(0.5, 1.2)), float(rng.uniform(0.1, 0.2)), 45.0)
-    scatter(placer, 0.5, lambda: ic.bare_die(rng, float(rng.uniform(1.0, 3.0))), 0.1)
+        ground.net, ground.hatch = GROUND, (t.real("hatch_mm"), t.real("hatch_line_mm"), 45.0)
+    scatter(placer, t.real("dies_per_cm2"), lambda: ic.bare_die(rng, t.real("die_mm")), 0.1)
     scatter(
         placer,
-        0.3,
-        lambda: fixtures.surface_connector(rng, int(rng.integers(10, 30)), float(rng.choice([0.3, 0.4, 0.5]))),
+        t.real("connectors_per_cm2"),
+        lambda: fixtures.surface_connector(rng, t.whole("connector_pins"), t.one("connector_pitch_mm")),
     )
-    scatter(placer, 0.2, lambda: arrays.wafer_scale(rng, 0.4, int(rng.integers(4, 8)), int(rng.integers(4, 8))))
-    passive_groups(placer, ("0201", "0402"), float(rng.uniform(1, 6)), 4)
-    if rng.random() < 0.5:
-        parts_stiff = fixtures.fiducial(rng)
-        placer.anywhere(parts_stiff)
-    route(
-        board,
+    scatter(
         placer,
-        lane=(0.1, 0.2),
-        nets_per_cm2=float(rng.uniform(15, 45)),
-        bus=20,
-        longest=24,
-        wander=0.03,
-        drill=(0.1, 0.15),
-        vias=0.3,
-        headings=str(rng.choice(["x", "y", "any"])),
-        width=(0.4, 0.5),
+        t.real("scale_per_cm2"),
+        lambda: arrays.wafer_scale(rng, t.real("scale_pitch_mm"), t.whole("scale_balls"), t.whole("scale_balls")),
     )
+    t.passives(placer)
+    if t.happens("fiducial"):
+        placer.anywhere(fixtures.fiducial(rng))
+    t.routed(board, placer)
     return board
 
 
 def discrete(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Two layers, many passives and small transistors, simple wide tracks."""
-    board = start(shape, pitch, rng, layers=2, thickness=(0.8, 1.6), outer_um=(30, 40), pours=0.5, leaded=0.4)
+    t = Sizes(SEEN["discrete"], rng)
+    board = t.bare(shape, pitch, t.whole("layers"))
     placer = Placer(board)
-    edge(board, placer, 0.5)
-    scatter(placer, 2.5, lambda: ic.small_outline(rng), 0.1)
-    scatter(placer, 0.2, lambda: fixtures.header(rng, int(rng.integers(2, 11)), 1))
-    scatter(placer, 0.2, lambda: parts.tantalum(rng))
-    scatter(placer, 0.1, lambda: parts.can_capacitor(rng, float(rng.uniform(3, 6))))
-    scatter(placer, 0.1, lambda: fixtures.mounting_hole(rng))
-    sizes = (("0402", "0603"), ("0603", "0805"), ("0805", "1206"), ("0402", "0603", "0805", "1206"))[
-        int(rng.integers(4))
-    ]
-    passive_groups(placer, sizes, float(rng.uniform(10, 24)), 9, float(rng.uniform(0.2, 0.7)))
-    lanes = route(
-        board, placer, lane=(0.45, 0.8), nets_per_cm2=float(rng.uniform(6, 14)), bus=4, drill=(0.3, 0.5), wander=0.12
-    )
-    stitch(board, placer, lanes, float(rng.uniform(3, 6)), 0.4, 0.5)
-    text(board, placer, int(rng.integers(1, 5)))
+    edge(board, placer, t.real("edge"))
+    scatter(placer, t.real("outlines_per_cm2"), lambda: ic.small_outline(rng), 0.1)
+    scatter(placer, t.real("headers_per_cm2"), lambda: fixtures.header(rng, t.whole("header_pins"), 1))
+    scatter(placer, t.real("tantalums_per_cm2"), lambda: parts.tantalum(rng))
+    scatter(placer, t.real("cans_per_cm2"), lambda: parts.can_capacitor(rng, t.real("can_mm")))
+    scatter(placer, t.real("mountings_per_cm2"), lambda: fixtures.mounting_hole(rng))
+    sizes = tuple(t.name("mixes").split())
+    passive_groups(placer, sizes, t.real("chips_per_cm2"), t.whole("row"), t.real("capacitors"))
+    t.stitched(board, placer, t.routed(board, placer))
+    t.lettered(board, placer)
     return board
 
 
 def memory_module(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Row of memories over gold edge fingers, buses and resistor arrays between them."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.choice([6, 8, 10])),
-        thickness=(1.0, 1.4),
-        outer_um=(20, 40),
-        inner_um=(12, 20),
-        planes=0.5,
-        pours=0.1,
-    )
+    t = Sizes(SEEN["memory_module"], rng)
+    board = t.bare(shape, pitch, int(t.one("layers")))
     placer = Placer(board)
-    _fingers(board, placer)
-    columns, rows = (6, int(rng.integers(11, 17))) if rng.random() < 0.5 else (9, int(rng.integers(9, 14)))
-    both = rng.random() < 0.5
-    y, gap = board.height * float(rng.uniform(0.2, 0.55)), float(rng.uniform(1.5, 3.5))
-    step = columns * 0.8 + gap
+    _fingers(board, placer, t)
+    columns, rows = (6, t.whole("narrow_rows")) if t.happens("narrow") else (9, t.whole("wide_rows"))
+    both = t.happens("both_sides")
+    y, gap = board.height * t.real("height"), t.real("gap_mm")
+    step = columns * t.real("ball_pitch_mm") + gap
     for k in range(-1, int(board.width / step) + 2):
         x = (k + 0.3) * step
         for side in (0, 1) if both else (0,):
-            placer.at(
-                arrays.ball_grid(rng, 0.8, rows, columns, style="memory", escape=False), Frame(x + 0.3 * side, y), side
-            )
+            memory = arrays.ball_grid(rng, t.real("ball_pitch_mm"), rows, columns, style="memory", escape=False)
+            placer.at(memory, Frame(x + 0.3 * side, y), side)
     for side in (0, 1):
-        for _ in range(int(rng.integers(2, 6))):
-            placer.row(lambda: parts.resistor(rng, "0201"), int(rng.integers(4, 16)), side, 0.12, 90.0)
-    passive_groups(placer, ("0201", "0402"), float(rng.uniform(4, 12)), 8, 0.7)
-    lanes = route(
-        board,
-        placer,
-        lane=(0.2, 0.3),
-        nets_per_cm2=float(rng.uniform(20, 45)),
-        bus=16,
-        longest=20,
-        wander=0.05,
-        meanders=0.2,
-    )
-    stitch(board, placer, lanes, 2.0, 0.25, 0.4)
+        for _ in range(t.whole("arrays")):
+            placer.row(partial(parts.resistor, rng, "0201"), t.whole("array"), side, 0.12, 90.0)
+    t.passives(placer)
+    t.stitched(board, placer, t.routed(board, placer))
     return board
 
 
-def _fingers(board: Board, placer: Placer) -> None:
+def _fingers(board: Board, placer: Placer, t: Sizes) -> None:
     """Edge connector: nickel and gold on copper, both sides."""
     rng = board.rng
-    step, long = float(rng.choice([0.5, 0.6, 0.85, 1.0])), float(rng.uniform(2.0, 3.5))
-    base = board.height - float(rng.uniform(0.2, 1.5))
+    step, long = t.one("finger_pitch_mm"), t.real("finger_mm")
+    base = board.height - t.real("finger_base_mm")
     board.cuts.append(
         [(-9, base), (board.width + 9, base), (board.width + 9, board.height + 9), (-9, board.height + 9)]
     )
@@ -267,25 +188,17 @@ def _fingers(board: Board, placer: Placer) -> None:
 
 def led_driver(shape: Shape, pitch: float, rng: Rng) -> Board:
     """LED arrays with drivers, on FR4 or an aluminium core."""
-    core = rng.random() < 0.5
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=1 if core else 2,
-        thickness=(0.8, 1.6),
-        outer_um=(35, 90),
-        pours=0.5,
-        substrate="Al" if core else "FR4",
-    )
+    t = Sizes(SEEN["led_driver"], rng)
+    core = t.happens("metal_core")
+    board = t.bare(shape, pitch, 1 if core else 2, "Al" if core else "FR4")
     if core:
-        board.substrate["FR4"] = 0.1
+        board.substrate["FR4"] = t.real("dielectric_mm")
     placer = Placer(board)
-    edge(board, placer, 0.6)
+    edge(board, placer, t.real("edge"))
     for layer in board.layers:
-        islands(board, layer, int(rng.integers(3, 9)), 3, 10)
-        layer.clearance_mm = float(rng.uniform(0.2, 0.4))
-    size, step, turn = float(rng.uniform(2.0, 5.0)), float(rng.uniform(1.4, 2.6)), float(rng.choice([0.0, 90.0, 45.0]))
+        islands(board, layer, t.whole("islands"), *t.span("island_mm"))
+        layer.clearance_mm = t.real("clearance_mm")
+    size, step, turn = t.real("emitter_mm"), t.real("emitter_step"), t.one("turns_deg")
     x0, y0 = rng.uniform(0, size * step, 2)
     emitter = ic.light_emitter(rng, size)
     for y in np.arange(y0, board.height + size, size * step):
@@ -293,44 +206,27 @@ def led_driver(shape: Shape, pitch: float, rng: Rng) -> Board:
             if rng.random() < 0.75:
                 placer.at(emitter, Frame(float(x), float(y), turn))
                 emitter = ic.light_emitter(rng, size) if rng.random() < 0.3 else emitter
-    scatter(placer, 0.4, lambda: ic.quad_flat(rng, 3.9, 1.27, leads=True, sides=2, long=4.9))
-    scatter(placer, 0.2, lambda: parts.inductor(rng, float(rng.uniform(3, 6))))
-    passive_groups(placer, ("0603", "0805", "1206"), float(rng.uniform(2, 8)), 4)
-    route(board, placer, lane=(0.6, 1.0), nets_per_cm2=float(rng.uniform(2, 6)), bus=3, vias=0.0 if core else 0.5)
-    text(board, placer, 2)
+    scatter(placer, t.real("drivers_per_cm2"), lambda: ic.quad_flat(rng, 3.9, 1.27, leads=True, sides=2, long=4.9))
+    scatter(placer, t.real("inductors_per_cm2"), lambda: parts.inductor(rng, t.real("inductor_mm")))
+    t.passives(placer)
+    t.routed(board, placer, vias=0.0 if core else t.real("vias"))
+    t.lettered(board, placer)
     return board
 
 
 def through_hole(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Older boards: dual in-line circuits, axial parts, wide tracks, solder-filled holes."""
-    board = start(
-        shape,
-        pitch,
-        rng,
-        layers=int(rng.choice([1, 2, 2])),
-        thickness=(1.4, 1.7),
-        outer_um=(30, 70),
-        pours=0.3,
-        leaded=0.8,
-    )
+    t = Sizes(SEEN["through_hole"], rng)
+    board = t.bare(shape, pitch, int(t.one("layers")))
     placer = Placer(board)
-    edge(board, placer, 0.4)
-    for _ in range(placer.count(0.35) + 1):
-        placer.anywhere(ic.dual_in_line(rng, int(rng.choice([4, 7, 8, 10, 14]))))
-    scatter(placer, 1.2, lambda: parts.axial(rng), 0.1)
-    scatter(placer, 0.3, lambda: parts.can_capacitor(rng, float(rng.uniform(4, 8))))
-    scatter(placer, 0.2, lambda: fixtures.header(rng, int(rng.integers(2, 8)), 1))
-    scatter(placer, 0.1, lambda: fixtures.mounting_hole(rng))
-    passive_groups(placer, ("0805", "1206"), float(rng.uniform(0, 4)), 3)
-    route(
-        board,
-        placer,
-        lane=(0.6, 1.0),
-        nets_per_cm2=float(rng.uniform(4, 9)),
-        bus=4,
-        drill=(0.4, 0.7),
-        wander=0.15,
-        vias=0.3,
-    )
-    text(board, placer, int(rng.integers(1, 4)), (1.2, 2.5))
+    edge(board, placer, t.real("edge"))
+    for _ in range(placer.count(t.real("circuits_per_cm2")) + 1):
+        placer.anywhere(ic.dual_in_line(rng, int(t.one("circuit_pins"))))
+    scatter(placer, t.real("axials_per_cm2"), lambda: parts.axial(rng), 0.1)
+    scatter(placer, t.real("cans_per_cm2"), lambda: parts.can_capacitor(rng, t.real("can_mm")))
+    scatter(placer, t.real("headers_per_cm2"), lambda: fixtures.header(rng, t.whole("header_pins"), 1))
+    scatter(placer, t.real("mountings_per_cm2"), lambda: fixtures.mounting_hole(rng))
+    t.passives(placer)
+    t.routed(board, placer)
+    t.lettered(board, placer)
     return board
