@@ -12,6 +12,7 @@
     ├── PhysicsError (ValueError)        a model is asked for something unphysical
     │   ├── StrengthError                  blend strength outside [0, 1]
     │   └── DetectorError                  detector file or pair does not fit
+    │       └── PitchError                   a detector needs a pixel pitch that nothing states
     ├── CheckpointError (ValueError)     model file broken, foreign or for another detector
     ├── TrainingError (ArithmeticError)  a training diverged
     ├── SettingsError (ValueError)       a setting is unknown or out of range
@@ -64,6 +65,10 @@ class StrengthError(PhysicsError):
 
 class DetectorError(PhysicsError):
     """A detector file is invalid, or two detectors do not form a pair."""
+
+
+class PitchError(DetectorError):
+    """A detector needs a pixel pitch, and nothing states one."""
 
 
 class CheckpointError(ColdrayError, ValueError):

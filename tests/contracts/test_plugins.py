@@ -12,12 +12,13 @@ from coldray.errors import PluginError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.plugins import (
-    FOLDERS,
+    KINDS,
     CorrectingMethod,
     Degradation,
     DetectorModel,
     LearningMethod,
     Method,
+    data_names,
     plugin,
     plugin_names,
     settings_of,
@@ -35,8 +36,9 @@ def test_the_plugins_we_ship():
     assert {"mtf_blend", "mtf_power"} <= set(names("degradation"))
     assert {"wiener", "direct", "cold"} <= set(names("method"))
     assert "compact" in names("network")
-    assert "phosphor" in names("detector model")
-    for kind in FOLDERS:
+    assert {"phosphor", "gos34", "gos135"} <= set(names("detector"))
+    assert {"tiff", "dicom"} <= set(names("format"))
+    for kind in KINDS:
         assert not [n for n in names(kind) if n.startswith("_")]
 
 
@@ -138,13 +140,14 @@ def test_network(name):
     assert plugin("network", name).Network(**network.settings).state_dict().keys() == network.state_dict().keys()
 
 
-@pytest.mark.parametrize("name", names("detector model"))
-def test_detector_model(name):
-    model = plugin("detector model", name)
+@pytest.mark.parametrize("name", names("detector"))
+def test_detector(name):
+    model = plugin("detector", name)
     assert isinstance(model, DetectorModel)
-    detector = model.detector("80", 0.1)
+    measured = name in data_names("detector")
+    detector = model.detector("" if measured else "80", None if measured else 0.1)
     assert isinstance(detector, Detector)
-    assert detector.pixel_pitch_mm == 0.1
+    assert measured or detector.pixel_pitch_mm == 0.1
     assert Detector.from_dict(detector.to_dict()).to_dict() == detector.to_dict()
 
 

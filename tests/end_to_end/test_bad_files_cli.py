@@ -12,7 +12,7 @@ import pytest
 
 from coldray.app.files import LEDGER
 from coldray.files import TEMPORARY_PREFIX
-from coldray.formats import SUFFIXES, read_image
+from coldray.formats import read_image, suffixes
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 
@@ -52,7 +52,7 @@ def test_all_of_them_as_one_batch(call, put, tmp_path, results):
     folder.mkdir()
     wanted = {}
     for number, (case, good) in enumerate(CASES):
-        if Path(case.name).suffix.lower() in SUFFIXES:
+        if Path(case.name).suffix.lower() in suffixes():
             (folder / named(number, case)).write_bytes(case.data)
             wanted[named(number, case)] = good
     put(folder / "good.tif", 5)

@@ -27,6 +27,7 @@ from PIL import Image
 from coldray import formats
 from coldray.errors import ImageReadError, ImageWriteError, PluginError, SettingsError
 from coldray.formats import RawGeometry, _pitch, _record, read_image, reading_notes, write_image
+from coldray.plugins import plugin
 from coldray.radiograph import Acquisition, Radiograph, Step
 
 
@@ -167,10 +168,10 @@ def test_pillow_bomb_limit_does_not_stand_in_the_way(tmp_path: Path, monkeypatch
 
 
 def test_format_for_names_the_known_suffixes() -> None:
-    assert formats.format_for("A.TIFF") is formats.FORMATS["tiff"]
+    assert formats.format_for("A.TIFF") is plugin("format", "tiff")
     with pytest.raises(PluginError, match=r"board\.xyz .*\.tif"):
         formats.format_for("board.xyz")
-    assert ".jpg" in formats.SUFFIXES and ".jpg" not in formats.WRITABLE_SUFFIXES
+    assert ".jpg" in formats.suffixes() and ".jpg" not in formats.writable_suffixes()
 
 
 def test_a_new_file_is_a_new_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,11 +179,13 @@ def test_a_new_file_is_a_new_format(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _put(tmp_path, "mine.py", b"suffixes = ('.mine',)\ndef read(path): ...\ndef write(path, radiograph): ...\n")
     _put(tmp_path, "_helper.py", b"")
     try:
-        found = formats._plug_ins()
+        assert ".mine" in formats.suffixes() and ".mine" in formats.writable_suffixes()
+        assert formats.format_for("a.MINE") is plugin("format", "mine")
     finally:
         sys.modules.pop("coldray.formats.mine", None)
         vars(formats).pop("mine", None)
-    assert set(found) == {*formats.FORMATS, "mine"}
+    monkeypatch.undo()
+    assert ".mine" not in formats.suffixes()
 
 
 def test_libraries_load_when_used() -> None:
@@ -229,7 +232,7 @@ def test_raw_file_must_have_just_the_stated_length(tmp_path: Path) -> None:
 
 # Round trips ---------------------------------------------------------------------------------------
 
-_DTYPES = formats.FORMATS["tiff"].DTYPES.split()  # type: ignore[attr-defined]
+_DTYPES = plugin("format", "tiff").DTYPES.split()  # type: ignore[attr-defined]
 
 
 @st.composite

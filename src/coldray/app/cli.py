@@ -10,8 +10,12 @@ import typer
 
 from coldray import __version__
 from coldray.app import console
+from coldray.app.options import with_plugins
 from coldray.app.stopping import INTERRUPTED, Stopped, code_of, stoppable
 from coldray.errors import ColdrayError
+
+WITHOUT_PLUGINS = {"model"}
+"""Groups of verbs that use none."""
 
 app = typer.Typer(
     name="coldray",
@@ -70,6 +74,10 @@ def _register() -> None:
         view,
     ):
         module.register(app)
+    for group in (app, *(one.typer_instance for one in app.registered_groups if one.typer_instance)):
+        for command in group.registered_commands:
+            if command.callback is not None and group.info.name not in WITHOUT_PLUGINS:
+                command.callback = with_plugins(command.callback)
 
 
 _register()

@@ -17,6 +17,7 @@ from coldray.app.files import Pairing
 from coldray.app.stopping import heeded
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
+from coldray.plugins import load_plugin_files, loaded_files
 
 TRIES = 3
 """How often a piece of work may kill its worker before it counts as failed."""
@@ -34,10 +35,13 @@ class Try:
 
     work: Callable[[int, Pairing], dict[str, Any]]
     debug: bool = False
+    plugins: tuple[str, ...] = field(default_factory=loaded_files)
+    """Files with plug-ins that the user named: every process that works for this one loads them."""
 
     def __call__(self, number: int, pair: Pairing) -> Outcome:
         """Return the entry of one input, or why there is none."""
         try:
+            load_plugin_files(self.plugins)
             pair.check()
             return self.work(number, pair)
         except ColdrayError as problem:

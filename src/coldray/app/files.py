@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coldray.errors import ImageReadError, ImageWriteError, SettingsError
 from coldray.files import shown
-from coldray.formats import SUFFIXES
+from coldray.formats import suffixes
 
 UNWRITABLE = (".jpg", ".jpeg")
 LEDGER = ".coldray-ledger.sqlite"
@@ -78,7 +78,7 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
         folders below that hold a ledger of `restore` are left out. Links to folders are not entered.
     """
     ours = None if leave_out is None or not leave_out.exists() else os.stat(leave_out)
-    waiting = [_entries(folder)]
+    waiting, known = [_entries(folder)], set(suffixes())
     while waiting:
         entry = next(waiting[-1], None)
         if entry is None:
@@ -87,7 +87,7 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         path = Path(entry.path)
-        if path.suffix.lower() in SUFFIXES and not entry.name.lower().endswith((BESIDE, CERTIFICATE)):
+        if path.suffix.lower() in known and not entry.name.lower().endswith((BESIDE, CERTIFICATE)):
             yield path
         if not entry.is_dir(follow_symlinks=False) or (path / LEDGER).exists():
             continue
@@ -127,7 +127,7 @@ def _expand(paths: Iterable[Path], leave_out: Path | None = None) -> list[tuple[
             inside = sorted(walk(path, leave_out))
             if not inside:
                 raise ImageReadError(
-                    f"{path.name}: the folder holds no image; known suffixes are {' '.join(sorted(SUFFIXES))}"
+                    f"{path.name}: the folder holds no image; known suffixes are {' '.join(suffixes())}"
                 )
             found += [(p, p.relative_to(path), path) for p in inside]
         else:
@@ -157,8 +157,9 @@ def pair_outputs(
         If an output exists and `overwrite` is not set, is one of the inputs, or cannot be written where it should.
     """
     files = _expand(paths, out.resolve())
-    single = len(files) == 1 and not paths[0].is_dir() and out.suffix.lower() in SUFFIXES
-    if not single and out.suffix.lower() in SUFFIXES and not out.is_dir():
+    image = out.suffix.lower() in suffixes()
+    single = len(files) == 1 and not paths[0].is_dir() and image
+    if not single and image and not out.is_dir():
         raise SettingsError(f"{out.name}: {len(files)} inputs cannot become one image; give a folder as OUT")
     check_folder(out.parent if single else out)
     pairs = [Pairing(f, out if single else target_of(relative, out), single, root) for f, relative, root in files]
@@ -198,7 +199,7 @@ def gather(paths: list[Path], out: Path, *, overwrite: bool) -> tuple[list[Path]
     ImageWriteError
         If the output exists and `overwrite` is not set, is one of the inputs, or cannot be written where it should.
     """
-    if out.suffix.lower() not in SUFFIXES or out.suffix.lower() in UNWRITABLE or out.is_dir():
+    if out.suffix.lower() not in suffixes() or out.suffix.lower() in UNWRITABLE or out.is_dir():
         raise SettingsError(f"{out.name}: --average writes one image; give the name of an image file, such as mean.tif")
     check_folder(out.parent)
     pairs = [Pairing(file, out, True, root) for file, _, root in _expand(paths)]

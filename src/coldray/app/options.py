@@ -14,6 +14,7 @@ import typer
 
 from coldray.app.recipe import Recipe
 from coldray.errors import SettingsError
+from coldray.plugins import load_plugin_files
 from coldray.settings import Setting, declared, defaults
 
 _TAKES: Mapping[str, Any] = {"number": float, "whole": int, "switch": bool, "flats": list[Path], "options": list[str]}
@@ -118,3 +119,29 @@ def options_of(changes: list[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             out[name.strip()] = text
     return out
+
+
+def with_plugins(verb: Callable[..., int]) -> Callable[..., int]:
+    """Command that also takes files with plug-ins, and loads them before anything else."""
+    parameters = list(inspect.signature(verb, eval_str=True).parameters.values())
+    annotation: Any = Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE.py",
+            help="Python file with a plug-in, which is run; repeats. Nothing else runs a file.",
+        ),
+    ]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [p.replace(kind=kind) for p in parameters] + [
+        inspect.Parameter("plugin_files", kind, default=None, annotation=annotation)
+    ]
+
+    @functools.wraps(verb)
+    def command(plugin_files: list[Path] | None = None, **given: Any) -> int:
+        load_plugin_files(str(path) for path in plugin_files or ())
+        return verb(**given)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from coldray import __version__
 from coldray.app.build import build
 from coldray.errors import MetadataError
+from coldray.plugins import from_outside
 from coldray.settings import (
     FIRST_FORMAT,
     SOURCES,
@@ -182,8 +183,9 @@ def environment(workers: int = 1) -> dict[str, Any]:
     packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
     fast = available()
     packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}"
+    outside = {"plugins": from_outside()} if from_outside() else {}
     threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
-    return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads}
+    return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads} | outside
 
 
 @cache

@@ -27,7 +27,7 @@ from coldray.errors import (
     StrengthError,
 )
 from coldray.files import shown
-from coldray.formats import SUFFIXES, read_image
+from coldray.formats import read_image, suffixes
 from coldray.radiograph import Radiograph
 from coldray.settings import SOURCES, recorded
 
@@ -316,7 +316,8 @@ def _originals(path: Path, record: Record, given: Sources) -> list[Path]:
     if not record.places or any(wanted is None for wanted, _ in record.places):
         raise MetadataError(f"{shown(path)}: nothing says which original it was restored from")
     if given.input is not None and given.input.is_dir():
-        candidates = (p for p in sorted(given.input.rglob("*")) if p.suffix.lower() in (*SUFFIXES, "") and p.is_file())
+        known = {*suffixes(), ""}
+        candidates = (p for p in sorted(given.input.rglob("*")) if p.suffix.lower() in known and p.is_file())
         return _by_hash(given.input, candidates, [str(wanted) for wanted, _ in record.places])
     return [_original(path, given.input or (Path(at) if at else None), str(wanted)) for wanted, at in record.places]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.benchmark.agreement import agreement
 from coldray.benchmark.statistics import interval, verdict
-from coldray.degradations.mtf_blend import Degradation
 from coldray.document import read_object
 from coldray.errors import ImageReadError
 from coldray.files import write_text
@@ -66,7 +65,11 @@ def _usable(name: str, model: Model) -> bool:
 
 
 def evaluate_folder(
-    pairs: Path, model: Model, methods: list[str] | None = None, progress: Callable[..., None] | None = None
+    pairs: Path,
+    model: Model,
+    methods: list[str] | None = None,
+    progress: Callable[..., None] | None = None,
+    degradation: str = "mtf_blend",
 ) -> dict[str, Any]:
     """Run every method on every blurred frame of a data folder.
 
@@ -79,6 +82,8 @@ def evaluate_folder(
         All that need no network or fit the model's by default.
     progress : callable, optional
         Called as progress(done, total, note).
+    degradation : str
+        Physics of the blur that the methods are told.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def evaluate_folder(
         Per method and per image scores with their convention; JSON-able.
     """
     names = list(methods or [n for n in plugin_names("method") if _usable(n, model)])
-    jobs = {name: Job(method=name, model=model) for name in names}
+    jobs = {name: Job(method=name, model=model, degradation=degradation) for name in names}
     for job in jobs.values():
         check_job(job)
     folders = [pairs] if (pairs / "pair.json").exists() else sorted(p.parent for p in pairs.glob("*/pair.json"))
@@ -100,13 +105,13 @@ def evaluate_folder(
         pair = DetectorPair(
             load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
         )
-        degradation = Degradation(pair)
+        blur = plugin("degradation", degradation).Degradation(pair)
         for index, image in enumerate(blurred):
             noise, _ = choose_noise(image, pair.blurred, note.get("exposure_s"))
             frame = Frame(image, pair, noise, model.prior)
             for name in table:
                 began = time.perf_counter()
-                restored = image if name == "blurred" else run_method(frame, degradation, jobs[name], index)[0]
+                restored = image if name == "blurred" else run_method(frame, blur, jobs[name], index)[0]
                 seconds = time.perf_counter() - began
                 row = {"board": folder.name, "frame": index}
                 table[name].append(row | _judged(restored, references, pitch, convention) | {"seconds": seconds})

@@ -20,6 +20,7 @@ from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.objects.kinds import KINDS, draw_kind
+from coldray.plugins import load_plugin_files, loaded_files
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.thickness import ThicknessMaps
 
@@ -202,7 +203,9 @@ def build_fields(
             if progress is not None:
                 progress(done, len(recipes))
     else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=load_plugin_files, initargs=(loaded_files(),)
+        ) as pool:
             for _ in pool.map(_write_field, *_arguments(missing, folder, real_boards, cache)):
                 done += 1
                 if progress is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.document import read_object
 from coldray.errors import ImageError, ImageReadError, MetadataError
-from coldray.formats import SUFFIXES, read_image
+from coldray.formats import read_image, suffixes
 from coldray.images.averaging import average_frames
 from coldray.images.correct import Calibration, apply_calibration, calibrate
 from coldray.images.registration import Registration
@@ -222,7 +222,8 @@ def _noise(average: Any) -> dict[str, Any]:
 def _images(folder: Path, hashes: dict[str, str], name: str) -> list[Radiograph]:
     """Every image file of a folder, pages apart."""
     pages = []
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    known = set(suffixes())
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
     for path in files:
         image = read_image(path)
         hashes[f"{name}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -29,6 +29,7 @@ from coldray.dataset.simulated import (
 from coldray.dataset.store import FILE_FORMAT, FILE_VERSION, MANIFEST, read_manifest, write_json
 from coldray.errors import ColdrayError, ImageWriteError, SettingsError
 from coldray.files import own_folder
+from coldray.plugins import load_plugin_files, loaded_files
 
 Progress = Callable[..., None]
 
@@ -292,7 +293,9 @@ def _worked(jobs: Sequence[Job], parts: Path, workers: int) -> Iterator[tuple[in
             yield number, make_part(job, parts)
         return
     # spawned, not forked: a fork copies the locks of threads that others hold, and can die of it
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=load_plugin_files, initargs=(loaded_files(),)
+    ) as pool:
         running = {pool.submit(make_part, job, parts): number for number, job in enumerate(jobs)}
         try:
             for future in as_completed(running):

@@ -8,73 +8,57 @@ one line of text: file name, cause, remedy.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from pkgutil import iter_modules
 
 from coldray.errors import ColdrayError, PluginError
 from coldray.formats._kinds import is_a, kinds_of
 from coldray.formats.raw import RawGeometry
 from coldray.formats.raw import read as _read_raw
+from coldray.plugins import ImageFormat, plugin, plugin_names
 from coldray.radiograph import Radiograph
 from coldray.reading import MAX_PIXELS, Location, check_finite, opened, quiet, refuse, refuse_writing, shown
 
 __all__ = [
-    "FORMATS",
     "MAX_PIXELS",
-    "SUFFIXES",
-    "WRITABLE_SUFFIXES",
     "ImageFormat",
     "RawGeometry",
     "check_finite",
     "format_for",
+    "known_formats",
     "named_tags",
     "noting",
     "read_image",
     "reading_notes",
+    "suffixes",
+    "writable_suffixes",
     "write_image",
 ]
 
 
-class ImageFormat(Protocol):
-    """What a plug-in module of this folder offers.
-
-    It may also offer `read_only`, the suffixes among `suffixes` that it does not
-    write, `carries`, what a written file gives back when read (of "pitch",
-    "acquisition", "history", "mask"), and `needs_geometry`, true for files that do not
-    say their own size.
-    """
-
-    suffixes: tuple[str, ...]
-
-    def read(self, path: Location) -> Radiograph:
-        """Read one file."""
-        ...
-
-    def write(self, path: Location, radiograph: Radiograph) -> None:
-        """Write one file whole or not at all."""
-        ...
+OURS = frozenset(module.name for module in iter_modules(__path__))
 
 
-def _plug_ins() -> dict[str, ImageFormat]:
-    """Every module of this folder whose name does not begin with an underscore."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    return {name: cast(ImageFormat, importlib.import_module(f"{__name__}.{name}")) for name in names}
+def known_formats() -> Iterator[ImageFormat]:
+    """All formats, ours first: a suffix of ours cannot be taken by another."""
+    for name in sorted(plugin_names("format"), key=lambda name: (name not in OURS, name)):
+        yield plugin("format", name)
 
 
-FORMATS: dict[str, ImageFormat] = _plug_ins()
-"""Plug-ins by name."""
+def suffixes() -> tuple[str, ...]:
+    """File name endings that can be read, in lower case, sorted."""
+    return tuple(sorted({suffix for plug_in in known_formats() for suffix in plug_in.suffixes}))
 
-SUFFIXES: tuple[str, ...] = tuple(sorted({suffix for plug_in in FORMATS.values() for suffix in plug_in.suffixes}))
-"""File name endings that can be read, in lower case."""
 
-WRITABLE_SUFFIXES: tuple[str, ...] = tuple(
-    sorted({s for plug_in in FORMATS.values() for s in plug_in.suffixes if s not in getattr(plug_in, "read_only", ())})
-)
-"""File name endings that can be written, in lower case."""
+def writable_suffixes() -> tuple[str, ...]:
+    """File name endings that can be written, in lower case, sorted."""
+    return tuple(
+        sorted(
+            {s for plug_in in known_formats() for s in plug_in.suffixes if s not in getattr(plug_in, "read_only", ())}
+        )
+    )
 
 
 def format_for(path: Location) -> ImageFormat:
@@ -96,10 +80,10 @@ def format_for(path: Location) -> ImageFormat:
         If no plug-in has that suffix; the message lists those that exist.
     """
     suffix = Path(path).suffix.lower()
-    for plug_in in FORMATS.values():
+    for plug_in in known_formats():
         if suffix in plug_in.suffixes:
             return plug_in
-    known = " ".join(SUFFIXES)
+    known = " ".join(suffixes())
     raise PluginError(f"{shown(path)} has no suffix of an image format; use one of {known}")
 
 
@@ -133,10 +117,10 @@ def read_image(path: Location, *, raw: RawGeometry | None = None) -> Radiograph:
         with opened(path) as (file, _):
             found = kinds_of(file)
         if "DICOM" in found:
-            return FORMATS["dicom"].read(path)
+            return plugin("format", "dicom").read(path)
         for kind, remedy in found.items():
             raise refuse(path, is_a(kind), remedy) from error
-        known = " ".join(SUFFIXES)
+        known = " ".join(suffixes())
         raise refuse(path, "is of no known image format", f"use one of {known}, or state a raw geometry") from error
     return plug_in.read(path)
 
@@ -160,7 +144,7 @@ def write_image(path: Location, radiograph: Radiograph) -> None:
     try:
         plug_in = format_for(path)
     except PluginError as error:
-        known = " ".join(WRITABLE_SUFFIXES)
+        known = " ".join(writable_suffixes())
         raise refuse_writing(path, "has no suffix of an image format", f"use one of {known}") from error
     with quiet():
         plug_in.write(path, radiograph)

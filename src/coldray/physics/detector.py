@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coldray.document import parse_json
-from coldray.errors import DetectorError, PhysicsError
+from coldray.errors import DetectorError, PhysicsError, PitchError
 from coldray.files import is_file
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
 from coldray.physics.ratio import TransferRatio
 from coldray.physics.tables import DIRECTIONS, check_axis, check_order, read_table
-from coldray.plugins import plugin, plugin_names
+from coldray.plugins import data_names, plugin, plugin_names
 
 FILE_FORMAT = "coldray-detector"
 FILE_VERSION = 1
@@ -207,20 +206,40 @@ class Detector:
             raise DetectorError(f"invalid detector file: {problem}") from problem
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """Plug-in of a detector that was measured: a JSON file of the folder."""
+
+    found: Detector
+
+    def detector(self, argument: str, pixel_pitch_mm: float | None) -> Detector:
+        """Return the detector, whatever the pitch; it has no argument."""
+        if argument:
+            raise DetectorError(
+                f"the detector {self.found.name!r} was measured; it takes no {argument!r} after its name"
+            )
+        return self.found
+
+
+def plugin_of(name: str, content: bytes) -> _Measured:
+    """Plug-in of a detector file."""
+    return _Measured(Detector.from_dict(parse_json(content, f"{name}.json", DetectorError)))
+
+
 def built_in_detectors() -> tuple[str, ...]:
-    """Names of the detectors that come with coldray, sorted."""
-    folder = resources.files("coldray.detectors")
-    return tuple(sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".json")))
+    """Names of the measured detectors that come with coldray, sorted."""
+    return data_names("detector")
 
 
 def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None = None) -> Detector:
-    """Load a detector by built-in name, model, JSON file or table.
+    """Load a detector by name, JSON file or table.
 
     Parameters
     ----------
     source : str, Path or Detector
-        ``gos34``; a screen model such as ``phosphor:80`` (loading in mg/cm2); a detector JSON; or a
-        table with the columns ``frequency_lp_mm,mtf[,mtf_low,mtf_high][,nnps_mm2]`` as text, see `tables.read_table`.
+        Name of a detector, such as ``gos34``, or of a model with its argument, such as ``phosphor:80`` (loading in mg/cm2);
+        a detector JSON; or a table with the columns ``frequency_lp_mm,mtf[,mtf_low,mtf_high][,nnps_mm2]`` as text, see
+        `tables.read_table`.
     pixel_pitch_mm : float, optional
         Pitch for a model or a table that states none [mm]; it overrides what a table states.
 
@@ -230,8 +249,10 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
 
     Raises
     ------
+    PitchError
+        If a model or a table needs a pitch, and there is none.
     DetectorError
-        If the name is unknown, the file invalid, or a needed pitch is missing.
+        If the name is unknown or the file invalid.
     """
     if isinstance(source, Detector):
         return source
@@ -240,19 +261,17 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
             f"an object of type {type(source).__name__} is no detector; give a name, a file or a Detector"
         )
     text = os.fspath(source)
-    if text in built_in_detectors():
-        path = resources.files("coldray.detectors") / f"{text}.json"
-        return Detector.from_dict(parse_json(path.read_bytes(), path.name, DetectorError))
-    kind, _, argument = text.partition(":")
-    if argument and kind in plugin_names("detector model"):
-        if pixel_pitch_mm is None:
-            raise DetectorError(f"the detector model {text!r} needs a pixel pitch; give --pitch-um")
-        found: Detector = plugin("detector model", kind).detector(argument, pixel_pitch_mm)
+    kind, colon, argument = text.partition(":")
+    if kind in (plugin_names("detector") if colon else data_names("detector")):
+        if pixel_pitch_mm is None and kind not in data_names("detector"):
+            raise PitchError(f"the detector model {text!r} needs a pixel pitch; give `pixel_pitch_mm`")
+        found: Detector = plugin("detector", kind).detector(argument, pixel_pitch_mm)
         return found
     path = Path(text)
     if not is_file(path):
+        models = (f"{name}:ARGUMENT" for name in plugin_names("detector") if name not in data_names("detector"))
         raise DetectorError(
-            f"no detector {text!r}: not a file, and the built-in ones are {', '.join(built_in_detectors())} and phosphor:LOADING"
+            f"no detector {text!r}: not a file, and the known ones are {', '.join([*data_names('detector'), *models])}"
         )
     if path.stat().st_size > 16_000_000:
         raise DetectorError(f"{path.name}: over 16 MB, not a detector file")
@@ -266,6 +285,8 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
         else:
             found = _from_table(content, path.stem, pixel_pitch_mm)
         check_axis(found.name, found.mtf, found.pixel_pitch_mm)
+    except PitchError as problem:
+        raise PitchError(f"{path.name}: {problem}") from None
     except DetectorError as problem:
         named = str(problem).startswith(f"{path.name}:")
         raise DetectorError(str(problem) if named else f"{path.name}: {problem}") from None
@@ -276,7 +297,7 @@ def _from_table(content: str, name: str, pixel_pitch_mm: float | None) -> Detect
     table = read_table(content)
     pitch = table.pixel_pitch_mm if pixel_pitch_mm is None else pixel_pitch_mm
     if pitch is None:
-        raise DetectorError("a table has no pixel pitch; give --pitch-um or an image that states it")
+        raise PitchError("a table has no pixel pitch; give `pixel_pitch_mm` or an image that states it")
     try:
         mtf = table.curve("mtf")
         assert mtf is not None

@@ -85,13 +85,13 @@ def correct(
     frames (and any with --fraction) become float32 fractions of the open beam.
     """
     from coldray.app.files import check_names
-    from coldray.formats import SUFFIXES, WRITABLE_SUFFIXES
+    from coldray.formats import suffixes, writable_suffixes
     from coldray.images.correct import Correction
     from coldray.images.correct import correct as correct_frames
     from coldray.reports.measurements import correct_protocol
 
     positive("--open-beam", open_beam)
-    single = out.suffix.lower() in SUFFIXES and not out.is_dir()
+    single = out.suffix.lower() in suffixes() and not out.is_dir()
     if stop and not single:
         raise SettingsError("--stop ends an average, which is one file; give OUT an image suffix")
     frames = read_inputs(inputs, "frame", raw)
@@ -101,7 +101,7 @@ def correct(
     sources = [path for group in everything for path in group.files] + ([bad_pixels] if bad_pixels else [])
     check_outputs([(plot, PLOT_SUFFIXES), (report, REPORT_SUFFIXES)], sources, overwrite)
     if single:
-        check_outputs([(out, WRITABLE_SUFFIXES)], sources, overwrite)
+        check_outputs([(out, writable_suffixes())], sources, overwrite)
         check_names([out.with_name(out.name + ".json")])
     targets = {} if single else _targets(inputs, frames, out, sources, overwrite)
     warnings = [w for group in everything for w in group.warnings()] + _contradictions(frames)

@@ -161,6 +161,9 @@ def evaluate(
     ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Shipped model or model file.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Method; repeat for several. All by default.")] = None,
+    degradation: Annotated[
+        str, typer.Option(help="Physics of the blur that methods are told: a plug-in.")
+    ] = "mtf_blend",
     blurred: Annotated[str, typer.Option(metavar="DET", help="With --flats: detector that took them.")] = "gos135",
     sharp: Annotated[str, typer.Option(metavar="DET", help="With --flats: detector to restore towards.")] = "gos34",
     pitch_um: Annotated[float | None, typer.Option(help="With --flats: pixel pitch [um], overriding the file.")] = None,
@@ -170,13 +173,13 @@ def evaluate(
     if (pairs is None) == (not flats):
         raise SettingsError("evaluate needs either --pairs DIR or --flats FLATS")
     if flats:
-        return _evaluate_flats(flats, out, model, method, blurred, sharp, pitch_um, as_json)
+        return _evaluate_flats(flats, out, model, method, degradation, blurred, sharp, pitch_um, as_json)
     from coldray.benchmark.compare import evaluate_folder, write_results
     from coldray.restoration.model import load_model
 
     assert pairs is not None
     with console.progress("evaluate", 1, quiet=as_json) as advance:
-        results = evaluate_folder(pairs, load_model(model), method, advance)
+        results = evaluate_folder(pairs, load_model(model), method, advance, degradation)
     written = write_results(out, results)
     if as_json:
         console.emit(results | {"report": str(written)})
@@ -188,7 +191,7 @@ def evaluate(
 
 
 def _evaluate_flats(
-    flats: list[Path], out: Path, model: str | None, methods: list[str] | None, blurred: str, sharp: str,
+    flats: list[Path], out: Path, model: str | None, methods: list[str] | None, degradation: str, blurred: str, sharp: str,
     pitch_um: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Detection efficiency on the user's own flats."""
@@ -208,7 +211,7 @@ def _evaluate_flats(
     name = methods[0] if methods else "cold"
     chosen = load_model(model) if plugin("method", name).LEARNS else None
     pitch = None if pitch_um is None else pitch_um * 1e-3
-    job = Job(method=name, model=chosen, blurred=blurred, sharp=sharp, pixel_pitch_mm=pitch)
+    job = Job(method=name, model=chosen, degradation=degradation, blurred=blurred, sharp=sharp, pixel_pitch_mm=pitch)
     check_job(job)
     images = [read_image(path) for path, _ in expand(flats)]
     pair, warnings = detectors_of(images[0], job)

@@ -15,7 +15,7 @@ from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
 from coldray.files import write_bytes, write_text
-from coldray.formats import WRITABLE_SUFFIXES, named_tags, write_image
+from coldray.formats import named_tags, writable_suffixes, write_image
 from coldray.restoration.pipeline import Restoration
 
 
@@ -31,7 +31,7 @@ def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe)
     """
     stem, dot, suffix = study.name.rpartition(".")
     suffix = f".{suffix.lower()}" if dot else ""
-    if suffix not in WRITABLE_SUFFIXES or suffix in (".jpg", ".jpeg"):
+    if suffix not in writable_suffixes() or suffix in (".jpg", ".jpeg"):
         stem, suffix = (stem or study.name), ".tif"
     stem = f"{stem or 'image'}_restored"
     mark = secrets.token_hex(8)

@@ -28,7 +28,7 @@ from coldray.app.viewer.shelf import Study
 from coldray.app.viewer.uploads import store_upload
 from coldray.app.viewer.work import QueueFullError
 from coldray.errors import ColdrayError
-from coldray.formats import SUFFIXES
+from coldray.formats import suffixes
 
 UPLOADS_AT_ONCE = 2
 CURVES_AT_ONCE, CURVES_WAITING = 1, 8
@@ -141,7 +141,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
                     "version": __version__,
                     "studies": [study.to_json() for study in desk.shelf.studies()],
                     "tasks": [task.to_json() for task in desk.workshop.tasks()],
-                    "suffixes": list(SUFFIXES),
+                    "suffixes": list(suffixes()),
                     "max_upload_bytes": access.max_upload_bytes,
                 }
             )

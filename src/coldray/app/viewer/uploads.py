@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from coldray.errors import ColdrayError
-from coldray.formats import SUFFIXES
+from coldray.formats import suffixes
 
 LONGEST_NAME = 200
 
@@ -73,8 +73,8 @@ def shown_name(name: str) -> str:
     clean = "".join(c if c.isprintable() else "_" for c in name)
     if len(clean) > LONGEST_NAME:
         clean = clean[: LONGEST_NAME - 12] + clean[-12:]
-    if _suffix(clean) not in SUFFIXES:
-        raise HTTPException(415, f"the suffix must be one of {' '.join(SUFFIXES)}")
+    if _suffix(clean) not in suffixes():
+        raise HTTPException(415, f"the suffix must be one of {' '.join(suffixes())}")
     return clean
 
 

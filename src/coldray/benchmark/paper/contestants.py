@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain
-from coldray.plugins import CorrectingMethod, Degradation, plugin
+from coldray.plugins import CorrectingMethod, Degradation, plugin, plugin_names
 from coldray.restoration.estimate import estimate, gain_left
 from coldray.restoration.job import Job
 from coldray.restoration.model import Model
@@ -150,7 +150,7 @@ def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Any]]] | None = No
     def one(key: str, label: str, method: str | None, **options: Any) -> Contestant:
         return Contestant(key, label, method, options, by_exposure=found.get(key, {}))
 
-    return [
+    ours = [
         one(BLURRED, "thick screen, as it is", None),
         one("wiener_scalar", "Wiener, one noise ratio", "wiener", noise="scalar"),
         one(WIENER, "Wiener, measured NPS", "wiener"),
@@ -159,6 +159,9 @@ def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Any]]] | None = No
         one("unsupervised_wiener", "unsupervised Wiener", "unsupervised_wiener"),
         one("pnp_tv", "plug-and-play, total variation", "pnp_tv"),
     ]
+    known = {contestant.method for contestant in ours}
+    added = [name for name in plugin_names("method") if name not in known and not plugin("method", name).LEARNS]
+    return [*ours, *(one(name, name, name) for name in added)]
 
 
 def learned(model: Model, steps: int) -> list[Contestant]:
