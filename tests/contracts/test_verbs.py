@@ -39,6 +39,7 @@ MISSING = {
     "benchmark paper": ["-o", "out", "-m", "absent.onnx"],
     "characterise": ["--name", "n", "--edge", "absent.tif", "--flat", "absent.tif", "--pitch-um", "48", "-o", "d.json"],
     "correct": ["absent.tif", "-o", "out.tif"],
+    "panel": ["absent", "-o", "out.html"],
     "degrade": ["absent.tif", "-o", "out.tif"],
     "demo": ["-o", "out", "-m", "absent.onnx"],
     "evaluate": ["--pairs", "absent", "-o", "out"],

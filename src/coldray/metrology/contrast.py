@@ -20,6 +20,8 @@ FEWEST_GROUPS = 9
 """Groups from which on the trend of the region is fitted to them, and their median counts."""
 MOST_FREEDOM = 394.0
 """Degrees of freedom of a group of white noise."""
+ORDINARY = 2.0
+"""Mean square of a group over the median up to which its spectrum counts; beyond lie bad pixels."""
 LEAST_GOOD = 0.5
 """Share of unmasked pixels that a region, and a group within it, must have."""
 NEAR_LIMIT = 1.0
@@ -239,7 +241,7 @@ def _noise(groups: NDArray[Any], counted: NDArray[Any]) -> tuple[float, float, f
 
     The trend is a second-order polynomial through the medians of the groups, and groups keep their means: noise with
     a correlation length far below the region then counts whole. Correlation leaves a group fewer degrees of freedom
-    k than pixels; they follow from the spread of the groups, and the median of chi squared over k is (1 - 2/(9k))^3.
+    k than pixels; they follow from its spectrum, and the median of chi squared over k is (1 - 2/(9k))^3.
     """
     rows, cols, side = groups.shape[:3]
     if rows * cols < FEWEST_GROUPS or min(rows, cols) < 3:
@@ -260,13 +262,28 @@ def _noise(groups: NDArray[Any], counted: NDArray[Any]) -> tuple[float, float, f
     typical = float(np.median(power))
     if power.size < FEWEST_GROUPS or typical <= 0:
         return None
-    # Spread of ln chi squared over k is sqrt(2 / k), by its quartiles.
-    low, high = np.quantile(np.log(np.maximum(power, typical / 100)), [0.25, 0.75])
-    freedom = float(np.clip(2 / max((high - low) / 1.349, 1e-6) ** 2, 2.0, MOST_FREEDOM))
+    freedom = _freedom(rest[share >= LEAST_GOOD][power <= ORDINARY * typical])
     unbiased = typical / (1 - 2 / (9 * freedom)) ** 3 * power.size * freedom / max(power.size * freedom - 6, 1)
     # The median of n values has pi/2 times the variance of their mean.
     relative = float(np.sqrt(np.pi / 2 * 2 / (freedom * power.size)) / 2)
     return float(np.sqrt(unbiased)), relative, freedom
+
+
+def _freedom(groups: NDArray[Any]) -> float:
+    """Degrees of freedom of the mean square of a group: pixels^2 over the sum of rho^2 over all pairs of pixels.
+
+    The correlation rho of the groups is taken up to half of their side; the estimate of n groups scatters, which adds to
+    the sum, and the last factor takes it off.
+    """
+    side = groups.shape[-1]
+    half = side // 2
+    power = np.mean(np.abs(np.fft.fft2(groups, (2 * side, 2 * side))) ** 2, axis=0)
+    covariance = np.fft.ifft2(power).real
+    lags = np.arange(-half, half + 1)
+    pairs = np.multiply.outer(side - np.abs(lags), side - np.abs(lags))
+    rho = covariance[np.ix_(lags, lags)] / covariance[0, 0] * side**2 / pairs
+    found = side**4 / float(np.sum(pairs * rho**2)) * (1 + lags.size**2 / side**2 / len(groups))
+    return float(np.clip(found, 2.0, MOST_FREEDOM))
 
 
 def _ratio(a: float, b: float) -> float:

@@ -18,6 +18,8 @@ Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --r
 
 Example: coldray simulate wedge -o wedge --raw --frames 20
 
+Example: coldray simulate panel -o panels --random-state 1
+
 Example: coldray simulate edge --ideal -o targets --detector gos135 --noise 0.01
 """
 
@@ -31,7 +33,7 @@ def simulate(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="board|battery|plate|casting|weld|wire|texture|edge|bars|flat|duplex|wedge",
+            metavar="board|battery|plate|casting|weld|wire|texture|edge|bars|flat|duplex|wedge|panel",
             help="What to radiograph.",
         ),
     ],
@@ -83,6 +85,8 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Simulate an object or target with a thin and a thick screen, or an ideal target; truth included."""
+    if kind == "panel":
+        return _panel(out, random_state, overwrite, as_json)
     if ideal:
         return _ideal_target(
             kind, out, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state, overwrite, as_json
@@ -174,6 +178,20 @@ def simulate(
         console.emit({"files": written, "truth": truth, "pair" if detector is None else "note": str(path), **told})
     else:
         console.tell(f"{folder}: {frames} frame(s) of {' and '.join(names.values())}, truth beside them")
+    return console.OK
+
+
+def _panel(out: Path, random_state: int, overwrite: bool, as_json: bool) -> int:
+    """Write the acquisitions of a simulated panel and say where."""
+    from coldray.app.commands._panel import simulate_panel
+
+    written = simulate_panel(out, random_state, overwrite)
+    if as_json:
+        console.emit(written)
+    else:
+        console.tell(
+            f"{Path(written['panel']).parent}: {len(written['files'])} acquisitions, panel.toml and truth.json"
+        )
     return console.OK
 
 
