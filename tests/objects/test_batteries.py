@@ -5,7 +5,7 @@ import pytest
 
 from coldray.errors import PhysicsError
 from coldray.objects.batteries import battery
-from coldray.objects.cells import CylindricalCell, ElectrodeStack, PouchCell
+from coldray.objects.cells import LEAST_TURNS, CylindricalCell, ElectrodeStack, PouchCell
 from coldray.objects.defects import add_defects
 from coldray.simulation.detector import ScreenDetector
 
@@ -137,3 +137,8 @@ def test_refusals():
         PouchCell(overhang_mm=9.0)
     with pytest.raises(PhysicsError, match="at least 2"):
         CylindricalCell(diameter_mm=1.8)
+
+
+def test_every_drawn_cell_can_be_wound():
+    """A thick stack in the narrowest can once had room for one turn."""
+    assert min(CylindricalCell.draw(np.random.default_rng(seed)).turns for seed in range(3000)) >= LEAST_TURNS

@@ -132,6 +132,9 @@ class PouchCell:
         )
 
 
+LEAST_TURNS = 2
+
+
 @dataclass(frozen=True)
 class CylindricalCell:
     """Wound cell in a steel can, seen from the side, cap at the top.
@@ -166,10 +169,10 @@ class CylindricalCell:
 
     def __post_init__(self) -> None:
         _check(self)
-        if self.turns < 2:
+        if self.turns < LEAST_TURNS:
             raise PhysicsError(
                 f"a can of {self.diameter_mm} mm with walls of {self.can_mm} mm and a core of {self.core_mm} mm has room "
-                f"for {self.turns} turns of {self.stack.pair_mm:.3f} mm; at least 2 are needed"
+                f"for {self.turns} turns of {self.stack.pair_mm:.3f} mm; at least {LEAST_TURNS} are needed"
             )
 
     @property
@@ -179,12 +182,10 @@ class CylindricalCell:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> CylindricalCell:
-        """A pin cell of 4 to 10 mm."""
-        return cls(
-            ElectrodeStack.draw(rng),
-            float(rng.uniform(4, 10)),
-            float(rng.uniform(18, 30)),
-            float(rng.uniform(0.1, 0.2)),
-            float(rng.uniform(0.8, 1.6)),
-            float(rng.uniform(0.3, 1.2)),
+        """A pin cell of 4 to 10 mm, or as much as two turns of a thick stack need."""
+        stack = ElectrodeStack.draw(rng)
+        diameter, height, can, core, overhang = (
+            float(rng.uniform(*limits)) for limits in ((4, 10), (18, 30), (0.1, 0.2), (0.8, 1.6), (0.3, 1.2))
         )
+        least = 2 * (can + 0.05 + core / 2 + (LEAST_TURNS + 1.01) * stack.pair_mm)
+        return cls(stack, max(diameter, least), height, can, core, overhang)
