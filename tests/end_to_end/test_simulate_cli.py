@@ -180,6 +180,7 @@ def test_options_that_do_not_belong_together_are_refused(call, tmp_path):
     refused("cannot be simulated", "toaster")
     refused("exposure is 0.0 s", "flat", "--exposure-s", 0)
     refused("no place for defects", "edge", "--defects", 3)
+    refused("belong to raw frames", "edge", "--direct-hits-s", 0.1)
     refused("--noise belongs to --ideal", "flat", "--noise", 0.1)
     refused("--gerber is for a board", "edge", "--gerber", tmp_path)
     refused("--board names a board of --gerber", "board", "--board", "x")

@@ -10,7 +10,7 @@ from coldray.physics.screen import open_beam_nnps
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
 from coldray.simulation.camera import Camera
 from coldray.simulation.detector import ScreenDetector
-from coldray.simulation.electronics import Electronics
+from coldray.simulation.electronics import HIT_ELECTRONS, Electronics
 
 PITCH = 0.048
 LOADINGS = (33.91, 134.55)
@@ -156,6 +156,29 @@ def test_bad_pixels_are_found_by_the_correction():
     assert full.any()
     assert found[cam.pattern.dead | full].mean() > 0.95
     assert found[~cam.pattern.bad].mean() < 0.01
+
+
+def test_direct_hits_are_as_many_and_as_large_as_their_rate_says():
+    """The same panel with and without: hits and read noise differ; N hits deposit N/2 of the largest on average."""
+    hit = Electronics(bad_fraction=0.0, cluster_fraction=0.0, lag=0.0, direct_hits_s=0.08)
+    for exposure in (0.25, 1.0):
+        clean, struck = (camera(side=128, electronics=e) for e in (QUIET, hit))
+        frames = [cam.expose(open_beam(128), 3, exposure)[0] for cam in (clean, struck)]
+        more = (frames[1].astype(float) - frames[0]) * hit.electrons_per_dn / struck.pattern.gain
+        count = 128**2 * 0.08 * exposure
+        assert more.sum() == pytest.approx(count * HIT_ELECTRONS / 2, rel=5 / np.sqrt(count))
+        fine = np.ones((384, 384), np.float32)
+        far = struck.corrected(fine, 3, exposure) - clean.corrected(fine, 3, exposure)
+        full = struck.detector.open_beam_electrons(AIR_KERMA_RATE_UGY_S * exposure)
+        assert np.mean(far > 0.02 * HIT_ELECTRONS / full) == pytest.approx(0.08 * exposure, rel=0.2)
+
+
+def test_tiles_meet_in_a_step_that_flats_do_not_see():
+    step = Electronics(bad_fraction=0.0, cluster_fraction=0.0, lag=0.0, residual_spread=0.0, stitch_step=0.01)
+    left = camera(electronics=step).pattern.residual
+    np.testing.assert_allclose(left[:, :32], -0.005, atol=1e-7)
+    np.testing.assert_allclose(left[:, 32:], 0.005, atol=1e-7)
+    assert np.allclose(camera(electronics=step).pattern.gain, camera().pattern.gain)
 
 
 def test_lag_carries_the_last_scene_over():

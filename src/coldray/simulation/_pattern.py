@@ -103,6 +103,7 @@ def draw_pattern(
     )
     gain = 1 + _spread(shape, e.gain_spread, e.correlated_share, screen, gain_rng)
     left = _spread(shape, residual, e.correlated_share, screen, residual_rng)
+    left += np.float32(e.stitch_step) * np.where(np.arange(shape[1]) < shape[1] // 2, np.float32(-0.5), np.float32(0.5))
     offset = e.offset_electrons + e.offset_spread_electrons * offset_rng.standard_normal(shape, dtype=np.float32)
     offset = offset + e.column_offset_electrons * column_rng.standard_normal(shape[1], dtype=np.float32)
     draw = bad_rng.random(shape)

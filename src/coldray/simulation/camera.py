@@ -15,7 +15,7 @@ from coldray.physics.source import AIR_KERMA_RATE_UGY_S
 from coldray.simulation._pattern import FixedPattern, draw_pattern, heel
 from coldray.simulation.cascade import in_order
 from coldray.simulation.detector import ScreenDetector
-from coldray.simulation.electronics import Electronics
+from coldray.simulation.electronics import HIT_ELECTRONS, Electronics
 
 __all__ = ["Camera", "Electronics", "FixedPattern"]
 
@@ -138,6 +138,8 @@ class Camera:
             kerma_rate_ugy_s=self.kerma_rate_ugy_s,
             workers=workers,
         )
+        full = np.float32(self.detector.open_beam_electrons(self.kerma_rate_ugy_s * exposure_s) * frames)
+        seen = seen + self._direct(seen, exposure_s * frames, rng) / full
         return np.asarray(seen / self.beam * (1 + self.pattern.residual), dtype=np.float32)
 
     def _frames(
@@ -162,7 +164,8 @@ class Camera:
         lag = np.float32(self.electronics.lag)
         out = np.empty((frames, *self.shape), dtype=np.uint16)
         for k, (now, rng) in enumerate(self._collected(scene, oversampling, kerma, kind, frames, first, workers)):
-            out[k] = self._read((now + lag * (before - now)) * gain, exposure_s, rng)
+            collected = now + lag * (before - now)
+            out[k] = self._read((collected + self._direct(now / full, exposure_s, rng)) * gain, exposure_s, rng)
             before = now
         return out
 
@@ -181,6 +184,17 @@ class Camera:
             return self.detector.electrons(scene, oversampling, kerma, rng, workers if frames == 1 else 1), rng
 
         yield from in_order(one, range(first, first + frames), 1 if frames == 1 else workers)
+
+    def _direct(self, signal: NDArray[np.float32], exposure_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Electrons of direct hits behind a signal [fraction of the open beam]; none unless the panel has them."""
+        rate = self.electronics.direct_hits_s * exposure_s
+        out = np.zeros(self.shape, dtype=np.float32)
+        if rate > 0:
+            struck = rng.poisson(rate * np.maximum(signal, 0))
+            where = struck > 0
+            # the sum of some uniform deposits
+            out[where] = [rng.random(n).sum() for n in struck[where]]
+        return out * np.float32(HIT_ELECTRONS)
 
     def _read(self, electrons: NDArray[np.float32], exposure_s: float, rng: np.random.Generator) -> NDArray[np.uint16]:
         """Dark current, offset, read noise, bad pixels, full well and rounding."""

@@ -14,6 +14,9 @@ THIN_RESIDUAL, THICK_RESIDUAL = 0.005, 0.002
 """Gain pattern left after flat-field correction [relative rms] of a thin and a thick screen: 0.28 times the noise of a
 1 s frame or more, so that averaging frames stops paying near 20 of them."""
 
+HIT_ELECTRONS = 70e3 / 3.65
+"""What a 70 keV quantum frees in silicon at 3.65 eV for each pair [e-]; lesser ones, and those that escape, less."""
+
 
 @dataclass(frozen=True)
 class Electronics:
@@ -36,6 +39,11 @@ class Electronics:
         Mean dark current of a good pixel [e-/s].
     bad_fraction, cluster_fraction : float
         Share of single bad pixels (half dead, half hot) and of cluster centres.
+    direct_hits_s : float
+        Quanta per pixel and second of the open beam that pass the screen and are absorbed in the sensor itself: each leaves
+        up to `HIT_ELECTRONS` in one pixel. 0.02 and more are seen without a fibre plate.
+    stitch_step : float
+        Relative step of the gain that flats do not see, where two sensor tiles meet in the middle columns.
     lag : float
         Share of the signal that is read one frame later.
     full_well_electrons : float
@@ -61,13 +69,15 @@ class Electronics:
     dark_current_electrons_s: float = 500.0
     bad_fraction: float = 1e-4
     cluster_fraction: float = 1e-5
+    direct_hits_s: float = 0.0
+    stitch_step: float = 0.0
     lag: float = 0.004
     full_well_electrons: float = 2.0e6
     adc_bits: int = 14
     random_state: int = 0
 
     def __post_init__(self) -> None:
-        shares = ("correlated_share", "shading", "bad_fraction", "cluster_fraction", "lag")
+        shares = ("correlated_share", "stitch_step", "shading", "bad_fraction", "cluster_fraction", "lag")
         for f in fields(self):
             value = getattr(self, f.name)
             if value is None and f.name == "residual_spread":
@@ -102,7 +112,7 @@ class Electronics:
         Notes
         -----
         The uncorrelated part is white, the rest follows MTF^2; the integral over the Nyquist square is
-        the squared relative rms.
+        the squared relative rms. A stitched step has no place in a power spectrum and is left out.
         """
         p = detector.pixel_pitch_mm
         u, v = np.broadcast_arrays(np.asarray(u_lp_mm, dtype=np.float64), np.asarray(v_lp_mm, dtype=np.float64))

@@ -43,6 +43,8 @@ class Exposure:
         them; else corrected frames with the open beam at 50000.
     calibration_frames : int
         Darks and flats of every detector, if raw.
+    direct_hits_s, stitch_step : float
+        Of a raw panel, see `coldray.simulation.electronics.Electronics`.
     """
 
     frames: int
@@ -50,10 +52,14 @@ class Exposure:
     random_state: int
     raw: bool = False
     calibration_frames: int = 20
+    direct_hits_s: float = 0.0
+    stitch_step: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.exposure_s < float("inf"):
             raise SettingsError(f"exposure is {self.exposure_s} s; it must be positive and finite")
+        if (self.direct_hits_s or self.stitch_step) and not self.raw:
+            raise SettingsError("direct hits and stitched tiles belong to raw frames; give --raw too")
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +185,10 @@ def _raw_frames(
 
     rows, cols = (n // seen.oversampling for n in seen.fine.shape)
     # a panel of its own for each detector
-    camera = Camera(seen.detector, (rows, cols), Electronics(random_state=2 * how.random_state + number))
+    panel = Electronics(
+        random_state=2 * how.random_state + number, direct_hits_s=how.direct_hits_s, stitch_step=how.stitch_step
+    )
+    camera = Camera(seen.detector, (rows, cols), panel)
     stacks = (
         (folder / role, camera.expose(seen.fine, seen.oversampling, how.exposure_s, frames=how.frames)),
         (folder / _DARKS / role, camera.darks(how.exposure_s, how.calibration_frames)),

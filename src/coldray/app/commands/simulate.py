@@ -63,6 +63,12 @@ def simulate(
         typer.Option("--raw", help="Raw frames: gain pattern, offset, bad pixels, lag; darks and flats beside them."),
     ] = False,
     calibration_frames: Annotated[int, typer.Option(min=2, max=1000, help="Darks and flats with --raw.")] = 20,
+    direct_hits_s: Annotated[
+        float, typer.Option(help="With --raw: direct hits in the sensor per pixel and second of the open beam.")
+    ] = 0.0,
+    stitch_step: Annotated[
+        float, typer.Option(help="With --raw: relative step left by correction between two sensor tiles.")
+    ] = 0.0,
     defects: Annotated[
         int, typer.Option(min=0, max=10000, help="Known defects to put into the object; targets have none.")
     ] = 0,
@@ -103,7 +109,7 @@ def simulate(
 
     if not 5 <= pitch_um <= 1000:
         raise SettingsError(f"the pitch {pitch_um} um must lie within 5 to 1000")
-    how = Exposure(frames, exposure_s, random_state, raw, calibration_frames)
+    how = Exposure(frames, exposure_s, random_state, raw, calibration_frames, direct_hits_s, stitch_step)
     pitch = pitch_um * 1e-3
     geometry = Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary)
     asked = ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg, board)
