@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.dataset.frames import read_board
+from coldray.dataset.note import BoardNote, PartNote
 from coldray.dataset.patches import (
     BoardName,
     assign_splits,
@@ -291,3 +292,17 @@ def test_calibration_never_touches_test_boards(boards, tmp_path):
     assert manifest["response"]["boards"] == ["B2"]
     assert json.loads((tmp_path / "e" / "response.json").read_text()) == manifest["response"]
     assert all(b["response_matched"] for b in manifest["boards"])
+
+
+def test_notes_survive_their_files(tmp_path):
+    board = BoardNote("b", "f", "gos34", "gos135", 0.048, None, True, {"shift_px": [1, 2]}, 3, 1, 0, {"a": 1}, ("w",))
+    part = PartNote("k", board, ("mean", "truth"), {"gos34 at 0.048 mm": {}})
+    path = tmp_path / "k.json"
+    path.write_text(json.dumps(part.to_dict()))
+    assert PartNote.read(path) == part
+    path.write_text(json.dumps(part.to_dict() | {"board": {"board": "b"}}))
+    with pytest.raises(ImageReadError, match="lacks 'family'"):
+        PartNote.read(path)
+    path.write_text("{}")
+    with pytest.raises(ImageReadError, match="remove it"):
+        PartNote.read(path)

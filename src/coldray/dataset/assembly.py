@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.dataset.note import PartNote
 from coldray.dataset.part import LAYERS, load_part
 from coldray.dataset.patches import NEAR_DUPLICATE, SPLITS, BoardName, check_leaks, digest, largest_overlap, nearest
 from coldray.dataset.store import OFFSET, STEP, file_digest, write_array, write_arrays
@@ -18,7 +19,7 @@ from coldray.errors import ImageError, MetadataError
 def assemble(
     out: Path,
     parts: Path,
-    notes: Sequence[dict[str, Any]],
+    notes: Sequence[PartNote],
     splits: Sequence[str],
     wanted: dict[str, int],
     *,
@@ -55,10 +56,10 @@ def assemble(
     ImageError
         If two splits show the same thing.
     """
-    layers = [n for n in LAYERS if all(n in note["layers"] for note in notes)]
-    some = sorted({n for note in notes for n in note["layers"]} - set(layers))
+    layers = [n for n in LAYERS if all(n in note.layers for note in notes)]
+    some = sorted({n for note in notes for n in note.layers} - set(layers))
     warnings = [f"not every board has {', '.join(some)}: left out"] if some else []
-    names = [BoardName(n["board"], n["family"]) for n in notes]
+    names = [BoardName(n.board.board, n.board.family) for n in notes]
     core = slice(context_px, context_px + patch_px)
     chosen: dict[str, list[tuple[int, NDArray[np.intp]]]] = {}
     found: dict[str, Any] = {}
@@ -75,7 +76,7 @@ def assemble(
         ]
         rows = [load_part(parts, notes[i], "signatures")[keep] for i, keep in chosen[split]]
         signature_of[split] = np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
-        label_of[split] = [notes[i]["board"] for i, keep in chosen[split] for _ in keep]
+        label_of[split] = [notes[i].board.board for i, keep in chosen[split] for _ in keep]
         overlap = max(
             (largest_overlap(load_part(parts, notes[i], "corners")[keep, :2], patch_px) for i, keep in chosen[split]),
             default=0.0,
@@ -97,8 +98,8 @@ def assemble(
             "distinct_base_patches": len(set(hashes)),
             "variants": -(-count // len(picked)) if picked else 0,
             "largest_overlap": round(overlap, 4),
-            "boards": sorted({notes[i]["board"] for i, _ in chosen[split]}),
-            "families": sorted({notes[i]["family"] for i, _ in chosen[split]}),
+            "boards": sorted({notes[i].board.board for i, _ in chosen[split]}),
+            "families": sorted({notes[i].board.family for i, _ in chosen[split]}),
             "hashes": hashes,
         }
     thumbnails = [np.asarray(load_part(parts, n, "thumbnail")) for n in notes]
@@ -118,15 +119,13 @@ def assemble(
     }, warnings
 
 
-def _distinct(
-    parts: Path, notes: Sequence[dict[str, Any]], numbers: Sequence[int]
-) -> list[tuple[int, NDArray[np.intp]]]:
+def _distinct(parts: Path, notes: Sequence[PartNote], numbers: Sequence[int]) -> list[tuple[int, NDArray[np.intp]]]:
     """Patches of every board; of a board taken twice only what the first take does not show."""
     out: list[tuple[int, NDArray[np.intp]]] = []
     shown: dict[str, list[NDArray[np.float32]]] = {}
     for i in numbers:
         signature = np.asarray(load_part(parts, notes[i], "signatures"))
-        earlier = shown.setdefault(notes[i]["board"], [])
+        earlier = shown.setdefault(notes[i].board.board, [])
         fresh = [
             k
             for k in range(len(signature))
@@ -141,7 +140,7 @@ def _distinct(
 def _write_split(
     folder: Path,
     parts: Path,
-    notes: Sequence[dict[str, Any]],
+    notes: Sequence[PartNote],
     chosen: Sequence[tuple[int, NDArray[np.intp]]],
     layers: Sequence[str],
     patches: int,
@@ -167,11 +166,11 @@ def _write_split(
     return {f"{n}.npy": file_digest(folder / f"{n}.npy") for n in (*layers, "bases", "patches")}
 
 
-def _detectors(notes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _detectors(notes: Sequence[PartNote]) -> dict[str, Any]:
     """All detectors by key; two different ones of one name cannot be told apart."""
     found: dict[str, Any] = {}
     for note in notes:
-        for key, detector in note["detectors"].items():
+        for key, detector in note.detectors.items():
             if found.setdefault(key, detector) != detector:
                 raise MetadataError(f"two different detectors are called {key!r}; rename one of them")
     if not found:

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.dataset.frames import BoardImages, fingerprint, read_board
+from coldray.dataset.note import BoardNote, PartNote
 from coldray.dataset.patches import THUMBNAIL_SIDE, BoardName, block_means, is_empty, positions, signatures
 from coldray.dataset.response import ResponseCurve
 from coldray.dataset.simulated import BoardRecipe, simulate_board
 from coldray.dataset.store import decode, detector_key, encode, write_array, write_json
-from coldray.document import read_object
-from coldray.errors import ColdrayError, ImageError, ImageReadError, SettingsError
+from coldray.errors import ColdrayError, ImageError, SettingsError
 from coldray.images.registration import register, resample
 from coldray.physics.ratio_blur import ratio_blur
 
 LAYERS = ("measured", "truth", "truth_blurred", "mean", "mean_blurred", "half_a", "half_a_blurred", "half_b")
 """What may be stored of a patch, in this order: the blurred frame as measured; three references, each with its blur."""
-PART_VERSION = 2
+PART_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,31 @@ class Job:
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def make_part(job: Job, folder: Path) -> dict[str, Any] | ColdrayError:
+def make_part(job: Job, folder: Path) -> PartNote | ColdrayError:
     """Make the part of one board unless it exists; a failure is returned, for the other boards to go on.
 
     Returns
     -------
-    dict
-        The board's note: names, detectors, registration, counts and warnings.
+    PartNote
+        Of the board, its layers and detectors.
     """
     try:
         key = job.key()
         note_path = folder / f"{key}.json"
         if note_path.exists():
-            found: dict[str, Any] = read_object(note_path, ImageReadError)
-            return found
-        arrays, note = _cut_board(job)
+            return PartNote.read(note_path)
+        arrays, note = _cut_board(job, key)
         for name, array in arrays.items():
             write_array(folder / f"{key}.{name}.npy", array)
-        write_json(note_path, note | {"key": key})
-        return note | {"key": key}
+        write_json(note_path, note.to_dict())
+        return note
     except ColdrayError as problem:
         return problem
 
 
-def load_part(folder: Path, note: dict[str, Any], name: str) -> NDArray[Any]:
+def load_part(folder: Path, note: PartNote, name: str) -> NDArray[Any]:
     """One array of a part, memory-mapped."""
-    return np.load(folder / f"{note['key']}.{name}.npy", mmap_mode="r", allow_pickle=False)
+    return np.load(folder / f"{note.key}.{name}.npy", mmap_mode="r", allow_pickle=False)
 
 
 def read_source(job: Job) -> BoardImages:
@@ -134,42 +133,51 @@ def registered(images: BoardImages, *, measure: bool = False) -> BoardImages:
     )
 
 
-def _cut_board(job: Job) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and note of one board."""
-    images = read_source(job)
-    cut, pair = job.cut, images.pair
-    warnings = list(images.warnings)
-    references = {"mean": images.mean}
+def _references(job: Job, images: BoardImages) -> tuple[dict[str, NDArray[Any]], bool, list[str]]:
+    """Sharp images by layer, whether they are in the blurred detector's response, and what is to be warned of."""
+    references: dict[str, NDArray[Any]] = {"mean": images.mean}
     if images.halves is not None:
         references |= {"half_a": images.halves[0], "half_b": images.halves[1]}
     if images.truth is not None:
         references["truth"] = images.truth
-    is_matched = False
-    if cut.kind == "acquired" and job.response is not None:
-        curve = ResponseCurve.from_dict(job.response)
-        is_matched = (curve.sharp, curve.blurred) == (pair.sharp.name, pair.blurred.name)
-        if is_matched:
-            references = {k: v if k == "truth" and images.truth_is_matched else curve(v) for k, v in references.items()}
-        else:
-            other = (
-                f"{images.board}: its detectors are {pair.sharp.name} and {pair.blurred.name}, the response curve is for "
-                f"{curve.sharp} and {curve.blurred}"
-            )
-            if job.must_match:
-                raise SettingsError(f"{other}; fit one curve for each detector pair")
-            warnings.append(f"{other}: references keep the sharp detector's response")
+    if job.cut.kind != "acquired" or job.response is None:
+        return references, False, []
+    curve, pair = ResponseCurve.from_dict(job.response), images.pair
+    if (curve.sharp, curve.blurred) == (pair.sharp.name, pair.blurred.name):
+        kept = {"truth"} if images.truth_is_matched else set()
+        return {k: v if k in kept else curve(v) for k, v in references.items()}, True, []
+    other = (
+        f"{images.board}: its detectors are {pair.sharp.name} and {pair.blurred.name}, the response curve is for "
+        f"{curve.sharp} and {curve.blurred}"
+    )
+    if job.must_match:
+        raise SettingsError(f"{other}; fit one curve for each detector pair")
+    return references, False, [f"{other}: references keep the sharp detector's response"]
+
+
+def _corners(images: BoardImages, cut: Cut) -> NDArray[np.int32]:
+    """Where patches with their context begin, within what both detectors saw, shape (patches, 2) [px]."""
     window = (slice(0, images.mean.shape[0]), slice(0, images.mean.shape[1]))
     if images.registration is not None and not images.registration.is_identity:
         window = images.registration.seen((images.mean.shape[0], images.mean.shape[1]))
-    around = cut.patch_px + 2 * cut.context_px
     inner = (window[0].stop - window[0].start, window[1].stop - window[1].start)
     corners = positions((inner[0] - 2 * cut.context_px, inner[1] - 2 * cut.context_px), cut.patch_px)
     if not len(corners):
         raise ImageError(
             f"{images.board}: {inner[0]} x {inner[1]} px are left; a patch of {cut.patch_px} px with {cut.context_px} px "
-            f"around it needs {around}"
+            f"around it needs {cut.patch_px + 2 * cut.context_px}"
         )
-    corners = corners + np.array([window[0].start, window[1].start], dtype=np.int32)
+    return np.asarray(corners + np.array([window[0].start, window[1].start]), dtype=np.int32)
+
+
+def _cut_board(job: Job, key: str) -> tuple[dict[str, NDArray[Any]], PartNote]:
+    """Arrays and note of one board."""
+    images = read_source(job)
+    cut, pair = job.cut, images.pair
+    references, is_matched, more = _references(job, images)
+    warnings = [*images.warnings, *more]
+    corners = _corners(images, cut)
+    around = cut.patch_px + 2 * cut.context_px
 
     def cut_all(image: NDArray[np.floating]) -> NDArray[np.float32]:
         return np.stack([image[r : r + around, c : c + around] for r, c in corners])
@@ -186,31 +194,29 @@ def _cut_board(job: Job) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     full = ~is_empty(layers["mean"][:, core, core])
     arrays: dict[str, NDArray[Any]] = {}
     clipped = 0
-    for name in LAYERS:
-        if name in layers:
-            arrays[name], outside = encode(layers[name][full])
-            clipped += outside
+    for name in (n for n in LAYERS if n in layers):
+        arrays[name], outside = encode(layers[name][full])
+        clipped += outside
+    stored = tuple(arrays)
     if clipped:
         warnings.append(f"{images.board}: {clipped} pixels lie outside -0.25 to 1.75 of the open beam and were clipped")
     arrays["corners"] = np.column_stack([corners + cut.context_px, frame_of])[full].astype(np.int32)
     arrays["signatures"] = signatures(decode(arrays["mean"])[:, core, core])
     arrays["thumbnail"] = block_means(images.mean, THUMBNAIL_SIDE)
-    pitch = pair.pixel_pitch_mm
-    note = {
-        "board": images.board,
-        "family": images.family,
-        "sharp": pair.sharp.name,
-        "blurred": pair.blurred.name,
-        "pixel_pitch_mm": pitch,
-        "exposure_s": images.exposure_s,
-        "response_matched": is_matched,
-        "registration": None if images.registration is None else images.registration.to_dict(),
-        "base_patches": int(full.sum()),
-        "empty_patches": int((~full).sum()),
-        "clipped_pixels": clipped,
-        "layers": [n for n in LAYERS if n in arrays],
-        "details": images.details,
-        "warnings": warnings,
-        "detectors": {detector_key(d.name, pitch): d.to_dict() for d in (pair.sharp, pair.blurred)},
-    }
-    return arrays, note
+    note = BoardNote(
+        board=images.board,
+        family=images.family,
+        sharp=pair.sharp.name,
+        blurred=pair.blurred.name,
+        pixel_pitch_mm=pair.pixel_pitch_mm,
+        exposure_s=images.exposure_s,
+        response_matched=is_matched,
+        registration=None if images.registration is None else images.registration.to_dict(),
+        base_patches=int(full.sum()),
+        empty_patches=int((~full).sum()),
+        clipped_pixels=clipped,
+        details=images.details,
+        warnings=tuple(warnings),
+    )
+    detectors = {detector_key(d.name, pair.pixel_pitch_mm): d.to_dict() for d in (pair.sharp, pair.blurred)}
+    return arrays, PartNote(key, note, stored, detectors)

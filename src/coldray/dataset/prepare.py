@@ -15,6 +15,7 @@ from typing import Any, Literal
 from coldray import __version__
 from coldray.dataset.assembly import assemble
 from coldray.dataset.frames import BoardImages, board_folders, identity_of, read_board, read_note
+from coldray.dataset.note import PartNote
 from coldray.dataset.part import Cut, Job, make_part, registered
 from coldray.dataset.patches import VARIANTS, BoardName, assign_splits, check_names
 from coldray.dataset.response import CalibrationImage, ResponseCurve, fit_response, load_response
@@ -157,26 +158,25 @@ def prepare(
             write_json(out / "response.json", curve.to_dict())
         explicit = sources.response is not None or bool(sources.calibration)
         jobs = [replace(j, response=None if curve is None else curve.to_dict(), must_match=explicit) for j in jobs]
-        results: list[Any] = [None] * len(jobs)
-        done = 0
+        found_of: dict[int, PartNote | ColdrayError] = {}
         for number, result in _worked(jobs, parts, workers):
-            results[number] = result
-            done += 1
+            found_of[number] = result
             if progress is not None:
-                progress(done, len(jobs), names[number].board)
-        problems = [str(r) for r in results if isinstance(r, ColdrayError)]
-        good = [i for i, r in enumerate(results) if isinstance(r, dict)]
-        lost = set(splits) - {splits[i] for i in good}
+                progress(len(found_of), len(jobs), names[number].board)
+        results = [found_of[number] for number in range(len(jobs))]
+        failed = [(r, s) for r, s in zip(results, splits, strict=True) if isinstance(r, ColdrayError)]
+        good = [(r, s) for r, s in zip(results, splits, strict=True) if isinstance(r, PartNote)]
+        lost = set(splits) - {split for _, split in good}
         if lost:
-            raise next(r for i, r in enumerate(results) if splits[i] in lost)
-        notes = [results[i] | {"split": splits[i]} for i in good]
+            raise next(problem for problem, split in failed if split in lost)
+        problems, notes = [str(problem) for problem, _ in failed], [part for part, _ in good]
         wanted = {"train": how.patches, "validation": how.validation_patches, "test": how.test_patches}
         described, more = assemble(
-            out, parts, notes, [splits[i] for i in good], wanted, patch_px=how.cut.patch_px, context_px=how.cut.context_px,
+            out, parts, notes, [split for _, split in good], wanted, patch_px=how.cut.patch_px, context_px=how.cut.context_px,
             variants=how.variants, random_state=how.simulated.random_state,
         )  # fmt: skip
         for note in notes:
-            warnings.extend(note["warnings"])
+            warnings.extend(note.board.warnings)
         manifest = {
             "format": FILE_FORMAT,
             "version": FILE_VERSION,
@@ -186,7 +186,7 @@ def prepare(
             "random_state": how.simulated.random_state,
             "split_by": how.split_by,
             "response": None if curve is None else curve.to_dict(),
-            "boards": [{k: v for k, v in n.items() if k not in ("key", "detectors", "layers")} for n in notes],
+            "boards": [replace(part.board, split=split).to_dict() for part, split in good],
             "problems": problems,
             "warnings": list(dict.fromkeys([*warnings, *more])),
             **described,
@@ -286,7 +286,7 @@ def _never_tested(calibration: Sequence[str], tested: Sequence[BoardName]) -> No
         )
 
 
-def _worked(jobs: Sequence[Job], parts: Path, workers: int) -> Iterator[tuple[int, dict[str, Any] | ColdrayError]]:
+def _worked(jobs: Sequence[Job], parts: Path, workers: int) -> Iterator[tuple[int, PartNote | ColdrayError]]:
     """Results as they come, with the number of their job."""
     if workers <= 1:
         for number, job in enumerate(jobs):

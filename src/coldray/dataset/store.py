@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.dataset.note import BoardNote
 from coldray.dataset.patches import turned
 from coldray.document import read_object
 from coldray.errors import ImageReadError, MetadataError
@@ -146,7 +147,7 @@ class PatchSet:
     @cached_property
     def _pairs(self) -> dict[tuple[str, str, float], DetectorPair]:
         known = {k: Detector.from_dict(v) for k, v in self.manifest["detectors"].items()}
-        keys = {(b["blurred"], b["sharp"], b["pixel_pitch_mm"]) for b in self.manifest["boards"]}
+        keys = {(b.blurred, b.sharp, b.pixel_pitch_mm) for b in self.boards}
         return {
             (thick, thin, pitch): DetectorPair(known[detector_key(thick, pitch)], known[detector_key(thin, pitch)])
             for thick, thin, pitch in keys
@@ -174,15 +175,19 @@ class PatchSet:
         inner = slice(self.context_px - margin, self.context_px + self.patch_px + margin)
         return np.ascontiguousarray(turned(decode(self._arrays[layer][base, inner, inner]), variant))
 
-    def board(self, number: int) -> dict[str, Any]:
+    @cached_property
+    def boards(self) -> tuple[BoardNote, ...]:
+        """All boards of the dataset."""
+        return tuple(BoardNote.from_dict(data) for data in self.manifest["boards"])
+
+    def board(self, number: int) -> BoardNote:
         """What is known of the board that patch `number` was cut from."""
-        found: dict[str, Any] = self.manifest["boards"][int(self._bases[self._index[number][0], 0])]
-        return found
+        return self.boards[int(self._bases[self._index[number][0], 0])]
 
     def pair(self, number: int) -> DetectorPair:
         """Detectors of patch `number`."""
         board = self.board(number)
-        return self._pairs[board["blurred"], board["sharp"], board["pixel_pitch_mm"]]
+        return self._pairs[board.blurred, board.sharp, board.pixel_pitch_mm]
 
     def digest(self) -> str:
         """sha256 over the hashes of all files of the split."""

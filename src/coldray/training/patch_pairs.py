@@ -133,7 +133,9 @@ class PatchSource(PairSource):
         sharp = self._patches.patch(number, self._reference.state, margin)
         blurred = self._patches.patch(number, f"{self._reference.state}_blurred", margin)
         if self._is_measured:
-            noise = NoiseModel.of_detector(detectors.blurred, float(self._patches.board(number)["exposure_s"]))
+            taken_s = self._patches.board(number).exposure_s
+            assert taken_s is not None, "a measured frame has an exposure"
+            noise = NoiseModel.of_detector(detectors.blurred, taken_s)
             measured = self._patches.patch(number, "measured", margin)
         else:
             if exposure_s is None:

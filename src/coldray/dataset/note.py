@@ -1,0 +1,118 @@
+"""What a dataset says of a board, and what stands beside the cut patches of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from coldray.document import read_object
+from coldray.errors import ImageReadError
+
+
+@dataclass(frozen=True)
+class BoardNote:
+    """One board of a dataset, as the manifest holds it.
+
+    Parameters
+    ----------
+    board, family : str
+    sharp, blurred : str
+        Detectors.
+    pixel_pitch_mm : float
+    exposure_s : float or None
+        Of a blurred frame [s]; None if none was taken.
+    response_matched : bool
+        Whether references are in the blurred detector's response.
+    registration : dict or None
+        Of the sharp images on the blurred ones, as `Registration.to_dict`; None if there was nothing to register.
+    base_patches, empty_patches, clipped_pixels : int
+        Patches stored and left out, and pixels outside what a stored value can hold.
+    details : dict
+        Where the images came from.
+    warnings : tuple of str
+    split : str
+        "train", "validation" or "test"; empty until it is decided.
+    """
+
+    board: str
+    family: str
+    sharp: str
+    blurred: str
+    pixel_pitch_mm: float
+    exposure_s: float | None
+    response_matched: bool
+    registration: dict[str, Any] | None
+    base_patches: int
+    empty_patches: int
+    clipped_pixels: int
+    details: dict[str, Any]
+    warnings: tuple[str, ...]
+    split: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON holds it."""
+        return asdict(self) | {"warnings": list(self.warnings)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BoardNote:
+        """Inverse of `to_dict`.
+
+        Raises
+        ------
+        ImageReadError
+            If an entry is missing.
+        """
+        try:
+            known = {f.name: data[f.name] for f in fields(cls)}
+        except (KeyError, TypeError) as problem:
+            raise ImageReadError(f"the note of a board lacks {problem}; prepare the dataset again") from None
+        return cls(**known | {"warnings": tuple(known["warnings"])})
+
+
+@dataclass(frozen=True)
+class PartNote:
+    """The patches of one board before they are part of a dataset.
+
+    Parameters
+    ----------
+    key : str
+        Begins the names of its files.
+    board : BoardNote
+    layers : tuple of str
+        What is stored of every patch.
+    detectors : dict
+        Both detectors by key, as `Detector.to_dict`.
+    """
+
+    key: str
+    board: BoardNote
+    layers: tuple[str, ...]
+    detectors: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON holds it."""
+        return {
+            "key": self.key,
+            "board": self.board.to_dict(),
+            "layers": list(self.layers),
+            "detectors": self.detectors,
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> PartNote:
+        """Inverse of `to_dict`, from a file.
+
+        Raises
+        ------
+        ImageReadError
+            If it is damaged.
+        """
+        data = read_object(path, ImageReadError)
+        try:
+            return cls(
+                str(data["key"]), BoardNote.from_dict(data["board"]), tuple(data["layers"]), dict(data["detectors"])
+            )
+        except (KeyError, TypeError, ValueError) as problem:
+            raise ImageReadError(f"{path.name}: damaged ({problem}); remove it") from None
