@@ -78,6 +78,6 @@ def places(told: Sequence[str], names: Sequence[str]) -> list[int]:
 def linear_estimates(frame: Frame, degradation: Degradation) -> tuple[Any, Any]:
     """Return the Wiener estimate and a sharper one, both of the frame's shape."""
     return (
-        frame.filtered(frame.wiener_operator(degradation)),
+        frame.wiener_estimate(degradation),
         frame.filtered(frame.wiener_operator(degradation, regularisation=SHARP_REGULARISATION)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,12 @@ from coldray.physics.detector import DetectorPair
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
-from coldray.physics.transfer import TransferOperator, directional_operator, radial_operator, spectrum_of
+from coldray.physics.transfer import TransferOperator, directional_operator, image_of, radial_operator, spectrum_of
 from coldray.plugins import Degradation
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Gain over radial frequency [cycles/mm]."""
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +60,68 @@ class Frame:
         return max(float(self.blurred.mean()), 1e-3)
 
     @cached_property
+    def level(self) -> np.floating:
+        """Mean of the image, summed in double precision, in the image's own type."""
+        image = np.asarray(self.blurred)
+        return image.dtype.type(image.mean(dtype=np.float64))
+
+    @cached_property
     def spectrum(self) -> NDArray[Any]:
-        """DCT-II of the image, a numpy array, for all who filter it; not to be written to."""
-        found = spectrum_of(np.asarray(self.blurred))
+        """DCT-II of the image less its `level`, a numpy array, for all who filter it; not to be written to."""
+        found = spectrum_of(np.asarray(self.blurred) - self.level)
         found.flags.writeable = False
+        return found
+
+    @cached_property
+    def _once(self) -> dict[Any, Any]:
+        return {}
+
+    def once(self, make: Callable[[Frame], Known]) -> Known:
+        """What a function says of this frame, worked out the first time that it is asked for."""
+        if make not in self._once:
+            self._once[make] = make(self)
+        found: Known = self._once[make]
         return found
 
     def filtered(self, operator: TransferOperator) -> Any:
         """The image through an operator; of a numpy array by the spectrum that is at hand."""
-        return operator.of_spectrum(self.spectrum) if isinstance(self.blurred, np.ndarray) else operator(self.blurred)
+        if not isinstance(self.blurred, np.ndarray):
+            return operator(self.blurred)
+        found = operator.of_spectrum(self.spectrum)
+        found += self.level * operator.gain(found.dtype)[0, 0]
+        return found
+
+    def wiener_estimate(self, degradation: Degradation) -> Any:
+        """The image through `wiener_operator`, for all who begin with it; not to be written to."""
+        operator = self.wiener_operator(degradation)
+        if not isinstance(self.blurred, np.ndarray):
+            return self.filtered(operator)
+        if operator not in self._once:
+            self._once[operator] = self.filtered(operator)
+            self._once[operator].flags.writeable = False
+        return self._once[operator]
+
+    def corrected(self, prediction: Any, blur: TransferOperator, gain: TransferOperator) -> Any:
+        """One step of a prediction towards the image y.
+
+        Parameters
+        ----------
+        prediction : ndarray or torch tensor, shape (rows, cols)
+        blur, gain : TransferOperator
+            The blur H and the gain K.
+
+        Returns
+        -------
+        ndarray or tensor, shape (rows, cols)
+            prediction + K (y - H prediction).
+        """
+        if not isinstance(self.blurred, np.ndarray):
+            return prediction + gain(self.blurred - blur(prediction))
+        rest = spectrum_of(prediction - self.level)
+        rest *= -blur.gain(rest.dtype)
+        rest += self.spectrum
+        rest *= gain.gain(rest.dtype)
+        return prediction + image_of(rest)
 
     @cached_property
     def frequency_lp_mm(self) -> NDArray[np.float64]:
@@ -104,8 +158,12 @@ class Frame:
         return directional_operator(targets, self.shape, self.pair.pixel_pitch_mm)(sharp)
 
     def as_restored(self) -> Frame:
-        """Frame as the blur of what a result aims at, see `DetectorPair.as_restored`."""
-        return self if self.pair.fully_trusted else replace(self, pair=self.pair.as_restored())
+        """Frame as the blur of what a result aims at, see `DetectorPair.as_restored`; the same one every time."""
+        return self if self.pair.fully_trusted else self.once(_as_restored)
+
+    def told(self, noise: NoiseModel) -> Frame:
+        """The same image with another noise."""
+        return _sharing(self, noise=noise)
 
     def contrast_power(self, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected power of the sharp image [fraction squared, mm2]: object prior through the sharp MTF."""
@@ -141,6 +199,18 @@ class Frame:
             return gain
 
         return self.directional_operator(gain_of, degradation)
+
+
+def _as_restored(frame: Frame) -> Frame:
+    return _sharing(frame, pair=frame.pair.as_restored())
+
+
+def _sharing(frame: Frame, **changes: Any) -> Frame:
+    """Frame of the same image, with the spectrum that is at hand."""
+    other = replace(frame, **changes)
+    if isinstance(frame.blurred, np.ndarray):
+        other.__dict__.update(level=frame.level, spectrum=frame.spectrum)
+    return other
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,32 +61,42 @@ class Predictor:
         distance = np.maximum(np.abs(down), np.abs(across))
         self.down, self.across = down[distance > hole], across[distance > hole]
         self.adjacent = np.flatnonzero(distance[distance > hole] == hole + 1)
+        levels = (SIGNAL_LEVELS.size, OBJECT_LEVELS.size)
+        self._weights, self._deviation = np.zeros((*levels, self.down.size)), np.zeros(levels)
+        self._solved = np.zeros(levels, dtype=bool)
 
     @cached_property
-    def tables(self) -> tuple[Float, Float]:
-        """Weights of the neighbours and standard deviation of the deviation, for every signal and object level."""
-        return self._tables(OBJECT_LEVELS)
-
-    def _tables(self, strengths: Float) -> tuple[Float, Float]:
-        """The same for these standard deviations of the object."""
+    def _parts(self) -> tuple[Float, Float, Float]:
+        """Covariances of the neighbours and the pixel itself, the last: of quanta, electronics and objects."""
         rows, cols = np.append(self.down, 0), np.append(self.across, 0)
         lag = rows[:, None] - rows, cols[:, None] - cols
-        quantum, electronic, scene = (c[lag] for c in (self.quantum, self.electronic, self.object))
+        return self.quantum[lag], self.electronic[lag], self.object[lag]
+
+    def _weights_and_deviation(self, signal: float, strength: float) -> tuple[Float, float]:
+        """Weights of the neighbours, and the standard deviation of the deviation, at a signal and an object's strength."""
+        quantum, electronic, scene = self._parts
         n = self.down.size
-        weights = np.zeros((SIGNAL_LEVELS.size, strengths.size, n))
-        deviation = np.zeros(weights.shape[:2])
-        for i, signal in enumerate(SIGNAL_LEVELS):
-            for j, strength in enumerate(strengths):
-                covariance = signal * quantum + electronic + strength**2 * scene
-                covariance += np.eye(n + 1) * (1e-9 * covariance[n, n] + 1e-30)
-                system = np.ones((n + 1, n + 1))
-                system[:n, :n] = covariance[:n, :n]
-                system[n, n] = 0.0
-                w = np.linalg.solve(system, np.append(covariance[:n, n], 1.0))[:n]
-                weights[i, j] = w
-                variance = covariance[n, n] - 2 * w @ covariance[:n, n] + w @ covariance[:n, :n] @ w
-                deviation[i, j] = np.sqrt(max(variance, 1e-30))
-        return weights, deviation
+        covariance = signal * quantum + electronic + strength**2 * scene
+        covariance += np.eye(n + 1) * (1e-9 * covariance[n, n] + 1e-30)
+        system = np.ones((n + 1, n + 1))
+        system[:n, :n] = covariance[:n, :n]
+        system[n, n] = 0.0
+        w = np.linalg.solve(system, np.append(covariance[:n, n], 1.0))[:n]
+        variance = covariance[n, n] - 2 * w @ covariance[:n, n] + w @ covariance[:n, :n] @ w
+        return w, float(np.sqrt(max(variance, 1e-30)))
+
+    def _solve(self, signal: NDArray[np.intp], strength: NDArray[np.intp] | int = 0) -> None:
+        """Fill the tables at these levels, where they are not filled yet."""
+        asked = np.zeros_like(self._solved)
+        asked[signal, strength] = True
+        for i, j in np.argwhere(asked & ~self._solved):
+            self._weights[i, j], self._deviation[i, j] = self._weights_and_deviation(SIGNAL_LEVELS[i], OBJECT_LEVELS[j])
+        self._solved |= asked
+
+    def deviation(self, signal: NDArray[np.intp], strength: NDArray[np.intp] | int = 0) -> Float:
+        """Standard deviation of the deviation at levels of signal and object, 0 for no object."""
+        self._solve(signal, strength)
+        return np.asarray(self._deviation[signal, strength])
 
     @cached_property
     def least_deviations(self) -> Float:
@@ -95,7 +105,7 @@ class Predictor:
         at = _nearest(SIGNAL_LEVELS, signal)
         sides = (np.maximum(1.0 - signal, 0.0), signal)
         share = POINT_SHARE[self.hole]
-        return np.stack([self.tables[1][at, _nearest(OBJECT_LEVELS, share * np.asarray(side))] for side in sides])
+        return np.stack([self.deviation(at, _nearest(OBJECT_LEVELS, share * np.asarray(side))) for side in sides])
 
     def least_spread(self, image: Float, where: NDArray[np.intp]) -> Float:
         """The least that a pixel's standard deviation can be, by the pixels alone that adjoin the hole around it."""
@@ -109,9 +119,9 @@ class Predictor:
             at = _nearest(SIGNAL_LEVELS, signal)
             possible = np.where(flat[where[part]] > signal, np.maximum(1.0 - signal, 0.0), np.maximum(signal, 0.0))
             shown = 0.5 * NEAR_SHARE * (ring[:, -1 - OUTLIERS] - ring[:, OUTLIERS])
-            shown = np.sqrt(np.maximum(shown**2 - (RANGE_OF_NOISE * self.tables[1][at, 0]) ** 2, 0.0))
+            shown = np.sqrt(np.maximum(shown**2 - (RANGE_OF_NOISE * self.deviation(at)) ** 2, 0.0))
             level = _nearest(OBJECT_LEVELS, np.hypot(shown, POINT_SHARE[self.hole] * possible))
-            out[part] = self.tables[1][at, level]
+            out[part] = self.deviation(at, level)
         return out
 
     def stands_out(self, image: Float, where: NDArray[np.intp], share: float) -> NDArray[np.bool_]:
@@ -143,19 +153,20 @@ class Predictor:
             signal = _middle(ordered)
             at = _nearest(SIGNAL_LEVELS, signal)
             possible = np.where(flat[where[part]] > signal, np.maximum(1.0 - signal, 0.0), np.maximum(signal, 0.0))
-            shown = self._strength(near, ordered, self.tables[1][at, 0])
+            shown = self._strength(near, ordered, self.deviation(at))
             level = _nearest(OBJECT_LEVELS, np.hypot(shown, POINT_SHARE[self.hole] * possible))
-            guess[part], spread[part] = self._weighted(near, at, level), self.tables[1][at, level]
+            spread[part] = self.deviation(at, level)
+            guess[part] = self._weighted(near, at, level)
         return guess, spread
 
     def _weighted(self, near: Float, at: NDArray[np.intp], level: NDArray[np.intp]) -> Float:
-        """Sum of the neighbours by the weights of each pixel's own levels, level by level."""
+        """Sum of the neighbours by the weights of each pixel's own levels, level by level; all of them solved."""
         out = np.empty(at.size)
         key = at * OBJECT_LEVELS.size + level
         order = np.argsort(key, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
             if group.size:
-                out[group] = near[group] @ self.tables[0][at[group[0]], level[group[0]]]
+                out[group] = near[group] @ self._weights[at[group[0]], level[group[0]]]
         return out
 
     def noise_factor(self, image: Float) -> float:
@@ -164,9 +175,9 @@ class Predictor:
         near = image.ravel()[self._around(some, self.down, self.across)]
         ordered = np.sort(near, axis=1)
         at = _nearest(SIGNAL_LEVELS, _middle(ordered))
-        weights, spread = self._tables(OBJECT_LEVELS[:1])
-        deviation = (image.ravel()[some] - np.einsum("ij,ij->i", near, weights[at, 0])) / spread[at, 0]
-        active = self._strength(near, ordered, np.zeros(at.size)) / spread[at, 0]
+        spread = self.deviation(at)
+        deviation = (image.ravel()[some] - np.einsum("ij,ij->i", near, self._weights[at, 0])) / spread
+        active = self._strength(near, ordered, np.zeros(at.size)) / spread
         return max(1.4826 * float(np.median(np.abs(deviation[active <= np.median(active)]))), 1e-6) ** 2
 
     def _strength(self, near: Float, ordered: Float, noise: Float) -> Float:

@@ -229,8 +229,8 @@ def _screen(image: Float, predictor: Predictor, threshold: float) -> NDArray[np.
         ring = _ring_mean(part, predictor.hole)
         at = np.clip(ring * np.float32(SCREEN_LEVELS / SCREEN_TOP), 0, SCREEN_LEVELS - 1).astype(np.uint8)
         excess = centre - ring
-        bright = excess > limits[0][at]
-        seen = bright | (excess < -limits[1][at]) if predictor.hole == 0 else bright
+        bright = excess > np.take(limits[0], at, mode="wrap")
+        seen = bright | (excess < -np.take(limits[1], at, mode="wrap")) if predictor.hole == 0 else bright
         if not seen.any():
             continue
         level = part[step:-step]
@@ -238,11 +238,12 @@ def _screen(image: Float, predictor: Predictor, threshold: float) -> NDArray[np.
         poles = part[: -2 * step] + part[2 * step :]
         corners = poles[:, : -2 * step] + poles[:, 2 * step :]
         bend = centre - np.float32(0.5) * (sides + poles[:, step:-step]) + np.float32(0.25) * corners
-        least = np.minimum(limits[0], limits[1])[at]
         bend = np.abs(bend)
-        at = np.flatnonzero(seen & (bend > least))
-        strong.append(at + first * image.shape[1])
-        by.append(bend.ravel()[at].astype(np.float64))
+        places = np.flatnonzero(seen)
+        bend = bend.ravel()[places]
+        over = bend > np.minimum(limits[0], limits[1])[at.ravel()[places]]
+        strong.append(places[over] + first * image.shape[1])
+        by.append(bend[over].astype(np.float64))
     where = np.concatenate(strong)
     where = where[np.concatenate(by) > SCREENED_SHARE * threshold * predictor.least_spread(image, where)]
     return _distinct(predictor.square(where), image.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ LARGEST_FRACTION = 4.0
 """Floating-point pixels up to this are fractions of the open beam."""
 SATURATED_LEVEL = 0.98
 """A plateau from this share of full scale on is saturated and tells no level."""
+PART_PIXELS = 2**16
 SATURATED_SHARE = 1e-4
 """Share of pixels at the top of their type above which the user is warned."""
 
@@ -44,9 +46,12 @@ class Scale:
 
     def to_fraction(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Stored values as float32 fractions of the open beam."""
-        return (
-            np.asarray(pixels / self.open_beam, dtype=np.float32) if self.open_beam != 1 else pixels.astype(np.float32)
-        )
+        if self.open_beam == 1:
+            return pixels.astype(np.float32)
+        out = np.empty(pixels.shape, dtype=np.float32)
+        for part in _parts(pixels.shape):
+            out[part] = pixels[part] / self.open_beam
+        return out
 
     def to_stored(self, fraction: NDArray[np.floating]) -> tuple[NDArray[Any], int]:
         """Return stored values and how many had to be clipped to the type's range.
@@ -65,10 +70,27 @@ class Scale:
             raise ImageError(f"{bad} of {fraction.size} pixels to be written are NaN or infinite; nothing was written")
         if self.dtype.kind == "f":
             return (fraction * np.float32(self.open_beam)).astype(self.dtype), 0
-        values = np.rint(np.asarray(fraction, dtype=np.float64) * self.open_beam)
-        limits = np.iinfo(self.dtype)
-        clipped = int(np.count_nonzero((values < limits.min) | (values > limits.max)))
-        return np.clip(values, limits.min, limits.max).astype(self.dtype), clipped
+        limits, clipped = np.iinfo(self.dtype), 0
+        out = np.empty(fraction.shape, dtype=self.dtype)
+        for part in _parts(fraction.shape):
+            values = self.exact(fraction[part])
+            if values.min() < limits.min or values.max() > limits.max:
+                clipped += int(np.count_nonzero((values < limits.min) | (values > limits.max)))
+                np.clip(values, limits.min, limits.max, out=values)
+            out[part] = values
+        return out, clipped
+
+    def exact(self, fraction: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Whole stored values that fractions ask for, also those beyond the type's range."""
+        values = np.asarray(fraction, dtype=np.float64) * self.open_beam
+        return np.rint(values, out=values)
+
+
+def _parts(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Runs of rows of an image or stack that stay in the processor's cache in double precision."""
+    height = max(1, PART_PIXELS // max(shape[-1], 1))
+    for first in range(0, shape[-2], height):
+        yield ..., slice(first, first + height), slice(None)
 
 
 def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool = True) -> tuple[Scale, list[str]]:

@@ -101,15 +101,16 @@ def restore(
         raise SettingsError(f"{steps} sampling steps; at least 1 is needed")
     y = frame.blurred
     blur = frame.operator(degradation)
-    remainder = TransferOperator(1.0 - blur.transfer)
     linear = channels.linear_estimates(frame, degradation)
     conditions = channels.conditions(frame, degradation)
+    remainder = TransferOperator(1.0 - blur.transfer) if steps > 1 or consistency is None else None
     total = 0.0 * y
     for step in range(steps, 0, -1):
-        state = y if step == steps else y + remainder(total)
+        state = y if remainder is None or step == steps else y + remainder(total)
         at = conditions.copy()
         at[0] = step / steps
         total = total + predictor((state, *linear), at) / steps
-    if consistency is None:
-        return y + remainder(total)
-    return total + consistency(y - blur(total))
+    if consistency is not None:
+        return frame.corrected(total, blur, consistency)
+    assert remainder is not None
+    return y + remainder(total)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ RADIAL_SAMPLES = 2**15
 
 KEPT_BYTES = 2**27
 """Gains that are kept for the next operator of the same transfer function, shape and pitch; larger ones are not."""
+
+KEPT_PLACES = 2**22
+"""Largest image whose coefficients' places on the radial grid are kept for the next operator [pixels]."""
+STRIP_PIXELS = 2**17
 
 
 def spectrum_of(image: NDArray[Any]) -> NDArray[Any]:
@@ -77,16 +82,18 @@ class TransferOperator:
             if image.dtype.kind != "f":
                 raise PhysicsError(f"the operator acts on floats, the image holds {image.dtype}; convert it first")
             spectrum = spectrum_of(image)
-            spectrum *= self._gain(spectrum.dtype)
+            spectrum *= self.gain(spectrum.dtype)
             return image_of(spectrum)
         return self._torch(image)
 
     def of_spectrum(self, spectrum: NDArray[Any]) -> NDArray[Any]:
         """Filtered image of a spectrum as `spectrum_of` gives it, which is left as it is."""
-        return image_of(spectrum * self._gain(spectrum.dtype))
+        return image_of(spectrum * self.gain(spectrum.dtype))
 
-    def _gain(self, dtype: Any) -> Any:
-        return self._cached(dtype, lambda: self.transfer.astype(dtype, copy=False))
+    def gain(self, dtype: Any) -> NDArray[np.floating]:
+        """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""
+        found: NDArray[np.floating] = self._cached(np.dtype(dtype), lambda: self.transfer.astype(dtype, copy=False))
+        return found
 
     def _cached(self, key: Any, make: Any) -> Any:
         if key not in self._cache:
@@ -148,38 +155,72 @@ def directional_operator(transfers: Sequence[Any], shape: tuple[int, int], pixel
     Operators are kept by the values of their functions, up to `KEPT_BYTES` in all: the next frame of the same detectors
     and noise finds them, in any thread. Their gains cannot be written to.
     """
-    v, u = dct_axes(shape, pixel_pitch_mm)
-    radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])), RADIAL_SAMPLES)
+    radial = radial_grid(shape, pixel_pitch_mm)
     values = np.concatenate([np.asarray(transfer(radial), dtype=np.float64) for transfer in transfers])
     key = (hashlib.sha256(values.tobytes()).digest(), tuple(shape), float(pixel_pitch_mm))
-    return _KEPT.get(key, lambda: TransferOperator(_gains(values, radial, v, u)))
+    return _KEPT.get(key, lambda: TransferOperator(_gains(values, shape, pixel_pitch_mm)))
 
 
-def _gains(
-    values: NDArray[np.float64], radial: NDArray[np.float64], v: NDArray[np.float64], u: NDArray[np.float64]
-) -> NDArray[np.floating]:
+def radial_grid(shape: tuple[int, int], pixel_pitch_mm: float) -> NDArray[np.float64]:
+    """Frequencies [cycles/mm] that transfer functions are looked up on, evenly from 0 to that of the last coefficient."""
+    v, u = dct_axes(shape, pixel_pitch_mm)
+    return np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])), RADIAL_SAMPLES)
+
+
+def radial_places(shape: tuple[int, int]) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.floating]]]:
+    """Where the DCT-II coefficients of an image lie on its `radial_grid`, strip by strip.
+
+    Yields
+    ------
+    rows : slice
+        Of the strip.
+    below : ndarray of int32, shape (rows of the strip, cols)
+        Sample at or below each coefficient.
+    beyond : ndarray, same shape
+        How far beyond it, 0 to 1; in single precision for images from `PARALLEL_PIXELS` on.
+    """
+    kept = _kept_places(shape) if PARALLEL_PIXELS <= shape[0] * shape[1] <= KEPT_PLACES else None
+    strip = max(1, STRIP_PIXELS // shape[1])
+    for first in range(0, shape[0], strip):
+        rows = slice(first, min(first + strip, shape[0]))
+        yield (rows, *_places(shape, rows)) if kept is None else (rows, kept[0][rows], kept[1][rows])
+
+
+def _places(shape: tuple[int, int], rows: slice) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
+    v, u = dct_axes(shape, 1.0)
+    last = float(v[-1, 0] ** 2 + u[0, -1] ** 2)
+    scale = (RADIAL_SAMPLES - 1) ** 2 / last if last > 0 else 0.0
+    place = np.sqrt(scale * v[rows] ** 2 + scale * u**2)
+    below = np.minimum(place.astype(np.int32), RADIAL_SAMPLES - 1)
+    place -= below
+    return below, place if shape[0] * shape[1] < PARALLEL_PIXELS else place.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _kept_places(shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
+    return _places(shape, slice(0, shape[0]))
+
+
+def _gains(values: NDArray[np.float64], shape: tuple[int, int], pixel_pitch_mm: float) -> NDArray[np.floating]:
     """Gain of every DCT coefficient from tables over radial frequency, one per direction."""
-    shape = v.shape[0], u.shape[1]
+    gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
     rise = np.append(np.diff(values), 0.0)
     rise[RADIAL_SAMPLES - 1 :: RADIAL_SAMPLES] = 0.0
+    values, rise = (table.astype(gain.dtype) for table in (values, rise))
     last = values.size // RADIAL_SAMPLES - 1
-    per_lp_mm = (RADIAL_SAMPLES - 1) / radial[-1] if radial[-1] > 0 else 0.0
-    gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
-    strip = max(1, 2**18 // shape[1])
-    for first in range(0, shape[0], strip):
-        part = slice(first, first + strip)
-        place = np.hypot(v[part], u) * per_lp_mm
-        below = np.minimum(place.astype(np.int32), RADIAL_SAMPLES - 1)
-        place -= below
+    v, u = dct_axes(shape, pixel_pitch_mm)
+    for rows, below, beyond in radial_places(shape):
         if not last:
-            gain[part] = values[below] + place * rise[below]
+            part = np.take(rise, below, out=gain[rows], mode="wrap")
+            part *= beyond
+            part += np.take(values, below, mode="wrap")
             continue
-        turned = last * across(v[part], u)
+        turned = last * across(v[rows], u)
         node = np.minimum(turned.astype(np.int32), last - 1)
         turned -= node
         at = below + node * RADIAL_SAMPLES
-        one, other = (values[i] + place * rise[i] for i in (at, at + RADIAL_SAMPLES))
-        gain[part] = one + turned * (other - one)
+        one, other = (values[i] + beyond * rise[i] for i in (at, at + RADIAL_SAMPLES))
+        gain[rows] = one + turned * (other - one)
     gain.flags.writeable = False
     return gain
 

@@ -157,9 +157,8 @@ def even_filter(frame: Frame, degradation: Degradation, constants: EvenConstants
         [G + L (1 - H G)] y: the local mean, and what deviates from it at the gain L. A constant stays constant to the
         last bit.
     """
-    y, mean, spectrum = _about_mean(frame)
-    shut = np.zeros(padded(y).shape, dtype=np.float32)
-    return mean + _linear_reading(frame, degradation, constants, y, spectrum, block_mean(shut))
+    shut = np.zeros(block_mean(padded(np.asarray(frame.blurred, dtype=np.float32))).shape, dtype=np.float32)
+    return _linear_reading(frame, degradation, constants, shut, spread(shut, frame.shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,12 +257,12 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
     that edges leave no halo in the ground beside them. Both are linear in y for a given gate: no network enters where
     g = 0. Least squared error under a limit on distortion noise is such a gate, see ``docs/theory/faint_details.md``.
     """
-    y, mean, spectrum = _about_mean(frame)
-    found = evidence(frame, degradation, constants, spectrum)
+    found = evidence(frame, degradation, constants)
     coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
-    reading = mean + _linear_reading(frame, degradation, constants, y, spectrum, coarse_gate)
+    gate = spread(coarse_gate, frame.shape)
+    reading = _linear_reading(frame, degradation, constants, coarse_gate, gate)
     measured = np.asarray(frame.blurred, dtype=np.float32)
-    return Reading(measured, reading - measured, spread(coarse_gate, frame.shape), found)
+    return Reading(measured, reading - measured, gate, found)
 
 
 def apply(
@@ -273,32 +272,26 @@ def apply(
     return read(frame, degradation, constants).join(prediction)
 
 
-def _about_mean(frame: Frame) -> tuple[Image, np.float32, Image]:
-    """The frame less its mean, the mean, and the DCT-II of the first; all exactly 0 for a constant frame."""
-    y = np.asarray(frame.blurred, dtype=np.float32)
-    mean = np.float32(y.mean(dtype=np.float64))
-    y = y - mean
-    return y, mean, spectrum_of(y)
-
-
 def _linear_reading(
-    frame: Frame, degradation: Degradation, constants: EvenConstants, y: Image, spectrum: Image, coarse_gate: Image
+    frame: Frame, degradation: Degradation, constants: EvenConstants, coarse_gate: Image, gate: Image
 ) -> Image:
-    """Linear reading of a frame about its mean, b + L (y - H b)."""
-    pitch = frame.pair.pixel_pitch_mm
+    """Linear reading b + L (y - H b), with all images less the frame's level: a constant is kept to the last bit."""
+    pitch, level = frame.pair.pixel_pitch_mm, np.float32(frame.level)
+    y = np.asarray(frame.blurred, dtype=np.float32) - level
     shut = np.float32(1.0) - coarse_gate
     weight = np.maximum(smoothed(shut, constants.base_sigma_px), np.float32(LEAST_EVEN_WEIGHT))
     # the mean of even pixels: block means weighted by how shut the gate is there
     even = smoothed(shut * block_mean(padded(y)), constants.base_sigma_px)
     base = spread(np.asarray(even / weight, dtype=np.float32), frame.shape)
     if coarse_gate.any():
-        gate = spread(coarse_gate, frame.shape)
-        wiener = image_of(spectrum * frame.wiener_operator(degradation).transfer.astype(spectrum.dtype, copy=False))
-        base += gate * (wiener - base)
+        open_ground = np.asarray(frame.wiener_estimate(degradation) - level, dtype=np.float32)
+        open_ground -= base
+        open_ground *= gate
+        base += open_ground
     left = spectrum_of(base)
-    left *= -frame.operator(degradation).transfer.astype(left.dtype, copy=False)
-    left += spectrum
-    left *= frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).transfer.astype(
-        left.dtype, copy=False
-    )
-    return np.asarray(base + image_of(left), dtype=np.float32)
+    left *= -frame.operator(degradation).gain(left.dtype)
+    left += frame.spectrum
+    left *= frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).gain(left.dtype)
+    base += image_of(left)
+    base += level
+    return base

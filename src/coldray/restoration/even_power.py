@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import DetectorError, MeasurementError
 from coldray.frame import Frame
-from coldray.restoration.noise import noise_factor
+from coldray.restoration.noise import power_found
 
 TOLERANCE = 1.25
 """Ratio of shown to stated noise power up to which the stated one is used."""
@@ -129,7 +129,7 @@ def judge_power(frame: Frame, bands: Sequence[tuple[NDArray[np.floating], float]
         witness = EVEN_GROUND
     else:
         try:
-            scale, witness = noise_factor(np.asarray(frame.blurred), frame.noise), HIGH_BAND
+            scale, witness = frame.once(power_found), HIGH_BAND
         except (MeasurementError, DetectorError):
             return Power((float("nan"),) * len(bands), (1.0,) * len(bands), NOTHING)
     shown = [scale]

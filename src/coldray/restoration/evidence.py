@@ -229,9 +229,7 @@ def border_growth(shape: tuple[int, ...], sigma_px: float) -> NDArray[np.float32
     return np.asarray(np.sqrt(grown[0][:, None] * grown[1]), dtype=np.float32)
 
 
-def evidence(
-    frame: Frame, degradation: Degradation, constants: EvenConstants, spectrum: NDArray[np.floating] | None = None
-) -> Evidence:
+def evidence(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Evidence:
     """Evidence of structure beyond noise around every pixel.
 
     Parameters
@@ -241,8 +239,6 @@ def evidence(
     degradation : object
         Offers ``transfer(frequency, strength)``.
     constants : EvenConstants
-    spectrum : ndarray, shape (rows, cols), optional
-        DCT-II of the frame less its mean, if it is at hand and the sides are multiples of `STEP_PX`.
 
     Returns
     -------
@@ -256,7 +252,8 @@ def evidence(
     ground shows another, see `judge_power`.
     """
     image = np.asarray(frame.blurred, dtype=np.float32)
-    if spectrum is None or any(n % STEP_PX for n in image.shape):
+    spectrum = np.asarray(frame.spectrum, dtype=np.float32)
+    if any(n % STEP_PX for n in image.shape):
         image = padded(image)
         spectrum = spectrum_of(image - np.float32(image.mean(dtype=np.float64)))
     local = np.maximum(smoothed(block_mean(image), LOCAL_SIGMA_PX), LEAST_SIGNAL)
@@ -295,8 +292,11 @@ class _BandEnergy:
         step = STEP_PX if band.high <= COARSE_HIGH else 1
         law = noise_law(frame, gain, band.sigma_px, step)
         rows, cols = spectrum.shape[0] // step, spectrum.shape[1] // step
-        transfer = radial_operator(gain, (rows, cols), pitch * step).transfer
-        filtered = image_of(spectrum[:rows, :cols] * (transfer / step).astype(np.float32))
+        transfer = radial_operator(gain, (rows, cols), pitch * step).gain(np.float32)
+        filtered = spectrum[:rows, :cols] * transfer
+        if step > 1:
+            filtered /= step
+        filtered = image_of(filtered)
         np.square(filtered, out=filtered)
         return cls(band, law, filtered, (law.dark + law.slope * local).astype(np.float32))
 

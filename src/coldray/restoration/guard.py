@@ -108,16 +108,16 @@ def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) ->
         If the result holds NaN or infinite pixels.
     """
     pixels, clipped = scale.to_stored(result)
-    limited, share = at_limit(stored), 0.0
-    kept = np.ones(stored.shape, dtype=bool)
-    if limited is not None:
-        values, limits = np.rint(np.asarray(result, dtype=np.float64) * scale.open_beam), np.iinfo(pixels.dtype)
+    share, shift = 0.0, 0.0
+    before, after = stored, pixels
+    if clipped and (limited := at_limit(stored)) is not None:
+        values, limits = scale.exact(result), np.iinfo(pixels.dtype)
         lost = ((values < limits.min) | (values > limits.max)) & ~limited
-        share, kept = float(np.mean(lost)), ~lost
-    shift = 0.0
-    if kept.any():
-        before, after = (float(np.mean(image[kept], dtype=np.float64)) for image in (stored, pixels))
-        shift = (after - before) / max(abs(before), LEAST_MEAN * scale.open_beam)
+        share = float(np.mean(lost))
+        before, after = stored[~lost], pixels[~lost]
+    if before.size:
+        mean = float(np.mean(before, dtype=np.float64))
+        shift = (float(np.mean(after, dtype=np.float64)) - mean) / max(abs(mean), LEAST_MEAN * scale.open_beam)
     return Written(pixels, scale.to_fraction(pixels), clipped, share, shift)
 
 

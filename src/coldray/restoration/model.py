@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -301,7 +301,7 @@ class Model:
             return frame
         told = domain.chosen(conditions(frame, degradation))
         short = float((domain.low - BOX_REACH - told)[self._levels].max(initial=0.0))
-        return frame if short <= 0 else replace(frame, noise=frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
+        return frame if short <= 0 else frame.told(frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
 
 
 def _told(nodes: Mapping[Any, tuple[str, int]]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
+from coldray.frame import Frame
 from coldray.images.repeats import ChangingPower
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
@@ -214,6 +215,11 @@ def noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:
     family = NoiseFamily.of_model(model)
     found = fit_noise(quiet_blocks(image), family, model.pixel_pitch_mm).model
     return float(octave_ratios(found, model, max(float(image.mean()), 1e-3))[-1])
+
+
+def power_found(frame: Frame) -> float:
+    """Noise power that a frame shows over that stated, see `noise_factor`; for `Frame.once`."""
+    return noise_factor(np.asarray(frame.blurred), frame.noise)
 
 
 def octave_ratios(found: NoiseModel, stated: NoiseModel, signal: float) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ def test_adjusted_values_are_benjamini_and_hochbergs():
 
 def test_power_grows_with_the_contradiction_and_meets_a_simulation():
     energies = np.array([0.0, 20.0, 60.0, 120.0])
-    found = power(energies, 26, 2.0, 0.6, 1e-4)
+    found = power(energies, 26, threshold(1e-4, 26, 2.0), 0.6)
     assert np.all(np.diff(found) > 0) and found[0] < 1e-4 and found[-1] > 0.99
     rng = np.random.default_rng(1)
     drawn = 0.6 * scipy.stats.ncx2.rvs(26, 60.0 / 0.6, size=20_000, random_state=rng)

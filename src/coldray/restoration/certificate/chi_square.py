@@ -52,26 +52,24 @@ def threshold(level: ArrayLike, degrees: ArrayLike, allowed: ArrayLike = 0.0) ->
     return np.asarray(quantile * three / two - allowed**2 / three)
 
 
-def power(contradiction: ArrayLike, degrees: ArrayLike, allowed: ArrayLike, share: ArrayLike, level: float) -> Float:
+def power(contradiction: ArrayLike, degrees: ArrayLike, limit: ArrayLike, share: ArrayLike) -> Float:
     """Chance that a contradiction is found.
 
     Parameters
     ----------
     contradiction : array_like
         Energy that the contradiction adds, in units of the noise power.
-    degrees, allowed : array_like
-        Of the test.
+    degrees, limit : array_like
+        Degrees of freedom of the test, and the energy from which it is a mark, see `threshold`.
     share : array_like
         Share of the noise power that the method leaves where nothing is wrong.
-    level : float
-        Level of one test.
 
     Returns
     -------
     ndarray
     """
     share = np.maximum(np.asarray(share, dtype=np.float64), 1e-3)
-    return tail(threshold(level, degrees, allowed) / share, degrees, np.asarray(contradiction) / share)
+    return tail(np.asarray(limit) / share, degrees, np.asarray(contradiction) / share)
 
 
 def adjusted(chances: Float, tests: int) -> Float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.physics.transfer import radial_operator
+from coldray.physics.transfer import TransferOperator, radial_operator
 from coldray.restoration.certificate.certify import Certificate
-from coldray.restoration.certificate.chi_square import power
+from coldray.restoration.certificate.chi_square import power, threshold
 from coldray.restoration.certificate.residual import whitener
 from coldray.restoration.certificate.tiles import BANDS, POOLED_TILES, TILE_PX, BandEnergy, band_energy, grids_of
 
@@ -20,6 +21,8 @@ POWER = 0.9
 CELL_PX = POOLED_TILES * TILE_PX
 OFFSETS_PX = (0, 4, 8, 12)
 """Places of a disc against the tiles, along rows and columns [pixels]."""
+RASTER = (CELL_PX * len(OFFSETS_PX),) * 2
+"""Pixels of a raster with one disc for every place [rows, columns]."""
 SUBPIXELS = 5
 
 
@@ -86,18 +89,9 @@ def disc_energy(certificate: Certificate, diameter_px: float) -> NDArray[np.floa
         In units of the noise at the mean signal, for 16 places of the disc against the tiles; of every grid the tile that gets
         most.
     """
-    frame = certificate.frame
-    side = CELL_PX * len(OFFSETS_PX)
-    shape = (side, side)
-    image = np.zeros(shape, dtype=np.float32)
-    for i, down in enumerate(OFFSETS_PX):
-        for j, across in enumerate(OFFSETS_PX):
-            image += disc(diameter_px, shape, (CELL_PX * (i + 0.5) + down - 0.5, CELL_PX * (j + 0.5) + across - 0.5))
-    white = whitener(frame, certificate.gain)
-    pitch = frame.pair.pixel_pitch_mm
-    seen = radial_operator(lambda f: certificate.degradation.transfer(f, 1.0) * white(f), shape, pitch)(image)
+    seen = whitened_blur(certificate)(_discs(diameter_px))
     seen /= np.sqrt(1.0 + certificate.model_error.noise)
-    found: list[BandEnergy] = [band_energy(seen, grid) for grid in grids_of(shape)]
+    found: list[BandEnergy] = [band_energy(seen, grid) for grid in grids_of(seen.shape)]
     found.append(found[0].pooled())
     out = np.zeros((len(OFFSETS_PX) ** 2, len(found), BANDS))
     for number, energies in enumerate(found):
@@ -107,6 +101,24 @@ def disc_energy(certificate: Certificate, diameter_px: float) -> NDArray[np.floa
         for band in range(BANDS):
             np.maximum.at(out[:, number, band], cell.ravel(), energies.energy[band].ravel())
     return out
+
+
+def whitened_blur(certificate: Certificate) -> TransferOperator:
+    """What the tests see of a change of the result, as an operator on a raster of discs."""
+    white = whitener(certificate.frame, certificate.gain)
+    pitch = certificate.frame.pair.pixel_pitch_mm
+    return radial_operator(lambda f: certificate.degradation.transfer(f, 1.0) * white(f), RASTER, pitch)
+
+
+@lru_cache(maxsize=8)
+def _discs(diameter_px: float) -> NDArray[np.float32]:
+    """One disc for every place against the tiles, shape `RASTER`; not to be written to."""
+    image = np.zeros(RASTER, dtype=np.float32)
+    for i, down in enumerate(OFFSETS_PX):
+        for j, across in enumerate(OFFSETS_PX):
+            image += disc(diameter_px, RASTER, (CELL_PX * (i + 0.5) + down - 0.5, CELL_PX * (j + 0.5) + across - 0.5))
+    image.flags.writeable = False
+    return image
 
 
 def detectable(certificate: Certificate, diameters_px: tuple[int, ...] = DIAMETERS_PX) -> list[Detectable]:
@@ -165,9 +177,10 @@ def _least_contrast(
 ) -> float:
     """Contrast at which the mean over the places of the best test's power is `POWER`; infinite beyond the open beam."""
     low, high = 1e-6, 1.0
+    limit = threshold(level, degrees, allowed)
     for _ in range(28):
         contrast = float(np.sqrt(low * high))
         seen = unit * contrast**2
-        chance = power(seen, degrees, allowed, share, level).max(axis=1).mean()
+        chance = power(seen, degrees, limit, share).max(axis=1).mean()
         low, high = (contrast, high) if chance < POWER else (low, contrast)
     return high if high < 1.0 else float("inf")

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
 from coldray.frame import Frame, Gain
 from coldray.physics.grids import across, dct_axes, dft_axes
+from coldray.physics.transfer import RADIAL_SAMPLES, image_of, radial_grid, radial_places, spectrum_of
 from coldray.plugins import Degradation
 from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
-from coldray.restoration.noise import noise_factor
+from coldray.restoration.noise import power_found
 
 LEAST_GAIN = 0.1
 """Where the method leaves less than this of a wrong prediction in its result, nothing can be tested."""
 COVERAGE = 2.0
 """Standard uncertainties of the noise that are allowed for."""
-SAMPLES = 2**15
-"""Points of the radial grid that gains are looked up on."""
-STRIP_PIXELS = 2**18
 LEAST_SIGNAL_POWER = 1e-6
 """Keeps the noise of a black pixel positive, in units of the noise power at the mean signal."""
 
@@ -186,7 +182,7 @@ def residual_of(
     """
     shape, pitch = frame.shape, frame.pair.pixel_pitch_mm
     v, u = dct_axes(shape, pitch)
-    radial = np.linspace(0.0, float(np.hypot(v[-1, 0], u[0, -1])) + 1e-9, SAMPLES)
+    radial = radial_grid(shape, pitch)
     limit = verifiable_limit(frame, degradation)
     white = whitener(frame, gain)(radial)
     noise = frame.noise.power(radial, frame.mean_signal)
@@ -204,27 +200,27 @@ def residual_of(
             radial > limit,
         )
     ]
-    spectrum = scipy.fft.dctn(restored, norm="ortho", workers=-1)
+    # all images are taken less the frame's mean: a blur keeps it
+    level = np.float32(frame.level)
+    spectrum = spectrum_of(restored - level)
     rest = frame.spectrum.astype(np.float32)
     bias = np.empty_like(spectrum)
     sums = np.zeros(4)
     mean = float(spectrum[0, 0]) ** 2
-    height = max(1, STRIP_PIXELS // shape[1])
-    for first in range(0, shape[0], height):
-        part = slice(first, first + height)
-        at = (np.hypot(v[part], u) * ((SAMPLES - 1) / radial[-1]) + 0.5).astype(np.intp)
+    for part, below, beyond in radial_places(shape):
+        at = below + np.rint(beyond).astype(np.intp)
         if len(parts) > 1:
-            at += SAMPLES * np.rint((len(parts) - 1) * across(v[part], u)).astype(np.intp)
+            at += RADIAL_SAMPLES * np.rint((len(parts) - 1) * across(v[part], u)).astype(np.intp)
         out, y = spectrum[part], rest[part]
-        prior = out - tables[3][at] * y
-        sums[:3] += _energy(out), _energy(prior), _energy(prior * tables[4][at])
-        out *= tables[0][at]
+        prior = out - np.take(tables[3], at, mode="wrap") * y
+        sums[:3] += _energy(out), _energy(prior), _energy(prior * np.take(tables[4], at, mode="wrap"))
+        out *= np.take(tables[0], at, mode="wrap")
         y -= out
         sums[3] += _energy(y)
-        y *= tables[1][at]
-        np.multiply(out, tables[2][at], out=bias[part])
-    settings: dict[str, Any] = {"norm": "ortho", "workers": -1, "overwrite_x": True}
-    whitened, bias, signal = (scipy.fft.idctn(image, **settings) for image in (rest, bias, spectrum))
+        y *= np.take(tables[1], at, mode="wrap")
+        np.multiply(out, np.take(tables[2], at, mode="wrap"), out=bias[part])
+    whitened, bias, signal = (image_of(image) for image in (rest, bias, spectrum))
+    signal += level
     np.maximum(signal, 0, out=signal)
     quantum_power, electronic_power = _pixel_power(frame)
     expected = quantum_power * float(np.sum(signal, dtype=np.float64)) + electronic_power * signal.size
@@ -252,7 +248,7 @@ def _noise_found(frame: Frame) -> float:
     if frame.noise.source == "estimated":
         return 1.0
     try:
-        return noise_factor(np.asarray(frame.blurred), frame.noise)
+        return frame.once(power_found)
     except MeasurementError:
         return 1.0
 
@@ -266,7 +262,7 @@ def _quantum_share(frame: Frame) -> NDArray[np.float64]:
 
 
 def _energy(values: NDArray[np.floating]) -> float:
-    return float(np.sum(np.square(values), dtype=np.float64))
+    return float(np.einsum("ij,ij->", values, values))
 
 
 def _pixel_power(frame: Frame) -> tuple[float, float]:
