@@ -203,7 +203,7 @@ def test_tiles_of_the_network_leave_gate_and_even_ground_as_they_are(half_even):
 
     class Small(type(load_model())):
         def predictor(self, progress=None):
-            return TiledPredictor(self.engine, 200 * 200, progress)
+            return TiledPredictor(self.engine, 200 * 200, progress, told=self.places)
 
     whole = load_model()
     small = Small(whole.name, whole.path, whole.header, whole.sha256)
@@ -220,7 +220,7 @@ def test_sparing_the_network_on_even_ground_changes_nothing_that_is_seen(half_ev
 
     class Watched(type(load_model())):
         def predictor(self, progress=None):
-            made.append(TiledPredictor(self.engine, 200 * 200, progress))
+            made.append(TiledPredictor(self.engine, 200 * 200, progress, told=self.places))
             return made[-1]
 
     class Everywhere(type(load_model())):
@@ -228,7 +228,7 @@ def test_sparing_the_network_on_even_ground_changes_nothing_that_is_seen(half_ev
             class Whole(TiledPredictor):
                 needed = property(lambda self: None, lambda self, mask: None)
 
-            return Whole(self.engine)
+            return Whole(self.engine, told=self.places)
 
     whole = load_model()
     spared, every = (kind(whole.name, whole.path, whole.header, whole.sha256) for kind in (Watched, Everywhere))

@@ -67,13 +67,6 @@ def test_the_default_shares_its_spectra(radiograph, transforms):
     assert transforms["idctn"] == 5 + 3
 
 
-def test_the_same_frame_again_makes_no_operator(radiograph, monkeypatch):
-    job = Job(model=load_model(), exposure_s=0.25)
-    first = restore(radiograph, job)
-    monkeypatch.setattr(transfer, "_gains", lambda *_: pytest.fail("an operator was worked out again"))
-    np.testing.assert_array_equal(restore(radiograph, job).image.pixels, first.image.pixels)
-
-
 def test_one_step_towards_the_measurement(frame_of, blend, picture, torch):
     """prediction + K (y - H prediction), in one pass over spectra and by operators alike; so in torch."""
     frame = frame_of(picture)
