@@ -13,6 +13,7 @@ from coldray.errors import MeasurementError, SettingsError
 from coldray.metrology.bars.ctf import BarsMeasurement, bars_ctf
 from coldray.metrology.budget import NoiseBudget, exposure_series
 from coldray.metrology.dqe import Beam, DqeMeasurement, beam, neq_dqe
+from coldray.metrology.dqe_table import DqeRow, dqe_table
 from coldray.metrology.edge.directions import by_direction, mean_curve
 from coldray.metrology.edge.mtf import EdgeMeasurement, edge_mtf
 from coldray.metrology.inputs import by_level, pages
@@ -88,6 +89,14 @@ class DetectorMeasurement:
         """Noise of the brightest flats, whose NNPS is the detector's."""
         return self.levels[-1].noise
 
+    @property
+    def dqe_rows(self) -> tuple[DqeRow, ...]:
+        """NEQ and DQE at 0.5, 1.0, 1.5 ... lp/mm in the directions that were measured."""
+        if self.directions is not None:
+            return dqe_table({"u": self.directions[0].mtf, "v": self.directions[1].mtf}, self.flat, self.neq)
+        one = {"vertical": "u", "horizontal": "v"}.get(self.edge.orientation)
+        return () if one is None else dqe_table({one: self.edge.mtf}, self.flat, self.neq)
+
     def to_json(self) -> dict[str, Any]:
         """JSON-able form of the measurements: what a detector file holds beside the detector."""
         return {
@@ -97,6 +106,7 @@ class DetectorMeasurement:
             "flat": self.flat.to_json() | {"levels": [level.to_json() for level in self.levels]},
             "bars": [one.to_json() for one in self.bars],
             "dqe": self.neq.to_json(),
+            "dqe_table": [row.to_json() for row in self.dqe_rows],
             "noise_budget": None if self.budget is None else self.budget.to_json(),
         }
 

@@ -349,11 +349,29 @@ def detector_protocol(measured: DetectorMeasurement) -> Protocol:
         tuple(rows),
         figure,
         "MTF from slanted edges and NNPS from flat fields, both following the procedures of IEC 62220-1-1:2015; "
-        "NEQ = MTF² / NNPS, DQE = NEQ / (SNR_in² · air kerma).",
-        "MTF",
-        ("lp/mm", "MTF", "low (k = 2)", "high (k = 2)"),
-        _tabulated(edge.mtf, nyquist, "{:.4f}"),
+        "NEQ = MTF² / NNPS, DQE = NEQ / (SNR_in² · air kerma). Directions: u along the rows, v along the columns.",
+        *_dqe_table(measured),
     )
+
+
+def _dqe_table(measured: DetectorMeasurement) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Table at the frequencies of the standard; of the MTF alone where the pixels are too coarse for those."""
+    rows = measured.dqe_rows
+    if not rows:
+        curve = _tabulated(measured.edge.mtf, measured.detector.nyquist_lp_mm, "{:.4f}")
+        return "MTF", ("lp/mm", "MTF", "low (k = 2)", "high (k = 2)"), curve
+    if rows[0].dqe is None:
+        cells = tuple(
+            (r.direction, f"{r.frequency_lp_mm:g}", f"{r.mtf:.4f}", f"{r.nnps_mm2:.3e}", f"{r.neq_per_mm2:.4g}")
+            for r in rows
+        )
+        return "NEQ by direction", ("direction", "lp/mm", "MTF", "NNPS [mm²]", "NEQ [1/mm²]"), cells
+    with_band = tuple(
+        (r.direction, f"{r.frequency_lp_mm:g}", f"{r.mtf:.4f}", f"{r.nnps_mm2:.3e}", f"{r.dqe:.3f}",
+         f"{r.dqe_low:.3f} to {r.dqe_high:.3f}")
+        for r in rows
+    )  # fmt: skip
+    return "DQE by direction", ("direction", "lp/mm", "MTF", "NNPS [mm²]", "DQE", "k = 2"), with_band
 
 
 def _thousandfold(value: float | None) -> float | None:

@@ -24,6 +24,7 @@ SAME_PITCH = 1e-3
 Roi = tuple[int, int, int, int]
 
 PitchUm = Annotated[float | None, typer.Option("--pitch-um", help="Pixel pitch [um], overriding the file.")]
+OneFile = Annotated[Path, typer.Argument(metavar="FILE", help="Linear image.")]
 OneRoi = Annotated[str | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region to look in [px].")]
 Raw = Annotated[str | None, typer.Option("--raw", help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Figure to write: .png, .pdf or .svg.")]

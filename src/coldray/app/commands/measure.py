@@ -1,46 +1,32 @@
-"""`measure edge | flat | bars | duplex | snr`: images in, curves and numbers out."""
+"""`measure edge | flat | bars | duplex | snr`, and the verbs of `_first_page`: images in, curves and numbers out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from coldray.app.commands import _first_page
 from coldray.app.commands._inputs import (
-    CSV_SUFFIXES,
-    PLOT_SUFFIXES,
-    REPORT_SUFFIXES,
     AsJson,
     BadPixels,
     Csv,
-    Inputs,
+    OneFile,
     OneRoi,
     Overwrite,
     PitchUm,
     Plot,
     Raw,
     Report,
-    check_outputs,
-    finish,
     parse_roi,
-    pitch_of,
     positive,
     read_inputs,
     read_mask,
-    sheets,
-    write_files,
 )
+from coldray.app.commands._measured import check, prepare, written
 from coldray.errors import SettingsError
 
-if TYPE_CHECKING:
-    from coldray.api.results import Measurement
-
-Outputs = tuple[Path | None, Path | None, Path | None]
-"""Figure, report and table."""
-
-OneFile = Annotated[Path, typer.Argument(metavar="FILE", help="Linear image.")]
 SeveralRois = Annotated[list[str] | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region [px]; repeats.")]
 
 
@@ -48,7 +34,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     group = typer.Typer(
         name="measure",
-        help="Measure MTF, NNPS, CTF, duplex-wire resolution and SNR.",
+        help="Measure MTF, NNPS, CTF, resolution, SNR, linearity, uniformity, wire indicators and TTF.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -62,6 +48,7 @@ def register(app: typer.Typer) -> None:
         duplex
     )
     group.command("snr", epilog="Example: coldray measure snr weld.tif --roi 10,10,60,60 --roi 200,10,60,60")(snr)
+    _first_page.register(group)
     app.add_typer(group)
 
 
@@ -83,9 +70,9 @@ def edge(
 
     region = None if roi is None else parse_roi(roi)
     positive("--half-length-mm", half_length_mm)
-    found, pitch, notes = _prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
+    found, pitch, notes = prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
     measured = edge_mtf(found.frames, pitch, region, mask=read_mask(bad_pixels), half_length_mm=half_length_mm)
-    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
+    return written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def flat(
@@ -107,9 +94,9 @@ def flat(
     region = None if roi is None else parse_roi(roi)
     if roi_size % 2:
         raise SettingsError(f"--roi-size {roi_size}: must be even")
-    found, pitch, notes = _prepare(files, "flat", pitch_um, (plot, report, csv), raw, overwrite)
+    found, pitch, notes = prepare(files, "flat", pitch_um, (plot, report, csv), raw, overwrite)
     measured = flat_nnps(found.frames, pitch, roi_size, roi=region, mask=read_mask(bad_pixels))
-    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
+    return written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def bars(
@@ -132,10 +119,10 @@ def bars(
 
     regions = [parse_roi(text) for text in roi or []]
     levels = None if plateau is None else _two_numbers("--plateau", plateau)
-    found, pitch, notes = _prepare([file], "bar", pitch_um, (plot, report, csv), raw, overwrite)
+    found, pitch, notes = prepare([file], "bar", pitch_um, (plot, report, csv), raw, overwrite)
     image = found.masked(read_mask(bad_pixels)).images[0]
     measured = bars_ctf(image, pitch, regions or None, plateau=levels)
-    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
+    return written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def duplex(
@@ -157,10 +144,10 @@ def duplex(
     from coldray.api.measure import duplex_isrb
 
     region = None if roi is None else parse_roi(roi)
-    found, pitch, notes = _prepare([file], "duplex-wire", pitch_um, (plot, report, csv), raw, overwrite)
+    found, pitch, notes = prepare([file], "duplex-wire", pitch_um, (plot, report, csv), raw, overwrite)
     image = found.masked(read_mask(bad_pixels)).images[0]
     measured = duplex_isrb(image, pitch, region, first_element=first_element)
-    return _written(measured, found, notes, (plot, report, csv), as_json, pitch)
+    return written(measured, found, notes, (plot, report, csv), as_json, pitch)
 
 
 def snr(
@@ -189,56 +176,11 @@ def snr(
     if recess_percent is not None and len(regions) < 2:
         raise SettingsError("--recess-percent needs two regions: --roi of the recess, then --roi of its surroundings")
     found = read_inputs([file], "SNR", raw)
-    _check((plot, report, csv), found, overwrite)
+    check((plot, report, csv), found, overwrite)
     signal, background = (*regions, None, None)[:2]
     image = found.masked(read_mask(bad_pixels)).images[0]
     measured = measure(image, signal, background, srb_um=srb_um, recess_percent=recess_percent)
-    return _written(measured, found, found.warnings(), (plot, report, csv), as_json)
-
-
-def _prepare(
-    paths: list[Path],
-    role: str,
-    pitch_um: float | None,
-    outputs: Outputs,
-    raw: str | None,
-    overwrite: bool,
-) -> tuple[Inputs, float, list[str]]:
-    """Read the inputs and settle pitch and outputs before anything is measured."""
-    positive("--pitch-um", pitch_um)
-    found = read_inputs(paths, role, raw)
-    _check(outputs, found, overwrite)
-    pitch, warnings = pitch_of(found.images, pitch_um)
-    return found, pitch, [*warnings, *found.warnings()]
-
-
-def _check(outputs: Outputs, found: Inputs, overwrite: bool) -> None:
-    suffixes = (PLOT_SUFFIXES, REPORT_SUFFIXES, CSV_SUFFIXES)
-    check_outputs(zip(outputs, suffixes, strict=True), found.files, overwrite)
-
-
-def _table(result: dict[str, Any], columns: Mapping[str, Any]) -> str:
-    """Text of a table that states its pitch, its files and its warnings in comments."""
-    from coldray.physics.tables import write_table
-
-    notes = [f"measured from {', '.join(Path(file).name for file in result['files'])}"]
-    return write_table(columns, result.get("pixel_pitch_mm"), [*notes, *(f"warning: {w}" for w in result["warnings"])])
-
-
-def _written(
-    measured: Measurement, found: Inputs, notes: list[str], outputs: Outputs, as_json: bool, pitch: float | None = None
-) -> int:
-    """Write figure, report and table of a measurement, and print it; returns the exit code."""
-    plot, report, csv = outputs
-    result: dict[str, Any] = measured.found.to_json()
-    result["warnings"] = [*notes, *measured.found.warnings]
-    if pitch is not None:
-        result |= {"pixel_pitch_mm": pitch, "nyquist_lp_mm": 0.5 / pitch}
-    result["files"] = [str(path) for path in found.files]
-    # hashes cost a second read of every file, so only a report has them
-    protocol = measured.protocol.of([] if report is None else found.records(), result["warnings"])
-    write_files(sheets(plot, report, protocol, csv, _table(result, measured.columns())))
-    return finish(result, protocol.rows, found.code, as_json)
+    return written(measured, found, found.warnings(), (plot, report, csv), as_json)
 
 
 def _two_numbers(name: str, text: str) -> tuple[float, float]:
