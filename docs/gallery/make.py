@@ -19,6 +19,7 @@ from scipy import ndimage
 from coldray.objects.batteries import battery
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.objects.defects import DEFECT_KINDS, Defect, add_defects
+from coldray.objects.kinds import SCENES, draw_kind, variants
 from coldray.objects.targets import bars_object, duplex_object, edge_object, step_wedge_object
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.geometry import Geometry, oblique
@@ -28,6 +29,8 @@ HERE = Path(__file__).parent
 OVERSAMPLING = 4
 THIN_MG_CM2, THICK_MG_CM2 = 33.91, 134.55
 SIDE_PX, DEFECT_SIDE_PX, CROP_PX, ZOOM = 256, 176, 56, 3
+TILE_PX, TILE_PITCH_MM, TILES = 136, 0.096, 5
+"""Pictures of scenes: side of one, its pixels, and how many stand in a row."""
 DEFECT_FRAMES = 20
 DEFECT_MAGNIFICATION = 1.5
 LEVELS = 48
@@ -41,8 +44,8 @@ HOSTS = {
     "via": ("rf", "sensor_mcu"),
     "trace": ("rf", "sensor_mcu", "flex_fine"),
     "ball": ("dense_bga", "handheld"),
-}
-"""Families to look for a place in, by the first word of a kind."""
+} | dict.fromkeys(("pore", "inclusion", "crack", "scratch", "patch"), ("plate", "weld", "casting"))
+"""Families and kinds to look for a place in, by the first word of a defect."""
 POUCH = (
     "overhang_fault",
     "misaligned_sheet",
@@ -145,6 +148,37 @@ def pitch_of(kind: str) -> float:
     return 0.1 if kind in LARGE else 0.048
 
 
+def drawn_host(host: str, shape: tuple[int, int], step: float, seed: int) -> ThicknessMaps:
+    """Sound object of a form of cell, a kind of scene or a family of boards."""
+    if host in SCENES:
+        return draw_kind(host, shape, step, seed, defects=False)
+    return (battery if host == "pouch" else procedural_board)(host, shape, step, seed)
+
+
+def make_scene(kind: str) -> dict[str, Any]:
+    """Picture and record of all variants of a kind: training ones first, each on a grey scale of its own."""
+    thin = ScreenDetector.gos(THIN_MG_CM2, TILE_PITCH_MM)
+    cells = TILE_PX * OVERSAMPLING
+    tiles, names = [], []
+    for role in ("train", "test"):
+        for number, variant in enumerate(variants(kind, role)):
+            maps = draw_kind(kind, (cells, cells), TILE_PITCH_MM / OVERSAMPLING, 11 + number, role, variant=variant)
+            rng = np.random.default_rng([7, number])
+            seen = thin.frame(thin.transmission(maps), OVERSAMPLING, 1.0, rng, frames=DEFECT_FRAMES)
+            depth = -np.log(np.maximum(seen, 5e-3))
+            low, high = np.quantile(depth, (0.002, 0.998))
+            grey = 1 - np.clip((depth - low) / max(high - low, 0.02), 0, 1)
+            grey = (np.rint(grey * (LEVELS - 1)) * (255 / (LEVELS - 1))).astype(np.uint8)
+            tiles.append(np.pad(grey, ((0, 6), (0, 6)), constant_values=255))
+            names.append(f"{variant} ({role})")
+    blank = np.full_like(tiles[0], 255)
+    rows = [(tiles[k : k + TILES] + TILES * [blank])[:TILES] for k in range(0, len(tiles), TILES)]
+    Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows])).save(
+        HERE / f"scene_{kind}.png", optimize=True
+    )
+    return {"caption": f"{kind}: {SCENES[kind].says}", "variants": names}
+
+
 def with_defect(kind: str) -> tuple[ThicknessMaps, ThicknessMaps, Defect]:
     """Sound object, the same with one defect, and its record: the first that is well seen, else the best of some."""
     pitch, cells = pitch_of(kind), DEFECT_SIDE_PX * OVERSAMPLING
@@ -155,8 +189,7 @@ def with_defect(kind: str) -> tuple[ThicknessMaps, ThicknessMaps, Defect]:
     best: tuple[ThicknessMaps, ThicknessMaps, Defect] | None = None
     for seed in range(6):
         host = hosts[seed % len(hosts)]
-        draw = battery if host == "pouch" else procedural_board
-        sound = draw(host, (cells, cells), step, seed)
+        sound = drawn_host(host, (cells, cells), step, seed)
         try:
             faulty, (defect,) = add_defects(sound, 1, seed, kinds=[kind], detector=thin, magnification=magnification)
         except ValueError:
@@ -204,7 +237,9 @@ def make_defect(kind: str) -> dict[str, Any]:
     }
 
 
-def page(objects: dict[str, dict[str, Any]], defects: dict[str, dict[str, Any]]) -> str:
+def page(
+    objects: dict[str, dict[str, Any]], scenes: dict[str, dict[str, Any]], defects: dict[str, dict[str, Any]]
+) -> str:
     """Text of the page."""
     lines = [
         "# Gallery of simulated objects",
@@ -223,9 +258,23 @@ def page(objects: dict[str, dict[str, Any]], defects: dict[str, dict[str, Any]])
             "",
         ]
     lines += [
+        "## Plates, castings, welds, wires and textures",
+        "",
+        "Means of 20 frames with the thin screen, pixels of 96 µm, from left to right and from top to bottom as named. `coldray simulate KIND --family VARIANT` draws",
+        "more of them; variants and ranges marked *test* are not shown to training.",
+        "",
+    ]
+    for kind, known in scenes.items():
+        lines += [
+            f"**{known['caption']}**; {', '.join(known['variants'])}",
+            "",
+            f"![{known['caption']}](gallery/scene_{kind}.png)",
+            "",
+        ]
+    lines += [
         "## Defects",
         "",
-        "The sound object with the thin screen, the same with the defect, and the defect with the thick screen: means of 20 frames, three times enlarged; boards are",
+        "The sound object with the thin screen, the same with the defect, and the defect with the thick screen: means of 20 frames, three times enlarged; all but cells are",
         "magnified 1.5 times, defects of whole sheets have pixels of 100 µm. Contrast is (T − T₀)/T₀ over the defect; contrast-to-noise is that of the best single pixel of a 1 s frame with the",
         "thin screen: below about 3 a defect cannot be seen in one pixel.",
         "",
@@ -249,17 +298,21 @@ def main() -> None:
     makers = target_makers()
     notes_path = HERE / "notes.json"
     known = json.loads(notes_path.read_text(encoding="utf-8")) if notes_path.exists() else {}
-    objects, defects = known.get("objects", {}), known.get("defects", {})
+    objects, scenes, defects = (known.get(name, {}) for name in ("objects", "scenes", "defects"))
     for slug, (caption, maker) in makers.items():
         if only is None or slug in only:
             objects[slug] = make_object(slug, caption, maker)
+    for kind in SCENES:
+        if only is None or f"scene_{kind}" in only:
+            scenes[kind] = make_scene(kind)
     for kind in DEFECT_KINDS:
         if only is None or f"defect_{kind}" in only:
             defects[kind] = make_defect(kind)
     objects = {s: objects[s] for s in makers if s in objects}
     defects = {k: defects[k] for k in DEFECT_KINDS if k in defects}
-    notes_path.write_text(json.dumps({"objects": objects, "defects": defects}, indent=1) + "\n", encoding="utf-8")
-    (HERE.parent / "gallery.md").write_text(page(objects, defects), encoding="utf-8")
+    notes = {"objects": objects, "scenes": scenes, "defects": defects}
+    notes_path.write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
+    (HERE.parent / "gallery.md").write_text(page(objects, scenes, defects), encoding="utf-8")
 
 
 if __name__ == "__main__":
