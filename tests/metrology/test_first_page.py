@@ -103,7 +103,7 @@ def test_wires_are_numbered_and_their_contrast_is_that_of_the_chord(reverse, tur
 
 def test_more_noise_hides_finer_wires():
     seen = []
-    for noise in (1.0, 60.0, 200.0):
+    for noise in (1.0, 25.0, 100.0):
         image, _ = wires(10, 0.05, noise, RNG(1))
         found = wire_iqi(image, 0.05, first_wire=10)
         seen.append(found.finest or 0)

@@ -148,8 +148,14 @@ def wire_iqi(
     position, depth, _ = project(depth_image[edge:-edge], angle, BINS, bad)
     depth = depth - ground.baseline(depth)
     diameters = np.array(DIAMETERS_MM[first_wire - 1 : first_wire - 1 + WIRES]) / pitch
+    # In noise the sign of the depth cannot be told from single pixels; that in which the comb agrees better counts.
+    combs = {
+        sign: _comb([_filtered(sign * depth, d) for d in diameters], diameters, SPACING_MM / pitch) for sign in (1, -1)
+    }
+    sign = max(combs, key=lambda one: combs[one][2])
+    depth = sign * depth
     filters = [_filtered(depth, d) for d in diameters]
-    start, spacing = _comb(filters, diameters, SPACING_MM / pitch)
+    start, spacing, _ = combs[sign]
     places: Float = np.asarray(start + spacing * np.arange(WIRES), dtype=np.float64)
     wires = [
         _wire(first_wire + k, diameters[k] * pitch, filtered, depth, places, k, position, pitch)
@@ -173,8 +179,8 @@ def _filtered(depth: Float, diameter_px: float) -> Float:
     return np.asarray(ndimage.gaussian_filter1d(depth, max(diameter_px / 4, 0.5), mode="nearest"))
 
 
-def _comb(filters: list[Float], diameters: Float, spacing_px: float) -> tuple[float, float]:
-    """Place of the coarsest wire and signed distance of the wires [px] where the weighted comb agrees best."""
+def _comb(filters: list[Float], diameters: Float, spacing_px: float) -> tuple[float, float, float]:
+    """Place of the coarsest wire, signed distance of the wires [px], and the sum, where the weighted comb agrees best."""
     n = filters[0].size
     weight = diameters / np.linalg.norm(diameters)
     grid = np.arange(n, dtype=np.float64)
@@ -194,7 +200,7 @@ def _comb(filters: list[Float], diameters: Float, spacing_px: float) -> tuple[fl
                 best, found = float(total[place]), (float(starts[place]), float(spacing))
     if not np.isfinite(best):
         raise MeasurementError("seven wires at 5 mm do not fit into the profile; check --pitch-um and the region")
-    return found
+    return *found, best
 
 
 def _wire(
