@@ -33,8 +33,9 @@ def make(folder: Path, count: int, size: int) -> None:
     """Write blurred, noisy boards of rectangles as uint16 TIFF, each another one."""
     from coldray.degradations.mtf_blend import Degradation
     from coldray.formats import write_image
-    from coldray.physics.detector import DetectorPair, load_detector
+    from coldray.physics.detector import load_detector
     from coldray.physics.noise import NoiseModel
+    from coldray.physics.pair import DetectorPair
     from coldray.physics.transfer import radial_operator
     from coldray.radiograph import Acquisition, Radiograph
 
@@ -58,8 +59,9 @@ def _sample(arguments: tuple[list[Path], str | None, str]) -> tuple[float, float
     files, model, ready = arguments
     from coldray.formats import read_image
     from coldray.frame import Frame
-    from coldray.physics.detector import DetectorPair, load_detector
+    from coldray.physics.detector import load_detector
     from coldray.physics.noise import NoiseModel
+    from coldray.physics.pair import DetectorPair
     from coldray.plugins import plugin
     from coldray.restoration.model import load_model
     from coldray.restoration.pipeline import Job, run_method

@@ -30,8 +30,9 @@ from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair
+from coldray.physics.detector import Detector
 from coldray.physics.grids import dct_axes
+from coldray.physics.pair import DetectorPair
 from coldray.physics.screen import gos_screen, open_beam_nnps
 from coldray.restoration.estimate import run_method
 from coldray.restoration.job import Job

@@ -20,8 +20,9 @@ from scipy.stats import beta
 from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame
 from coldray.objects.boards import ROLES, procedural_board
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import DIAMETERS_PX, detectable, disc

@@ -22,8 +22,9 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame
 from coldray.methods import wiener
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, load_detector
+from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.restoration.estimate import estimate
 from coldray.restoration.job import Job
 from coldray.restoration.model import load_model

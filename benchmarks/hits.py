@@ -30,8 +30,9 @@ from coldray.images.hits import find_hits
 from coldray.metrology.metrics import psnr_db
 from coldray.objects.boards import procedural_board
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, load_detector
+from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore

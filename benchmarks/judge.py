@@ -17,8 +17,9 @@ from coldray.frame import Frame
 from coldray.gain import consistency_gain
 from coldray.methods import cold, direct, wiener
 from coldray.metrology.metrics import Convention, psnr_db, ssim
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.restoration.model import load_model
 

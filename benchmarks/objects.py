@@ -23,8 +23,9 @@ from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.objects.kinds import KINDS, draw_kind
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.restoration.estimate import run_method
 from coldray.restoration.job import Job
 from coldray.restoration.model import load_model

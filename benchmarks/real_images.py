@@ -18,8 +18,9 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.formats import read_image
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db, ssim
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import radial_operator
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.reports.demo import busiest_window

@@ -34,8 +34,9 @@ def test_image(size: int) -> np.ndarray:
 def once(name: str, size: int) -> dict[str, float]:
     """Run one restore in this process."""
     from coldray.degradations.mtf_blend import Degradation
-    from coldray.physics.detector import DetectorPair, load_detector
+    from coldray.physics.detector import load_detector
     from coldray.physics.noise import NoiseModel
+    from coldray.physics.pair import DetectorPair
     from coldray.physics.transfer import TransferOperator, radial_operator
     from coldray.radiograph import Acquisition, Radiograph
     from coldray.restoration.model import load_model

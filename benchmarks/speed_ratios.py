@@ -19,8 +19,9 @@ import numpy as np
 from speed import test_image
 
 from coldray.degradations.mtf_blend import Degradation
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import radial_operator
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.model import Model, load_model

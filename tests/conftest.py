@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, settings
 
 from coldray.degradations import mtf_blend
 from coldray.frame import Frame
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 
 settings.register_profile("coldray", deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("coldray")

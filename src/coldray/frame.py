@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError
-from coldray.physics.detector import DetectorPair
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import TransferOperator, directional_operator, image_of, radial_operator, spectrum_of
 from coldray.plugins import Degradation

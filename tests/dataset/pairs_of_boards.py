@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from coldray.formats import write_image
 from coldray.objects.boards import procedural_board
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.simulation.detector import ScreenDetector
 

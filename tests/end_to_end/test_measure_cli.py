@@ -8,7 +8,8 @@ import pytest
 from coldray.app.cli import main
 from coldray.formats import read_image, write_image
 from coldray.objects import phantoms
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph, Step
 
 PITCH = 0.1

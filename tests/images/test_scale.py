@@ -51,7 +51,7 @@ def test_open_beam_comes_from_the_option_then_the_file_then_full_scale():
     assert (found.open_beam, found.source, warnings) == (3000, "file", [])
     found, warnings = scale_of(image(stored))
     assert (found.open_beam, found.source) == (65535, "full scale")
-    assert "--open-beam" in warnings[0]
+    assert "`open_beam`" in warnings[0]
     assert found.to_fraction(stored)[0, 0] == pytest.approx(900 / 65535)
 
 
@@ -60,7 +60,7 @@ def test_floats_are_fractions_unless_they_cannot_be():
     assert (found.open_beam, found.source, warnings) == (1, "fraction", [])
     found, warnings = scale_of(image(np.full((64, 64), 900.0, np.float32)))
     assert (found.open_beam, found.source) == (900, "image")
-    assert "--open-beam" in warnings[0]
+    assert "`open_beam`" in warnings[0]
     found, warnings = scale_of(image(np.full((2, 2), 900.0, np.float32)))
     assert (found.open_beam, found.source) == (1, "fraction")
     assert "should be fractions of the open beam" in warnings[0]
@@ -82,7 +82,7 @@ def test_without_a_statement_the_bright_plateau_is_the_open_beam(dtype):
 def test_an_object_that_fills_the_field_gives_its_brightest_part_and_says_so():
     ramp, said = scale_of(image(np.rint(300 * np.exp(np.linspace(0, 4, 128)) * np.ones((128, 1))).astype(np.uint16)))
     assert ramp.open_beam == pytest.approx(300 * np.exp(4), rel=0.12)
-    assert ramp.source == "image" and "--open-beam" in said[-1]
+    assert ramp.source == "image" and "`open_beam`" in said[-1]
 
 
 def test_a_saturated_plateau_tells_no_level():

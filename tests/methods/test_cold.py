@@ -12,8 +12,9 @@ from coldray.frame import Frame, TrainingPair
 from coldray.methods import cold
 from coldray.methods._example import blend_example
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, load_detector
+from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import TransferOperator
 

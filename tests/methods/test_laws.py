@@ -6,7 +6,8 @@ import pytest
 from coldray.degradations import mtf_blend
 from coldray.errors import SettingsError
 from coldray.methods import cold_naive, wiener
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.plugins import plugin, plugin_names
 
 SMALL = {

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from coldray.errors import ColdrayError, DetectorError
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, built_in_detectors, load_detector
+from coldray.physics.detector import Detector, built_in_detectors, load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S, spectrum_70kv
 
 F = np.linspace(0, 15, 31)

@@ -13,9 +13,10 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import DetectorError
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, load_detector
+from coldray.physics.detector import Detector, load_detector
 from coldray.physics.grids import dct_axes
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.tables import write_table
 from coldray.restoration.certificate.certify import certify
 

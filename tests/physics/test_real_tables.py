@@ -9,7 +9,8 @@ import pytest
 
 from coldray.formats import read_image
 from coldray.metrology.edge.mtf import edge_mtf
-from coldray.physics.detector import Detector, DetectorPair
+from coldray.physics.detector import Detector
+from coldray.physics.pair import DetectorPair
 
 EDGES = Path(__file__).parents[3] / "shared" / "data" / "real" / "neutron_edges_niqa"
 PITCH_MM = 0.05

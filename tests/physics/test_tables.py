@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from coldray.errors import DetectorError
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, load_detector
+from coldray.physics.detector import Detector, load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.physics.tables import check_axis, read_table, write_table
 
 PITCH_MM = 0.05

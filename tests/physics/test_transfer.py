@@ -9,8 +9,9 @@ from hypothesis.extra import numpy as arrays
 from coldray.degradations import mtf_blend, mtf_power
 from coldray.errors import PhysicsError, StrengthError
 from coldray.physics import transfer as transfer_module
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import PARALLEL_PIXELS, TransferOperator, radial_operator, spectrum_of
 
 PITCH = 0.048

@@ -13,8 +13,9 @@ from coldray.degradations import mtf_blend
 from coldray.errors import RefusalError
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair, load_detector
+from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.plugins import plugin, plugin_names
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.guard import linear_filter

@@ -12,8 +12,9 @@ from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, write_t
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.restoration.guard import linear_filter
 from coldray.restoration.model import load_model, network_of

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from coldray.frame import Frame
 from coldray.physics import transfer
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import PARALLEL_PIXELS, TransferOperator, radial_operator
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.model import load_model

@@ -7,8 +7,9 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame, TrainingPair
 from coldray.gain import consistency_gain, unshared_gain
 from coldray.methods import cold
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import radial_operator
 from coldray.training.calibrate import calibrate_consistency
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import SettingsError
 from coldray.frame import Frame
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import radial_operator
 from coldray.training.features import (
     DEEPEST,

@@ -56,7 +56,7 @@ def certify(
     from coldray.restoration.certificate.words import summary
     from coldray.restoration.guard import saturated
     from coldray.restoration.noise import choose_noise
-    from coldray.restoration.pipeline import detectors_of
+    from coldray.restoration.pair import detectors_of
 
     stated = {"pixel_pitch_mm": pixel_pitch_mm, "exposure_s": exposure_s, "flats": flats, "open_beam": open_beam}
     job = Restorer(blurred, sharp, method="wiener", **stated).job
@@ -122,7 +122,7 @@ def degrade(
     from coldray.physics.transfer import radial_operator
     from coldray.plugins import plugin
     from coldray.radiograph import Step
-    from coldray.restoration.pipeline import detectors_of
+    from coldray.restoration.pair import detectors_of
 
     build = plugin("degradation", text_of(degradation, "degradation"))
     stated = {"pixel_pitch_mm": pixel_pitch_mm, "exposure_s": exposure_s, "open_beam": open_beam}

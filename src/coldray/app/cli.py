@@ -10,9 +10,10 @@ import typer
 
 from coldray import __version__
 from coldray.app import console
-from coldray.app.options import with_plugins
+from coldray.app.options import flag_of, with_plugins
 from coldray.app.stopping import INTERRUPTED, Stopped, code_of, stoppable
 from coldray.errors import ColdrayError
+from coldray.settings import declared
 
 WITHOUT_PLUGINS = {"model"}
 """Groups of verbs that use none."""
@@ -93,6 +94,8 @@ def _flagged(message: str, given: list[str]) -> str:
     flags: dict[str, str] = {
         str(p.name): next((str(o) for o in p.opts if o.startswith("--")), str(p.name)) for p in command.params
     }
+    opts = {str(o) for p in command.params for o in p.opts}
+    flags |= {name: flag for name, said in declared().items() if (flag := flag_of(name, said)) in opts}
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[1]), message)
 
 

@@ -13,6 +13,7 @@ from coldray.app import console
 from coldray.app.engines import Outcome, Task, Tasks, Try, run_here, run_in_processes
 from coldray.app.files import Pairing
 from coldray.app.ledger import Ledger
+from coldray.app.options import flagged
 from coldray.app.stopping import Stopped, code_of
 from coldray.errors import ColdrayError, WorkerError
 
@@ -67,11 +68,12 @@ class _Report:
         pair = self.pairs[number]
         if isinstance(outcome, ColdrayError):
             self.last = outcome
-            message = _naming(pair, outcome)
+            message = flagged(_naming(pair, outcome))
             self.entries[number] = {"input": str(pair.source), "error": message}
             if not self.alone:
                 console.say(f"coldray: {message}")
             return
+        outcome = outcome | {"warnings": [flagged(warning) for warning in outcome["warnings"]]}
         # a watch may go on for months: nothing is kept that nobody will read
         read_later = self.verb.as_json or self.verb.after is not None
         if (verdict := outcome.get("consistency", {}).get("verdict")) is not None:

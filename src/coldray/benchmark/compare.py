@@ -21,7 +21,8 @@ from coldray.formats import read_image
 from coldray.frame import Frame
 from coldray.images.scale import scale_of
 from coldray.metrology.metrics import Convention, psnr_db, ssim
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.plugins import plugin, plugin_names
 from coldray.reports.html import template
 from coldray.restoration.model import Model

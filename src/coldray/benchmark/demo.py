@@ -15,8 +15,9 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim_map
 from coldray.objects.boards import ROLES, procedural_board
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.restoration.model import Model
 from coldray.restoration.pipeline import Job, run_method
 from coldray.simulation.acquire import acquire_pair

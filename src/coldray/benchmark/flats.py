@@ -16,7 +16,8 @@ from coldray.errors import MeasurementError
 from coldray.files import write_text
 from coldray.frame import Frame
 from coldray.metrology.efficiency import FEWEST_FRAMES, LOSSLESS, Efficiency, detection_efficiency
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin
 from coldray.reports.html import template

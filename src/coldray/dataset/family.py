@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from coldray.detectors.phosphor import detector as phosphor_detector
 from coldray.physics.curves import FrequencyCurve
-from coldray.physics.detector import Detector, DetectorPair
+from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.screen import gos_screen
 from coldray.simulation.cascade import apply_aperture, apply_radial, forward, sampled
 

@@ -18,7 +18,8 @@ from coldray.images.correct import Calibration, apply_calibration, calibrate
 from coldray.images.registration import Registration
 from coldray.images.scale import scale_of
 from coldray.objects.boards import FAMILIES
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Radiograph
 
 NEEDED = ("pixel_pitch_mm", "sharp", "blurred")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from coldray.dataset._hardening import fit_hardening, fit_rises, hardened, ramp_images
 from coldray.document import read_object
 from coldray.errors import MeasurementError, MetadataError
-from coldray.physics.detector import DetectorPair
+from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
 
 FILE_FORMAT = "coldray-response"

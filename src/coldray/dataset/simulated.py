@@ -12,7 +12,8 @@ from coldray.errors import SettingsError
 from coldray.images.registration import Registration
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
 from coldray.objects.canvas import RANDOM_STATE_VERSION
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.simulation.acquire import project_pair
 from coldray.simulation.camera import Camera
 from coldray.simulation.detector import ScreenDetector

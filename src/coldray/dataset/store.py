@@ -18,7 +18,8 @@ from coldray.dataset.patches import turned
 from coldray.document import read_object
 from coldray.errors import ImageReadError, MetadataError
 from coldray.files import write_atomically, write_text
-from coldray.physics.detector import Detector, DetectorPair
+from coldray.physics.detector import Detector
+from coldray.physics.pair import DetectorPair
 
 FILE_FORMAT = "coldray-patches"
 FILE_VERSION = 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.degradations._strength import check_strength
-from coldray.physics.detector import DetectorPair
+from coldray.physics.pair import DetectorPair
 
 
 @dataclass(frozen=True, eq=False)

@@ -150,7 +150,7 @@ def read(path: Location, geometry: RawGeometry | None = None) -> Radiograph:
     """
     with opened(path) as (file, size), reading(path, "raw"):
         if geometry is None:
-            raise refuse(path, "is a raw file, which does not say its size", f"state it: --raw {_EXAMPLE}")
+            raise refuse(path, "is a raw file, which does not say its size", f"state its geometry, `raw` as {_EXAMPLE}")
         dtype = geometry.stored_dtype
         nbytes = math.prod(geometry.shape) * dtype.itemsize
         if size != geometry.offset + nbytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from coldray.errors import ImageError, MeasurementError, MetadataError
-from coldray.physics.detector import DetectorPair
+from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
 
 IDENTITY_PX = 0.05

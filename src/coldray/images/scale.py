@@ -146,12 +146,12 @@ def _level_of_image(image: Radiograph, plateau: bool) -> tuple[Scale, str]:
     """Open-beam level from the image's own bright plateau, and what to say about it."""
     full = float(np.iinfo(image.dtype).max) if image.dtype.kind in "ui" else None
     seen = bright_plateau(image.pixels) if plateau else None
-    remedy = "give --open-beam DN if it is another"
+    remedy = "give `open_beam` if it is another"
     if seen is None or (full is not None and seen.level >= SATURATED_LEVEL * full):
         if full is None:
             return Scale(1.0, image.dtype, "fraction"), (
                 f"floating-point pixels reach {float(np.max(image.pixels)):.4g} but should be fractions of the open beam; "
-                "give --open-beam"
+                "give `open_beam`"
             )
         return Scale(full, image.dtype, "full scale"), (
             f"open-beam level unknown: full scale {full:.0f} is taken as the open beam; {remedy}"

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from coldray.physics.detector import DetectorPair
 from coldray.physics.grids import dct_radial_frequency
+from coldray.physics.pair import DetectorPair
 
 
 def ratio_blur(image: NDArray[np.floating], pair: DetectorPair) -> NDArray[np.float32]:

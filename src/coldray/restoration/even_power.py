@@ -55,7 +55,7 @@ class Power:
         if not self.known:
             return [
                 "neither even ground nor a high band shows how strong the noise of this frame is; the linear filter "
-                "is used everywhere; give --exposure-s or --noise FLATS, and frames of at least 64x64 pixels"
+                "is used everywhere; give `exposure_s` or `flats`, and frames of at least 64x64 pixels"
             ]
         off = [s for s, u in zip(self.shown, self.used, strict=True) if u != 1.0 and s == u]
         if not off:

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
-from coldray.errors import DetectorError
 from coldray.frame import Frame
 from coldray.images.repeats import ChangingPower
 from coldray.images.scale import Scale, scale_of
-from coldray.physics.detector import PITCH_TOLERANCE, DetectorPair, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
@@ -27,10 +26,11 @@ from coldray.restoration.guard import ramp, refuse, saturated
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
 from coldray.restoration.judge import Judge
 from coldray.restoration.noise_as_recorded import noise_as_in_0_1
+from coldray.restoration.pair import detectors_of
 from coldray.restoration.provenance import Provenance, provenance_of
 from coldray.restoration.unmeasured import Measured, counted, measured_of
 
-__all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "detectors_of", "pixel_pitch", "restore", "run_method"]
+__all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "restore", "run_method"]
 
 NETWORK_CONTRADICTED = "the measurement contradicts the network in much of the image, and the linear filter's result stands in for all of it"
 CONTRADICTED_EVERYWHERE = (
@@ -91,66 +91,6 @@ class Restoration:
     certificate: Certificate | None = field(default=None, repr=False)
     replaced: NDArray[np.float32] | None = field(default=None, repr=False)
     parts: Provenance | None = field(default=None, repr=False)
-
-
-def pixel_pitch(image: Radiograph, stated_mm: float | None, needed_mm: float | None) -> tuple[float, list[str]]:
-    """Decide the pixel pitch of an image.
-
-    Parameters
-    ----------
-    image : Radiograph
-    stated_mm : float, optional
-        What the user says; overrides the file with a warning if they differ.
-    needed_mm : float, optional
-        Pitch of the detectors, taken with a warning if nobody else knows.
-
-    Raises
-    ------
-    DetectorError
-        If nothing states a pitch.
-    """
-    from_file = image.acquisition.pixel_pitch_mm
-    if stated_mm is not None:
-        if from_file is not None and abs(from_file / stated_mm - 1) > PITCH_TOLERANCE:
-            return stated_mm, [
-                f"--pitch-um {stated_mm * 1e3:.4g} is used, although the file says {from_file * 1e3:.4g} um"
-            ]
-        return stated_mm, []
-    if from_file is not None:
-        return from_file, []
-    if needed_mm is None:
-        raise DetectorError("the image states no pixel pitch and neither do the detectors; give --pitch-um")
-    return needed_mm, [
-        f"the image states no pixel pitch; the detectors' {needed_mm * 1e3:.4g} um is assumed (--pitch-um)"
-    ]
-
-
-def detectors_of(image: Radiograph, job: Job) -> tuple[DetectorPair, list[str]]:
-    """Load both detectors and check their pitch against the image's.
-
-    Raises
-    ------
-    DetectorError
-        If the pitches of image and detectors differ by more than 1 %.
-    """
-    known = None
-    for source in (job.blurred, job.sharp):
-        try:
-            known = load_detector(source).pixel_pitch_mm
-            break
-        except DetectorError as problem:
-            if "pixel pitch" not in str(problem):
-                raise
-    pitch, warnings = pixel_pitch(image, job.pixel_pitch_mm, known)
-    blurred = load_detector(job.blurred, pixel_pitch_mm=pitch)
-    sharp = load_detector(job.sharp, pixel_pitch_mm=pitch)
-    pair = DetectorPair(blurred, sharp)
-    if abs(pair.pixel_pitch_mm / pitch - 1) > PITCH_TOLERANCE:
-        raise DetectorError(
-            f"pixel pitch is {pitch * 1e3:.4g} um for the image and {pair.pixel_pitch_mm * 1e3:.4g} um for the detectors "
-            f"{blurred.name!r} and {sharp.name!r}; choose the image's own detectors (--blurred, --sharp) or correct --pitch-um"
-        )
-    return pair, [*warnings, *pair.notes()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.frame import Frame
-from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import radial_operator
 from coldray.plugins import Degradation
 

@@ -12,8 +12,8 @@ from coldray.dataset.family import PairDraw, draw_noise
 from coldray.dataset.fields import FieldSet
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
-from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.plugins import Degradation, check_options, options_of, plugin
 from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from coldray.dataset.store import PatchSet
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
-from coldray.physics.detector import DetectorPair
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe
 

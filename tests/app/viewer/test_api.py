@@ -12,7 +12,8 @@ pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.settings import Menu
 from coldray.formats import read_image, write_image
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph, Step
 
 

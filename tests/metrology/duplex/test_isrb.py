@@ -156,7 +156,7 @@ def test_lines_that_are_no_indicator_are_refused_in_one_line():
     across = x - np.tan(np.radians(3.0)) * (y - 60)
     for k in range(20):
         image -= 0.3 * np.exp(-(((across - 60 - 14 * k) / 4.0) ** 2))
-    with pytest.raises(MeasurementError, match="--first-element") as caught:
+    with pytest.raises(MeasurementError, match="`first_element`") as caught:
         duplex_isrb(image, PITCH)
     assert "\n" not in str(caught.value)
 

@@ -202,7 +202,8 @@ def _evaluate_flats(
     from coldray.formats import read_image
     from coldray.plugins import plugin
     from coldray.restoration.model import load_model
-    from coldray.restoration.pipeline import Job, check_job, detectors_of
+    from coldray.restoration.pair import detectors_of
+    from coldray.restoration.pipeline import Job, check_job
 
     if methods and len(methods) > 1:
         raise SettingsError("--flats takes one --method; it is compared with the network everywhere and with wiener")

@@ -41,7 +41,7 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
     from coldray.physics.prior import ObjectPrior
     from coldray.plugins import plugin
     from coldray.restoration.noise import choose_noise
-    from coldray.restoration.pipeline import detectors_of
+    from coldray.restoration.pair import detectors_of
 
     scale, _ = scale_of(image, job.open_beam)
     pair, warnings = detectors_of(image, job)

@@ -16,8 +16,9 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import ImageReadError, SettingsError
 from coldray.frame import Frame
 from coldray.objects.boards import ROLES, procedural_board
-from coldray.physics.detector import DetectorPair, load_detector
+from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.simulation.acquire import project, project_pair
 from coldray.simulation.detector import ScreenDetector

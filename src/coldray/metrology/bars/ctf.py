@@ -162,7 +162,7 @@ def bars_ctf(
         elif _filled_with_bars(region, target, bad):
             found, target = [_single(region, (0, 0, region.shape[1], region.shape[0]), target, bad)], None
         if not found:
-            raise MeasurementError("no bar group found; give --roi around one group, on linear intensities")
+            raise MeasurementError("no bar group found; give `roi` around one group, on linear intensities")
     else:
         found = []
         for r in regions:

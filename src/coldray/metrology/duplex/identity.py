@@ -41,7 +41,7 @@ def one_straight_set(middle: Float, angle_deg: float) -> None:
     if min(abs(half - angle_deg) for half in halves) > TURNED_DEG and abs(halves[0] - halves[1]) < TURNED_DEG:
         raise MeasurementError(
             f"the halves of the wires are tilted by {halves[0]:.1f} and {halves[1]:.1f} deg, the whole by "
-            f"{angle_deg:.1f}: there is more than one indicator in the region; give --roi around one"
+            f"{angle_deg:.1f}: there is more than one indicator in the region; give `roi` around one"
         )
 
 
@@ -76,7 +76,7 @@ def numbered(
     if np.any((areas[3:] > GROWS * areas[:-3]) & (areas[3:] > STRONG * areas.max())):
         raise MeasurementError(
             "wires grow stronger again along the indicator: there is more than one in the region, or other structure; "
-            "give --roi around one"
+            "give `roi` around one"
         )
     if first_element is not None:
         number = first_element - 1
@@ -101,7 +101,7 @@ def numbered(
     if first_element is None and i + 2 < len(wires) and resolved < FEWEST_RESOLVED:
         raise MeasurementError(
             f"{len(wires)} wires were found whose distances are not those of elements {places[0][0] + 1}D on; "
-            "give --first-element or an ROI around the indicator alone, or average more rows or frames"
+            "give `first_element` or an ROI around the indicator alone, or average more rows or frames"
         )
     if i < len(wires):
         warnings.append(f"{len(wires) - i} more wires follow the finest known pair")

@@ -183,7 +183,7 @@ def duplex_isrb(
     without = project_without(middle, angle, BINS_PER_PIXEL, GROUPS, bad) - base
     wires = profile.wires()
     if len(wires) < 2:
-        raise MeasurementError("no wire pair found; give --roi around the indicator, on linear intensities")
+        raise MeasurementError("no wire pair found; give `roi` around the indicator, on linear intensities")
     half = len(wires) // 2
     if sum(profile.area(w) for w in wires[:half]) < sum(profile.area(w) for w in wires[-half:]):
         profile, without = profile.reversed(), without[:, ::-1]
@@ -191,7 +191,9 @@ def duplex_isrb(
     spacings = np.asarray(spacings_mm, dtype=np.float64)
     places = numbered(profile, wires, spacings, first_element, warnings)
     if not places:
-        raise MeasurementError("wires were found, but no two lie as far apart as a pair; check --pitch-um and the ROI")
+        raise MeasurementError(
+            "wires were found, but no two lie as far apart as a pair; check `pixel_pitch_mm` and the ROI"
+        )
     if abs(angle) < 1:
         warnings.append(f"the wires are tilted by {angle:.1f} deg; 2 to 5 deg sample the profile evenly")
     pairs, replicas = _read(profile, places, spacings, without)

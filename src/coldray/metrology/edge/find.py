@@ -168,7 +168,7 @@ def find_edge(image: NDArray[Any], upright: bool = False) -> EdgeSite:
     if not best:
         raise MeasurementError(
             "no straight edge within 20 degrees of rows, columns or a diagonal stands out of the noise; give a region "
-            "(--roi X,Y,W,H) that holds one slanted edge with at least 16 rows and 8 pixels of flat signal on "
+            "(`roi`) that holds one slanted edge with at least 16 rows and 8 pixels of flat signal on "
             "both sides"
         )
     best.sort(key=lambda item: -item[0])

@@ -274,7 +274,7 @@ def _pitch(images: Sequence[Radiograph | NDArray[Any]], pixel_pitch_mm: float | 
     if pixel_pitch_mm is None:
         known = {one.acquisition.pixel_pitch_mm for one in images if isinstance(one, Radiograph)} - {None}
         if len(known) != 1:
-            raise MetadataError("the pixel pitch is not known; give it in mm (--pitch-um on the command line)")
+            raise MetadataError("the pixel pitch is not known; give `pixel_pitch_mm`")
         pixel_pitch_mm = known.pop()
     if pixel_pitch_mm is None or not (np.isfinite(pixel_pitch_mm) and pixel_pitch_mm > 0):
         raise MetadataError(f"pixel pitch is {pixel_pitch_mm} mm; it must be positive")
