@@ -1,5 +1,6 @@
 """Conditions are kept inside what was trained, jointly, and the network counts less the farther they are."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldray.channels import conditions
 from coldray.errors import CheckpointError
+from coldray.frame import Frame
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.noise import NoiseModel
 from coldray.restoration.domain import FADE, NEAR, Domain, KeptInside, thinned
+from coldray.restoration.model import load_model
 
 
 def line(rng):
@@ -52,6 +58,28 @@ def test_kept_is_continuous(domain, a, b, step):
     here, there = (domain.kept(np.array([1.0, x, b])) for x in (a, a + step))
     # no faster than the anchor of a Gaussian of this width can move
     assert np.abs(here - there).max() <= 40 * abs(step) + 1e-6
+
+
+def test_noise_whiter_than_any_trained_is_far_and_redder_noise_is_not(domain):
+    """The network takes white noise for structure; two of its conditions are close to trained ones all the same."""
+    told = replace(domain, ends=(0, 1))
+    trained, whiter, redder = (np.array([1.0, 0.3 - d, 0.3 + d]) for d in (0.0, 0.06, -0.06))
+    assert told.share(told.distance(trained)) == told.share(told.distance(redder)) == 1
+    assert told.whiter(whiter[1:]) == pytest.approx(0.06, abs=1e-3)
+    assert told.share(told.distance(whiter)) == 0
+    assert domain.share(domain.distance(whiter)) == 1
+
+
+@pytest.mark.parametrize("sd", [0.001, 0.01, 0.03, 0.1])
+def test_the_shipped_model_counts_nothing_under_noise_whiter_than_its_training(pair, blend, sd):
+    domain = load_model().domain
+    low, high = domain.ends
+    if np.min(domain.points[:, low] - domain.points[:, high]) < -0.8:
+        pytest.skip("this model was trained on white noise")
+    grey = np.full((16, 16), 0.6, dtype=np.float32)
+    white = NoiseModel(FrequencyCurve([0.0, 20.0], np.full(2, (sd * 0.048) ** 2)), 0.0, 0.048, "flats")
+    for noise, share in ((white, 0), (NoiseModel.of_detector(pair.blurred, 0.25), 1)):
+        assert domain.share(domain.distance(conditions(Frame(grey, pair, noise), blend))) == share
 
 
 def test_share_falls_once_from_one_to_zero(domain):

@@ -16,6 +16,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from coldray.formats import write_image
+from coldray.physics.detector import load_detector
+from coldray.physics.noise import NoiseModel
 from coldray.radiograph import Acquisition, Radiograph
 
 for needed in ("fastapi", "uvicorn", "httpx"):
@@ -128,13 +130,14 @@ def serve():
 
 
 def board_image(shape=(160, 224), random_state=0):
-    """Simulated: blurred boxes with white noise, fraction of the open beam."""
+    """Simulated: blurred boxes with the noise of the thick screen at 1 s, fraction of the open beam."""
     rng = np.random.default_rng(random_state)
     image = np.full(shape, 0.7)
     for _ in range(30):
         r, c = rng.integers(0, shape[0] - 20), rng.integers(0, shape[1] - 20)
         image[r : r + rng.integers(4, 20), c : c + rng.integers(4, 20)] *= 0.6
-    return gaussian_filter(image, 1.5) + rng.normal(0, 0.005, shape)
+    image = gaussian_filter(image, 1.5)
+    return image + NoiseModel.of_detector(load_detector("gos135"), 1.0).draw(image, rng)
 
 
 @pytest.fixture(scope="session")
