@@ -130,6 +130,56 @@ def test_faint_edges_are_faint(state):
     assert 0.001 < (high - low) / high < 0.5
 
 
+@pytest.mark.parametrize(("contrast", "state"), [(0.005, 1), (0.02, 2), (0.05, 3)])
+def test_a_long_edge_has_the_contrast_it_is_asked_for(contrast, state):
+    ranges = {**plates.SEEN, "faint": (contrast, contrast), "edges": (1, 1), "wave": (1e-9, 1e-9)}
+    s = scene(0.2, (100, 100), state, ranges)
+    plates.VARIANTS["seen"]["faint_edges"](s)
+    signal = transmission(ThicknessMaps(s.finished(), 0.2), reference_bins())
+    levels, counts = np.unique(signal.round(5), return_counts=True)
+    one, other = levels[np.argsort(counts)[-2:]]
+    # thicker by the contrast, or thinner by as much metal
+    assert abs(one - other) / max(one, other) == pytest.approx(contrast, rel=0.06)
+
+
+@pytest.mark.parametrize("tipped", [False, True])
+def test_pores_and_drilled_holes_take_their_volume_and_no_more_than_there_is(tipped):
+    s = scene()
+    s.map("Al")[...] = 5.0
+    s.pore("Al", 2.0, 2.0, 1.2)
+    assert (5.0 - s.map("Al")).sum() * PITCH**2 == pytest.approx(np.pi / 6 * 1.2**3, rel=0.01)
+    s.map("Al")[...] = 5.0
+    plates._hole(s, "Al", 2.0, 2.0, 1.2, 2.0, tipped)
+    cone = 2 / 3 * np.pi * 0.6**3 * np.tan(np.radians(31)) if tipped else 0.0
+    assert (5.0 - s.map("Al")).sum() * PITCH**2 == pytest.approx(np.pi * 0.36 * 2.0 - cone, rel=0.02)
+    s.map("Al")[...] = 0.1
+    s.pore("Al", 2.0, 2.0, 1.2)
+    assert s.map("Al").min() == 0
+
+
+def test_soft_edges_keep_the_metal_and_magnified_parts_are_fewer():
+    s = scene()
+    s.add_sheet("Al", 3.5, 3.0, (2.0, 1.0), 0.3, 1.5)
+    sharp = s.map("Al").copy()
+    s.soften(0.2)
+    assert s.map("Al").sum() == pytest.approx(sharp.sum(), rel=1e-3)
+    assert s.map("Al").max() < sharp.max() and np.abs(np.gradient(s.map("Al"))).max() < 0.3
+    few, many = scene(state=4), scene(state=4)
+    before = many.zoom
+    few.magnify(3.0)
+    assert few.zoom == pytest.approx(3 * before)
+    assert few.many("shims") < many.many("shims")
+
+
+def test_scenes_are_thinned_until_light_comes_through():
+    s = scene()
+    s.map("Fe")[...] = 30.0
+    (iron,) = s.finished().values()
+    assert behind({"Fe": float(iron.max())})[0] == pytest.approx(0.02, rel=0.01)
+    assert np.ptp(iron) < 1e-5
+    assert scene().finished()["Al"].max() == 0
+
+
 def test_wire_indicators_are_those_of_the_standard():
     nominal = "3.2 2.5 2 1.6 1.25 1 0.8 0.63 0.5 0.4 0.32 0.25 0.2 0.16 0.125 0.1 0.08 0.063 0.05".split()
     np.testing.assert_allclose(IQI_MM, [float(d) for d in nominal], rtol=0.03)
