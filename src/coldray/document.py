@@ -51,6 +51,13 @@ def parse_json(
     References
     ----------
     RFC 8259, section 9: an implementation may set limits on size, depth, range and precision.
+
+    Examples
+    --------
+    >>> from coldray.document import parse_json
+    >>> from coldray.errors import SettingsError
+    >>> parse_json('{"steps": 3}', "job.json", SettingsError)
+    {'steps': 3}
     """
     if len(text) > largest_bytes:
         raise error(f"{name}: {len(text)} bytes of JSON; {largest_bytes} are the most that is read")

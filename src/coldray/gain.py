@@ -33,6 +33,12 @@ def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -
     ------
     SettingsError
         If there is no such choice.
+
+    Examples
+    --------
+    >>> from coldray.gain import share_of
+    >>> share_of("paper", None) is None, float(share_of("network", None)(0.3))
+    (True, 0.0)
     """
     if gain not in GAINS:
         raise SettingsError(f"gain {gain!r}: choose one of {', '.join(GAINS)}")

@@ -176,6 +176,12 @@ def plugin_names(kind: str) -> tuple[str, ...]:
 
     Ours (modules and data files of the kind's folder), those of installed packages, and those of files that
     `load_plugin_file` was given.
+
+    Examples
+    --------
+    >>> from coldray.plugins import plugin_names
+    >>> "mtf_blend" in plugin_names("degradation")
+    True
     """
     ours, data = _of_folder(kind)
     return tuple(sorted({*ours, *data, *_LOADED[kind], *_installed(kind)}))
@@ -194,6 +200,12 @@ def plugin(kind: str, name: str) -> Any:
     PluginError
         If there is none of that name; the message suggests the nearest one. If one from outside cannot be imported, or
         does not offer what its kind must.
+
+    Examples
+    --------
+    >>> from coldray.plugins import plugin
+    >>> plugin("method", "wiener").LEARNS
+    False
     """
     where = KINDS[kind]
     ours, data = _of_folder(kind)
@@ -334,7 +346,14 @@ def options_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def settings_of(method: Method) -> dict[str, Any]:
-    """Options of a method's `restore` with their defaults; what its own `gain` provides is none."""
+    """Options of a method's `restore` with their defaults; what its own `gain` provides is none.
+
+    Examples
+    --------
+    >>> from coldray.plugins import plugin, settings_of
+    >>> settings_of(plugin("method", "cold"))
+    {'steps': 1}
+    """
     found = options_of(method.restore)
     if isinstance(method, CorrectingMethod):
         del found["consistency"]

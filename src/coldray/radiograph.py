@@ -95,6 +95,14 @@ class Radiograph:
     ------
     ImageError
         If `pixels` is not a real-valued 2-D or 3-D array with at least one pixel, or `mask` does not fit them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray import Radiograph
+    >>> image = Radiograph(np.zeros((3, 5), dtype=np.uint16)).with_acquisition(pixel_pitch_mm=0.05)
+    >>> image.shape, image.acquisition.pixel_pitch_mm
+    ((3, 5), 0.05)
     """
 
     pixels: NDArray[Any]

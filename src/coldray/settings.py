@@ -283,6 +283,14 @@ def checked(name: str, value: Any) -> Any:
     ------
     SettingsError
         If it is of another type, or outside its range.
+
+    Examples
+    --------
+    >>> from coldray.settings import checked
+    >>> checked("gain", "detail")
+    'detail'
+    >>> checked("exposure_s", 1)
+    1.0
     """
     said = declared()[name]
     if (value is None and defaults()[name] is None) or said.kind in SOURCES:

@@ -1,8 +1,6 @@
-"""`import coldray`: its names, its weight, its doctests, three lines for each job, and wrong arguments."""
+"""`import coldray`: its names, its weight, three lines for each job, and wrong arguments."""
 
 import ast
-import doctest
-import importlib
 import pkgutil
 import subprocess
 import sys
@@ -82,12 +80,6 @@ def test_the_core_does_not_know_the_face():
                 assert not (node.module or "").startswith("coldray.api"), path
 
 
-@pytest.mark.parametrize("module", ["detector", "files", "forward", "inputs", "make", "measure", "restore", "results"])
-def test_examples_run(module):
-    found = doctest.testmod(importlib.import_module(f"coldray.api.{module}"))
-    assert found.failed == 0
-
-
 def test_restore_an_array_with_two_tables():
     image = np.random.default_rng(0).normal(0.5, 0.01, (96, 112))
     found = coldray.restore(image, THICK, THIN, pixel_pitch_mm=0.05)
@@ -154,7 +146,7 @@ def test_noise_contrast_and_dqe():
     found = coldray.neq_dqe(coldray.edge_mtf(edge(), 0.1), noise, air_kerma_ugy=5.0, beam_quality="RQA5")
     assert found.dqe.shape == found.frequency_lp_mm.shape
     ratio = coldray.snr(flats[0], (10, 10, 100, 100), srb_um=100)
-    assert ratio.snr_n == pytest.approx(100 * 0.8862, rel=0.05)
+    assert isinstance(ratio.snr_n, float) and ratio.snr_n == pytest.approx(100 * 0.8862, rel=0.05)
     for result in (noise, found, ratio):
         assert len(repr(result).splitlines()) <= 5
         result.plot()

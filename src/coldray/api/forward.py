@@ -116,6 +116,14 @@ def degrade(
     References
     ----------
     Oh et al., diffusion-inspired deblur model for X-ray detectors, eqs. 1 and 2.
+
+    Examples
+    --------
+    >>> import numpy as np, coldray
+    >>> sharp = np.random.default_rng(0).random((64, 64))
+    >>> soft = coldray.degrade(sharp, pixel_pitch_mm=0.048)
+    >>> bool(soft.pixels.std() < 0.5 * sharp.std()), bool(np.isclose(soft.pixels.mean(), sharp.mean()))
+    (True, True)
     """
     from coldray.images.scale import scale_of
     from coldray.physics.noise import NoiseModel

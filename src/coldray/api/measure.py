@@ -119,6 +119,14 @@ def flat_nnps(
     References
     ----------
     IEC 62220-1-1:2015.
+
+    Examples
+    --------
+    >>> import numpy as np, coldray
+    >>> flats = np.random.default_rng(0).normal(1000, 10, (4, 320, 320))
+    >>> found = coldray.flat_nnps(flats, pixel_pitch_mm=0.1)
+    >>> round(float(found.nnps_mm2.mean()) / (0.01 * 0.1) ** 2, 1)  # white: relative variance times the pixel's area
+    1.0
     """
     from coldray.metrology.inputs import crop, crop_mask
     from coldray.metrology.noise import flat_nnps as measure
@@ -272,6 +280,13 @@ def snr(
     References
     ----------
     ISO 17636-2; ASTM E2597.
+
+    Examples
+    --------
+    >>> import numpy as np, coldray
+    >>> image = np.random.default_rng(0).normal(1000, 10, (200, 200))
+    >>> round(coldray.snr(image, (20, 20, 100, 100)).snr / 100, 1)
+    1.0
     """
     from coldray.metrology.contrast import contrast
     from coldray.metrology.inputs import pages
@@ -282,7 +297,7 @@ def snr(
     recess = None if recess_percent is None else number_of(recess_percent, "recess_percent", "%")
     found = contrast(images, roi, background_roi, srb_um=srb, recess_percent=recess)
     content = found.to_json()
-    table = {name: [value] for name, value in content.items() if name != "warnings"}
+    table = {name: value for name, value in content.items() if name != "warnings"}
     protocol = snr_protocol(found, pages(images)[0], (roi, background_roi))
 
     def draw(ax: Any) -> None:
@@ -320,6 +335,14 @@ def neq_dqe(mtf: Any, nnps: Any, *, air_kerma_ugy: float | None = None, beam_qua
     References
     ----------
     IEC 62220-1-1:2015.
+
+    Examples
+    --------
+    >>> import numpy as np, coldray
+    >>> f = np.linspace(0, 5, 51)
+    >>> mtf, nnps = coldray.FrequencyCurve(f, np.exp(-f / 3)), coldray.FrequencyCurve(f, np.full(51, 1e-6))
+    >>> round(float(coldray.neq_dqe(mtf, nnps).curve(3.0)))  # MTF^2 / NNPS = exp(-2) / 1e-6
+    135335
     """
     from coldray.metrology.dqe import neq_dqe as measure
     from coldray.physics.curves import FrequencyCurve

@@ -7,6 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,8 @@ class Measurement(Result):
         Title, facts and figure, for a page.
     draw : callable
         ``draw(axis)``.
-    table : mapping of str to array_like
-        Columns.
+    table : mapping of str to array_like or number
+        Columns, or the numbers of a table of one line.
     """
 
     found: Any
@@ -140,7 +141,8 @@ class Measurement(Result):
         if name.startswith("_") or name == "found":
             raise AttributeError(name)
         if name in self.table:
-            return np.asarray(self.table[name])
+            value = self.table[name]
+            return value if value is None or isinstance(value, Real) else np.asarray(value)
         return getattr(self.found, name)
 
     def __dir__(self) -> list[str]:
@@ -152,7 +154,7 @@ class Measurement(Result):
 
     def columns(self) -> Mapping[str, Any]:
         """Columns of the table by name."""
-        return self.table
+        return {name: [v] if v is None or isinstance(v, Real) else v for name, v in self.table.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, with the keys of the command line."""

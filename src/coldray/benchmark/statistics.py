@@ -76,7 +76,14 @@ def verdict(difference: Interval, one: str, other: str, what: str, unit: str = "
 
 
 def auc(present: ArrayLike, absent: ArrayLike) -> float:
-    """Share of pairs ranked rightly; ties count half."""
+    """Share of pairs ranked rightly; ties count half.
+
+    Examples
+    --------
+    >>> from coldray.benchmark.statistics import auc
+    >>> auc([3, 4, 5], [1, 2, 3])
+    0.9444444444444445
+    """
     return float(_placements(np.asarray(present, dtype=np.float64), np.asarray(absent, dtype=np.float64))[0].mean())
 
 

@@ -19,6 +19,17 @@ class Degradation:
     ----------
     pair : DetectorPair
         The two detectors whose MTF ratio is the blur.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray import load_detector
+    >>> from coldray.degradations.mtf_blend import Degradation
+    >>> from coldray.physics.pair import DetectorPair
+    >>> blend = Degradation(DetectorPair(load_detector("gos135"), load_detector("gos34")))
+    >>> f = np.array([0.0, 2.0, 6.0])
+    >>> bool(np.allclose(blend.transfer(f, 0.5), 0.5 * (1 + blend.transfer(f, 1.0))))
+    True
     """
 
     pair: DetectorPair

@@ -78,6 +78,12 @@ def format_for(path: Location) -> ImageFormat:
     ------
     PluginError
         If no plug-in has that suffix; the message lists those that exist.
+
+    Examples
+    --------
+    >>> from coldray.formats import format_for
+    >>> format_for("board.tiff").__name__
+    'coldray.formats.tiff'
     """
     suffix = Path(path).suffix.lower()
     for plug_in in known_formats():

@@ -51,6 +51,13 @@ class RawGeometry:
     ------
     SettingsError
         If a number is not positive, or the type or byte order is unknown.
+
+    Examples
+    --------
+    >>> from coldray.formats.raw import RawGeometry
+    >>> geometry = RawGeometry.parse("2048x1024:u2:offset=512")
+    >>> geometry.rows, geometry.cols, geometry.offset
+    (2048, 1024, 512)
     """
 
     rows: int

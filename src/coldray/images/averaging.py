@@ -114,6 +114,14 @@ def average_frames(
     On a board hardly a block is flat, and what the object shows repeats as a fixed pattern does. T is then
     taken from differences of frames, F from the second differences along both axes (the finest detail, where the
     detector transfers least of the object) as if it were white, and NSR_n follows from both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.images.averaging import average_frames
+    >>> frames = np.random.default_rng(0).normal(1000, 10, (8, 64, 64))
+    >>> average_frames(frames).frames
+    8
     """
     stack = [np.asarray(frame) for frame in frames]
     if not stack or any(f.ndim != 2 for f in stack) or len({f.shape for f in stack}) != 1:

@@ -190,6 +190,14 @@ def replace_bad_pixels(image: NDArray[Any], mask: Mask) -> NDArray[np.float32]:
     -----
     A pixel is filled from the smallest odd window, 3 x 3 upwards, that holds five good pixels. Mask
     replaced pixels in noise measurements: their noise is borrowed and lowers high frequencies.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.images.bad_pixels import replace_bad_pixels
+    >>> image = np.full((9, 9), 5.0); image[4, 4] = 900
+    >>> float(replace_bad_pixels(image, image > 100)[4, 4])
+    5.0
     """
     if mask.shape != image.shape[-2:]:
         raise ImageError(f"the bad-pixel map has shape {mask.shape}, the image {image.shape[-2:]}")

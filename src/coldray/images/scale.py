@@ -115,6 +115,15 @@ def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool
         If the image is known to be log-scaled, or holds NaN or infinite pixels.
     MetadataError
         If the given level is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray import Radiograph
+    >>> from coldray.images.scale import scale_of
+    >>> scale, _ = scale_of(Radiograph(np.full((4, 4), 30000, dtype=np.uint16)), open_beam=60000)
+    >>> float(scale.to_fraction(np.full((4, 4), 30000, dtype=np.uint16))[0, 0])
+    0.5
     """
     if (why := image.acquisition.not_proportional) is not None:
         raise ImageError(

@@ -75,6 +75,15 @@ def noise_budget(mean_signal: ArrayLike, variance: ArrayLike) -> NoiseBudget:
     Notes
     -----
     Weighted by 1 / variance, since the error of a variance is proportional to it; no part is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.metrology.budget import noise_budget
+    >>> signal = np.array([100.0, 400.0, 1600.0, 6400.0])
+    >>> found = noise_budget(signal, 50 + 2 * signal)
+    >>> round(found.electronic, 3), round(found.quantum, 3)
+    (50.0, 2.0)
     """
     signal = np.asarray(mean_signal, dtype=np.float64)
     measured = np.asarray(variance, dtype=np.float64)

@@ -113,6 +113,12 @@ def beam(name: str, edition: str = "2015", *, snr_in2_per_ugy_mm2: float | None 
     ------
     MeasurementError
         If the name or edition is unknown.
+
+    Examples
+    --------
+    >>> from coldray.metrology.dqe import beam
+    >>> beam("RQA5").snr_in2_per_ugy_mm2
+    29653.0
     """
     if snr_in2_per_ugy_mm2 is not None:
         return Beam(name, float(snr_in2_per_ugy_mm2), "given by the user")

@@ -61,7 +61,16 @@ def gain_to(result: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
 
 
 def psnr_db(result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None) -> float:
-    """Peak signal-to-noise ratio, 10 log10(L^2 / MSE) [dB]; infinite for equal images."""
+    """Peak signal-to-noise ratio, 10 log10(L^2 / MSE) [dB]; infinite for equal images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.metrology.metrics import Convention, psnr_db
+    >>> truth = np.zeros((40, 40))
+    >>> round(psnr_db(truth + 0.01, truth, Convention(border_px=0, match_gain=False)), 6)
+    40.0
+    """
     how = convention or Convention()
     x, t = inner_pair(result, truth, how)
     error = float(np.mean((x - t) ** 2))
@@ -88,7 +97,16 @@ def ssim_map(
 
 
 def ssim(result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None) -> float:
-    """Mean structural similarity, see `ssim_map`."""
+    """Mean structural similarity, see `ssim_map`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.metrology.metrics import ssim
+    >>> image = np.random.default_rng(0).random((64, 64))
+    >>> round(ssim(image, image), 6)
+    1.0
+    """
     return ssim_map(result, truth, convention)[0]
 
 

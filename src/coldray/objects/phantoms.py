@@ -112,6 +112,14 @@ def slanted_edge(
     ------
     PhysicsError
         If the plateaus, the angle or the orientation make no edge.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.objects.phantoms import GaussianBlur, slanted_edge
+    >>> image, mtf = slanted_edge((64, 64), GaussianBlur(0.8), 0.1)
+    >>> image.shape, bool(mtf(5.0) < mtf(1.0))
+    ((64, 64), True)
     """
     if not high > low:
         raise PhysicsError(

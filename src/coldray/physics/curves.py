@@ -33,6 +33,15 @@ class FrequencyCurve:
     -----
     Below the first point the curve holds its first value; beyond the last point it holds its last
     value. `over` and `Detector` state where that matters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray import FrequencyCurve
+    >>> f = np.linspace(0, 10, 201)
+    >>> mtf = FrequencyCurve(f, np.exp(-f / 4))
+    >>> round(float(mtf(4.0)), 4), round(mtf.frequency_at(0.5), 2)
+    (0.3679, 2.77)
     """
 
     frequency_lp_mm: NDArray[np.float64]

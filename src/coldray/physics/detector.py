@@ -249,6 +249,14 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
         If a model or a table needs a pitch, and there is none.
     DetectorError
         If the name is unknown or the file invalid.
+
+    Examples
+    --------
+    >>> from coldray import load_detector
+    >>> load_detector("gos34").pixel_pitch_mm
+    0.048
+    >>> load_detector("phosphor:80", pixel_pitch_mm=0.1).loading_mg_cm2
+    80.0
     """
     if isinstance(source, Detector):
         return source

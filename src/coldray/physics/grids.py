@@ -9,7 +9,14 @@ from coldray.errors import PhysicsError
 
 
 def nyquist_lp_mm(pixel_pitch_mm: float) -> float:
-    """Nyquist frequency [cycles/mm] of a square grid of the given pitch [mm]."""
+    """Nyquist frequency [cycles/mm] of a square grid of the given pitch [mm].
+
+    Examples
+    --------
+    >>> from coldray.physics.grids import nyquist_lp_mm
+    >>> nyquist_lp_mm(0.05)
+    10.0
+    """
     if not pixel_pitch_mm > 0:
         raise PhysicsError(f"pixel pitch is {pixel_pitch_mm} mm; it must be positive")
     return 0.5 / pixel_pitch_mm

@@ -38,6 +38,14 @@ class DetectorPair:
     DetectorError
         If the two pitches differ by more than 1 %, an MTF cannot be of this pitch, or the blurred detector is the sharper
         one.
+
+    Examples
+    --------
+    >>> from coldray import load_detector
+    >>> from coldray.physics.pair import DetectorPair
+    >>> pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
+    >>> float(pair.ratio(0.0)), bool(pair.ratio(3.0) < pair.ratio(1.0))
+    (1.0, True)
     """
 
     blurred: Detector

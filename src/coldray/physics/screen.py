@@ -104,6 +104,13 @@ def gos_screen(loading_mg_cm2: float, layers: int = 5, spectrum: Spectrum | None
     ------
     PhysicsError
         If the loading is outside the range of the model.
+
+    Examples
+    --------
+    >>> from coldray.physics.screen import gos_screen
+    >>> thin, thick = gos_screen(34), gos_screen(135)
+    >>> bool(thick.mtf(3.0) < thin.mtf(3.0))
+    True
     """
     if not 5 <= loading_mg_cm2 <= 500:
         raise PhysicsError(f"phosphor loading is {loading_mg_cm2} mg/cm2; the model holds from 5 to 500")

@@ -84,6 +84,15 @@ def write_table(
     -------
     str
         Comma-separated, decimal points, shortest digits that read back exactly.
+
+    Examples
+    --------
+    >>> from coldray.physics.tables import write_table
+    >>> print(write_table({"frequency_lp_mm": [0, 1], "mtf": [1, 0.5]}, pixel_pitch_mm=0.1), end="")
+    # pixel_pitch_mm: 0.1
+    frequency_lp_mm,mtf
+    0.0,1.0
+    1.0,0.5
     """
     out = io.StringIO()
     for note in notes:
@@ -104,7 +113,7 @@ def _cell(value: Any) -> str:
 
 
 def read_table(content: str) -> Table:
-    """Read a detector table.
+    r"""Read a detector table.
 
     Parameters
     ----------
@@ -120,6 +129,13 @@ def read_table(content: str) -> Table:
     ------
     DetectorError
         If a column is unknown or missing, a cell is no number, or too few rows are left.
+
+    Examples
+    --------
+    >>> from coldray.physics.tables import read_table
+    >>> table = read_table("# pixel_pitch_mm: 0.1\nfrequency_lp_mm,mtf\n0,1\n1,0.5\n")
+    >>> table.pixel_pitch_mm, float(table.curve("mtf")(0.5))
+    (0.1, 0.75)
     """
     lines, pitch = [], None
     for line in content.lstrip("\ufeff").splitlines():

@@ -60,6 +60,15 @@ class TransferOperator:
     is self-adjoint, keeps a constant exactly when its zero-frequency gain is 1, and never wraps one
     border onto the other. Works on numpy arrays (scipy.fft) and on torch tensors (FFT of the mirrored
     image); the dtype of the image is kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.physics.transfer import TransferOperator
+    >>> half = TransferOperator(np.where(np.arange(4 * 4).reshape(4, 4) == 0, 1.0, 0.5))
+    >>> image = np.arange(16.0).reshape(4, 4)
+    >>> np.allclose(half(image), image.mean() + 0.5 * (image - image.mean()))
+    True
     """
 
     def __init__(self, transfer: NDArray[np.floating]) -> None:
@@ -134,6 +143,15 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
     -----
     The function is evaluated once on a fine radial grid, then looked up row by row: memory grows by one gain per
     pixel only. Images above `PARALLEL_PIXELS` keep their gains in single precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.physics.transfer import radial_operator
+    >>> blur = radial_operator(lambda f: np.exp(-f / 3), (32, 48), pixel_pitch_mm=0.1)
+    >>> point = np.zeros((32, 48)); point[16, 24] = 1
+    >>> bool(np.isclose(blur(point).sum(), 1)), bool(blur(point).max() < 1)
+    (True, True)
     """
     return directional_operator([transfer], shape, pixel_pitch_mm)
 

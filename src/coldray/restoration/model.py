@@ -354,6 +354,12 @@ def load_model(source: str | Path | None = None) -> Model:
     ------
     CheckpointError
         If there is no such model, its file is broken, a pickle, or does not match its header's sha256.
+
+    Examples
+    --------
+    >>> from coldray import load_model
+    >>> load_model().header["method"]
+    'cold'
     """
     known = shipped_models()
     if not isinstance(source, (str, os.PathLike, type(None))):

@@ -45,6 +45,13 @@ def ctf_from_mtf(mtf: Response, frequency_lp_mm: ArrayLike, cutoff_lp_mm: float 
     References
     ----------
     Coltman, J. Opt. Soc. Am. 44 (1954) 468, doi:10.1364/JOSA.44.000468.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.metrology.bars.coltman import ctf_from_mtf
+    >>> np.round(ctf_from_mtf(lambda f: np.where(f < 2, 1.0, 0.0), [1.0, 0.1], cutoff_lp_mm=2.0), 3)
+    array([1.273, 0.968])
     """
 
     def coefficient(k: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -79,6 +86,15 @@ def mtf_from_ctf(ctf: Response, frequency_lp_mm: ArrayLike, cutoff_lp_mm: float 
     References
     ----------
     Coltman, J. Opt. Soc. Am. 44 (1954) 468, doi:10.1364/JOSA.44.000468.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.metrology.bars.coltman import ctf_from_mtf, mtf_from_ctf
+    >>> mtf = lambda f: np.exp(-np.asarray(f) / 3)
+    >>> ctf = lambda f: ctf_from_mtf(mtf, f, cutoff_lp_mm=10.0)
+    >>> bool(abs(mtf_from_ctf(ctf, [2.0], cutoff_lp_mm=10.0)[0] - mtf(2.0)) < 1e-6)
+    True
     """
 
     def coefficient(k: NDArray[np.int64]) -> NDArray[np.float64]:
