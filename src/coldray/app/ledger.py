@@ -253,8 +253,9 @@ def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]
     """
     with _read_only(folder) as base:
         row = base.execute(
-            "SELECT entry, seal, record FROM work JOIN runs USING (run) WHERE target = ?",
+            "SELECT entry, seal, record, settings, run FROM work JOIN runs USING (run) WHERE target = ?",
             (_key(target.relative_to(folder)),),
         ).fetchone()
-    entry = None if row is None else _unsealed(row[0], row[1])
+    whole = row is not None and row[4] == _seal(row[3] + row[2])
+    entry = _unsealed(row[0], row[1]) if whole else None
     return None if entry is None else (entry, parse_json(row[2], NAME, MetadataError))

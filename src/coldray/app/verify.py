@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from coldray.app.files import BESIDE, LEDGER, expand
 from coldray.app.one import restore_files
 from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
+from coldray.app.said import ANOTHER_MACHINE, differences, steps_apart
 from coldray.checkpoint import file_sha256
 from coldray.document import read_object
 from coldray.errors import (
@@ -30,9 +28,6 @@ from coldray.files import shown
 from coldray.formats import read_image, suffixes
 from coldray.radiograph import Radiograph
 from coldray.settings import SOURCES, recorded
-
-LSB = 1 / 65535
-"""One step of 16 bits, as a share of the open beam: what another machine may differ by."""
 
 
 @dataclass
@@ -71,6 +66,8 @@ class Record:
         See `coldray.app.recipe.RECORD_FORMAT`.
     inputs : tuple of str
         Paths of all originals of an average, where the record knows them.
+    said : dict
+        All that the record says, as `coldray.app.one.record_of` writes it; a ledger says no `settings`.
     """
 
     image: Radiograph
@@ -83,6 +80,7 @@ class Record:
     format: int = RECORD_FORMAT
     problems: list[str] = field(default_factory=list)
     inputs: tuple[str, ...] = ()
+    said: dict[str, Any] = field(default_factory=dict)
 
     @property
     def places(self) -> list[tuple[str | None, str | None]]:
@@ -118,7 +116,7 @@ def find_record(path: Path) -> Record:
             recipe = found["recipe"]
             parts = (recipe["settings"], recipe["sources"], recipe["environment"], recipe["input"], "file")
             inputs = tuple(recipe.get("inputs", ()))
-            return Record(image, _entry(found), *parts, record_format(recipe), inputs=inputs)
+            return Record(image, _entry(found), *parts, record_format(recipe), inputs=inputs, said=found)
         except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f"{shown(beside)} is damaged")
     for folder in path.absolute().parents:
@@ -129,7 +127,7 @@ def find_record(path: Path) -> Record:
             if known is not None:
                 entry, run = known
                 parts = (run["settings"], run["sources"], run["environment"], entry["input"], "ledger")
-                return Record(image, _entry(entry), *parts, record_format(run), problems)
+                return Record(image, _entry(entry), *parts, record_format(run), problems, said=entry | {"recipe": run})
             problems.append(f"the ledger of {folder.name} does not know {shown(path)}, or its row was changed")
             break
     if not isinstance(details.get("settings"), Mapping):
@@ -192,8 +190,10 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
             raise
         # a changed file does not match, whether or not the original is at hand
         problems.append(f"the restoration was not repeated: {problem}")
-    if result.get("repeated") and not result["repeated"]["agrees"]:
-        problems.append(result["repeated"].pop("why"))
+    if result.get("repeated"):
+        if not result["repeated"]["agrees"]:
+            problems.append(result["repeated"].pop("why"))
+        problems += result.pop("said_otherwise")
     return result | {"matches": not problems, "problems": problems}
 
 
@@ -260,12 +260,13 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / path.name
         try:
-            restore_files(sources, again, _recipe(record, given))
+            restore_files(sources, again, _recipe(record, given), record=True)
         except (SettingsError, PluginError, StrengthError) as problem:
             # what the user typed is right; what was recorded is not
             raise MetadataError(f"{shown(path)}: its record cannot be repeated: {problem}") from None
         same_bytes = file_sha256(again) == digest
-        difference = None if same_bytes else _difference(record.image, read_image(again))
+        difference = None if same_bytes else steps_apart(record.image, read_image(again))
+        repeated = read_object(again.with_name(again.name + ".json"), MetadataError)
     differs = {k: [record.environment.get(k), v] for k, v in here.items() if record.environment.get(k) != v}
     compared: dict[str, Any] = {
         "same_bytes": same_bytes,
@@ -291,7 +292,16 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
             "why": why if difference == 0 else "the same build, machine and threads give other pixels",
         }
     found: dict[str, Any] = {"input": str(sources[0]), "sha256_in": record.places[0][0], "repeated": compared}
+    found["said_otherwise"] = _said_otherwise(record, repeated, differs)
     return found | {"inputs": [str(source) for source in sources]} if record.settings.get("average") else found
+
+
+def _said_otherwise(record: Record, repeated: dict[str, Any], differs: Mapping[str, Any]) -> list[str]:
+    """What the record says otherwise than the repeated restoration; only the build that wrote it says the same in the same words."""
+    if not record.said or {"coldray", "build"} & set(differs):
+        return []
+    wanted = repeated if record.origin == "file" else {k: v for k, v in repeated.items() if k != "settings"}
+    return differences(record.said, wanted, ANOTHER_MACHINE if differs else 0.0)
 
 
 def _another_build(differs: Mapping[str, Any]) -> bool:
@@ -372,18 +382,3 @@ def _recipe(record: Record, given: Sources) -> Recipe:
             raise DetectorError(f"the {key} detector {chosen[key]!r} is not the recorded one; give `{name}`")
         raise MetadataError(f"the {key} at hand is not the recorded one (sha256 differs); give `{name}`")
     return recipe
-
-
-def _difference(written: Radiograph, again: Radiograph) -> float | None:
-    """Largest difference of two images in steps of 16 bits; None if they cannot be compared."""
-    if written.shape != again.shape or written.dtype != again.dtype:
-        return None
-    a, b = (np.asarray(image.pixels, dtype=np.float64) for image in (written, again))
-    if written.dtype.kind == "f":
-        return float(np.max(np.abs(a - b))) / ((written.acquisition.open_beam or 1.0) * LSB)
-    return float(np.max(np.abs(a - b))) / _step(written.pixels)
-
-
-def _step(pixels: NDArray[Any]) -> float:
-    """What one step of 16 bits is in stored values: 1, or more for wider integers."""
-    return max(1.0, float(2 ** (8 * pixels.dtype.itemsize - 16)))
