@@ -15,7 +15,15 @@ from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
-from coldray.physics.transfer import TransferOperator, directional_operator, image_of, radial_operator, spectrum_of
+from coldray.physics.transfer import (
+    SHARED,
+    Operators,
+    TransferOperator,
+    directional_operator,
+    image_of,
+    radial_operator,
+    spectrum_of,
+)
 from coldray.plugins import Degradation
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -37,12 +45,18 @@ class Frame:
         Noise of this frame.
     prior : ObjectPrior
         Mean power spectrum of the objects.
+    filter_signal : float, optional
+        Mean signal that filters are worked out for; the frame's own by default.
+    operators : Operators
+        Where filters are kept for the next frame.
     """
 
     blurred: Any
     pair: DetectorPair
     noise: NoiseModel
     prior: ObjectPrior = field(default_factory=ObjectPrior)
+    filter_signal: float | None = None
+    operators: Operators = field(default=SHARED, repr=False)
 
     def __post_init__(self) -> None:
         if self.blurred.ndim != 2:
@@ -56,8 +70,8 @@ class Frame:
 
     @cached_property
     def mean_signal(self) -> float:
-        """Mean of the image, fraction of the open beam, not below 0.001."""
-        return max(float(self.blurred.mean()), 1e-3)
+        """Signal that filters are worked out for: mean of the image unless stated, fraction of the open beam, not below 0.001."""
+        return max(float(self.blurred.mean()) if self.filter_signal is None else self.filter_signal, 1e-3)
 
     @cached_property
     def level(self) -> np.floating:
@@ -130,7 +144,7 @@ class Frame:
 
     def radial_operator(self, transfer: Gain) -> TransferOperator:
         """Operator on this frame from a gain over radial frequency [cycles/mm]."""
-        return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm)
+        return radial_operator(transfer, self.shape, self.pair.pixel_pitch_mm, self.operators)
 
     def by_direction(self, degradation: Degradation) -> list[tuple[Frame, Degradation]]:
         """Frame and degradation for every direction of their pair, see `DetectorPair.by_direction`; themselves if radial."""
@@ -144,7 +158,7 @@ class Frame:
     ) -> TransferOperator:
         """Operator on this frame from what makes a gain over radial frequency [cycles/mm] of a frame and a degradation."""
         parts = [gain_of(*part) for part in self.by_direction(degradation)]
-        return directional_operator(parts, self.shape, self.pair.pixel_pitch_mm)
+        return directional_operator(parts, self.shape, self.pair.pixel_pitch_mm, self.operators)
 
     def operator(self, degradation: Degradation, strength: float = 1.0) -> TransferOperator:
         """Blur of the given strength as an operator on this frame."""
@@ -155,7 +169,7 @@ class Frame:
         if self.pair.fully_trusted:
             return sharp
         targets = [pair.target for pair in self.pair.by_direction()]
-        return directional_operator(targets, self.shape, self.pair.pixel_pitch_mm)(sharp)
+        return directional_operator(targets, self.shape, self.pair.pixel_pitch_mm, self.operators)(sharp)
 
     def as_restored(self) -> Frame:
         """Frame as the blur of what a result aims at, see `DetectorPair.as_restored`; the same one every time."""

@@ -222,6 +222,17 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         page=False,
         since=4,
     )
+    filter_signal: float | None = setting(
+        None,
+        "number",
+        "Mean signal, fraction of the open beam, that filters are worked out for; that of each frame by default. With it and "
+        "`exposure_s` the frames of a series share their filters, and the second one works out none.",
+        least=0.001,
+        most=2,
+        command=False,
+        page=False,
+        recorded=False,
+    )
     safeguards: bool = setting(
         True,
         "switch",

@@ -4,6 +4,7 @@ import ast
 import pkgutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,21 @@ def test_the_lines_of_the_readme_run(tmp_path, monkeypatch):
         known |= {"__name__": "readme"}
         exec(compile(block, "README.md", "exec"), known)
     assert known["restored"].pixels.shape == board.shape
+
+
+def test_a_restorer_serves_several_threads():
+    """Frames of a line, all at once, by one restorer: the pixels of one after the other."""
+    rng = np.random.default_rng(4)
+    frames = [
+        (edge() * level + 0.004 * rng.standard_normal(edge().shape)).astype(np.float32) for level in (0.7, 0.8, 0.9)
+    ]
+    known = {"pixel_pitch_mm": 0.048, "exposure_s": 0.25, "filter_signal": 0.4}
+    one_by_one = coldray.Restorer(**known)
+    wanted = [one_by_one(frame) for frame in frames]
+    at_once = coldray.Restorer(**known)
+    with ThreadPoolExecutor(3) as threads:
+        for found, right in zip(threads.map(at_once, frames), wanted, strict=True):
+            np.testing.assert_array_equal(found, right)
 
 
 def test_paths_arrays_and_radiographs_are_the_same_image(tmp_path):

@@ -176,25 +176,24 @@ def test_refusals(image):
 def test_an_operator_of_the_same_function_is_found_again_and_cannot_be_changed(monkeypatch):
     made = []
     lookup = transfer_module._gains
-    monkeypatch.setattr(transfer_module, "_KEPT", transfer_module._Kept())
     monkeypatch.setattr(transfer_module, "_gains", lambda *given: made.append(0) or lookup(*given))
-    first = radial_operator(lambda f: np.exp(-f), (40, 56), 0.05)
-    assert radial_operator(lambda g: np.exp(-g), (40, 56), 0.05) is first
+    own = transfer_module.Operators()
+    first = radial_operator(lambda f: np.exp(-f), (40, 56), 0.05, own)
+    assert radial_operator(lambda g: np.exp(-g), (40, 56), 0.05, own) is first
     assert len(made) == 1
     for other in ((lambda f: np.exp(-1.001 * f), (40, 56), 0.05), (lambda f: np.exp(-f), (56, 40), 0.05)):
-        assert radial_operator(*other) is not first
+        assert radial_operator(*other, own) is not first
     with pytest.raises(ValueError, match="read-only"):
         first.transfer[0, 0] = 2.0
 
 
-def test_operators_are_kept_within_their_bytes(monkeypatch):
-    monkeypatch.setattr(transfer_module, "_KEPT", kept := transfer_module._Kept())
-    monkeypatch.setattr(transfer_module, "KEPT_BYTES", 3 * 32 * 32 * 8)
-    for k in range(6):
-        radial_operator(lambda f, k=k: np.exp(-k * f), (32, 32), 0.05)
-    assert len(kept._operators) == 3
-    radial_operator(lambda f: np.exp(-f), (64, 64), 0.05)
-    assert not kept._operators, "one that is too large for it is not kept"
+def test_operators_are_kept_within_their_bytes():
+    own = transfer_module.Operators(3 * 32 * 32 * 8)
+    made = [radial_operator(lambda f, k=k: np.exp(-k * f), (32, 32), 0.05, own) for k in range(6)]
+    again = [radial_operator(lambda f, k=k: np.exp(-k * f), (32, 32), 0.05, own) for k in (3, 4, 5, 0)]
+    assert [one is other for one, other in zip(again, [*made[3:], made[0]], strict=True)] == [True, True, True, False]
+    large = [radial_operator(lambda f: np.exp(-f), (64, 64), 0.05, own) for _ in range(2)]
+    assert large[0] is not large[1], "one that is too large for it is not kept"
 
 
 def test_a_spectrum_at_hand_gives_the_bits_of_the_image():

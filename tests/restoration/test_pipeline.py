@@ -244,9 +244,9 @@ def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_e
 
     made = []
     lookup = transfer._gains
-    monkeypatch.setattr(transfer, "_KEPT", transfer._Kept())
     monkeypatch.setattr(transfer, "_gains", lambda *given: made.append(0) or lookup(*given))
-    job = Job(method=method, model=load_model() if method == "cold" else None, exposure_s=0.25)
+    model = load_model() if method == "cold" else None
+    job = Job(method=method, model=model, exposure_s=0.25, operators=transfer.Operators())
     first = restore(half_even, job).image.pixels
     once = len(made)
     # another frame of the same mean signal: the first upside down
@@ -254,6 +254,13 @@ def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_e
     restore(other, job)
     assert 0 < once == len(made)
     np.testing.assert_array_equal(restore(half_even, job).image.pixels, first)
+    # a darker one, with the filters of a stated signal
+    job = replace(job, filter_signal=float(half_even.pixels.mean()) / (half_even.acquisition.open_beam or 1.0))
+    restore(half_even, job)
+    once = len(made)
+    darker = restore(half_even.with_pixels((half_even.pixels * 0.98).astype(half_even.pixels.dtype)), job)
+    assert len(made) == once
+    assert darker.image.history[-1].details["filter_signal"] == job.filter_signal
 
 
 def test_the_dial_and_old_records(half_even):

@@ -19,6 +19,7 @@ from coldray.api.inputs import (
 )
 from coldray.api.results import Result
 from coldray.errors import ImageError
+from coldray.physics.transfer import Operators
 from coldray.plugins import check_options
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import DEFAULT_METHOD, Job
@@ -95,9 +96,16 @@ class Restored(Result):
         ax.set(title=f"restored: {self.verdict}", xticks=[], yticks=[])
 
 
+OWN_BYTES = 2**30
+"""Of the filters that one `Restorer` keeps: ten of 4096 x 4096 pixels, more of smaller images."""
+
+
 @documented
 class Restorer:
     """A restoration prepared once for many images of one detector pair; safe to call from several threads.
+
+    Model, detectors and flat fields are loaded here. Filters are worked out for the first image of a shape and kept: with
+    `exposure_s` and `filter_signal` stated, the next one needs none.
 
     Parameters
     ----------
@@ -113,7 +121,7 @@ class Restorer:
     Examples
     --------
     >>> import numpy as np, coldray
-    >>> restore = coldray.Restorer("gos135", "gos34", exposure_s=0.25, method="wiener")
+    >>> restore = coldray.Restorer("gos135", "gos34", exposure_s=0.25, filter_signal=0.5, method="wiener")
     >>> restore(np.full((64, 64), 0.5, dtype=np.float32)).shape
     (64, 64)
     """
@@ -250,7 +258,8 @@ def _job(stated: Mapping[str, Any]) -> Job:
         elif kind == "flats" and value is not None:
             values[name] = _frames(value, name)
     learns = plugin("method", values.get("method", DEFAULT_METHOD)).LEARNS
-    job = Job(**values | {"model": _model(values.get("model")) if learns else None})
+    own = {"model": _model(values.get("model")) if learns else None, "operators": Operators(OWN_BYTES)}
+    job = Job(**values | own)
     check_job(job)
     return job
 

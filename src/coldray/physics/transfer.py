@@ -128,7 +128,45 @@ class TransferOperator:
         return out[..., :rows, :cols]
 
 
-def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float) -> TransferOperator:
+class Operators:
+    """Operators that are kept by the values of their functions, those used last, within a number of bytes.
+
+    Parameters
+    ----------
+    most_bytes : int
+        Of all gains that are kept.
+
+    Notes
+    -----
+    Safe for several threads.
+    """
+
+    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
+        self._most = most_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Any, TransferOperator] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], TransferOperator]) -> TransferOperator:
+        """Operator of a key; made outside the lock, so that two threads may make the same one."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while sum(o.transfer.nbytes for o in self._kept.values()) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+
+SHARED = Operators()
+"""Operators of all that has none of its own."""
+
+
+def radial_operator(
+    transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float, operators: Operators = SHARED
+) -> TransferOperator:
     """Operator of a radial transfer function.
 
     Parameters
@@ -138,6 +176,8 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
     shape : (rows, cols)
     pixel_pitch_mm : float
         Pixel pitch [mm].
+    operators : Operators
+        Where it is kept, or found.
 
     Notes
     -----
@@ -153,10 +193,12 @@ def radial_operator(transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float
     >>> bool(np.isclose(blur(point).sum(), 1)), bool(blur(point).max() < 1)
     (True, True)
     """
-    return directional_operator([transfer], shape, pixel_pitch_mm)
+    return directional_operator([transfer], shape, pixel_pitch_mm, operators)
 
 
-def directional_operator(transfers: Sequence[Any], shape: tuple[int, int], pixel_pitch_mm: float) -> TransferOperator:
+def directional_operator(
+    transfers: Sequence[Any], shape: tuple[int, int], pixel_pitch_mm: float, operators: Operators = SHARED
+) -> TransferOperator:
     """Operator of a transfer function that changes with direction.
 
     Parameters
@@ -167,16 +209,17 @@ def directional_operator(transfers: Sequence[Any], shape: tuple[int, int], pixel
     shape : (rows, cols)
     pixel_pitch_mm : float
         Pixel pitch [mm].
+    operators : Operators
+        Where it is kept, or found: the next frame of the same detectors and noise finds it, in any thread.
 
     Notes
     -----
-    Operators are kept by the values of their functions, up to `KEPT_BYTES` in all: the next frame of the same detectors
-    and noise finds them, in any thread. Their gains cannot be written to.
+    The gains cannot be written to.
     """
     radial = radial_grid(shape, pixel_pitch_mm)
     values = np.concatenate([np.asarray(transfer(radial), dtype=np.float64) for transfer in transfers])
     key = (hashlib.sha256(values.tobytes()).digest(), tuple(shape), float(pixel_pitch_mm))
-    return _KEPT.get(key, lambda: TransferOperator(_gains(values, shape, pixel_pitch_mm)))
+    return operators.get(key, lambda: TransferOperator(_gains(values, shape, pixel_pitch_mm)))
 
 
 def radial_grid(shape: tuple[int, int], pixel_pitch_mm: float) -> NDArray[np.float64]:
@@ -241,27 +284,3 @@ def _gains(values: NDArray[np.float64], shape: tuple[int, int], pixel_pitch_mm: 
         gain[rows] = one + turned * (other - one)
     gain.flags.writeable = False
     return gain
-
-
-class _Kept:
-    """The operators used last, within a number of bytes; safe for several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._operators: OrderedDict[Any, TransferOperator] = OrderedDict()
-
-    def get(self, key: Any, make: Callable[[], TransferOperator]) -> TransferOperator:
-        """Operator of a key; made outside the lock, so that two threads may make the same one."""
-        with self._lock:
-            if key in self._operators:
-                self._operators.move_to_end(key)
-                return self._operators[key]
-        made = make()
-        with self._lock:
-            self._operators[key] = made
-            while sum(o.transfer.nbytes for o in self._operators.values()) > KEPT_BYTES:
-                self._operators.popitem(last=False)
-        return made
-
-
-_KEPT = _Kept()

@@ -292,7 +292,7 @@ class _BandEnergy:
         step = STEP_PX if band.high <= COARSE_HIGH else 1
         law = noise_law(frame, gain, band.sigma_px, step)
         rows, cols = spectrum.shape[0] // step, spectrum.shape[1] // step
-        transfer = radial_operator(gain, (rows, cols), pitch * step).gain(np.float32)
+        transfer = radial_operator(gain, (rows, cols), pitch * step, frame.operators).gain(np.float32)
         filtered = spectrum[:rows, :cols] * transfer
         if step > 1:
             filtered /= step

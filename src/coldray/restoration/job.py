@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
 from coldray.physics.detector import Detector
+from coldray.physics.transfer import SHARED, Operators
 from coldray.plugins import check_options, plugin, plugin_names, settings_of
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import Model
@@ -26,6 +27,8 @@ class Job(Settings[str | Detector, Model, NDArray[Any]]):
     Parameters
     ----------
     {settings}
+    operators : Operators
+        Where filters are kept for the next frame.
     keep_certificate : bool
         Whether to keep the certificate's images, for its map and for a report.
     progress : callable, optional
@@ -33,6 +36,7 @@ class Job(Settings[str | Detector, Model, NDArray[Any]]):
         raise to stop.
     """
 
+    operators: Operators = SHARED
     keep_certificate: bool = False
     progress: Callable[[float], None] | None = None
 

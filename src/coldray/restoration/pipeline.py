@@ -268,6 +268,8 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
             }
     if is_stochastic(method):
         details["random_state"] = job.random_state
+    if job.filter_signal is not None:
+        details["filter_signal"] = job.filter_signal
     return details
 
 
@@ -280,7 +282,8 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _F
     else:
         fraction = scale.to_fraction(stored)
         seen = Measured(stored, fraction, noise_as_in_0_1(fraction, detector, job.exposure_s, job.flats))
-    frame = Frame(seen.fraction, prepared.pair, seen.noise, job.model.prior if job.model is not None else ObjectPrior())
+    prior = job.model.prior if job.model is not None else ObjectPrior()
+    frame = Frame(seen.fraction, prepared.pair, seen.noise, prior, job.filter_signal, job.operators)
     learns = bool(prepared.method.LEARNS) and job.model is not None
     found = estimate(frame, degradation, job, number)
     warnings = [*seen.warnings, *found.warnings]

@@ -107,7 +107,10 @@ def whitened_blur(certificate: Certificate) -> TransferOperator:
     """What the tests see of a change of the result, as an operator on a raster of discs."""
     white = whitener(certificate.frame, certificate.gain)
     pitch = certificate.frame.pair.pixel_pitch_mm
-    return radial_operator(lambda f: certificate.degradation.transfer(f, 1.0) * white(f), RASTER, pitch)
+    frame = certificate.frame
+    return radial_operator(
+        lambda f: certificate.degradation.transfer(f, 1.0) * white(f), RASTER, pitch, frame.operators
+    )
 
 
 @lru_cache(maxsize=8)
