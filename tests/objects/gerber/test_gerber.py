@@ -17,6 +17,8 @@ from coldray.objects.gerber.find import find_parts
 from coldray.objects.gerber.object import build_object
 from coldray.objects.gerber.outline import joined
 from coldray.objects.gerber.placements import read_placements
+from coldray.objects.gerber.raster import Grid, rasterise
+from coldray.objects.gerber.shapes import Shape
 
 HEAD = "%FSLAX46Y46*%\n%MOMM*%\n%LPD*%\nG01*\n"
 PITCH_MM = 0.02
@@ -437,3 +439,15 @@ def test_every_real_board_becomes_an_object(name, copper, holes):
     cover = {m: float((t > 1e-3).mean()) for m, t in maps.thickness_mm.items()}
     assert cover["FR4"] > 0.8 and cover["Cu"] > 0.5
     assert sum(cover.get(m, 0) for m in ("SAC305", "Sn63Pb37")) > 0.005
+
+
+@pytest.mark.parametrize("thirds", range(4))
+def test_a_mask_holds_the_covered_share_of_every_cell(thirds):
+    """A rectangle over some thirds of a column of cells, and a square over a ninth of one."""
+    grid = Grid(0.0, 4.0, 1.0, 4, 4)
+    wide = np.array([[1.0, 1.0], [1.0 + thirds / 3, 1.0], [1.0 + thirds / 3, 3.0], [1.0, 3.0]])
+    ninth = np.array([[3.0, 0.0], [3.0 + 1 / 3, 0.0], [3.0 + 1 / 3, 1 / 3], [3.0, 1 / 3]])
+    mask = rasterise([Shape(wide, True), Shape(ninth, True)] if thirds else [Shape(ninth, True)], grid)
+    expected = np.zeros((4, 4), dtype=np.uint8)
+    expected[1:3, 1], expected[3, 3] = round(255 * thirds / 3), round(255 / 9)
+    np.testing.assert_array_equal(mask, expected)

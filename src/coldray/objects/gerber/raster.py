@@ -82,13 +82,7 @@ def rasterise(shapes: Sequence[Shape], grid: Grid) -> NDArray[np.uint8]:
                 _stamp(image, shape, _to_pixels([p.outline for p in shape.parts], grid, scale), top)
             else:
                 pen.polygon((pixels[i] - (0, top)).ravel().tolist(), fill=255 if shape.dark else 0)
-        fine_mask = np.asarray(image)
-        # Summing nine cells of 0 or 1 keeps the averaging in bytes.
-        total = np.zeros((rows, grid.cols), dtype=np.uint8)
-        for dy in range(fine):
-            for dx in range(fine):
-                total += fine_mask[dy::fine, dx::fine] & 1
-        mask[row0 : row0 + rows] = np.round(np.arange(fine * fine + 1) * (255 / (fine * fine))).astype(np.uint8)[total]
+        mask[row0 : row0 + rows] = np.asarray(image.reduce(fine))
     return mask
 
 
