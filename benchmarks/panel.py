@@ -4,7 +4,7 @@
 
 Each panel is drawn, written as `coldray simulate panel` writes it, read and measured as `coldray panel` does. Its truth
 follows in closed form from its parameters (`coldray.objects.panel.model`). Marks: 90 % of the figures lie within their
-k = 2 bands, none is off by more than 5 % and by more than 1.5 bands, and every figure that has a truth has a value.
+k = 2 bands (one without a value counts as outside), and none is off by more than 5 % and by more than 1.5 bands.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def figures(random_state: int) -> list[Row]:
     rows = []
     for key, known in truth.items():
         figure = found.get(key)
-        row: Row = {"panel": random_state, "key": key, "truth": known, "value": None, "covered": False, "far": True}
+        row: Row = {"panel": random_state, "key": key, "truth": known, "value": None, "covered": False, "far": False}
         if figure is not None and figure.value is not None:
             assert figure.low is not None and figure.high is not None
             off, half = abs(figure.value - known), (figure.high - figure.low) / 2

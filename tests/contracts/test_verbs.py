@@ -44,6 +44,8 @@ MISSING = {
     "demo": ["-o", "out", "-m", "absent.onnx"],
     "evaluate": ["--pairs", "absent", "-o", "out"],
     "info": ["absent.tif"],
+    "measure blur": ["absent.tif", "--pitch-um", "48"],
+    "measure source": ["absent.tif", "--pitch-um", "48", "--magnification", "2"],
     "measure bars": ["absent.tif", "--pitch-um", "48"],
     "measure duplex": ["absent.tif", "--pitch-um", "48"],
     "measure edge": ["absent.tif", "--pitch-um", "48"],

@@ -460,3 +460,35 @@ def test_ideal_flat_and_bars(run, tmp_path):
     assert code == 0
     groups = json.loads((tmp_path / "bars" / "truth.json").read_text())["groups"]
     assert len(groups) == 6 and all(0 < g["ctf"] <= 1.001 for g in groups)
+
+
+def test_blur_of_flats_and_of_two_distances(tmp_path, run):
+    """The verbs without a target: white noise is that of a pixel, edges that are alike have no focal spot between them."""
+    rng = np.random.default_rng(0)
+    flats = save(tmp_path / "flats.tif", (1000 + 20 * rng.standard_normal((4, 256, 256))).astype(np.float32))
+    code, found, _, _ = run("measure", "blur", flats, "--json")
+    assert code == 0 and found["levels"] == 1 and found["noise_mtf"][0] == 1.0
+    edge, _ = phantoms.slanted_edge((160, 200), BLUR, PITCH)
+    names = [
+        save(tmp_path / name, edge + 0.002 * rng.standard_normal(edge.shape).astype(np.float32))
+        for name in ("near.tif", "far.tif")
+    ]
+    told = ["--magnification", "1.0", "--magnification", "2.0"]
+    code, found, _, _ = run("measure", "source", *names, *told, "--json")
+    assert code == 0 and found["spot_low_mm"] == 0 and found["spot_high_mm"] < 0.1
+    assert run("measure", "source", names[0], *told, "--json")[0] == 2
+
+
+def test_the_first_page_of_a_sheet(targets, tmp_path, run):
+    folder, _ = targets
+    code, found, _, _ = run(
+        "measure", "uniformity", folder / "flats", "--tile-mm", "5", "--plot", tmp_path / "u.png", "--json"
+    )
+    assert code == 0 and found["signal_global"] < 0.01 and (tmp_path / "u.png").is_file()
+    names = [save(tmp_path / f"{k}.tif", np.full((64, 64), 100.0 * k, np.float32)) for k in (1, 2, 4, 8, 16)]
+    exposures = [word for k in (1, 2, 4, 8, 16) for word in ("--exposure", str(k))]
+    code, found, _, _ = run("measure", "linearity", *names, *exposures, "--report", tmp_path / "l.html", "--json")
+    assert code == 0 and found["r_squared"] > 0.999999 and "R²" in (tmp_path / "l.html").read_text()
+    assert run("measure", "linearity", *names, "--json")[0] == 3
+    code, found, _, _ = run("measure", "ttf", folder / "edge.tif", folder / "edge.tif", "--contrast", "0.95", "--json")
+    assert code == 0 and found["contrast_kept"] == pytest.approx(1, abs=0.01) and found["repeats"] == 2

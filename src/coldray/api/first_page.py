@@ -1,8 +1,9 @@
-"""The first page of a detector's sheet: linearity, uniformity, wire indicators, and the task transfer of a restorer."""
+"""The first page of a detector's sheet, the task transfer of a restorer, and blur without a target."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from coldray.api.inputs import Images, number_of, pitch_of, radiographs_of
 from coldray.api.results import Measurement
 from coldray.errors import MeasurementError
+from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
 Roi = tuple[int, int, int, int]
@@ -200,6 +202,97 @@ def task_transfer(
         "response": response.value,
     }  # fmt: skip
     return Measurement(found, pitch, ttf_protocol(found, pitch), lambda ax: draw_ttf(ax, found), table, found.warnings)
+
+
+def noise_mtf(
+    image: Images, pixel_pitch_mm: float | None = None, *, stated: FrequencyCurve | None = None
+) -> Measurement:
+    """Measure the blur of a detector from the noise of repeated flats, without a target.
+
+    Parameters
+    ----------
+    image : ndarray (frames, rows, cols), path, Radiograph, or a sequence of them
+        Two or more flats of each exposure, corrected but not filtered; exposures are told apart by their mean.
+    pixel_pitch_mm : float, optional
+        Pixel pitch [mm]; what the images state by default.
+    stated : FrequencyCurve, optional
+        MTF that a table states, to be compared.
+
+    Returns
+    -------
+    Measurement
+        With ``mtf``, ``white_share``, ``levels``, ``warnings``.
+
+    Raises
+    ------
+    ImageError, MetadataError, MeasurementError
+        If `image` is no image, its pitch is not known, or an exposure has one frame.
+
+    References
+    ----------
+    Kuhls-Gilcrist et al., Med. Phys. 37 (2010) 724.
+    """
+    from coldray.metrology.inputs import by_level, pages
+    from coldray.metrology.noise_mtf import noise_mtf as measure
+    from coldray.reports.first_page import draw_band, noise_mtf_protocol
+
+    images = radiographs_of(image)
+    pitch = pitch_of(images, pixel_pitch_mm)
+    found = measure(by_level(pages(images)), pitch, stated=stated)
+    curve = found.mtf
+    table = {
+        "frequency_lp_mm": curve.frequency_lp_mm, "noise_mtf": curve.value, "noise_mtf_low": curve.low,
+        "noise_mtf_high": curve.high,
+    }  # fmt: skip
+    return Measurement(
+        found, pitch, noise_mtf_protocol(found, stated), lambda ax: draw_band(ax, curve, "noise transfer", stated), table,
+        found.warnings,
+    )  # fmt: skip
+
+
+def separate_blurs(
+    image: Sequence[Any], magnification: Sequence[float], pixel_pitch_mm: float | None = None
+) -> Measurement:
+    """Tell the blur of the focal spot from that of the detector, by edges at two or more distances.
+
+    Parameters
+    ----------
+    image : sequence of ndarray, path or Radiograph
+        One edge for each distance.
+    magnification : sequence of float
+        Source-detector over source-edge distance of each.
+    pixel_pitch_mm : float, optional
+        Pixel pitch [mm]; what the images state by default.
+
+    Returns
+    -------
+    Measurement
+        With ``spot_mm``, ``spot_low_mm``, ``spot_high_mm``, ``shape``, ``detector_mtf``, ``warnings``.
+
+    Raises
+    ------
+    ImageError, MetadataError, MeasurementError
+        If an entry is no image or shows no edge, the pitch is not known, or the magnifications are too alike.
+    """
+    from coldray.metrology.blurs import separate_blurs as measure
+    from coldray.metrology.edge.mtf import edge_mtf
+    from coldray.reports.first_page import blurs_protocol, draw_band
+
+    images = radiographs_of(image)
+    pitch = pitch_of(images, pixel_pitch_mm)
+    edges = [edge_mtf(one, pitch) for one in images]
+    found = measure([edge.mtf for edge in edges], [number_of(m, "magnification", "ratio") for m in magnification])
+    found = replace(
+        found, warnings=tuple(dict.fromkeys([*found.warnings, *(w for edge in edges for w in edge.warnings)]))
+    )
+    curve = found.detector_mtf
+    table = {
+        "frequency_lp_mm": curve.frequency_lp_mm, "detector_mtf": curve.value, "detector_mtf_low": curve.low,
+        "detector_mtf_high": curve.high,
+    }  # fmt: skip
+    return Measurement(
+        found, pitch, blurs_protocol(found), lambda ax: draw_band(ax, curve, "detector"), table, found.warnings
+    )
 
 
 def _frames(images: Sequence[Radiograph]) -> list[NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""Protocols of linearity, uniformity, wire indicators and task transfer."""
+"""Protocols of linearity, uniformity, wire indicators, task transfer, and blur without a target."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from coldray.reports.figures import BLUE, GREY, ORANGE, STYLE, new_figure
 from coldray.reports.measurements import Protocol, number, percent
 
 if TYPE_CHECKING:
+    from coldray.metrology.blurs import BlurSeparation
     from coldray.metrology.linearity import LinearityMeasurement
+    from coldray.metrology.noise_mtf import NoiseMtf
     from coldray.metrology.transfer import TaskTransfer
     from coldray.metrology.uniformity import UniformityMeasurement
     from coldray.metrology.wire_iqi import WireIqiMeasurement
+    from coldray.physics.curves import FrequencyCurve
 
 
 def _drawn(columns: int, draw: Any) -> Any:
@@ -155,4 +158,48 @@ def ttf_protocol(measured: TaskTransfer, pixel_pitch_mm: float) -> Protocol:
         lambda: _drawn(1, lambda axis: draw_ttf(axis, measured)),
         "Edge response of the mean of the repeats; 1 at zero for the step that is left, with the contrast kept beside it. It belongs "
         "to this contrast, dose and scene, and is no MTF. After AAPM Report 233.",
+    )
+
+
+def draw_band(axis: Any, curve: FrequencyCurve, name: str, stated: FrequencyCurve | None = None) -> None:
+    """A transfer with its band, and a stated one beside it."""
+    axis.fill_between(curve.frequency_lp_mm, curve.low, curve.high, color=BLUE, alpha=0.2, lw=0)
+    axis.plot(curve.frequency_lp_mm, curve.value, color=BLUE, label=f"{name}, k = 2")
+    if stated is not None:
+        axis.plot(curve.frequency_lp_mm, stated(curve.frequency_lp_mm), color=ORANGE, ls="--", label="as stated")
+    axis.set(xlabel="spatial frequency [lp/mm]", ylabel="transfer", ylim=(0, None))
+    axis.legend()
+
+
+def noise_mtf_protocol(measured: NoiseMtf, stated: FrequencyCurve | None) -> Protocol:
+    """Protocol of a blur from noise."""
+    return Protocol(
+        "Blur without a target: transfer of noise",
+        (
+            ("transfer 50 %", number(measured.mtf.frequency_at(0.5), "lp/mm")),
+            ("white part of the noise power", percent(measured.white_share)),
+            ("exposures", str(measured.levels)),
+        ),
+        lambda: _drawn(1, lambda axis: draw_band(axis, measured.mtf, "noise transfer", stated)),
+        "Temporal noise spectra of repeated flats; quanta and white read-out noise told apart by exposure, a Gaussian core with "
+        "exponential tails and the pixel fitted with all aliases. It is the MTF where every quantum is blurred alike, and lies "
+        "above it in thick screens; glare longer than a few pixels is not seen.",
+    )
+
+
+def blurs_protocol(measured: BlurSeparation) -> Protocol:
+    """Protocol of two blurs told apart."""
+    shape = measured.shape if measured.told else "not told, uniform and Gaussian agree alike"
+    return Protocol(
+        "Blur of source and detector",
+        (
+            ("focal spot", number(measured.spot_mm, "mm")),
+            ("focal spot, k = 2", f"{measured.spot_low_mm:.3g} to {measured.spot_high_mm:.3g} mm"),
+            ("shape of the spot", shape),
+            ("MTF 50 % of the detector", number(measured.detector_mtf.frequency_at(0.5), "lp/mm")),
+            ("rest over its uncertainty", number(measured.misfit, digits=2)),
+        ),
+        lambda: _drawn(1, lambda axis: draw_band(axis, measured.detector_mtf, "detector")),
+        "The spot is seen (m - 1) times as large at the detector, whose own blur stays: both follow from the edges at all "
+        "magnifications by least squares of the logarithms.",
     )

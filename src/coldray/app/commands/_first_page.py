@@ -1,4 +1,4 @@
-"""`measure linearity | uniformity | iqi | ttf`: the first page of a detector's sheet."""
+"""`measure linearity | uniformity | iqi | ttf | blur | source`: the first page of a sheet, and blur without a target."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def register(group: typer.Typer) -> None:
     group.command("ttf", epilog="Example: coldray measure ttf restored/ --contrast 0.05 --pitch-um 48 --csv ttf.csv")(
         ttf
     )
+    group.command("blur", epilog="Example: coldray measure blur flats/ --pitch-um 48 --stated gos135")(blur)
+    group.command(
+        "source",
+        epilog="Example: coldray measure source near.tif far.tif --magnification 1.05 --magnification 2 --pitch-um 48",
+    )(source)
 
 
 def linearity(
@@ -147,4 +152,55 @@ def ttf(
     region = None if roi is None else parse_roi(roi)
     found, pitch, notes = prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
     measured = task_transfer(found.frames, pitch, region, contrast=contrast, air_kerma_ugy=air_kerma_ugy)
+    return written(measured, found, notes, (plot, report, csv), as_json, pitch)
+
+
+def blur(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Repeated flats of one or several exposures.")],
+    pitch_um: PitchUm = None,
+    stated: Annotated[
+        str | None, typer.Option(metavar="DET", help="Detector whose table is compared with the flats.")
+    ] = None,
+    bad_pixels: BadPixels = None,
+    plot: Plot = None,
+    report: Report = None,
+    csv: Csv = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the blur of a detector without a target, from the correlation of the noise in repeated flats."""
+    from coldray.api.first_page import noise_mtf
+    from coldray.physics.detector import load_detector
+
+    found, pitch, notes = prepare(files, "flat", pitch_um, (plot, report, csv), raw, overwrite)
+    table = None if stated is None else load_detector(stated, pixel_pitch_mm=pitch).mtf
+    measured = noise_mtf(found.masked(read_mask(bad_pixels)).frames, pitch, stated=table)
+    return written(measured, found, notes, (plot, report, csv), as_json, pitch)
+
+
+def source(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Edges, one file for each distance.")],
+    magnification: Annotated[
+        list[float],
+        typer.Option(help="Source-detector over source-edge distance of each file, in their order; repeats."),
+    ],
+    pitch_um: PitchUm = None,
+    bad_pixels: BadPixels = None,
+    plot: Plot = None,
+    report: Report = None,
+    csv: Csv = None,
+    raw: Raw = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Tell the blur of the focal spot from that of the detector, by edges at two or more distances."""
+    from coldray.api.first_page import separate_blurs
+
+    found, pitch, notes = prepare(files, "edge", pitch_um, (plot, report, csv), raw, overwrite)
+    if len(found.images) != len(magnification):
+        raise SettingsError(
+            f"{len(found.images)} files and {len(magnification)} values of --magnification; give one for each file"
+        )
+    measured = separate_blurs(found.masked(read_mask(bad_pixels)).images, magnification, pitch)
     return written(measured, found, notes, (plot, report, csv), as_json, pitch)

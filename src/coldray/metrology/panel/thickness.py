@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import savgol_filter
 
 from coldray.errors import MeasurementError
 from coldray.metrology.contrast import REFERENCE_UM, contrast
@@ -22,6 +23,8 @@ SENSITIVITY, RANGE, LIMIT = (
 NEIGHBOURS = 4
 """Steps through which a quadratic is laid where a level is crossed."""
 LEAST_CNR = 1.0
+SMOOTHED_PX = 25
+"""Window of the parabola that smooths a profile [px]."""
 
 Float = NDArray[np.float64]
 
@@ -169,19 +172,22 @@ def read_wedge(
 
 
 def _levelled(image: NDArray[Any], step: Step, mask: NDArray[np.bool_] | None) -> Float:
-    """The image with both regions of a step free of what changes along or across it alone, at their own means.
+    """The image with both regions of a step free of what changes slowly along or across it, at their own means.
 
     Internal scatter lets the bright neighbours of a step and its groove reach into it; that is structure, not noise.
+    Profiles are smoothed by a local parabola before they are taken off: taken off as they are, they would take along the
+    noise of a row or column, which correlated noise has most of.
     """
     out = np.array(image, dtype=np.float64)
     for x, y, width, height in (step.groove, step.beside):
         cut = np.s_[y : y + height, x : x + width]
-        values = out[cut] if mask is None else np.ma.masked_array(out[cut], mask[cut])
-        mean = values.mean()
-        rest = (
-            out[cut] - np.ma.filled(values.mean(axis=0), mean) - np.ma.filled(values.mean(axis=1), mean)[:, None] + mean
-        )
-        out[cut] = mean + rest * np.sqrt(height * width / ((height - 1) * (width - 1)))
+        values = np.ma.masked_array(out[cut], False if mask is None else mask[cut])
+        mean = float(values.mean())
+        for axis in (0, 1):
+            profile = np.ma.filled(values.mean(axis=axis), mean)
+            window = min(SMOOTHED_PX, (profile.size - 1) // 2 * 2 + 1)
+            slow = savgol_filter(profile, window, 2) - mean
+            out[cut] -= slow[None, :] if axis == 0 else slow[:, None]
     return out
 
 
