@@ -37,6 +37,7 @@ verbs = pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 MISSING = {
     "benchmark ablate": ["steps", "-o", "out", "-m", "absent.onnx"],
     "benchmark paper": ["-o", "out", "-m", "absent.onnx"],
+    "benchmark trust": ["blank", "-o", "out", "-m", "absent.onnx"],
     "characterise": ["--name", "n", "--edge", "absent.tif", "--flat", "absent.tif", "--pitch-um", "48", "-o", "d.json"],
     "correct": ["absent.tif", "-o", "out.tif"],
     "panel": ["absent", "-o", "out.html"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,25 @@ def line(width_mm: float, length_mm: float, contrast: float, angle_deg: float = 
         return contrast * width_mm * length_mm * np.sinc(across * width_mm) * np.sinc(along * length_mm)
 
     return Task(f"line of {width_mm:g} x {length_mm:g} mm", spectrum, float(np.hypot(width_mm, length_mm)))
+
+
+def together(parts: Sequence[tuple[Task, float, float]]) -> Task:
+    """Several tasks in one object.
+
+    Parameters
+    ----------
+    parts : sequence of (Task, down_mm, across_mm)
+        Each with its place against the centre [mm].
+    """
+    if not parts:
+        raise MeasurementError("no task is given; an object needs one part or more")
+
+    def spectrum(v: Float, u: Float) -> NDArray[np.inexact]:
+        moved = [t.spectrum(v, u) * np.exp(-2j * np.pi * (v * down + u * across)) for t, down, across in parts]
+        return np.asarray(np.sum(moved, axis=0))
+
+    reach = max(t.extent_mm + 2 * float(np.hypot(down, across)) for t, down, across in parts)
+    return Task(" and ".join(t.name for t, _, _ in parts), spectrum, reach)
 
 
 def _positive(name: str, value: float) -> float:

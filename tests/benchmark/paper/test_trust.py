@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldray.benchmark.paper import strangers, trust
+from coldray.benchmark.paper import questions, strangers, trust
 from coldray.benchmark.paper.contestants import WIENER, Contestant, Output
 from coldray.benchmark.paper.controls import Memoriser, Smoother
 from coldray.benchmark.paper.scenes import BoardSet
@@ -100,12 +100,12 @@ def test_strangers_stand_out(boards):
 
 def test_controls_are_part_of_the_run(recipe, monkeypatch):
     monkeypatch.setattr(
-        trust, "insertion", lambda c, *_: {"test": "defect insertion", "passed": not isinstance(c, Smoother)}
+        questions, "insertion", lambda c, *_: {"test": "defect insertion", "passed": not isinstance(c, Smoother)}
     )
-    monkeypatch.setattr(trust, "removal", lambda c, *_: {"test": "defect removal", "passed": True})
-    monkeypatch.setattr(trust, "removed_parts", lambda boards: [])
+    monkeypatch.setattr(questions, "removal", lambda c, *_: {"test": "defect removal", "passed": True})
+    monkeypatch.setattr(questions, "removed_parts", lambda boards: [])
     monkeypatch.setattr(BoardSet, "sharp_truths", lambda self: iter(()))
-    found = trust.run_trust([], recipe, PRIOR)["controls"]
+    found = questions.run_trust([], recipe, PRIOR)["controls"]
     assert found["control_smoother"]["passed"] and found["control_smoother"]["caught_by"] == ["defect insertion"]
     # a control that nothing catches fails the suite
     assert not found["control_memoriser"]["passed"]

@@ -1,7 +1,8 @@
-"""`benchmark paper` and `benchmark ablate NAME`: the comparison and its ablations, each by one command."""
+"""`benchmark paper`, `benchmark trust` and `benchmark ablate NAME`: the comparison, what must be trusted, and ablations."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,6 +127,49 @@ def paper(
             console.say(f"warning: not reached: {mark['mark']}{measured}")
     typer.echo(f"report: {written}")
     return console.OK
+
+
+@benchmark.command("trust", epilog="Example: coldray benchmark trust characterisation invention -o trust")
+def trust(
+    out: Out,
+    question: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="insertion, removal, blank, flat, strangers, characterisation or invention; all by default."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", metavar="FILE", help="Model; the shipped one.")] = None,
+    exposure_s: Annotated[float, typer.Option("--exposure-s", min=1e-3, help="Exposure of the frames [s].")] = 1.0,
+    pairs: Annotated[int, typer.Option(min=20, max=100000, help="Images of either kind in a cell.")] = 200,
+    repeats: Annotated[int, typer.Option(min=10, max=10000, help="Realisations of the noise for invention.")] = 100,
+    as_json: AsJson = False,
+) -> int:
+    """Ask by name what an inspector must trust: the default method, a Wiener filter, and restorers that are wrong on purpose.
+
+    Everything is simulated. Code 0 if every test passes and every wrong restorer is caught, 1 if not.
+    """
+    from coldray.benchmark.paper.questions import QUESTIONS, trust_of_model
+    from coldray.benchmark.paper.report import plain
+    from coldray.benchmark.paper.trust import TrustRecipe
+    from coldray.files import write_text
+    from coldray.restoration.model import load_model
+
+    recipe = TrustRecipe(exposure_s=exposure_s, pairs=pairs, repeats=repeats)
+    say = (lambda _: None) if as_json else console.say
+    found = plain(trust_of_model(load_model(model), recipe, question or QUESTIONS, say))
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "trust.json", json.dumps(found, indent=1) + "\n")
+    tests = [(name, result) for name, results in found["methods"].items() for result in results]
+    tests += [(name, result) for name, result in found["controls"].items()]
+    if as_json:
+        console.emit(found | {"results": str(out / "trust.json")})
+    else:
+        for name, result in tests:
+            typer.echo(
+                f"{name:20s} {result['test']:24s} {'passed' if result['passed'] else 'FAILED'}: {result['mark']}"
+            )
+        typer.echo(f"results: {out / 'trust.json'}")
+    return console.OK if all(result["passed"] for _, result in tests) else console.SOME_FAILED
 
 
 def _names(given: list[str] | None) -> list[str]:

@@ -47,6 +47,24 @@ class Memoriser(Contestant):
         return Output(np.asarray(MEMORY_SHARE * recalled + (1 - MEMORY_SHARE) * linear, dtype=np.float32), 0.0, 0.0, 0)
 
 
+class Inventor(Contestant):
+    """Draws on purpose: a Wiener filter with a faint lattice all over it, far below the noise of one frame."""
+
+    AMPLITUDE = 0.001
+    PERIOD_PX = 4
+
+    def __init__(self) -> None:
+        super().__init__("control_inventor", "control: draws a faint lattice", None)
+
+    def restore(
+        self, frame: Frame, degradation: Degradation, *, exposure_s: Any = None, random_state: Any = (0,)
+    ) -> Output:
+        """Return the linear result and what nothing has measured."""
+        linear = np.asarray(wiener.restore(frame, degradation), dtype=np.float32)
+        down, across = (np.cos(2 * np.pi * np.arange(n) / self.PERIOD_PX) for n in linear.shape)
+        return Output(linear + np.float32(self.AMPLITUDE) * np.outer(down, across).astype(np.float32), 0.0, 0.0, 0)
+
+
 class Smoother(Contestant):
     """Flattens on purpose: a Wiener filter and far too much total variation."""
 

@@ -34,15 +34,20 @@ LEAST_DIFFERENCE = -0.02
 """Mark: lower end of the interval of AUC(restored) - AUC(blurred)."""
 
 
+def seen_sharp(task: Task) -> Float:
+    """What the sharp detector shows of a task without noise, shape (33, 33), centred; of any scale."""
+    side = 129
+    v, u = dft_axes((side, side), PITCH_MM)
+    spectrum = task.spectrum(v, u) * paper_pair().sharp.mtf(np.hypot(v, u))
+    image = np.fft.fftshift(np.fft.ifft2(spectrum).real)
+    middle, half = side // 2, PATCH_PX // 2
+    return np.asarray(image[middle - half : middle + half + 1, middle - half : middle + half + 1])
+
+
 @cache
 def defect_image(name: str) -> Float:
     """Defect of peak 1 in the sharp detector's noise-free image, shape (33, 33), centred."""
-    side = 129
-    v, u = dft_axes((side, side), PITCH_MM)
-    spectrum = TASKS[name].spectrum(v, u) * paper_pair().sharp.mtf(np.hypot(v, u))
-    image = np.fft.fftshift(np.fft.ifft2(spectrum).real)
-    middle, half = side // 2, PATCH_PX // 2
-    inner = image[middle - half : middle + half + 1, middle - half : middle + half + 1]
+    inner = seen_sharp(TASKS[name])
     return np.asarray(inner / inner.max())
 
 

@@ -28,6 +28,7 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
+from coldray.benchmark.paper.questions import run_trust
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, SYNTHETIC, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.errors import SettingsError
 from coldray.plugins import Degradation
@@ -207,7 +208,7 @@ def run_paper(
         def warnings_for(frame: Any, degradation: Degradation) -> list[str]:
             return model.warnings_for(conditions(frame, degradation))
 
-        results["trust"] = trust.run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, prior, warnings_for, say)
+        results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, prior, warnings_for, say)
     results["marks"] = judge_marks(results)
     results["seconds"] = time.perf_counter() - began
     return results, pictures

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from coldray.benchmark.paper import strangers
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
-from coldray.benchmark.paper.controls import Memoriser, Smoother
+from coldray.benchmark.paper.controls import Memoriser
 from coldray.benchmark.paper.detection import CELLS, LEAST_DIFFERENCE, defect_image, draw_sites, noisy, with_defects
 from coldray.benchmark.paper.scenes import BoardSet, paper_blend, paper_pair, screens
 from coldray.benchmark.statistics import auc_difference, interval
@@ -51,6 +50,8 @@ class TrustRecipe:
     flats : int
         Noise realisations per exposure.
     flat_exposures_s : tuple of float
+    repeats : int
+        Noise realisations of a board whose even ground is searched for what is not there.
     random_state : int
     """
 
@@ -59,10 +60,12 @@ class TrustRecipe:
     boards: BoardSet = field(default_factory=BoardSet)
     flats: int = 40
     flat_exposures_s: tuple[float, ...] = (1.0, 0.5, 0.25, 0.1, 0.05)
+    repeats: int = 100
     random_state: int = 11
 
 
-def _result(number: int, name: str, passed: bool, mark: str, **measured: Any) -> dict[str, Any]:
+def verdict(number: int, name: str, passed: bool, mark: str, **measured: Any) -> dict[str, Any]:
+    """Verdict of one test, as data."""
     return {"number": number, "test": name, "passed": bool(passed), "mark": mark} | measured
 
 
@@ -118,7 +121,7 @@ def insertion(
         cells.append(
             {"task": name, "cnr": cnr, "amplitude": kept.to_json(), "amplitude_kept": inside} | difference.to_json()
         )
-    return _result(
+    return verdict(
         3, "defect insertion", worst >= LEAST_DIFFERENCE,
         f"AUC(restored) - AUC(blurred): lower end of the 95 % interval >= {LEAST_DIFFERENCE} in each of {len(CELLS)} cells",
         lowest_bound=worst, amplitude_in_range=amplitude_kept,
@@ -198,7 +201,7 @@ def removal(
         power += here
         count += len(windows)
     share = interval(shares)
-    return _result(
+    return verdict(
         4, "defect removal", share.high <= DRAWN_BACK,
         f"share of a missing or displaced part that is drawn back: 95 % interval over boards <= {DRAWN_BACK}",
         drawn_back=share.to_json(), parts=count, contrast_kept=kept / power,
@@ -224,7 +227,7 @@ def blank(contestant: Contestant, prior: ObjectPrior, exposure_s: float) -> dict
             }
         )
     good = all(f["finite"] and f["sd_lsb"] <= 0.5 and f["border_lsb"] <= 1 and f["mean_error"] <= 1e-3 for f in found)
-    return _result(5, "blank", good, "SD <= 0.5 LSB, mean within 0.1 %, no border over 1 LSB of 16 bits", levels=found)
+    return verdict(5, "blank", good, "SD <= 0.5 LSB, mean within 0.1 %, no border over 1 LSB of 16 bits", levels=found)
 
 
 def alarms(image: NDArray[np.floating], sd: float) -> int:
@@ -289,57 +292,9 @@ def flat(contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior) -> dic
         and f["nps_peak"] <= 1.3
         for f in found
     )
-    return _result(
+    return verdict(
         6, "flat field with noise", good,
         f"mean over repeats flat within {limit:.1f} SE, blobs <= 1.5 x those of the sharp detector (+ 3 SD of the count), "
         "excess kurtosis within 0.3, no NPS peak over 1.3",
         exposures=found,
     )  # fmt: skip
-
-
-def run_trust(
-    contestants: Sequence[Contestant], recipe: TrustRecipe, prior: ObjectPrior, warnings_for: Any = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:  # fmt: skip
-    """Run tests 3 to 7 and 18.
-
-    Parameters
-    ----------
-    contestants : sequence of Contestant
-        The method under test and Wiener as control: a test that Wiener fails is a wrong test.
-    recipe : TrustRecipe
-    prior : ObjectPrior
-    warnings_for : callable, optional
-        ``warnings_for(frame, degradation)`` gives the model's own warnings, for test 7.
-    say : callable
-        Told what happens next.
-
-    Returns
-    -------
-    dict
-        Per contestant a list of results; "controls" with the verdict of test 18; JSON-able.
-    """
-    boards = [image for _, image in recipe.boards.sharp_truths()]
-    parts = list(removed_parts(recipe.boards))
-    out: dict[str, Any] = {"methods": {}, "exposure_s": recipe.exposure_s, "pairs": recipe.pairs}
-    for contestant in contestants:
-        say(f"trust tests: {contestant.label}")
-        out["methods"][contestant.key] = [
-            insertion(contestant, boards, recipe, prior),
-            removal(contestant, parts, recipe, prior),
-            blank(contestant, prior, recipe.exposure_s),
-            flat(contestant, recipe, prior),
-            strangers.out_of_distribution(
-                contestant, boards, recipe.exposure_s, prior, warnings_for, recipe.random_state
-            ),
-        ]
-    controls: list[Contestant] = [Memoriser(), Smoother()]
-    out["controls"] = {}
-    for control in controls:
-        say(f"trust tests: {control.label}")
-        results = [insertion(control, boards, recipe, prior), removal(control, parts, recipe, prior)]
-        caught = [r["test"] for r in results if not r["passed"]]
-        out["controls"][control.key] = _result(
-            18, "negative control", bool(caught), "must fail test 3, 4 or 6", caught_by=caught, results=results
-        )
-    return out
