@@ -1,14 +1,18 @@
 """Direct hits and dead pixels: found against the blur, and nothing of an object taken for one."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coldray.errors import ImageError
 from coldray.formats import read_image
 from coldray.images import hits
+from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
 from coldray.images.hits import find_hits
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.metrology.noise import flat_nnps
@@ -80,6 +84,86 @@ def test_two_percent_of_hits_on_a_board_are_found_and_their_neighbours_kept(scen
     np.testing.assert_array_equal(found.filled[same], hit[same].astype(np.float32))
 
 
+def needles(pitch_mm=0.1):
+    """MTF like that of caesium iodide, sharp for its pixels, and noise between white and its square."""
+    frequency = np.linspace(0, 0.75 / pitch_mm, 76)
+    mtf = FrequencyCurve(frequency, 1 / (1 + (frequency / 1.3) ** 1.7))
+    power = 0.004**2 * pitch_mm**2 * (0.3 + 0.7 * mtf.value**2)
+    return mtf, NoiseModel(FrequencyCurve(frequency, power), 0.0, pitch_mm)
+
+
+def test_hits_before_a_sharp_detector_are_found_for_no_object_could_make_them():
+    """One in twelve once stayed in a fine board before needles, each worth rings: an object might have been that strong."""
+    mtf, noise = needles()
+    rng = np.random.default_rng(6)
+    board = procedural_board("dense_bga", (640, 640), 0.025, 3)
+    passed = ScreenDetector.gos(33.91, 0.1).transmission(board).reshape(160, 4, 160, 4).mean(axis=(1, 3))
+    frame = radial_operator(mtf, passed.shape, 0.1)(passed)
+    frame = frame + noise.draw(frame, rng)
+    assert not find_hits(frame, mtf, noise).mask.any()
+    where = rng.random(frame.shape) < 0.02
+    found = find_hits(frame + where * rng.uniform(0.3, 1.5, frame.shape), mtf, noise)
+    assert found.bright[where].mean() > 0.99
+    assert not (found.mask & ~where).any()
+
+
+@given(st.integers(0, 2**16), st.floats(0.05, 0.95), st.sampled_from(["needles", "gos135"]))
+@settings(max_examples=25)
+def test_no_object_exceeds_the_bound(seed, share, name):
+    """Random objects of cells that are 0 or 1, or graded, before both detectors: the excess of a pixel over its prediction."""
+    mtf, pitch = (needles()[0], 0.1) if name == "needles" else (load_detector("gos135").mtf, 0.048)
+    weights, down, across, bound = bound_of(name, mtf, pitch)
+    rng = np.random.default_rng(seed)
+    n = 32 * OVERSAMPLING
+    size = int(rng.integers(1, 9))
+    cells = rng.random((n // size + 1, n // size + 1))
+    cells = np.kron(cells < share if seed % 2 else cells, np.ones((size, size)))[:n, :n].astype(float)
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(n, pitch / OVERSAMPLING)] * 2))
+    seen = np.fft.ifft2(np.fft.fft2(cells) * beyond(mtf, frequency)).real[::OVERSAMPLING, ::OVERSAMPLING]
+    predicted = sum(w * np.roll(seen, (-i, -j), axis=(0, 1)) for w, i, j in zip(weights, down, across, strict=True))
+    assert np.all(seen - predicted <= np.interp(predicted, BOUND_LEVELS, bound) + 2e-3)
+
+
+@cache
+def bound_of(name, mtf, pitch):
+    """Weights of the four neighbours and the eight of the next distance, and the bound."""
+    down, across = np.array([0, 0, 1, -1, 1, 1, -1, -1]), np.array([1, -1, 0, 0, 1, -1, 1, -1])
+    weights = np.array([0.5] * 4 + [-0.25] * 4)
+    return weights, down, across, largest_excess(mtf, pitch, down, across, weights)
+
+
+def test_spots_brighter_than_the_beam_are_replaced_whole_up_to_a_size(scenes):
+    frame, mtf, noise = scenes("gos135 at 48 um", "power_module")
+    rows, cols = np.indices(frame.shape)
+    for radius in (2, 4, 6):
+        spot = np.hypot(rows - 80, cols - 80) <= radius
+        found = find_hits(frame + 1.5 * spot, mtf, noise)
+        assert found.bright[spot].all() and not (found.mask & ~spot).any()
+        assert np.abs(found.filled - frame)[spot].max() < 0.3
+    wide = np.hypot(rows - 80, cols - 80) <= 12
+    assert not find_hits(frame + 1.5 * wide, mtf, noise).mask[wide].any()
+
+
+def test_a_border_sharper_than_the_detector_is_no_row_of_hits(scenes):
+    """Padding that no mask tells: its neighbours stand out from it all along."""
+    frame, mtf, noise = scenes("gos135 at 48 um", "power_module")
+    padded = frame.copy()
+    padded[:, :40] = 0.0
+    assert find_hits(padded, mtf, noise).mask.mean() < 5e-3
+
+
+def test_a_cluster_is_filled_to_what_its_rim_says():
+    """Pixels predicted from each other once ran away from each other in clusters of 5 x 5."""
+    known = load_detector("gos135")
+    noise = NoiseModel.of_detector(known, 1.0)
+    flat = np.full((64, 64), 0.6)
+    frame = flat + noise.draw(flat, np.random.default_rng(3))
+    mask = np.zeros(flat.shape, dtype=bool)
+    mask[30:35, 30:35] = True
+    filled = find_hits(np.where(mask, 5.0, frame), known.mtf, noise, known=mask).filled
+    assert np.abs(filled - 0.6)[mask].max() < 0.05
+
+
 @pytest.mark.parametrize("family", ["dense_bga", "memory_module"])
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("kind", ["none", "few", "many", "dead", "clusters"])
@@ -91,7 +175,7 @@ def test_the_screen_leaves_nothing_out(scenes, monkeypatch, name, family, kind):
         where = scipy.ndimage.binary_dilation(where, np.ones((2, 3), dtype=bool))
     image = np.where(where, 0.0, frame) if kind == "dead" else frame + where * rng.uniform(0.1, 1.5, frame.shape)
     screened = find_hits(image, mtf, noise)
-    monkeypatch.setattr(hits, "_screen", lambda image, predictor, threshold: np.arange(image.size))
+    monkeypatch.setattr(hits, "_screen", lambda image, predictor, threshold, top: np.arange(image.size))
     whole = find_hits(image, mtf, noise)
     np.testing.assert_array_equal(screened.bright, whole.bright)
     np.testing.assert_array_equal(screened.dark, whole.dark)

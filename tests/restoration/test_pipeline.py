@@ -78,7 +78,8 @@ def test_frames_averaged_in_the_file_divide_the_stated_noise(radiograph):
 
 def test_saturated_pixels_and_their_neighbours_are_not_tested(radiograph):
     def burn(stack):
-        stack[:, 60:66, 40:46] = 2.0
+        # longer than a spot that is replaced
+        stack[:, 60:78, 40:44] = 2.0
 
     found = restore(radiograph(change=burn), JOB)
     assert found.consistency["excluded_share"] > 0

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erfinv
 
+from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 
@@ -30,12 +32,18 @@ RANGE_OF_NOISE = 1.0
 """What noise alone gives both, in standard deviations of the deviation from the prediction."""
 SCREEN_LEVELS = 256
 """Signal levels from 0 to `SCREEN_TOP` of the screen's limits."""
-SAMPLED = 2**13
+SAMPLED = 2**14
+QUIET_SHARE, QUIET_QUANTILE = 0.1, 0.25
+"""Share of the places with the least object around them that tell the noise, and the quantile of their deviations that does."""
 SCREEN_TOP = 2.0
 SIGNAL_LEVELS = np.geomspace(0.01, 1.5, 8)
 OBJECT_LEVELS = np.concatenate([[0.0], np.geomspace(3e-4, 2.0, 18)])
 """Of the object's standard deviation, fraction of the open beam."""
 CHUNK = 2**17
+BOUND_STRENGTH = 0.25
+"""Standard deviation of the object for which the weights are made that no object can exceed by much."""
+BOUND_MARGIN = 1.25
+"""On what an object can do, for MTFs that are stated too low."""
 
 
 class Predictor:
@@ -43,6 +51,7 @@ class Predictor:
 
     def __init__(self, mtf: FrequencyCurve, noise: NoiseModel, hole: int, shape: tuple[int, ...]) -> None:
         self.hole, self.reach = hole, hole + REACH_PX
+        self.mtf, self.pitch_mm = mtf, noise.pixel_pitch_mm
         # rows and columns beyond the border are those mirrored at it
         self.rows, self.cols = (np.pad(np.arange(n), self.reach, mode="reflect") for n in shape)
         pitch = noise.pixel_pitch_mm
@@ -54,7 +63,7 @@ class Predictor:
         folded = np.zeros_like(frequency)
         for v in (-1, 0, 1):
             for u in (-1, 0, 1):
-                folded += _beyond(mtf, np.hypot(axis[:, None] + v, axis + u) / pitch) ** 2
+                folded += beyond(mtf, np.hypot(axis[:, None] + v, axis + u) / pitch) ** 2
         self.object = _covariance(folded / folded.mean())
         offsets = np.arange(-self.reach, self.reach + 1)
         down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
@@ -99,6 +108,79 @@ class Predictor:
         return np.asarray(self._deviation[signal, strength])
 
     @cached_property
+    def bound(self) -> tuple[Float, Float, Float]:
+        """What no object exceeds: weights of the neighbours, the bound by prediction, and the noise by signal level.
+
+        Notes
+        -----
+        The weights are those for a strong object: its largest excess is then small, and hardly changes with the noise.
+        """
+        weights, _ = self._weights_and_deviation(SIGNAL_LEVELS[SIGNAL_LEVELS.size // 2], BOUND_STRENGTH)
+        bound = largest_excess(self.mtf, self.pitch_mm, self.down, self.across, weights)
+        by = np.append(-weights, 1.0)
+        quantum, electronic = (float(by @ covariance @ by) for covariance in self._parts[:2])
+        return weights, bound, np.sqrt(np.maximum(SIGNAL_LEVELS * quantum + electronic, 1e-30))
+
+    def step(self, marked: NDArray[np.bool_], where: NDArray[np.intp]) -> Float:
+        """How far each of the marked pixels may go to its prediction at once, for all to settle when predicted from each other.
+
+        Notes
+        -----
+        The predictions of all are a linear system with 1 on the diagonal and -w beside it; damped Jacobi iteration converges
+        if the step is 2 / (1 + sum |w|) over what is marked too (Gershgorin), and 1 is enough for single pixels.
+        """
+        size, flat = np.abs(self.bound[0]), marked.ravel()
+        out = np.empty(where.size)
+        for first in range(0, where.size, CHUNK):
+            part = slice(first, first + CHUNK)
+            out[part] = flat[self._around(where[part], self.down, self.across)] @ size
+        return np.asarray(np.minimum(1.0, 2.0 / (1.0 + out)))
+
+    @property
+    def brightest_noise(self) -> float:
+        """Standard deviation of a pixel at the highest signal level."""
+        return float(np.sqrt(SIGNAL_LEVELS[-1] * self.quantum[0, 0] + self.electronic[0, 0]))
+
+    def _allowed(self, prediction: Float, top: float) -> Float:
+        """How far above a prediction pixels may lie by any object as bright as `top`."""
+        return BOUND_MARGIN * top * np.interp(prediction / top, BOUND_LEVELS, self.bound[1])
+
+    def stand_out(
+        self, image: Float, where: NDArray[np.intp], threshold: float, top: float, values: Float | None = None
+    ) -> tuple[Float, Float, Float]:
+        """Deviation of pixels from their prediction in units of what they may differ by, the same as signal, and the prediction.
+
+        Parameters
+        ----------
+        image : ndarray, shape (rows, cols)
+        where : ndarray of int
+            Places in the flat image.
+        threshold : float
+            Deviation in these units that is marked.
+        top : float
+            The brightest that an object may be, fraction of the open beam.
+        values : ndarray, optional
+            Of the pixels, in place of the image's.
+
+        Notes
+        -----
+        That is the standard deviation or, for bright pixels and where it is less, the `threshold`-th part of what no object
+        whatever can exceed. Dark ones beside a spot too large to be predicted would be marked for it.
+        """
+        guess, spread = self(image, where)
+        flat = image.ravel()
+        values = flat[where] if values is None else values
+        deviation, excess = (values - guess) / spread, np.empty(where.size)
+        weights, _, noise = self.bound
+        for first in range(0, where.size, CHUNK):
+            part = slice(first, first + CHUNK)
+            predicted = flat[self._around(where[part], self.down, self.across)] @ weights
+            excess[part] = over = values[part] - predicted
+            beyond = over / (self._allowed(predicted, top) / threshold + noise[_nearest(SIGNAL_LEVELS, predicted)])
+            deviation[part] = np.maximum(deviation[part], np.where(over > 0, beyond, -np.inf))
+        return deviation, excess, guess
+
+    @cached_property
     def least_deviations(self) -> Float:
         """Standard deviation of the deviation of bright and of dark pixels, where neighbours show no object, by signal."""
         signal = np.asarray((np.arange(SCREEN_LEVELS) + 0.5) * (SCREEN_TOP / SCREEN_LEVELS), dtype=np.float64)
@@ -107,8 +189,8 @@ class Predictor:
         share = POINT_SHARE[self.hole]
         return np.stack([self.deviation(at, _nearest(OBJECT_LEVELS, share * np.asarray(side))) for side in sides])
 
-    def least_spread(self, image: Float, where: NDArray[np.intp]) -> Float:
-        """The least that a pixel's standard deviation can be, by the pixels alone that adjoin the hole around it."""
+    def least_spread(self, image: Float, where: NDArray[np.intp], threshold: float, top: float) -> Float:
+        """The least unit of a pixel's `stand_out`, by the pixels alone that adjoin the hole around it."""
         flat, out = image.ravel(), np.empty(where.size)
         for first in range(0, where.size, CHUNK):
             part = slice(first, first + CHUNK)
@@ -121,7 +203,8 @@ class Predictor:
             shown = 0.5 * NEAR_SHARE * (ring[:, -1 - OUTLIERS] - ring[:, OUTLIERS])
             shown = np.sqrt(np.maximum(shown**2 - (RANGE_OF_NOISE * self.deviation(at)) ** 2, 0.0))
             level = _nearest(OBJECT_LEVELS, np.hypot(shown, POINT_SHARE[self.hole] * possible))
-            out[part] = self.deviation(at, level)
+            most = self._allowed(signal, top) / threshold + self.bound[2][at]
+            out[part] = np.minimum(self.deviation(at, level), np.where(flat[where[part]] > signal, most, np.inf))
         return out
 
     def stands_out(self, image: Float, where: NDArray[np.intp], share: float) -> NDArray[np.bool_]:
@@ -170,15 +253,29 @@ class Predictor:
         return out
 
     def noise_factor(self, image: Float) -> float:
-        """Power of the noise in the quieter half of an image over the stated one."""
+        """Power of the noise in the quietest places of an image over the stated one; hits among the neighbours are allowed for.
+
+        Notes
+        -----
+        The weights of `bound` see the least of an object, so they alone may raise the power; those for no object see the
+        noise as the predictions do, and it is lowered no further than they say.
+        """
         some = np.random.default_rng(0).integers(0, image.size, min(image.size, SAMPLED))
-        near = image.ravel()[self._around(some, self.down, self.across)]
+        flat = image.ravel()
+        near = flat[self._around(some, self.down, self.across)]
         ordered = np.sort(near, axis=1)
-        at = _nearest(SIGNAL_LEVELS, _middle(ordered))
-        spread = self.deviation(at)
-        deviation = (image.ravel()[some] - np.einsum("ij,ij->i", near, self._weights[at, 0])) / spread
-        active = self._strength(near, ordered, np.zeros(at.size)) / spread
-        return max(1.4826 * float(np.median(np.abs(deviation[active <= np.median(active)]))), 1e-6) ** 2
+        signal = _middle(ordered)
+        at = np.flatnonzero(SIGNAL_LEVELS >= 1.0)[0]
+        free, deviation = self._weights_and_deviation(SIGNAL_LEVELS[at], 0.0)
+        weights, _, noise = self.bound
+        relative = np.sqrt(np.interp(signal, SIGNAL_LEVELS, noise**2)) / noise[at]
+        active = self._strength(near, ordered, np.zeros(some.size)) / relative
+        quiet = active <= np.quantile(active, QUIET_SHARE)
+        factors = []
+        for by, sd in ((weights, noise[at]), (free, deviation)):
+            off = np.abs(flat[some[quiet]] - near[quiet] @ by) / (sd * relative[quiet])
+            factors.append((float(np.quantile(off, QUIET_QUANTILE)) / float(np.sqrt(2) * erfinv(QUIET_QUANTILE))) ** 2)
+        return max(factors[0], min(factors[1], 1.0), 1e-12)
 
     def _strength(self, near: Float, ordered: Float, noise: Float) -> Float:
         """Standard deviation that an object may have around a pixel, by what its neighbours show."""
@@ -193,18 +290,6 @@ class Predictor:
 def _covariance(power_px: Float) -> Float:
     """Covariance at lags (down, across), negative ones by wrapping, of a power spectrum on the DFT grid [per pixel]."""
     return np.asarray(np.fft.ifft2(power_px).real)
-
-
-def _beyond(mtf: FrequencyCurve, frequency_lp_mm: Float) -> Float:
-    """Upper end of the band of an MTF, falling with the square of frequency beyond where it is lost in its band, or ends."""
-    if mtf.high is None:
-        upper, last = mtf, mtf.last_frequency_lp_mm
-    else:
-        upper = FrequencyCurve(mtf.frequency_lp_mm, mtf.high)
-        lost = np.flatnonzero(mtf.value <= mtf.high - mtf.value)
-        last = float(mtf.frequency_lp_mm[lost[0]]) if lost.size else mtf.last_frequency_lp_mm
-    inside = np.minimum(frequency_lp_mm, last)
-    return np.asarray(np.maximum(upper(inside), 0.0) * (last / np.maximum(frequency_lp_mm, last)) ** 2)
 
 
 def _middle(ordered: Float) -> Float:

@@ -25,8 +25,15 @@ THRESHOLD = 6.0
 """Deviation from the prediction that is no measurement, in standard deviations of what noise and object may differ by."""
 SCREENED_SHARE = 0.5
 """Share of the threshold, for the least that a pixel may differ by, from which on it is looked at closely."""
+BRIGHTEST, BRIGHT_QUANTILE = 1.2, 0.9
+"""How bright an object may be at most, in units of the open beam or, where that is brighter, of this quantile of the image."""
+LARGEST_CLUSTER_PX, LARGEST_SPOT_PX = 9, 15
+"""Marked pixels that adjoin each other are taken back where they reach farther than this: what an object may be as bright as, and the
+rest."""
+NOISE_ROUNDS, NOISE_AGREES = 2, 0.75
+"""Times that the level of the noise is taken from the image, and how far its power must fall, once hits are replaced, for another."""
 LARGEST_PASSES = 40
-FILLING_PASSES = 10
+FILLING_PASSES = 30
 """Times that the replaced pixels are predicted from each other at most, so that a cluster is filled from its rim inwards."""
 FILLED_SHARE = 0.01
 """Pixels are predicted again while they change by more than this share of their standard deviation."""
@@ -102,8 +109,9 @@ def find_hits(
     Bright clusters are found by leaving out 3 x 3 and 5 x 5 pixels, and grow to what stands out half as much. Dark ones are
     not looked for: a small ball looks like them.
 
-    A hit weaker than the contrast that a point of the object could have here is not found: on a fine board that is the more
-    of them the sharper the detector is for its pixels.
+    Whatever the neighbours show, no object between opaque and the open beam exceeds a bound, see `coldray.images._bound`:
+    bright pixels beyond it and the noise are marked however busy their surroundings are. A hit below the bound is found
+    only where the neighbours leave no room for it: before a detector that is sharp for its pixels the bound is high.
 
     References
     ----------
@@ -117,7 +125,6 @@ def find_hits(
     if known is not None and (known.dtype != np.bool_ or known.shape != pixels.shape or known.all()):
         raise ImageError(f"`known` must be bool of shape {pixels.shape}, and not true everywhere")
     filled = pixels.copy() if known is None else _from_nearest(pixels, known)
-    noise = noise.scaled(Predictor(mtf, noise, 0, pixels.shape).noise_factor(filled))
     marked = np.zeros(pixels.shape, dtype=np.int8)
     if known is not None:
         padding = padding_of(known)
@@ -126,17 +133,28 @@ def find_hits(
             marked[padding] = _PADDING
     single = Predictor(mtf, noise, 0, pixels.shape)
     _fill(filled, marked, single)
-    _peel(filled, marked, single, threshold)
-    where, spread = _fill(filled, marked, single)
+    top = BRIGHTEST * max(1.0, float(np.quantile(filled[::4, ::4], BRIGHT_QUANTILE)))
+    _take_brighter_than_any_object(filled, marked, single, top, threshold)
+    for number in range(NOISE_ROUNDS):
+        factor = single.noise_factor(filled)
+        if number and factor > NOISE_AGREES:
+            break
+        noise = noise.scaled(factor)
+        single = Predictor(mtf, noise, 0, pixels.shape)
+        _peel(filled, marked, single, threshold, top)
+    where = _fill(filled, marked, single)
     # what was marked beside a hit before that was replaced, and agrees with what stands there now
-    right = (marked.flat[where] != _KNOWN) & (
-        np.abs(pixels.flat[where] - filled.flat[where]) < PART_SHARE * threshold * spread
-    )
-    filled.flat[where[right]], marked.flat[where[right]] = pixels.flat[where[right]], 0
+    right = where[marked.flat[where] != _KNOWN]
+    right = right[
+        np.abs(single.stand_out(filled, right, threshold, top, pixels.flat[right])[0]) < PART_SHARE * threshold
+    ]
+    filled.flat[right], marked.flat[right] = pixels.flat[right], 0
     for hole in CLUSTER_HOLES_PX:
-        _peel(filled, marked, Predictor(mtf, noise, hole, pixels.shape), threshold, filled.copy())
+        _peel(filled, marked, Predictor(mtf, noise, hole, pixels.shape), threshold, top, filled.copy())
+    _keep_borders(pixels, filled, marked, top)
     _fill(filled, marked, single)
-    return Hits(marked == _BRIGHT, marked == _DARK, filled.astype(np.float32))
+    found = (marked != 0) & (marked < _KNOWN)
+    return Hits(found & (pixels > filled), found & (pixels <= filled), filled.astype(np.float32))
 
 
 _BRIGHT, _DARK, _KNOWN, _PADDING = 1, -1, 2, 3
@@ -154,61 +172,102 @@ def _from_nearest(pixels: Float, known: NDArray[np.bool_]) -> Float:
     return np.asarray(pixels[tuple(nearest)])
 
 
-def _fill(filled: Float, marked: NDArray[np.int8], single: Predictor) -> tuple[NDArray[np.intp], Float]:
-    """Predict the marked pixels from each other and the rest, in place; returns where, and the standard deviation."""
+def _fill(filled: Float, marked: NDArray[np.int8], single: Predictor) -> NDArray[np.intp]:
+    """Predict the marked pixels from each other and the rest, in place; returns where."""
     where = np.flatnonzero((marked != 0) & (marked != _PADDING))
     if not where.size:
-        return where, np.zeros(0)
+        return where
     measured = filled[marked == 0]
     low, high = float(measured.min()), float(measured.max())
-    spread = np.zeros(where.size)
-    left = np.arange(where.size)
+    left, step = where, single.step(marked != 0, where)
     for _ in range(FILLING_PASSES):
         if not left.size:
             break
-        guess, spread[left] = single(filled, where[left])
-        guess = np.clip(guess, low, high)
-        moved = np.abs(guess - filled.flat[where[left]]) > FILLED_SHARE * spread[left]
-        filled.flat[where[left]] = guess
-        left = left[moved]
-    return where, spread
+        guess, spread = single(filled, left)
+        change = step * (np.clip(guess, low, high) - filled.flat[left])
+        filled.flat[left] += change
+        moved = np.abs(change) > FILLED_SHARE * spread
+        left, step = left[moved], step[moved]
+    return where
+
+
+def _clusters(of: NDArray[np.bool_]) -> list[tuple[tuple[slice, slice], NDArray[np.bool_], int]]:
+    """Pixels that adjoin each other: their box, which of it they are, and its larger side."""
+    labels, _ = scipy.ndimage.label(of, np.ones((3, 3), dtype=bool))
+    boxes = scipy.ndimage.find_objects(labels)
+    return [(box, labels[box] == n, max(s.stop - s.start for s in box)) for n, box in enumerate(boxes, 1)]
+
+
+def _take_brighter_than_any_object(
+    filled: Float, marked: NDArray[np.int8], single: Predictor, top: float, threshold: float
+) -> None:
+    """Mark and replace, in place, spots that no object can be as bright as, whatever surrounds them."""
+    over = (filled > top + threshold * single.brightest_noise) & (marked == 0)
+    if not over.any():
+        return
+    for box, part, side in _clusters(over):
+        if side <= LARGEST_SPOT_PX:
+            marked[box][part] = _BRIGHT
+            around = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in box)
+            filled[around] = _from_nearest(filled[around], marked[around] != 0)
+    _fill(filled, marked, single)
+
+
+def _keep_borders(pixels: Float, filled: Float, marked: NDArray[np.int8], top: float) -> None:
+    """Give up, in place, marks that run on: a border sharper than the detector (padding, a large spot) is no hit."""
+    for box, part, side in _clusters((marked != 0) & (marked < _KNOWN)):
+        if side > LARGEST_CLUSTER_PX:
+            given_up = part if side > LARGEST_SPOT_PX else part & (pixels[box] <= top)
+            marked[box][given_up] = 0
+            filled[box][given_up] = pixels[box][given_up]
 
 
 def _peel(
-    filled: Float, marked: NDArray[np.int8], predictor: Predictor, threshold: float, before: Float | None = None
+    filled: Float,
+    marked: NDArray[np.int8],
+    predictor: Predictor,
+    threshold: float,
+    top: float,
+    before: Float | None = None,
 ) -> None:
     """Mark and replace, in place, what stands out; the largest of every neighbourhood first.
 
     Parts of a cluster must also be brighter than what surrounded them `before` any was replaced: a cluster too large for
     the hole is predicted wrongly, and its neighbours by that.
     """
-    look = _screen(filled, predictor, threshold)
-    score = np.zeros(filled.size)
+    screened = look = _screen(filled, predictor, threshold, top)
+    largest = np.zeros(filled.size)
     own = marked.ravel() >= _KNOWN
     for _ in range(LARGEST_PASSES):
         if not look.size:
-            return
-        guess, spread = predictor(filled, look)
-        deviation = (filled.flat[look] - guess) / spread
-        score[look] = np.abs(deviation) if predictor.hole == 0 else np.maximum(deviation, 0.0)
-        over = np.flatnonzero(score[look] > (threshold if predictor.hole == 0 else PART_SHARE * threshold))
+            if predictor.hole or not screened.size:
+                return
+            # once more, for what stood out too little before its neighbours were replaced
+            look, screened = screened[~own[screened]], look
+        score, excess, guess = predictor.stand_out(filled, look, threshold, top)
+        over = np.flatnonzero((np.abs(score) if predictor.hole == 0 else score) > threshold)
         at = look[over]
-        found = (score[at] > threshold) & (score[at] >= score[predictor.square(at)].max(axis=1, initial=0.0))
+        # a hit makes its neighbours stand out too, and by less: the largest first
+        largest[at] = np.abs(excess[over])
+        found = largest[at] >= largest[predictor.square(at)].max(axis=1, initial=0.0)
         if predictor.hole:
-            found |= own[predictor.square(at, 1)].any(axis=1)
-        found &= ~own[at]
+            parts = np.flatnonzero(score > PART_SHARE * threshold)
+            parts = parts[own[predictor.square(look[parts], 1)].any(axis=1)]
+            chosen = np.union1d(over[found], parts)
+        else:
+            chosen = over[found]
+        largest[at] = 0.0
+        chosen = chosen[~own[look[chosen]]]
         if before is not None:
-            found[found] = predictor.stands_out(before, at[found], SCREENED_SHARE * threshold)
-        score[look] = 0.0
-        chosen = over[found]
+            chosen = chosen[predictor.stands_out(before, look[chosen], SCREENED_SHARE * threshold)]
         at = look[chosen]
         own[at] = True
-        marked.flat[at] = np.sign(deviation[chosen])
+        marked.flat[at] = np.sign(score[chosen])
         filled.flat[at] = guess[chosen]
         look = _distinct(predictor.square(at), filled.size)
 
 
-def _screen(image: Float, predictor: Predictor, threshold: float) -> NDArray[np.intp]:
+def _screen(image: Float, predictor: Predictor, threshold: float, top: float) -> NDArray[np.intp]:
     """Places in the flat image of pixels that may stand out, by the neighbours that adjoin the hole.
 
     Notes
@@ -224,7 +283,7 @@ def _screen(image: Float, predictor: Predictor, threshold: float) -> NDArray[np.
         last = min(first + SCREEN_ROWS, rows)
         above, below = min(step, first), min(step, rows - last)
         part = image[first - above : last + below].astype(np.float32)
-        part = np.pad(part, ((step - above, step - below), (step, step)), mode="edge")
+        part = np.pad(part, ((step - above, step - below), (step, step)), mode="reflect")
         centre = part[step:-step, step:-step]
         ring = _ring_mean(part, predictor.hole)
         at = np.clip(ring * np.float32(SCREEN_LEVELS / SCREEN_TOP), 0, SCREEN_LEVELS - 1).astype(np.uint8)
@@ -245,7 +304,9 @@ def _screen(image: Float, predictor: Predictor, threshold: float) -> NDArray[np.
         strong.append(places[over] + first * image.shape[1])
         by.append(bend[over].astype(np.float64))
     where = np.concatenate(strong)
-    where = where[np.concatenate(by) > SCREENED_SHARE * threshold * predictor.least_spread(image, where)]
+    where = where[
+        np.concatenate(by) > SCREENED_SHARE * threshold * predictor.least_spread(image, where, threshold, top)
+    ]
     return _distinct(predictor.square(where), image.size)
 
 

@@ -1,0 +1,74 @@
+"""What no object can do before a detector of a known MTF: the most that one pixel may exceed its prediction by."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.physics.curves import FrequencyCurve
+
+Float = NDArray[np.float64]
+
+OVERSAMPLING, REACH_PX = 4, 16
+"""Cells per pixel, and half the side of the field [pixels], on which objects are made up."""
+BOUND_LEVELS = np.linspace(0.0, 1.0, 33)
+"""Predictions at which the bound is tabulated, in units of the brightest that an object may be."""
+NOTHING = 1e-6
+"""Cells that count for less than this are left out."""
+
+
+def beyond(mtf: FrequencyCurve, frequency_lp_mm: Float) -> Float:
+    """Upper end of the band of an MTF, falling with the square of frequency beyond where it is lost in its band, or ends."""
+    if mtf.high is None:
+        upper, last = mtf, mtf.last_frequency_lp_mm
+    else:
+        upper = FrequencyCurve(mtf.frequency_lp_mm, mtf.high)
+        lost = np.flatnonzero(mtf.value <= mtf.high - mtf.value)
+        last = float(mtf.frequency_lp_mm[lost[0]]) if lost.size else mtf.last_frequency_lp_mm
+    inside = np.minimum(frequency_lp_mm, last)
+    return np.asarray(np.maximum(upper(inside), 0.0) * (last / np.maximum(frequency_lp_mm, last)) ** 2)
+
+
+def largest_excess(
+    mtf: FrequencyCurve, pixel_pitch_mm: float, down: NDArray[np.intp], across: NDArray[np.intp], weights: Float
+) -> Float:
+    """Largest excess of a pixel over its prediction from neighbours, of all objects between 0 and 1.
+
+    Parameters
+    ----------
+    mtf : FrequencyCurve
+        Presampled MTF; the upper end of its band is used.
+    pixel_pitch_mm : float
+    down, across : ndarray of int, shape (n,)
+        Where the neighbours are [pixels].
+    weights : ndarray, shape (n,)
+        Of the neighbours in the prediction; their sum is 1.
+
+    Returns
+    -------
+    ndarray, shape (levels,)
+        At every prediction of `BOUND_LEVELS`.
+
+    Notes
+    -----
+    The excess d of a pixel over its prediction m is linear in the object x, d = sum g x with g = PSF - w * PSF, and so is
+    m = sum (w * PSF) x. The largest d for a given m over all 0 <= x <= 1 is a linear programme with one constraint: x is
+    1 where g > lambda (w * PSF). The value of its dual, sum max(g - lambda (w * PSF), 0) + lambda m, is an upper bound
+    for every lambda and the least of it is exact.
+    """
+    axis = np.fft.fftfreq(2 * REACH_PX * OVERSAMPLING, pixel_pitch_mm / OVERSAMPLING)
+    spread = np.fft.ifft2(beyond(mtf, np.hypot(axis[:, None], axis))).real
+    predicted = np.zeros_like(spread)
+    for row, col, weight in zip(down, across, weights, strict=True):
+        predicted += weight * np.roll(spread, (row * OVERSAMPLING, col * OVERSAMPLING), axis=(0, 1))
+    gain = spread - predicted
+    seen = np.maximum(np.abs(gain), np.abs(predicted)) > NOTHING
+    gain, predicted = gain[seen], predicted[seen]
+    low, high = np.full(BOUND_LEVELS.size, -1e3), np.full(BOUND_LEVELS.size, 1e3)
+    for _ in range(40):
+        price = 0.5 * (low + high)
+        reached = np.array([predicted[gain > p * predicted].sum() for p in price])
+        low, high = np.where(reached > BOUND_LEVELS, price, low), np.where(reached > BOUND_LEVELS, high, price)
+    return np.array(
+        [np.maximum(gain - p * predicted, 0.0).sum() + p * m for p, m in zip(high, BOUND_LEVELS, strict=True)]
+    )
