@@ -203,6 +203,17 @@ def test_detectors_and_flats_are_checked_by_content(check, call, put, tmp_path):
     assert code == 3 and "--noise" in err
 
 
+def test_a_model_that_ships_under_another_name_by_now_is_found_by_its_content(check, call, put, tmp_path, monkeypatch):
+    from coldray.restoration import model as models
+
+    put(tmp_path / "scan.tif", 3)
+    assert call("restore", tmp_path / "scan.tif", "-o", tmp_path / "out.tif", "-m", "compact", *FAST[2:])[0] == 0
+    renamed = {"older": models.shipped_models()["compact"]}
+    monkeypatch.setattr(models, "shipped_models", lambda: renamed)
+    code, found, _ = check(tmp_path / "out.tif")
+    assert code == 0 and found["matches"] is True and found["repeated"]["same_bytes"] is True
+
+
 @pytest.mark.parametrize("suffix", [".dcm", ".png", ".npy"])
 def test_every_format_can_be_verified(check, call, put, tmp_path, suffix):
     put(tmp_path / "scan.tif", 3)

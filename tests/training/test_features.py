@@ -110,7 +110,7 @@ def test_recipes_without_extras_keep_their_stream(fields, recipe_of):
     same = [np.array_equal(plain.example(n).target, added.example(n).target) for n in range(6)]
     assert not any(same)
     rng = np.random.default_rng([3, 7, 2])
-    pair, _ = plain.pair(int(rng.integers(len(plain))), rng)
+    pair, _ = plain.pair(plain._number(rng), rng)
     np.testing.assert_array_equal(plain.example(2).target, pair.sharp[16:-16, 16:-16])
 
 

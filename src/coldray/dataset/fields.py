@@ -90,7 +90,7 @@ def make_field(
     rng = np.random.default_rng(
         [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
     )
-    is_paper = rng.random() < recipe.paper_share
+    kind, is_paper = "board", rng.random() < recipe.paper_share
     is_object = rng.random() < recipe.object_share
     is_real = bool(real_boards) and not is_object and rng.random() < recipe.real_share
     if is_real:
@@ -103,7 +103,8 @@ def make_field(
         pitch = PAPER_PITCH_MM if is_paper or rng.random() < 0.3 else draw_pitch(rng)
         cells = recipe.size * oversampling
         if is_object:
-            maps = draw_kind(str(rng.choice(KINDS)), (cells, cells), pitch / oversampling, rng, recipe.role)
+            kind = str(rng.choice(KINDS))
+            maps = draw_kind(kind, (cells, cells), pitch / oversampling, rng, recipe.role)
         else:
             family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))
             maps = procedural_board(family, (cells, cells), pitch / oversampling, rng)
@@ -113,7 +114,8 @@ def make_field(
     fine = np.rot90(fine[:, ::-1] if flip else fine, turns)
     soft_px = float(rng.uniform(*SOFT_PX)) if rng.random() < recipe.soft_share else 0.0
     sharp = draw.sharp_image(fine, oversampling, soft_px * pitch)
-    note = {"recipe": asdict(recipe), "board": maps.name, "pair": asdict(draw), "real": is_real, "soft_px": soft_px}
+    seen = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px}
+    note = {"recipe": asdict(recipe), "pair": asdict(draw), **seen}
     return sharp, note
 
 

@@ -46,13 +46,16 @@ class PairSource:
 
     def __init__(self, fields: FieldSet, recipe: Recipe) -> None:
         self._choose(recipe)
-        self._fields = []
+        self._fields, weights = [], []
         for sharp, note in fields:
             pair = PairDraw.from_dict(note["pair"]).pair()
             degradation = self._build(pair)
             noise = NoiseModel.of_detector(pair.blurred, 1.0)
             blurred = Frame(sharp, pair, noise).operator(degradation)(sharp)
             self._fields.append(_Field(sharp, np.asarray(blurred, dtype=np.float32), pair, degradation))
+            is_usual = note.get("object", "board") == "board" and PairDraw.from_dict(note["pair"]) == PairDraw()
+            weights.append(recipe.data.board_weight if is_usual else 1.0)
+        self._shares = np.cumsum(weights) / np.sum(weights)
 
     def _choose(self, recipe: Recipe) -> None:
         """Look up what the recipe names."""
@@ -143,13 +146,17 @@ class PairSource:
     def example(self, number: int) -> Example:
         """Return example `number` of the endless, reproducible stream."""
         rng = np.random.default_rng([self._recipe.random_state, 7, number])
-        drawn = int(rng.integers(len(self)))
+        drawn = self._number(rng)
         pair, degradation = self._pair_of_example(drawn, rng, number)
         shown = self._method.example(pair, degradation, rng, **self._recipe.example)
         m = self._recipe.data.margin
         inner = slice(m, -m if m else None)
         target = self._answer(drawn, pair, shown)
         return Example(shown.channels[:, inner, inner], shown.conditions, target[inner, inner])
+
+    def _number(self, rng: np.random.Generator) -> int:
+        """Draw a field, each in its share."""
+        return min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self) - 1)
 
     def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Any]:
         """Pair of example `number`: here with what the recipe adds to boards, from a stream of its own."""

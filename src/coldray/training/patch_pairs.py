@@ -145,6 +145,9 @@ class PatchSource(PairSource):
             measured = np.asarray(blurred + drawn, dtype=np.float32)
         return TrainingPair(Frame(measured, detectors, noise), sharp, blurred), self._degradation(detectors)
 
+    def _number(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(len(self)))
+
     def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Any]:
         return self.pair(drawn, rng)
 

@@ -54,6 +54,8 @@ class DataRecipe(_Strict):
     gerber_if_present: list[str] = []
     """The same, but those that do not exist are left out."""
     gerber_cache: str = ".cache/boards"
+    board_weight: float = Field(1.0, gt=0, le=100)
+    """Of "fields": how many times as often boards with the paper's pair are drawn as each of the others."""
     real_share: float = Field(0.4, ge=0, le=1)
     paper_share: float = Field(0.5, ge=0, le=1)
     object_share: float = Field(0.0, ge=0, le=1)
