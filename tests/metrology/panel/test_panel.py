@@ -15,6 +15,7 @@ from coldray.metrology.panel.scatter import internal_scatter
 from coldray.metrology.panel.sheet import Acquisitions, BurnInImages, measure_panel
 from coldray.metrology.panel.thickness import crossing, read_wedge
 from coldray.metrology.panel.wedge import find_steps
+from coldray.objects.panel.model import through_dips
 from coldray.objects.phantoms import GaussianBlur, slanted_edge, with_glare
 
 ROOT = Path(coldray.__file__).parent
@@ -37,6 +38,16 @@ def test_reader_and_simulator_share_no_formula():
     assert reader and simulator
     assert not [name for name in reader if name.startswith(("coldray.objects", "coldray.simulation"))]
     assert not [name for name in simulator if name.startswith(("coldray.metrology", "coldray.images", "coldray.app"))]
+
+
+def test_the_truth_of_the_isrb_is_the_crossing_of_a_parabola_or_a_line():
+    spacing = (0.5, 0.4, 0.32, 0.25, 0.2)
+    line = tuple(100 * d - 8 for d in spacing)
+    assert through_dips(spacing, line) == pytest.approx(0.28, abs=1e-9)
+    parabola = tuple(100 * (1.7 * d) ** 2 for d in spacing)
+    assert through_dips(spacing, parabola) == pytest.approx(np.sqrt(0.2) / 1.7, rel=1e-9)
+    # the parabola through these four does not come down to 20 % between the two pairs that do
+    assert 0.25 <= through_dips(spacing, (90.0, 80.0, 20.5, 19.0, 18.9)) <= 0.32
 
 
 def exposures(rng, kerma, snr_1, electronic=0.0, fixed=0.03, shape=(160, 160)):

@@ -24,11 +24,17 @@ Float = NDArray[np.float64]
 
 
 def through_dips(spacing_mm: tuple[float, ...], dip_percent: tuple[float, ...]) -> float:
-    """The iSRb as the standard defines it: where a parabola through two pairs above 20 % and two below crosses it [mm]."""
+    """The iSRb as the standard defines it: where a parabola through two pairs above 20 % and two below crosses it [mm].
+
+    A parabola that misses the crossing gives way to the straight line between the two next pairs.
+    """
     last = max(k for k, dip in enumerate(dip_percent) if dip >= 20.0)
     near = [k for k in range(last - 1, last + 3) if k < len(dip_percent) and (k <= last or dip_percent[k] > 0)]
     parabola = np.poly1d(np.polyfit([spacing_mm[k] for k in near], [dip_percent[k] for k in near], 2))
-    return float(brentq(lambda d: float(parabola(d)) - 20.0, spacing_mm[last + 1], spacing_mm[last]))
+    fine, coarse = spacing_mm[last + 1], spacing_mm[last]
+    if not parabola(fine) < 20.0 < parabola(coarse):
+        parabola = np.poly1d(np.polyfit([fine, coarse], [dip_percent[last + 1], dip_percent[last]], 1))
+    return float(brentq(lambda d: float(parabola(d)) - 20.0, fine, coarse))
 
 
 @dataclass(frozen=True)
