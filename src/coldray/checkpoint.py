@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ MODEL_FORMAT = "coldray-model"
 MODEL_VERSION = 1
 
 
-def write_tensors(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[np.number]], header: dict[str, Any]) -> None:
     """Write tensors and a JSON header; whole or not at all.
 
     Parameters
@@ -42,7 +43,7 @@ def write_tensors(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str
     write_bytes(path, packed(tensors, header))
 
 
-def packed(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> bytes:
+def packed(tensors: Mapping[str, NDArray[np.number]], header: dict[str, Any]) -> bytes:
     """Content of a tensor file; see `write_tensors`."""
     for name, value in tensors.items():
         _check_finite(name, value)
@@ -51,7 +52,7 @@ def packed(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> bytes:
     return save(whole, {"coldray": json.dumps(header)})
 
 
-def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_tensors(path: Path) -> tuple[dict[str, NDArray[np.number]], dict[str, Any]]:
     """Read what `write_tensors` wrote.
 
     Raises
@@ -82,7 +83,7 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return tensors, header
 
 
-def _check_finite(name: str, value: NDArray[Any], where: str = "") -> None:
+def _check_finite(name: str, value: NDArray[np.number], where: str = "") -> None:
     if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
         raise CheckpointError(f"{where}tensor {name} holds NaN or infinite weights")
 

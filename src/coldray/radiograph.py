@@ -105,7 +105,7 @@ class Radiograph:
     ((3, 5), 0.05)
     """
 
-    pixels: NDArray[Any]
+    pixels: NDArray[np.number]
     acquisition: Acquisition = Acquisition()
     history: tuple[Step, ...] = ()
     carrier: Any = field(default=None, repr=False, compare=False)
@@ -133,7 +133,7 @@ class Radiograph:
         """Type of the pixel values."""
         return self.pixels.dtype
 
-    def with_pixels(self, pixels: NDArray[Any], step: Step | None = None) -> Radiograph:
+    def with_pixels(self, pixels: NDArray[np.number], step: Step | None = None) -> Radiograph:
         """Return a copy that holds `pixels` and, if given, one more history step.
 
         The mask stays if it fits; pixels of another size are other pixels, and nothing is known of them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from coldray.errors import SettingsError
 from coldray.metrology.detector import DetectorMeasurement
 from coldray.physics.detector import Detector
 from coldray.reports.measurements import detector_protocol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +65,7 @@ class MeasuredDetector(Result, Detector):
         measurement = self.measured.to_json() | {"warnings": list(self.warnings)}
         return Detector.to_dict(self) | {"measurement": measurement}
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Axes) -> None:
         from coldray.reports.figures import draw_mtf
 
         draw_mtf(ax, self.measured.edge, self.pixel_pitch_mm)

@@ -16,7 +16,7 @@ from coldray.radiograph import Radiograph
 if TYPE_CHECKING:
     from coldray.physics.detector import Detector
 
-Image: TypeAlias = "NDArray[Any] | Radiograph | str | os.PathLike[str]"
+Image: TypeAlias = "NDArray[np.number] | Radiograph | str | os.PathLike[str]"
 """One image or stack: array (rows, cols) or (frames, rows, cols), path, or `Radiograph`."""
 Images: TypeAlias = "Image | Sequence[Image]"
 """One or several of them."""

@@ -17,6 +17,8 @@ from coldray.radiograph import Acquisition, Radiograph, Step
 from coldray.simulation.paper import OVERSAMPLING, PITCH_MM, SHARP_FRAMES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from coldray.objects.gerber.board import RasterBoard
     from coldray.simulation.detector import ScreenDetector
 
@@ -75,7 +77,7 @@ class Simulated(Result):
         """JSON-able description; the images are attributes."""
         return dict(self.blurred.history[-1].details) | {"name": self.name, "warnings": list(self.warnings)}
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Axes) -> None:
         half = self.target.shape[1] // 2
         both = np.concatenate([self.blurred.pixels[:, :half], self.sharp.pixels[:, half:]], axis=1)
         ax.imshow(both, cmap="gray", vmin=0, vmax=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from coldray.api.inputs import Images, number_of, pitch_of, radiographs_of
 from coldray.api.results import Measurement
 from coldray.errors import MeasurementError
 from coldray.radiograph import Radiograph
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Roi = tuple[int, int, int, int]
 
@@ -232,14 +235,11 @@ def duplex_isrb(
     images = radiographs_of(image)
     pitch = pitch_of(images, pixel_pitch_mm)
     found = measure(_one(images), pitch, roi, first_element=first_element)
-    table = {
-        "element": [f"{p.element}D" for p in found.pairs],
-        "spacing_mm": [p.spacing_mm for p in found.pairs],
-        "dip_percent": [p.dip_percent for p in found.pairs],
-    }
+    spacings, dips = [p.spacing_mm for p in found.pairs], [p.dip_percent for p in found.pairs]
+    table = {"element": [f"{p.element}D" for p in found.pairs], "spacing_mm": spacings, "dip_percent": dips}
 
-    def draw(ax: Any) -> None:
-        ax.plot(table["spacing_mm"], table["dip_percent"], "o-")
+    def draw(ax: Axes) -> None:
+        ax.plot(spacings, dips, "o-")
         ax.axhline(20, ls="--", lw=0.8, color="0.5")
         ax.set(xscale="log", xlabel="wire = gap [mm]", ylabel="dip [%]")
 
@@ -300,7 +300,7 @@ def snr(
     table = {name: value for name, value in content.items() if name != "warnings"}
     protocol = snr_protocol(found, pages(images)[0], (roi, background_roi))
 
-    def draw(ax: Any) -> None:
+    def draw(ax: Axes) -> None:
         shown = {label: content[key] for key, label in (("snr", "SNR"), ("snr_n", "SNR_N"), ("cnr", "CNR"))}
         kept = {label: value for label, value in shown.items() if value is not None}
         ax.bar(list(kept), list(kept.values()))
@@ -374,7 +374,7 @@ def _measurement(
     found: Any,
     pitch: float,
     protocol: Any,
-    draw: Callable[[Any], None],
+    draw: Callable[[Axes], None],
     table: Mapping[str, Any],
 ) -> Measurement:
     return Measurement(found, pitch, protocol, draw, table, _warnings(images, found))

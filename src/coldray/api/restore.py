@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from coldray.plugins import check_options
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import DEFAULT_METHOD, Job
 from coldray.settings import checked, declared, defaults, documented
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,11 +60,11 @@ class Restored(Result):
         return f"Restored image {self.image.shape}, {self.image.dtype}: {done['blurred']} to {done['sharp']}"
 
     @property
-    def pixels(self) -> NDArray[Any]:
+    def pixels(self) -> NDArray[np.number]:
         """Restored pixels, in the input's units and dtype."""
         return self.image.pixels
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.number]:
         return np.array(self.image.pixels, dtype=dtype, copy=copy)
 
     def facts(self) -> list[tuple[str, str]]:
@@ -89,7 +92,7 @@ class Restored(Result):
             "warnings": list(self.warnings),
         }
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Axes) -> None:
         first = self.image.pixels if self.image.pixels.ndim == 2 else self.image.pixels[0]
         low, high = np.quantile(first[::4, ::4], [0.002, 0.998])
         ax.imshow(first, cmap="gray", vmin=low, vmax=max(high, low + 1e-12))
@@ -173,7 +176,7 @@ class Restorer:
         layers = None if found.provenance is None else found.provenance.layers
         return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)
 
-    def __call__(self, image: Images) -> NDArray[Any]:
+    def __call__(self, image: Images) -> NDArray[np.number]:
         """Restored pixels of one image, in its units and dtype."""
         return self.restore(image).pixels
 
@@ -279,7 +282,7 @@ def _model(source: Any) -> Any:
     return source if isinstance(source, Model) else load_model(source)
 
 
-def _frames(images: Any, parameter: str) -> NDArray[Any]:
+def _frames(images: Any, parameter: str) -> NDArray[np.number]:
     """All frames of one or several images as one stack."""
     stacks = [image.pixels for image in radiographs_of(images, parameter)]
     stacks = [pixels if pixels.ndim == 3 else pixels[None] for pixels in stacks]

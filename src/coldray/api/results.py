@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from coldray.errors import ImageWriteError, MeasurementError
 from coldray.physics.curves import FrequencyCurve
 from coldray.reports.measurements import Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REPR_WIDTH = 110
 SHOWN_FACTS = 3
@@ -44,7 +47,7 @@ class Result(ABC):
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, with the keys of the command line."""
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw into a matplotlib axis, a new one by default.
 
         Parameters
@@ -63,7 +66,7 @@ class Result(ABC):
         return ax
 
     @abstractmethod
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Axes) -> None:
         """Draw into a matplotlib axis."""
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
@@ -129,7 +132,7 @@ class Measurement(Result):
     found: Any
     pixel_pitch_mm: float | None
     protocol: Protocol
-    draw: Callable[[Any], None]
+    draw: Callable[[Axes], None]
     table: Mapping[str, Any]
     warnings: tuple[str, ...] = field(default=())
 
@@ -160,7 +163,7 @@ class Measurement(Result):
         """JSON-able form, with the keys of the command line."""
         return dict(self.found.to_json()) | {"pixel_pitch_mm": self.pixel_pitch_mm, "warnings": list(self.warnings)}
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Axes) -> None:
         self.draw(ax)
 
     @property

@@ -43,7 +43,7 @@ class Agreement:
 
 
 def agreement(
-    result: NDArray[Any], truth: NDArray[Any], pixel_pitch_mm: float, convention: Convention | None = None
+    result: NDArray[np.number], truth: NDArray[np.number], pixel_pitch_mm: float, convention: Convention | None = None
 ) -> Agreement:
     """Compare the spectra of a result and its truth.
 

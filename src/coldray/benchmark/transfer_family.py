@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ CONTRASTS = (0.80, 0.20, 0.05, 0.02)
 
 
 def transfer_family(
-    restore: Callable[[NDArray[np.float32], np.random.Generator], NDArray[Any]],
+    restore: Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.number]],
     blur: Blur,
     pixel_pitch_mm: float,
     *,

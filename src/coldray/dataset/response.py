@@ -278,5 +278,5 @@ def _pixels(image: NDArray[np.floating]) -> Float:
     return np.asarray(inner.reshape(*image.shape[:-2], -1)[..., ::every], dtype=np.float64)
 
 
-def _stride(image: NDArray[Any]) -> int:
+def _stride(image: NDArray[np.number]) -> int:
     return max(1, image.size // SAMPLES)

@@ -40,7 +40,9 @@ _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _SERIES_KEYS = ("method", "model", "model_sha256", "blurred", "sharp", "strength", "steps")
 
 
-def derived(radiograph: Radiograph, pixels: NDArray[Any], source: Dataset | None, stated: Mapping[str, Any]) -> Dataset:
+def derived(
+    radiograph: Radiograph, pixels: NDArray[np.number], source: Dataset | None, stated: Mapping[str, Any]
+) -> Dataset:
     """Build the object to be written; the source is copied, never changed.
 
     Parameters
@@ -223,7 +225,7 @@ def _state(dataset: Dataset, acquisition: Acquisition, stated: Mapping[str, Any]
         dataset.PixelIntensityRelationshipSign = -1 if acquisition.inverted else 1
 
 
-def _put_pixels(dataset: Dataset, pixels: NDArray[Any], data: bytes) -> None:
+def _put_pixels(dataset: Dataset, pixels: NDArray[np.number], data: bytes) -> None:
     """Pixel data and the tags that describe them; BitsStored grows only if the values need it."""
     bits = 8 * pixels.dtype.itemsize
     signed = int(pixels.dtype.kind == "i")
@@ -245,7 +247,7 @@ def _put_pixels(dataset: Dataset, pixels: NDArray[Any], data: bytes) -> None:
     dataset.add_new("PixelData", "OW" if bits > 8 else "OB", data + b"\0" * (len(data) % 2))
 
 
-def _created(radiograph: Radiograph, pixels: NDArray[Any], uid: UID) -> Dataset:
+def _created(radiograph: Radiograph, pixels: NDArray[np.number], uid: UID) -> Dataset:
     """A minimal object for pixels that were no DICOM before.
 
     Digital X-Ray for processing if pitch and linearity are known and the pixels

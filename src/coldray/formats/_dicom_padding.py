@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PREFIXES = ("Pixel", "FloatPixel", "DoubleFloatPixel")
 
 
-def padded(dataset: Dataset, pixels: NDArray[Any], notes: list[str]) -> NDArray[np.bool_] | None:
+def padded(dataset: Dataset, pixels: NDArray[np.number], notes: list[str]) -> NDArray[np.bool_] | None:
     """Map of the padding: areas of the stated value, or range of values, that touch the border.
 
     Parameters

@@ -144,7 +144,7 @@ def loads(text: str | None) -> Record | None:
     )
 
 
-def mask_of(record: Record, pixels: NDArray[Any], notes: list[str]) -> NDArray[np.bool_] | None:
+def mask_of(record: Record, pixels: NDArray[np.number], notes: list[str]) -> NDArray[np.bool_] | None:
     """Unpack the mask of a record; None (and a note) if it does not belong to these pixels.
 
     Parameters

@@ -170,7 +170,7 @@ def _check_header(path: Location, dataset: Dataset, stored: int) -> None:
     check_declared(path, shape, samples * allocated // 8, stored)
 
 
-def _pixels(path: Location, dataset: Dataset, notes: list[str]) -> NDArray[Any]:
+def _pixels(path: Location, dataset: Dataset, notes: list[str]) -> NDArray[np.number]:
     """Stored values; bits that do not belong to the sample are left out (PS3.5 8.1.1)."""
     names = [name for name in _PIXELS if name in dataset]
     if len(names) != 1:
@@ -189,7 +189,7 @@ def _pixels(path: Location, dataset: Dataset, notes: list[str]) -> NDArray[Any]:
             cause = f"has PixelData of {len(value)} bytes, {len(value) // needed} times the {needed} that are declared"
             raise refuse(path, cause, "state the number of frames, and " + _AGAIN)
         notes.append(f"{excess} bytes after the pixels were left out")
-    pixels: NDArray[Any] = np.asarray(dataset.pixel_array)
+    pixels: NDArray[np.number] = np.asarray(dataset.pixel_array)
     if samples > 1:
         pixels, found = one_channel(path, pixels, alpha=False)
         notes += found

@@ -77,7 +77,7 @@ def read(path: Location) -> Radiograph:
             slope, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
             if slope != 1:
                 notes.append(f"scale of the file applied: value = {zero:.9g} + {slope:.9g} x stored value")
-            pixels: NDArray[Any] = checked(path, np.array(unit.data))
+            pixels: NDArray[np.number] = checked(path, np.array(unit.data))
         known: dict[str, Any] = {"exposure_s": _number(header, "EXPTIME")}
         x, y = _number(header, "XPIXSZ"), _number(header, "YPIXSZ")
         if x is not None:

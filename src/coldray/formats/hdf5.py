@@ -86,7 +86,7 @@ def read(path: Location) -> Radiograph:
                 raise refuse(path, "keeps its pixels in other files", "save them in one file")
             packed = DEFLATE_RATIO if dataset.compression or dataset.id.get_create_plist().get_nfilters() else 1
             check_declared(path, tuple(dataset.shape), dataset.dtype.itemsize, size, packed)
-            pixels: NDArray[Any] = np.asarray(dataset[()])
+            pixels: NDArray[np.number] = np.asarray(dataset[()])
         return Radiograph(checked(path, pixels))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ def _read_png(path: Location, file: BinaryIO, size: int) -> Radiograph:
     if bits == 16 and colour_type == _png.GREY_ALPHA:
         bits, colour_type = 8, _png.RGBA  # the same 4 bytes a pixel, which Pillow does not cut to 8 bits
     image = PngImagePlugin.PngImageFile(io.BytesIO(png.rebuilt(bits, colour_type)))
-    pixels: NDArray[Any] = np.asarray(image)
+    pixels: NDArray[np.number] = np.asarray(image)
     if png.bits == 16 and png.colour_type == _png.GREY_ALPHA:
         pixels = pixels.view(">u2")
     if png.colour_type != _png.GREY:
@@ -133,7 +133,7 @@ def _read_jpeg(path: Location, file: BinaryIO, size: int) -> Radiograph:
     check_declared(path, (rows, cols), len(image.getbands()), size, _JPEG_RATIO)
     if image.mode not in ("L", "RGB"):
         raise refuse(path, f"is a {image.mode} colour JPEG", "save it as greyscale")
-    pixels: NDArray[Any] = np.asarray(image)
+    pixels: NDArray[np.number] = np.asarray(image)
     notes = ["JPEG: pixels were changed by lossy compression"]
     if image.mode == "RGB":
         pixels, found = one_channel(path, pixels, alpha=False)

@@ -60,7 +60,7 @@ def read(path: Location) -> Radiograph:
         nbytes = check_declared(path, shape, dtype.itemsize, size - start)
         if nbytes != size - start:
             raise refuse(path, f"holds {size - start} bytes where {nbytes} are declared", "save it again")
-        values: NDArray[Any] = np.fromfile(file, dtype, math.prod(shape))
+        values: NDArray[np.number] = np.fromfile(file, dtype, math.prod(shape))
         return Radiograph(checked(path, values.reshape(shape, order="F" if fortran_order else "C")))
 
 

@@ -109,7 +109,7 @@ def _full_size(layout: Layout, notes: list[str]) -> list[int]:
 
 def _check_pages(
     layout: Layout, pages: list[Page], description: str
-) -> Callable[[Layout, list[int], list[str]], NDArray[Any]]:
+) -> Callable[[Layout, list[int], list[str]], NDArray[np.number]]:
     """Refuse what is not a stack of equal grey frames, before any pixel is decoded; says how to decode the rest."""
     path, first = layout.path, pages[0]
     for page in pages:
@@ -143,7 +143,7 @@ def _is_plain(page: Page) -> bool:
     return joined and page.compression == 1 and page.samples == 1 and page.bits in (8, 16, 32, 64) and not page.tiled
 
 
-def _contiguous(frames: int, layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any]:
+def _contiguous(frames: int, layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[np.number]:
     """Frames of a stack with one directory: the others follow the first without a gap (ImageJ over 4 GB, tifffile)."""
     page = layout.pages[numbers[0]]
     kind = {2: "i", 3: "f"}.get(page.sample_format, "u")
@@ -155,7 +155,7 @@ def _contiguous(frames: int, layout: Layout, numbers: list[int], notes: list[str
     return np.frombuffer(data, f"{layout.order}{kind}{page.bits // 8}").reshape(shape)
 
 
-def _planes(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any]:
+def _planes(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[np.number]:
     """Frames that a library took for colour planes because there are three or four of them."""
     import tifffile
 
@@ -179,11 +179,11 @@ def _check_decoder(layout: Layout, page: Page) -> None:
         raise refuse(layout.path, f"needs the package imagecodecs ({what})", remedy)
 
 
-def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any]:
+def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[np.number]:
     """Decode the numbered pages, each checked against its directory first."""
     import tifffile
 
-    stack: NDArray[Any] | None = None
+    stack: NDArray[np.number] | None = None
     layout.file.seek(0)
     with tifffile.TiffFile(layout.file) as tif:
         for k, number in enumerate(numbers):
@@ -200,10 +200,10 @@ def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[Any
     return stack
 
 
-def _samples(layout: Layout, number: int, tif: TiffFile) -> NDArray[Any]:
+def _samples(layout: Layout, number: int, tif: TiffFile) -> NDArray[np.number]:
     """Values of one page, (rows, cols) or (rows, cols, samples)."""
     page = layout.pages[number]
-    samples: NDArray[Any] = np.asarray(tif.pages[number].asarray(maxworkers=1))
+    samples: NDArray[np.number] = np.asarray(tif.pages[number].asarray(maxworkers=1))
     shape = (page.rows, page.cols) + ((page.samples,) if page.samples > 1 else ())
     if page.planar == 2 and page.samples > 1:
         samples = np.moveaxis(samples, 0, -1)
@@ -212,7 +212,7 @@ def _samples(layout: Layout, number: int, tif: TiffFile) -> NDArray[Any]:
     return samples
 
 
-def _grey(layout: Layout, page: Page, samples: NDArray[Any], notes: list[str]) -> NDArray[Any]:
+def _grey(layout: Layout, page: Page, samples: NDArray[np.number], notes: list[str]) -> NDArray[np.number]:
     """One channel of a page with several, where nothing is lost."""
     colours = 3 if page.photometric == _RGB else 1
     extra = page.samples - colours

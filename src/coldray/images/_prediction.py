@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,7 +219,9 @@ class Predictor:
         down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
         return self._around(where, down, across)
 
-    def _around(self, where: NDArray[np.intp], down: NDArray[Any], across: NDArray[Any]) -> NDArray[np.intp]:
+    def _around(
+        self, where: NDArray[np.intp], down: NDArray[np.number], across: NDArray[np.number]
+    ) -> NDArray[np.intp]:
         width = self.cols.size - 2 * self.reach
         row, col = np.divmod(where[:, None], width)
         return np.asarray(self.rows[row + down + self.reach] * width + self.cols[col + across + self.reach])

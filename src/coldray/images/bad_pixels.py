@@ -66,11 +66,11 @@ class BadPixels:
 
 
 def find_bad_pixels(
-    darks: NDArray[Any] | None = None,
-    flats: NDArray[Any] | None = None,
+    darks: NDArray[np.number] | None = None,
+    flats: NDArray[np.number] | None = None,
     *,
-    corrected_flat: NDArray[Any] | None = None,
-    lag_frame: NDArray[Any] | None = None,
+    corrected_flat: NDArray[np.number] | None = None,
+    lag_frame: NDArray[np.number] | None = None,
 ) -> BadPixels:
     """Classify pixels from dark frames, flat frames, a corrected flat and a frame after shut-off.
 
@@ -167,7 +167,7 @@ def classified(classes: Mapping[str, Mask]) -> BadPixels:
     )
 
 
-def replace_bad_pixels(image: NDArray[Any], mask: Mask) -> NDArray[np.float32]:
+def replace_bad_pixels(image: NDArray[np.number], mask: Mask) -> NDArray[np.float32]:
     """Fill bad pixels with the inverse-distance mean of good neighbours.
 
     Parameters
@@ -219,7 +219,7 @@ def replace_bad_pixels(image: NDArray[Any], mask: Mask) -> NDArray[np.float32]:
     return out
 
 
-def _stack(frames: NDArray[Any]) -> Float:
+def _stack(frames: NDArray[np.number]) -> Float:
     """Frames as (n, rows, cols) float64."""
     array = np.asarray(frames, dtype=np.float64)
     return array[None] if array.ndim == 2 else array

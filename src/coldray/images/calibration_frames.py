@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,9 @@ FEWEST_LEVELS = 8
 Float = NDArray[np.float64]
 
 
-def without_strangers(stack: NDArray[Any], role: str, names: Sequence[str] = ()) -> tuple[NDArray[np.bool_], list[str]]:
+def without_strangers(
+    stack: NDArray[np.number], role: str, names: Sequence[str] = ()
+) -> tuple[NDArray[np.bool_], list[str]]:
     """Find frames whose level, or whose shape, is not that of the others: a dark with the beam on, a flat with an object.
 
     Parameters
@@ -99,7 +100,7 @@ def lone_levels(counts: Sequence[int]) -> list[int]:
     return [n for n, count in enumerate(counts) if count == 1 and max(counts) >= LONE_AGAINST]
 
 
-def saturation(frame: NDArray[Any]) -> tuple[float, float]:
+def saturation(frame: NDArray[np.number]) -> tuple[float, float]:
     """Share of pixels at the top of the range the detector uses, and that top; a share of 0 if there is no such pile.
 
     Parameters
@@ -132,7 +133,7 @@ def saturation(frame: NDArray[Any]) -> tuple[float, float]:
     return (share, top) if spread >= FEWEST_LEVELS and at_top > 3 * int(near[1][-1]) else (0.0, top)
 
 
-def saturated_pixels(stack: NDArray[Any], warnings: list[str]) -> NDArray[np.bool_]:
+def saturated_pixels(stack: NDArray[np.number], warnings: list[str]) -> NDArray[np.bool_]:
     """Map of pixels at the top of the range in any flat; their gain cannot be measured.
 
     Parameters
@@ -165,7 +166,7 @@ def saturated_pixels(stack: NDArray[Any], warnings: list[str]) -> NDArray[np.boo
     return mask
 
 
-def _cells(frame: NDArray[Any]) -> Float:
+def _cells(frame: NDArray[np.number]) -> Float:
     """Mean levels of areas of a frame."""
     rows, cols = (np.linspace(0, n, min(CELLS, n) + 1).astype(int)[:-1] for n in frame.shape)
     sums = np.add.reduceat(np.add.reduceat(frame, rows, axis=0, dtype=np.float64), cols, axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Plateau:
         return self.share >= PLATEAU_SHARE
 
 
-def bright_plateau(pixels: NDArray[Any]) -> Plateau | None:
+def bright_plateau(pixels: NDArray[np.number]) -> Plateau | None:
     """Find the brightest plateau of an image.
 
     Parameters

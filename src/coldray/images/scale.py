@@ -44,7 +44,7 @@ class Scale:
     dtype: np.dtype[Any]
     source: str
 
-    def to_fraction(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+    def to_fraction(self, pixels: NDArray[np.number]) -> NDArray[np.float32]:
         """Stored values as float32 fractions of the open beam."""
         if self.open_beam == 1:
             return pixels.astype(np.float32)
@@ -53,7 +53,7 @@ class Scale:
             out[part] = pixels[part] / self.open_beam
         return out
 
-    def to_stored(self, fraction: NDArray[np.floating]) -> tuple[NDArray[Any], int]:
+    def to_stored(self, fraction: NDArray[np.floating]) -> tuple[NDArray[np.number], int]:
         """Return stored values and how many had to be clipped to the type's range.
 
         Raises

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,11 +39,11 @@ def point_spread(frame: Frame, degradation: Degradation) -> NDArray[np.float64]:
     return psf / psf.sum()
 
 
-def mirrored(image: NDArray[Any], margin: int) -> NDArray[Any]:
+def mirrored(image: NDArray[np.number], margin: int) -> NDArray[np.number]:
     """Half-sample symmetric extension by `margin` pixels on every side, any distance out."""
     return np.pad(image, margin, mode="symmetric")
 
 
-def inner(image: NDArray[Any], margin: int) -> NDArray[Any]:
+def inner(image: NDArray[np.number], margin: int) -> NDArray[np.number]:
     """Take back the extension."""
     return image[margin:-margin, margin:-margin] if margin else image

@@ -53,7 +53,7 @@ def restore(
     frame: Frame,
     degradation: Degradation,
     predictor: Any = None,
-    rng: Any = None,
+    rng: np.random.Generator | None = None,
     *,
     steps: int = 1,
     consistency: TransferOperator | None = None,

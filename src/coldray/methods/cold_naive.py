@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Frame
@@ -18,7 +20,14 @@ example = cold.example
 """The network is the one of cold sampling."""
 
 
-def restore(frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, steps: int = 1) -> Any:
+def restore(
+    frame: Frame,
+    degradation: Degradation,
+    predictor: Any = None,
+    rng: np.random.Generator | None = None,
+    *,
+    steps: int = 1,
+) -> Any:
     """Restore by naive cold sampling, to compare with `coldray.methods.cold`.
 
     Parameters

@@ -120,7 +120,7 @@ def restore(
     frame: Frame,
     degradation: Degradation,
     predictor: Any = None,
-    rng: Any = None,
+    rng: np.random.Generator | None = None,
     *,
     steps: int = 50,
     samples: int = 1,

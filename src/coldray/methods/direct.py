@@ -21,7 +21,9 @@ def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generat
     return blend_example(pair, degradation, 1.0)
 
 
-def restore(frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None) -> Any:
+def restore(
+    frame: Frame, degradation: Degradation, predictor: Any = None, rng: np.random.Generator | None = None
+) -> Any:
     """Return the network's estimate of the sharp image.
 
     Parameters

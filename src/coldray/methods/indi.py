@@ -50,7 +50,14 @@ def example(
     return state_example(pair, degradation, state, strength)
 
 
-def restore(frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, steps: int = 4) -> Any:
+def restore(
+    frame: Frame,
+    degradation: Degradation,
+    predictor: Any = None,
+    rng: np.random.Generator | None = None,
+    *,
+    steps: int = 4,
+) -> Any:
     """Restore by the InDI step.
 
     Parameters

@@ -20,7 +20,7 @@ def restore(
     frame: Frame,
     degradation: Degradation,
     predictor: Any = None,
-    rng: Any = None,
+    rng: np.random.Generator | None = None,
     *,
     steps: int = STEPS,
     trust: float = TRUST,

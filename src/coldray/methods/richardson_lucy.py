@@ -18,7 +18,12 @@ SMALLEST = 1e-4
 
 
 def restore(
-    frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, steps: int = 10
+    frame: Frame,
+    degradation: Degradation,
+    predictor: Any = None,
+    rng: np.random.Generator | None = None,
+    *,
+    steps: int = 10,
 ) -> NDArray[np.floating]:
     """Deconvolve by multiplicative updates.
 

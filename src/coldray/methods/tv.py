@@ -23,7 +23,7 @@ def restore(
     frame: Frame,
     degradation: Degradation,
     predictor: Any = None,
-    rng: Any = None,
+    rng: np.random.Generator | None = None,
     *,
     weight: float = WEIGHT,
     regularisation: float = REGULARISATION,

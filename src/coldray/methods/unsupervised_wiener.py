@@ -18,7 +18,12 @@ STOCHASTIC = True
 
 
 def restore(
-    frame: Frame, degradation: Degradation, predictor: Any = None, rng: Any = None, *, iterations: int = 60
+    frame: Frame,
+    degradation: Degradation,
+    predictor: Any = None,
+    rng: np.random.Generator | None = None,
+    *,
+    iterations: int = 60,
 ) -> NDArray[np.floating]:
     """Restore without being told the noise.
 

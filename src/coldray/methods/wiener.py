@@ -23,7 +23,7 @@ def restore(
     frame: Frame,
     degradation: Degradation,
     predictor: Any = None,
-    rng: Any = None,
+    rng: np.random.Generator | None = None,
     *,
     noise: str = "local",
     regularisation: float = 1.0,

@@ -73,7 +73,7 @@ class Efficiency:
 
 
 def detection_efficiency(
-    measured: NDArray[Any], processed: NDArray[Any], *, roi_px: int = ROI_PX, border_px: int = BORDER_PX
+    measured: NDArray[np.number], processed: NDArray[np.number], *, roi_px: int = ROI_PX, border_px: int = BORDER_PX
 ) -> Efficiency:
     """Split what a processing step makes of noise into a linear answer and distortion noise.
 

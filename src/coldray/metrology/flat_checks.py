@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -38,7 +37,7 @@ STRUCTURE = 3.0
 """Power of a region in these rings over that of the median region; noise alone reaches 2."""
 
 
-def without_outliers(frames: Sequence[NDArray[Any]], mask: Mask | None, warnings: list[str]) -> Mask | None:
+def without_outliers(frames: Sequence[NDArray[np.number]], mask: Mask | None, warnings: list[str]) -> Mask | None:
     """The mask with what `outliers` finds, and a sentence on it."""
     found = outliers(frames, mask)
     if found is None:
@@ -50,7 +49,7 @@ def without_outliers(frames: Sequence[NDArray[Any]], mask: Mask | None, warnings
     return found if mask is None else found | mask
 
 
-def outliers(frames: Sequence[NDArray[Any]], mask: Mask | None) -> Mask | None:
+def outliers(frames: Sequence[NDArray[np.number]], mask: Mask | None) -> Mask | None:
     """Pixels of any frame that differ from their neighbours by far more than noise: bad ones, and direct hits.
 
     Parameters
@@ -88,7 +87,7 @@ def outliers(frames: Sequence[NDArray[Any]], mask: Mask | None) -> Mask | None:
     return found if share else None
 
 
-def _in_frame(frame: NDArray[Any]) -> Mask:
+def _in_frame(frame: NDArray[np.number]) -> Mask:
     """Outliers of one frame, grown onto neighbours that differ as well."""
     value = frame.astype(np.float32)
     across, down = _differences(value)
@@ -130,7 +129,7 @@ def _medians(value: NDArray[np.float32], rows: NDArray[np.intp], cols: NDArray[n
     return np.asarray(np.median(value[r, c], axis=(1, 2)))
 
 
-def grey_level(frame: NDArray[Any]) -> float:
+def grey_level(frame: NDArray[np.number]) -> float:
     """Distance of the grey levels of an image of integers; 0 for others, infinite for one level."""
     if frame.dtype.kind not in "ui":
         return 0.0
@@ -156,7 +155,7 @@ class SecondLook:
 
 
 def second_look(
-    frames: Sequence[NDArray[Any]], means: Float, places: Sequence[Corner], mask: Mask | None, size: int
+    frames: Sequence[NDArray[np.number]], means: Float, places: Sequence[Corner], mask: Mask | None, size: int
 ) -> SecondLook:
     """Power spectra of half of the regions, each of one frame in turn, under a Hann window.
 

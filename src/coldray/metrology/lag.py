@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ CORRELATED_PIXELS = 10.0
 
 
 def lag_of(
-    frames: Sequence[NDArray[Any]],
+    frames: Sequence[NDArray[np.number]],
     means: NDArray[np.float64],
     places: Sequence[tuple[int, int]],
     size: int,
@@ -68,7 +67,7 @@ def lag_of(
 
 
 def lag_warning(
-    frames: Sequence[NDArray[Any]],
+    frames: Sequence[NDArray[np.number]],
     means: NDArray[np.float64],
     places: Sequence[tuple[int, int]],
     size: int,

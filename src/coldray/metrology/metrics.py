@@ -35,7 +35,7 @@ class Convention:
 
 
 def inner_pair(
-    result: NDArray[Any], truth: NDArray[Any], convention: Convention
+    result: NDArray[np.number], truth: NDArray[np.number], convention: Convention
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both images without the border, the result with its gain matched if the convention says so.
 
@@ -60,7 +60,7 @@ def gain_to(result: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
     return float(np.vdot(result, truth)) / power if power > 0 else 1.0
 
 
-def psnr_db(result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None) -> float:
+def psnr_db(result: NDArray[np.number], truth: NDArray[np.number], convention: Convention | None = None) -> float:
     """Peak signal-to-noise ratio, 10 log10(L^2 / MSE) [dB]; infinite for equal images.
 
     Examples
@@ -78,7 +78,7 @@ def psnr_db(result: NDArray[Any], truth: NDArray[Any], convention: Convention | 
 
 
 def ssim_map(
-    result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None
+    result: NDArray[np.number], truth: NDArray[np.number], convention: Convention | None = None
 ) -> tuple[float, NDArray[np.float64]]:
     """Mean structural similarity and its map over the inner pixels.
 
@@ -96,7 +96,7 @@ def ssim_map(
     return float(value), np.asarray(field)
 
 
-def ssim(result: NDArray[Any], truth: NDArray[Any], convention: Convention | None = None) -> float:
+def ssim(result: NDArray[np.number], truth: NDArray[np.number], convention: Convention | None = None) -> float:
     """Mean structural similarity, see `ssim_map`.
 
     Examples
@@ -110,7 +110,7 @@ def ssim(result: NDArray[Any], truth: NDArray[Any], convention: Convention | Non
     return ssim_map(result, truth, convention)[0]
 
 
-def roi_snr(image: NDArray[Any], roi: tuple[int, int, int, int]) -> float:
+def roi_snr(image: NDArray[np.number], roi: tuple[int, int, int, int]) -> float:
     """Mean over standard deviation in a box (x, y, width, height)."""
     x, y, width, height = roi
     box = np.asarray(image[y : y + height, x : x + width], dtype=np.float64)

@@ -270,7 +270,7 @@ def _directions(
 
 
 def _regions(
-    frame: NDArray[Any], asked: int, mask: NDArray[np.bool_] | None, warnings: list[str]
+    frame: NDArray[np.number], asked: int, mask: NDArray[np.bool_] | None, warnings: list[str]
 ) -> tuple[int, list[tuple[int, int]]]:
     """Largest region side of which a flat region fits, and the regions; warns when it is not the one asked for."""
     smallest = spectra.SMALLEST_ROI
@@ -298,7 +298,7 @@ def _regions(
 
 
 def _means(
-    stack: Sequence[NDArray[Any]] | NDArray[Any],
+    stack: Sequence[NDArray[np.number]] | NDArray[np.number],
     places: list[tuple[int, int]],
     size: int,
     mask: NDArray[np.bool_] | None,
@@ -313,7 +313,7 @@ def _means(
     return means
 
 
-def _mean(frame: NDArray[Any], places: list[tuple[int, int]], size: int, mask: NDArray[np.bool_] | None) -> float:
+def _mean(frame: NDArray[np.number], places: list[tuple[int, int]], size: int, mask: NDArray[np.bool_] | None) -> float:
     """Mean of the unmasked pixels of the regions, every region counted once."""
     total, count = 0.0, 0
     for y, x in places:

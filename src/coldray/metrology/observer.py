@@ -138,8 +138,8 @@ def gabor_channels(
 
 
 def hotelling_observer(
-    present: NDArray[Any],
-    absent: NDArray[Any],
+    present: NDArray[np.number],
+    absent: NDArray[np.number],
     channels: Float,
     *,
     bootstraps: int = BOOTSTRAPS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -52,7 +51,7 @@ def corners(shape: tuple[int, int], size: int) -> list[Corner]:
     return [(y, x) for y in starts(shape[0]) for x in starts(shape[1])]
 
 
-def usable(frame: NDArray[Any], size: int, mask: NDArray[np.bool_] | None) -> tuple[list[Corner], int]:
+def usable(frame: NDArray[np.number], size: int, mask: NDArray[np.bool_] | None) -> tuple[list[Corner], int]:
     """Corners of exposed regions without objects, collimator or too many masked pixels; and how many were left out.
 
     What is quiet is learnt on small regions, of which some fit inside any open field.
@@ -71,7 +70,7 @@ def usable(frame: NDArray[Any], size: int, mask: NDArray[np.bool_] | None) -> tu
     return kept, len(corners((frame.shape[0], frame.shape[1]), size)) - len(kept)
 
 
-def _levels(frame: NDArray[Any], size: int, mask: NDArray[np.bool_] | None) -> tuple[list[Corner], Float, Float]:
+def _levels(frame: NDArray[np.number], size: int, mask: NDArray[np.bool_] | None) -> tuple[list[Corner], Float, Float]:
     """Corners, mean and detrended relative deviation of the regions with enough unmasked pixels."""
     detrend = Detrend(size // 2)
     places, mean, sd = [], [], []
@@ -90,7 +89,7 @@ def _levels(frame: NDArray[Any], size: int, mask: NDArray[np.bool_] | None) -> t
 
 
 def accumulate(
-    frames: Sequence[NDArray[Any]],
+    frames: Sequence[NDArray[np.number]],
     means: Float,
     places: Sequence[Corner],
     mask: NDArray[np.bool_] | None,

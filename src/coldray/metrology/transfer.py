@@ -98,7 +98,7 @@ class TaskTransfer:
         }
 
 
-def _stack(repeats: Sequence[NDArray[Any]] | NDArray[Any]) -> Float:
+def _stack(repeats: Sequence[NDArray[np.number]] | NDArray[np.number]) -> Float:
     """Repeats as (n, rows, cols) in double precision."""
     stack = np.asarray(repeats, dtype=np.float64)
     if stack.ndim != 3 or stack.shape[0] < 2:
@@ -109,7 +109,7 @@ def _stack(repeats: Sequence[NDArray[Any]] | NDArray[Any]) -> Float:
 
 
 def task_transfer(
-    repeats: Sequence[NDArray[Any]] | NDArray[Any],
+    repeats: Sequence[NDArray[np.number]] | NDArray[np.number],
     pixel_pitch_mm: float,
     *,
     contrast: float,
@@ -259,11 +259,11 @@ class RepeatNoise:
 
 
 def noise_by_repeats(
-    repeats: Sequence[NDArray[Any]] | NDArray[Any],
+    repeats: Sequence[NDArray[np.number]] | NDArray[np.number],
     pixel_pitch_mm: float,
     regions: Mapping[str, Roi],
     *,
-    truth: NDArray[Any] | None = None,
+    truth: NDArray[np.number] | None = None,
 ) -> RepeatNoise:
     """Noise, bias and noise power spectra from repeats of one scene.
 

@@ -152,7 +152,7 @@ class Scene(Canvas):
         cols = _splines(self.shape[1], self.pitch, grain, float(shift[1]), nodes[1])
         return np.asarray((cols @ (rows @ weights).T).T / np.float32(_SPLINE_SD), dtype=np.float32, order="C")
 
-    def curve(self, length_mm: float, grain_mm: float) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    def curve(self, length_mm: float, grain_mm: float) -> Callable[[NDArray[np.number]], NDArray[np.float64]]:
         """Smooth random function of a distance from 0 to a length, standard deviation about 1."""
         places = np.arange(-2, np.ceil(length_mm / grain_mm) + 3) * grain_mm
         values = self.rng.standard_normal(places.size)

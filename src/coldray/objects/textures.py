@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +128,7 @@ def _foam(scene: Scene) -> None:
             body[found[0]] = np.maximum(body[found[0]] - found[1], np.float32(0.06 * thickness))
 
 
-def sphere_of(diameter: float, flat: float = 1.0) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def sphere_of(diameter: float, flat: float = 1.0) -> Callable[[NDArray[np.number]], NDArray[np.number]]:
     """Chord of a sphere that is pressed flat along the beam, against the distance from its middle [mm]."""
     return lambda d: 2 * flat * np.sqrt(np.maximum(diameter * diameter / 4 - d * d, 0))
 

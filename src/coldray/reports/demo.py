@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.reports.html import data_uri, template
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LABELS = {
     "blurred": "thick screen, one frame",
@@ -20,7 +23,7 @@ LABELS = {
 }
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -30,7 +33,7 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def png_bytes(figure: Any, dpi: int = 110) -> bytes:
+def png_bytes(figure: Figure, dpi: int = 110) -> bytes:
     """Return a figure as PNG."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from coldray.images.averaging import FrameAverage
     from coldray.metrology.bars.ctf import BarsMeasurement
     from coldray.metrology.contrast import ContrastMeasurement
@@ -58,7 +61,7 @@ def _styled(draw: Callable[..., Any]) -> Callable[..., Any]:
     return drawn
 
 
-def new_figure(width_in: float, height_in: float, columns: int = 1, **options: Any) -> tuple[Any, Any]:
+def new_figure(width_in: float, height_in: float, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Figure without a display, and its axes side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -68,7 +71,7 @@ def new_figure(width_in: float, height_in: float, columns: int = 1, **options: A
     return figure, figure.subplots(1, columns, **options)
 
 
-def render(figure: Any, kind: str) -> bytes:
+def render(figure: Figure, kind: str) -> bytes:
     """Encode a figure.
 
     Parameters
@@ -90,7 +93,7 @@ def render(figure: Any, kind: str) -> bytes:
     return out.getvalue()
 
 
-def _frequency_axis(axis: Any, nyquist_lp_mm: float, label: str, reach: float = 1.07) -> None:
+def _frequency_axis(axis: Axes, nyquist_lp_mm: float, label: str, reach: float = 1.07) -> None:
     """Spatial frequency from zero with a line at Nyquist."""
     axis.axvline(nyquist_lp_mm, color=GREY, lw=0.8, ls=":")
     axis.annotate(
@@ -108,14 +111,14 @@ def _frequency_axis(axis: Any, nyquist_lp_mm: float, label: str, reach: float = 
     axis.set(xlabel="spatial frequency [lp/mm]", ylabel=label, xlim=(0, reach * nyquist_lp_mm))
 
 
-def _band(axis: Any, curve: FrequencyCurve, colour: str, label: str, **style: Any) -> None:
+def _band(axis: Axes, curve: FrequencyCurve, colour: str, label: str, **style: Any) -> None:
     """Curve and, where it has one, its k = 2 band."""
     axis.plot(curve.frequency_lp_mm, curve.value, color=colour, label=label, **style)
     if curve.low is not None and curve.high is not None:
         axis.fill_between(curve.frequency_lp_mm, curve.low, curve.high, color=colour, alpha=0.22, lw=0)
 
 
-def draw_mtf(axis: Any, measured: EdgeMeasurement, pixel_pitch_mm: float) -> None:
+def draw_mtf(axis: Axes, measured: EdgeMeasurement, pixel_pitch_mm: float) -> None:
     """Presampled MTF with band, Nyquist and the 50 and 10 % points."""
     _band(axis, measured.mtf, BLUE, "presampled MTF, band k = 2")
     for level, place in ((0.5, measured.mtf50_lp_mm), (0.1, measured.mtf10_lp_mm)):
@@ -126,7 +129,7 @@ def draw_mtf(axis: Any, measured: EdgeMeasurement, pixel_pitch_mm: float) -> Non
     axis.set_ylim(0, max(1.05, 1.05 * float(measured.mtf.value.max())))
 
 
-def draw_nnps(axis: Any, measured: NoiseMeasurement) -> None:
+def draw_nnps(axis: Axes, measured: NoiseMeasurement) -> None:
     """NNPS beside both axes and its parts, on a logarithmic scale."""
     _band(axis, measured.nnps, BLUE, "beside the u axis, k = 2")
     vertical = measured.nnps_vertical
@@ -149,7 +152,7 @@ def draw_nnps(axis: Any, measured: NoiseMeasurement) -> None:
     _frequency_axis(axis, 0.5 / measured.pixel_pitch_mm, "NNPS [mm²]")
 
 
-def draw_ctf(axis: Any, measured: BarsMeasurement, pixel_pitch_mm: float) -> None:
+def draw_ctf(axis: Axes, measured: BarsMeasurement, pixel_pitch_mm: float) -> None:
     """CTF of every group with k = 2 bars, and both MTFs that follow from it."""
     frequency = np.array([g.frequency_lp_mm for g in measured.groups])
     ctf = np.array([g.ctf for g in measured.groups])
@@ -163,7 +166,7 @@ def draw_ctf(axis: Any, measured: BarsMeasurement, pixel_pitch_mm: float) -> Non
 
 
 @_styled
-def edge_figure(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Any:
+def edge_figure(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Figure:
     """MTF with its band, beside the edge response and the line spread."""
     figure, (left, right) = new_figure(7.0, 2.9, 2, width_ratios=(1.5, 1))
     draw_mtf(left, measured, pixel_pitch_mm)
@@ -186,7 +189,7 @@ def edge_figure(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Any:
 
 
 @_styled
-def flat_figure(measured: NoiseMeasurement) -> Any:
+def flat_figure(measured: NoiseMeasurement) -> Figure:
     """NNPS curves beside the two-dimensional map."""
     figure, (left, right) = new_figure(7.0, 2.9, 2, width_ratios=(1.5, 1))
     draw_nnps(left, measured)
@@ -208,7 +211,7 @@ def flat_figure(measured: NoiseMeasurement) -> Any:
 
 
 @_styled
-def bars_figure(measured: BarsMeasurement, pixel_pitch_mm: float) -> Any:
+def bars_figure(measured: BarsMeasurement, pixel_pitch_mm: float) -> Figure:
     """CTF and MTF of the bar groups."""
     figure, axis = new_figure(4.6, 3.0)
     draw_ctf(axis, measured, pixel_pitch_mm)
@@ -221,7 +224,7 @@ def bars_figure(measured: BarsMeasurement, pixel_pitch_mm: float) -> Any:
 
 
 @_styled
-def duplex_figure(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Any:
+def duplex_figure(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Figure:
     """Profile across the wires, and the dips against the spacing."""
     figure, (left, right) = new_figure(7.0, 2.9, 2, width_ratios=(1.6, 1))
     left.plot(measured.position_mm, measured.depth, color=BLUE, lw=0.8)
@@ -257,8 +260,8 @@ def duplex_figure(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Any:
 
 @_styled
 def snr_figure(
-    image: NDArray[Any], regions: Sequence[Roi | None], measured: ContrastMeasurement, labels: Sequence[str]
-) -> Any:
+    image: NDArray[np.number], regions: Sequence[Roi | None], measured: ContrastMeasurement, labels: Sequence[str]
+) -> Figure:
     """Where the regions lie, and the pixel values inside them."""
     from matplotlib.patches import Rectangle
 
@@ -292,7 +295,7 @@ def snr_figure(
 
 
 @_styled
-def average_figure(average: FrameAverage) -> Any:
+def average_figure(average: FrameAverage) -> Figure:
     """Noise-to-signal ratio of the mean against the number of frames, with its two parts."""
     figure, axis = new_figure(4.6, 3.0)
     n = np.arange(1, average.frames + 1)
@@ -311,7 +314,7 @@ def average_figure(average: FrameAverage) -> Any:
     return figure
 
 
-def draw_dqe(axis: Any, measured: DqeMeasurement) -> None:
+def draw_dqe(axis: Axes, measured: DqeMeasurement) -> None:
     """NEQ or DQE with its band."""
     curve, label = (measured.neq, f"{measured.label} [1/mm²]") if measured.dqe is None else (measured.dqe, "DQE")
     _band(axis, curve, BLUE, "band k = 2")
@@ -328,7 +331,7 @@ def detector_figure(
     flat: NoiseMeasurement,
     neq: DqeMeasurement,
     bars: BarsMeasurement | None = None,
-) -> Any:
+) -> Figure:
     """MTF, NNPS and NEQ or DQE of one detector."""
     figure, (first, second, third) = new_figure(9.6, 3.0, 3)
     draw_mtf(first, edge, pixel_pitch_mm)

@@ -12,6 +12,8 @@ import numpy as np
 from coldray import __version__
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from coldray.images.correct import Correction
     from coldray.metrology.bars.ctf import BarsMeasurement
     from coldray.metrology.contrast import ContrastMeasurement
@@ -50,7 +52,7 @@ class Protocol:
 
     title: str
     rows: tuple[Row, ...]
-    figure: Callable[[], Any]
+    figure: Callable[[], Figure]
     method: str
     table_title: str = ""
     columns: tuple[str, ...] = ()
@@ -88,7 +90,7 @@ def edge_protocol(measured: EdgeMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a slanted edge."""
     nyquist = 0.5 / pixel_pitch_mm
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import edge_figure
 
         return edge_figure(measured, pixel_pitch_mm)
@@ -121,7 +123,7 @@ def flat_protocol(measured: NoiseMeasurement) -> Protocol:
     """Protocol of flat fields."""
     nyquist = 0.5 / measured.pixel_pitch_mm
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import flat_figure
 
         return flat_figure(measured)
@@ -157,7 +159,7 @@ def flat_protocol(measured: NoiseMeasurement) -> Protocol:
 def bars_protocol(measured: BarsMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a bar pattern."""
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import bars_figure
 
         return bars_figure(measured, pixel_pitch_mm)
@@ -201,7 +203,7 @@ def _band_um(low_mm: float | None, high_mm: float | None) -> str:
 def duplex_protocol(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a duplex-wire indicator."""
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import duplex_figure
 
         return duplex_figure(measured, pixel_pitch_mm)
@@ -228,7 +230,7 @@ def duplex_protocol(measured: DuplexMeasurement, pixel_pitch_mm: float) -> Proto
 def snr_protocol(measured: ContrastMeasurement, image: Radiograph, regions: tuple[Roi | None, Roi | None]) -> Protocol:
     """Protocol of one or two regions."""
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import snr_figure
 
         return snr_figure(image.pixels, regions, measured, ("signal", "background"))
@@ -264,7 +266,7 @@ def correct_protocol(result: Correction) -> Protocol:
     """Protocol of a correction and average."""
     average = result.average
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import average_figure
 
         return average_figure(average)
@@ -296,7 +298,7 @@ def dqe_protocol(measured: DqeMeasurement) -> Protocol:
     """Protocol of an NEQ or DQE."""
     best = measured.neq if measured.dqe is None else measured.dqe
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import draw_dqe, new_figure
 
         drawn, axis = new_figure(3.4, 2.6)
@@ -322,7 +324,7 @@ def detector_protocol(measured: DetectorMeasurement) -> Protocol:
     detector, edge, flat, neq = measured.detector, measured.edge, measured.flat, measured.neq
     nyquist = detector.nyquist_lp_mm
 
-    def figure() -> Any:
+    def figure() -> Figure:
         from coldray.reports.figures import detector_figure
 
         bars = measured.bars[0] if measured.bars else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ from coldray.reports.demo import busiest_window, new_figure, png_bytes
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.tiles import BAND_EDGES
 from coldray.restoration.provenance import Provenance
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DPI = 150
 WIDTH_IN = 7.08
@@ -38,7 +42,7 @@ def grey_range(image: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def _show(
-    axis: Any, image: NDArray[np.floating], extent_mm: tuple[float, float, float, float], title: str, **how: Any
+    axis: Axes, image: NDArray[np.floating], extent_mm: tuple[float, float, float, float], title: str, **how: Any
 ) -> Any:
     left, right, bottom, top = extent_mm
     drawn = axis.imshow(image, extent=(left, right, bottom, top), interpolation="nearest", **how)
@@ -58,7 +62,7 @@ def _height(certificate: Certificate, across: int, extra_in: float = 0.55) -> fl
     return float(np.clip(WIDTH_IN / across * 0.92 * rows / cols, 0.8, 8.0)) + extra_in
 
 
-def _boxes(axis: Any, places: list[dict[str, Any]]) -> None:
+def _boxes(axis: Axes, places: list[dict[str, Any]]) -> None:
     from matplotlib.patches import Rectangle
 
     for place in places[:PLACES_DRAWN]:
@@ -150,7 +154,7 @@ def layers_picture(certificate: Certificate, parts: Provenance) -> bytes:
     return png_bytes(figure, DPI)
 
 
-def _bar(figure: Any, drawn: Any, axis: Any, label: str) -> None:
+def _bar(figure: Figure, drawn: Any, axis: Axes, label: str) -> None:
     bar = figure.colorbar(drawn, ax=axis, orientation="horizontal", shrink=0.85, aspect=26)
     bar.set_label(label, fontsize=7)
     bar.ax.tick_params(labelsize=6.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
@@ -66,7 +67,7 @@ class _Layers:
         return b"".join(self.numbers)
 
 
-def network_files(tensors: dict[str, Float], conditions: Float) -> tuple[str, bytes]:
+def network_files(tensors: Mapping[str, NDArray[np.number]], conditions: Float) -> tuple[str, bytes]:
     """Write the network `compact` for ncnn, with its conditions multiplied into the weights.
 
     Parameters
@@ -139,7 +140,7 @@ class FastEngine:
         Grid of the network, and its reach that tiles allow for [pixels].
     """
 
-    tensors: dict[str, Float] = field(repr=False)
+    tensors: Mapping[str, NDArray[np.number]] = field(repr=False)
     stride: int
     radius: int
     _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)

@@ -111,7 +111,7 @@ def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) ->
     share, shift = 0.0, 0.0
     before, after = stored, pixels
     if clipped and (limited := at_limit(stored)) is not None:
-        values, limits = scale.exact(result), np.iinfo(pixels.dtype)
+        values, limits = scale.exact(result), np.iinfo(pixels.dtype.str)
         lost = ((values < limits.min) | (values > limits.max)) & ~limited
         share = float(np.mean(lost))
         before, after = stored[~lost], pixels[~lost]

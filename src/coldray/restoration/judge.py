@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +51,7 @@ class Judge:
     degradation: Degradation
     excluded: NDArray[np.bool_] | None
     scale: Scale
-    stored: NDArray[Any]
+    stored: NDArray[np.number]
     as_written: bool
     linear: NDArray[np.bool_] | None
     unmeasured: NDArray[np.bool_] | None = None

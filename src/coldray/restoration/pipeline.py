@@ -131,7 +131,7 @@ class _FrameResult:
 
     note: _FrameNote
     judged: Frame
-    pixels: NDArray[Any]
+    pixels: NDArray[np.number]
     fraction: NDArray[np.float32]
     certificate: Certificate
     replaced: NDArray[np.float32]
@@ -273,7 +273,7 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
     return details
 
 
-def _restore_frame(prepared: _Prepared, stored: NDArray[Any], number: int) -> _FrameResult:
+def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int) -> _FrameResult:
     """Restore one frame, judge what is written of it, and put the linear filter where the network is contradicted."""
     job, scale, degradation = prepared.job, prepared.scale, prepared.degradation
     detector = prepared.pair.blurred

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -47,7 +46,7 @@ class Measured:
     warnings : tuple of str
     """
 
-    stored: NDArray[Any]
+    stored: NDArray[np.number]
     fraction: NDArray[np.float32]
     noise: NoiseModel
     hits: Hits | None = None
@@ -64,7 +63,7 @@ class Measured:
 
 
 def measured_of(
-    stored: NDArray[Any],
+    stored: NDArray[np.number],
     mask: NDArray[np.bool_] | None,
     scale: Scale,
     detector: Detector,

@@ -49,7 +49,7 @@ class TrainedModel:
         data-consistency step.
     """
 
-    weights: dict[str, NDArray[Any]]
+    weights: dict[str, NDArray[np.number]]
     header: dict[str, Any]
     validation: PairSource | None
 

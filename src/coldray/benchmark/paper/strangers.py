@@ -79,7 +79,7 @@ def stranger_frames(
     pair = paper_pair()
     noise = NoiseModel.of_detector(pair.blurred, exposure_s)
 
-    def told(image: NDArray[Any]) -> Frame:
+    def told(image: NDArray[np.number]) -> Frame:
         return Frame(np.asarray(image, dtype=np.float32), pair, noise, prior)
 
     usual = noisy(board, noise, rng, prior).blurred

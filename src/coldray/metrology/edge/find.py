@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +61,7 @@ def coarse_factor(shape: tuple[int, ...]) -> int:
     return max(2 if min(shape) >= 96 else 1, int(np.ceil(max(shape) / COARSE_SIDE)))
 
 
-def _reduce(image: NDArray[Any], factor: int) -> Float:
+def _reduce(image: NDArray[np.number], factor: int) -> Float:
     """Mean over blocks of `factor` x `factor` pixels; a ragged border is dropped."""
     if factor == 1:
         return image.astype(np.float64)
@@ -71,7 +70,7 @@ def _reduce(image: NDArray[Any], factor: int) -> Float:
     return np.asarray(lines.reshape(rows, cols, factor).sum(axis=2) / factor**2)
 
 
-def _clearance(image: NDArray[Any], rows: tuple[int, int], column: Float, sign: float) -> tuple[float, float]:
+def _clearance(image: NDArray[np.number], rows: tuple[int, int], column: Float, sign: float) -> tuple[float, float]:
     """Pixels to the next structure left and right of a straight edge; infinite if none is in the image."""
     row = np.arange(*rows)
     left = int(np.floor(column.min())) - 1
@@ -138,7 +137,7 @@ def _candidates(coarse: Float, sigma: float, vertical: bool) -> list[tuple[float
     return found
 
 
-def find_edge(image: NDArray[Any], upright: bool = False) -> EdgeSite:
+def find_edge(image: NDArray[np.number], upright: bool = False) -> EdgeSite:
     """Best straight edge within 20 degrees of an axis.
 
     Parameters
@@ -181,7 +180,7 @@ def find_edge(image: NDArray[Any], upright: bool = False) -> EdgeSite:
     return max(rated, key=lambda item: item[0])[1]
 
 
-def _refined(site: EdgeSite, turned: NDArray[Any], factor: int) -> EdgeSite:
+def _refined(site: EdgeSite, turned: NDArray[np.number], factor: int) -> EdgeSite:
     """The site in pixels of the full image, with its clearance."""
     first, last = site.rows[0] * factor, site.rows[1] * factor
     if site.rows[1] == turned.shape[0] // factor:

@@ -147,7 +147,7 @@ def _fitted(
         single &= ~bad
     singles = int(single.sum())
     if singles:
-        values = filled(values, single)
+        values = np.asarray(filled(values, single), dtype=np.float64)
         bad = single if bad is None else single | bad
     line, width = fit_line(values, site, coarse_factor(turned.shape), lattice, bad)
     half = half_length(line, *site.rows, 0, values.shape[1] - 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +82,7 @@ def _robust_line(row: Float, position: Float, degree: int) -> tuple[Float, Float
     kept: NDArray[np.bool_] = np.ones(row.size, dtype=np.bool_)
     half = max(1.0, float(np.abs(row).max()))
     design = np.vander(row / half, degree + 1, increasing=True)
-    beta: NDArray[Any] = np.zeros(degree + 1)
+    beta: NDArray[np.number] = np.zeros(degree + 1)
     for _ in range(6):
         part = design[kept]
         beta = np.linalg.solve(part.T @ part, part.T @ position[kept])

@@ -142,7 +142,7 @@ def _linearity(parts: list[Sums], steps: Float, grid: Grid, half: float, width: 
 
 
 def edge_mtf(
-    image: Radiograph | NDArray[Any] | Sequence[Radiograph | NDArray[Any]],
+    image: Radiograph | NDArray[np.number] | Sequence[Radiograph | NDArray[np.number]],
     pixel_pitch_mm: float | None = None,
     roi: Roi | None = None,
     *,
@@ -269,7 +269,7 @@ def _extent(located: Sequence[Located], longest_px: float) -> tuple[float, float
     return half, width
 
 
-def _pitch(images: Sequence[Radiograph | NDArray[Any]], pixel_pitch_mm: float | None) -> float:
+def _pitch(images: Sequence[Radiograph | NDArray[np.number]], pixel_pitch_mm: float | None) -> float:
     """Given pitch, or the one all radiographs share."""
     if pixel_pitch_mm is None:
         known = {one.acquisition.pixel_pitch_mm for one in images if isinstance(one, Radiograph)} - {None}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -35,7 +33,7 @@ FAINTEST = 1e-4
 """Noise below this part of the contrast tells no outliers."""
 
 
-def bad_columns(image: NDArray[Any]) -> Mask:
+def bad_columns(image: NDArray[np.number]) -> Mask:
     """Columns that differ from what is beside them, or repeat it.
 
     Parameters
@@ -122,7 +120,7 @@ def outliers(value: Float, column: Float) -> Mask:
     return found if found.mean() < MOST_OUTLIERS else np.zeros(value.shape, dtype=bool)
 
 
-def filled(image: NDArray[Any], mask: Mask) -> NDArray[Any]:
+def filled(image: NDArray[np.number], mask: Mask) -> NDArray[np.number]:
     """The image with masked pixels given the value of the nearest good one."""
     nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
     return np.asarray(image[tuple(nearest)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +32,8 @@ class Exposure:
     """
 
     air_kerma_mgy: float
-    first: NDArray[Any]
-    second: NDArray[Any]
+    first: NDArray[np.number]
+    second: NDArray[np.number]
 
 
 @dataclass(frozen=True, eq=False)

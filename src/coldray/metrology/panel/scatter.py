@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ class Scatter:
     profile: Float
 
 
-def internal_scatter(image: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Scatter:
+def internal_scatter(image: NDArray[np.number], mask: NDArray[np.bool_] | None = None) -> Scatter:
     """Internal scatter ratio from an opaque edge on the panel.
 
     Parameters

@@ -31,7 +31,7 @@ class Acquired:
     """One acquisition: its name, frames or one mean of frames, and what a reader must be told of it."""
 
     name: str
-    pixels: NDArray[np.generic]
+    pixels: NDArray[np.number]
     told: dict[str, object] = field(default_factory=dict)
 
 
