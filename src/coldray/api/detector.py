@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coldray.api.inputs import Images, number_of, pitch_of, radiographs_of, text_of
 from coldray.api.results import Result
+from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.metrology.detector import DetectorMeasurement
 from coldray.physics.detector import Detector
@@ -60,7 +61,7 @@ class MeasuredDetector(Result, Detector):
             "nnps_mm2": self.nnps(frequency),
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Content of a detector file, with the measurements it rests on."""
         measurement = self.measured.to_json() | {"warnings": list(self.warnings)}
         return Detector.to_dict(self) | {"measurement": measurement}

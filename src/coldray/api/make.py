@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.api.inputs import AnyDetector, detector_of, number_of, text_of
 from coldray.api.results import Result
+from coldray.document import Json
 from coldray.errors import ImageReadError, SettingsError
 from coldray.radiograph import Acquisition, Radiograph, Step
 from coldray.simulation.paper import OVERSAMPLING, PITCH_MM, SHARP_FRAMES
@@ -73,7 +74,7 @@ class Simulated(Result):
             "target": self.target[row],
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able description; the images are attributes."""
         return dict(self.blurred.history[-1].details) | {"name": self.name, "warnings": list(self.warnings)}
 

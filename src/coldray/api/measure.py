@@ -301,7 +301,7 @@ def snr(
     protocol = snr_protocol(found, pages(images)[0], (roi, background_roi))
 
     def draw(ax: Axes) -> None:
-        shown = {label: content[key] for key, label in (("snr", "SNR"), ("snr_n", "SNR_N"), ("cnr", "CNR"))}
+        shown = {"SNR": found.signal.snr, "SNR_N": found.snr_n, "CNR": found.cnr}
         kept = {label: value for label, value in shown.items() if value is not None}
         ax.bar(list(kept), list(kept.values()))
 

@@ -18,6 +18,7 @@ from coldray.api.inputs import (
     radiographs_of,
 )
 from coldray.api.results import Result
+from coldray.document import Json
 from coldray.errors import ImageError
 from coldray.physics.transfer import Operators
 from coldray.plugins import check_options
@@ -85,7 +86,7 @@ class Restored(Result):
             for name in ("low_lp_mm", "high_lp_mm", "found_over_noise", "marked_tiles")
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form: what was done, and the certificate."""
         return dict(self.image.history[-1].details) | {
             "consistency": self.consistency,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.document import Json
 from coldray.errors import ImageWriteError, MeasurementError
 from coldray.physics.curves import FrequencyCurve
 from coldray.reports.measurements import Protocol
@@ -44,7 +45,7 @@ class Result(ABC):
         """Columns of the table by name; all of one length."""
 
     @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form, with the keys of the command line."""
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -159,7 +160,7 @@ class Measurement(Result):
         """Columns of the table by name."""
         return {name: [v] if v is None or isinstance(v, Real) else v for name, v in self.table.items()}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form, with the keys of the command line."""
         return dict(self.found.to_json()) | {"pixel_pitch_mm": self.pixel_pitch_mm, "warnings": list(self.warnings)}
 

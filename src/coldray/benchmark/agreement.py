@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.metrology.metrics import Convention, inner_pair
 from coldray.physics.grids import dct_radial_frequency, nyquist_lp_mm
 
@@ -33,7 +33,7 @@ class Agreement:
     transfer: NDArray[np.float64]
     error: NDArray[np.float64]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {
             "frequency_lp_mm": self.frequency_lp_mm.round(4).tolist(),

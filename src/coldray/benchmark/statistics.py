@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 
 LEVEL = 0.95
@@ -118,7 +118,7 @@ class AucDifference:
     high: float
     images: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 

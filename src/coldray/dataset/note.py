@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from coldray.document import read_object
+from coldray.document import Json, read_object
 from coldray.errors import ImageReadError
 
 
@@ -51,7 +51,7 @@ class BoardNote:
     warnings: tuple[str, ...]
     split: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same as JSON holds it."""
         return asdict(self) | {"warnings": list(self.warnings)}
 
@@ -91,7 +91,7 @@ class PartNote:
     layers: tuple[str, ...]
     detectors: dict[str, Any]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same as JSON holds it."""
         return {
             "key": self.key,

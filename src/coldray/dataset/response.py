@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coldray.dataset._hardening import fit_hardening, fit_rises, hardened, ramp_images
-from coldray.document import read_object
+from coldray.document import Json, read_object
 from coldray.errors import MeasurementError, MetadataError
 from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
@@ -109,7 +109,7 @@ class ResponseCurve:
         """How much mismatch the curve removed from the calibration images [dB]."""
         return 20 * float(np.log10(self.rms["unmatched"] / max(self.rms["curve"], 1e-12)))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form: the response file."""
         return {
             "format": FILE_FORMAT,

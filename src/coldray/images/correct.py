@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import ImageError
 from coldray.images.averaging import FrameAverage, average_frames
 from coldray.images.bad_pixels import BadPixels, classified, find_bad_pixels, replace_bad_pixels
@@ -79,7 +80,7 @@ class Correction:
     bad_pixels: BadPixels
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray correct`."""
         average = self.average
         return {

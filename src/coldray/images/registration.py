@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.document import Json
 from coldray.errors import ImageError, MeasurementError, MetadataError
 from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
@@ -106,7 +107,7 @@ class Registration:
             left, right = left + (worst == "left"), right - (worst == "right")
         return slice(top, bottom), slice(left, right)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form."""
         return asdict(self) | {"shift_px": list(self.shift_px), "identity": self.is_identity}
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.noise import NoiseMeasurement
 
@@ -47,7 +48,7 @@ class NoiseBudget:
         s = np.asarray(signal, dtype=np.float64)
         return self.electronic + self.quantum * s + self.structure * s**2
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {
             name: list(value) if isinstance(value, tuple) else value

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.inputs import Images, as_frames, crop, filled, joined_mask, require_signal
 from coldray.physics.trend import Detrend
@@ -95,7 +96,7 @@ class ContrastMeasurement:
     contrast_sensitivity_percent: float | None
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure snr`."""
         return {
             "mean": self.signal.mean,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.inputs import check_pitch
 from coldray.metrology.noise import NoiseMeasurement
@@ -63,7 +64,7 @@ class Detectability:
         """Area under the ROC curve."""
         return float(ndtr(self.d_prime / np.sqrt(2)))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {
             "observer": self.observer,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from coldray import __version__
+from coldray.document import Json
 from coldray.errors import MeasurementError, SettingsError
 from coldray.metrology.bars.ctf import BarsMeasurement, bars_ctf
 from coldray.metrology.budget import NoiseBudget, exposure_series
@@ -45,7 +45,7 @@ class Level:
     noise: NoiseMeasurement
     exposure_s: float | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {
             "mean_signal": self.noise.mean_signal,
@@ -97,7 +97,7 @@ class DetectorMeasurement:
         one = {"vertical": "u", "horizontal": "v"}.get(self.edge.orientation)
         return () if one is None else dqe_table({one: self.edge.mtf}, self.flat, self.neq)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form of the measurements: what a detector file holds beside the detector."""
         return {
             "coldray": __version__,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.dqe import DqeMeasurement
 from coldray.metrology.noise import NoiseMeasurement
@@ -34,7 +34,7 @@ class DqeRow:
     dqe_low: float | None
     dqe_high: float | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return asdict(self)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.spectra import corners
 
@@ -67,7 +67,7 @@ class Efficiency:
         inside = [e for f, e in zip(self.frequency_cycles_px, self.eta, strict=True) if low <= f <= high]
         return min(inside)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.inputs import Images, as_frames, joined_mask, require_signal
 
@@ -55,7 +55,7 @@ class LinearityMeasurement:
         """Largest deviation from the line, as a share of it."""
         return float(np.abs(self.deviation).max())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure linearity`."""
         return {
             "exposure": self.exposure.tolist(),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import ImageError
 
 
@@ -29,7 +29,7 @@ class Convention:
     border_px: int = 16
     match_gain: bool = True
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form, to be stored with every result."""
         return asdict(self) | {"ssim": "Wang 2004: Gaussian window sigma 1.5, K1 0.01, K2 0.03, population covariance"}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology import flat_checks, spectra
 from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
@@ -108,7 +108,7 @@ class NoiseMeasurement:
         """Variance of the detrended pixel [signal^2]."""
         return (self.pixel_relative_sd * self.mean_signal) ** 2
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure flat`."""
 
         def values(curve: FrequencyCurve | None) -> list[float] | None:

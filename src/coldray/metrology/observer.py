@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import eval_laguerre
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 
 IMAGES_PER_CHANNEL = 10
@@ -40,7 +40,7 @@ class HotellingResult:
     images: int
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {
             name: list(value) if isinstance(value, tuple) else value

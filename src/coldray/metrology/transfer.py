@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import ImageError, MeasurementError
 from coldray.metrology.edge.mtf import EdgeMeasurement, Roi, edge_mtf
 from coldray.physics.curves import FrequencyCurve
@@ -83,7 +83,7 @@ class TaskTransfer:
             dose = f"{self.quanta_px:g} quanta/px"
         return f"TTF at contrast {100 * self.contrast:g} %, {dose}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         out = self.edge.to_json()
         renamed = {key.replace("mtf", "ttf"): value for key, value in out.items()}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
 from coldray.physics.trend import Detrend
@@ -51,7 +52,7 @@ class UniformityMeasurement:
     temporal: bool
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure uniformity`."""
         return {
             "tile_px": self.tile_px,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex import ground
 from coldray.metrology.duplex.profile import project, tilt_of_lines
@@ -72,7 +73,7 @@ class WireIqiMeasurement:
     depth: Float
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure iqi`."""
         return {
             "wires": [

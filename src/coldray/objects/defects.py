@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import PhysicsError
 from coldray.objects._battery_defects import BATTERY_KINDS
 from coldray.objects._defect_makers import BOARD_KINDS, Change, Maker
@@ -70,7 +70,7 @@ class Defect:
         out[row : row + height, col : col + width] = self.mask
         return out
 
-    def to_dict(self, grid_pitch_mm: float) -> dict[str, Any]:
+    def to_dict(self, grid_pitch_mm: float) -> dict[str, Json]:
         """JSON-able form without the mask."""
         return {
             "kind": self.kind,

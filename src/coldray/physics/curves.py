@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.document import Json
 from coldray.errors import PhysicsError
 
 
@@ -104,7 +105,7 @@ class FrequencyCurve:
         high = None if self.high is None else self.high * factor
         return FrequencyCurve(self.frequency_lp_mm, self.value * factor, low, high)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form."""
         out: dict[str, Any] = {"frequency_lp_mm": self.frequency_lp_mm.tolist(), "value": self.value.tolist()}
         if self.low is not None and self.high is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coldray.document import parse_json
+from coldray.document import Json, parse_json
 from coldray.errors import DetectorError, PhysicsError, PitchError
 from coldray.files import is_file
 from coldray.physics.curves import FrequencyCurve
@@ -139,7 +139,7 @@ class Detector:
         quantum = np.maximum(self.nnps(frequency) - white, 0.0)
         return quantum / dose, np.full(frequency.shape, white / dose**2)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form: the detector file."""
         out: dict[str, Any] = {
             "format": FILE_FORMAT,

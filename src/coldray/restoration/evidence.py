@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, radial_operator, spectrum_of
@@ -112,7 +113,7 @@ class EvenConstants:
             raise CheckpointError("even: constants must be positive, with open_above over closed_below and some band")
         return made
 
-    def to_header(self) -> dict[str, Any]:
+    def to_header(self) -> dict[str, Json]:
         """JSON-able form, as `of_header` takes it."""
         return asdict(self) | {"bands": [asdict(band) for band in self.bands]}
 

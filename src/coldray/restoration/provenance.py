@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.frame import Frame
 from coldray.plugins import Degradation
 from coldray.restoration.even import GatedResult, fixed_gain
@@ -35,7 +36,7 @@ class Provenance:
     names: tuple[str, ...]
     filter: dict[str, Any] = field(repr=False)
 
-    def to_history(self) -> dict[str, Any]:
+    def to_history(self) -> dict[str, Json]:
         """What the history of the file with the layers says of them."""
         return {"layers": list(self.names), "linear_filter": self.filter}
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
+
 ROLES = ("original", "restored", "reference", "linear", "prior", "gate", "residual", "certificate", "replaced")
 """In drawing order; the first three are images, the others overlays."""
 OVERLAYS = ROLES[3:]
@@ -73,7 +75,7 @@ class Layer:
         for first in range(0, frame.shape[0], rows):
             yield np.ascontiguousarray(frame[first : first + rows], dtype="<" + self.wire).tobytes()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """What the page is told of the layer."""
         rows, cols = self.pixels.shape[-2:]
         return {

@@ -14,6 +14,7 @@ from typing import Any
 from coldray.app.viewer.beside import found_beside
 from coldray.app.viewer.describe import display_hints, facts, history
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
+from coldray.document import Json
 from coldray.errors import ColdrayError, SettingsError
 from coldray.files import scratch_folder
 from coldray.radiograph import Radiograph
@@ -64,7 +65,7 @@ class Study:
         arrays = [layer.pixels for layer in self.layers.values()]
         return sum({id(a): a.nbytes for a in arrays}.values())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """What the page is told of the study."""
         shown = self.restored if self.restored is not None else self.image
         return {

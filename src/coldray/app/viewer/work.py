@@ -19,6 +19,7 @@ from coldray.app.viewer.beside import certificate_layers, provenance_layers
 from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study
+from coldray.document import Json
 from coldray.errors import ColdrayError
 
 QUEUE_LENGTH = 4
@@ -48,7 +49,7 @@ class Task:
     error: str | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """State, progress and time to go [s]."""
         seconds = None if self.began is None else (self.ended or time.monotonic()) - self.began
         eta = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain
 from coldray.plugins import CorrectingMethod, Degradation, plugin, plugin_names
@@ -127,7 +128,7 @@ class Contestant:
         """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
         return None if self.method is None else gain_left(frame, degradation, self._job(self.method, self.options))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         model = self.model
         corrects = self.method is not None and isinstance(plugin("method", self.method), CorrectingMethod)

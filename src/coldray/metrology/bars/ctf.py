@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.bars.checks import RESOLVED, compare, flag
 from coldray.metrology.bars.coltman import continued_ctf, mtf_from_ctf
@@ -67,7 +68,7 @@ class BarsMeasurement:
         """CTF through the groups, 1 at zero."""
         return _curve([g.frequency_lp_mm for g in self.groups], [g.ctf for g in self.groups])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure bars`."""
         return {
             "groups": [

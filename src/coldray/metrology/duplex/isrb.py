@@ -11,6 +11,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex import ground
 from coldray.metrology.duplex.identity import numbered, one_straight_set
@@ -88,7 +89,7 @@ class DuplexMeasurement:
     depth: Float
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure duplex`."""
         return {
             "pairs": [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError, MetadataError
 from coldray.metrology.edge import checks
 from coldray.metrology.edge.images import LONGEST_HALF_PX, Located, checked, locate
@@ -78,7 +78,7 @@ class EdgeMeasurement:
     dark: float
     bright: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form with the keys of the command-line contract."""
         assert self.mtf.low is not None and self.mtf.high is not None
         return {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
+
+from coldray.document import Json
 
 STANDARD = "ASTM E2597/E2597M-22"
 BASIS = "as the standard's public preview and literature describe it"
@@ -47,7 +48,7 @@ class Figure:
         """What it follows, in the words every figure of the sheet carries."""
         return f"{STANDARD}, {self.factor}, {BASIS}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return asdict(self) | {"clause": self.clause}
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex.isrb import DuplexMeasurement, duplex_isrb
 from coldray.metrology.inputs import crop
@@ -123,7 +124,7 @@ class PanelMeasurement:
         """Figure of a key."""
         return next(figure for figure in self.figures if figure.key == key)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {
             "name": self.name,
