@@ -179,7 +179,9 @@ def test_edge_table_plot_and_report(run, targets, tmp_path):
     assert code == 0 and "lp/mm" in out
     assert (tmp_path / "mtf.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "mtf.html").read_text()
-    assert "data:image/png;base64," in page and "edge.tif" in page and "http" not in page
+    assert "data:image/png;base64," in page and "edge.tif" in page and "://" not in page
+    assert run("measure", "edge", folder / "edge.tif", "--roi", "0,0,160,160", "--report", tmp_path / "mtf.pdf")[0] == 0
+    assert (tmp_path / "mtf.pdf").read_bytes().startswith(b"%PDF-")
     code, _, _, err = run("measure", "edge", folder / "edge.tif", *outputs)
     assert code == 3 and one_line(err) and "--overwrite" in err
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from coldray.reports.blocks import Report
@@ -37,3 +38,12 @@ def to_html(report: Report) -> str:
     """
     page: str = template("report.html").render(report=report)
     return page
+
+
+def rendered(report: Report, path: Path) -> bytes:
+    """Content of a report as the ending of its name says: PDF, else HTML."""
+    if path.suffix.lower() == ".pdf":
+        from coldray.reports.pdf import to_pdf
+
+        return to_pdf(report)
+    return to_html(report).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coldray import __version__
+from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,14 +64,20 @@ class Protocol:
         """The same of these input files, with everything that is to be said of them."""
         return replace(self, inputs=tuple(inputs), warnings=tuple(warnings))
 
-    def html(self) -> str:
-        """One HTML page with everything inside."""
+    def report(self) -> Report:
+        """The same as a report, from which HTML and PDF are made alike."""
         from coldray.reports.figures import render
-        from coldray.reports.html import template
 
-        picture = "data:image/png;base64," + base64.b64encode(render(self.figure(), "png")).decode("ascii")
-        page: str = template("protocol.html").render(p=self, picture=picture, version=__version__)
-        return page
+        picture = Picture(render(self.figure(), "png"), self.title)
+        sections = [Section("Result", (Facts(self.rows), picture))]
+        if self.table:
+            sections.append(Section(self.table_title, (Table(self.columns, self.table),)))
+        sections.append(Section("Method", (Note(self.method),)))
+        if self.inputs:
+            files = tuple((str(one["role"]), str(one["file"]), str(one["sha256"])) for one in self.inputs)
+            sections.append(Section("Inputs", (Table(("role", "file", "sha256"), files),)))
+        words, tone = ("Measured, with warnings", "doubtful") if self.warnings else ("Measured", "good")
+        return Report(self.title, f"coldray {__version__}", words, tone, self.warnings, tuple(sections))
 
 
 def number(value: float | None, unit: str = "", digits: int = 4) -> str:

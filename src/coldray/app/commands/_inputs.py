@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 CSV_SUFFIXES = (".csv",)
-REPORT_SUFFIXES = (".html", ".htm")
+PAGE_SUFFIXES = (".html", ".htm")
+REPORT_SUFFIXES = (*PAGE_SUFFIXES, ".pdf")
 SAME_PITCH = 1e-3
 """Relative difference below which two pitches are the same number, rounded differently."""
 
@@ -29,7 +30,7 @@ OneRoi = Annotated[str | None, typer.Option("--roi", metavar="X,Y,W,H", help="Re
 Raw = Annotated[str | None, typer.Option("--raw", help="Geometry of raw files, e.g. 2048x2048:u2:offset=512.")]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Figure to write: .png, .pdf or .svg.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Table to write; none without it.")]
-Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="One-page HTML report to write.")]
+Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Report to write: .html or .pdf.")]
 BadPixels = Annotated[
     Path | None,
     typer.Option(
@@ -269,12 +270,13 @@ def sheets(
 ) -> dict[Path, Callable[[Path], object]]:
     """Writers of the figure, the report and the table that were asked for."""
     from coldray.reports.figures import render
+    from coldray.reports.html import rendered
 
     contents = {}
     if plot is not None:
         contents[plot] = of_bytes(render(protocol.figure(), plot.suffix[1:].lower()))
     if report is not None:
-        contents[report] = of_bytes(protocol.html().encode())
+        contents[report] = of_bytes(rendered(protocol.report(), report))
     if csv is not None:
         contents[csv] = of_bytes(table.encode())
     return contents

@@ -61,7 +61,7 @@ def panel(
 
 def _sheet(folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> int:
     """Measure every panel of the folder and write the sheet."""
-    from coldray.app.commands._inputs import REPORT_SUFFIXES, check_outputs, of_bytes, write_files
+    from coldray.app.commands._inputs import PAGE_SUFFIXES, check_outputs, of_bytes, write_files
     from coldray.app.panel import panels_in, read_panel
     from coldray.checkpoint import file_sha256
     from coldray.metrology.panel.sheet import measure_panel
@@ -72,7 +72,7 @@ def _sheet(folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> in
     if out is None:
         raise SettingsError("give the page to write: -o SHEET.html")
     beside = {suffix: out.with_suffix(suffix) for suffix in (".pdf", ".json", ".csv")}
-    check_outputs([(out, REPORT_SUFFIXES), *((path, (suffix,)) for suffix, path in beside.items())], [], overwrite)
+    check_outputs([(out, PAGE_SUFFIXES), *((path, (suffix,)) for suffix, path in beside.items())], [], overwrite)
     places = panels_in(folder)
     measured, inputs, warnings = [], [], []
     with console.progress("panel", len(places), quiet=as_json) as advance:
