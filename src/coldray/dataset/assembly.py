@@ -109,10 +109,9 @@ def assemble(
         found[split]["files"] = _write_split(
             out / split, parts, notes, chosen[split], layers, found[split]["patches"], patch_px + 2 * context_px, rng
         )
-    stored = {"dtype": "uint16", "step": STEP, "offset": OFFSET, "side_px": patch_px + 2 * context_px}
     return {
         "layers": layers,
-        "stored": stored,
+        "stored": {"dtype": "uint16", "step": STEP, "offset": OFFSET, "side_px": patch_px + 2 * context_px},
         "splits": {s: found[s] for s in SPLITS if found[s]["patches"]},
         "leakage": leakage,
         "detectors": _detectors(notes),

@@ -202,11 +202,7 @@ def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) 
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
     started = time.perf_counter()
-    consistency = summary(worst.certificate)
-    if worst.network is not None:
-        consistency["network"] = worst.network
-    if len(notes) > 1:
-        consistency["frame"] = number_of_worst
+    consistency = _consistency(worst, number_of_worst if len(notes) > 1 else None)
     testing = sum(n.certificate_seconds for n in notes) + time.perf_counter() - started
     hits = _hits(prepared, notes)
     if (sentence := counted(**hits)) is not None:
@@ -230,6 +226,14 @@ def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) 
         replaced=worst.replaced if job.keep_certificate else None,
         parts=parts if job.keep_certificate else None,
     )
+
+
+def _consistency(found: _FrameResult, number: int | None) -> dict[str, Any]:
+    """Certificate of a frame as data and in words; of a stack with the frame's number."""
+    said = summary(found.certificate)
+    if found.network is not None:
+        said["network"] = found.network
+    return said if number is None else said | {"frame": number}
 
 
 def _hits(prepared: _Prepared, notes: list[_FrameNote]) -> dict[str, int]:

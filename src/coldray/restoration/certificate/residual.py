@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +153,45 @@ def verifiable_limit(frame: Frame, degradation: Degradation) -> float:
     return float(f[-1] if below.size == 0 else f[max(int(below[0]) - 1, 0)])
 
 
+class _Tables(NamedTuple):
+    """Gains on the radial grid, single precision, one after the other for every direction.
+
+    Parameters
+    ----------
+    blur : ndarray
+        H.
+    white : ndarray
+        Whitening of a residual.
+    error : ndarray
+        Whitened stated error of H.
+    linear : ndarray
+        Wiener estimate of the sharp image.
+    beyond : ndarray
+        1 where nothing can be verified, else 0.
+    """
+
+    blur: NDArray[np.float32]
+    white: NDArray[np.float32]
+    error: NDArray[np.float32]
+    linear: NDArray[np.float32]
+    beyond: NDArray[np.float32]
+
+
+def _tables(
+    frame: Frame, degradation: Degradation, gain: Gain, allowance: ModelError, radial: NDArray[np.float64]
+) -> _Tables:
+    white = whitener(frame, gain)(radial)
+    noise = frame.noise.power(radial, frame.mean_signal)
+    parts = frame.by_direction(degradation)
+    blur = np.stack([d.transfer(radial, 1.0) for _, d in parts])
+    contrast = np.stack([f.contrast_power(radial) for f, _ in parts])
+    linear = np.where(radial == 0, 1.0, blur / (blur**2 + noise / contrast))
+    error = transfer_error(frame, allowance)(radial) * white
+    beyond = radial > verifiable_limit(frame, degradation)
+    gains = (blur, white, error, linear, beyond)
+    return _Tables(*(np.broadcast_to(np.asarray(g, dtype=np.float32), blur.shape).ravel() for g in gains))
+
+
 def residual_of(
     frame: Frame, degradation: Degradation, restored: NDArray[np.float32], gain: Gain, allowance: ModelError
 ) -> tuple[Residual, NDArray[np.float32], NDArray[np.float32]]:
@@ -183,23 +223,8 @@ def residual_of(
     shape, pitch = frame.shape, frame.pair.pixel_pitch_mm
     v, u = dct_axes(shape, pitch)
     radial = radial_grid(shape, pitch)
-    limit = verifiable_limit(frame, degradation)
-    white = whitener(frame, gain)(radial)
-    noise = frame.noise.power(radial, frame.mean_signal)
     parts = frame.by_direction(degradation)
-    blur = np.stack([d.transfer(radial, 1.0) for _, d in parts])
-    contrast = np.stack([f.contrast_power(radial) for f, _ in parts])
-    linear = np.where(radial == 0, 1.0, blur / (blur**2 + noise / contrast))
-    tables = [
-        np.broadcast_to(np.asarray(t, dtype=np.float32), blur.shape).ravel()
-        for t in (
-            blur,
-            white,
-            transfer_error(frame, allowance)(radial) * white,
-            linear,
-            radial > limit,
-        )
-    ]
+    tables = _tables(frame, degradation, gain, allowance, radial)
     # all images are taken less the frame's mean: a blur keeps it
     level = np.float32(frame.level)
     spectrum = spectrum_of(restored - level)
@@ -212,13 +237,13 @@ def residual_of(
         if len(parts) > 1:
             at += RADIAL_SAMPLES * np.rint((len(parts) - 1) * across(v[part], u)).astype(np.intp)
         out, y = spectrum[part], rest[part]
-        prior = out - np.take(tables[3], at, mode="wrap") * y
-        sums[:3] += _energy(out), _energy(prior), _energy(prior * np.take(tables[4], at, mode="wrap"))
-        out *= np.take(tables[0], at, mode="wrap")
+        prior = out - np.take(tables.linear, at, mode="wrap") * y
+        sums[:3] += _energy(out), _energy(prior), _energy(prior * np.take(tables.beyond, at, mode="wrap"))
+        out *= np.take(tables.blur, at, mode="wrap")
         y -= out
         sums[3] += _energy(y)
-        y *= np.take(tables[1], at, mode="wrap")
-        np.multiply(out, np.take(tables[2], at, mode="wrap"), out=bias[part])
+        y *= np.take(tables.white, at, mode="wrap")
+        np.multiply(out, np.take(tables.error, at, mode="wrap"), out=bias[part])
     whitened, bias, signal = (image_of(image) for image in (rest, bias, spectrum))
     signal += level
     np.maximum(signal, 0, out=signal)
@@ -234,7 +259,7 @@ def residual_of(
         contrast_energy=max(float(sums[0]) - mean, 0.0),
         prior_energy=float(sums[1]),
         unverifiable_energy=float(sums[2]),
-        verifiable_lp_mm=limit,
+        verifiable_lp_mm=verifiable_limit(frame, degradation),
     )
     scale = result.unit(signal)
     np.sqrt(scale, out=scale)

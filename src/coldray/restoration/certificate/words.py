@@ -87,15 +87,14 @@ def verdict_of(certificate: Certificate) -> str:
 
 def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[Detectable]) -> list[str]:
     """Return the verdict in sentences: what was found, what could have been, what cannot be said."""
-    tests, chance = certificate.tests, 100 * certificate.level
-    out = []
+    out: list[str] = []
     if numbers["verdict"] == LINEAR:
         out.append(
             f"{_percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters it, and there is "
             "nothing to certify."
         )
         return out
-    if tests == 0:
+    if certificate.tests == 0:
         out.append(
             "Nothing could be tested: no tile of the image was measured, or the method ties every band to the data."
         )
@@ -106,22 +105,7 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
             "stated exposure or detector, or was filtered. Give the right exposure, open beam or flat fields."
         )
         return out
-    if numbers["verdict"] == CONSISTENT:
-        out.append(
-            f"The measurement does not contradict this result: no mark in {tests} tests "
-            f"(a result without fault gets one with a chance of at most {chance:.3g} %)."
-        )
-    else:
-        count = numbers["place_count"]
-        out.append(
-            f"The measurement contradicts this result in {count} place{'s' if count != 1 else ''} ({_percent(certificate.marked_share)} of the image): "
-            "the result shows structure there that the data deny, or lacks structure that they hold. "
-            "Judge these places on the original."
-        )
-        if numbers["verdict"] == CONTRADICTED:
-            out.append(
-                "So large a share rather means that the stated detectors, exposure or open beam do not fit the image: check them first."
-            )
+    out += _found_in_words(certificate, numbers)
     if numbers["verdict"] != CONTRADICTED:
         out.append(_limits_in_words(limits))
     found = certificate.residual.noise_found
@@ -152,6 +136,26 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
         "allowed for. Agreement does not prove a detail true; it says that the data do not refute it."
     )
     return out
+
+
+def _found_in_words(certificate: Certificate, numbers: dict[str, Any]) -> list[str]:
+    """What the tests found."""
+    if numbers["verdict"] == CONSISTENT:
+        return [
+            f"The measurement does not contradict this result: no mark in {certificate.tests} tests "
+            f"(a result without fault gets one with a chance of at most {100 * certificate.level:.3g} %)."
+        ]
+    count = numbers["place_count"]
+    found = [
+        f"The measurement contradicts this result in {count} place{'s' if count != 1 else ''} ({_percent(certificate.marked_share)} of the image): "
+        "the result shows structure there that the data deny, or lacks structure that they hold. "
+        "Judge these places on the original."
+    ]
+    if numbers["verdict"] == CONTRADICTED:
+        found.append(
+            "So large a share rather means that the stated detectors, exposure or open beam do not fit the image: check them first."
+        )
+    return found
 
 
 def _limits_in_words(limits: list[Detectable]) -> str:
