@@ -254,3 +254,41 @@ def test_a_kill_while_scores_are_written_loses_none(start, tmp_path, monkeypatch
     assert left == 5, "scores as lines, as a table and as a picture, sum and state"
     start(tmp_path, log=log).run(stop_at=3)
     assert [s["step"] for s in start(tmp_path).scores()] == [1, 2, 3]
+
+
+def test_a_teacher_counts_where_it_is_nearer_to_the_truth_and_only_there():
+    """Closed form: the loss is that to the teacher plus the teacher's own where it errs less, else that to the truth."""
+    recipe = OptimiserRecipe(loss="mse", border=1)
+    truth = torch.zeros(3, 1, 6, 6)
+    estimate = torch.full((3, 1, 6, 6), 0.3)
+    answer = torch.stack([torch.full((1, 6, 6), value) for value in (0.1, 0.5, 0.1)])
+    known = torch.tensor([True, True, False])
+    expected = np.mean([0.2**2 + 0.1**2, 0.3**2, 0.3**2])
+    assert float(loss_of(recipe, estimate, truth, (answer, known))) == pytest.approx(expected, rel=1e-5)
+    assert float(loss_of(recipe, estimate, truth)) == pytest.approx(0.09, rel=1e-5)
+
+
+def test_a_perfect_teacher_takes_the_noise_out_of_the_gradient():
+    """Same mean of the gradient for the truth and for its conditional mean; without spread for the latter."""
+    recipe, rng = OptimiserRecipe(loss="mse", border=0), np.random.default_rng(0)
+    mean = torch.zeros(1, 1, 8, 8)
+
+    def gradient(target, taught):
+        value = torch.tensor(0.3, requires_grad=True)
+        loss_of(recipe, value * torch.ones(1, 1, 8, 8), target, taught).backward()
+        return float(value.grad)
+
+    drawn = [torch.from_numpy(rng.normal(0, 0.1, (1, 1, 8, 8)).astype(np.float32)) for _ in range(200)]
+    plain = [gradient(truth, None) for truth in drawn]
+    taught = [gradient(truth, (mean, torch.tensor([True]))) for truth in drawn]
+    assert np.std(taught) < 1e-6 < np.std(plain)
+    assert np.mean(plain) == pytest.approx(np.mean(taught), abs=4 * np.std(plain) / np.sqrt(200))
+
+
+def test_a_run_learns_from_the_shipped_model(start, tmp_path):
+    run, alone = start(tmp_path / "taught", network={"teacher": "compact"}), start(tmp_path / "alone")
+    run.run(stop_at=2)
+    alone.run(stop_at=2)
+    assert not same(weights(run), weights(alone))
+    with pytest.raises(SettingsError, match="teacher needs a squared error"):
+        start(tmp_path / "l1", network={"teacher": "compact"}, optimiser={"loss": "l1"})

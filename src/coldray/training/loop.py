@@ -32,6 +32,7 @@ from coldray.training.pairs import PairSource
 from coldray.training.prune import pruned
 from coldray.training.recipe import OptimiserRecipe, Recipe
 from coldray.training.states import RunStates
+from coldray.training.teacher import Teacher
 
 Progress = Callable[[int, int, str], None]
 OPTIMISERS = ("adam", "muon")
@@ -54,8 +55,19 @@ def schedule(recipe: OptimiserRecipe, step: int) -> float:
     return 1.0
 
 
-def loss_of(recipe: OptimiserRecipe, estimate: Tensor, target: Tensor) -> Tensor:
-    """Loss over the inner pixels; `log_mse` weighs every example by its relative improvement."""
+def loss_of(
+    recipe: OptimiserRecipe, estimate: Tensor, target: Tensor, taught: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """Loss over the inner pixels; `log_mse` weighs every example by its relative improvement.
+
+    Parameters
+    ----------
+    recipe : OptimiserRecipe
+    estimate, target : Tensor, shape (batch, 1, rows, cols)
+    taught : (Tensor, Tensor), optional
+        Answers of a teacher and which of them count, see `Teacher`: where a teacher errs less than the estimate, the squared
+        error is that to the teacher plus the teacher's own.
+    """
     if recipe.border:
         b = recipe.border
         estimate, target = estimate[..., b:-b, b:-b], target[..., b:-b, b:-b]
@@ -63,6 +75,14 @@ def loss_of(recipe: OptimiserRecipe, estimate: Tensor, target: Tensor) -> Tensor
     if recipe.loss == "l1":
         return error.abs().mean()
     squared = error.square().mean(dim=(1, 2, 3))
+    if taught is not None:
+        answer, known = taught
+        answer = answer[
+            ..., recipe.border : answer.shape[-2] - recipe.border, recipe.border : answer.shape[-1] - recipe.border
+        ]
+        own = (answer - target).square().mean(dim=(1, 2, 3))
+        better = known & (own < squared.detach())
+        squared = torch.where(better, (estimate - answer).square().mean(dim=(1, 2, 3)) + own, squared)
     return squared.mean() if recipe.loss == "mse" else torch.log(squared + 1e-8).mean()
 
 
@@ -186,6 +206,13 @@ class Training:
                 _weights_file(recipe.network.start),
                 lambda: [self._train.batch(number)[:2] for number in range(PRUNING_BATCHES)],
             )
+        if recipe.network.teacher is not None and optimiser.loss == "l1":
+            raise SettingsError("network.teacher needs a squared error: set optimiser.loss to log_mse or mse")
+        self._teacher = (
+            None
+            if recipe.network.teacher is None
+            else Teacher(recipe.network.teacher, len(method.CHANNELS), self.accelerator.device)
+        )
         self._judge, self._judge_name = validation_method(recipe)
         network = network.to(memory_format=torch.channels_last)
         wide, others = split_weights(network) if optimiser.name == "muon" else ([], list(network.parameters()))
@@ -266,7 +293,8 @@ class Training:
         shown = torch.from_numpy(channels).to(device, memory_format=torch.channels_last)
         with self.accelerator.autocast():
             estimate = network(shown, torch.from_numpy(conditions).to(device))
-        return loss_of(self.recipe.optimiser, estimate.float(), torch.from_numpy(target).to(device))
+            taught = None if self._teacher is None else self._teacher.answers(shown, conditions)
+        return loss_of(self.recipe.optimiser, estimate.float(), torch.from_numpy(target).to(device), taught)
 
     def _check_sound(self, *batch: NDArray[np.float32]) -> None:
         """Look at the weights before they are scored or saved: an update may have broken what the loss before it shows."""

@@ -100,6 +100,8 @@ class NetworkRecipe(_Strict):
 
     Settings with `hidden` prune a larger network `compact` first.
     """
+    teacher: str | None = None
+    """Shipped model or model file from whose answers the run learns wherever they are nearer to the truth than its own."""
 
 
 class OptimiserRecipe(_Strict):
