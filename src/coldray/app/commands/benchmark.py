@@ -140,7 +140,7 @@ def trust(
     ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", metavar="FILE", help="Model; the shipped one.")] = None,
     exposure_s: Annotated[float, typer.Option("--exposure-s", min=1e-3, help="Exposure of the frames [s].")] = 1.0,
-    pairs: Annotated[int, typer.Option(min=20, max=100000, help="Images of either kind in a cell.")] = 200,
+    pairs: Annotated[int, typer.Option(min=20, max=100000, help="Images of either kind in a cell.")] = 1000,
     repeats: Annotated[int, typer.Option(min=10, max=10000, help="Realisations of the noise for invention.")] = 100,
     as_json: AsJson = False,
 ) -> int:
