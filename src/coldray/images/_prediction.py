@@ -27,6 +27,8 @@ NEAR_SHARE = 1.0
 POINT_SHARE = (0.04, 0.08, 0.12)
 """The same per contrast from what surrounds a pixel to opaque, or to the open beam: for an object of the size of the hole
 around it, of half-side 0, 1 or 2; sized so that no disc of any size and contrast is marked."""
+USUAL_STRENGTH = 0.05
+"""Standard deviation of the object from which pixels that are no measurement are filled in."""
 RANGE_OF_NOISE = 1.0
 """What noise alone gives both, in standard deviations of the deviation from the prediction."""
 SCREEN_LEVELS = 256
@@ -59,11 +61,14 @@ class Predictor:
         ones = np.ones_like(frequency)
         self.quantum = _covariance(noise.quantum(frequency) / pitch**2)
         self.electronic = _covariance(ones * noise.electronic_mm2 / pitch**2)
-        folded = np.zeros_like(frequency)
+        folded, usual = np.zeros_like(frequency), np.zeros_like(frequency)
         for v in (-1, 0, 1):
             for u in (-1, 0, 1):
-                folded += beyond(mtf, np.hypot(axis[:, None] + v, axis + u) / pitch) ** 2
-        self.object = _covariance(folded / folded.mean())
+                place = np.hypot(axis[:, None] + v, axis + u)
+                power = beyond(mtf, place / pitch) ** 2
+                folded += power
+                usual += power / np.maximum(place, 1 / GRID_PX) ** 2
+        self.object, self.usual_object = (_covariance(power / power.mean()) for power in (folded, usual))
         offsets = np.arange(-self.reach, self.reach + 1)
         down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
         distance = np.maximum(np.abs(down), np.abs(across))
@@ -85,13 +90,30 @@ class Predictor:
         quantum, electronic, scene = self._parts
         n = self.down.size
         covariance = signal * quantum + electronic + strength**2 * scene
-        covariance += np.eye(n + 1) * (1e-9 * covariance[n, n] + 1e-30)
-        system = np.ones((n + 1, n + 1))
-        system[:n, :n] = covariance[:n, :n]
-        system[n, n] = 0.0
-        w = np.linalg.solve(system, np.append(covariance[:n, n], 1.0))[:n]
+        w = _kriging(covariance)
         variance = covariance[n, n] - 2 * w @ covariance[:n, n] + w @ covariance[:n, :n] @ w
         return w, float(np.sqrt(max(variance, 1e-30)))
+
+    @cached_property
+    def _filling_weights(self) -> Float:
+        """Weights by signal level for an object as objects are: its power falls with the square of frequency."""
+        rows, cols = np.append(self.down, 0), np.append(self.across, 0)
+        usual = self.usual_object[rows[:, None] - rows, cols[:, None] - cols]
+        quantum, electronic, _ = self._parts
+        parts = [signal * quantum + electronic + USUAL_STRENGTH**2 * usual for signal in SIGNAL_LEVELS]
+        return np.stack([_kriging(part) for part in parts])
+
+    def filling(self, image: Float, where: NDArray[np.intp]) -> tuple[Float, Float]:
+        """Best guess of pixels from the others, and the standard deviation of noise in it, for pixels that are no measurement."""
+        guess, spread = np.empty(where.size), np.empty(where.size)
+        flat = image.ravel()
+        for first in range(0, where.size, CHUNK):
+            part = slice(first, first + CHUNK)
+            near = flat[self._around(where[part], self.down, self.across)]
+            at = _nearest(SIGNAL_LEVELS, _middle(np.sort(near, axis=1)))
+            guess[part] = np.einsum("ij,ij->i", near, self._filling_weights[at])
+            spread[part] = self.deviation(at)
+        return guess, spread
 
     def _solve(self, signal: NDArray[np.intp], strength: NDArray[np.intp] | int = 0) -> None:
         """Fill the tables at these levels, where they are not filled yet."""
@@ -128,7 +150,7 @@ class Predictor:
         The predictions of all are a linear system with 1 on the diagonal and -w beside it; damped Jacobi iteration converges
         if the step is 2 / (1 + sum |w|) over what is marked too (Gershgorin), and 1 is enough for single pixels.
         """
-        size, flat = np.abs(self.bound[0]), marked.ravel()
+        size, flat = np.abs(self._filling_weights).max(axis=0), marked.ravel()
         out = np.empty(where.size)
         for first in range(0, where.size, CHUNK):
             part = slice(first, first + CHUNK)
@@ -286,6 +308,15 @@ class Predictor:
         spanned = ordered[:, -1 - 2 * OUTLIERS] - ordered[:, 2 * OUTLIERS]
         found = np.maximum(NEAR_SHARE * adjacent, OBJECT_SHARE * spanned)
         return np.sqrt(np.maximum(found**2 - (RANGE_OF_NOISE * noise) ** 2, 0.0))
+
+
+def _kriging(covariance: Float) -> Float:
+    """Weights of least squared error with an unknown mean for the last of some values from the others."""
+    n = len(covariance) - 1
+    system = np.ones((n + 1, n + 1))
+    system[:n, :n] = covariance[:n, :n] + np.eye(n) * (1e-9 * covariance[n, n] + 1e-30)
+    system[n, n] = 0.0
+    return np.asarray(np.linalg.solve(system, np.append(covariance[:n, n], 1.0))[:n])
 
 
 def _covariance(power_px: Float) -> Float:

@@ -183,7 +183,7 @@ def _fill(filled: Float, marked: NDArray[np.int8], single: Predictor) -> NDArray
     for _ in range(FILLING_PASSES):
         if not left.size:
             break
-        guess, spread = single(filled, left)
+        guess, spread = single.filling(filled, left)
         change = step * (np.clip(guess, low, high) - filled.flat[left])
         filled.flat[left] += change
         moved = np.abs(change) > FILLED_SHARE * spread
