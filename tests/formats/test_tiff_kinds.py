@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldray.errors import ImageReadError
-from coldray.formats import read_image, reading_notes
+from coldray.formats import read_image, reading_notes, write_image
 from coldray.formats._codestream import check_codestream
+from coldray.radiograph import Radiograph, Step
 
 RNG = np.random.default_rng(31)
 FRAME = RNG.integers(0, 60000, (20, 33)).astype(np.uint16)
@@ -241,3 +242,15 @@ def test_a_jpeg_strip_larger_than_its_page_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content[:offset] + large + content[offset + count :])
     with pytest.raises(ImageReadError, match="2000 x 2000"):
         read_image(path)
+
+
+def test_other_programs_read_what_carries_a_mask(tmp_path):
+    """The word "shape" in a record once made tifffile, and all that read with it, refuse the file."""
+    mask = np.zeros(FRAME.shape, dtype=bool)
+    mask[3, 4] = True
+    image = Radiograph(FRAME, history=(Step("restore", {"shape": [1, 2]}),), mask=mask)
+    write_image(tmp_path / "m.tif", image)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), FRAME)
+    back = read_image(tmp_path / "m.tif")
+    np.testing.assert_array_equal(back.mask, mask)
+    assert back.history == image.history

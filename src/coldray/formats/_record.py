@@ -66,6 +66,10 @@ def software() -> str:
     return f"coldray {version}"
 
 
+_SHAPED, _NOT_SHAPED = '"shape":', '"\\u0073hape":'
+"""tifffile takes every description with this key for its own, and cannot read the file; to JSON both are the same key."""
+
+
 def dumps(radiograph: Radiograph, source: Mapping[str, str] | None = None) -> str:
     """Write acquisition, history, source and mask as ASCII JSON with a fixed order of keys.
 
@@ -92,7 +96,8 @@ def dumps(radiograph: Radiograph, source: Mapping[str, str] | None = None) -> st
     if radiograph.mask is not None and radiograph.mask.any():
         bits = zlib.compress(np.packbits(radiograph.mask).tobytes(), 9)
         record["mask"] = {"shape": list(radiograph.mask.shape), "deflated_bits": base64.b64encode(bits).decode("ascii")}
-    return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace(_SHAPED, _NOT_SHAPED)
 
 
 def plain(value: Any) -> Any:
