@@ -549,7 +549,7 @@ def _general_refused() -> Iterator[Case]:
     yield Case("HDF5", "board.h5", b"\x89HDF\r\n\x1a\n" + bytes(20), "HDF5")
     yield Case("GIF", "board.gif", b"GIF89a" + bytes(20), "GIF")
     yield Case("unknown suffix", "board.xyz", b"\1\2\3", "no known image format")
-    yield Case("raw without geometry", "board.raw", PIXELS.tobytes(), "--raw")
+    yield Case("raw without geometry", "board.raw", PIXELS.tobytes(), "`raw`")
     yield Case("cut jpeg", "board.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "JPEG")
 
 
