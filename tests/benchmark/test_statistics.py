@@ -36,8 +36,8 @@ def test_what_has_no_mean_is_refused(bad):
     ("difference", "words"),
     [
         (Interval(0.5, 0.2, 0.8, 6), "cold beats one step in"),
-        (Interval(-0.5, -0.8, -0.2, 6), "cold does not beat one step, it loses in"),
-        (Interval(0.1, -0.2, 0.4, 6), "cold does not beat one step: no difference is shown in"),
+        (Interval(-0.5, -0.8, -0.2, 6), "cold loses to one step in"),
+        (Interval(0.1, -0.2, 0.4, 6), "no difference between cold and one step is shown in"),
         (Interval(0.5, 0.2, 0.8, 3), "a guide only"),
     ],
 )

@@ -68,6 +68,19 @@ def test_the_mean_is_kept(frame_of, blend, picture, noise):
     np.testing.assert_allclose(wiener.restore(frame_of(constant), blend, noise=noise), constant, atol=1e-12)
 
 
+def test_one_noise_ratio_is_one_linear_filter_for_every_image(frame_of, blend, picture):
+    """Its noise spectrum in flats and its transfer at edges belong together; more noise or a longer exposure change it."""
+    step = np.where(np.arange(picture.shape[1]) < picture.shape[1] // 2, 0.2, 0.9) * np.ones_like(picture)
+    filters = [wiener.scalar_operator(frame_of(image), blend).transfer for image in (picture, step, 0.5 + 0 * picture)]
+    for other in filters[1:]:
+        np.testing.assert_array_equal(other, filters[0])
+    frame = frame_of(picture)
+    louder = wiener.scalar_operator(frame.told(frame.noise.scaled(4.0)), blend).transfer
+    assert np.all(louder[1:, 1:] < filters[0][1:, 1:])
+    h, ratio = frame.operator(blend).transfer, (1 / filters[0] - frame.operator(blend).transfer)
+    np.testing.assert_allclose((ratio * h)[1:, 1:], (ratio * h)[1, 1], rtol=1e-4)  # one NSR at all frequencies
+
+
 @pytest.mark.parametrize("level", wiener.SIGNAL_LEVELS)
 def test_local_filter_on_a_level_is_the_mean_filter_of_that_level(frame_of, blend, level):
     y = level * (1 + 1e-6 * np.random.default_rng(0).standard_normal((48, 48)))

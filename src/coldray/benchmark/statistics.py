@@ -68,9 +68,9 @@ def verdict(difference: Interval, one: str, other: str, what: str, unit: str = "
     if difference.low > 0:
         found = f"{one} beats {other}"
     elif difference.high < 0:
-        found = f"{one} does not beat {other}, it loses"
+        found = f"{one} loses to {other}"
     else:
-        found = f"{one} does not beat {other}: no difference is shown"
+        found = f"no difference between {one} and {other} is shown"
     few = "" if difference.count >= FEWEST_BOARDS else f"; fewer than {FEWEST_BOARDS} boards, a guide only"
     return f"{found} in {what} ({numbers}, {band}{few})."
 

@@ -17,6 +17,8 @@ LEARNS = False
 SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)
 """Local signal levels [fraction of open beam] between which the dose-dependent filters are blended."""
 SIGNAL_SIGMA_PX = 4.0
+PRIOR_NODES = 256
+"""Frequencies per direction, evenly spaced, over which the power of the object prior is summed."""
 
 
 def restore(
@@ -40,7 +42,7 @@ def restore(
         The method neither learns nor draws.
     noise : {"local", "mean", "scalar"}
         Measured noise power at the local signal; at the mean signal (one linear filter); or one white
-        noise-to-signal ratio for all frequencies, as most papers use.
+        noise-to-signal ratio for all frequencies, as most papers use, the same for every image of one detector and exposure.
     regularisation : float
         Factor on the noise power; 1 is the filter of least squared error if noise and prior are right.
 
@@ -74,15 +76,27 @@ def restore(
 
 
 def scalar_operator(frame: Frame, degradation: Degradation, regularisation: float = 1.0) -> TransferOperator:
-    """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance, times `regularisation`."""
-    noise = frame.noise.relative_sd(frame.mean_signal) ** 2
-    variance = max(float(frame.blurred.var()) - noise, noise * 1e-3)
+    """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance, times `regularisation`.
+
+    Notes
+    -----
+    Noise is that of the detector at the open beam, where flats are taken; the variance of the signal is that of the
+    object prior as the sharp detector shows it up to Nyquist. Neither looks at the image, so an edge, a flat and a board
+    of one exposure see one linear filter, whose MTF and NNPS belong together.
+    """
+    ratio = frame.noise.relative_sd(1.0) ** 2 / _expected_variance(frame)
 
     def gain_of(_: Frame, blur: Degradation) -> Gain:
         def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
             transfer = blur.transfer(f, 1.0)
-            return np.where(f == 0, 1.0, transfer / (transfer**2 + regularisation * noise / variance))
+            return np.where(f == 0, 1.0, transfer / (transfer**2 + regularisation * ratio))
 
         return gain
 
     return frame.directional_operator(gain_of, degradation)
+
+
+def _expected_variance(frame: Frame) -> float:
+    """Variance of one pixel of the sharp image by the object prior: its power over the square of frequencies up to Nyquist."""
+    axis = (np.arange(PRIOR_NODES) + 0.5) / PRIOR_NODES / (2 * frame.pair.pixel_pitch_mm)
+    return float(frame.contrast_power(np.hypot(axis[:, None], axis)).mean()) / frame.pair.pixel_pitch_mm**2

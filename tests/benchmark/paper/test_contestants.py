@@ -5,7 +5,7 @@ import pytest
 
 from coldray.benchmark.paper import contestants as C
 from coldray.benchmark.paper.run import PaperSettings, line_up
-from coldray.benchmark.paper.scenes import paper_blend, paper_pair
+from coldray.benchmark.paper.scenes import THIN, blend_of, paper_blend, paper_pair
 from coldray.errors import CheckpointError, SettingsError
 from coldray.frame import Frame
 from coldray.methods import cold, direct, wiener
@@ -23,9 +23,8 @@ def by_key(fake, steps=3):
 
 
 def test_every_method_that_is_listed_runs(fake, frame):
-    blend = paper_blend()
     for contestant in [*C.classical(), *C.learned(fake(), 2)]:
-        out = contestant.restore(frame, blend, random_state=(1, 2))
+        out = contestant.restore(frame, paper_blend(), random_state=(1, 2))
         assert out.image.shape == frame.shape and np.all(np.isfinite(out.image))
         assert abs(out.image.mean() - frame.blurred.mean()) < 1e-5
 
@@ -94,6 +93,33 @@ def test_further_models_take_part_as_they_were_trained(fake):
     assert keys == ["ddim_sample", "ddim_mean", "direct", "indi", "cold_1", "cold_4"]
     with pytest.raises(CheckpointError, match="does not run"):
         C.extra("x", fake("wiener"), 4, 5, 3)
+
+
+def test_the_thin_screen_comes_first_and_is_only_denoised(fake, one_board):
+    line = line_up(fake(), {}, PaperSettings())
+    assert [c.key for c in line[: len(C.THIN_KEYS)]] == list(C.THIN_KEYS)
+    assert all((c.screen == THIN) == (c.key in C.THIN_KEYS) for c in line)
+    frame = one_board[0].frame(screen=THIN)
+    quiet = Frame(frame.blurred, frame.pair, frame.noise.scaled(1e-12))
+    wiener_of_thin = next(c for c in line if c.key == C.THIN_WIENER)
+    np.testing.assert_allclose(wiener_of_thin.restore(quiet, blend_of(THIN)).image, frame.blurred, atol=1e-5)
+    truth = one_board[0].truths["truth"]
+    off = [np.std(image - truth) for image in (wiener_of_thin.restore(frame, blend_of(THIN)).image, frame.blurred)]
+    assert off[0] < off[1]
+
+
+def test_methods_without_a_model_are_named_with_a_remedy(fake):
+    said = C.absent({})
+    assert len(said) == 2 and "regression" in said[0] and "coldray train configs/cdm.toml" in said[1]
+    assert C.absent({"a": fake("direct"), "b": fake("ddim")}) == []
+    assert len(C.absent({"a": fake("cold"), "b": fake("ddim")})) == 1
+
+
+def test_updates_of_all_runs_count():
+    chain = {"steps": 300, "started_from": {"steps": 500, "started_from": {"steps": 7, "started_from": None}}}
+    assert C.updates(chain) == 807
+    assert C.updates({"steps": 5, "started_from": {"file": "x"}}) == 5
+    assert C.updates({}) is None
 
 
 def test_names_must_differ(fake):

@@ -8,7 +8,8 @@ import pytest
 
 from coldray.app.cli import main
 from coldray.app.commands.benchmark import split_models
-from coldray.benchmark.paper import ablation, scores
+from coldray.benchmark.paper import ablation, scores, tables
+from coldray.benchmark.paper.contestants import BLURRED, THIN_KEYS
 from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.report import write_paper
 from coldray.benchmark.paper.run import PaperSettings, run_paper
@@ -32,7 +33,9 @@ def comparison(tmp_path_factory, fake):
 
 def test_every_file_is_there_and_whole(comparison):
     results, folder, report = comparison
-    assert {p.name for p in folder.iterdir()} == {"results.json", "table.csv", "images.png", "steps.png", "report.html"}
+    assert {p.name for p in folder.iterdir()} == {
+        "results.json", "table.csv", "table.tex", "images.png", "steps.png", "report.html",
+    }  # fmt: skip
     stored = json.loads((folder / "results.json").read_text())
     assert (
         set(stored["methods"])
@@ -48,6 +51,32 @@ def test_every_file_is_there_and_whole(comparison):
     assert 'src="http' not in page and page.count("data:image/png;base64,") == 2
     assert all(results["methods"][k]["label"] in page for k in ("wiener", "mine", "coldray"))
     assert "Detection efficiency on flats" in page
+    assert "No model of conditional diffusion (CDM) was given" in page
+    assert "No model of regression" not in page  # one took part
+
+
+def test_the_tables_begin_with_the_thin_screen_and_show_paired_differences(comparison):
+    results, folder, _ = comparison
+    group = tables.groups_of(results)[0]
+    labels = [results["methods"][k]["label"] for k in (*THIN_KEYS, BLURRED)]
+    assert [line["label"] for line in group["lines"][:5]] == labels
+    assert [line["label"] for line in group["detail"]] == [line["label"] for line in group["lines"]]
+    by = {e["method"]: e["psnr_db_truth"]["mean"] for e in results["summary"]}
+    shown = {line["label"]: line["cells"] for line in group["lines"]}
+    default = shown["coldray (default)"]
+    assert float(default[2]) == pytest.approx(by["coldray"] - by["wiener"], abs=0.006)
+    assert shown[results["methods"]["wiener"]["label"]][2] == "–"
+    # what is equal is marked equally, and a frame of the other screen is no rival for the star
+    assert not any("★" in cell for label in labels[:4] for cell in shown[label])
+    table = (folder / "table.tex").read_text()
+    assert table.index("thin screen, as it is") < table.index(r"\midrule" + "\nthick screen, as it is")
+    assert f"coldray (default) & {by['coldray']:.2f}" in table
+
+
+def test_signed_differences_say_whether_zero_is_in_the_interval():
+    assert tables.signed({"mean": 1.0, "low": 0.5, "high": 1.5}, 2) == "+1.00 (+0.50 to +1.50) *"
+    assert tables.signed({"mean": 1.0, "low": -0.5, "high": 2.5}, 1) == "+1.0 (-0.5 to +2.5)"
+    assert tables.signed({"mean": 1.0, "low": float("nan"), "high": float("nan")}, 1) == "+1.0"
 
 
 def test_the_marks_are_read_from_the_results(comparison):

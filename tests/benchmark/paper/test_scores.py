@@ -1,22 +1,36 @@
 """Scenes with their truths, scores and their summary; tuned baselines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from coldray.benchmark.paper import scores
-from coldray.benchmark.paper.contestants import BLURRED, VAN_CITTERT, WIENER, Contestant, classical
+from coldray.benchmark.paper.contestants import (
+    BLURRED,
+    DEFAULT,
+    THIN_RAW,
+    VAN_CITTERT,
+    WIENER,
+    Contestant,
+    classical,
+)
 from coldray.benchmark.paper.scenes import (
     JUDGE_KEYS,
     TEST_FAMILIES,
+    THIN,
     VALIDATION_FAMILIES,
     BoardSet,
+    blend_of,
     board_scenes,
     judge_scenes,
     paper_blend,
+    paper_pair,
 )
 from coldray.errors import ImageError, ImageReadError, SettingsError
 from coldray.metrology.metrics import Convention, psnr_db
 from coldray.objects.boards import ROLES
+from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
 
@@ -49,6 +63,37 @@ def test_scenes_hold_what_they_say(one_board):
     }
     # beam hardening: only the truth in the blurred detector's response explains the measurement
     assert np.abs(residual["same_response"].mean()) < 0.3 * np.abs(residual["truth"].mean())
+
+
+def test_the_thin_screen_is_seen_at_the_same_exposure_with_noise_of_its_own(one_board):
+    thin = NoiseModel.of_detector(paper_pair().sharp, 1.0)
+    for scene in one_board:
+        frame, truth = scene.frame(screen=THIN), scene.truths["truth"]
+        assert frame.pair.blurred is frame.pair.sharp
+        np.testing.assert_allclose(blend_of(THIN).transfer(np.linspace(0, 10, 20), 1.0), 1.0)
+        noise, of_mean = frame.blurred - truth, scene.truths["mean20"] - truth
+        expected = thin.relative_sd(float(truth.mean())) / np.sqrt(scene.exposure_s)
+        assert noise.std() == pytest.approx(expected, rel=0.15)
+        assert abs(np.corrcoef(noise.ravel(), of_mean.ravel())[0, 1]) < 0.03  # not one of the 20 frames
+    with pytest.raises(ImageError, match="no frame of the thin screen"):
+        replace(one_board[0], thin=None).frame(screen=THIN)
+
+
+def test_scenes_without_a_thin_frame_have_no_thin_rows(one_board):
+    rows = scores.score_scene(replace(one_board[0], thin=None), classical()[:4], 0, ObjectPrior())
+    assert [r["method"] for r in rows] == [BLURRED]
+
+
+def test_exposures_are_exchanged_on_equal_boards():
+    board = np.random.default_rng(0).normal(0, 5, 6)
+    rows = []
+    for exposure, gain in ((1.0, 3.0), (0.25, 1.0)):
+        rows += [r | {"exposure_s": exposure} for r in rows_of({THIN_RAW: 30 + board, DEFAULT: 30 + gain + board})]
+    found = scores.exposure_exchange(rows, {THIN_RAW: "thin", DEFAULT: "restored"})
+    assert [(c["exposure_s"], c["against_exposure_s"], c["field"]) for c in found] == [
+        (0.25, 1.0, "psnr_db_truth"), (0.25, 1.0, "ssim_truth")]  # fmt: skip
+    assert found[0]["mean"] == pytest.approx(1.0)
+    assert "restored at 0.25 s beats thin at 1 s" in found[0]["verdict"]
 
 
 def test_equal_sets_give_equal_bytes(one_board):
@@ -101,10 +146,12 @@ def test_summary_and_paired_differences():
 
 def test_scores_are_the_metrics_of_the_images(one_board):
     kept = {}
-    rows = scores.score_scene(one_board[0], classical()[:3], 0, ObjectPrior(), kept)
+    rows = scores.score_scene(one_board[0], classical()[:5], 0, ObjectPrior(), kept)
     how = Convention()
     for row in rows:
         for name, truth in one_board[0].truths.items():
+            if row["method"].startswith("thin") and name == "same_response":
+                continue
             assert row[f"psnr_db_{name}"] == psnr_db(kept[row["method"]], truth, how)
     assert np.array_equal(kept[BLURRED], one_board[0].blurred)
     ceiling = scores.ceiling(one_board[:1])

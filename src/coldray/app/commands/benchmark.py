@@ -189,7 +189,7 @@ def _print_summary(results: dict[str, Any]) -> None:
             f"{entry['kind']:10s} {entry['exposure_s']:5g} s  {label:36s} {entry['psnr_db_truth']['mean']:7.2f} dB  "
             f"SSIM {entry['ssim_truth']['mean']:.4f}"
         )
-    for sentence in results.get("verdicts", []):
+    for sentence in [*results.get("verdicts", []), *results.get("absent", [])]:
         typer.echo(sentence)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.benchmark.paper.scenes import THICK, THIN
 from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain
@@ -22,6 +23,10 @@ from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
 DEFAULT, DETAIL = "coldray", "coldray_detail"
 """Keys of what `coldray restore` does by default, and with `--gain detail`."""
 WIENER, WIENER_TV, BLURRED = "wiener", "wiener_tv", "blurred"
+THIN_RAW, THIN_WIENER, THIN_TV, THIN_NETWORK = "thin", "thin_wiener", "thin_tv", "thin_network"
+"""Keys of the thin screen at the same exposure: as it is, and denoised in three ways."""
+THIN_KEYS = (THIN_RAW, THIN_WIENER, THIN_TV, THIN_NETWORK)
+WIENER_SCALAR = "wiener_scalar"
 ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
 UNGATED = "coldray_network"
 """Key of the default with the network everywhere, `--even network`."""
@@ -57,7 +62,7 @@ class Contestant:
     label : str
         Name in figures.
     method : str or None
-        Plug-in; None returns the blurred image.
+        Plug-in; None returns the frame as it is.
     options : mapping
         Options of the method.
     model : Model, optional
@@ -69,6 +74,8 @@ class Contestant:
         Options tuned for an exposure [s]; the nearest one counts.
     trained_for : str
         What the model was trained with, said in tables; empty if it needs no saying.
+    screen : {"thick", "thin"}
+        Whose frame it is given. A frame of the thin screen has no blur to undo, H = 1, and is only denoised.
     """
 
     key: str
@@ -80,6 +87,7 @@ class Contestant:
     even: str = EVEN_NETWORK
     by_exposure: Mapping[float, Mapping[str, Any]] = field(default_factory=dict)
     trained_for: str = ""
+    screen: str = THICK
 
     def restore(
         self,
@@ -141,6 +149,7 @@ class Contestant:
             "even": self.even if self.model is not None else None,
             "model": None if model is None else {"name": model.name, "sha256": model.sha256},
             "trained_for": self.trained_for,
+            "screen": self.screen,
         }
 
 
@@ -148,12 +157,15 @@ def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Any]]] | None = No
     """Methods that need no network; `tuned` holds options by exposure per key."""
     found = tuned or {}
 
-    def one(key: str, label: str, method: str | None, **options: Any) -> Contestant:
-        return Contestant(key, label, method, options, by_exposure=found.get(key, {}))
+    def one(key: str, label: str, method: str | None, screen: str = THICK, **options: Any) -> Contestant:
+        return Contestant(key, label, method, options, by_exposure=found.get(key, {}), screen=screen)
 
     ours = [
+        one(THIN_RAW, "thin screen, as it is", None, THIN),
+        one(THIN_WIENER, "thin screen, its own NPS-Wiener", "wiener", THIN),
+        one(THIN_TV, "thin screen, total variation", "tv", THIN),
         one(BLURRED, "thick screen, as it is", None),
-        one("wiener_scalar", "Wiener, one noise ratio", "wiener", noise="scalar"),
+        one(WIENER_SCALAR, "Wiener, one noise ratio", "wiener", noise="scalar"),
         one(WIENER, "Wiener, measured NPS", "wiener"),
         one(WIENER_TV, "Wiener, then total variation", "tv"),
         one("richardson_lucy", "Richardson-Lucy", "richardson_lucy"),
@@ -181,6 +193,7 @@ def learned(model: Model, steps: int) -> list[Contestant]:
     """
     model.check_fits(plugin("method", "cold"), "cold")
     return [
+        Contestant(THIN_NETWORK, "thin screen, our network, H = 1", "cold", {}, model, even=EVEN_LINEAR, screen=THIN),
         Contestant("pnp", f"plug-and-play, network, {steps} rounds", "pnp", {"steps": steps}, model),
         Contestant("indi", f"InDI, {steps} steps", "indi", {"steps": steps}, model),
         Contestant(ONE_STEP, "one step", "direct", {}, model),
@@ -190,6 +203,36 @@ def learned(model: Model, steps: int) -> list[Contestant]:
         Contestant(DETAIL, "coldray, --even network --gain detail", "cold", {}, model, "detail"),
         Contestant(DEFAULT, "coldray (default)", "cold", {}, model, even=EVEN_LINEAR),
     ]
+
+
+def in_order(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """The thin screen first: what a faster screen and a restoration are bought instead of."""
+    return sorted(contestants, key=lambda c: THIN_KEYS.index(c.key) if c.key in THIN_KEYS else len(THIN_KEYS))
+
+
+PAPERS_OTHERS = {
+    "direct": ("regression with a U-Net", "regression"),
+    "ddim": ("conditional diffusion (CDM)", "cdm"),
+}
+"""Methods of the paper that need a model of their own: name, and the recipe that trains it."""
+
+
+def absent(others: Mapping[str, Model]) -> list[str]:
+    """A sentence for each of the paper's methods that has no model here, with what to do about it."""
+    given = {str(model.header["method"]) for model in others.values()}
+    return [
+        f"No model of {words} was given, so it did not take part: coldray train configs/{name}.toml, coldray model export "
+        f"runs/{name} -o {name}.onnx, then coldray benchmark paper -m {name}={name}.onnx."
+        for method, (words, name) in PAPERS_OTHERS.items()
+        if method not in given
+    ]
+
+
+def updates(training: Mapping[str, Any]) -> int | None:
+    """Updates of a model through all runs, each started from the one before it; None if its header does not say."""
+    if "steps" not in training:
+        return None
+    return int(training["steps"]) + (updates(training.get("started_from") or {}) or 0)
 
 
 def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: int) -> list[Contestant]:
@@ -206,8 +249,8 @@ def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: in
         DDIM steps of conditional diffusion, and draws in its mean.
     """
     trained = str(model.header["method"])
-    training = model.header.get("training", {})
-    note = f"{training['steps']} updates" if "steps" in training else ""
+    total = updates(model.header.get("training", {}))
+    note = "" if total is None else f"{total} updates"
     if trained == "ddim":
         options = {"steps": diffusion_steps}
         return [

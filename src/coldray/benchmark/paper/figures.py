@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, VAN_CITTERT, WIENER, WIENER_TV
+from coldray.benchmark.paper.contestants import (
+    BLURRED,
+    COLD,
+    DEFAULT,
+    THIN_KEYS,
+    VAN_CITTERT,
+    WIENER,
+    WIENER_TV,
+)
 from coldray.benchmark.paper.scores import flat_boxes
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
 from coldray.physics.grids import nyquist_lp_mm
@@ -16,7 +24,7 @@ from coldray.reports.figures import GREY, STYLE, new_figure, render
 from coldray.simulation.paper import PITCH_MM
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#A5AA99", "#4B4B8F", "#80BA5A")
-FIRST = (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, COLD, DEFAULT)
+FIRST = (*THIN_KEYS, BLURRED, WIENER, WIENER_TV, VAN_CITTERT, COLD, DEFAULT)
 """Shown first and always; further models follow."""
 SHOWN_PX = 160
 

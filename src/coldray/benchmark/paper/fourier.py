@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant
 from coldray.benchmark.paper.far_edge import known_edge_transfer
-from coldray.benchmark.paper.scenes import paper_blend, paper_pair, screens
+from coldray.benchmark.paper.scenes import THIN, blend_of, pair_of, paper_pair, screens
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.metrology.bars.ctf import bars_ctf
@@ -100,14 +100,14 @@ def repeats_of(
     stream: int,
     count: int | None = None,
 ) -> NDArray[np.float32]:
-    """Restore one blurred target again and again, each time with other noise; the same noise for every contestant.
+    """Restore one target again and again, each time with other noise; the same noise for every contestant of a screen.
 
     Notes
     -----
     Noise is drawn from the detector's NNPS at the local signal; beam hardening plays no part, so that the truth
     is exact.
     """
-    pair, blend = paper_pair(), paper_blend()
+    pair, blend = pair_of(contestant.screen), blend_of(contestant.screen)
     noise = NoiseModel.of_detector(pair.blurred, recipe.exposure_s)
     out = []
     for number in range(recipe.repeats if count is None else count):
@@ -150,7 +150,8 @@ def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrio
     transfers, noise = [], {}
     near: list[TaskTransfer] = []
     for stream, (contrast, angle) in enumerate(cases):
-        clean, truth = edge_images(contrast, angle)
+        blurred, truth = edge_images(contrast, angle)
+        clean = truth if contestant.screen == THIN else blurred
         stack = repeats_of(contestant, clean, recipe, prior, stream)
         entry: dict[str, Any] = {"contrast": contrast, "angle_deg": angle, "repeats": len(stack)}
         if abs(angle) > NEAR_UPRIGHT_DEG:
@@ -232,13 +233,10 @@ def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior
 
 def bar_contrast(contestant: Contestant | None, recipe: FourierRecipe, prior: ObjectPrior) -> list[dict[str, float]]:
     """CTF of the mean over repeats, per group; None gives the sharp detector's own, without noise."""
-    blurred, groups = bars(BAR_FREQUENCIES_LP_MM, screen_blur(False), PITCH_MM, rows=96, low=BRIGHT * (1 - BAR_CONTRAST),
-                           high=BRIGHT)  # fmt: skip
-    if contestant is None:
-        image, groups = bars(BAR_FREQUENCIES_LP_MM, screen_blur(True), PITCH_MM, rows=96,
-                             low=BRIGHT * (1 - BAR_CONTRAST), high=BRIGHT)  # fmt: skip
-    else:
-        clean = np.asarray(blurred, dtype=np.float32)
+    blur = screen_blur(contestant is None or contestant.screen == THIN)
+    image, groups = bars(BAR_FREQUENCIES_LP_MM, blur, PITCH_MM, rows=96, low=BRIGHT * (1 - BAR_CONTRAST), high=BRIGHT)
+    if contestant is not None:
+        clean = np.asarray(image, dtype=np.float32)
         image = repeats_of(contestant, clean, recipe, prior, 70, recipe.bar_repeats).mean(axis=0)
     found = bars_ctf(
         np.asarray(image), PITCH_MM, [g.box for g in groups], plateau=(BRIGHT * (1 - BAR_CONTRAST), BRIGHT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, WIENER
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, WIENER
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
 from coldray.benchmark.paper.efficiency import LOSSLESS
 from coldray.benchmark.paper.fourier import MARKS
@@ -69,7 +69,7 @@ def _image_marks(results: dict[str, Any]) -> list[dict[str, Any]]:
                 _mark(f"PSNR over NPS-Wiener >= {least} dB at {exposure:g} s, {kind} pairs", gain, gain >= least)
             )
             mine = by_key[DEFAULT]["ssim_truth"]["mean"]
-            others = {k: e["ssim_truth"]["mean"] for k, e in by_key.items() if k != DEFAULT}
+            others = {k: e["ssim_truth"]["mean"] for k, e in by_key.items() if k not in (DEFAULT, *THIN_KEYS)}
             rival = max(others, key=lambda k: others[k])
             lead = mine - others[rival]
             tie = " (equal: the calibrated gain is 0)" if abs(lead) < TIE else ""
@@ -102,7 +102,8 @@ def _fourier_marks(measured: dict[str, Any], repeats: int) -> list[dict[str, Any
                 short <= 0,
             )
         )
-    everyone = [m["marks"]["ctf_difference"] for k, m in measured["methods"].items() if k not in (DEFAULT, BLURRED)]
+    left_out = (DEFAULT, BLURRED, *THIN_KEYS)
+    everyone = [m["marks"]["ctf_difference"] for k, m in measured["methods"].items() if k not in left_out]
     worst = 0.0
     for group, off in enumerate(mine["ctf_difference"]):
         smallest = min((other[group] for other in everyone), default=off)

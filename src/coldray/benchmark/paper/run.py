@@ -22,9 +22,12 @@ from coldray.benchmark.paper.contestants import (
     WIENER,
     WIENER_TV,
     Contestant,
+    absent,
     classical,
     extra,
+    in_order,
     learned,
+    updates,
 )
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
@@ -123,7 +126,7 @@ def line_up(model: Model, others: Mapping[str, Model], settings: PaperSettings) 
         found += extra(name, other, settings.steps, settings.diffusion_steps, settings.samples)
     if len({c.key for c in found}) != len(found):
         raise SettingsError("two models have one name, or the name of a method; give each -m NAME=FILE its own")
-    return found
+    return in_order(found)
 
 
 def run_paper(
@@ -167,8 +170,9 @@ def run_paper(
         "benchmark": "paper",
         "convention": conventions(),
         "settings": asdict(how),
-        "model": {"name": model.name, "sha256": model.sha256, "training_steps": trained_steps(model)},
+        "model": {"name": model.name, "sha256": model.sha256, "updates": updates(model.header.get("training", {}))},
         "methods": {c.key: c.to_json() for c in contestants},
+        "absent": absent(others or {}),
     }
     pictures: dict[str, Any] = {}
     if "scores" in how.parts:
@@ -241,11 +245,13 @@ def _scores(
                 if wanted:
                     pictures |= {"scene": scene, "images": images}
                 number += 1
-    found = scores.comparisons(rows, {c.key: c.label for c in contestants})
+    labels = {c.key: c.label for c in contestants}
+    found = scores.comparisons(rows, labels)
     return {
         "ceiling": scores.ceiling(references),
         "summary": scores.summarise(rows),
         "paired": found,
+        "exposures": scores.exposure_exchange(rows, labels),
         "verdicts": scores.headline(found),
         "images": rows,
     }
@@ -269,9 +275,3 @@ def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Any]]:
         entry | {"sampler": entry["method"].split("|")[0], "steps": int(entry["method"].split("|")[1])}
         for entry in scores.summarise(rows)
     ]
-
-
-def trained_steps(model: Model) -> int | None:
-    """Updates the model was trained for, if its header says."""
-    steps = model.header.get("training", {}).get("steps")
-    return None if steps is None else int(steps)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.degradations.mtf_blend import Degradation
-from coldray.errors import ImageReadError, SettingsError
+from coldray.errors import ImageError, ImageReadError, SettingsError
 from coldray.frame import Frame
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import load_detector
@@ -31,6 +31,8 @@ EXPOSURES_S = (1.0, 0.25, 0.05)
 SYNTHETIC, ACQUIRED, JUDGE = "synthetic", "acquired", "judge"
 TEST_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "test"))
 VALIDATION_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "validation"))
+THICK, THIN = "thick", "thin"
+"""Which screen a method is given a frame of."""
 JUDGE_KEYS = {1.0: "lr_1s", 0.25: "lr_025s", 0.05: "lr_005s"}
 
 
@@ -51,6 +53,8 @@ class Scene:
         response, where known; "mean20": mean of 20 frames of the sharp detector.
     halves : tuple of ndarray, or None
         Two independent halves of the 20 frames, for the ceiling.
+    thin : ndarray, shape (rows, cols), or None
+        One frame of the sharp detector at the same exposure, with noise of its own; None where there is none.
     """
 
     board: str
@@ -59,11 +63,21 @@ class Scene:
     blurred: Image
     truths: dict[str, Image]
     halves: tuple[Image, Image] | None = None
+    thin: Image | None = None
 
-    def frame(self, prior: ObjectPrior | None = None) -> Frame:
-        """What a method is given."""
-        pair = paper_pair()
-        return Frame(self.blurred, pair, NoiseModel.of_detector(pair.blurred, self.exposure_s), prior or ObjectPrior())
+    def frame(self, prior: ObjectPrior | None = None, screen: str = THICK) -> Frame:
+        """What a method is given: the blurred frame, or the sharp detector's of the same exposure.
+
+        Raises
+        ------
+        ImageError
+            If the scene has no frame of that screen.
+        """
+        image = self.blurred if screen == THICK else self.thin
+        if image is None:
+            raise ImageError(f"{self.board} has no frame of the {screen} screen")
+        pair = pair_of(screen)
+        return Frame(image, pair, NoiseModel.of_detector(pair.blurred, self.exposure_s), prior or ObjectPrior())
 
 
 @cache
@@ -77,6 +91,19 @@ def paper_pair() -> DetectorPair:
 def paper_blend() -> Degradation:
     """Eqs. 1 and 2 for the paper's pair."""
     return Degradation(paper_pair())
+
+
+@cache
+def pair_of(screen: str) -> DetectorPair:
+    """Detector that took a frame of a screen, and the sharp one; of the thin screen both are the same and H is 1."""
+    pair = paper_pair()
+    return pair if screen == THICK else DetectorPair(pair.sharp, pair.sharp)
+
+
+@cache
+def blend_of(screen: str) -> Degradation:
+    """Eqs. 1 and 2 for `pair_of`."""
+    return paper_blend() if screen == THICK else Degradation(pair_of(screen))
 
 
 @cache
@@ -148,7 +175,7 @@ def board_scenes(
     thin, thick = screens()
     pair, blend = paper_pair(), paper_blend()
     for family, index in boards.names():
-        rng = boards.rng(family, index, 1)
+        rng, rng_of_thin = (boards.rng(family, index, stream) for stream in (1, 2))
         seen = project_pair(boards.maps(family, index), thin, thick, OVERSAMPLING)
         truth = seen.sharp.truth
         halves = tuple(seen.sharp.frame(1.0, rng, SHARP_FRAMES // 2) for _ in range(2))
@@ -158,12 +185,18 @@ def board_scenes(
             if ACQUIRED in kinds:
                 taken = seen.blurred.frame(exposure, rng)
                 truths = {"truth": truth, "same_response": seen.target, "mean20": mean}
-                scenes.append(Scene(f"{family}-{index}", ACQUIRED, exposure, taken, truths, (halves[0], halves[1])))
+                single = seen.sharp.frame(exposure, rng_of_thin)
+                scenes.append(
+                    Scene(f"{family}-{index}", ACQUIRED, exposure, taken, truths, (halves[0], halves[1]), single)
+                )
             if SYNTHETIC in kinds:
                 probe = Frame(truth, pair, NoiseModel.of_detector(pair.blurred, exposure))
                 made = probe.operator(blend)(truth) + probe.noise.draw(truth, rng)
+                single = truth + NoiseModel.of_detector(pair.sharp, exposure).draw(truth, rng_of_thin)
                 truths = {"truth": truth, "mean20": mean}
-                scenes.append(Scene(f"{family}-{index}", SYNTHETIC, exposure, made, truths, (halves[0], halves[1])))
+                scenes.append(
+                    Scene(f"{family}-{index}", SYNTHETIC, exposure, made, truths, (halves[0], halves[1]), single)
+                )
         yield scenes
 
 

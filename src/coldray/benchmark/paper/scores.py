@@ -8,8 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.benchmark.paper.contestants import COLD, DEFAULT, VAN_CITTERT, WIENER, WIENER_TV, Contestant
-from coldray.benchmark.paper.scenes import SYNTHETIC, VALIDATION_FAMILIES, BoardSet, Scene, board_scenes, paper_blend
+from coldray.benchmark.paper.contestants import (
+    COLD,
+    DEFAULT,
+    THIN_KEYS,
+    THIN_TV,
+    THIN_WIENER,
+    VAN_CITTERT,
+    WIENER,
+    WIENER_TV,
+    Contestant,
+)
+from coldray.benchmark.paper.scenes import (
+    ACQUIRED,
+    SYNTHETIC,
+    THICK,
+    THIN,
+    VALIDATION_FAMILIES,
+    BoardSet,
+    Scene,
+    blend_of,
+    board_scenes,
+)
 from coldray.benchmark.statistics import Interval, interval, verdict
 from coldray.errors import ImageError
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
@@ -18,11 +38,12 @@ from coldray.physics.prior import ObjectPrior
 Box = tuple[int, int, int, int]
 BOX_PX = 12
 SCORES = ("psnr_db", "ssim")
-TUNING_SETS = {
-    WIENER: [{"regularisation": r} for r in (0.25, 0.5, 1.0, 2.0, 4.0)],
-    WIENER_TV: [{"regularisation": r, "weight": w} for r in (0.1, 0.3, 1.0) for w in (0.5, 1.0, 2.0)],
-}
-"""Options tried on validation families; Wiener is tuned for PSNR, Wiener with total variation for SSIM."""
+_WIENER_OPTIONS = [{"regularisation": r} for r in (0.25, 0.5, 1.0, 2.0, 4.0)]
+_TV_OPTIONS = [{"regularisation": r, "weight": w} for r in (0.1, 0.3, 1.0) for w in (0.5, 1.0, 2.0)]
+TUNING_SETS = {WIENER: _WIENER_OPTIONS, THIN_WIENER: _WIENER_OPTIONS, WIENER_TV: _TV_OPTIONS, THIN_TV: _TV_OPTIONS}
+"""Options tried on validation families, the same for both screens."""
+TUNED_FOR = {WIENER: psnr_db, THIN_WIENER: psnr_db, WIENER_TV: ssim, THIN_TV: ssim}
+"""Wiener is tuned for PSNR, Wiener with total variation for SSIM."""
 
 
 def flat_boxes(truth: NDArray[np.floating], side: int = BOX_PX) -> tuple[Box, Box]:
@@ -82,14 +103,22 @@ def score_scene(
     Returns
     -------
     list of dict
-        One row per contestant.
+        One row per contestant; none for the thin screen where the scene has no frame of it.
     """
-    frame, blend, how = scene.frame(prior), paper_blend(), Convention()
+    how, seen = Convention(), (THICK, THIN) if scene.thin is not None else (THICK,)
+    frames = {screen: scene.frame(prior, screen) for screen in seen}
     truth = scene.truths["truth"]
     boxes = flat_boxes(truth)
     rows = []
     for contestant in contestants:
-        out = contestant.restore(frame, blend, exposure_s=scene.exposure_s, random_state=(2026, number))
+        if contestant.screen not in frames:
+            continue
+        out = contestant.restore(
+            frames[contestant.screen],
+            blend_of(contestant.screen),
+            exposure_s=scene.exposure_s,
+            random_state=(2026, number),
+        )
         row: dict[str, Any] = {
             "method": contestant.key, "board": scene.board, "kind": scene.kind, "exposure_s": scene.exposure_s,
             "snr_box_1": roi_snr(out.image, boxes[0]), "snr_box_2": roi_snr(out.image, boxes[1]),
@@ -98,6 +127,8 @@ def score_scene(
             "cpu_seconds_per_mpx": out.cpu_seconds / out.image.size * 1e6, "evaluations": out.evaluations,
         }  # fmt: skip
         for name, reference in scene.truths.items():
+            if name == "same_response" and contestant.screen == THIN:
+                continue  # the thin screen's own response is that of "truth"
             row[f"psnr_db_{name}"] = psnr_db(out.image, reference, how)
             row[f"ssim_{name}"] = ssim(out.image, reference, how)
         rows.append(row)
@@ -159,13 +190,14 @@ def paired(rows: Sequence[dict[str, Any]], key: str, other: str, field: str) -> 
 
 
 def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
-    """Paired differences of every method against NPS-Wiener and against one step plus one Van Cittert step."""
+    """Paired differences: every method against NPS-Wiener and one step plus Van Cittert, the default against the thin screen."""
     found = []
     present = {r["method"] for r in rows}
     for kind, exposure in cells(rows):
         here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
-        for base in (WIENER, VAN_CITTERT):
-            for key in dict.fromkeys(r["method"] for r in here):
+        for base in (WIENER, VAN_CITTERT, *THIN_KEYS):
+            everyone = dict.fromkeys(r["method"] for r in here)
+            for key in everyone if base not in THIN_KEYS else [k for k in everyone if k == DEFAULT]:
                 if key == base or base not in present:
                     continue
                 for field, unit in (("psnr_db_truth", "dB"), ("ssim_truth", "")):
@@ -181,9 +213,43 @@ def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[
     return found
 
 
+def exposure_exchange(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
+    """What exposure the restoration saves: the default at a shorter exposure against the thin screen at a longer one.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From `score_scene`; acquired pairs count.
+    labels : dict
+        By key.
+
+    Returns
+    -------
+    list of dict
+        Per pair of exposures, per thin row and per score: the paired difference with its interval, and a sentence.
+    """
+    acquired = [r for r in rows if r["kind"] == ACQUIRED]
+    at = {e: [r for r in acquired if r["exposure_s"] == e] for e in dict.fromkeys(r["exposure_s"] for r in acquired)}
+    found = []
+    for short, long in ((s, e) for s in sorted(at) for e in sorted(at) if s < e):
+        for key in THIN_KEYS:
+            for field, name, unit in (("psnr_db_truth", "PSNR", "dB"), ("ssim_truth", "SSIM", "")):
+                mine, theirs = values_of(at[short], DEFAULT, field), values_of(at[long], key, field)
+                if not (shared := [b for b in mine if b in theirs]):
+                    continue
+                difference = interval([mine[b] - theirs[b] for b in shared])
+                names = f"{labels[DEFAULT]} at {short:g} s", f"{labels[key]} at {long:g} s"
+                found.append(
+                    {"method": DEFAULT, "exposure_s": short, "against": key, "against_exposure_s": long, "field": field}
+                    | difference.to_json()
+                    | {"verdict": verdict(difference, *names, f"{name}, {ACQUIRED} pairs", unit)}
+                )
+    return found
+
+
 def headline(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Sentences that belong at the top: does the cold sampler beat one step plus Van Cittert; does the default beat Wiener."""
-    wanted = ((COLD, VAN_CITTERT), (DEFAULT, WIENER))
+    """Sentences that belong at the top: the default against the thin screen and against Wiener, the cold sampler against one step."""
+    wanted = (*((DEFAULT, key) for key in THIN_KEYS), (DEFAULT, WIENER), (COLD, VAN_CITTERT))
     return [
         c["verdict"] for pair in wanted for c in found if (c["method"], c["against"]) == pair and c["kind"] != SYNTHETIC
     ]
@@ -211,17 +277,17 @@ def tune(
     dict
         Options by key and exposure.
     """
-    how, blend = Convention(), paper_blend()
-    measures = {WIENER: psnr_db, WIENER_TV: ssim}
+    how = Convention()
     wanted = [c for c in contestants if c.key in TUNING_SETS]
     total: dict[tuple[str, float, int], float] = {}
     for scenes in board_scenes(BoardSet(VALIDATION_FAMILIES, boards, size_px, 7), exposures_s, ("acquired",)):
         for scene in scenes:
-            frame = scene.frame(prior)
+            frames = {screen: scene.frame(prior, screen) for screen in {c.screen for c in wanted}}
             for contestant in wanted:
+                seen = frames[contestant.screen], blend_of(contestant.screen)
                 for number, options in enumerate(TUNING_SETS[contestant.key]):
                     trial = Contestant(contestant.key, "", contestant.method, dict(contestant.options) | options)
-                    value = measures[contestant.key](trial.restore(frame, blend).image, scene.truths["truth"], how)
+                    value = TUNED_FOR[contestant.key](trial.restore(*seen).image, scene.truths["truth"], how)
                     place = (contestant.key, scene.exposure_s, number)
                     total[place] = total.get(place, 0.0) + value
     chosen: dict[str, dict[float, dict[str, Any]]] = {c.key: {} for c in wanted}
