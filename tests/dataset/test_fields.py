@@ -47,7 +47,14 @@ def test_a_set_is_built_once_and_read_in_order(tmp_path):
         assert PairDraw.from_dict(description["pair"]) == PairDraw()
         assert image.shape == (SIZE, SIZE)
     assert not list((tmp_path / "f").glob("*.part*"))
-    with pytest.raises(SettingsError, match=r"00000\.json was made by another recipe"):
+    few = build_fields(tmp_path / "f", recipes(1, paper_share=1.0))
+    # a recipe sees only the fields it asked for, whatever the folder holds beside them
+    assert len(few) == len(list(few)) == 1
+    assert few.digest() == before
+    assert len(FieldSet(tmp_path / "f")) == 2
+    with pytest.raises(
+        SettingsError, match=rf"{tmp_path}.f.00000\.json was made by another .* --set data\.folder=FOLDER"
+    ):
         build_fields(tmp_path / "f", recipes(1, random_state=1))
 
 

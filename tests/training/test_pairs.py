@@ -6,6 +6,7 @@ import pytest
 from coldray.channels import CONDITIONS
 from coldray.physics.transfer import radial_operator
 from coldray.training.pairs import PairSource
+from coldray.training.validation import scores
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +97,18 @@ def test_every_field_keeps_its_own_detectors(source):
 def test_fields_smaller_than_the_window_are_shown_whole(fields, recipe_of):
     source = PairSource(fields[0], recipe_of(data={"window": 256}))
     assert source.pair(0, np.random.default_rng(0))[0].sharp.shape == (80, 80)
+
+
+def test_without_noise_the_fields_are_looked_at_once_and_the_linear_filter_knows(fields, recipe_of):
+    """Three names for one measurement would be three lines of one number; noise that is not there would hold Wiener back."""
+    _, validation = fields
+
+    def blurred(frame, degradation, rng):
+        return frame.blurred
+
+    quiet, noisy = (PairSource(validation, recipe_of(data={"noise": noise})) for noise in ("none", "measured"))
+    found, usual = (scores(source, "direct", blurred, {}) for source in (quiet, noisy))
+    assert set(found) == {f"{m}_noise_free_{k}" for m in ("direct", "wiener") for k in ("psnr_db", "ssim")}
+    assert {"direct_1s_psnr_db", "direct_0.25s_ssim", "wiener_0.05s_psnr_db", "direct_1s_eta"} <= set(usual)
+    # frames of all exposures are equal without noise; the filter that knows it inverts the blur
+    assert found["wiener_noise_free_psnr_db"] > max(usual["wiener_1s_psnr_db"] + 10, found["direct_noise_free_psnr_db"])

@@ -22,6 +22,31 @@ def test_the_recipes_we_ship_are_valid(path):
     assert isinstance(read_recipe(path), Recipe)
 
 
+def test_recipes_that_share_a_folder_share_its_fields():
+    """Whichever is trained first, the next one finds what it would have made."""
+    made = {}
+    for path in CONFIGS:
+        data = read_recipe(path).data
+        wanted = {"gerber_if_present", "real_share", "field_size", "random_state", "paper_share", "object_share", "other_share",
+                  "soft_share", "dataset", "prepare", "margin"}  # fmt: skip
+        made.setdefault(data.folder, []).append(data.model_dump(include=wanted))
+        assert not data.gerber, "a fresh clone has no boards beside it"
+    assert all(one == same[0] for same in made.values() for one in same)
+
+
+def test_the_papers_recipes_differ_in_method_alone():
+    cold, regression, cdm = (read_recipe(CONFIGS[0].parent / f"paper{end}.toml") for end in ("", "_regression", "_cdm"))
+    assert (cold.method, regression.method, cdm.method) == ("cold", "direct", "ddim")
+    for other in (regression, cdm):
+        assert (other.data, other.optimiser, other.degradation) == (cold.data, cold.optimiser, cold.degradation)
+        left_out = {"shown"}
+        mine, theirs = ({k: v for k, v in r.network.settings.items() if k not in left_out} for r in (cold, other))
+        assert mine == theirs
+    asked = cold.data.prepare
+    assert (cold.data.target, asked.patches, asked.test_patches) == ("mean", 15000, 600)
+    assert (cold.optimiser.learning_rate, cold.optimiser.batch) == (2e-5, 16)
+
+
 def test_a_file_is_read_over_the_defaults(file):
     recipe = read_recipe(file)
     assert (recipe.run, recipe.optimiser.steps, recipe.network.settings) == ("runs/x", 5, {"width": 16})

@@ -138,22 +138,29 @@ class FieldSet:
     ----------
     folder : Path
         Holds NNNNN.npy and NNNNN.json, one of each per field.
+    count : int, optional
+        Only fields with a number below it: a folder may hold more, made for a larger recipe. All of them if not given.
     """
 
     folder: Path
+    count: int | None = None
+
+    def _notes(self) -> list[Path]:
+        found = sorted(self.folder.glob("*.json"))
+        return found if self.count is None else [path for path in found if int(path.stem) < self.count]
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.folder.glob("*.json"))
+        return len(self._notes())
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.float32], dict[str, Any]]]:
-        for path in sorted(self.folder.glob("*.json")):
+        for path in self._notes():
             yield np.load(path.with_suffix(".npy"), allow_pickle=False), read_object(path, SettingsError)
 
     def digest(self) -> str:
-        """sha256 over all fields, in order."""
+        """sha256 over all fields of the set, in order."""
         total = hashlib.sha256()
-        for path in sorted(self.folder.glob("*.npy")):
-            total.update(path.read_bytes())
+        for path in self._notes():
+            total.update(path.with_suffix(".npy").read_bytes())
         return total.hexdigest()
 
 
@@ -195,7 +202,8 @@ def build_fields(
             missing.append(recipe)
         elif read_object(note, SettingsError).get("recipe") != asdict(recipe):
             raise SettingsError(
-                f"{note.name} was made by another recipe; choose another data folder or delete this one"
+                f"{folder / note.name} was made by another recipe; choose a folder of its own with --set data.folder=FOLDER, "
+                f"or delete {folder}"
             )
     done = len(recipes) - len(missing)
     if workers <= 1:
@@ -212,7 +220,7 @@ def build_fields(
                 done += 1
                 if progress is not None:
                     progress(done, len(recipes))
-    return FieldSet(folder)
+    return FieldSet(folder, max((recipe.index for recipe in recipes), default=-1) + 1)
 
 
 def _arguments(recipes: list[FieldRecipe], *same: Any) -> list[list[Any]]:

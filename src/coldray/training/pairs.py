@@ -19,6 +19,8 @@ from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_fea
 from coldray.training.recipe import Recipe
 
 Image = NDArray[np.float32]
+EXPOSURES_S = (1.0, 0.25, 0.05)
+"""Exposures at which a run is scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,15 @@ class PairSource:
 
     def __len__(self) -> int:
         return len(self._fields)
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the frames hold the noise that they are told."""
+        return self._recipe.data.noise == "measured"
+
+    def looks(self) -> dict[str, float | None]:
+        """How often the fields are looked at for scores: name, and exposure [s]; once where noise does not change them."""
+        return {f"{e:g}s": e for e in EXPOSURES_S} if self.has_noise else {"noise_free": EXPOSURES_S[0]}
 
     def pair(
         self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None

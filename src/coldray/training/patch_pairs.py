@@ -107,6 +107,15 @@ class PatchSource(PairSource):
     def __len__(self) -> int:
         return len(self._patches)
 
+    @property
+    def has_noise(self) -> bool:
+        """Whether the frames hold the noise that they are told; measured ones always do."""
+        return self._is_measured or super().has_noise
+
+    def looks(self) -> dict[str, float | None]:
+        """Once for measured patches, each at the exposure that it was taken with."""
+        return {"own_exposure": None} if self._is_measured else super().looks()
+
     def pair(
         self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None
     ) -> tuple[TrainingPair, Any]:

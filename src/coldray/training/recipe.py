@@ -36,12 +36,25 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class PrepareRecipe(_Strict):
+    """A fixed set of patches that training makes for itself where its folder holds none yet."""
+
+    sources: list[str] = []
+    """As `coldray prepare` takes them, "simulated:train:119"; none: the dataset must be there."""
+    kind: Literal["acquired", "synthetic"] = "acquired"
+    patches: int = Field(15000, ge=1)
+    validation_patches: int = Field(64, ge=1)
+    test_patches: int = Field(600, ge=0)
+
+
 class DataRecipe(_Strict):
     """Where fields come from and how they are degraded."""
 
     dataset: Literal["fields", "folder"] = "fields"
     """What `folder` holds: "fields" made from boards when training starts, or a dataset of `coldray prepare`."""
     folder: str = "runs/fields"
+    prepare: PrepareRecipe = PrepareRecipe()
+    """Of "folder": what the dataset is made of if it is not there."""
     target: Literal["independent", "truth", "mean"] = "independent"
     """Of a prepared dataset: noise-free truth or halves of the frames; the mean of all frames is the paper's way."""
     train_fields: int = Field(600, ge=1)

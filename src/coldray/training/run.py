@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coldray.dataset.fields import FieldRecipe, FieldSet, build_fields
-from coldray.dataset.store import PatchSet
+from coldray.dataset.part import Cut
+from coldray.dataset.prepare import PrepareSettings, Sources, prepare
+from coldray.dataset.simulated import BoardRecipe
+from coldray.dataset.store import MANIFEST, PatchSet
 from coldray.errors import SettingsError
 from coldray.training.loop import Training
 from coldray.training.pairs import PairSource
@@ -28,11 +31,11 @@ def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | No
     Raises
     ------
     SettingsError
-        If a Gerber archive of the recipe does not exist.
+        If a Gerber archive of the recipe does not exist, or the dataset is not the one that the recipe asks for.
     """
     data = recipe.data
     if data.dataset == "folder":
-        return PatchSet(Path(data.folder), role)
+        return _patches(recipe, role, progress)
     count = data.train_fields if role == "train" else data.validation_fields
     present = [archive for archive in data.gerber_if_present if Path(archive).exists()]
     real = (*data.gerber, *present) if role == "train" else ()
@@ -46,6 +49,28 @@ def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | No
     kinds = {key: getattr(data, key) for key in ("paper_share", "object_share", "other_share", "soft_share")}
     recipes = [FieldRecipe(role, i, data.random_state, data.field_size, share, **kinds) for i in range(count)]
     return build_fields(Path(data.folder) / role, recipes, real, Path(data.gerber_cache), data.workers, progress)
+
+
+def _patches(recipe: Recipe, role: str, progress: Callable[..., None] | None) -> PatchSet:
+    """Open a prepared dataset; make it first if the recipe says what of."""
+    data, asked = recipe.data, recipe.data.prepare
+    folder = Path(data.folder)
+    if not asked.sources:
+        return PatchSet(folder, role)
+    if not (folder / MANIFEST).exists():
+        boards = BoardRecipe("any", 0, random_state=data.random_state, exposure_s=data.exposure_s)
+        how = PrepareSettings(
+            cut=Cut(asked.kind, context_px=data.margin), patches=asked.patches, validation_patches=asked.validation_patches,
+            test_patches=asked.test_patches, simulated=boards,
+        )  # fmt: skip
+        prepare(folder, Sources(tuple(asked.sources)), how, workers=data.workers, progress=progress)
+    found, wanted = PatchSet(folder, role), {"train": asked.patches, "validation": asked.validation_patches}[role]
+    if len(found) != wanted:
+        raise SettingsError(
+            f"{folder} holds {len(found)} {role} patches, the recipe asks for {wanted}; choose a folder of its own with "
+            f"--set data.folder=FOLDER, or delete {folder}"
+        )
+    return found
 
 
 def source_of(found: FieldSet | PatchSet, recipe: Recipe) -> PairSource:

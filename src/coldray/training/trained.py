@@ -89,13 +89,14 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     )
     weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
     header = header_of(run, network, scores, name)
-    data = Path(run["recipe"]["data"]["folder"])
+    stated = parse_recipe(run["recipe"])
+    data = Path(stated.data.folder)
     if (data / "train").is_dir():
-        boards = FieldSet(data / "train")
+        boards = FieldSet(data / "train", stated.data.train_fields)
         header["training"] |= {"fields": len(boards), "fields_sha256": boards.digest()}
-    fields = FieldSet(data / "validation")
+    fields = FieldSet(data / "validation", stated.data.validation_fields)
     corrects = isinstance(method, CorrectingMethod) and len(fields) > 0
-    validation = PairSource(fields, parse_recipe(run["recipe"])) if corrects else None
+    validation = PairSource(fields, stated) if corrects else None
     return TrainedModel(weights, header, validation)
 
 

@@ -118,7 +118,7 @@ def table_latex(results: dict[str, Any]) -> str:
     for kind in dict.fromkeys(kind for kind, _ in cells_of(results)):
         here = {(e["method"], e["exposure_s"]): e for e in results["summary"] if e["kind"] == kind}
         exposures = list(dict.fromkeys(exposure for _, exposure in here))
-        rows = []
+        rows: list[str] = []
         for key in dict.fromkeys(method for method, _ in here):
             cells = []
             for exposure in exposures:
