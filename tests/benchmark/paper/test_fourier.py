@@ -6,7 +6,7 @@ import pytest
 from coldray.benchmark.paper import fourier as F
 from coldray.benchmark.paper.contestants import BLURRED, Contestant, Output
 from coldray.benchmark.paper.far_edge import known_edge_transfer
-from coldray.benchmark.paper.scenes import paper_pair
+from coldray.benchmark.paper.scenes import THIN, paper_pair
 from coldray.objects.phantoms import presampled_mtf
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import TransferOperator
@@ -45,6 +45,13 @@ def test_the_band_of_a_tilted_edge_covers_the_truth():
     truth = presampled_mtf(F.screen_blur(True), PITCH_MM, 40.0)(found.frequency_lp_mm)
     # the systematic error of 0.003 comes on top
     assert np.mean((found.low - 0.003 <= truth) & (truth <= found.high + 0.003)) > 0.85
+
+
+def test_the_thin_screen_shows_its_own_bars():
+    recipe = F.FourierRecipe(bar_repeats=2)
+    thin = F.bar_contrast(Contestant("thin", "thin", None, screen=THIN), recipe, ObjectPrior())
+    wanted = F.bar_contrast(None, recipe, ObjectPrior())
+    np.testing.assert_allclose([g["ctf"] for g in thin], [g["ctf"] for g in wanted], atol=0.03)
 
 
 def test_data_end_earlier_at_low_dose():

@@ -1,6 +1,7 @@
 """The comparison and its ablations as files and as a command, with a network that answers at once."""
 
 import csv
+import html
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from coldray.app.cli import main
 from coldray.app.commands.benchmark import split_models
-from coldray.benchmark.paper import ablation, scores, tables
+from coldray.benchmark.paper import ablation, scores, tables, words
 from coldray.benchmark.paper.contestants import BLURRED, THIN_KEYS
 from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.report import write_paper
@@ -34,7 +35,8 @@ def comparison(tmp_path_factory, fake):
 def test_every_file_is_there_and_whole(comparison):
     results, folder, report = comparison
     assert {p.name for p in folder.iterdir()} == {
-        "results.json", "table.csv", "table.tex", "images.png", "steps.png", "report.html",
+        "results.json", "table.csv", "table.tex", "images.png", "images.pdf", "path.png", "path.pdf", "steps.png", "steps.pdf",
+        "report.html",
     }  # fmt: skip
     stored = json.loads((folder / "results.json").read_text())
     assert (
@@ -47,11 +49,17 @@ def test_every_file_is_there_and_whole(comparison):
     for row in rows:
         entry = next(e for e in results["summary"] if e["method"] == row["method"])
         assert float(row["psnr_db_truth"]) == pytest.approx(entry["psnr_db_truth"]["mean"], rel=1e-4)
-    page = report.read_text()
-    assert 'src="http' not in page and page.count("data:image/png;base64,") == 2
+    page = html.unescape(report.read_text())
+    assert 'src="http' not in page and page.count("data:image/png;base64,") == 3
     assert all(results["methods"][k]["label"] in page for k in ("wiener", "mine", "coldray"))
     assert "Detection efficiency on flats" in page
     assert "No model of conditional diffusion (CDM) was given" in page
+    assert words.PAPER in page and "23.301 dB" in page and words.WHY_NOT_COMPARABLE in page
+    for caption in ("path", "images", "steps"):
+        assert words.CAPTIONS[caption] in page
+    (said,) = words.opening(results)
+    assert said in page and said.startswith("At 1 s one frame of the thick screen has")
+    assert page.index(said) < page.index("<table>") < page.index("Paired differences in words")
     assert "No model of regression" not in page  # one took part
 
 
@@ -151,10 +159,10 @@ def test_models_by_name():
 def test_the_command_line(fake, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("coldray.restoration.model.load_model", lambda source=None: fake())
     monkeypatch.setattr(scores, "tune", lambda *_, **__: {})
-    words = ["benchmark", "paper", "-o", str(tmp_path), "--boards", "1", "--size-px", "192", "--part", "scores", "--kind",
+    asked = ["benchmark", "paper", "-o", str(tmp_path), "--boards", "1", "--size-px", "192", "--part", "scores", "--kind",
              "acquired", "--exposure-s", "1", "--json"]  # fmt: skip
     with pytest.raises(SystemExit) as left:
-        main(words)
+        main(asked)
     assert left.value.code == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["report"].endswith("report.html") and "--kind acquired" in printed["command"]

@@ -108,19 +108,30 @@ def test_sets_that_cannot_be_drawn_are_refused(bad):
         BoardSet(**bad)
 
 
-def test_boxes_are_even_and_apart(one_board):
+def test_boxes_are_flat_in_the_truth_and_apart(one_board):
+    noise = NoiseModel.of_detector(paper_pair().blurred, 1.0)
     truth = one_board[0].truths["truth"]
     boxes = scores.flat_boxes(truth)
+    assert len(boxes) == 2
     for x, y, w, h in boxes:
-        assert x >= 12 and y >= 12 and x + w <= 128 - 12 and y + h <= 128 - 12
-    assert boxes[0] != boxes[1]
-    flat = np.full((128, 128), 0.5)
-    flat[:, 64:] = 0.7
-    noisy = flat + 0.01 * np.random.default_rng(0).standard_normal(flat.shape)
-    pair = scores.flat_boxes(noisy)
+        part = truth[y : y + h, x : x + w]
+        assert part.std() <= 0.2 * noise.relative_sd(float(part.mean())) * 1.01
+    halves = np.full((128, 128), 0.5)
+    halves[:, 64:] = 0.7
+    pair = scores.flat_boxes(halves)
+    assert sorted(halves[y, x] for x, y, _, _ in pair) == [0.5, 0.7]
+    noisy = halves + 0.01 * np.random.default_rng(0).standard_normal(halves.shape)
     assert scores.contrast_to_noise(noisy, pair) == pytest.approx(20, rel=0.2)
     with pytest.raises(ImageError, match="boxes"):
         scores.flat_boxes(np.ones((30, 30)))
+
+
+def test_where_the_truth_is_nowhere_flat_there_is_no_snr(one_board):
+    structure = 0.5 + 0.2 * np.random.default_rng(0).standard_normal((128, 128))
+    assert scores.flat_boxes(structure) == ()
+    scene = replace(one_board[0], truths={"truth": structure.astype(np.float32)})
+    row, *_ = scores.score_scene(scene, classical()[3:4], 0, ObjectPrior())
+    assert not {"snr_box_1", "snr_box_2", "cnr"} & set(row)
 
 
 def rows_of(values):

@@ -29,6 +29,6 @@ def conventions() -> dict[str, Any]:
         "pixel_pitch_mm": PITCH_MM,
         "degradation": type(paper_blend()).__module__.rsplit(".", 1)[-1],
         "seconds": "wall clock and CPU time of one frame, over its pixels; beside other load the CPU time is the guide",
-        "snr": "mean over standard deviation in two even boxes chosen on the truth; smoothing raises it",
+        "snr": "mean over standard deviation in boxes that are flat in the noise-free truth; smoothing raises it; none on boards without one",
         "ttf": "edge of the stated contrast and dose, mean over repeats; beyond `limit_lp_mm` a curve is prior, not data",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The comparison's figures: images with SSIM maps and SNR boxes; transfer, noise and bars; quality against steps."""
+"""The comparison's pictures: the path of Fig. 1, images with SSIM maps and SNR boxes, quality against steps."""
 
 from __future__ import annotations
 
@@ -14,29 +14,27 @@ from coldray.benchmark.paper.contestants import (
     THIN_KEYS,
     VAN_CITTERT,
     WIENER,
+    WIENER_SCALAR,
     WIENER_TV,
 )
 from coldray.benchmark.paper.scores import flat_boxes
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
-from coldray.physics.grids import nyquist_lp_mm
 from coldray.reports.demo import busiest_window
-from coldray.reports.figures import GREY, STYLE, new_figure, render
+from coldray.reports.figures import STYLE, new_figure
 from coldray.simulation.paper import PITCH_MM
 
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#A5AA99", "#4B4B8F", "#80BA5A")
-FIRST = (*THIN_KEYS, BLURRED, WIENER, WIENER_TV, VAN_CITTERT, COLD, DEFAULT)
-"""Shown first and always; further models follow."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, told apart by all readers."""
+FIRST = (*THIN_KEYS, BLURRED, WIENER_SCALAR, WIENER, WIENER_TV, VAN_CITTERT, COLD, DEFAULT)
+"""Shown as images; models beside the main one follow."""
 SHOWN_PX = 160
+PER_ROW = 5
+"""Methods side by side: at the width of the page their titles can be read."""
+ERROR_SPAN = 0.1
 
 
-def _extras(keys: Sequence[str]) -> list[str]:
-    """Keys of models beside the main one."""
-    known = {"wiener_scalar", "richardson_lucy", "unsupervised_wiener", "pnp_tv", "pnp", "indi", "one_step", *FIRST}
-    return [k for k in keys if k not in known]
-
-
-def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> bytes:
-    """One window of one board: every method's image with SNR boxes, its SSIM map below, its signed error below that.
+def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Any:
+    """One board: every method's image with SNR boxes, a window of it, its SSIM map and its signed error.
 
     Parameters
     ----------
@@ -47,67 +45,83 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> bytes:
 
     Returns
     -------
-    bytes
-        PNG.
+    matplotlib.figure.Figure
     """
     from matplotlib import rc_context
-    from matplotlib.patches import Rectangle
 
     scene, images = pictures["scene"], pictures["images"]
-    truth, how = scene.truths["truth"], Convention()
-    keys = [k for k in FIRST if k in images] + _extras(list(images))
-    columns = [*keys, "mean20"]
-    shown = images | {"mean20": scene.truths["mean20"]}
-    boxes = flat_boxes(truth)
-    window = busiest_window(truth, min(SHOWN_PX, truth.shape[0] // 2))
-    low, high = np.quantile(truth, [0.002, 0.998])
+    models = [k for k in images if methods[k].get("trained_for")]
+    keys = [k for k in FIRST if k in images] + [k for k in models if k not in FIRST]
+    shown = {k: (methods[k]["label"], images[k]) for k in keys}
+    shown["mean20"] = ("thin screen, mean of 20 frames", scene.truths["mean20"])
+    shown["truth"] = ("truth, without noise", scene.truths["truth"])
+    blocks = [list(shown.values())[i : i + PER_ROW] for i in range(0, len(shown), PER_ROW)]
     with rc_context(STYLE):
-        figure, _ = new_figure(1.75 * len(columns), 7.4)
+        figure, _ = new_figure(10.4, 8.4 * len(blocks))
         figure.clear()
-        axes = figure.subplots(4, len(columns))
-        for column, key in enumerate(columns):
-            image = shown[key]
-            value, field = ssim_map(image, truth, how)
-            score = psnr_db(image, truth, how)
-            label = "thin screen, 20 frames" if key == "mean20" else methods[key]["label"]
-            whole, detail, map_axis, error_axis = axes[:, column]
-            whole.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-            for number, (x, y, w, h) in enumerate(boxes):
-                whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, ec=COLOURS[number], lw=0.9))
-            left, top = window[1].start, window[0].start
-            whole.add_patch(
-                Rectangle((left, top), window[1].stop - left, window[0].stop - top, fill=False, ec="w", lw=0.6)
-            )
-            ratios = " / ".join(f"{roi_snr(image, box):.0f}" for box in boxes)
-            whole.set_title(
-                _wrapped(label) + f"\n{score:.2f} dB, SSIM {value:.3f}\nSNR in boxes {ratios}", fontsize=6.5
-            )
-            detail.imshow(image[window], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-            similarity = map_axis.imshow(field, cmap="viridis", vmin=0.4, vmax=1, interpolation="nearest")
-            error = error_axis.imshow(
-                (gain_to(image, truth) * image - truth)[window],
-                cmap="RdBu_r",
-                vmin=-0.1,
-                vmax=0.1,
-                interpolation="nearest",
-            )
-            for axis in (whole, detail, map_axis, error_axis):
-                axis.set_xticks([])
-                axis.set_yticks([])
-        for axis, name in zip(
-            axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error, gain matched"), strict=True
-        ):
-            axis.set_ylabel(name)
-        figure.colorbar(similarity, ax=list(axes[2]), shrink=0.8, pad=0.01)
-        figure.colorbar(error, ax=list(axes[3]), shrink=0.8, pad=0.01)
+        parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
+        for number, (part, block) in enumerate(zip(parts, blocks, strict=True)):
+            _image_block(part, block, scene, number * PER_ROW)
         figure.suptitle(
-            f"{scene.board}, {scene.kind} pair, {scene.exposure_s:g} s; simulated; scores against the noise-free truth, "
-            "data range = open beam", fontsize=8,
-        )  # fmt: skip
-        return render(figure, "png")
+            f"{scene.board}, {scene.kind} pair, {scene.exposure_s:g} s, simulated; PSNR and SSIM against the noise-free truth",
+            fontsize=10,
+        )
+        return figure
 
 
-def _wrapped(label: str, width: int = 20) -> str:
+def _image_block(figure: Any, block: Sequence[tuple[str, Any]], scene: Any, first: int) -> None:
+    """One row of methods: image, window, SSIM map, error."""
+    from matplotlib.patches import Rectangle
+
+    truth, how = scene.truths["truth"], Convention()
+    boxes, window = flat_boxes(truth), busiest_window(truth, min(SHOWN_PX, truth.shape[0] // 2))
+    low, high = np.quantile(truth, [0.002, 0.998])
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    axes = figure.subplots(4, PER_ROW)
+    for column in range(PER_ROW):
+        if column >= len(block):
+            for axis in axes[:, column]:
+                axis.set_axis_off()
+            continue
+        label, image = block[column]
+        whole, detail, map_axis, error_axis = axes[:, column]
+        value, field = ssim_map(image, truth, how)
+        whole.imshow(image, **grey)
+        for number, (x, y, w, h) in enumerate(boxes):
+            whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, ec=COLOURS[number], lw=1.6))
+        left, top, side = window[1].start, window[0].start, window[1].stop - window[1].start
+        whole.add_patch(Rectangle((left, top), side, side, fill=False, ec="w", lw=0.8))
+        is_truth = image is truth
+        score = "" if is_truth else f"{psnr_db(image, truth, how):.2f} dB, SSIM {value:.3f}"
+        ratios = " / ".join("∞" if not np.isfinite(r) else f"{r:.0f}" for r in (roi_snr(image, box) for box in boxes))
+        whole.set_title(f"({_letter(first + column)}) {_wrapped(label)}\n{score}\nSNR {ratios}", fontsize=8.5)
+        detail.imshow(image[window], **grey)
+        similarity = map_axis.imshow(field, cmap="viridis", vmin=0.4, vmax=1, interpolation="nearest")
+        off = (gain_to(image, truth) * image - truth)[window]
+        error = error_axis.imshow(off, cmap="RdBu_r", vmin=-ERROR_SPAN, vmax=ERROR_SPAN, interpolation="nearest")
+        for axis in axes[:, column]:
+            axis.set_xticks([])
+            axis.set_yticks([])
+    _scale_bar(axes[0, 0], truth.shape[1])
+    for axis, name in zip(axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error in window"), strict=True):
+        axis.set_ylabel(name, fontsize=9)
+    figure.colorbar(similarity, ax=list(axes[2]), shrink=0.8, pad=0.01, label="SSIM")
+    figure.colorbar(error, ax=list(axes[3]), shrink=0.8, pad=0.01, label="fraction of the open beam")
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number)
+
+
+def _scale_bar(axis: Any, columns: int) -> None:
+    """A bar of whole millimetres, about a quarter of the image."""
+    length_mm = max(1, round(columns * PITCH_MM / 4))
+    start, row = columns * 0.05, columns * 0.95
+    axis.plot([start, start + length_mm / PITCH_MM], [row, row], color="w", lw=3, solid_capstyle="butt")
+    axis.annotate(f"{length_mm} mm", (start, row), (0, 4), textcoords="offset points", color="w", fontsize=8)
+
+
+def _wrapped(label: str, width: int = 22) -> str:
     """Two lines, always, so that titles align."""
     words, first = label.split(" "), ""
     while words and len(first) + len(words[0]) <= width:
@@ -115,96 +129,57 @@ def _wrapped(label: str, width: int = 20) -> str:
     return f"{first}\n{' '.join(words)}"
 
 
-def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> bytes:
-    """TTF at 80 and 5 % contrast, NNPS and CTF of every method, beside the detectors' own curves; PNG."""
+def path_figure(path: dict[str, Any]) -> Any:
+    """Fig. 1: the states D_t(x_0) forward, and those of the samplers in reverse with the predictions they come from.
+
+    Parameters
+    ----------
+    path : dict
+        From `coldray.benchmark.paper.path.path_of`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     from matplotlib import rc_context
 
-    sharp, limit = measured["sharp"], measured["limit_lp_mm"]
-    nyquist = nyquist_lp_mm(PITCH_MM)
-    keys = [k for k in (WIENER, WIENER_TV, "richardson_lucy", VAN_CITTERT, COLD, DEFAULT) if k in measured["methods"]]
-    keys += _extras([k for k in measured["methods"]])
-    colour = dict(zip(keys, COLOURS * 2, strict=False))
+    truth, rows = path["truth"], path["rows"]
+    low, high = np.quantile(truth, [0.002, 0.998])
+    columns = max(len(row["images"]) for row in rows)
     with rc_context(STYLE):
-        figure, _ = new_figure(9.6, 7.0)
+        figure, _ = new_figure(10.4, 2.35 * len(rows) + 0.4)
         figure.clear()
-        (strong, faint), (noise, bars) = figure.subplots(2, 2)
-        f = np.array(sharp["frequency_lp_mm"])
-        for axis, contrast in ((strong, 0.80), (faint, 0.05)):
-            axis.plot(f, sharp["mtf"], color="k", lw=1.6, label="thin screen (MTF)")
-            axis.plot(f, sharp["blurred_mtf"], color="k", lw=1.2, ls="--", label="thick screen (MTF)")
-            top = 1.1
-            for key in keys:
-                curve = _transfer(measured["methods"][key], contrast)
-                if curve is None:
-                    continue
-                x, y = np.array(curve["frequency_lp_mm"]), np.array(curve["value"])
-                known = x <= limit
-                axis.plot(x[known], y[known], color=colour[key], label=methods[key]["label"])
-                beyond = x >= x[known][-1]
-                axis.plot(x[beyond], y[beyond], color=colour[key], lw=0.8, ls=":")
-                if "low" in curve:
-                    axis.fill_between(x, curve["low"], curve["high"], color=colour[key], alpha=0.12, lw=0)
-                top = max(top, float(y[x <= 0.9 * nyquist].max()) + 0.05)
-            axis.set(xlim=(0, nyquist), ylim=(0, min(top, 2.0)), ylabel=f"apparent TTF, {100 * contrast:g} % edge")
-            axis.axvline(limit, color=GREY, lw=0.8, ls="-.")
-            axis.annotate("beyond: prior, not data", (limit, 0.98), (3, 0), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", fontsize=6.5, color=GREY, va="top")  # fmt: skip
-        noise.semilogy(
-            f[1:], np.array(sharp["nnps_20_frames_mm2"])[1:], color="k", lw=1.6, label="thin screen, 20 frames"
-        )
-        for key in [BLURRED, *keys]:
-            if key not in measured["methods"]:
-                continue
-            flat = measured["methods"][key]["flat"]
-            x, y = np.array(flat["frequency_lp_mm"]), np.array(flat["nnps_mm2"])
-            style: dict[str, Any] = {"color": "k", "ls": "--"} if key == BLURRED else {"color": colour[key]}
-            # the last bin holds a few corners of the frequency plane only
-            noise.semilogy(x[:-1], np.maximum(y[:-1], 1e-12), label=methods[key]["label"], **style)
-        noise.set(xlim=(0, nyquist), ylabel="NNPS in flats [mm²]")
-        wanted = sharp["ctf"]
-        x = np.array([g["frequency_lp_mm"] for g in wanted])
-        bars.plot(x, [g["ctf"] for g in wanted], "k-", lw=1.6, marker="o", ms=3, label="thin screen")
-        for key in [BLURRED, *keys]:
-            if key in measured["methods"]:
-                style = {"color": "k", "ls": "--"} if key == BLURRED else {"color": colour[key]}
-                values = [g["ctf"] for g in measured["methods"][key]["ctf"]]
-                bars.plot(x, values, marker="o", ms=2.5, label=methods[key]["label"], **style)
-        bars.axvline(limit, color=GREY, lw=0.8, ls="-.")
-        bars.set(xlim=(0, nyquist), ylim=(0, None), ylabel="CTF, 50 % bars")
-        for axis in (strong, faint, noise, bars):
-            axis.set_xlabel("spatial frequency [lp/mm]")
-        handles, labels = noise.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
-        figure.suptitle(
-            f"{measured['exposure_s']:g} s, {measured['repeats']} repeats of default and raw frame, {measured['peer_repeats']} of the others, bright side {measured['bright']:g} of the open beam; "
-            "bands k = 2", fontsize=8,
-        )  # fmt: skip
-        return render(figure, "png")
+        axes = figure.subplots(len(rows), columns, squeeze=False)
+        for line, row in zip(axes, rows, strict=True):
+            for axis in line:
+                axis.set_axis_off()
+            for place, (name, image) in enumerate(row["images"]):
+                axis = line[place]
+                axis.set_axis_on()
+                axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+                axis.set_xticks([])
+                axis.set_yticks([])
+                axis.set_title(name, fontsize=8.5)
+            line[0].set_ylabel(row["name"], fontsize=9)
+        figure.suptitle(f"{path['board']}, {path['exposure_s']:g} s, simulated", fontsize=10)
+        return figure
 
 
-def _transfer(found: dict[str, Any], contrast: float) -> dict[str, Any] | None:
-    """Near-upright TTF at one contrast, if it was measured."""
-    for curve in found["transfers"]:
-        if curve["contrast"] == contrast and abs(curve["angle_deg"]) < 10 and "value" in curve:
-            return dict(curve)
-    return None
-
-
-def steps_figure(entries: Sequence[dict[str, Any]]) -> bytes:
-    """PSNR and SSIM of the samplers over the number of network evaluations; PNG."""
+def steps_figure(entries: Sequence[dict[str, Any]]) -> Any:
+    """PSNR and SSIM of the samplers over the number of network evaluations."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = new_figure(7.0, 2.8, 2)
+        figure, axes = new_figure(9.6, 3.2, 2)
         for axis, field, label in zip(axes, ("psnr_db_truth", "ssim_truth"), ("PSNR [dB]", "SSIM"), strict=True):
             for number, sampler in enumerate(dict.fromkeys(e["sampler"] for e in entries)):
                 here = sorted((e for e in entries if e["sampler"] == sampler), key=lambda e: e["steps"])
-                axis.plot([e["steps"] for e in here], [e[field]["mean"] for e in here], marker="o", ms=3,
-                          color=COLOURS[number], label=sampler)  # fmt: skip
+                axis.plot([e["steps"] for e in here], [e[field]["mean"] for e in here], marker="os^D"[number % 4], ms=4,
+                          ls=("-", "--", "-.", ":")[number % 4], color=COLOURS[number], label=sampler)  # fmt: skip
             axis.set(xlabel="steps (network evaluations)", ylabel=label, xscale="log")
             counts = sorted({e["steps"] for e in entries})
             axis.set_xticks(counts, [str(c) for c in counts])
             axis.set_xticks([], minor=True)
         axes[0].legend()
         axes[0].set_title(f"acquired pairs, {entries[0]['exposure_s']:g} s, mean over boards", loc="left")
-        return render(figure, "png")
+        return figure

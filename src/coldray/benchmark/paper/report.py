@@ -1,4 +1,4 @@
-"""The comparison as files: results.json, table.csv, PNG figures and one self-contained page."""
+"""The comparison as files: results.json, tables, figures as PNG and PDF, and one self-contained page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from coldray.benchmark.paper.figures import fourier_figure, image_figure, steps_figure
-from coldray.benchmark.paper.tables import groups_of, number, table_csv, table_latex
+from coldray.benchmark.paper.curves import fourier_figure
+from coldray.benchmark.paper.figures import image_figure, path_figure, steps_figure
+from coldray.benchmark.paper.tables import groups_of, number, signed, table_csv, table_latex
+from coldray.benchmark.paper.words import CAPTIONS, PAPER, WHY_NOT_COMPARABLE, opening, printed_beside_ours
 from coldray.files import write_bytes, write_text
+from coldray.reports.figures import render
 from coldray.reports.html import data_uri, template
 
 
@@ -39,6 +42,51 @@ def trust_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def drawn(results: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
+    """Every figure by the stem of its files."""
+    figures: dict[str, Any] = {}
+    if pictures:
+        figures["path"] = path_figure(pictures["path"])
+        figures["images"] = image_figure(pictures, results["methods"])
+    for measured in results.get("fourier", []):
+        figures[f"fourier_{measured['exposure_s']:g}s"] = fourier_figure(measured, results["methods"])
+    if results.get("steps"):
+        figures["steps"] = steps_figure(results["steps"])
+    return figures
+
+
+def title_of(stem: str) -> str:
+    """Heading of a figure."""
+    name, _, exposure = stem.partition("_")
+    words = {
+        "path": "Fig. 1: the walk, forward and in reverse", "images": "Fig. 2: images, SSIM maps, SNR",
+        "fourier": f"Fig. 3: transfer, noise and bars at {exposure.removesuffix('s')} s", "steps": "Quality against steps",
+    }  # fmt: skip
+    return words[name]
+
+
+CEILING = {
+    "mean20_psnr_db": ("PSNR of the mean of 20 thin frames against the truth [dB]", 1),
+    "mean20_ssim": ("SSIM of the same", 3),
+    "halves_psnr_db": ("PSNR of ten thin frames against the other ten [dB]", 1),
+    "halves_ssim": ("SSIM of the same", 3),
+}
+"""What the references allow, in words, and digits."""
+
+
+def exchange_rows(results: dict[str, Any]) -> list[dict[str, str]]:
+    """The default at a shorter exposure against the thin screen at a longer one."""
+    rows: dict[tuple[float, float, str], dict[str, str]] = {}
+    for found in results.get("exposures", []):
+        key = (found["exposure_s"], found["against_exposure_s"], found["against"])
+        row = rows.setdefault(key, {
+            "ours": f"{found['exposure_s']:g} s", "theirs": f"{found['against_exposure_s']:g} s",
+            "label": results["methods"][found["against"]]["label"],
+        })  # fmt: skip
+        row[found["field"]] = signed(found, 2 if found["field"].startswith("psnr") else 4)
+    return list(rows.values())
+
+
 def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any], command: str) -> Path:
     """Write everything; returns the report's path.
 
@@ -53,24 +101,22 @@ def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any],
     folder.mkdir(parents=True, exist_ok=True)
     clean = plain(results | {"command": command})
     write_text(folder / "results.json", json.dumps(clean, indent=1, allow_nan=False) + "\n")
-    drawn: dict[str, tuple[str, bytes]] = {}
-    if pictures:
-        drawn["Images, SSIM maps and SNR boxes"] = ("images.png", image_figure(pictures, results["methods"]))
-    for measured in results.get("fourier", []):
-        name = f"{measured['exposure_s']:g}s"
-        drawn[f"Transfer, noise and bars at {measured['exposure_s']:g} s"] = (
-            f"fourier_{name}.png", fourier_figure(measured, results["methods"])
-        )  # fmt: skip
-    if results.get("steps"):
-        drawn["Quality against steps"] = ("steps.png", steps_figure(results["steps"]))
-    for name, content in drawn.values():
-        write_bytes(folder / name, content)
+    figures = drawn(results, pictures)
+    for stem, figure in figures.items():
+        for kind in ("png", "pdf"):
+            write_bytes(folder / f"{stem}.{kind}", render(figure, kind))
     if results.get("summary"):
         write_text(folder / "table.csv", table_csv(results))
         write_text(folder / "table.tex", table_latex(results))
+    shown = [
+        {"title": title_of(stem), "caption": CAPTIONS[stem.partition("_")[0]], "file": stem,
+         "picture": data_uri((folder / f"{stem}.png").read_bytes())}
+        for stem in figures
+    ]  # fmt: skip
     page: str = template("paper.html").render(
-        r=clean, groups=groups_of(results), trust=trust_rows(results), command=command, number=number,
-        pictures={title: data_uri(content) for title, (_, content) in drawn.items()},
+        r=clean, groups=groups_of(results), trust=trust_rows(results), command=command, number=number, figures=shown,
+        opening=opening(results), paper=PAPER, printed=printed_beside_ours(results), not_comparable=WHY_NOT_COMPARABLE,
+        exchange=exchange_rows(results), ceiling=CEILING,
     )  # fmt: skip
     path = folder / "report.html"
     write_text(path, page)

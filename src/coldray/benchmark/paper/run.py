@@ -31,9 +31,11 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
+from coldray.benchmark.paper.path import path_of
 from coldray.benchmark.paper.questions import run_trust
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, SYNTHETIC, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.errors import SettingsError
+from coldray.metrology.metrics import Convention, psnr_db
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
@@ -153,7 +155,7 @@ def run_paper(
     results : dict
         Every number with its convention; JSON-able.
     pictures : dict
-        Images of one board for the figure: "scene" and "images" by key; empty without the part "scores".
+        Of one board: "scene", "images" by key, and the "path" of Fig. 1; empty without the part "scores".
     """
     how = settings or PaperSettings()
     began = time.perf_counter()
@@ -177,6 +179,8 @@ def run_paper(
     pictures: dict[str, Any] = {}
     if "scores" in how.parts:
         results |= _scores(contestants, how, judge, prior, pictures, say)
+        if pictures:
+            pictures["path"] = path_of(pictures["scene"], model, others or {}, how.steps)
     if "steps" in how.parts:
         say("quality against steps")
         results["steps"] = quality_by_steps(model, how)
@@ -233,18 +237,20 @@ def _scores(
     if judge is not None:
         sources.append(judge_scenes(judge, how.exposures_s))
     number = 0
+    candidates: list[tuple[Scene, dict[str, NDArray[np.float32]]]] = []
     shown_exposure = sorted(how.exposures_s)[len(how.exposures_s) // 2]
     for source in sources:
         for scenes in source:
             say(f"image quality: {scenes[0].board}" + (" (frozen pairs)" if scenes[0].kind == "judge" else ""))
             references += [s for s in scenes[:1] if s.halves is not None]
             for scene in scenes:
-                wanted = not pictures and scene.exposure_s == shown_exposure and scene.kind == how.kinds[-1]
+                wanted = scene.exposure_s == shown_exposure and scene.kind == how.kinds[-1]
                 images: dict[str, NDArray[np.float32]] = {}
                 rows += scores.score_scene(scene, contestants, number, prior, images if wanted else None)
                 if wanted:
-                    pictures |= {"scene": scene, "images": images}
+                    candidates.append((scene, images))
                 number += 1
+    pictures |= typical(candidates)
     labels = {c.key: c.label for c in contestants}
     found = scores.comparisons(rows, labels)
     return {
@@ -255,6 +261,21 @@ def _scores(
         "verdicts": scores.headline(found),
         "images": rows,
     }
+
+
+def typical(candidates: Sequence[tuple[Scene, dict[str, NDArray[np.float32]]]]) -> dict[str, Any]:
+    """The board whose gain of the default over NPS-Wiener is the median: its "scene" and "images" by key."""
+
+    def gain(candidate: tuple[Scene, dict[str, NDArray[np.float32]]]) -> float:
+        scene, images = candidate
+        ours, linear = (psnr_db(images[key], scene.truths["truth"], Convention()) for key in (DEFAULT, WIENER))
+        return ours - linear
+
+    ordered = sorted(candidates, key=gain)
+    if not ordered:
+        return {}
+    scene, images = ordered[(len(ordered) - 1) // 2]
+    return {"scene": scene, "images": images}
 
 
 def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Any]]:

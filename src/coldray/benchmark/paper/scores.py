@@ -21,6 +21,7 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.scenes import (
     ACQUIRED,
+    EXPOSURES_S,
     SYNTHETIC,
     THICK,
     THIN,
@@ -29,14 +30,18 @@ from coldray.benchmark.paper.scenes import (
     Scene,
     blend_of,
     board_scenes,
+    paper_pair,
 )
 from coldray.benchmark.statistics import Interval, interval, verdict
 from coldray.errors import ImageError
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
+from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
 Box = tuple[int, int, int, int]
-BOX_PX = 12
+BOX_SIDES_PX = (12, 8, 6)
+FLAT_SHARE = 0.2
+"""Largest SD of the truth in a box, over the noise of one pixel."""
 SCORES = ("psnr_db", "ssim")
 _WIENER_OPTIONS = [{"regularisation": r} for r in (0.25, 0.5, 1.0, 2.0, 4.0)]
 _TV_OPTIONS = [{"regularisation": r, "weight": w} for r in (0.1, 0.3, 1.0) for w in (0.5, 1.0, 2.0)]
@@ -46,35 +51,54 @@ TUNED_FOR = {WIENER: psnr_db, THIN_WIENER: psnr_db, WIENER_TV: ssim, THIN_TV: ss
 """Wiener is tuned for PSNR, Wiener with total variation for SSIM."""
 
 
-def flat_boxes(truth: NDArray[np.floating], side: int = BOX_PX) -> tuple[Box, Box]:
-    """Two even boxes (x, y, width, height) of different signal, chosen on the truth: for SNR in each, CNR between.
+def flat_boxes(truth: NDArray[np.floating]) -> tuple[Box, ...]:
+    """Two boxes (x, y, width, height) of different signal that are flat in the truth: for SNR in each, CNR between.
+
+    Flat means that the noise-free truth varies by less than a fifth of the noise of one thick frame of the longest exposure, so
+    that what varies in a box is noise. Boxes shrink from 12 to 6 pixels until two are found; where fewer are, fewer are returned.
 
     Raises
     ------
     ImageError
         If the image is too small to hold them.
     """
-    rows, cols = (n // side - 2 for n in truth.shape)
-    if rows < 2 or cols < 2:
-        raise ImageError(f"boxes of {side} px need at least {4 * side} x {4 * side} px; the image has {truth.shape}")
-    inner = np.asarray(truth[side : (rows + 1) * side, side : (cols + 1) * side], dtype=np.float64)
-    blocks = inner.reshape(rows, side, cols, side)
-    mean, spread = blocks.mean(axis=(1, 3)), blocks.std(axis=(1, 3))
-    uneven = np.where(mean < 0.97, spread / np.maximum(mean, 1e-3), np.inf)
-    if not np.isfinite(uneven).any():
-        uneven = spread
-    first = np.unravel_index(int(np.argmin(uneven)), uneven.shape)
-    # even boxes first, then those that differ: half a percent of unevenness weighs as much as 5 % of signal
-    difference = np.abs(mean - mean[first]) / max(float(mean[first]), 1e-3)
-    away = np.hypot(*(axis - place for axis, place in zip(np.indices(mean.shape), first, strict=True))) >= 2
-    second = np.unravel_index(
-        int(np.argmin(np.where(away, uneven - 0.1 * np.minimum(difference, 0.3), np.inf))), mean.shape
-    )
+    if min(truth.shape) < 4 * BOX_SIDES_PX[0]:
+        raise ImageError(
+            f"boxes need at least {4 * BOX_SIDES_PX[0]} px in both directions; the image has {truth.shape}"
+        )
+    found: tuple[Box, ...] = ()
+    for side in BOX_SIDES_PX:
+        tried = _flat_boxes_of(np.asarray(truth, dtype=np.float64), side)
+        if len(tried) > len(found):
+            found = tried
+        if len(found) == 2:
+            break
+    return found
+
+
+def _flat_boxes_of(truth: NDArray[np.float64], side: int) -> tuple[Box, ...]:
+    """The flattest box of one side, and of the flat ones apart from it the one that differs most in signal."""
+    inner = truth[BOX_SIDES_PX[0] : -BOX_SIDES_PX[0], BOX_SIDES_PX[0] : -BOX_SIDES_PX[0]]
+    blocks = np.lib.stride_tricks.sliding_window_view(inner, (side, side))[:: side // 2, :: side // 2]
+    mean, spread = blocks.mean(axis=(2, 3)), blocks.std(axis=(2, 3))
+    noise = NoiseModel.of_detector(paper_pair().blurred, max(EXPOSURES_S))
+    dark, open_beam = noise.relative_sd(0.0) ** 2, noise.relative_sd(1.0) ** 2
+    uneven = spread / np.sqrt(dark + (open_beam - dark) * np.clip(mean, 0, 1))
+    flat = uneven <= FLAT_SHARE
+    if not flat.any():
+        return ()
 
     def box(place: Any) -> Box:
-        return (int(place[1]) + 1) * side, (int(place[0]) + 1) * side, side, side
+        y, x = (int(n) * (side // 2) + BOX_SIDES_PX[0] for n in place)
+        return x, y, side, side
 
-    return box(first), box(second)
+    first = np.unravel_index(int(np.argmin(uneven)), uneven.shape)
+    away = np.max([np.abs(axis - n) for axis, n in zip(np.indices(mean.shape), first, strict=True)], axis=0) >= 2
+    others = flat & away
+    if not others.any():
+        return (box(first),)
+    differs = np.where(others, np.abs(mean - mean[first]), -1.0)
+    return box(first), box(np.unravel_index(int(np.argmax(differs)), differs.shape))
 
 
 def contrast_to_noise(image: NDArray[np.floating], boxes: tuple[Box, Box]) -> float:
@@ -121,11 +145,13 @@ def score_scene(
         )
         row: dict[str, Any] = {
             "method": contestant.key, "board": scene.board, "kind": scene.kind, "exposure_s": scene.exposure_s,
-            "snr_box_1": roi_snr(out.image, boxes[0]), "snr_box_2": roi_snr(out.image, boxes[1]),
-            "cnr": contrast_to_noise(out.image, boxes), "seconds": out.seconds,
+            "seconds": out.seconds,
             "seconds_per_mpx": out.seconds / out.image.size * 1e6,
             "cpu_seconds_per_mpx": out.cpu_seconds / out.image.size * 1e6, "evaluations": out.evaluations,
         }  # fmt: skip
+        row |= {f"snr_box_{n}": roi_snr(out.image, box) for n, box in enumerate(boxes, 1)}
+        if len(boxes) == 2:
+            row["cnr"] = contrast_to_noise(out.image, (boxes[0], boxes[1]))
         for name, reference in scene.truths.items():
             if name == "same_response" and contestant.screen == THIN:
                 continue  # the thin screen's own response is that of "truth"
@@ -167,7 +193,8 @@ def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for key in dict.fromkeys(r["method"] for r in here):
             mine = [r for r in here if r["method"] == key]
             entry: dict[str, Any] = {"method": key, "kind": kind, "exposure_s": exposure}
-            fields = [f for f in mine[0] if f.startswith(("psnr_db_", "ssim_", "snr_", "cnr", "seconds_", "cpu_"))]
+            wanted = ("psnr_db_", "ssim_", "snr_", "cnr", "seconds_", "cpu_")
+            fields = dict.fromkeys(f for row in mine for f in row if f.startswith(wanted))
             for field in fields:
                 values = list(values_of(mine, key, field).values())
                 if np.all(np.isfinite(values)):

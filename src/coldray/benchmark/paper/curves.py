@@ -1,0 +1,158 @@
+"""The comparison's curves: transfer at two contrasts, noise and bars of every method, told apart in grey as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, THIN_RAW
+from coldray.benchmark.paper.figures import COLOURS
+from coldray.physics.grids import nyquist_lp_mm
+from coldray.reports.figures import GREY, STYLE, new_figure
+from coldray.simulation.paper import PITCH_MM
+
+DASHES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (2, 1)), (0, (1, 1)))
+MARKERS = "os^vDP<>X*"
+MARKED_EVERY = 9
+STRONG, FAINT = 0.80, 0.05
+
+
+def styles(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour, dashes and marker of every row: no two rows share all three, nor colour and dashes.
+
+    The frames as they are, are black and grey; the default is thicker than all.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    palette = COLOURS[1:6]
+    others = [k for k in keys if k not in (BLURRED, DEFAULT, *THIN_KEYS)]
+    for number, key in enumerate(others):
+        dash = DASHES[(number + number // len(palette)) % len(DASHES)]
+        out[key] = {"color": palette[number % len(palette)], "ls": dash, "marker": MARKERS[number % len(MARKERS)]}
+    for number, key in enumerate(THIN_KEYS):
+        out[key] = {"color": "0.5", "ls": DASHES[number], "marker": MARKERS[number], "mfc": "w"}
+    out[THIN_RAW] = {"color": "0.5", "ls": DASHES[0], "marker": None, "lw": 1.8}
+    out[BLURRED] = {"color": "k", "ls": DASHES[1], "marker": None, "lw": 1.8}
+    out[DEFAULT] = {"color": COLOURS[0], "ls": DASHES[0], "marker": None, "lw": 2.4, "zorder": 5}
+    return {key: {"lw": 1.1, "ms": 4} | out[key] for key in keys}
+
+
+def _spread(number: int) -> tuple[int, int]:
+    """Where the markers of one curve stand, so that those of equal curves do not cover each other."""
+    return 1 + number % MARKED_EVERY, MARKED_EVERY
+
+
+def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Any:
+    """Fig. 3 for every row: TTF at 80 and 5 % contrast, NNPS and CTF; below what all agree on, the difference from the thin screen.
+
+    Parameters
+    ----------
+    measured : dict
+        From `coldray.benchmark.paper.fourier.measure`.
+    methods : dict
+        Labels by key, from the results.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib import rc_context
+
+    keys = list(measured["methods"])
+    look = styles(keys)
+    with rc_context(STYLE):
+        figure, _ = new_figure(10.4, 12.0)
+        figure.clear()
+        (strong, off), (faint, noise), (bars, missed) = figure.subplots(3, 2)
+        for number, key in enumerate(keys):
+            found, label = measured["methods"][key], methods[key]["label"]
+            spread = look[key] | {"markevery": _spread(number)}
+            _draw_transfer((strong, off, faint), measured, found, spread)
+            _draw_noise(noise, found["flat"], spread | {"label": label})
+            _draw_bars((bars, missed), measured["sharp"]["ctf"], found["ctf"], look[key])
+        _draw_sharp((strong, faint, noise, bars), measured["sharp"])
+        _name_axes({"a": strong, "b": off, "c": faint, "d": noise, "e": bars, "f": missed}, measured["limit_lp_mm"])
+        handles, labels = noise.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8.5, handlelength=4)
+        figure.suptitle(
+            f"{measured['exposure_s']:g} s, simulated targets, bright side {measured['bright']:g} of the open beam; "
+            f"{measured['repeats']} repeats of the default and the raw frame, {measured['peer_repeats']} of the others",
+            fontsize=10,
+        )
+        return figure
+
+
+def _draw_transfer(axes: Sequence[Any], measured: dict[str, Any], found: dict[str, Any], style: dict[str, Any]) -> None:
+    """TTF of the 80 % edge, its difference from the thin screen's MTF, and TTF of the 5 % edge."""
+    strong, off, faint = axes
+    mtf = np.array(measured["sharp"]["mtf"])
+    for axis, contrast in ((strong, STRONG), (faint, FAINT)):
+        curve = transfer_of(found, contrast)
+        if curve is None:
+            continue
+        x, y = np.array(curve["frequency_lp_mm"]), np.array(curve["value"])
+        axis.plot(x, y, **style)
+        if axis is strong:
+            off.plot(x, y * float(curve["contrast_kept"]) - mtf, **style)
+
+
+def _draw_noise(axis: Any, flat: dict[str, Any], style: dict[str, Any]) -> None:
+    x, y = np.array(flat["frequency_lp_mm"]), np.array(flat["nnps_mm2"])
+    # the last bin holds a few corners of the frequency plane only
+    axis.semilogy(x[:-1], np.maximum(y[:-1], 1e-12), **style)
+
+
+def _draw_bars(axes: Sequence[Any], sharp: Any, found: Any, style: dict[str, Any]) -> None:
+    bars, missed = axes
+    x = np.array([g["frequency_lp_mm"] for g in sharp])
+    values, wanted = (np.array([g["ctf"] for g in groups]) for groups in (found, sharp))
+    bars.plot(x, values, **style)
+    missed.plot(x, values - wanted, **style)
+
+
+def _draw_sharp(axes: Sequence[Any], sharp: dict[str, Any]) -> None:
+    """The thin screen's own curves, without noise; its noise as the mean of 20 frames."""
+    strong, faint, noise, bars = axes
+    f = np.array(sharp["frequency_lp_mm"])
+    truth: dict[str, Any] = {"color": "k", "lw": 2.0, "zorder": 4}
+    for axis in (strong, faint):
+        axis.plot(f, sharp["mtf"], **truth)
+    noise.semilogy(
+        f[1:], np.array(sharp["nnps_20_frames_mm2"])[1:], **truth, label="thin screen: MTF, CTF; NNPS of 20 frames"
+    )
+    groups = sharp["ctf"]
+    bars.plot([g["frequency_lp_mm"] for g in groups], [g["ctf"] for g in groups], **truth)
+
+
+def _name_axes(axes: dict[str, Any], limit_lp_mm: float) -> None:
+    """Letters, labels, limits, and the region where a curve is prior and not data."""
+    nyquist = nyquist_lp_mm(PITCH_MM)
+    labels = {
+        "a": f"apparent TTF, {100 * STRONG:g} % edge", "b": "response at 80 % minus thin screen's MTF",
+        "c": f"apparent TTF, {100 * FAINT:g} % edge", "d": "NNPS in flats [mm²]",
+        "e": "CTF, bars of 50 %", "f": "CTF minus thin screen's CTF",
+    }  # fmt: skip
+    for letter, axis in axes.items():
+        axis.set(xlabel="spatial frequency [lp/mm]", xlim=(0, nyquist))
+        axis.set_ylabel(labels[letter], fontsize=9)
+        axis.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
+        if letter in "bf":
+            axis.axhline(0, color="k", lw=1)
+            axis.set_ylim(-0.35, 0.2)
+        elif letter in "ac":
+            axis.set_ylim(0, 1.3)
+        elif letter == "e":
+            axis.set_ylim(0, None)
+        if letter != "d":
+            axis.axvspan(limit_lp_mm, nyquist, color=GREY, alpha=0.12, lw=0)
+            axis.annotate("prior, not data", (limit_lp_mm, 0.98), (3, 0), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", fontsize=8, color=GREY, va="top")  # fmt: skip
+
+
+def transfer_of(found: dict[str, Any], contrast: float) -> dict[str, Any] | None:
+    """Near-upright TTF at one contrast, if it was measured."""
+    for curve in found["transfers"]:
+        if curve["contrast"] == contrast and abs(curve["angle_deg"]) < 10 and "value" in curve:
+            return dict(curve)
+    return None

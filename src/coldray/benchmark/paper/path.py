@@ -1,0 +1,106 @@
+"""The walk of Fig. 1: states D_t(x_0) forward, and what the samplers pass through in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.benchmark.paper.scenes import Scene, paper_blend
+from coldray.frame import Frame
+from coldray.methods import cold, ddim
+from coldray.metrology.metrics import Convention, psnr_db
+from coldray.restoration.model import Model
+
+Image = NDArray[np.float32]
+SAME_DB = 120.0
+"""PSNR beyond which two images differ by rounding."""
+NOISY = ddim.CHANNELS.index("noisy image, -1 to 1")
+
+
+class Recorder:
+    """A predictor that keeps what it is shown and what it answers.
+
+    Parameters
+    ----------
+    predictor : callable
+        ``predictor(channels, conditions)``.
+    channel : int
+        Which image is the state.
+    """
+
+    def __init__(self, predictor: Any, channel: int) -> None:
+        self._predictor, self._channel = predictor, channel
+        self.states: list[Image] = []
+        self.answers: list[Image] = []
+
+    def __call__(self, channels: Any, conditions: NDArray[np.float32]) -> Any:
+        """Answer as the predictor does."""
+        answer = self._predictor(channels, conditions)
+        self.states.append(np.asarray(channels[self._channel], dtype=np.float32).copy())
+        self.answers.append(np.asarray(answer, dtype=np.float32).copy())
+        return answer
+
+
+def path_of(scene: Scene, model: Model, others: Mapping[str, Model], steps: int) -> dict[str, Any]:
+    """Forward states of the truth, and the samplers' states in reverse.
+
+    Parameters
+    ----------
+    scene : Scene
+    model : Model
+        For the cold sampler with K = 1, the paper's.
+    others : mapping of str to Model
+        Of these, conditional diffusion takes part as well.
+    steps : int
+
+    Returns
+    -------
+    dict
+        "board", "exposure_s", "truth" and "rows": a name and named images each.
+    """
+    frame, truth = scene.frame(model.prior), scene.truths["truth"]
+    rows = [{"name": "forward, D_t(x_0)", "images": _named(forward_states(truth, frame, steps), truth, steps, False)}]
+    reverse, answers = reverse_states(frame, model, steps)
+    rows.append({"name": "reverse, x_t, K = 1", "images": _named(reverse, truth, steps, True)})
+    named = [(f"from x_{steps - n}, {_score(image, truth)}", image) for n, image in enumerate(answers)]
+    rows.append({"name": "predictions of x_0", "images": named})
+    for name, other in others.items():
+        if other.header["method"] == "ddim":
+            states = diffusion_states(frame, other, steps)
+            rows.append({"name": f"reverse, {name}", "images": _named(states, truth, steps, True)})
+    return {"board": scene.board, "exposure_s": scene.exposure_s, "truth": truth, "rows": rows}
+
+
+def forward_states(truth: Image, frame: Frame, steps: int) -> list[Image]:
+    """D_t(x_0) for t = 0 ... T."""
+    blend = paper_blend()
+    return [np.asarray(frame.operator(blend, t / steps)(truth), dtype=np.float32) for t in range(steps + 1)]
+
+
+def reverse_states(frame: Frame, model: Model, steps: int) -> tuple[list[Image], list[Image]]:
+    """x_T ... x_0 of the cold sampler with K = 1, and its predictions of x_0."""
+    recorder = Recorder(model.predictor(), 0)
+    out = cold.restore(frame, paper_blend(), recorder, steps=steps)
+    return [*recorder.states, np.asarray(out, dtype=np.float32)], recorder.answers
+
+
+def diffusion_states(frame: Frame, model: Model, steps: int) -> list[Image]:
+    """Noisy images of one sample of conditional diffusion, as fractions of the open beam, and the sample."""
+    recorder = Recorder(model.predictor(), NOISY)
+    out = ddim.restore(frame, paper_blend(), recorder, np.random.default_rng(0), steps=steps)
+    states = [np.float32(0.5) * (state + np.float32(1)) for state in recorder.states]
+    return [*states, np.asarray(out, dtype=np.float32)]
+
+
+def _named(states: list[Image], truth: Image, steps: int, is_reverse: bool) -> list[tuple[str, Image]]:
+    """States with their t and their score."""
+    order = range(steps, -1, -1) if is_reverse else range(steps + 1)
+    return [(f"t = {t}, {_score(image, truth)}", image) for t, image in zip(order, states, strict=True)]
+
+
+def _score(image: Image, truth: Image) -> str:
+    value = psnr_db(image, truth, Convention())
+    return f"{value:.1f} dB" if value < SAME_DB else "the truth"

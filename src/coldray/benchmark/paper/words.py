@@ -1,0 +1,72 @@
+"""The comparison in plain words: what stands at the top of its page, and under its figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, THIN_KEYS, THIN_RAW, WIENER
+from coldray.benchmark.paper.scenes import ACQUIRED
+
+PAPER = (
+    "Oh, Kim, Yoo, Lee, Park and Kim, “Restoration of X-ray detector responses using a diffusion-inspired deblur model”"
+)
+PRINTED = (
+    ("Wiener, the highest PSNR of the paper", "23.301 dB", WIENER, "psnr_db_truth"),
+    ("the paper's cold sampling, its highest SSIM", "0.890", COLD, "ssim_truth"),
+)
+"""What the paper prints: row, value, our row, our score."""
+WHY_NOT_COMPARABLE = (
+    "These numbers cannot be compared one by one. The paper states neither the data range of its PSNR nor exposure, borders or "
+    "gain; ours is for the open beam, which alone moves a PSNR by 8 dB against an image's own range. Its boards were measured, "
+    "against the mean of 20 frames and with whatever registration left; ours are simulated, against the noise-free truth. "
+    "Compare who comes before whom."
+)
+CAPTIONS = {
+    "path": "Forward, the sharp image is blurred in equal steps (Eq. 2), without noise. In reverse the sampler starts at the "
+    "measured frame and takes one step for each prediction of the sharp image.",
+    "images": "One grey scale for all. White frame: the window of the second row. Coloured frames: boxes that are flat in the "
+    "noise-free truth, so that SNR in them is noise alone; smoothing raises it. Errors are after matching one gain. The board is "
+    "the one whose gain over Wiener is the median of all boards.",
+    "fourier": "(a), (c): edge responses at two contrasts; a network has no MTF of its own, its response depends on contrast. "
+    "(b), (f): differences from the thin screen, 0 is perfect. (d): noise left in flats, low is not always good: faint details go "
+    "with it. Shaded: the measurement holds less signal than noise there, what a curve shows is prior.",
+    "steps": "More steps of the sampler, the same network.",
+}
+
+
+def opening(results: dict[str, Any]) -> list[str]:
+    """What was found, exposure by exposure, for a reader who knows detectors and not this project."""
+    said = []
+    for exposure in dict.fromkeys(e["exposure_s"] for e in results.get("summary", []) if e["kind"] == ACQUIRED):
+        here = {e["method"]: e for e in results["summary"] if e["kind"] == ACQUIRED and e["exposure_s"] == exposure}
+        if not {THIN_RAW, BLURRED, WIENER, DEFAULT} <= set(here):
+            continue
+        denoised = max((k for k in THIN_KEYS[1:] if k in here), key=lambda k: here[k]["ssim_truth"]["mean"])
+        label = results["methods"][denoised]["label"]
+        said.append(
+            f"At {exposure:g} s one frame of the thick screen has {_both(here[BLURRED])}; restored by Wiener {_both(here[WIENER])}, "
+            f"by coldray {_both(here[DEFAULT])}. The thin screen at the same exposure has {_both(here[THIN_RAW])} as it is and "
+            f"{_both(here[denoised])} at best ({label})."
+        )
+    return said
+
+
+def printed_beside_ours(results: dict[str, Any]) -> list[dict[str, str]]:
+    """The paper's printed values, and ours of the same row on acquired pairs, from the longest exposure to the shortest."""
+    found = []
+    for name, value, key, field in PRINTED:
+        digits = 2 if field.startswith("psnr") else 3
+        ours = [
+            f"{e[field]['mean']:.{digits}f} at {e['exposure_s']:g} s"
+            for e in results.get("summary", [])
+            if e["method"] == key and e["kind"] == ACQUIRED
+        ]
+        if ours:
+            found.append(
+                {"name": name, "printed": value, "row": results["methods"][key]["label"], "ours": ", ".join(ours)}
+            )
+    return found
+
+
+def _both(entry: dict[str, Any]) -> str:
+    return f"{entry['psnr_db_truth']['mean']:.1f} dB / {entry['ssim_truth']['mean']:.3f}"
