@@ -72,14 +72,14 @@ def test_diffusion_takes_part_in_the_path(fake, one_board):
     assert sum(len(axis.get_images()) for axis in drawn.axes) == 3 + 3 + 2 + 3
 
 
-def test_the_board_that_is_shown_is_the_median(one_board):
+def test_the_board_that_is_shown_is_the_median(fake, one_board):
     truth = one_board[0].truths["truth"]
     noise = np.random.default_rng(0).standard_normal(truth.shape).astype(np.float32)
     candidates = [
         (one_board[0], {C.WIENER: truth + 0.1 * noise, C.DEFAULT: truth + s * noise}) for s in (0.01, 0.09, 0.05)
     ]
-    assert run.typical(candidates)["images"] is candidates[2][1]
-    assert run.typical([]) == {}
+    assert run.typical(candidates, fake(), {}, 2)["images"] is candidates[2][1]
+    assert run.typical([], fake(), {}, 2) == {}
 
 
 @pytest.mark.parametrize("label", ["x", "thin screen, its own NPS-Wiener", "a" * 40])

@@ -41,6 +41,8 @@ from coldray.restoration.model import Model
 
 PARTS = ("scores", "steps", "fourier", "detection", "efficiency", "trust")
 Say = Callable[[str], None]
+Shown = tuple[Scene, dict[str, NDArray[np.float32]]]
+"""A scene and what every method made of it."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,9 @@ def run_paper(
     }
     pictures: dict[str, Any] = {}
     if "scores" in how.parts:
-        results |= _scores(contestants, how, judge, prior, pictures, say)
-        if pictures:
-            pictures["path"] = path_of(pictures["scene"], model, others or {}, how.steps)
+        found, candidates = _scores(contestants, how, judge, prior, say)
+        results |= found
+        pictures |= typical(candidates, model, others or {}, how.steps)
     if "steps" in how.parts:
         say("quality against steps")
         results["steps"] = quality_by_steps(model, how)
@@ -227,17 +229,16 @@ def _scores(
     how: PaperSettings,
     judge: Path | None,
     prior: Any,
-    pictures: dict[str, Any],
     say: Say,
-) -> dict[str, Any]:
-    """Image quality on drawn boards and on the frozen pairs."""
+) -> tuple[dict[str, Any], list[Shown]]:
+    """Image quality on drawn boards and on the frozen pairs, and the boards that may be shown."""
     rows: list[dict[str, Any]] = []
     references: list[Scene] = []
     sources = [board_scenes(how.boards, how.exposures_s, how.kinds)]
     if judge is not None:
         sources.append(judge_scenes(judge, how.exposures_s))
     number = 0
-    candidates: list[tuple[Scene, dict[str, NDArray[np.float32]]]] = []
+    candidates: list[Shown] = []
     shown_exposure = sorted(how.exposures_s)[len(how.exposures_s) // 2]
     for source in sources:
         for scenes in source:
@@ -250,10 +251,9 @@ def _scores(
                 if wanted:
                     candidates.append((scene, images))
                 number += 1
-    pictures |= typical(candidates)
     labels = {c.key: c.label for c in contestants}
     found = scores.comparisons(rows, labels)
-    return {
+    results = {
         "ceiling": scores.ceiling(references),
         "summary": scores.summarise(rows),
         "paired": found,
@@ -261,12 +261,13 @@ def _scores(
         "verdicts": scores.headline(found),
         "images": rows,
     }
+    return results, candidates
 
 
-def typical(candidates: Sequence[tuple[Scene, dict[str, NDArray[np.float32]]]]) -> dict[str, Any]:
-    """The board whose gain of the default over NPS-Wiener is the median: its "scene" and "images" by key."""
+def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Model], steps: int) -> dict[str, Any]:
+    """The board whose gain of the default over NPS-Wiener is the median: its "scene", its "images" by key, its "path"."""
 
-    def gain(candidate: tuple[Scene, dict[str, NDArray[np.float32]]]) -> float:
+    def gain(candidate: Shown) -> float:
         scene, images = candidate
         ours, linear = (psnr_db(images[key], scene.truths["truth"], Convention()) for key in (DEFAULT, WIENER))
         return ours - linear
@@ -275,7 +276,7 @@ def typical(candidates: Sequence[tuple[Scene, dict[str, NDArray[np.float32]]]]) 
     if not ordered:
         return {}
     scene, images = ordered[(len(ordered) - 1) // 2]
-    return {"scene": scene, "images": images}
+    return {"scene": scene, "images": images, "path": path_of(scene, model, others, steps)}
 
 
 def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Any]]:
