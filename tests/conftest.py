@@ -2,8 +2,11 @@
 
 # ruff: noqa: E402
 
+import errno
+import io
 import os
 import signal
+from collections import Counter
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
@@ -76,3 +79,35 @@ def call(capsys):
         return left.value.code, out, err
 
     return run
+
+
+@pytest.fixture
+def failing_disk():
+    """Let the n-th call of a kind (open, write, fsync, rename) of coldray's writer fail; gives the counts back."""
+
+    def plant(monkeypatch, kind="", number=0, code=errno.ENOSPC):
+        seen = Counter()
+
+        def meet(what):
+            seen[what] += 1
+            if (what, seen[what]) == (kind, number):
+                raise OSError(code, os.strerror(code))
+
+        class Raw(io.FileIO):
+            def write(self, data):
+                meet("write")
+                return super().write(data)
+
+        def opened(path, mode="r", *rest, **more):
+            if "x" not in mode:
+                return open(path, mode, *rest, **more)
+            meet("open")
+            return io.BufferedRandom(Raw(path, "x+"))
+
+        fsync, replace = os.fsync, os.replace
+        monkeypatch.setattr("coldray.files.open", opened, raising=False)
+        monkeypatch.setattr("coldray.files.os.fsync", lambda handle: (meet("fsync"), fsync(handle))[1])
+        monkeypatch.setattr("coldray.files.os.replace", lambda a, b: (meet("rename"), replace(a, b))[1])
+        return seen
+
+    return plant
