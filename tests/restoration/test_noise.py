@@ -214,12 +214,17 @@ def test_noise_of_a_board_without_quiet_ground_is_held_by_high_bands_and_family(
     bare = Detector(
         "bare", pitch, FrequencyCurve(frequency, gos_screen(loading).mtf(frequency) * np.sinc(frequency * pitch))
     )
-    passed = screen.transmission(procedural_board("memory_module", (640, 640), pitch / 5, 2))
+    boards = [screen.transmission(procedural_board("memory_module", (640, 640), pitch / 5, n)) for n in range(5)]
     for exposure_s in (1.0, 0.25):
-        image = screen.frame(passed, 5, exposure_s, np.random.default_rng(5))
-        flats = [screen.frame(np.ones_like(passed), 5, exposure_s, np.random.default_rng(i)) for i in range(4)]
-        ratio = octave_ratios(noise_of_image(image, bare), noise_of_flats(np.stack(flats), bare), float(image.mean()))
-        assert np.all((ratio > 0.8) & (ratio < 1.7)), ratio
+        air = np.ones_like(boards[0])
+        flats = [screen.frame(air, 5, exposure_s, np.random.default_rng(i)) for i in range(4)]
+        known, found = noise_of_flats(np.stack(flats), bare), []
+        for passed in boards:
+            image = screen.frame(passed, 5, exposure_s, np.random.default_rng(5))
+            found.append(octave_ratios(noise_of_image(image, bare), known, float(image.mean())))
+        # single boards reach 2.0 at 1 s; what a median holds is the kind
+        ratio = np.median(found, axis=0)
+        assert np.all((ratio > 0.8) & (ratio < 1.6)), ratio
 
 
 def test_the_noise_of_an_image_scales_with_it(board, screen):

@@ -11,8 +11,9 @@ Float = NDArray[np.float64]
 
 OVERSAMPLING, REACH_PX = 4, 16
 """Cells per pixel, and half the side of the field [pixels], on which objects are made up."""
-BOUND_LEVELS = np.linspace(0.0, 1.0, 33)
-"""Predictions at which the bound is tabulated, in units of the brightest that an object may be."""
+_NEAR_ENDS = 0.5 ** np.arange(6, 11)
+BOUND_LEVELS = np.unique(np.concatenate([np.linspace(0.0, 1.0, 33), _NEAR_ENDS, 1.0 - _NEAR_ENDS]))
+"""Predictions at which the bound is tabulated, in units of the brightest that an object may be; close where it falls to 0."""
 NOTHING = 1e-6
 """Cells that count for less than this are left out."""
 
@@ -54,7 +55,7 @@ def largest_excess(
     The excess d of a pixel over its prediction m is linear in the object x, d = sum g x with g = PSF - w * PSF, and so is
     m = sum (w * PSF) x. The largest d for a given m over all 0 <= x <= 1 is a linear programme with one constraint: x is
     1 where g > lambda (w * PSF). The value of its dual, sum max(g - lambda (w * PSF), 0) + lambda m, is an upper bound
-    for every lambda and the least of it is exact.
+    for every lambda and the least of it is exact. It is never below 0, the excess of an even object.
     """
     axis = np.fft.fftfreq(2 * REACH_PX * OVERSAMPLING, pixel_pitch_mm / OVERSAMPLING)
     spread = np.fft.ifft2(beyond(mtf, np.hypot(axis[:, None], axis))).real
@@ -69,6 +70,5 @@ def largest_excess(
         price = 0.5 * (low + high)
         reached = np.array([predicted[gain > p * predicted].sum() for p in price])
         low, high = np.where(reached > BOUND_LEVELS, price, low), np.where(reached > BOUND_LEVELS, high, price)
-    return np.array(
-        [np.maximum(gain - p * predicted, 0.0).sum() + p * m for p, m in zip(high, BOUND_LEVELS, strict=True)]
-    )
+    found = [np.maximum(gain - p * predicted, 0.0).sum() + p * m for p, m in zip(high, BOUND_LEVELS, strict=True)]
+    return np.maximum(found, 0.0)
