@@ -116,3 +116,17 @@ def test_a_model_that_fails_its_check_leaves_the_one_before(call, runs, tmp_path
     code, _, err = call("model", "export", runs["direct"].folder, "-o", out)
     assert code == 3 and "ONNX Runtime and torch differ" in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("kind", ["open", "write", "fsync", "rename"])
+def test_a_disk_that_fails_leaves_the_model_before_and_nothing_else(
+    call, runs, tmp_path, failing_disk, monkeypatch, kind
+):
+    out = tmp_path / "model.onnx"
+    assert call("model", "export", runs["direct"].folder, "-o", out)[0] == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with monkeypatch.context() as planted:
+        failing_disk(planted, kind, 1)
+        code, _, err = call("model", "export", runs["direct"].folder, "-o", out)
+    assert code == 3 and "No space left on device" in err and "Traceback" not in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

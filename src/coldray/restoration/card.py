@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from coldray.channels import FIRST_CONDITIONS
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
 from coldray.errors import CheckpointError
-from coldray.plugins import plugin_names
+from coldray.plugins import plugin, plugin_names, shown_by
 from coldray.restoration.evidence import EvenConstants
 
 LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192
@@ -162,14 +163,61 @@ def _check_together(header: Mapping[str, Any], name: str) -> None:
         EvenConstants.of_header(header.get("even", {}))
     except CheckpointError as problem:
         raise CheckpointError(f"{name}: {problem}") from None
-    family = header.get("family", {})
-    if "conditions_low" in family and "exposure_s" not in family:
-        raise CheckpointError(f"{name}: the header lacks 'family.exposure_s'; export the model anew")
+    _check_shown(header, name)
+    _check_family(header.get("family", {}), name)
     curve = header.get("consistency_share")
     if curve is not None and not 2 <= len(curve["share"]) == len(curve["frequency_cycles_px"]):
         raise CheckpointError(
             f"{name}: the header's 'consistency_share' has {len(curve['frequency_cycles_px'])} frequencies and "
             f"{len(curve['share'])} shares; equally many, at least 2, are needed"
+        )
+
+
+def _check_shown(header: Mapping[str, Any], name: str) -> None:
+    """Images and conditions of the network must be what the method shows it."""
+    method = plugin("method", header["method"])
+    if not method.LEARNS:
+        raise CheckpointError(
+            f"{name}: the header names the method {_brief(header['method'])}, which has no network. Choose another model"
+        )
+    shown, told = shown_by(method)
+    if shown and header.get("channels", shown) != shown:
+        raise CheckpointError(
+            f"{name}: the header's 'channels' are {_brief(header['channels'])}; the method shows {', '.join(shown)}. "
+            "Choose another model"
+        )
+    if not told:
+        return
+    known = header["network"]["settings"].get("conditions", min(FIRST_CONDITIONS, len(told)))
+    names = header.get("conditions", told[:known] if isinstance(known, int) else [])
+    if not _whole(1, len(told)).holds(known) or len(names) != known or len(set(names)) != known:
+        raise CheckpointError(
+            f"{name}: the header's 'network.settings.conditions' is {_brief(known)} with {len(set(names))} different "
+            f"'conditions'; equally many, from 1 to {len(told)}, are needed. Export the model anew"
+        )
+    if unknown := [one for one in names if one not in told]:
+        raise CheckpointError(
+            f"{name}: the header's 'conditions' name {_brief(unknown[0])}, which the method does not tell. Choose another "
+            "model"
+        )
+
+
+def _check_family(family: Mapping[str, Any], name: str) -> None:
+    """Spans must be spans, and the cloud made of the same conditions."""
+    if not {"conditions_low", "conditions_high"} & set(family):
+        return
+    if "exposure_s" not in family:
+        raise CheckpointError(f"{name}: the header lacks 'family.exposure_s'; export the model anew")
+    low, high = (family.get(key, []) for key in ("conditions_low", "conditions_high"))
+    if len(low) != len(high) or any(a > b for a, b in zip(low, high, strict=True)):
+        raise CheckpointError(
+            f"{name}: the header's 'family.conditions_low' ({len(low)} numbers) and 'family.conditions_high' ({len(high)}) "
+            "are no spans; export the model anew"
+        )
+    if "cloud" in family and len(family["cloud"]["points"][0]) != len(low) - 1:
+        raise CheckpointError(
+            f"{name}: the header's 'family.cloud.points' have {len(family['cloud']['points'][0])} conditions; one less than "
+            f"the {len(low)} of 'family.conditions_low' is needed. Export the model anew"
         )
 
 

@@ -217,9 +217,7 @@ class Model:
 
     def fits(self, method: Any) -> bool:
         """Whether a method shows its network what this one was trained to see."""
-        trained = plugin("method", self.header["method"])
-        channels, _ = shown_by(trained)
-        return shown_by(method) == shown_by(trained) and channels == self.header.get("channels", channels)
+        return shown_by(method) == shown_by(plugin("method", self.header["method"]))
 
     def check_fits(self, method: Any, name: str) -> None:
         """Refuse a method that shows its network something else.
@@ -231,7 +229,7 @@ class Model:
         """
         if not self.fits(method):
             raise CheckpointError(
-                f"the model {self.name!r} was trained for {self.header['method']!r} and does not fit the method {name!r}; "
+                f"{self.path.name}: this model was trained for {self.header['method']!r} and does not fit the method {name!r}; "
                 f"choose a model trained with method = {name!r}"
             )
 

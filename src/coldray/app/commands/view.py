@@ -60,10 +60,13 @@ def _menu(stated: dict[str, Any]) -> Menu:
     from coldray.errors import DetectorError
     from coldray.physics.detector import load_detector
     from coldray.plugins import plugin
+    from coldray.restoration.model import load_model
 
     start = Recipe(**stated)
     check_settings(start)
     plugin("method", start.method)
+    if start.model is not None:
+        load_model(start.model)
     for source in (start.blurred, start.sharp):
         try:
             load_detector(source, pixel_pitch_mm=start.pixel_pitch_mm or 0.05)
