@@ -12,9 +12,12 @@ import pytest
 pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 
 import httpx
+from fastapi import FastAPI
 
 from coldray.app.cli import main
-from coldray.app.viewer.run import Address
+from coldray.app.stopping import Stopped, stoppable
+from coldray.app.viewer.connections import Server
+from coldray.app.viewer.run import Address, server_config
 from coldray.errors import SettingsError
 
 
@@ -118,6 +121,18 @@ def test_every_signal_that_ends_it_takes_uploads_and_results_along(
     _, err = process.communicate(timeout=hangs_s)
     assert process.returncode == 128 + number, err
     assert not list((tmp_path / "tmp").iterdir()) and "Traceback" not in err
+
+
+def test_a_signal_before_the_server_runs_waits_for_its_end():
+    """It once broke into the making of the event loop, which left a traceback."""
+    server = Server(server_config(FastAPI()))
+    listener = socket.create_server(("127.0.0.1", 0))
+    reached = []
+    with listener, pytest.raises(Stopped) as stopped, stoppable(), server.capture_signals():
+        signal.raise_signal(signal.SIGTERM)
+        server.run(sockets=[listener])
+        reached.append("end")
+    assert reached == ["end"] and stopped.value.code == 128 + signal.SIGTERM
 
 
 def test_signals_that_it_was_started_to_ignore_do_not_end_it(started, scan, hangs_s):

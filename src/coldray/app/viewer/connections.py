@@ -120,7 +120,10 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Answer what is under way before a signal does what it did without the server."""
+        """Answer what is under way before a signal does what it did without the server.
+
+        Blocks may lie within each other: what the inner one raises again the outer one keeps until its own end.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -177,8 +177,10 @@ def serve_desk(
             access.tickets.add(ticket := secrets.token_urlsafe(24))
             where = {"url": page + access.token, "host": address.host, "port": port}
             # the socket listens already: whoever follows the link now waits in its backlog
-            threading.Timer(0.0, ready, (where, page + ticket)).start()
-            server.run(sockets=[listener])
+            # and a signal that comes before the server runs must not break into the making of its loop
+            with server.capture_signals():
+                threading.Timer(0.0, ready, (where, page + ticket)).start()
+                server.run(sockets=[listener])
         finally:
             desk.close()
     finally:
