@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from coldray.dataset.family import PAPER_PITCH_MM, PairDraw
+from coldray.dataset.family import PairDraw
 from coldray.dataset.fields import FieldSet
 from coldray.physics.grids import dft_axes, nyquist_lp_mm, radial_average
+from coldray.simulation.paper import PITCH_MM
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     for sharp, note in FieldSet(given.fields):
         draw = PairDraw.from_dict(note["pair"])
         pitch = draw.pixel_pitch_mm
-        if abs(pitch - PAPER_PITCH_MM) > 1e-6:
+        if abs(pitch - PITCH_MM) > 1e-6:
             continue
         rows, cols = sharp.shape
         window = np.hanning(rows)[:, None] * np.hanning(cols)[None, :]

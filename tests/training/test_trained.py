@@ -57,11 +57,11 @@ def test_the_card_says_what_a_run_started_from(runs, recipe_of, fields, tmp_path
     assert first.header["training"]["started_from"] is None
     path = tmp_path / "first.safetensors"
     write_tensors(path, first.weights, first.header)
-    recipe = recipe_of(network={"start": str(path)}, optimiser={"steps": 1})
+    recipe = recipe_of(network={"start": str(path), "teacher": str(path)}, optimiser={"steps": 1})
     Training(recipe, *(PairSource(f, recipe) for f in fields), tmp_path / "second").run()
     card = trained_model(tmp_path / "second", "second").header["training"]
     wanted = {"file": path.name, "name": "first", "sha256": file_sha256(path), "steps": 1, "started_from": None}
-    assert card["started_from"] == wanted
+    assert card["started_from"] == card["taught_by"] == wanted
     assert str(tmp_path) not in json.dumps(card)
     path.unlink()
     assert trained_model(tmp_path / "second", "second").header["training"]["started_from"] == {"file": path.name}

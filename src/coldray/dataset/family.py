@@ -16,11 +16,10 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.screen import gos_screen
 from coldray.simulation.cascade import apply_aperture, apply_radial, forward, sampled
+from coldray.simulation.paper import BLURRED_MG_CM2, PITCH_MM, SHARP_MG_CM2
 
 Float = NDArray[np.float64]
 
-PAPER_LOADINGS_MG_CM2 = (33.91, 134.55)
-PAPER_PITCH_MM = 0.048
 PITCH_RANGE_MM = (0.025, 0.2)
 """From high-resolution panels and cameras to large flat panels."""
 SHARP_LOADING_MG_CM2, LOADING_RATIO, BLURRED_LOADING_MG_CM2 = (20.0, 60.0), (2.0, 6.0), (60.0, 250.0)
@@ -98,9 +97,9 @@ class PairDraw:
         The blurred detector's MTF is stretched by 1 + a/2 along rows and 1 - a/2 along columns.
     """
 
-    pixel_pitch_mm: float = PAPER_PITCH_MM
-    sharp_loading_mg_cm2: float = PAPER_LOADINGS_MG_CM2[0]
-    blurred_loading_mg_cm2: float = PAPER_LOADINGS_MG_CM2[1]
+    pixel_pitch_mm: float = PITCH_MM
+    sharp_loading_mg_cm2: float = SHARP_MG_CM2
+    blurred_loading_mg_cm2: float = BLURRED_MG_CM2
     sharp_stretch: float = 1.0
     blurred_stretch: float = 1.0
     sharp_shape: ScreenShape | None = None

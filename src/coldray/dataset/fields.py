@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.dataset.family import PAPER_PITCH_MM, PairDraw, draw_pitch
+from coldray.dataset.family import PairDraw, draw_pitch
 from coldray.document import read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
@@ -22,6 +22,7 @@ from coldray.objects.boards import ROLES, procedural_board
 from coldray.objects.kinds import KINDS, draw_kind
 from coldray.plugins import load_plugin_files, loaded_files
 from coldray.simulation.detector import ScreenDetector
+from coldray.simulation.paper import PITCH_MM
 from coldray.simulation.thickness import ThicknessMaps
 
 REAL_GRID_MM = 0.012
@@ -100,7 +101,7 @@ def make_field(
         maps = _real_window(str(rng.choice(real_boards)), cells, rng, cache)
     else:
         oversampling = 3
-        pitch = PAPER_PITCH_MM if is_paper or rng.random() < 0.3 else draw_pitch(rng)
+        pitch = PITCH_MM if is_paper or rng.random() < 0.3 else draw_pitch(rng)
         cells = recipe.size * oversampling
         if is_object:
             kind = str(rng.choice(KINDS))

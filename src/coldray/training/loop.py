@@ -18,19 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from coldray.checkpoint import read_tensors
 from coldray.document import parse_json
 from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
-from coldray.networks._blocks import ConditionedBlock
 from coldray.plugins import Degradation, check_options, plugin, settings_of, shown_by
 from coldray.restoration.build import build_network
-from coldray.restoration.model import shipped_models
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
-from coldray.training.prune import pruned
 from coldray.training.recipe import OptimiserRecipe, Recipe
+from coldray.training.start import load_weights, weights_file
 from coldray.training.states import RunStates
 from coldray.training.teacher import Teacher
 
@@ -120,53 +117,6 @@ def validation_method(recipe: Recipe) -> tuple[Any, str]:
     return method, name
 
 
-def load_weights(network: nn.Module, path: Path, shown: Callable[[], Any] = list) -> None:
-    """Load the weights of a model file into a network of the same design, a deeper or a smaller one.
-
-    Parameters
-    ----------
-    network : Module
-        Fresh: blocks that the file lacks are the identity, so a deeper network starts as the shallower one.
-    path : Path
-        Safetensors, as `coldray model export` leaves it.
-    shown : callable
-        Gives training images, as `pruned` takes them; called if the file holds a larger network of the same kind.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is broken or a pickle.
-    SettingsError
-        If its weights are those of another design.
-    """
-    tensors, header = read_tensors(path)
-    settings = getattr(network, "settings", {})
-    theirs = header.get("network", {}).get("settings", {})
-    if settings.get("hidden") is not None and theirs.get("hidden") is None and "blocks" in theirs:
-        larger = build_network("compact", theirs, SettingsError, {k: v.shape for k, v in tensors.items()})
-        larger.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
-        kept = settings["blocks"], settings["hidden"], settings["conditions"]
-        network.load_state_dict(pruned(larger, *kept, shown()).state_dict())
-        return
-    blocks = (f"{name}." for name, part in network.named_modules() if isinstance(part, ConditionedBlock))
-    added = tuple(block for block in blocks if not any(name.startswith(block) for name in tensors))
-    wanted = {k: tuple(weight.shape) for k, weight in network.state_dict().items() if not k.startswith(added)}
-    if {name: tuple(value.shape) for name, value in tensors.items()} != wanted:
-        raise SettingsError(f"network.start: {path.name} holds another network; give its settings, or start without it")
-    weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
-    network.load_state_dict(weights, strict=not added)
-
-
-def _weights_file(start: str) -> Path:
-    """Safetensors of a shipped model, or the file itself."""
-    shipped = shipped_models().get(start)
-    return Path(start) if shipped is None else shipped.with_suffix(".safetensors")
-
-
-PRUNING_BATCHES = 4
-"""Batches on which the energy of channels is measured."""
-
-
 class Training:
     """A resumable run.
 
@@ -201,11 +151,7 @@ class Training:
             SettingsError,
         )
         if recipe.network.start is not None:
-            load_weights(
-                network,
-                _weights_file(recipe.network.start),
-                lambda: [self._train.batch(number)[:2] for number in range(PRUNING_BATCHES)],
-            )
+            load_weights(network, weights_file(recipe.network.start), self._train.batch)
         if recipe.network.teacher is not None and optimiser.loss == "l1":
             raise SettingsError("network.teacher needs a squared error: set optimiser.loss to log_mse or mse")
         self._teacher = (

@@ -50,12 +50,13 @@ class PairSource:
         self._choose(recipe)
         self._fields, weights = [], []
         for sharp, note in fields:
-            pair = PairDraw.from_dict(note["pair"]).pair()
+            draw = PairDraw.from_dict(note["pair"])
+            pair = draw.pair()
             degradation = self._build(pair)
             noise = NoiseModel.of_detector(pair.blurred, 1.0)
             blurred = Frame(sharp, pair, noise).operator(degradation)(sharp)
             self._fields.append(_Field(sharp, np.asarray(blurred, dtype=np.float32), pair, degradation))
-            is_usual = note.get("object", "board") == "board" and PairDraw.from_dict(note["pair"]) == PairDraw()
+            is_usual = note.get("object", "board") == "board" and draw == PairDraw()
             weights.append(recipe.data.board_weight if is_usual else 1.0)
         self._shares = np.cumsum(weights) / np.sum(weights)
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from coldray.errors import SettingsError
 from coldray.networks._blocks import ConditionedBlock
 
+PRUNED_NETWORK = "compact"
+"""The network whose blocks and channels are told apart here."""
 LEVELS = ("before", "deep", "after")
 """Parts of the network `compact` that hold residual blocks."""
 

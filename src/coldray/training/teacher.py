@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,8 +47,7 @@ class Teacher:
         model = load_model(source)
         if model.header["network"]["settings"].get("channels") != channels:
             raise SettingsError(f"network.teacher: {source} is not shown the {channels} images of this method")
-        path = model.path if model.path.suffix == ".safetensors" else Path(model.path).with_suffix(".safetensors")
-        self._network = network_of(path).to(device)
+        self._network = network_of(model.path.with_suffix(".safetensors")).to(device)
         self._places, self._domain = model.places, model.domain
 
     def answers(self, channels: Tensor, conditions: NDArray[np.float32]) -> tuple[Tensor, Tensor]:

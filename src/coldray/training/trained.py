@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,8 @@ from numpy.typing import NDArray
 
 from coldray import __version__
 from coldray.channels import CONDITIONS, conditions
-from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION, file_sha256, read_tensors
+from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
 from coldray.dataset.family import (
-    PAPER_LOADINGS_MG_CM2,
-    PAPER_PITCH_MM,
     PITCH_RANGE_MM,
     PairDraw,
     draw_noise,
@@ -30,7 +29,8 @@ from coldray.plugins import CorrectingMethod, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.domain import thinned
 from coldray.training.pairs import PairSource
-from coldray.training.recipe import parse_recipe
+from coldray.training.recipe import Recipe, parse_recipe
+from coldray.training.start import described
 from coldray.training.states import RunStates
 
 
@@ -104,13 +104,12 @@ CLOUD_POINTS, CLOUD_CANDIDATES = 200, 2000
 """Points of the thinned cloud of conditions, and draws they are chosen from."""
 
 
-def family_limits(recipe: dict[str, Any], random_state: int = 5) -> dict[str, Any]:
+def family_limits(recipe: Recipe, random_state: int = 5) -> dict[str, Any]:
     """Conditions that training draws from, MTF ratio and noise as the network is told them: span and cloud.
 
     Parameters
     ----------
-    recipe : dict
-        Resolved recipe of the run.
+    recipe : Recipe
     random_state : int
 
     Returns
@@ -119,46 +118,38 @@ def family_limits(recipe: dict[str, Any], random_state: int = 5) -> dict[str, An
         ``conditions_low``, ``conditions_high``: span of every condition; ``cloud``: ``points`` without the strength and
         their ``reach`` (`coldray.restoration.domain.Domain`); exposures [s] and pixel pitches [mm] drawn from.
     """
+    data = recipe.data
+    wide = data.wide_exposure_s if data.wide_share else None
+    noises = data.exposure_s, wide, data.wide_share, data.white_share
+    low, high, points, reach = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
+    return {
+        "conditions_low": low.round(4).tolist(),
+        "conditions_high": high.round(4).tolist(),
+        "cloud": {"points": points.tolist(), "reach": round(reach, 4)},
+        "exposure_s": list(wide or data.exposure_s),
+        "pixel_pitch_mm": list(PITCH_RANGE_MM),
+    }
+
+
+@lru_cache(maxsize=4)
+def _drawn_conditions(
+    paper_share: float, other_share: float, noises: tuple[Any, ...], random_state: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], float]:
+    """Span and thinned cloud of a family's conditions: thousands of detector pairs, once per family and process."""
     rng = np.random.default_rng(random_state)
-    data = recipe["data"]
-    exposures, wide = data["exposure_s"], data.get("wide_exposure_s")
     low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
 
     def draw(rng: np.random.Generator) -> NDArray[np.float32]:
-        is_paper = rng.random() < data["paper_share"]
-        pair = (PairDraw() if is_paper else PairDraw.draw(rng, draw_pitch(rng), data.get("other_share", 0.0))).pair()
-        shares = data.get("wide_share", 0.0), data.get("white_share", 0.0)
-        noise = draw_noise(pair, rng, exposures, wide, *shares)
+        is_paper = rng.random() < paper_share
+        pair = (PairDraw() if is_paper else PairDraw.draw(rng, draw_pitch(rng), other_share)).pair()
+        noise = draw_noise(pair, rng, *noises)
         told = conditions(Frame(np.ones((1, 1), dtype=np.float32), pair, noise), Degradation(pair))
         np.minimum(low, told, out=low)
         np.maximum(high, told, out=high)
         return told
 
     points, reach = thinned(draw, CLOUD_POINTS, rng, CLOUD_CANDIDATES)
-    longest = exposures if wide is None or not data["wide_share"] else wide
-    return {
-        "conditions_low": low.round(4).tolist(),
-        "conditions_high": high.round(4).tolist(),
-        "cloud": {"points": points.tolist(), "reach": round(reach, 4)},
-        "exposure_s": list(longest),
-        "pixel_pitch_mm": list(PITCH_RANGE_MM),
-    }
-
-
-def _start_of(path: str | None) -> dict[str, Any] | None:
-    """What a run started from; the file may have been replaced since, then only its name is left to say."""
-    if path is None:
-        return None
-    found: dict[str, Any] = {"file": Path(path).name}
-    try:
-        header = read_tensors(Path(path))[1]
-    except (CheckpointError, OSError):
-        return found
-    return (
-        found
-        | {"name": header.get("name"), "sha256": file_sha256(Path(path))}
-        | {key: header.get("training", {}).get(key) for key in ("steps", "started_from")}
-    )
+    return low, high, points, reach
 
 
 BOARDS = ("gerber", "gerber_if_present")
@@ -175,6 +166,7 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
     """Build the model card as data."""
     recipe = run["recipe"]
     channels, told = shown_by(plugin("method", recipe["method"]))
+    paper = PairDraw()
     return {
         "format": MODEL_FORMAT,
         "version": MODEL_VERSION,
@@ -188,15 +180,19 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
         "channels": channels,
         "conditions": told,
         "prior": {k: getattr(ObjectPrior(), k) for k in ("amplitude_mm2", "corner_lp_mm", "exponent")},
-        "family": family_limits(recipe),
+        "family": family_limits(parse_recipe(recipe)),
         "training": {
             "steps": run["step"],
-            "started_from": _start_of(recipe["network"].get("start")),
+            "started_from": described(recipe["network"].get("start")),
+            "taught_by": described(recipe["network"].get("teacher")),
             "recipe": {k: v for k, v in recipe.items() if k != "run"}
-            | {"network": {k: v for k, v in recipe["network"].items() if k != "start"}}
+            | {"network": {k: v for k, v in recipe["network"].items() if k not in ("start", "teacher")}}
             | {"data": {k: v for k, v in recipe["data"].items() if k not in ("folder", "gerber_cache", *BOARDS)}},
             "real_boards": _real_boards(recipe["data"]),
-            "detectors": {"loadings_mg_cm2": list(PAPER_LOADINGS_MG_CM2), "pixel_pitch_mm": PAPER_PITCH_MM},
+            "detectors": {
+                "loadings_mg_cm2": [paper.sharp_loading_mg_cm2, paper.blurred_loading_mg_cm2],
+                "pixel_pitch_mm": paper.pixel_pitch_mm,
+            },
             "kind": "simulated pairs (eq. 1 on noise-free sharp fields, noise of the measured NPS)",
         },
         "validation": scores[-1] if scores else {},
