@@ -1,6 +1,9 @@
-"""Score methods on the frozen judge pairs by the rule of their README.
+"""Score methods on the frozen judge pairs by the rule of their README, and after the best monotone cubic of every field.
 
 python benchmarks/judge.py [--model FILE] [--steps 1 2 4] [--out benchmarks/results/judge.json]
+
+"default" is what `restore` gives: gate and gain. "noise-free" is the inverse filter of the blurred image without any noise: what
+is left of it after the curve is beam hardening, the ceiling of every method.
 """
 
 from __future__ import annotations
@@ -16,13 +19,19 @@ from coldray.degradations.mtf_blend import Degradation
 from coldray.frame import Frame
 from coldray.gain import consistency_gain
 from coldray.methods import cold, direct, wiener
-from coldray.metrology.metrics import Convention, psnr_db, ssim
+from coldray.metrology.metrics import Convention
+from coldray.metrology.response import response_scores
 from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
+from coldray.restoration.estimate import run_method
+from coldray.restoration.job import Job
 from coldray.restoration.model import load_model
 
+FIELDS = ("psnr_db", "ssim", "curve_psnr_db", "curve_ssim", "seconds")
+NO_NOISE_S = 1e6
+"""Exposure whose noise is none."""
 EXPOSURES = {"lr_1s": 1.0, "lr_025s": 0.25, "lr_005s": 0.05}
 
 
@@ -49,11 +58,15 @@ def main() -> None:
     results: dict[str, dict[str, dict[str, float]]] = {}
     for key, exposure in EXPOSURES.items():
         noise = NoiseModel.of_detector(pair.blurred, exposure)
-        scores: dict[str, list[tuple[float, float, float]]] = {}
-        for stored, sharp in zip(pairs[key], truth, strict=True):
+        scores: dict[str, list[tuple[float, ...]]] = {}
+        for stored, clean, sharp in zip(pairs[key], pairs["lr_truth"], truth, strict=True):
             image = (stored / level).astype(np.float32)
             frame = Frame(image, pair, noise, ObjectPrior() if model is None else model.prior)
+            quiet = Frame(
+                (clean / level).astype(np.float32), pair, NoiseModel.of_detector(pair.blurred, NO_NOISE_S), frame.prior
+            )
             runs = {
+                "noise-free": lambda: wiener.restore(quiet, degradation),
                 "blurred": lambda: image,
                 "wiener local": lambda: wiener.restore(frame, degradation),
                 "wiener mean": lambda: wiener.restore(frame, degradation, noise="mean"),
@@ -62,6 +75,7 @@ def main() -> None:
             if model is not None:
                 network = model.predictor()
                 gain = consistency_gain(frame, degradation, model.consistency_share)
+                runs["default"] = lambda: run_method(frame, degradation, Job(method="cold", model=model))[0]
                 runs["direct"] = lambda: direct.restore(frame, degradation, network)
                 for steps in given.steps:
                     runs[f"cold {steps} K=1"] = lambda s=steps: cold.restore(frame, degradation, network, steps=s)
@@ -73,14 +87,17 @@ def main() -> None:
                 began = time.perf_counter()
                 out = run()
                 seconds = time.perf_counter() - began
-                scores.setdefault(name, []).append(
-                    (psnr_db(out, sharp, convention), ssim(out, sharp, convention), seconds)
-                )
+                found = response_scores(out, sharp, convention=convention)
+                scores.setdefault(name, []).append((*found["thin"].values(), *found["curve"].values(), seconds))
         results[key] = {}
         for name, found in scores.items():
             mean = np.mean(found, axis=0)
-            results[key][name] = {"psnr_db": mean[0], "ssim": mean[1], "seconds": mean[2]}
-            print(f"{key:8s} {name:16s} {mean[0]:7.3f} dB  {mean[1]:.4f}  {mean[2]:.2f} s", flush=True)
+            results[key][name] = dict(zip(FIELDS, mean.tolist(), strict=True))
+            print(
+                f"{key:8s} {name:16s} {mean[0]:7.3f} dB  {mean[1]:.4f}  after the best curve {mean[2]:7.3f} dB  {mean[3]:.4f}  "
+                f"{mean[4]:.2f} s",
+                flush=True,
+            )
     if given.out:
         given.out.write_text(
             json.dumps(

@@ -76,6 +76,28 @@ def test_methods_are_compared_board_by_board(folder, tmp_path):
     )
 
 
+def test_scores_stand_in_every_response_and_under_their_ceiling(folder, tmp_path):
+    """truth/target.tif is sqrt(truth): the curve undoes it but for what no cubic can."""
+    for board in sorted(folder.glob("board-*")):
+        truth = tifffile.imread(board / "truth" / "hr.tif")
+        tifffile.imwrite(board / "truth" / "target.tif", np.sqrt(truth))
+    results = compare.evaluate_folder(folder, Plain(), ["wiener"])
+    found = results["methods"]["wiener"]["responses"]
+    assert set(found) == {"own", "curve", "thin", "ceiling"}
+    assert found["thin"]["psnr_db"] == results["methods"]["wiener"]["psnr_db"]
+    assert found["curve"]["psnr_db"] >= found["thin"]["psnr_db"] > found["own"]["psnr_db"]
+    assert (
+        found["ceiling"]["psnr_db"] > 45 and found["ceiling"] == results["methods"]["blurred"]["responses"]["ceiling"]
+    )
+    page = compare.write_results(tmp_path / "out", results).read_text()
+    assert "In the right response" in page and f"{found['own']['psnr_db']:.2f} / " in page
+    # frames are no truth: what they leave is noise, not hardening
+    for board in sorted(folder.glob("board-*")):
+        (board / "truth" / "hr.tif").unlink()
+    found = compare.evaluate_folder(folder, Plain(), ["wiener"])
+    assert set(found["methods"]["wiener"]["responses"]) == {"curve", "thin"}
+
+
 def test_a_folder_without_boards_is_refused(tmp_path):
     with pytest.raises(ImageReadError, match="no board folder"):
         compare.evaluate_folder(tmp_path, Plain(), ["wiener"])

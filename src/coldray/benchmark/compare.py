@@ -21,6 +21,7 @@ from coldray.formats import read_image
 from coldray.frame import Frame
 from coldray.images.scale import scale_of
 from coldray.metrology.metrics import Convention, psnr_db, ssim
+from coldray.metrology.response import response_ceiling, response_scores
 from coldray.physics.detector import load_detector
 from coldray.physics.pair import DetectorPair
 from coldray.plugins import plugin, plugin_names
@@ -57,6 +58,12 @@ def read_pair(
         mean = np.mean([_fraction(p) for p in frames], axis=0, dtype=np.float32)
         references[f"mean of {len(frames)} sharp frames"] = np.asarray(mean)
     return blurred, references, note
+
+
+def read_own_response(folder: Path) -> NDArray[np.float32] | None:
+    """Read the noise-free image of sharp detail in the blurred detector's energy response, where a board folder has it."""
+    path = folder / "truth" / "target.tif"
+    return _fraction(path) if path.exists() else None
 
 
 def _usable(name: str, model: Model) -> bool:
@@ -102,6 +109,9 @@ def evaluate_folder(
     table: dict[str, list[dict[str, Any]]] = {"blurred": [], **{n: [] for n in names}}
     for number, folder in enumerate(folders):
         blurred, references, note = read_pair(folder)
+        # a reference that is noisy itself says nothing of beam hardening
+        own = read_own_response(folder) if "noise-free truth" in references else None
+        ceiling = None if own is None else _finite(response_ceiling(own, next(iter(references.values())), convention))
         pitch = float(note["pixel_pitch_mm"])
         pair = DetectorPair(
             load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
@@ -115,12 +125,14 @@ def evaluate_folder(
                 restored = image if name == "blurred" else run_method(frame, blur, jobs[name], index)[0]
                 seconds = time.perf_counter() - began
                 row = {"board": folder.name, "frame": index}
-                table[name].append(row | _judged(restored, references, pitch, convention) | {"seconds": seconds})
+                judged = _judged(restored, references, own, pitch, convention)
+                judged["responses"]["ceiling"] = ceiling
+                table[name].append(row | judged | {"seconds": seconds})
         if progress is not None:
             progress(number + 1, len(folders), folder.name)
     mean = {
         n: {k: float(np.mean([r[k] for r in rows])) for k in ("psnr_db", "ssim", "seconds")}
-        | {"fourier": _mean_agreement(rows)}
+        | {"fourier": _mean_agreement(rows), "responses": _mean_responses(rows)}
         for n, rows in table.items()
     }
     return {
@@ -134,20 +146,40 @@ def evaluate_folder(
 
 
 def _judged(
-    restored: NDArray[np.float32], references: dict[str, NDArray[np.float32]], pitch_mm: float, convention: Convention
-) -> dict[str, Any]:
-    """Scores against the first reference, and against the second where there is one."""
+    restored: NDArray[np.float32], references: dict[str, NDArray[np.float32]], own: NDArray[np.float32] | None,
+    pitch_mm: float, convention: Convention,
+) -> dict[str, Any]:  # fmt: skip
+    """Scores against the first reference in every response, and against the second where there is one."""
     (kind, first), *others = references.items()
+    responses = response_scores(restored, first, own, convention)
     row: dict[str, Any] = {
         "reference": kind,
-        "psnr_db": psnr_db(restored, first, convention),
-        "ssim": ssim(restored, first, convention),
+        **responses["thin"],
+        "responses": {name: _finite(scores) for name, scores in responses.items()},
         "fourier": agreement(restored, first, pitch_mm, convention).to_json(),
     }
     for name, image in others:
         scores = {"psnr_db": psnr_db(restored, image, convention), "ssim": ssim(restored, image, convention)}
         row["second"] = {"reference": name, **scores}
     return row
+
+
+def _finite(scores: dict[str, float]) -> dict[str, float | None]:
+    """Scores as JSON holds them: none where two images are one."""
+    return {name: value if np.isfinite(value) else None for name, value in scores.items()}
+
+
+def _mean_responses(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Means over the images that have a score in a response, by response."""
+    names = dict.fromkeys(name for row in rows for name, scores in row["responses"].items() if scores)
+    out: dict[str, dict[str, float]] = {}
+    for name in names:
+        held = [row["responses"][name] for row in rows if row["responses"].get(name)]
+        for field in ("psnr_db", "ssim"):
+            values = [scores[field] for scores in held if scores[field] is not None]
+            if values:
+                out.setdefault(name, {})[field] = float(np.mean(values))
+    return out
 
 
 def _mean_agreement(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

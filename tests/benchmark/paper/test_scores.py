@@ -164,9 +164,16 @@ def test_scores_are_the_metrics_of_the_images(one_board):
             if row["method"].startswith("thin") and name == "same_response":
                 continue
             assert row[f"psnr_db_{name}"] == psnr_db(kept[row["method"]], truth, how)
+        assert row["psnr_db_curve"] >= row["psnr_db_truth"]
     assert np.array_equal(kept[BLURRED], one_board[0].blurred)
     ceiling = scores.ceiling(one_board[:1])
     assert ceiling["halves_psnr_db"]["mean"] < ceiling["mean20_psnr_db"]["mean"]
+    # a perfect result in its own response scores the ceiling after the curve
+    perfect = Contestant("perfect", "", None)
+    scene = replace(one_board[0], blurred=one_board[0].truths["same_response"])
+    (row,) = scores.score_scene(scene, [perfect], 0, ObjectPrior())
+    assert row["psnr_db_curve"] == ceiling["hardening_psnr_db"]["mean"]
+    assert row["psnr_db_curve"] > row["psnr_db_truth"] and row["psnr_db_same_response"] == np.inf
 
 
 def test_tuning_takes_the_best_option(monkeypatch):

@@ -20,6 +20,8 @@ def conventions() -> dict[str, Any]:
     return Convention().to_dict() | {
         "truth": "first: noise-free image of the sharp detector in its own energy response",
         "same_response": "the same in the blurred detector's energy response, for acquired pairs",
+        "curve": "after the one monotone cubic per image that brings it nearest to the truth: beam hardening taken out as far as a "
+        "curve can; the ceiling's `hardening` is what it leaves of a perfect result",
         "mean20": f"second: mean of {SHARP_FRAMES} frames of 1 s of the sharp detector",
         SYNTHETIC: "Eq. 1 on the noise-free sharp image, noise drawn from the blurred detector's NNPS",
         ACQUIRED: "both detectors simulated from quanta on, each with its own energy response",

@@ -70,6 +70,8 @@ CEILING = {
     "mean20_ssim": ("SSIM of the same", 3),
     "halves_psnr_db": ("PSNR of ten thin frames against the other ten [dB]", 1),
     "halves_ssim": ("SSIM of the same", 3),
+    "hardening_psnr_db": ("PSNR that beam hardening leaves of a perfect result after the best curve [dB]", 1),
+    "hardening_ssim": ("SSIM of the same", 3),
 }
 """What the references allow, in words, and digits."""
 

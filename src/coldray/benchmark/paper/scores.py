@@ -35,6 +35,7 @@ from coldray.benchmark.paper.scenes import (
 from coldray.benchmark.statistics import Interval, interval, verdict
 from coldray.errors import ImageError
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
+from coldray.metrology.response import response_ceiling, response_scores
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
@@ -43,6 +44,8 @@ BOX_SIDES_PX = (12, 8, 6)
 FLAT_SHARE = 0.2
 """Largest SD of the truth in a box, over the noise of one pixel."""
 SCORES = ("psnr_db", "ssim")
+_RESPONSES = {"own": "same_response", "curve": "curve", "thin": "truth"}
+"""What the scores of `response_scores` are called in a row."""
 _WIENER_OPTIONS = [{"regularisation": r} for r in (0.25, 0.5, 1.0, 2.0, 4.0)]
 _TV_OPTIONS = [{"regularisation": r, "weight": w} for r in (0.1, 0.3, 1.0) for w in (0.5, 1.0, 2.0)]
 TUNING_SETS = {WIENER: _WIENER_OPTIONS, THIN_WIENER: _WIENER_OPTIONS, WIENER_TV: _TV_OPTIONS, THIN_TV: _TV_OPTIONS}
@@ -152,11 +155,14 @@ def score_scene(
         row |= {f"snr_box_{n}": roi_snr(out.image, box) for n, box in enumerate(boxes, 1)}
         if len(boxes) == 2:
             row["cnr"] = contrast_to_noise(out.image, (boxes[0], boxes[1]))
-        for name, reference in scene.truths.items():
-            if name == "same_response" and contestant.screen == THIN:
-                continue  # the thin screen's own response is that of "truth"
-            row[f"psnr_db_{name}"] = psnr_db(out.image, reference, how)
-            row[f"ssim_{name}"] = ssim(out.image, reference, how)
+        # the thin screen's own response is that of "truth"
+        own = None if contestant.screen == THIN else scene.truths.get("same_response")
+        responses = response_scores(out.image, truth, own, how)
+        for name, scores in responses.items():
+            row |= {f"{field}_{_RESPONSES[name]}": value for field, value in scores.items()}
+        if "mean20" in scene.truths:
+            row["psnr_db_mean20"] = psnr_db(out.image, scene.truths["mean20"], how)
+            row["ssim_mean20"] = ssim(out.image, scene.truths["mean20"], how)
         rows.append(row)
         if keep is not None:
             keep[contestant.key] = out.image
@@ -164,7 +170,7 @@ def score_scene(
 
 
 def ceiling(scenes: Iterable[Scene]) -> dict[str, Any]:
-    """What the references allow: 20 frames against the truth, and one half of the frames against the other."""
+    """What the references allow: 20 frames against the truth, one half of them against the other, and beam hardening."""
     how = Convention()
     found: dict[str, list[float]] = {"mean20_psnr_db": [], "mean20_ssim": [], "halves_psnr_db": [], "halves_ssim": []}
     for scene in scenes:
@@ -173,6 +179,10 @@ def ceiling(scenes: Iterable[Scene]) -> dict[str, Any]:
         if scene.halves is not None:
             found["halves_psnr_db"].append(psnr_db(*scene.halves, how))
             found["halves_ssim"].append(ssim(*scene.halves, how))
+        if "same_response" in scene.truths:
+            left = response_ceiling(scene.truths["same_response"], scene.truths["truth"], how)
+            found.setdefault("hardening_psnr_db", []).append(left["psnr_db"])
+            found.setdefault("hardening_ssim", []).append(left["ssim"])
     return {name: interval(values).to_json() for name, values in found.items() if values}
 
 

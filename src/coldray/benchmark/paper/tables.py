@@ -15,6 +15,7 @@ from coldray.benchmark.paper.scenes import ACQUIRED
 MAIN = (("psnr_db_truth", "PSNR [dB]", 2), ("ssim_truth", "SSIM", 4))
 DETAIL = (
     ("psnr_db_same_response", "PSNR, own response [dB]", 2),
+    ("psnr_db_curve", "PSNR after the best curve [dB]", 2),
     ("psnr_db_mean20", "PSNR to 20 frames [dB]", 2),
     ("ssim_mean20", "SSIM to 20 frames", 4),
     ("snr_box_1", "SNR box 1", 1),
