@@ -82,7 +82,7 @@ def monotone_cubic(signal: NDArray[np.number], wanted: NDArray[np.number]) -> Mo
         return MonotoneCubic(np.array([y.mean(), 0.0, 0.0, 0.0]), low, 1.0)
     t = (x - low) / span
     # four columns and the wanted values, reduced to their triangle: the sum of squares stays the same
-    triangle = np.linalg.qr(np.stack([np.ones_like(t), t, t**2, t**3, y], axis=1), mode="r")
+    triangle: Float = np.asarray(np.linalg.qr(np.stack([np.ones_like(t), t, t**2, t**3, y], axis=1), mode="r"))
     columns, values = triangle[:, :4], triangle[:, 4]
     free = np.linalg.lstsq(columns, values, rcond=None)[0]
     at = np.linspace(0, 1, 4 * ROOTS)
