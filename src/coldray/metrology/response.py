@@ -84,7 +84,7 @@ def monotone_cubic(signal: NDArray[np.number], wanted: NDArray[np.number]) -> Mo
     # four columns and the wanted values, reduced to their triangle: the sum of squares stays the same
     triangle: Float = np.asarray(np.linalg.qr(np.stack([np.ones_like(t), t, t**2, t**3, y], axis=1), mode="r"))
     columns, values = triangle[:, :4], triangle[:, 4]
-    free = np.linalg.lstsq(columns, values, rcond=None)[0]
+    free: Float = np.asarray(np.linalg.lstsq(columns, values, rcond=None)[0], dtype=np.float64)
     at = np.linspace(0, 1, 4 * ROOTS)
     if np.all(free[1] + 2 * free[2] * at + 3 * free[3] * at**2 >= 0):
         return MonotoneCubic(free, low, span)
