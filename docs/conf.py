@@ -6,10 +6,12 @@ import html
 import io
 import re
 from importlib import metadata
+from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from matplotlib.mathtext import math_to_image
+from sphinx.errors import SphinxError
 
 project = "coldray"
 author = "The coldray authors"
@@ -28,6 +30,7 @@ extensions = [
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 suppress_warnings: list[str] = []
 default_role = "literal"
+smartquotes = False  # options are copied from pages: two hyphens stay two hyphens
 nitpicky = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
@@ -93,9 +96,23 @@ def _types_are_prose(app, doctree):
             node.replace_self(node.children)
 
 
+RED_BOX = re.compile(r'class="(system-message|contents )')
+"""What a page shows as an error: a message of docutils, or a table of contents, which the theme paints over."""
+
+
+def _no_red_boxes(app, problem):
+    """Some errors become a box in a page without a warning: such a site is not built."""
+    if problem is None and app.builder.format == "html":
+        pages = [path for path in Path(app.outdir).rglob("*.html") if RED_BOX.search(path.read_text(encoding="utf-8"))]
+        if pages:
+            names = ", ".join(path.relative_to(app.outdir).as_posix() for path in sorted(pages))
+            raise SphinxError(f"boxes of errors (class system-message or contents) in {names}; mend their sources")
+
+
 def setup(app):
     """Register the hooks; docstrings are escaped before napoleon reads them."""
     app.add_directive("equation", Equation)
     app.connect("doctree-read", _types_are_prose)
     app.connect("autodoc-process-docstring", _plain_text, priority=400)
+    app.connect("build-finished", _no_red_boxes)
     return {"parallel_read_safe": True}

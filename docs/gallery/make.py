@@ -237,6 +237,20 @@ def make_defect(kind: str) -> dict[str, Any]:
     }
 
 
+def measured(defect: dict[str, Any]) -> str:
+    """Size and contrast of a defect in words."""
+    size, contrast, cnr = defect["size_mm"] * 1e3, defect["contrast"], defect["cnr"]
+    return f"{size:.0f} µm, contrast {contrast:+.3f}, contrast-to-noise {cnr:.1f}"
+
+
+def grid(pictures: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    """Lines of figures side by side: file, title, what is between title and text, text."""
+    lines = ["::::{container} gallery"]
+    for file, title, mark, text in pictures:
+        lines += [f":::{{figure}} gallery/{file}.png", f":alt: {title}", "", f"**{title}**{mark} {text}", ":::", ""]
+    return [*lines[:-1], "::::", ""]
+
+
 def page(
     objects: dict[str, dict[str, Any]], scenes: dict[str, dict[str, Any]], defects: dict[str, dict[str, Any]]
 ) -> str:
@@ -250,13 +264,7 @@ def page(
         "## Objects",
         "",
     ]
-    for slug, known in objects.items():
-        lines += [
-            f"**{known['caption']}**; {', '.join(known['materials'])}",
-            "",
-            f"![{known['caption']}](gallery/{slug}.png)",
-            "",
-        ]
+    lines += grid([(slug, known["caption"], ";", ", ".join(known["materials"])) for slug, known in objects.items()])
     lines += [
         "## Plates, castings, welds, wires and textures",
         "",
@@ -264,13 +272,9 @@ def page(
         "more of them; variants and ranges marked *test* are not shown to training.",
         "",
     ]
-    for kind, known in scenes.items():
-        lines += [
-            f"**{known['caption']}**; {', '.join(known['variants'])}",
-            "",
-            f"![{known['caption']}](gallery/scene_{kind}.png)",
-            "",
-        ]
+    lines += grid(
+        [(f"scene_{kind}", known["caption"], ";", ", ".join(known["variants"])) for kind, known in scenes.items()]
+    )
     lines += [
         "## Defects",
         "",
@@ -279,14 +283,7 @@ def page(
         "thin screen: below about 3 a defect cannot be seen in one pixel.",
         "",
     ]
-    for kind, known in defects.items():
-        name = kind.replace("_", " ")
-        lines += [
-            f"**{name}**: {known['size_mm'] * 1e3:.0f} µm, contrast {known['contrast']:+.3f}, contrast-to-noise {known['cnr']:.1f}",
-            "",
-            f"![{name}](gallery/defect_{kind}.png)",
-            "",
-        ]
+    lines += grid([(f"defect_{kind}", kind.replace("_", " "), ":", measured(known)) for kind, known in defects.items()])
     return "\n".join(lines + (HERE / "compared.txt").read_text(encoding="utf-8").splitlines()) + "\n"
 
 

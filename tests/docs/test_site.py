@@ -1,0 +1,48 @@
+"""The site builds without a warning, and a page that docutils cannot read stops the build."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from .pages import ROOT
+
+pytest.importorskip("sphinx", reason="Sphinx is not installed; make docs installs it (extra docs)")
+pytest.importorskip("myst_nb", reason="myst-nb is not installed; make docs installs it (extra docs)")
+pytest.importorskip("furo", reason="furo is not installed; make docs installs it (extra docs)")
+
+
+def build(source, out, *options):
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", *options, str(source), str(out)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_site_is_clean(tmp_path):
+    """Every page, every docstring, every executed cell."""
+    done = build(ROOT / "docs", tmp_path, "-W", "--keep-going", "-D", "nb_execution_mode=force")
+    assert done.returncode == 0, done.stderr[-3000:]
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 50
+    assert not [page.name for page in pages if "system-message" in page.read_text(encoding="utf-8")]
+    curly = re.compile("[\u201c\u201d\u2018\u2019]|(?<=[ >])\u2013(?=[a-z])")
+    command_line = (tmp_path / "reference" / "cli.html").read_text(encoding="utf-8")
+    assert not curly.findall(command_line), "options are copied from pages: no quotes or hyphens in place of others"
+
+
+@pytest.mark.parametrize("kind", ["system-message", "contents local topic", "contentment"])
+def test_a_box_of_an_error_stops_the_build(tmp_path, kind):
+    """Even where it gets into a page without a warning."""
+    shutil.copy(ROOT / "docs" / "conf.py", tmp_path / "conf.py")
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "coldray.css").touch()
+    page = f'# Page\n\nGive "it" --even.\n\n```{{raw}} html\n<div class="{kind}">no</div>\n```\n'
+    (tmp_path / "index.md").write_text(page, encoding="utf-8")
+    done = build(tmp_path, tmp_path / "html")
+    if kind == "contentment":
+        assert done.returncode == 0, done.stderr
+        assert "&quot;it&quot; --even" in (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
+    else:
+        assert done.returncode != 0 and "index.html" in done.stderr and "boxes of errors" in done.stderr
