@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from coldray.restoration.model import load_model
 
 FIELDS = ("psnr_db", "ssim", "curve_psnr_db", "curve_ssim", "seconds")
 NO_NOISE_S = 1e6
-"""Exposure whose noise is none."""
+"""Exposure [s] whose noise is none."""
 EXPOSURES = {"lr_1s": 1.0, "lr_025s": 0.25, "lr_005s": 0.05}
 
 
@@ -55,18 +56,19 @@ def main() -> None:
         print(f"no model: {problem}")
         model = None
     convention = Convention()
+    prior = ObjectPrior() if model is None else model.prior
+    none = NoiseModel.of_detector(pair.blurred, NO_NOISE_S)
+    quiet = [Frame((clean / level).astype(np.float32), pair, none, prior) for clean in pairs["lr_truth"]]
+    unblurred = [wiener.restore(frame, degradation) for frame in quiet]
     results: dict[str, dict[str, dict[str, float]]] = {}
     for key, exposure in EXPOSURES.items():
         noise = NoiseModel.of_detector(pair.blurred, exposure)
         scores: dict[str, list[tuple[float, ...]]] = {}
-        for stored, clean, sharp in zip(pairs[key], pairs["lr_truth"], truth, strict=True):
+        for stored, inverse, sharp in zip(pairs[key], unblurred, truth, strict=True):
             image = (stored / level).astype(np.float32)
-            frame = Frame(image, pair, noise, ObjectPrior() if model is None else model.prior)
-            quiet = Frame(
-                (clean / level).astype(np.float32), pair, NoiseModel.of_detector(pair.blurred, NO_NOISE_S), frame.prior
-            )
+            frame = Frame(image, pair, noise, prior)
             runs = {
-                "noise-free": lambda: wiener.restore(quiet, degradation),
+                "noise-free": lambda: inverse,
                 "blurred": lambda: image,
                 "wiener local": lambda: wiener.restore(frame, degradation),
                 "wiener mean": lambda: wiener.restore(frame, degradation, noise="mean"),
@@ -102,12 +104,15 @@ def main() -> None:
         given.out.write_text(
             json.dumps(
                 {
+                    "kind": "simulated, frozen pairs",
+                    "date": date.today().isoformat(),
                     "convention": convention.to_dict(),
-                    "model": None if model is None else model.header,
+                    "model": None if model is None else {"name": model.name, "sha256": model.sha256},
                     "scores": results,
                 },
                 indent=1,
             )
+            + "\n"
         )
 
 
