@@ -52,5 +52,3 @@ def test_the_method_is_read_in_ten_minutes():
     ]
     assert len(set(files)) == 3
     assert sum(node.end_lineno - node.lineno + 1 for node in found) <= LINES
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(compile(block, PAGE.name, "exec"), {"__name__": "page"})

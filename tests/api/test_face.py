@@ -108,22 +108,12 @@ def test_an_mtf_with_its_plot_and_its_table_from_a_file(tmp_path):
     np.testing.assert_allclose(np.asarray(result), 0.5, atol=1e-6)
 
 
-def test_the_lines_of_the_readme_run(tmp_path, monkeypatch):
+def test_each_job_takes_three_lines():
+    """The README shows them; `tests/docs` runs them."""
     readme = Path(coldray.__file__).parents[2] / "README.md"
     blocks = [block.split("```")[0] for block in readme.read_text(encoding="utf-8").split("```python\n")[1:]]
-    assert len(blocks) == 3 and all(
-        len(block.split()) and len([x for x in block.splitlines() if x]) <= 3 for block in blocks
-    )
-    monkeypatch.chdir(tmp_path)
-    coldray.write("edge.tif", np.rint(edge() * 60000).astype(np.uint16))
-    coldray.write("flats.tif", np.rint(40 * FLATS).astype(np.uint16))
-    board = coldray.simulate("flat", size_px=64, sharp_frames=1).blurred
-    coldray.write("board.tif", board)
-    known = {"frequency_lp_mm": FREQUENCY, "mtf_thick": THICK[1], "mtf_thin": THIN[1], "image": board.pixels}
-    for block in blocks:
-        known |= {"__name__": "readme"}
-        exec(compile(block, "README.md", "exec"), known)
-    assert known["restored"].pixels.shape == board.shape
+    assert len(blocks) == 3
+    assert all(0 < len([line for line in block.splitlines() if line]) <= 3 for block in blocks)
 
 
 def test_a_restorer_serves_several_threads():
