@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from coldray.app import console
 from coldray.errors import SettingsError
-from coldray.files import whole_folder, write_text
 from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
 EXAMPLE = """
@@ -99,91 +97,28 @@ def simulate(
         )
     if noise is not None:
         raise SettingsError("--noise belongs to --ideal targets; the noise of a detector follows from --exposure-s")
-    import numpy as np
-
-    from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
-    from coldray.errors import ImageWriteError
-    from coldray.objects.canvas import RANDOM_STATE_VERSION
-    from coldray.objects.request import DRAWN, ObjectRequest, draw_object, target_truth
-    from coldray.simulation.geometry import Geometry, oblique
+    from coldray.app.commands._acquisition import Exposure
+    from coldray.app.commands._drawn import Drawn, write_drawn
+    from coldray.objects.request import ObjectRequest
+    from coldray.simulation.geometry import Geometry
 
     if not 5 <= pitch_um <= 1000:
         raise SettingsError(f"the pitch {pitch_um} um must lie within 5 to 1000")
-    how = Exposure(frames, exposure_s, random_state, raw, calibration_frames, direct_hits_s, stitch_step)
     pitch = pitch_um * 1e-3
-    geometry = Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary)
-    asked = ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg, board)
-    if defects and kind not in DRAWN:
-        raise SettingsError(f"{kind} has no place for defects; choose {', '.join(DRAWN)}")
-    if view_deg and kind != "board":
-        raise SettingsError(f"--view-deg is for boards; {kind} has no layers")
-    if defects and view_deg:
-        raise SettingsError("the masks of defects are those of the plan view; give --defects or --view-deg, not both")
     names = {"hr": f"phosphor:{sharp_mg_cm2:g}", "lr": f"phosphor:{blurred_mg_cm2:g}"}
-    if detector is not None:
-        names = {"frames": detector}
-    screens = {role: (name, screen_of(name, pitch)[1]) for role, name in names.items()}
-    rng = np.random.default_rng([random_state, 1])
-    thing = draw_object(asked, rng, lambda line: console.say(console.printable(line)))
-    account = thing.labels.get("fabrication")
-    folder = out / (f"{thing.name}-{random_state}" if kind in DRAWN else kind)
-    if folder.exists() and not overwrite:
-        raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
-    found: tuple[Any, ...] = ()
-    if defects:
-        from coldray.objects.defects import add_defects
-
-        first = next(iter(screens.values()))[1]
-        thing, found = add_defects(
-            thing, defects, rng, detector=first, exposure_s=exposure_s, magnification=magnification
-        )
-    seen = oblique(thing, view_deg) if view_deg else thing
-    drawn = {"random_state": random_state, "random_state_version": RANDOM_STATE_VERSION}
-    step = {"board": thing.name, **drawn, "kind": "simulated"}
-    common = {"pixel_pitch_mm": pitch, "tube_voltage_kv": 70.0, "linear": True, "magnification": magnification}
-    with whole_folder(folder) as place:
-        with console.progress("simulate", frames * len(screens), quiet=as_json) as advance:
-            written, truth = acquire(place, Scene(seen, geometry, OVERSAMPLING, common, step), screens, how, advance)
-        facts = {role: target_truth(asked, thing, screen, exposure_s) for role, (_, screen) in screens.items()}
-        if any(facts.values()):
-            truth[kind] = write_truth(place, kind, {"target": kind, "pixel_pitch_mm": pitch, **facts})
-        if found:
-            from coldray.formats import write_image
-            from coldray.objects.defects import defect_labels
-            from coldray.radiograph import Acquisition, Radiograph, Step
-
-            mask = defect_labels(found, thing.shape, OVERSAMPLING)
-            path = place / "truth" / "defects.tif"
-            write_image(path, Radiograph(mask, Acquisition(pixel_pitch_mm=pitch), (Step("simulate", step),)))
-            truth["defects"] = str(path)
-        note = {
-            "board": thing.name,
-            "kind": "simulated",
-            "pixel_pitch_mm": pitch,
-            **({"detector": detector} if detector is not None else {"sharp": names["hr"], "blurred": names["lr"]}),
-            "tube_voltage_kv": 70.0,
-            "exposure_s": exposure_s,
-            "frames": frames,
-            "raw": raw,
-            "registration": "identity",
-            **drawn,
-            "magnification": magnification,
-            "focal_spot_um": focal_spot_um,
-            "scatter_to_primary": scatter_to_primary,
-            "view_deg": view_deg,
-            "defects": [one.to_dict(thing.grid_pitch_mm) for one in found],
-            **({"gerber": account} if account is not None else {}),
-        }
-        path = place / ("pair.json" if detector is None else "frames.json")
-        write_text(path, json.dumps(note, indent=1))
-    written = [_within(folder, place, each) for each in written]
-    truth = {name: _within(folder, place, each) for name, each in truth.items()}
-    path = folder / path.name
+    drawn = Drawn(
+        ObjectRequest(kind, size_px, OVERSAMPLING, pitch, magnification, gerber, family, angle_deg, board),
+        Geometry(magnification, focal_spot_um, scatter_to_primary=scatter_to_primary),
+        Exposure(frames, exposure_s, random_state, raw, calibration_frames, direct_hits_s, stitch_step),
+        names if detector is None else {"frames": detector},
+        defects,
+        view_deg,
+    )
+    folder, written = write_drawn(drawn, out, overwrite=overwrite, quiet=as_json)
     if as_json:
-        told = {"gerber": account} if account is not None else {}
-        console.emit({"files": written, "truth": truth, "pair" if detector is None else "note": str(path), **told})
+        console.emit(written)
     else:
-        console.tell(f"{folder}: {frames} frame(s) of {' and '.join(names.values())}, truth beside them")
+        console.tell(f"{folder}: {frames} frame(s) of {' and '.join(drawn.screens.values())}, truth beside them")
     return console.OK
 
 
@@ -199,11 +134,6 @@ def _panel(out: Path, random_state: int, overwrite: bool, as_json: bool) -> int:
             f"{Path(written['panel']).parent}: {len(written['files'])} acquisitions, panel.toml and truth.json"
         )
     return console.OK
-
-
-def _within(folder: Path, place: Path, path: str) -> str:
-    """Final path of what was written where the folder was filled."""
-    return str(folder / Path(path).relative_to(place))
 
 
 def _ideal_target(

@@ -198,17 +198,26 @@ def run_paper(
             )
             for e in how.fourier_exposures_s
         ]
+    results |= _inspector(model, by_key, how, say)
+    results["marks"] = judge_marks(results)
+    results["seconds"] = time.perf_counter() - began
+    return results, pictures
+
+
+def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say) -> dict[str, Any]:
+    """What an inspector asks: detectability, what is left of faint details, trust."""
+    results: dict[str, Any] = {}
     if "detection" in how.parts:
         say("detectability of voids and cracks")
         seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
         results["detection"] = {
             "exposure_s": 1.0, "cnr": list(detection.CNRS),
-            "methods": detection.flat_detectability(seekers, 1.0, how.pairs, prior),
+            "methods": detection.flat_detectability(seekers, 1.0, how.pairs, model.prior),
         }  # fmt: skip
     if "efficiency" in how.parts:
         say("detection efficiency on flats")
         shown = [by_key[k] for k in (WIENER, VAN_CITTERT, DETAIL, UNGATED, DEFAULT)]
-        results["efficiency"] = efficiency.measure_efficiency(shown, how.exposures_s, how.flats, prior)
+        results["efficiency"] = efficiency.measure_efficiency(shown, how.exposures_s, how.flats, model.prior)
     if "trust" in how.parts:
         recipe = trust.TrustRecipe(
             pairs=how.pairs, boards=replace(how.boards, count=min(how.boards.count, 6)), flats=how.flats
@@ -218,10 +227,8 @@ def run_paper(
         def warnings_for(frame: Any, degradation: Degradation) -> list[str]:
             return model.warnings_for(conditions(frame, degradation))
 
-        results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, prior, warnings_for, say)
-    results["marks"] = judge_marks(results)
-    results["seconds"] = time.perf_counter() - began
-    return results, pictures
+        results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, model.prior, warnings_for, say)
+    return results
 
 
 def _scores(
