@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coldray.errors import ImageError
 from coldray.formats import read_image
 from coldray.images import hits
-from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
+from coldray.images._bound import BOUND_LEVELS, _dual, beyond, largest_excess
 from coldray.images.hits import find_hits
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.metrology.noise import flat_nnps
@@ -124,6 +124,22 @@ def test_no_object_exceeds_the_bound(seed, share, name):
     seen = np.fft.ifft2(np.fft.fft2(cells) * beyond(mtf, frequency)).real[::OVERSAMPLING, ::OVERSAMPLING]
     predicted = sum(w * np.roll(seen, (-i, -j), axis=(0, 1)) for w, i, j in zip(weights, down, across, strict=True))
     assert np.all(seen - predicted <= np.interp(predicted, BOUND_LEVELS, bound) + 2e-3)
+
+
+@given(st.integers(0, 2**16), st.integers(2, 40))
+@settings(max_examples=30)
+def test_the_bound_is_the_least_of_its_dual(seed, cells):
+    """At every price the dual is at least the bound, and at one of the prices where a cell changes sides it is equal."""
+    rng = np.random.default_rng(seed)
+    predicted = rng.uniform(-0.2, 1.0, cells)
+    predicted[-1] = 0.0
+    predicted /= predicted.sum()
+    gain = rng.normal(0.0, 1.0, cells)
+    with np.errstate(divide="ignore"):
+        price = gain / predicted
+    price = np.append(price[np.isfinite(price)], rng.normal(0.0, 2.0, 8))
+    dual = np.maximum(gain - price[:, None] * predicted, 0.0).sum(axis=1)[:, None] + price[:, None] * BOUND_LEVELS
+    np.testing.assert_allclose(_dual(gain, predicted), dual.min(axis=0), atol=1e-12 * np.abs(dual).max())
 
 
 @cache

@@ -65,10 +65,28 @@ def largest_excess(
     gain = spread - predicted
     seen = np.maximum(np.abs(gain), np.abs(predicted)) > NOTHING
     gain, predicted = gain[seen], predicted[seen]
-    low, high = np.full(BOUND_LEVELS.size, -1e3), np.full(BOUND_LEVELS.size, 1e3)
-    for _ in range(40):
-        price = 0.5 * (low + high)
-        reached = np.array([predicted[gain > p * predicted].sum() for p in price])
-        low, high = np.where(reached > BOUND_LEVELS, price, low), np.where(reached > BOUND_LEVELS, high, price)
-    found = [np.maximum(gain - p * predicted, 0.0).sum() + p * m for p, m in zip(high, BOUND_LEVELS, strict=True)]
-    return np.maximum(found, 0.0)
+    return np.maximum(_dual(gain, predicted), 0.0)
+
+
+def _dual(gain: Float, predicted: Float) -> Float:
+    """Least of sum max(gain - p predicted, 0) + p m over the price p, at every m of `BOUND_LEVELS`.
+
+    Notes
+    -----
+    It is convex and piecewise linear in p: a cell changes sides at p = gain / predicted, so the least lies where the sum of
+    `predicted` over the cells that count, which falls with p, passes m. Both sums are cumulative in the order of those prices.
+    """
+    acts = np.abs(predicted) > 1e-12 * np.abs(predicted).max()
+    never = float(np.maximum(gain[~acts], 0.0).sum())
+    gain, predicted = gain[acts], predicted[acts]
+    price = gain / predicted
+    order = np.argsort(price)
+    price, gain, predicted = price[order], gain[order], predicted[order]
+    up = predicted > 0
+    # at the price of a cell: those after it count where predicted is positive, those before it where it is negative
+    reached, worth = (
+        np.cumsum(np.where(up, 0.0, part)) + np.sum(part[up]) - np.cumsum(np.where(up, part, 0.0))
+        for part in (predicted, gain)
+    )
+    at = np.minimum(np.searchsorted(-reached, -BOUND_LEVELS), price.size - 1)
+    return np.asarray(worth[at] - price[at] * (reached[at] - BOUND_LEVELS) + never)

@@ -40,7 +40,8 @@ SCREEN_TOP = 2.0
 SIGNAL_LEVELS = np.geomspace(0.01, 1.5, 8)
 OBJECT_LEVELS = np.concatenate([[0.0], np.geomspace(3e-4, 2.0, 18)])
 """Of the object's standard deviation, fraction of the open beam."""
-CHUNK = 2**17
+CHUNK = 2**13
+"""Pixels that are predicted at a time, so that their neighbours stay in the processor's cache."""
 BOUND_STRENGTH = 0.25
 """Standard deviation of the object for which the weights are made that no object can exceed by much."""
 BOUND_MARGIN = 1.25
@@ -188,17 +189,19 @@ class Predictor:
         That is the standard deviation or, for bright pixels and where it is less, the `threshold`-th part of what no object
         whatever can exceed. Dark ones beside a spot too large to be predicted would be marked for it.
         """
-        guess, spread = self(image, where)
         flat = image.ravel()
         values = flat[where] if values is None else values
-        deviation, excess = (values - guess) / spread, np.empty(where.size)
+        deviation, excess, guess = (np.empty(where.size) for _ in range(3))
         weights, _, noise = self.bound
         for first in range(0, where.size, CHUNK):
             part = slice(first, first + CHUNK)
-            predicted = flat[self._around(where[part], self.down, self.across)] @ weights
+            near = flat[self._around(where[part], self.down, self.across)]
+            guess[part], spread = self._predicted(near, flat[where[part]])
+            predicted = near @ weights
             excess[part] = over = values[part] - predicted
             beyond = over / (self._allowed(predicted, top) / threshold + noise[_nearest(SIGNAL_LEVELS, predicted)])
-            deviation[part] = np.maximum(deviation[part], np.where(over > 0, beyond, -np.inf))
+            plain = (values[part] - guess[part]) / spread
+            deviation[part] = np.maximum(plain, np.where(over > 0, beyond, -np.inf))
         return deviation, excess, guess
 
     @cached_property
@@ -244,26 +247,25 @@ class Predictor:
     def _around(
         self, where: NDArray[np.intp], down: NDArray[np.number], across: NDArray[np.number]
     ) -> NDArray[np.intp]:
-        width = self.cols.size - 2 * self.reach
-        row, col = np.divmod(where[:, None], width)
-        return np.asarray(self.rows[row + down + self.reach] * width + self.cols[col + across + self.reach])
+        height, width = (side.size - 2 * self.reach for side in (self.rows, self.cols))
+        found = np.asarray(where[:, None] + (down * width + across))
+        row, col = np.divmod(where, width)
+        near_border = np.minimum(np.minimum(row, height - 1 - row), np.minimum(col, width - 1 - col)) < self.reach
+        row, col = row[near_border, None], col[near_border, None]
+        found[near_border] = self.rows[row + down + self.reach] * width + self.cols[col + across + self.reach]
+        return found
 
-    def __call__(self, image: Float, where: NDArray[np.intp]) -> tuple[Float, Float]:
+    def _predicted(self, near: Float, values: Float) -> tuple[Float, Float]:
         """Prediction of pixels from the others, and the standard deviation of what they may differ from it by."""
-        guess, spread = np.empty(where.size), np.empty(where.size)
-        flat = image.ravel()
-        for first in range(0, where.size, CHUNK):
-            part = slice(first, first + CHUNK)
-            near = flat[self._around(where[part], self.down, self.across)]
-            ordered = np.sort(near, axis=1)
-            signal = _middle(ordered)
-            at = _nearest(SIGNAL_LEVELS, signal)
-            possible = np.where(flat[where[part]] > signal, np.maximum(1.0 - signal, 0.0), np.maximum(signal, 0.0))
-            shown = self._strength(near, ordered, self.deviation(at))
-            level = _nearest(OBJECT_LEVELS, np.hypot(shown, POINT_SHARE[self.hole] * possible))
-            spread[part] = self.deviation(at, level)
-            guess[part] = self._weighted(near, at, level)
-        return guess, spread
+        ordered = np.sort(near, axis=1)
+        signal = _middle(ordered)
+        at = _nearest(SIGNAL_LEVELS, signal)
+        possible = np.where(values > signal, np.maximum(1.0 - signal, 0.0), np.maximum(signal, 0.0))
+        shown = self._strength(near, ordered, self.deviation(at))
+        level = _nearest(OBJECT_LEVELS, np.hypot(shown, POINT_SHARE[self.hole] * possible))
+        # solves the levels that the weights are then looked up at
+        spread = self.deviation(at, level)
+        return self._weighted(near, at, level), spread
 
     def _weighted(self, near: Float, at: NDArray[np.intp], level: NDArray[np.intp]) -> Float:
         """Sum of the neighbours by the weights of each pixel's own levels, level by level; all of them solved."""

@@ -215,7 +215,10 @@ def _take_brighter_than_any_object(
 
 def _keep_borders(pixels: Float, filled: Float, marked: NDArray[np.int8], top: float) -> None:
     """Give up, in place, marks that run on: a border sharper than the detector (padding, a large spot) is no hit."""
-    for box, part, side in _clusters((marked != 0) & (marked < _KNOWN)):
+    found = (marked != 0) & (marked < _KNOWN)
+    if not found.any():
+        return
+    for box, part, side in _clusters(found):
         if side > LARGEST_CLUSTER_PX:
             given_up = part if side > LARGEST_SPOT_PX else part & (pixels[box] <= top)
             marked[box][given_up] = 0
@@ -235,15 +238,19 @@ def _peel(
     Parts of a cluster must also be brighter than what surrounded them `before` any was replaced: a cluster too large for
     the hole is predicted wrongly, and its neighbours by that.
     """
-    screened = look = _screen(filled, predictor, threshold, top)
+    look = _screen(filled, predictor, threshold, top)
+    if not look.size:
+        return
     largest = np.zeros(filled.size)
+    kept_back, again = np.empty(0, dtype=np.intp), predictor.hole == 0
     own = marked.ravel() >= _KNOWN
     for _ in range(LARGEST_PASSES):
         if not look.size:
-            if predictor.hole or not screened.size:
+            # once more, for what a replaced pixel that still stands out kept back
+            look = _distinct(kept_back[~own[kept_back]], filled.size)
+            if not again or not look.size:
                 return
-            # once more, for what stood out too little before its neighbours were replaced
-            look, screened = screened[~own[screened]], look
+            again = False
         score, excess, guess = predictor.stand_out(filled, look, threshold, top)
         over = np.flatnonzero((np.abs(score) if predictor.hole == 0 else score) > threshold)
         at = look[over]
@@ -257,6 +264,8 @@ def _peel(
         else:
             chosen = over[found]
         largest[at] = 0.0
+        if again:
+            kept_back = np.append(kept_back, at[~found])
         chosen = chosen[~own[look[chosen]]]
         if before is not None:
             chosen = chosen[predictor.stands_out(before, look[chosen], SCREENED_SHARE * threshold)]
