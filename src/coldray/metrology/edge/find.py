@@ -95,13 +95,15 @@ def _clearance(image: NDArray[np.number], rows: tuple[int, int], column: Float, 
     return reach[0], reach[1]
 
 
-def _candidates(coarse: Float, sigma: float, vertical: bool) -> list[tuple[float, EdgeSite]]:
-    """Straight runs of one-signed gradient, each with a score (contrast x root of rows)."""
-    gx = ndimage.gaussian_filter(coarse, sigma, order=(0, 1), mode="nearest")
-    gy = ndimage.gaussian_filter(coarse, sigma, order=(1, 0), mode="nearest")
+def _candidates(gx: Float, gy: Float, sigma: float, largest: float, vertical: bool) -> list[tuple[float, EdgeSite]]:
+    """Straight runs of one-signed gradient across the columns, each with a score (contrast x root of rows).
+
+    `gx` and `gy` are the gradients along and across the rows of an image smoothed by `sigma`, whose largest value is
+    `largest`.
+    """
     sample = gx[:: max(1, gx.shape[0] // 64)]
     noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
-    threshold = max(0.25 * max(np.abs(gx).max(), np.abs(gy).max()), 5 * noise, 1e-12 * float(np.abs(coarse).max()))
+    threshold = max(0.25 * max(np.abs(gx).max(), np.abs(gy).max()), 5 * noise, 1e-12 * largest)
     found: list[tuple[float, EdgeSite]] = []
     for sign in (1.0, -1.0):
         strong = (sign * gx > threshold) & (np.abs(gx) * SEARCH_SLOPE * 1.5 > np.abs(gy))
@@ -121,12 +123,12 @@ def _candidates(coarse: Float, sigma: float, vertical: bool) -> list[tuple[float
                 continue
             snap = int(np.ceil(3 * sigma))  # the filter weakens the gradient at the image border
             first = 0 if box[0].start <= snap else box[0].start + 2
-            last = coarse.shape[0] if box[0].stop >= coarse.shape[0] - snap else box[0].stop - 2
+            last = gx.shape[0] if box[0].stop >= gx.shape[0] - snap else box[0].stop - 2
             if last - first < 6:
                 continue
             span = np.arange(first, last)
             column = at + slope * (span - row.mean())
-            inside = (column > 4) & (column < coarse.shape[1] - 5)
+            inside = (column > 4) & (column < gx.shape[1] - 5)
             if inside.sum() < 6:
                 continue
             first, last = int(span[inside][0]), int(span[inside][-1]) + 1
@@ -159,9 +161,13 @@ def find_edge(image: NDArray[np.number], upright: bool = False) -> EdgeSite:
     """
     factor = coarse_factor(image.shape)
     coarse = _reduce(image, factor)
+    largest = float(np.abs(coarse).max())
     best: list[tuple[float, EdgeSite]] = []
     for sigma in (1.5, 4.0):
-        best = _candidates(coarse, sigma, True) + ([] if upright else _candidates(coarse.T, sigma, False))
+        gx = ndimage.gaussian_filter(coarse, sigma, order=(0, 1), mode="nearest")
+        gy = ndimage.gaussian_filter(coarse, sigma, order=(1, 0), mode="nearest")
+        best = _candidates(gx, gy, sigma, largest, True)
+        best += [] if upright else _candidates(gy.T, gx.T, sigma, largest, False)
         if best:
             break
     if not best:
