@@ -13,7 +13,7 @@ from coldray.metrology.panel.figure import over_panels, with_sd
 from coldray.metrology.panel.lag import burn_in, image_lag
 from coldray.metrology.panel.scatter import internal_scatter
 from coldray.metrology.panel.sheet import Acquisitions, BurnInImages, measure_panel
-from coldray.metrology.panel.thickness import crossing, read_wedge
+from coldray.metrology.panel.thickness import crossing, read_wedge, where_snr_falls
 from coldray.metrology.panel.wedge import find_steps
 from coldray.objects.panel.model import through_dips
 from coldray.objects.phantoms import GaussianBlur, slanted_edge, with_glare
@@ -138,6 +138,31 @@ def test_a_crossing_outside_of_the_steps_is_none():
     assert crossing(t, value, np.full(4, 0.01), 2.5)[0] == pytest.approx(2.5, abs=1e-9)
     assert crossing(t, value, np.full(4, 0.01), 0.5) is None
     assert crossing(t, value, np.full(4, 0.01), 5.0) is None
+
+
+@pytest.mark.parametrize(("quanta", "flats", "electronics"), [(1.4, 0.0, 0.0), (1.4, 2e-6, 400.0), (0.5, 1e-5, 5e3)])
+def test_the_thickness_at_an_snr_follows_the_noise_law(quanta, flats, electronics):
+    """A straight line or parabola through ln SNR misses where the noise of the flats levels it off; the law does not."""
+    mu, thickness = 0.3, np.array([1.0, 3.5, 6.0, 8.5, 11.0])
+
+    def snr(t):
+        signal = 5e4 * np.exp(-mu * t)
+        return signal / np.sqrt(quanta * signal + flats * signal**2 + electronics)
+
+    mean, relative = 5e4 * np.exp(-mu * thickness), np.full(5, 0.01)
+    for truth in (1.7, 5.1, 9.9):
+        found = where_snr_falls(thickness, mean, snr(thickness), relative, float(snr(truth)))
+        assert found[0] == pytest.approx(truth, abs=1e-4) and 0 < found[1] < 1
+    assert where_snr_falls(thickness, mean, snr(thickness), relative, float(snr(0.9))) is None
+    assert where_snr_falls(thickness, mean, snr(thickness), relative, float(snr(11.2))) is None
+    rng, truth = np.random.default_rng(4), 5.1
+    found = [
+        where_snr_falls(
+            thickness, mean, snr(thickness) * (1 + 0.01 * rng.standard_normal(5)), relative, float(snr(truth))
+        )
+        for _ in range(300)
+    ]
+    assert np.mean([abs(at - truth) < 2 * sd for at, sd in found]) > 0.9
 
 
 def test_image_lag_is_the_share_left_and_its_band_holds_the_offset():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq, nnls
 from scipy.signal import savgol_filter
 
 from coldray.errors import MeasurementError
@@ -130,7 +131,8 @@ def read_wedge(
     Notes
     -----
     Contrast sensitivity is the depth of the groove in percent over its CNR. The range runs from the thickness at which
-    the signal is 80 % of saturation to that at which the SNR of a step falls to 130 (2 %) or 250 (1 %).
+    the signal is 80 % of saturation to that at which the SNR of a step falls to 130 (2 %) or 250 (1 %), by the law of
+    `where_snr_falls`.
 
     References
     ----------
@@ -158,14 +160,14 @@ def read_wedge(
         thickness, np.log(mean), np.full(mean.size, 1e-3), float(np.log(levels.saturation_share * saturation))
     )
     for percent, level in ((2, levels.snr_2_percent), (1, levels.snr_1_percent)):
-        thick = crossing(thickness, np.log(snr), relative, float(np.log(level)))
+        thick = where_snr_falls(thickness, mean, snr, relative, level)
         figures.append(_range(f"smtr{percent}.{where}", f"SMTR at {percent} %, {words}", thin, thick, thickness))
-    snr_n = np.log(snr * REFERENCE_UM / (1e3 * isrb_mm))
+    normal = REFERENCE_UM / (1e3 * isrb_mm)
     for name, level in (("a", levels.snr_n_class_a), ("b", levels.snr_n_class_b)):
-        thick = crossing(thickness, snr_n, relative, float(np.log(level)), isrb_sd_mm / isrb_mm)
+        thick = where_snr_falls(thickness, mean, snr, relative, level / normal, isrb_sd_mm / isrb_mm)
         key, title = f"iso_mtl_{name}.{where}", f"ISO-MTL, class {name.upper()}, {words}"
         if thick is None:
-            figures.append(missing(key, title, "mm", LIMIT, _beyond(snr_n, float(np.log(level)), thickness)))
+            figures.append(missing(key, title, "mm", LIMIT, _beyond(snr * normal, level, thickness)))
         else:
             figures.append(with_sd(key, title, *thick, "mm", LIMIT))
     return WedgeReading(material, time_s, tuple(steps), tuple(figures))
@@ -220,6 +222,57 @@ def crossing(
     slope = abs(2 * fit[0] * (place - straight) + fit[1])
     noise = float(np.sqrt(row @ covariance @ row + common_sd**2)) / slope
     return place, float(np.hypot(noise, (place - straight) / 4))
+
+
+def where_snr_falls(
+    thickness_mm: Float, mean: Float, snr: Float, snr_relative_sd: Float, level: float, common_relative_sd: float = 0.0
+) -> tuple[float, float] | None:
+    """Thickness at which the SNR falls to a level, and its standard uncertainty [mm]; None outside the steps.
+
+    The variance of a signal s is that of quanta (as s), of the flats and what else scales with the signal (as s squared)
+    and of the electronics (constant), so 1/SNR^2 = a + b/s + c/s^2 with nothing negative. This is laid through all steps;
+    the signal at which it meets the level then stands for a thickness by the steps next to it. Where the steps scatter
+    about the law beyond their noise, the uncertainty grows by as much.
+
+    Parameters
+    ----------
+    thickness_mm, mean, snr, snr_relative_sd : ndarray, shape (steps,)
+        Thinnest first; relative standard uncertainty of the SNR.
+    level : float
+        SNR.
+    common_relative_sd : float
+        Relative standard uncertainty that all SNR share.
+    """
+    inverse = mean.min() / mean
+    design = np.vander(inverse, 3, increasing=True)
+    wanted = 1 / snr**2
+    weight = 1 / (2 * np.maximum(snr_relative_sd, 1e-6) * wanted)
+    parts, _ = nnls(design * weight[:, None], wanted * weight)
+    law = np.polynomial.Polynomial(parts)
+    if not law(inverse[0]) <= 1 / level**2 < law(inverse[-1]):
+        return None
+    at = float(brentq(lambda one: float(law(one)) - 1 / level**2, inverse[0], inverse[-1]))
+    found = crossing(thickness_mm, np.log(mean), np.full(mean.size, 1e-3), float(np.log(mean.min() / at)))
+    if found is None:
+        return None
+    free = np.flatnonzero(parts)
+    used = design[:, free] * weight[:, None]
+    spread = float(np.sum(((design @ parts - wanted) * weight) ** 2)) / max(mean.size - free.size, 1)
+    row = at ** free.astype(np.float64)
+    sd = float(np.sqrt(row @ np.linalg.inv(used.T @ used) @ row * max(spread, 1.0)))
+    # d ln(1/SNR^2) / dt: by the law in the signal, and by the signal in the thickness
+    steep = (
+        at
+        * float(law.deriv()(at))
+        * level**2
+        * abs(float(np.interp(found[0], thickness_mm, _steepness(thickness_mm, mean))))
+    )
+    return found[0], float(np.hypot(found[1], np.hypot(sd * level**2, 2 * common_relative_sd) / steep))
+
+
+def _steepness(thickness_mm: Float, mean: Float) -> Float:
+    """Change of the logarithm of the signal with the thickness [1/mm]."""
+    return np.asarray(np.gradient(np.log(mean), thickness_mm))
 
 
 def _sensitivity(step: StepReading, where: str, words: str, groove_percent: float) -> Figure:
