@@ -96,11 +96,12 @@ def test_a_link_among_leftovers_is_not_followed(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("of", ["file", "folder"])
+@pytest.mark.parametrize("of", ["file", "folder", "several"])
 def test_a_killed_writer_leaves_nothing_that_the_next_one_does_not_clear(of, tmp_path):
     begun = {
         "file": "files.write_atomically(place / 'a', lambda file: (file.write(b'half'), file.flush(), die()))",
         "folder": "with files.whole_folder(place / 'a') as folder:\n    (folder / 'b').touch()\n    die()",
+        "several": "with files.together() as staged:\n    files.write_text(staged(place / 'a'), 'x')\n    die()",
     }[of]
     code = f"""
 import os, signal, sys
@@ -126,9 +127,63 @@ def test_a_folder_is_whole_or_absent_and_one_that_exists_is_filled(tmp_path):
     with files.whole_folder(target) as place:
         files.write_text(place / "a", "1")
     with files.whole_folder(target) as place:
-        assert place == target
         files.write_text(place / "b", "2")
     assert sorted(os.listdir(target)) == ["a", "b"] and os.listdir(target.parent) == ["scene"]
+    with pytest.raises(ZeroDivisionError), files.whole_folder(target) as place:
+        files.write_text(place / "a", "3")
+        raise ZeroDivisionError
+    assert (target / "a").read_text() == "1", "an old folder and a new one are never mixed"
+
+
+def _three(folder, text):
+    with files.together() as staged:
+        for name in ("main.tif", "main.tif.json", "beside/main.html"):
+            files.write_text(staged(folder / name), text)
+
+
+def _held(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "a disk without links"])
+@pytest.mark.parametrize("before", ["nothing", "old"])
+def test_files_of_one_result_are_all_there_or_none_wherever_the_disk_fails(
+    before, links, tmp_path, failing_disk, monkeypatch
+):
+    if not links:
+        monkeypatch.setattr("coldray.files.os.link", lambda *_, **__: (_ for _ in ()).throw(PermissionError))
+    with monkeypatch.context() as counted:
+        calls = failing_disk(counted)
+        _three(tmp_path / "counted", "x")
+    assert calls["open"] == 3 and calls["rename"] == 6
+    out = tmp_path / "out"
+    if before == "old":
+        _three(out, "old")
+    was = _held(out)
+    for kind, count in calls.items():
+        for number in range(1, count + 1):
+            with monkeypatch.context() as planted, pytest.raises(ImageWriteError):
+                failing_disk(planted, kind, number)
+                _three(out, "new")
+            assert _held(out) == was, f"{kind} {number}"
+    assert not list(tmp_path.rglob(f"{files.TEMPORARY_PREFIX}*"))
+    _three(out, "new")
+    assert set(_held(out).values()) == {"new"} and len(_held(out)) == 3
+
+
+def test_the_first_of_several_files_gets_its_name_last(tmp_path, monkeypatch):
+    order, replace = [], os.replace
+    monkeypatch.setattr("coldray.files.os.replace", lambda a, b: (order.append(os.fspath(b)), replace(a, b))[1])
+    _three(tmp_path, "x")
+    final = [name for name in order if files.TEMPORARY_PREFIX not in name]
+    assert len(final) == 3 and final[-1] == os.fspath(tmp_path / "main.tif")
+
+
+def test_a_folder_is_no_place_for_one_of_several_files(tmp_path):
+    (tmp_path / "main.tif.json").mkdir()
+    with pytest.raises(ImageWriteError, match="main.tif.json is a folder or a device"):
+        _three(tmp_path, "x")
+    assert os.listdir(tmp_path) == ["main.tif.json"]
 
 
 def test_what_cannot_be_moved_says_so_in_one_line(tmp_path):

@@ -88,8 +88,7 @@ def write_atomically(path: Location, writer: Callable[[BinaryIO], object]) -> No
     target = Path(path)
     temporary = _temporary_in(target.parent)
     try:
-        if os.path.lexists(target) and not (target.is_symlink() or target.is_file()):
-            raise refuse_writing(path, "is a folder or a device", "choose another output name")
+        _check_replaceable(target)
         _clear_once(target.parent)
         with open(temporary, "x+b") as file:
             _lock(file.fileno())
@@ -131,11 +130,21 @@ def scratch_folder(parent: Path, prefix: str = TEMPORARY_PREFIX) -> Iterator[Pat
     Yields
     ------
     Path
+
+    Raises
+    ------
+    ImageWriteError
+        If it cannot be made.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    _clear_once(parent, prefix)
     folder = _temporary_in(parent, prefix)
-    folder.mkdir(mode=0o700)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _clear_once(parent, prefix)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise refuse_writing(
+            parent, f"cannot be written ({told(error)})", "check that it can be, and has space"
+        ) from error
     handle = os.open(folder, os.O_RDONLY) if fcntl is not None else None
     try:
         if handle is not None:
@@ -174,26 +183,102 @@ def move_into_place(finished: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
+def together() -> Iterator[Callable[[Path], Path]]:
+    """Give several files their final names at once: all of them, or none, and then what was there before stays.
+
+    Yields
+    ------
+    callable
+        Given a final name, says where its file is to be written meanwhile: under the same name, in a scratch folder
+        beside it. The folder of the final name is made if it is missing.
+
+    Raises
+    ------
+    ImageWriteError
+        If one of them cannot be written or moved.
+
+    Notes
+    -----
+    Nothing has a final name before all are complete on disk; then they are renamed one after the other, what was asked
+    for first as the last: once it is there, all are. If a rename fails, those before it are undone. A kill between two
+    renames leaves whole files, but not all of them.
+    """
+    with contextlib.ExitStack() as held:
+        folders: dict[Path, Path] = {}
+        finals: dict[Path, Path] = {}
+
+        def staged(final: Path) -> Path:
+            _check_replaceable(final)
+            if final.parent not in folders:
+                folders[final.parent] = held.enter_context(scratch_folder(final.parent))
+            finals[final] = folders[final.parent] / final.name
+            return finals[final]
+
+        yield staged
+        _place(finals)
+
+
+def _place(finals: dict[Path, Path]) -> None:
+    """Rename finished files to their final names, the last one first, or none of them."""
+    undo: list[Callable[[], object]] = []
+    try:
+        for final, made in reversed(finals.items()):
+            undo.append(_way_back(final, made.parent / f"{TEMPORARY_PREFIX}{len(undo)}"))
+            move_into_place(made, final)
+    except BaseException:
+        for back in reversed(undo):
+            with contextlib.suppress(OSError):
+                back()
+        raise
+
+
+def _check_replaceable(target: Path) -> None:
+    if os.path.lexists(target) and not (target.is_symlink() or target.is_file()):
+        raise refuse_writing(target, "is a folder or a device", "choose another output name")
+
+
+def _way_back(final: Path, spare: Path) -> Callable[[], object]:
+    """Keep what has a final name, if anything has; returns what restores that."""
+    if not os.path.lexists(final):
+        return lambda: final.unlink(missing_ok=True)
+    try:
+        os.link(final, spare, follow_symlinks=False)
+    except OSError:  # a disk without links
+        try:
+            shutil.copy2(final, spare, follow_symlinks=False)
+        except OSError as error:
+            raise refuse_writing(
+                final, f"cannot be replaced ({told(error)})", "check that its disk has space"
+            ) from error
+    return lambda: os.replace(spare, final)
+
+
+@contextlib.contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill; it gets its final name when all is in it. One that exists is filled in place.
+    """Give a folder to fill; it gets its final name when all is in it.
 
     Parameters
     ----------
     folder : Path
-        Final name.
+        Final name. If it exists, files of the same names are replaced, all or none, and others stay.
 
     Yields
     ------
     Path
         Where to write; of the same name.
     """
-    if folder.is_dir():
-        yield folder
-        return
     with scratch_folder(folder.parent) as scratch:
-        (scratch / folder.name).mkdir()
-        yield scratch / folder.name
-        move_into_place(scratch / folder.name, folder)
+        made = scratch / folder.name
+        made.mkdir()
+        yield made
+        if not folder.is_dir():
+            move_into_place(made, folder)
+            return
+        finals = {folder / path.relative_to(made): path for path in sorted(made.rglob("*")) if not path.is_dir()}
+        for final in finals:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _check_replaceable(final)
+        _place(finals)
 
 
 @contextlib.contextmanager
@@ -254,7 +339,9 @@ def _temporary_in(folder: Path, prefix: str = TEMPORARY_PREFIX) -> Path:
 
 
 def _clear_once(folder: Path, prefix: str = TEMPORARY_PREFIX) -> None:
-    """Clear a folder when a process first writes into it."""
+    """Clear a folder when a process first writes into it; a scratch folder is new."""
+    if os.path.basename(folder).startswith(TEMPORARY_PREFIX):
+        return
     key = os.getpid(), os.path.abspath(folder), prefix
     if key not in _swept:
         _swept.add(key)

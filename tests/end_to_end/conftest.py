@@ -140,12 +140,13 @@ def until():
 
 @pytest.fixture
 def results():
-    """Contents of a result folder by relative name, without dot files."""
+    """Contents of a result folder by relative name, without dot files and dot folders."""
 
     def read(folder: Path) -> dict[str, bytes]:
         if not folder.is_dir():
             return {}
-        files = (p for p in sorted(folder.rglob("*")) if p.is_file())
-        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files if not p.name.startswith(".")}
+        files = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
+        shown = [p for p in files if not any(part.startswith(".") for part in p.parts)]
+        return {p.as_posix(): (folder / p).read_bytes() for p in shown}
 
     return read

@@ -1,4 +1,4 @@
-"""A disk that is full or broken at the first file of a command: one line, nothing left, a rerun mends."""
+"""A disk that is full or broken at any file of a command: one line, nothing left, a rerun mends."""
 
 import errno
 import os
@@ -88,3 +88,24 @@ def test_a_command_whose_disk_fails_says_so_and_can_be_repeated(
     assert finals(out) == set(), "nothing came before the first file"
     assert call(*command(frames, out))[0] == console.OK
     assert finals(out) and not list(out.rglob(f"{TEMPORARY_PREFIX}*"))
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["new", "replaced"])
+def test_the_outputs_of_a_command_come_together_whichever_of_them_fails(
+    call, frames, tmp_path, failing_disk, monkeypatch, older
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert call(*correct(frames, out))[0] == console.OK and len(finals(out)) == 3
+    was = {name: (out / name).read_bytes() for name in finals(out)}
+    if not older:
+        for name in was:
+            (out / name).unlink()
+    for kind, code in (("open", errno.ENOSPC), ("write", errno.ENOSPC), ("fsync", errno.EIO)):
+        for number in (2, 3):
+            with monkeypatch.context() as planted:
+                failing_disk(planted, kind, number, code)
+                ended, _, err = call(*correct(frames, out), "--overwrite")
+            assert ended == console.CANNOT_RUN and os.strerror(code) in err
+            assert {name: (out / name).read_bytes() for name in finals(out)} == (was if older else {})
+    assert not list(out.rglob(f"{TEMPORARY_PREFIX}*"))

@@ -126,38 +126,31 @@ def _write(
 ) -> None:
     """Write a result and what belongs beside it, all or nothing; the entry learns what was written."""
     from coldray.checkpoint import file_sha256
-    from coldray.files import write_text
+    from coldray.files import together, write_text
     from coldray.formats import write_image
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    try:
+    with together() as staged:
+        made = staged(target)
+        beside: list[Path] = []
         if result.provenance is not None:
-            written.append(provenance_path(target))
-            write_image(written[-1], provenance_image(result))
-            entry["provenance"] = str(written[-1])
-        written.append(target)
-        write_image(target, result.image)
-        entry["sha256_out"] = file_sha256(target)
+            beside.append(staged(provenance_path(target)))
+            write_image(beside[-1], provenance_image(result))
+            entry["provenance"] = str(provenance_path(target))
+        write_image(made, result.image)
+        entry["sha256_out"] = file_sha256(made)
         if recipe.certificate_map:
-            written.append(certificate_path(target))
-            write_certificate(target, result)
-            entry["certificate_map"] = str(written[-1])
+            beside.append(staged(certificate_path(target)))
+            write_certificate(made, result)
+            entry["certificate_map"] = str(certificate_path(target))
         if recipe.report:
-            written += report_paths(target)
-            write_reports(source, image, result, recipe, entry, target)
+            beside += [staged(path) for path in report_paths(target)]
+            write_reports(source, image, result, recipe, entry, made)
             entry["report"] = str(report_paths(target)[0])
-        beside = [path for path in written if path != target]
         if beside:
             entry["side_files"] = {path.name: file_sha256(path) for path in beside}
         if record is not None:
             content = record_of(entry, result, record)
-            written.append(target.with_name(target.name + ".json"))
-            write_text(written[-1], json.dumps(content, indent=1))
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
+            write_text(staged(target.with_name(target.name + ".json")), json.dumps(content, indent=1))
 
 
 def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:

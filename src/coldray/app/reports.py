@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from coldray.app.files import CERTIFICATE, REPORTS
-from coldray.files import write_bytes
+from coldray.files import together, write_bytes
 
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe
@@ -122,8 +122,9 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
         settings["reference"] = shown(recipe.reference)
     report = batch_report(entries, names, links, settings)
     paths = [folder / f"{BATCH_STEM}.html", folder / f"{BATCH_STEM}.pdf"]
-    for path, content in zip(paths, (_bytes(to_html(report)), to_pdf(report)), strict=True):
-        write_bytes(path, content)
+    with together() as staged:
+        for path, content in zip(paths, (_bytes(to_html(report)), to_pdf(report)), strict=True):
+            write_bytes(staged(path), content)
     return paths
 
 

@@ -242,20 +242,12 @@ def check_outputs(
 
 
 def write_files(contents: dict[Path, Callable[[Path], object]]) -> None:
-    """Write several files; if one fails, those already written are removed."""
-    done: list[Path] = []
-    try:
+    """Write several files, all or none: if one fails, no name changes."""
+    from coldray.files import together
+
+    with together() as staged:
         for path, writer in contents.items():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as problem:
-                raise ImageWriteError(f"{path.name}: its folder cannot be made ({problem.strerror})") from problem
-            writer(path)
-            done.append(path)
-    except BaseException:
-        for path in done:
-            path.unlink(missing_ok=True)
-        raise
+            writer(staged(path))
 
 
 def of_bytes(content: bytes) -> Callable[[Path], object]:

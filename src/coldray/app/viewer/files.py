@@ -14,7 +14,7 @@ from coldray.app.one import entry_of, provenance_image, recipe_record, record_of
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
-from coldray.files import write_bytes, write_text
+from coldray.files import together, write_bytes, write_text
 from coldray.formats import named_tags, writable_suffixes, write_image
 from coldray.restoration.pipeline import Restoration
 
@@ -37,19 +37,21 @@ def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe)
     mark = secrets.token_hex(8)
     result = with_record(result, [study.sha256], recipe)
     target = folder / f"{mark}{suffix}"
-    write_image(target, result.image)
-    downloads = {"image": (target, stem + suffix)}
-    entry = entry_of(study.image, result, recipe, study.name, stem + suffix) | {"sha256_out": file_sha256(target)}
-    if result.provenance is not None:
-        layers_path = folder / f"{mark}.provenance.tif"
-        write_image(layers_path, provenance_image(result))
-        downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
-        entry["side_files"] = {f"{stem}.provenance.tif": file_sha256(layers_path)}
-    # names only: where things are on the server is nobody's business
-    names = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
-    record = plain(record_of(entry, result, recipe_record(recipe) | names))
-    record_path = folder / f"{mark}.json"
-    write_text(record_path, json.dumps(record, indent=1))
+    with together() as staged:
+        write_image(staged(target), result.image)
+        downloads = {"image": (target, stem + suffix)}
+        written = {"sha256_out": file_sha256(staged(target))}
+        entry = entry_of(study.image, result, recipe, study.name, stem + suffix) | written
+        if result.provenance is not None:
+            layers_path = folder / f"{mark}.provenance.tif"
+            write_image(staged(layers_path), provenance_image(result))
+            downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
+            entry["side_files"] = {f"{stem}.provenance.tif": file_sha256(staged(layers_path))}
+        # names only: where things are on the server is nobody's business
+        names = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
+        record = plain(record_of(entry, result, recipe_record(recipe) | names))
+        record_path = folder / f"{mark}.json"
+        write_text(staged(record_path), json.dumps(record, indent=1))
     downloads["record"] = (record_path, f"{stem}{suffix}.json")
     return downloads, record
 
@@ -72,14 +74,10 @@ def write_reports(folder: Path, study: Study, result: Restoration, recipe: Recip
     stem = Path(record["output"]).stem
     contents = {"report": ("html", to_html(report).encode()), "report_pdf": ("pdf", to_pdf(report))}
     written: Downloads = {}
-    try:
+    with together() as staged:
         for kind, (suffix, content) in contents.items():
             written[kind] = (folder / f"{secrets.token_hex(8)}.{suffix}", f"{stem}.report.{suffix}")
-            write_bytes(written[kind][0], content)
-    except BaseException:
-        for path, _ in written.values():
-            path.unlink(missing_ok=True)
-        raise
+            write_bytes(staged(written[kind][0]), content)
     return written
 
 
