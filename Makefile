@@ -50,7 +50,7 @@ test-slow: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
 
-# Every n-th write, flush, rename and reading of eight commands fails or is the last thing they do.
+# Writes, flushes, renames and readings all over thirteen commands fail, or are the last thing they do.
 faults: $(VENV)/.dev
 	$(BIN)/python benchmarks/faults.py --out benchmarks/results/faults.json
 

@@ -1,11 +1,20 @@
-"""What is left when a write fails or a process is killed: every point of eight commands, and the same command again.
+"""What is left when a write fails or a process is killed: points all over thirteen commands, and the same command again.
 
 python benchmarks/faults.py [--only NAME ...] [--points 8] [--out benchmarks/results/faults.json]
 
-A command runs in a forked process in which the n-th opening, write, fsync or rename of a file with a final name, or the
-n-th opening of a file to read, fails: with ENOSPC, EIO or EMFILE, or by SIGKILL. Then the same command runs without a
-fault. Counted are final names that hold a part of a file, work that is lost or done twice, and what the second run
-leaves: all should be zero. Data are simulated.
+A command runs in a forked process in which the n-th opening, write, fsync or rename of a file that it writes, or the
+n-th opening of a file that the user gave, fails: with ENOSPC, EIO or EMFILE, or by SIGKILL. Then the same command runs
+without a fault. Commands whose files belong together run once more over an older result, with --overwrite. Counted are
+
+- partial_files: final names that hold neither what was there nor what the unbroken command writes,
+- not_together: runs that ended with an error and left some of the files that belong together,
+- double_work: finished files that the second run made again, beyond the one that was in the making,
+- lost_work: finished or older files that are gone,
+- not_repaired: second runs that fail or end with other files than the unbroken command,
+- leftovers: unfinished files that are there after the second run, in the output or in the folder for temporary files,
+- unsaid: a fault that cost a file and ended with code 0; traceback: one that ended with a traceback.
+
+All should be zero. SQLite's own writes (the ledger of a batch) are not among the points. Data are simulated.
 """
 
 from __future__ import annotations
@@ -13,20 +22,24 @@ from __future__ import annotations
 import argparse
 import builtins
 import errno
+import importlib
 import io
 import json
 import os
+import pkgutil
 import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import coldray
 from coldray import files
 from coldray.app.cli import main
 from coldray.files import TEMPORARY_PREFIX, write_text
@@ -35,9 +48,32 @@ from coldray.radiograph import Acquisition, Radiograph
 
 KINDS = {"open": ("EMFILE", "ENOSPC", "kill"), "write": ("ENOSPC", "EIO", "kill"), "fsync": ("EIO", "kill"),
          "rename": ("EIO", "kill"), "read": ("EIO", "EMFILE")}  # fmt: skip
+COUNTS = (
+    "points", "partial_files", "not_together", "double_work", "lost_work", "not_repaired", "leftovers", "unsaid", "traceback",
+)  # fmt: skip
 FAST = ("--method", "wiener", "--exposure-s", "0.25", "--pitch-um", "48")
-CHANGING = {"seconds", "time", "processor", "threads"}
+CHANGING = {"seconds", "time", "processor", "threads", "samples_per_second", "images_per_second", "host"}
 """Entries of records that differ from run to run."""
+OLD = b"an older result"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the sweep.
+
+    Parameters
+    ----------
+    arguments : callable
+        Command line that writes into a folder.
+    together : bool
+        Whether its files are one result: all of them or none.
+    resumes : bool
+        Whether the second run goes on where the first ended.
+    """
+
+    arguments: Callable[[Path], list[str]]
+    together: bool = False
+    resumes: bool = False
 
 
 class Faults:
@@ -57,26 +93,27 @@ class Faults:
         number = getattr(errno, self._fault)
         raise OSError(number, os.strerror(number))
 
-    def install(self) -> None:
-        """Put the counters in the way of everything that coldray writes or reads."""
-        real_open, meet = builtins.open, self.meet
+    def install(self, place: Path) -> None:
+        """Put the counters in the way of everything that is written below `place` or read below its folder `in`."""
+        real_open, meet, inputs = builtins.open, self.meet, place / "in"
 
         class Raw(io.FileIO):
             def write(self, data: Any) -> Any:
                 meet("write")
                 return super().write(data)
 
-        def writing(path: Any, mode: str = "r", **more: Any) -> Any:
-            if "x" not in mode:
-                return real_open(path, mode, **more)
+        def opened(path: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:
+            name = None if isinstance(path, int) else Path(os.fsdecode(path))
+            if name is None or not name.is_relative_to(place):
+                return real_open(path, mode, *rest, **more)
+            if not set(mode) & set("wxa+"):
+                if name.is_relative_to(inputs):
+                    meet("read")
+                return real_open(path, mode, *rest, **more)
             meet("open")
-            return io.BufferedRandom(Raw(path, "x+"))
-
-        def reading(path: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:
-            # what a user gave; libraries read many files of their own
-            if "r" in mode and "+" not in mode and "in" in Path(os.fspath(path)).parts[-3:-1]:
-                meet("read")
-            return real_open(path, mode, *rest, **more)
+            raw = Raw(path, mode.replace("b", "").replace("t", ""))
+            buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+            return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding=more.get("encoding"))
 
         def counted(kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
             def wrapped(*arguments: Any, **more: Any) -> Any:
@@ -85,14 +122,13 @@ class Faults:
 
             return wrapped
 
-        files.open = writing  # type: ignore[attr-defined]
-        builtins.open = reading  # type: ignore[assignment]
+        builtins.open = io.open = opened  # type: ignore[assignment]
         os.fsync, os.replace = counted("fsync", os.fsync), counted("rename", os.replace)
 
 
-def run(arguments: list[str], faults: Faults, log: Path) -> tuple[int, dict[str, int]]:
+def run(arguments: list[str], faults: Faults, place: Path) -> tuple[int, dict[str, int]]:
     """Run a command in a forked process; returns its exit code (negative for a signal) and the calls it made."""
-    calls = log.with_suffix(".calls")
+    log, calls = place / "log", place / "calls"
     child = os.fork()
     if child == 0:
         code = 70
@@ -101,12 +137,13 @@ def run(arguments: list[str], faults: Faults, log: Path) -> tuple[int, dict[str,
             os.dup2(out, 1), os.dup2(out, 2)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             files._swept.clear()
-            faults.install()
+            faults.install(place)
             main(arguments)
         except SystemExit as left:
             code = int(str(left.code))
         finally:
-            calls.write_text(json.dumps(faults.seen))
+            seen = os.open(calls, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.write(seen, json.dumps(faults.seen).encode())
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(code)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -125,15 +162,14 @@ def state(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name, content = path.relative_to(folder).as_posix(), path.read_bytes()
-        if any(part.startswith(".coldray-") for part in path.relative_to(folder).parts):
+        if any(part.startswith(TEMPORARY_PREFIX) for part in path.relative_to(folder).parts):
             continue
-        if path.suffix in (".json", ".jsonl"):
+        if content == OLD:
+            found[name] = content
+        elif path.suffix in (".json", ".jsonl"):
+            lines = content.splitlines() if path.suffix == ".jsonl" else [content]
             try:
-                found[name] = (
-                    [same(json.loads(line)) for line in content.splitlines()]
-                    if path.suffix == ".jsonl"
-                    else same(json.loads(content))
-                )
+                found[name] = [same(json.loads(line)) for line in lines]
             except ValueError:
                 found[name] = "no JSON"
         elif path.suffix in (".html", ".pdf", ".csv"):
@@ -143,78 +179,195 @@ def state(folder: Path) -> dict[str, Any]:
     return found
 
 
-def leftovers(folder: Path) -> int:
-    return sum(1 for _ in folder.rglob(f"{TEMPORARY_PREFIX}*.part"))
+def touched(folder: Path) -> dict[str, int]:
+    """When each file was made or changed, by name."""
+    return {p.relative_to(folder).as_posix(): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
-def sweep(name: str, arguments: Callable[[Path], list[str]], place: Path, points: int) -> dict[str, int]:
-    """Let every sampled point of a command fail; returns the counts."""
-    out, log = place / name, place / "log"
-    code, calls = run(arguments(out), Faults(), log)
-    if code != 0:
-        raise SystemExit(f"{name} does not run: {log.read_text()}")
-    wanted = state(out)
-    counts = Counter(dict.fromkeys(("points", "partial_files", "traceback", "not_repaired", "leftovers", "unsaid"), 0))
-    for kind, faults in KINDS.items():
-        total = calls.get(kind, 0)
-        for number in sorted({int(n) for n in np.linspace(1, total, min(points, total))} if total else ()):
-            for fault in faults:
-                shutil.rmtree(out, ignore_errors=True)
-                code, _ = run(arguments(out), Faults(kind, number, fault), log)
-                counts["points"] += 1
-                said = log.read_text(errors="replace")
-                counts["traceback"] += "Traceback" in said
-                # a fault that cost a file must not end with code 0
-                counts["unsaid"] += code == 0 and state(out).keys() != wanted.keys()
-                now = state(out)
-                # an input that cannot be read may be left out, with a word: then what is left is whole, but another
-                broken = [n for n, held in now.items() if n not in wanted or (kind != "read" and held != wanted[n])]
-                if broken:
-                    print(f"{name} {kind} {number} {fault}: {broken}", flush=True)
-                    counts["partial_files"] += len(broken)
-                again = arguments(out)
-                code, _ = run(again, Faults(), log)
-                if code != 0 and "exists already" in log.read_text():
-                    code, _ = run([*again, "--overwrite"], Faults(), log)
-                if code != 0 or state(out) != wanted:
-                    print(f"{name} {kind} {number} {fault}: second run {code}: {log.read_text()[-300:]}", flush=True)
-                    counts["not_repaired"] += 1
-                counts["leftovers"] += leftovers(place)
-    return dict(counts)
+def leftovers(place: Path) -> set[str]:
+    """Unfinished files in the outputs, and whatever lies in the folder for temporary files."""
+    found = {*place.rglob(f"{TEMPORARY_PREFIX}*.part"), *(place / "tmp").iterdir()}
+    return {path.relative_to(place).as_posix() for path in found}
 
 
-def commands(place: Path) -> dict[str, Callable[[Path], list[str]]]:
-    """Eight commands on small simulated data, by name; each writes into the folder it is given."""
+class Sweep:
+    """All sampled points of one command."""
+
+    def __init__(self, name: str, command: Command, place: Path) -> None:
+        self.name, self.command, self.place, self.out = name, command, place, place / name
+        code, self.calls = run(command.arguments(self.out), Faults(), place)
+        if code != 0:
+            raise SystemExit(f"{name} does not run: {(place / 'log').read_text()}")
+        self.wanted, self.there = state(self.out), leftovers(place)
+        self.counts = Counter(dict.fromkeys(COUNTS, 0))
+
+    def everywhere(self, points: int) -> dict[str, int]:
+        """Let every sampled call fail."""
+        for kind, faults in KINDS.items():
+            total = self.calls.get(kind, 0)
+            for number in sorted({int(n) for n in np.linspace(1, total, min(points, total))} if total else ()):
+                for fault in faults:
+                    self.fresh(kind, number, fault)
+                    if self.command.together and kind != "read":
+                        self.over_an_older(kind, number, fault)
+        shutil.rmtree(self.out, ignore_errors=True)
+        return {name: self.counts[name] for name in COUNTS}
+
+    def _found(self, what: str, count: int, point: str, told: object = "") -> None:
+        if count:
+            self.counts[what] += count
+            print(f"{self.name} {point}: {what} {told}", flush=True)
+
+    def _faulty(self, arguments: list[str], kind: str, number: int, fault: str) -> int:
+        self.counts["points"] += 1
+        code, _ = run(arguments, Faults(kind, number, fault), self.place)
+        said = (self.place / "log").read_text(errors="replace")
+        self._found("traceback", "Traceback" in said, f"{kind} {number} {fault}", said[-300:])
+        return code
+
+    def fresh(self, kind: str, number: int, fault: str) -> None:
+        """Fail where nothing was, then run again."""
+        point, out, wanted = f"{kind} {number} {fault}", self.out, self.wanted
+        shutil.rmtree(out, ignore_errors=True)
+        code = self._faulty(self.command.arguments(out), kind, number, fault)
+        now = state(out)
+        self._found("unsaid", code == 0 and now.keys() != wanted.keys(), point)
+        # an input that cannot be read may be left out, with a word: then what is left is whole, but another
+        final = {n for n in now if n in wanted or not self.command.resumes}
+        self._found("partial_files", len([n for n in final if kind != "read" and now[n] != wanted.get(n)]), point)
+        if self.command.together and fault != "kill":
+            self._found("not_together", now.keys() not in (set(), wanted.keys()), point, sorted(now))
+        self._again(point, now)
+
+    def _again(self, point: str, now: dict[str, Any]) -> None:
+        """Run without a fault and compare."""
+        out, before = self.out, touched(self.out)
+        code, _ = run(self.command.arguments(out), Faults(), self.place)
+        log = self.place / "log"
+        if code != 0 and "exists already" in log.read_text():
+            code, _ = run([*self.command.arguments(out), "--overwrite"], Faults(), self.place)
+        then = state(out)
+        wrong = sorted(n for n in {*then, *self.wanted} if then.get(n) != self.wanted.get(n))
+        self._found("not_repaired", code != 0 or bool(wrong), point, f"code {code}, {wrong}: {log.read_text()[-300:]}")
+        self._found("lost_work", len([n for n in now if n in self.wanted and n not in then]), point)
+        if self.command.resumes:
+            after = touched(out)
+            whole = [n for n in now if now[n] == self.wanted.get(n) and not Path(n).name.startswith(SUMMARIES)]
+            again = sorted({n.split(".")[0] for n in whole if after.get(n) != before[n]})
+            self._found("double_work", max(len(again) - 1, 0), point, again)
+        left = leftovers(self.place) - self.there
+        self._found("leftovers", len(left), point, sorted(left))
+
+    def over_an_older(self, kind: str, number: int, fault: str) -> None:
+        """Fail while an older result is replaced."""
+        point, out = f"{kind} {number} {fault} over an older result", self.out
+        shutil.rmtree(out, ignore_errors=True)
+        for name in self.wanted:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_bytes(OLD)
+        code = self._faulty([*self.command.arguments(out), "--overwrite"], kind, number, fault)
+        now = state(out)
+        self._found("lost_work", len(self.wanted.keys() - now.keys()), point, sorted(self.wanted.keys() - now.keys()))
+        self._found("partial_files", len([n for n in now if now[n] not in (OLD, self.wanted.get(n))]), point)
+        if fault != "kill":
+            self._found("not_together", code != 0 and any(v != OLD for v in now.values()), point, sorted(now))
+
+
+SUMMARIES = ("report.", "scores.", "validation.")
+"""Files over a whole run, which are written anew whenever something is added."""
+
+
+def commands(place: Path) -> dict[str, Command]:
+    """Thirteen commands on small simulated data, by name."""
     rng, known = np.random.default_rng(0), Acquisition(pixel_pitch_mm=0.048, open_beam=50000.0, exposure_s=0.25)
     source = place / "in"
     for kind, count, level in (("scans", 4, 30000), ("darks", 3, 500), ("flats", 3, 50000)):
-        (place / kind / "in").mkdir(parents=True)
+        (source / kind).mkdir(parents=True)
         for number in range(count):
             frame = np.rint(rng.normal(level, 200, (64, 80))).astype(np.uint16)
-            write_image(place / kind / "in" / f"{number}.tif", Radiograph(frame, known))
-    source.mkdir()
-    shutil.copy(place / "scans" / "in" / "0.tif", source / "one.tif")
+            write_image(source / kind / f"{number}.tif", Radiograph(frame, known))
     ideal = ("simulate", "--ideal", "--pitch-um", "48", "--size-px", "256")
-    run([*ideal, "edge", "-o", str(place / "edge")], Faults(), place / "log")
-    run([*ideal, "flat", "--frames", "3", "-o", str(place / "flat")], Faults(), place / "log")
-    edge, flats = next((place / "edge").rglob("000.tif")), next((place / "flat").rglob("000.tif")).parent
-    shutil.copy(edge, source / "edge.tif")
-    scans, one = str(place / "scans" / "in"), str(source / "one.tif")
-    stacks = ("--dark", str(place / "darks" / "in"), "--flat", str(place / "flats" / "in"))
+    board = ("simulate", "board", "--size-px", "96", "--frames", "2")
+    for made in (
+        (*ideal, "edge", "-o", str(source / "edge")),
+        (*ideal, "flat", "--frames", "3", "-o", str(source / "flat")),
+        (*board, "--family", "power", "-o", str(source / "boards")),
+        (*board, "--family", "mixed_signal", "--random-state", "1", "-o", str(source / "boards")),
+    ):
+        if run(list(made), Faults(), place)[0] != 0:
+            raise SystemExit(f"{' '.join(made)}: {(place / 'log').read_text()}")
+    edge, flats = next((source / "edge").rglob("000.tif")), next((source / "flat").rglob("000.tif")).parent
+    recipe = source / "tiny.toml"
+    recipe.write_text(RECIPE)
+    scans, one = str(source / "scans"), str(source / "scans" / "0.tif")
+    stacks = ("--dark", str(source / "darks"), "--flat", str(source / "flats"))
+    trained = source / "run"
+    code, _ = run(training(recipe, trained), Faults(), place)
+    if code != 0:
+        raise SystemExit(f"training: {(place / 'log').read_text()}")
     return {
-        "restore_folder": lambda out: ["restore", scans, "-o", str(out), *FAST, "--provenance", "--map"],
-        "restore_file": lambda out: ["restore", one, "-o", str(out / "a.tif"), *FAST, "--report", "--provenance"],
-        "correct": lambda out: ["correct", scans, "-o", str(out), *stacks],
-        "characterise": lambda out: [
-            "characterise", "--name", "thick", "--edge", str(source / "edge.tif"), "--flat", str(flats), "-o", str(out / "d.json"),
-        ],
-        "measure": lambda out: [
-            "measure", "edge", str(source / "edge.tif"), "--csv", str(out / "mtf.csv"), "--report", str(out / "mtf.html"),
-        ],
-        "simulate_ideal": lambda out: [*ideal, "bars", "-o", str(out), "--frames", "2"],
-        "simulate_board": lambda out: ["simulate", "board", "-o", str(out), "--size-px", "96", "--frames", "2"],
-        "degrade": lambda out: ["degrade", scans, "-o", str(out), "--pitch-um", "48"],
+        "restore_folder": Command(lambda out: ["restore", scans, "-o", str(out), *FAST, "--provenance", "--map"], resumes=True),
+        "restore_file": Command(lambda out: ["restore", one, "-o", str(out / "a.tif"), *FAST, "--provenance"], True),
+        "report": Command(lambda out: ["restore", one, "-o", str(out / "a.tif"), *FAST, "--report"], True),
+        "correct": Command(lambda out: ["correct", scans, "-o", str(out / "m.tif"), *stacks, "--report", str(out / "m.html")], True),
+        "correct_each": Command(lambda out: ["correct", scans, "-o", str(out), *stacks], True),
+        "characterise": Command(lambda out: [
+            "characterise", "--name", "thick", "--edge", str(edge), "--flat", str(flats), "-o", str(out / "d.json"),
+            "--plot", str(out / "d.png"),
+        ], True),
+        "measure": Command(lambda out: [
+            "measure", "edge", str(edge), "--csv", str(out / "mtf.csv"), "--report", str(out / "mtf.html"),
+        ], True),
+        "simulate_ideal": Command(lambda out: [*ideal, "bars", "-o", str(out), "--frames", "2"], True),
+        "simulate_board": Command(lambda out: [*board, "-o", str(out)], True),
+        "degrade": Command(lambda out: ["degrade", scans, "-o", str(out), "--pitch-um", "48"]),
+        "prepare": Command(lambda out: [
+            "prepare", str(source / "boards"), "-o", str(out), "--patches", "8", "--validation-patches", "0",
+            "--test-patches", "4", "--workers", "1", "--patch-px", "32", "--context-px", "8", "--size-px", "96",
+        ], resumes=True),
+        "train": Command(lambda out: training(recipe, out), resumes=True),
+        "export": Command(lambda out: ["model", "export", str(trained / "run"), "-o", str(out / "m.onnx")], True),
     }  # fmt: skip
+
+
+def training(recipe: Path, out: Path) -> list[str]:
+    """Command line of a training of six steps, with the fields that it makes."""
+    return ["train", str(recipe), "--set", f"run={out / 'run'}", "--set", f"data.folder={out / 'fields'}"]
+
+
+RECIPE = """
+run = "run"
+method = "cold"
+random_state = 3
+[data]
+folder = "fields"
+train_fields = 2
+validation_fields = 1
+field_size = 96
+window = 64
+margin = 16
+[network]
+name = "compact"
+settings = { width = 16, deep_width = 16, blocks = [1, 1, 0], embedding = 8 }
+[optimiser]
+steps = 6
+batch = 2
+learning_rate = 1e-3
+warmup_steps = 2
+decay_steps = 2
+border = 4
+precision = "fp32"
+threads = 1
+[log]
+validate_every = 2
+save_every = 2
+"""
+
+
+def load_everything() -> None:
+    """Import every module now: forked processes then run one version of the program, and start at once."""
+    for found in pkgutil.walk_packages(coldray.__path__, "coldray."):
+        importlib.import_module(found.name)
 
 
 def everything() -> int:
@@ -222,12 +375,20 @@ def everything() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--points", type=int, default=8, help="of every kind of call, spread over the command")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="JSON; commands that were not swept keep what it holds")
     given = parser.parse_args()
+    load_everything()
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
+        place = Path(folder).resolve()
+        (place / "tmp").mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(place / "tmp")
         todo = commands(place)
-        result = {n: sweep(n, c, place, given.points) for n, c in todo.items() if not given.only or n in given.only}
+        result = {
+            n: Sweep(n, c, place).everywhere(given.points) for n, c in todo.items() if not given.only or n in given.only
+        }
+    tempfile.tempdir = None
+    if given.out and given.out.is_file():
+        result = {n: result.get(n) or v for n, v in json.loads(given.out.read_text())["commands"].items()} | result
     total: Counter[str] = Counter()
     for name, counts in result.items():
         total.update(counts)
