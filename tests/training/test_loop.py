@@ -84,7 +84,9 @@ def test_killed_and_resumed_equals_straight_bit_for_bit(start, straight, tmp_pat
     assert [s["step"] for s in scores] == [2, 5, 6]
     for key in ("loss", "direct_1s_psnr_db", "direct_0.05s_psnr_db"):
         assert scores[-1][key] == straight[2][-1][key]
+    (tmp_path / "states" / "step-00000001.sha256").write_text("of a save that failed\n")
     assert start(tmp_path).run() == scores, "a finished run does nothing more"
+    assert not list((tmp_path / "states").glob("step-00000001.*")), "but clears what a failed save left"
 
 
 def test_a_broken_newest_state_costs_steps_not_the_run(start, straight, tmp_path):

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from coldray.errors import CheckpointError
+from coldray.errors import CheckpointError, ImageWriteError
 from coldray.training.states import RunStates
 
 
@@ -63,6 +63,27 @@ def test_the_best_state_stays(states):
     assert states.steps() == [5, 9, 10]
     save(states, 11, best=9)
     assert states.steps() == [9, 10, 11]
+
+
+def test_what_a_failed_save_left_goes_without_another_save(states, tmp_path, failing_disk, monkeypatch):
+    """The last flush of the folder fails: the state is there, and the ones that it replaces were not dropped yet."""
+    save(states, 5, 9)
+    with monkeypatch.context() as counted:
+        calls = failing_disk(counted)
+        save(states, 10)
+    with monkeypatch.context() as planted, pytest.raises(ImageWriteError):
+        failing_disk(planted, "fsync", calls["fsync"])
+        save(states, 11)
+    (tmp_path / "states" / "step-00000002.sha256").write_text("of a state that was never written\n")
+    assert states.steps() == [9, 10, 11]
+    states.drop({11})
+    assert states.steps() == [10, 11] and len(list((tmp_path / "states").iterdir())) == 4
+
+
+def test_spared_states_stay(states):
+    save(states, 5, 9, 10, best=5)
+    states.drop({5})
+    assert states.steps() == [5, 9, 10]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -183,6 +183,8 @@ class Training:
         optimiser, log = self.recipe.optimiser, self.recipe.log
         last = min(optimiser.steps, stop_at or optimiser.steps)
         began, first = time.perf_counter(), self.step
+        if self.accelerator.is_main_process:
+            self._states.drop({self.step, self._best()})
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         # on a CPU a second thread would only take the cores from the convolutions
         ahead = self.accelerator.device.type != "cpu"

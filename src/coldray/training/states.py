@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,14 @@ class RunStates:
         # the hash first: a state without its hash is never trusted, a hash without its state does no harm
         write_text(path.with_suffix(".sha256"), hashlib.sha256(content).hexdigest() + "\n")
         write_bytes(path, content)
-        kept = {path.stem for path in self._paths()[-self._keep :]} | {f"step-{best:08d}"}
+        self.drop({step, best})
+
+    def drop(self, spared: Collection[int]) -> None:
+        """Delete the oldest states, and what is left of unfinished ones; those of the `spared` steps stay.
+
+        A run does this at each save, and when it goes on: the save before may have failed after its state was there.
+        """
+        kept = {path.stem for path in self._paths()[-self._keep :]} | {f"step-{step:08d}" for step in spared}
         for old in self._folder.glob("step-*.*"):
             if old.stem not in kept:
                 old.unlink(missing_ok=True)
