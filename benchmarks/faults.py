@@ -7,7 +7,8 @@ n-th opening of a file that the user gave, fails: with ENOSPC, EIO or EMFILE, or
 without a fault. Commands whose files belong together run once more over an older result, with --overwrite. Counted are
 
 - partial_files: final names that hold neither what was there nor what the unbroken command writes,
-- not_together: runs that ended with an error and left some of the files that belong together,
+- not_together: runs that ended with an error and left some of the files that belong together; a reading that failed
+  does not count, because the result of that input alone is left out, and the command says so,
 - double_work: finished files that the second run made again, beyond the one that was in the making,
 - lost_work: finished or older files that are gone,
 - not_repaired: second runs that fail or end with other files than the unbroken command,
@@ -232,10 +233,11 @@ class Sweep:
         code = self._faulty(self.command.arguments(out), kind, number, fault)
         now = state(out)
         self._found("unsaid", code == 0 and now.keys() != wanted.keys(), point)
-        # an input that cannot be read may be left out, with a word: then what is left is whole, but another
+        # a reading that failed may also change a result over all inputs: whole, but another
         final = {n for n in now if n in wanted or not self.command.resumes}
         self._found("partial_files", len([n for n in final if kind != "read" and now[n] != wanted.get(n)]), point)
-        if self.command.together and fault != "kill":
+        # of an input that cannot be read the result is left out, with a word: the others are whole without it
+        if self.command.together and fault != "kill" and kind != "read":
             self._found("not_together", now.keys() not in (set(), wanted.keys()), point, sorted(now))
         self._again(point, now)
 
