@@ -191,6 +191,18 @@ def test_codes_of_earlier_derivations_are_kept_and_ours_added_once(tmp_path: Pat
     assert [i.Manufacturer for i in found.ContributingEquipmentSequence] == ["Maker", "coldray", "coldray"]
 
 
+def test_a_record_read_from_an_object_gives_way_to_the_new_one_and_stays_in_the_original(tmp_path: Path) -> None:
+    step = Step("correct", {"frames": 4})
+    write_image(tmp_path / "a.dcm", Radiograph(PIXELS, Acquisition(pixel_pitch_mm=0.1)).with_pixels(PIXELS, step))
+    original = read_image(tmp_path / "a.dcm")
+    for name in ("b.dcm", "c.dcm"):
+        write_image(tmp_path / name, original.with_pixels(PIXELS, RESTORE))
+        assert read_image(tmp_path / name).history == (step, RESTORE)
+    assert (tmp_path / "b.dcm").read_bytes() == (tmp_path / "c.dcm").read_bytes()
+    write_image(tmp_path / "again.dcm", original)
+    assert read_image(tmp_path / "again.dcm").history == (step,)
+
+
 def test_inspectors_names(tmp_path: Path) -> None:
     (tmp_path / "source.dcm").write_bytes(encoded(component(), ImplicitVRLittleEndian))
     image = read_image(tmp_path / "source.dcm")

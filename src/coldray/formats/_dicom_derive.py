@@ -83,10 +83,9 @@ def derived(
     )
     _state(dataset, radiograph.acquisition, stated)
     _put_pixels(dataset, pixels, data)
-    block = dataset.private_block(RECORD_GROUP, RECORD_CREATOR, create=True)
-    if RECORD_ELEMENT in block:
-        del block[RECORD_ELEMENT]
-    block.add_new(RECORD_ELEMENT, "UT", record)
+    # of a copy, pydicom's block still writes into the original; its tag is right for both
+    tag = dataset.private_block(RECORD_GROUP, RECORD_CREATOR, create=True).get_tag(RECORD_ELEMENT)
+    dataset.add_new(tag, "UT", record)
     dataset.preamble = b"\0" * 128
     dataset.file_meta = _meta(dataset)
     return dataset
