@@ -55,6 +55,8 @@ class Setting:
         Whether `coldray.restore`, the command line and a page of the viewer may state it.
     recorded : bool
         Whether a record holds it.
+    beside : bool
+        Whether it only decides what is written beside the image: the history in the image does not hold it.
     key : str
         Its name there; its own unless stated.
     since : int
@@ -77,6 +79,7 @@ class Setting:
     command: bool = True
     page: bool = True
     recorded: bool = True
+    beside: bool = False
     key: str = ""
     since: int = FIRST_FORMAT
     before: Any = ...
@@ -162,8 +165,10 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         above=0,
         stated=("pitch_um", "um", 1e-3),
     )
-    provenance: bool = setting(False, "switch", "Also give the provenance layers.", page=False)
-    report: bool = setting(False, "switch", "Also write reports as HTML and PDF.", python=False, page=False)
+    provenance: bool = setting(False, "switch", "Also give the provenance layers.", page=False, beside=True)
+    report: bool = setting(
+        False, "switch", "Also write reports as HTML and PDF.", python=False, page=False, beside=True
+    )
     certificate_map: bool = setting(
         False,
         "switch",
@@ -171,6 +176,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         flags=("--map",),
         python=False,
         page=False,
+        beside=True,
     )
     reference: str | None = setting(
         None,
@@ -179,6 +185,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         metavar="FILE|DIR",
         python=False,
         page=False,
+        beside=True,
     )
     random_state: int = setting(
         0, "whole", "Random state of methods that draw; every frame of a stack has its own stream.", least=0, page=False

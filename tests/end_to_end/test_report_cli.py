@@ -62,6 +62,24 @@ def test_one_image_with_report_map_and_reference(call, tmp_path):
     assert evidence.acquisition.pixel_pitch_mm == pytest.approx(0.048)
 
 
+@pytest.mark.parametrize("suffix", ["dcm", "tif"])
+def test_the_image_is_the_same_whatever_lies_beside_it(call, tmp_path, suffix):
+    """Its bytes, and so the SOP Instance UID; its history alone still says how it was made."""
+    source = scan(tmp_path / f"in.{suffix}")
+    more = ("--report", "--map", "--provenance", "--reference", source)
+    written = []
+    for name, beside in (("plain", ()), ("full", more)):
+        assert restore(call, source, "-o", tmp_path / name / f"r.{suffix}", *beside)[0] == 0
+        written.append((tmp_path / name / f"r.{suffix}").read_bytes())
+    assert written[0] == written[1]
+    assert str(tmp_path).encode() not in written[1]
+    assert restore(call, source, "-o", tmp_path / f"direct.{suffix}", "--open-beam", OPEN_BEAM)[0] == 0
+    assert (tmp_path / f"direct.{suffix}").read_bytes() != written[0]  # what decides the image is in its history
+    (tmp_path / "full" / f"r.{suffix}.json").unlink()
+    code, text, _ = call("verify", tmp_path / "full" / f"r.{suffix}", "--input", source, "--json")
+    assert code == 0 and json.loads(text)["record"] == "history"
+
+
 def test_a_folder_gets_one_report_each_and_one_for_all(call, tmp_path):
     for seed, name in enumerate(("a.tif", "sub/b.tif")):
         scan(tmp_path / "in" / name, seed)

@@ -167,7 +167,8 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
 def with_record(result: Restoration, hashes: Sequence[str], recipe: Recipe) -> Restoration:
     """Result whose history also names its input by hash, or all inputs of an average, and the settings that repeat it."""
     *before, last = result.image.history
-    details = dict(last.details) | {"sha256_in": hashes[0], "settings": recipe.settings()}
+    named = {"sha256_in": hashes[0], "format": RECORD_FORMAT, "settings": recipe.history()}
+    details = dict(last.details) | named
     if recipe.average:
         details["sha256_inputs"] = list(hashes)
     return replace(result, image=replace(result.image, history=(*before, replace(last, details=details))))

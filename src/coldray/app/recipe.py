@@ -78,6 +78,11 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
                 values[key] = value
         return {**values, **further, "coldray": __version__, **{key: sources[key] for key in _source_keys()}}
 
+    def history(self) -> dict[str, Any]:
+        """Those of `settings` that decide the image itself, for its history: it is the same whatever lies beside it."""
+        known = recorded()
+        return {key: value for key, value in self.settings().items() if key not in known or not known[key][1].beside}
+
     def sources(self) -> dict[str, Any]:
         """Where the files named in `settings` are, absolute; built-in names stay names."""
 
@@ -126,10 +131,14 @@ def _source_keys() -> list[str]:
 
 
 def as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Recorded settings as this version states them: what came since with what was done then, methods by their names now."""
+    """Recorded settings as this version states them: what came since with what was done then, methods by their names now.
+
+    What a history leaves out, because it only decides what lies beside the image, is as by default.
+    """
     from coldray.plugins import plugin
 
-    since = {key: (name, said) for key, (name, said) in recorded().items() if said.since > _written_as(settings)}
+    written = _written_as(settings)
+    since = {key: (name, said) for key, (name, said) in recorded().items() if said.beside or said.since > written}
     known = {key: defaults()[name] if said.before is ... else said.before for key, (name, said) in since.items()}
     known |= settings
     options = dict(known["options"])

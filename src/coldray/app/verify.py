@@ -301,7 +301,12 @@ def _said_otherwise(record: Record, repeated: dict[str, Any], differs: Mapping[s
     if not record.said or {"coldray", "build"} & set(differs):
         return []
     wanted = repeated if record.origin == "file" else {k: v for k, v in repeated.items() if k != "settings"}
-    return differences(record.said, wanted, ANOTHER_MACHINE if differs else 0.0)
+    beside, left = (set(found.get("side_files", {})) for found in (record.said, repeated))
+    stray = [
+        f"{name} was recorded beside the image, and the recorded settings do not make it" for name in beside - left
+    ]
+    stray += [f"the recorded settings make {name}, and the record does not know it" for name in left - beside]
+    return [*sorted(stray), *differences(record.said, wanted, ANOTHER_MACHINE if differs else 0.0)]
 
 
 def _another_build(differs: Mapping[str, Any]) -> bool:
