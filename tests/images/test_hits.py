@@ -20,6 +20,7 @@ from coldray.objects.boards import procedural_board
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import radial_operator
 from coldray.simulation.detector import ScreenDetector
 
@@ -148,6 +149,26 @@ def bound_of(name, mtf, pitch):
     down, across = np.array([0, 0, 1, -1, 1, 1, -1, -1]), np.array([1, -1, 0, 0, 1, -1, 1, -1])
     weights = np.array([0.5] * 4 + [-0.25] * 4)
     return weights, down, across, largest_excess(mtf, pitch, down, across, weights)
+
+
+def test_what_a_filled_pixel_errs_by_is_told_by_none_of_its_neighbours():
+    """The law of least squared error, in random fields of the objects' mean power: errors are uncorrelated with what they come from."""
+    mtf, noise = needles()
+    pitch, cells, size_px, spacing_px = 0.1, 4, 384, 8
+    rng = np.random.default_rng(8)
+    axis = np.fft.fftfreq(size_px * cells, pitch / cells)
+    frequency = np.hypot(axis[:, None], axis)
+    amplitude = np.sqrt(ObjectPrior()(frequency)) * beyond(mtf, frequency) * cells / pitch
+    field = np.fft.ifft2(amplitude * np.fft.fft2(rng.normal(size=frequency.shape))).real[::cells, ::cells]
+    frame = 0.5 + field + noise.draw(np.full(field.shape, 0.5, np.float32), rng)
+    known = np.zeros(frame.shape, dtype=bool)
+    known[spacing_px:-spacing_px:spacing_px, spacing_px:-spacing_px:spacing_px] = True
+    error = (find_hits(frame, mtf, noise, known=known, threshold=np.inf).filled - frame)[known]
+    reach = range(-3, 4)
+    near = np.stack([np.roll(frame, (i, j), (0, 1))[known] for i in reach for j in reach if (i, j) != (0, 0)])
+    near -= near.mean(axis=0)
+    correlations = np.corrcoef(error, near)[0, 1:]
+    assert np.abs(correlations).max() < 4 / np.sqrt(error.size)
 
 
 def test_spots_brighter_than_the_beam_are_replaced_whole_up_to_a_size(scenes):

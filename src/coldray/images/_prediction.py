@@ -11,6 +11,7 @@ from scipy.special import erfinv
 from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
 
 Float = NDArray[np.float64]
 
@@ -27,8 +28,6 @@ NEAR_SHARE = 1.0
 POINT_SHARE = (0.04, 0.08, 0.12)
 """The same per contrast from what surrounds a pixel to opaque, or to the open beam: for an object of the size of the hole
 around it, of half-side 0, 1 or 2; sized so that no disc of any size and contrast is marked."""
-USUAL_STRENGTH = 0.05
-"""Standard deviation of the object from which pixels that are no measurement are filled in."""
 RANGE_OF_NOISE = 1.0
 """What noise alone gives both, in standard deviations of the deviation from the prediction."""
 SCREEN_LEVELS = 256
@@ -63,13 +62,14 @@ class Predictor:
         self.quantum = _covariance(noise.quantum(frequency) / pitch**2)
         self.electronic = _covariance(ones * noise.electronic_mm2 / pitch**2)
         folded, usual = np.zeros_like(frequency), np.zeros_like(frequency)
+        prior = ObjectPrior()
         for v in (-1, 0, 1):
             for u in (-1, 0, 1):
                 place = np.hypot(axis[:, None] + v, axis + u)
                 power = beyond(mtf, place / pitch) ** 2
                 folded += power
-                usual += power / np.maximum(place, 1 / GRID_PX) ** 2
-        self.object, self.usual_object = (_covariance(power / power.mean()) for power in (folded, usual))
+                usual += power * prior(place / pitch) / pitch**2
+        self.object, self.usual_object = _covariance(folded / folded.mean()), _covariance(usual)
         offsets = np.arange(-self.reach, self.reach + 1)
         down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
         distance = np.maximum(np.abs(down), np.abs(across))
@@ -97,12 +97,11 @@ class Predictor:
 
     @cached_property
     def _filling_weights(self) -> Float:
-        """Weights by signal level for an object as objects are: its power falls with the square of frequency."""
+        """Weights by signal level for an object as objects are, by the prior that filters use."""
         rows, cols = np.append(self.down, 0), np.append(self.across, 0)
         usual = self.usual_object[rows[:, None] - rows, cols[:, None] - cols]
         quantum, electronic, _ = self._parts
-        parts = [signal * quantum + electronic + USUAL_STRENGTH**2 * usual for signal in SIGNAL_LEVELS]
-        return np.stack([_kriging(part) for part in parts])
+        return np.stack([_kriging(signal * quantum + electronic + usual) for signal in SIGNAL_LEVELS])
 
     def filling(self, image: Float, where: NDArray[np.intp]) -> tuple[Float, Float]:
         """Best guess of pixels from the others, and the standard deviation of noise in it, for pixels that are no measurement."""
