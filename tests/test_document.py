@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldray.document import DEEPEST, parse_json, read_json, read_object
+from coldray.document import (
+    DEEPEST,
+    LARGEST_TOML_BYTES,
+    parse_json,
+    read_json,
+    read_object,
+    read_toml,
+    value_of,
+)
 from coldray.errors import DetectorError, SettingsError
 
 VALUES = st.recursive(
@@ -77,3 +85,35 @@ def test_files_are_named(tmp_path):
     assert read_object(path, DetectorError) == {"a": 1}
     with pytest.raises(DetectorError, match="most that is read"):
         read_json(path, DetectorError, largest_bytes=5)
+
+
+TOML = {
+    "nested": (b"a = " + b"[" * 5000, "nested too deeply"),
+    "tables": (b"a = " + b"{b = " * 5000, "nested too deeply"),
+    "digits": (b"a = " + b"7" * 5000, "4300 digits"),
+    "no utf-8": (b"a = '\xff'", "can't decode"),
+    "cut": (b"a = [1, ", "not valid TOML"),
+    "large": (b"#" * (LARGEST_TOML_BYTES + 1), "larger than 1 MiB"),
+}
+
+
+@pytest.mark.parametrize("name", TOML)
+def test_toml_beyond_a_bound_is_the_callers_error(name, tmp_path):
+    content, word = TOML[name]
+    (tmp_path / "f.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=f"^f.toml: .*{word}") as told:
+        read_toml(tmp_path / "f.toml", SettingsError)
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_toml_of_another_editor_is_read_and_a_missing_one_named(tmp_path):
+    (tmp_path / "f.toml").write_bytes(b"\xef\xbb\xbfa = 1\r\n[b]\r\nc = 'x'\r\n")
+    assert read_toml(tmp_path / "f.toml", SettingsError) == {"a": 1, "b": {"c": "x"}}
+    with pytest.raises(SettingsError, match=r"^g.toml: cannot be read \(No such file"):
+        read_toml(tmp_path / "g.toml", SettingsError)
+
+
+@given(st.text(max_size=20) | st.sampled_from(["[" * 5000, "9" * 5000, "1e5", "'a b'", "[1, 2", "nan"]))
+def test_an_option_is_a_value_or_words(text):
+    found = value_of(text)
+    assert found == text or not isinstance(found, str) or text.strip()[:1] in "\"'"

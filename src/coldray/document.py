@@ -1,7 +1,8 @@
-"""JSON that outsiders wrote: bounded in size, depth and digits, finite, and never a traceback.
+"""JSON and TOML that outsiders wrote: bounded in size, depth and digits, and never a traceback.
 
 `json.loads` alone answers a file of 100 000 brackets with RecursionError, one of 5000 digits with ValueError and
-`1e999` with infinity. Everything that reads somebody's JSON reads it here.
+`1e999` with infinity; `tomllib.loads` does the first two as well. Everything that reads somebody's JSON or TOML reads it
+here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -18,6 +20,8 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 LARGEST_BYTES = 2**24
 """Longest document read [bytes]."""
+LARGEST_TOML_BYTES = 2**20
+"""Longest recipe or description read [bytes]; it holds no images."""
 DEEPEST = 64
 """Deepest nesting; what coldray writes stays under 12."""
 MOST_DIGITS = 300
@@ -152,3 +156,59 @@ def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST
     if not isinstance(found, dict):
         raise error(f"{path.name}: holds a JSON {type(found).__name__}, not an object of names and values")
     return found
+
+
+def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
+    """Tables of a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        Exception that is raised.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    error
+        If the file is missing, unreadable, larger than `LARGEST_TOML_BYTES` or no TOML; the message begins with its name.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_TOML_BYTES + 1)
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise error(f"{path.name}: cannot be read ({reason})") from None
+    if len(content) > LARGEST_TOML_BYTES:
+        raise error(f"{path.name}: larger than {LARGEST_TOML_BYTES >> 20} MiB, the most that is read")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as problem:
+        reason = "nested too deeply" if isinstance(problem, RecursionError) else str(problem).partition(";")[0]
+        raise error(f"{path.name}: not valid TOML ({reason})") from None
+
+
+def value_of(text: str) -> Any:
+    """Value of an option on the command line: as TOML writes it, or plain words.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> from coldray.document import value_of
+    >>> value_of("[1, 2]"), value_of("true"), value_of("my board")
+    ([1, 2], True, 'my board')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text

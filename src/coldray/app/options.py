@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app.recipe import Recipe
+from coldray.document import value_of
 from coldray.errors import SettingsError
 from coldray.plugins import load_plugin_files
 from coldray.settings import Setting, declared, defaults
@@ -114,10 +114,7 @@ def options_of(changes: list[str]) -> dict[str, Any]:
         name, mark, text = change.partition("=")
         if not mark:
             raise SettingsError(f"--set {change!r}: write NAME=VALUE")
-        try:
-            out[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            out[name.strip()] = text
+        out[name.strip()] = value_of(text)
     return out
 
 

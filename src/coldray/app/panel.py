@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from coldray.document import read_toml
 from coldray.errors import ImageReadError, SettingsError, SettingsReadError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from coldray.metrology.panel.thickness import Limits
 
 FILE = "panel.toml"
-LARGEST_BYTES = 2**20
 
 Positive = Annotated[float, Field(gt=0)]
 Region = tuple[int, int, int, int]
@@ -210,14 +209,7 @@ def parse_panel(path: Path) -> PanelFile:
     SettingsError
         If a key is unknown or a value impossible.
     """
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise SettingsReadError(f"{path.name}: larger than {LARGEST_BYTES >> 20} MiB; it holds no images")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise SettingsReadError(f"{path.name}: cannot be read ({problem.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise SettingsReadError(f"{path.name}: not valid TOML ({problem})") from None
+    data = read_toml(path, SettingsReadError)
     try:
         return PanelFile.model_validate(data)
     except ValidationError as problem:

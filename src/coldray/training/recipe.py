@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from coldray.document import read_toml, value_of
 from coldray.errors import SettingsError, SettingsReadError
 
 MOST_BATCH_PIXELS = 2**28
@@ -177,27 +177,18 @@ def read_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
     SettingsError
         If a key is unknown (the nearest known one is suggested) or a value is out of range.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise SettingsReadError(f"{path.name}: cannot be read ({problem.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise SettingsReadError(f"{path.name}: not valid TOML ({problem})") from None
+    data = read_toml(path, SettingsReadError)
     for change in changes or []:
         name, mark, text = change.partition("=")
         if not mark:
             raise SettingsError(f"--set {change!r}: write section.key=value")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
         *sections, key = name.strip().split(".")
         place = data
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise SettingsError(f"--set {change!r}: {section!r} is a value, not a section")
-        place[key] = value
+        place[key] = value_of(text)
     return parse_recipe(data)
 
 
