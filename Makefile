@@ -35,6 +35,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/architecture
+	$(BIN)/python .ci/audit.py
 
 test: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m "not slow"
@@ -65,8 +66,10 @@ benchmark: $(VENV)/.core
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
+# A wheel, and a list of the packages it was tested with (CycloneDX).
 release: check test docs
 	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+	$(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --mc-type library --output-reproducible -o dist/coldray.cdx.json
 
 clean:
 	rm -rf docs/_build dist coldray-demo coldray-benchmark .pytest_cache .mypy_cache .ruff_cache
