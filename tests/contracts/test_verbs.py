@@ -41,6 +41,7 @@ MISSING = {
     "characterise": ["--name", "n", "--edge", "absent.tif", "--flat", "absent.tif", "--pitch-um", "48", "-o", "d.json"],
     "correct": ["absent.tif", "-o", "out.tif"],
     "panel": ["absent", "-o", "out.html"],
+    "stability": ["absent.json", "absent-too.json"],
     "degrade": ["absent.tif", "-o", "out.tif"],
     "demo": ["-o", "out", "-m", "absent.onnx"],
     "evaluate": ["--pairs", "absent", "-o", "out"],

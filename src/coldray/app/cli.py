@@ -57,6 +57,7 @@ def _register() -> None:
         prepare,
         restore,
         simulate,
+        stability,
         verify,
         view,
     )
@@ -68,6 +69,7 @@ def _register() -> None:
         measure,
         characterise,
         panel,
+        stability,
         restore,
         verify,
         simulate,
