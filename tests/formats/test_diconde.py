@@ -210,6 +210,7 @@ def test_inspectors_names(tmp_path: Path) -> None:
     assert tags["Component name"] == "Board^Seven" and tags["Component ID"] == "C-7"
     assert tags["Component manufacturing date"] == "20260102" and tags["Material name"] == "FR4"
     assert tags["Inspector"] == "Müller^Ida" and tags["Company"] == "Inspect Ltd"
+    assert tags["Order"] == "A1" and tags["Study ID"] == "S1"
     assert tags["Number of frames integrated"] == "16" and tags["Material grade"] == "TG 150"
     assert tags["Calibration notes"] == "calibrated at noon by B."
     write_image(tmp_path / "out.dcm", image.with_pixels(PIXELS, RESTORE))

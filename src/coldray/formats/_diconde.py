@@ -26,6 +26,8 @@ STANDARD = {
     "Inspector": "PerformingPhysicianName",
     "Certifying inspector": "NameOfPhysiciansReadingStudy",
     "Examination notes": "StudyComments",
+    "Order": "AccessionNumber",
+    "Study ID": "StudyID",
     "Scanner ID": "GantryID",
     "Study date": "StudyDate",
     "Acquisition date": "AcquisitionDate",

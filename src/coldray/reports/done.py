@@ -16,8 +16,8 @@ from coldray.restoration.pipeline import Job, Restoration
 
 PART_TAGS = (
     "Component name", "Component ID", "Other component IDs", "Component owner", "Material name", "Inspector",
-    "Certifying inspector", "Inspecting company", "Company", "Department", "Study date", "Acquisition date",
-    "Study description", "Series description", "Examination notes",
+    "Certifying inspector", "Inspecting company", "Company", "Department", "Order", "Study ID", "Study date",
+    "Acquisition date", "Study description", "Series description", "Examination notes",
 )  # fmt: skip
 """DICONDE names of what a quality folder is searched by."""
 
