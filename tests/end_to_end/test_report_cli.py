@@ -83,13 +83,19 @@ def test_the_image_is_the_same_whatever_lies_beside_it(call, tmp_path, suffix):
 def test_a_folder_gets_one_report_each_and_one_for_all(call, tmp_path):
     for seed, name in enumerate(("a.tif", "sub/b.tif")):
         scan(tmp_path / "in" / name, seed)
-    (tmp_path / "in" / "bad.tif").write_bytes(b"II*\0")
+    (tmp_path / "in" / "line2").mkdir()
+    (tmp_path / "in" / "line2" / "bad.tif").write_bytes(b"II*\0")
     command = (tmp_path / "in", "-o", tmp_path / "out", "--report")
     code, text, _ = restore(call, *command)
     assert code == 1
     first = {e["input"]: e for e in json.loads(text)["files"]}
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert 'href="a.report.html"' in page and 'href="sub/b.report.html"' in page and "bad.tif" in page
+    assert 'href="a.report.html"' in page and 'href="sub/b.report.html"' in page and "line2/bad.tif" in page
+    assert page.count("data:image/png") == 2
+    assert ">sub/b.tif<" in (tmp_path / "out" / "sub" / "b.report.html").read_text(encoding="utf-8")
+    assert {e["name"] for e in first.values()} == {"a.tif", "sub/b.tif", "line2/bad.tif"}
+    lines = (tmp_path / "out" / "report.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["image", "a.tif", "line2/bad.tif", "sub/b.tif"]
     assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
     # results and what lies beside them are whole: nothing is done again, and nothing of it is taken for an input
     code, text, _ = restore(call, *command)

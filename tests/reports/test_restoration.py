@@ -1,9 +1,11 @@
 """Reports: the same facts in HTML and PDF, nothing outside the file, a unit with every number, safe text."""
 
+import csv
 import re
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,11 +15,12 @@ from coldray.errors import ImageError, SettingsError
 from coldray.physics.noise import NoiseModel
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.reports import restoration
-from coldray.reports.batch import batch_report, settings_in_words
+from coldray.reports.batch import Row, batch_csv, batch_report, settings_in_words
 from coldray.reports.blocks import Facts, Note, Picture, Table
 from coldray.reports.html import to_html
 from coldray.reports.pdf import drawable, to_pdf
 from coldray.reports.restoration import Source, restoration_report
+from coldray.reports.thumbnails import thumbnail
 from coldray.restoration.pipeline import Job, restore
 
 HASHES = {"sha256_in": "0a" * 32, "sha256_out": "1b" * 32, "output": "board_restored.tif"}
@@ -185,7 +188,8 @@ def test_a_batch_puts_first_what_needs_a_look(case):
     ]  # fmt: skip
     names, links = ["a.tif", EVIL, "c.tif", "d.tif"], ["a.report.html", None, "c.report.html", None]
     settings = {"exposure_s": 0.25, "steps": None, "model": None, "options": {"noise": "local"}, "gain": "paper"}
-    report = batch_report(entries, names, links, settings)
+    rows = [Row(*row) for row in zip(entries, names, links, strict=True)]
+    report = batch_report(rows, settings)
     table = blocks_of(report, Table)[0]
     assert [row[0] for row in table.rows] == ["c.tif", "d.tif", "a.tif"]
     assert table.links == ("c.report.html", None, "a.report.html")
@@ -198,9 +202,63 @@ def test_a_batch_puts_first_what_needs_a_look(case):
     assert settings_in_words(settings) == (
         ("exposure per frame", "0.25 s"), ("options", "noise = local"), ("data-consistency gain", "paper"),
     )  # fmt: skip
-    fine = batch_report(entries[:1], names[:1], links[:1], settings)
+    fine = batch_report(rows[:1], settings)
     assert fine.tone == "good" and fine.verdict == "Consistent with the measurement"
-    assert batch_report([entries[1]], [EVIL], [None], settings).tone == "bad"
+    assert batch_report([rows[1]], settings).tone == "bad"
+    assert dict(next(s for s in report.sections if s.title == "Counts").blocks[0].rows) == {
+        "contradicted": "1 images", "contradicted in places": "1 images", "consistent": "1 images", "not restored": "1 images",
+    }  # fmt: skip
+
+
+def test_a_batch_shows_small_pictures_in_its_order_and_all_of_it_as_csv(case):
+    good = case[2].consistency
+    done = {"warnings": ["weak"], "method": "wiener", "seconds": 0.1, **HASHES}
+    rows = [
+        Row(done | {"consistency": good, "number": 1}, "a,b.tif"),
+        Row(done | {"consistency": good | {"verdict": "contradicted"}, "number": 2}, '=HYPERLINK("x")'),
+        Row({"error": "cut"}, "line1/broken.tif"),
+    ]
+    dot = {n: thumbnail(np.full((3, 4 * n), n, dtype=np.float32)) for n in (1, 2)}
+    report = batch_report(rows, {}, lambda entry: dot[entry["number"]])
+    assert blocks_of(report, Table)[0].pictures == (dot[2], dot[1])
+    assert Page(to_html(report)).tags.count("img") == 2 and to_pdf(report).count(b"/Subtype /Image") == 2
+    found = list(csv.DictReader(batch_csv(rows).splitlines()))
+    assert [row["image"] for row in found] == ["a,b.tif", '\'=HYPERLINK("x")', "line1/broken.tif"]
+    assert [row["verdict"] for row in found] == ["consistent", "contradicted", ""]
+    assert found[0]["sha256_in"] == HASHES["sha256_in"] and found[0]["warnings"] == "1" and found[2]["error"] == "cut"
+    assert float(found[0]["prior_percent"]) == pytest.approx(100 * good["prior_share"])
+
+
+@pytest.mark.parametrize("cell", ["bga_001.tif", "line1/part_00017_side_b.tif", "x" * 200])
+def test_columns_of_a_pdf_break_no_word_that_has_room(cell):
+    from coldray.reports import pdf
+
+    page = pdf._page_type()(format="A4")
+    for style, path in pdf._fonts().items():
+        page.add_font("text", style, path)
+    page.add_page()
+    columns = ("image", "verdict", "residual / noise [rms]", "prior [% of energy]", "warnings [number]")
+    widths, breaks = pdf._widths(page, Table(columns, ((cell, "contradicted in places", "1.0", "3", "2"),)), 180.0)
+    assert sum(widths) == pytest.approx(180)
+    assert breaks is (len(cell) == 200)
+    page.set_font("text", "", 7.8)
+    if not breaks:
+        assert page.get_string_width(cell) < widths[0] - 2 and page.get_string_width("contradicted") < widths[1] - 2
+    for font in page.fonts.values():
+        font.ttfont.close()
+
+
+def test_a_pdf_is_made_to_be_kept(report):
+    """PDF/A-2b: what it says of itself, fonts and colour profile inside, nothing that runs or leads out."""
+    made = to_pdf(replace(report, title="A & <B>"))
+    assert made.startswith(b"%PDF-1.7")
+    about = made[made.index(b"<x:xmpmeta") : made.index(b"</x:xmpmeta>") + 12]
+    texts = {one.tag.partition("}")[2]: (one.text or "").strip() for one in ElementTree.fromstring(about).iter()}
+    assert (texts["part"], texts["conformance"], texts["li"]) == ("2", "B", "A & <B>")
+    assert b"/OutputIntents" in made and b"/GTS_PDFA1" in made and b"/DestOutputProfile" in made
+    assert made.count(b"/Type /FontDescriptor") == made.count(b"/FontFile2") == 2
+    assert b"/ID [" in made and b"/Encrypt" not in made
+    assert not any(name in made for name in (b"/JavaScript", b"/Launch", b"/EmbeddedFile", b"/URI"))
 
 
 def test_huge_images_are_shrunk_for_overview():

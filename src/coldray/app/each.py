@@ -69,7 +69,7 @@ class _Report:
         if isinstance(outcome, ColdrayError):
             self.last = outcome
             message = flagged(_naming(pair, outcome))
-            self.entries[number] = {"input": str(pair.source), "error": message}
+            self.entries[number] = {"input": str(pair.source), "name": pair.name, "error": message}
             if not self.alone:
                 console.say(f"coldray: {message}")
             return
@@ -87,7 +87,7 @@ class _Report:
     def finish(self, interrupted: KeyboardInterrupt | Stopped | None = None) -> int:
         """Print the JSON and give the exit code; every input has one entry."""
         for number, pair in self.pairs.items():
-            self.entries.setdefault(number, {"input": str(pair.source), "error": UNDONE})
+            self.entries.setdefault(number, {"input": str(pair.source), "name": pair.name, "error": UNDONE})
         good = sum("error" not in entry for entry in self.entries.values())
         if interrupted is None and not good and self.entries:
             assert self.last is not None

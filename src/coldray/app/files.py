@@ -36,6 +36,12 @@ class Pairing:
     root: Path | None = None
     rival: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """Path of the input within the folder that the user named; its own name if that was the file itself."""
+        inside = self.root is not None and self.source.is_relative_to(self.root)
+        return self.source.relative_to(self.root).as_posix() if inside and self.root else self.source.name
+
     def check(self) -> None:
         """Refuse what was found in a folder but lies elsewhere, or would replace the result of another input.
 

@@ -60,7 +60,7 @@ def _state(path: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = False) -> dict[str, Any]:
+def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = False, name: str = "") -> dict[str, Any]:
     """Restore one file; all of its outputs are written, or none.
 
     Parameters
@@ -69,23 +69,27 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     recipe : Recipe
     record : bool
         Also leave ``TARGET.json``, for files without a ledger.
+    name : str
+        How the input is called: its path within the folder it was found in; its own name by default.
 
     Returns
     -------
     dict
         The file's entry in the command's JSON.
     """
-    return restore_files([source], target, recipe, record)
+    return restore_files([source], target, recipe, record, name)
 
 
-def restore_files(sources: Sequence[Path], target: Path, recipe: Recipe, record: bool = False) -> dict[str, Any]:
+def restore_files(
+    sources: Sequence[Path], target: Path, recipe: Recipe, record: bool = False, name: str = ""
+) -> dict[str, Any]:
     """Restore one file, or the average of several if the recipe says so; all outputs are written, or none.
 
     Parameters
     ----------
     sources : sequence of Path
         One, unless the recipe averages.
-    target, recipe, record
+    target, recipe, record, name
         As for `restore_file`.
 
     Returns
@@ -106,7 +110,7 @@ def restore_files(sources: Sequence[Path], target: Path, recipe: Recipe, record:
         image = images[0] if repeats is None else repeats.image
         result = restore_image(image, recipe.job(), None if repeats is None else repeats.changing)
     result = with_record(result, hashes, recipe)
-    entry = entry_of(image, result, recipe, str(sources[0]), str(target))
+    entry = entry_of(image, result, recipe, str(sources[0]), str(target)) | {"name": name or sources[0].name}
     if repeats is not None:
         entry["inputs"] = [{"input": str(s), "sha256": h} for s, h in zip(sources, hashes, strict=True)]
         entry["average"] = dict(repeats.image.history[-1].details)

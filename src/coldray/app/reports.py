@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from coldray.app.files import CERTIFICATE, REPORTS
-from coldray.files import together, write_bytes
+from coldray.files import shown, together, write_bytes
 
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe
@@ -65,7 +65,6 @@ def write_reports(
     ImageError
         If its shape differs.
     """
-    from coldray.files import shown
     from coldray.formats import named_tags
     from coldray.reports.html import to_html
     from coldray.reports.pdf import to_pdf
@@ -73,9 +72,8 @@ def write_reports(
 
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
-    report = restoration_report(
-        image, result, recipe.job(), Source(shown(source), record, reference, name, named_tags(image))
-    )
+    what = Source(path_shown(entry["name"]), record, reference, name, named_tags(image))
+    report = restoration_report(image, result, recipe.job(), what)
     contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)
     for path, content in zip(paths, contents, strict=True):
@@ -101,31 +99,46 @@ def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
 
 
 def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Path]:
-    """Write report.html and report.pdf over all images of a folder; each links to its own report."""
-    from coldray.files import shown
-    from coldray.reports.batch import batch_report
+    """Write report.html, report.pdf and report.csv over all images of a folder; each links to its own report."""
+    from coldray.reports.batch import Row, batch_csv, batch_report
     from coldray.reports.html import to_html
     from coldray.reports.pdf import to_pdf
 
-    names, links = [], []
+    rows = []
     for entry in entries:
         target = Path(entry["output"]) if "output" in entry else None
         inside = target is not None and target.is_relative_to(folder)
-        parts = target.relative_to(folder).parts if target and inside else (entry["input"],)
-        names.append("/".join(shown(part) for part in parts))
         page = report_paths(target)[0] if target else None
         # any name is a path, none a scheme, a query or a fragment
         link = quote(os.fsencode(page.relative_to(folder).as_posix())) if page and inside and page.is_file() else None
-        links.append(link)
+        rows.append(Row(entry, path_shown(target.relative_to(folder) if target and inside else entry["name"]), link))
     settings = recipe.settings()
     if recipe.reference is not None:
         settings["reference"] = shown(recipe.reference)
-    report = batch_report(entries, names, links, settings)
-    paths = [folder / f"{BATCH_STEM}.html", folder / f"{BATCH_STEM}.pdf"]
+    report = batch_report(rows, settings, _thumbnail)
+    contents = (_bytes(to_html(report)), to_pdf(report), _bytes(batch_csv(rows)))
+    paths = [folder / f"{BATCH_STEM}.{ending}" for ending in ("html", "pdf", "csv")]
     with together() as staged:
-        for path, content in zip(paths, (_bytes(to_html(report)), to_pdf(report)), strict=True):
+        for path, content in zip(paths, contents, strict=True):
             write_bytes(staged(path), content)
     return paths
+
+
+def path_shown(path: str | os.PathLike[str]) -> str:
+    """A relative path fit for one line of text, with slashes."""
+    return "/".join(shown(part) for part in Path(path).parts)
+
+
+def _thumbnail(entry: Mapping[str, Any]) -> bytes | None:
+    """Small picture of what was written; None if it is not there any more."""
+    from coldray.errors import ColdrayError
+    from coldray.formats import read_image
+    from coldray.reports.thumbnails import thumbnail
+
+    try:
+        return thumbnail(read_image(Path(entry["output"])).pixels)
+    except ColdrayError:
+        return None
 
 
 def _bytes(page: str) -> bytes:

@@ -14,6 +14,7 @@ from coldray.radiograph import Radiograph
 UNDETERMINED = (
     ("input",),
     ("output",),
+    ("name",),
     ("seconds",),
     ("sha256_out",),
     ("side_files",),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from coldray import __version__
@@ -30,86 +33,132 @@ LABELS = {
 ORDER = ("contradicted", "contradicted in places", "not testable", "consistent", "linear")
 
 
+MOST_PICTURES = 200
+"""Images that are shown small; of the others the report has the numbers."""
+CSV_COLUMNS = (
+    "image", "verdict", "marked_percent", "places", "residual_over_noise", "prior_percent", "warnings", "method", "seconds", "sha256_in",
+    "sha256_out", "error",
+)  # fmt: skip
+FORMULAS = ("=", "+", "-", "@", "\t")
+"""What spreadsheets take for the beginning of a formula."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a batch.
+
+    Parameters
+    ----------
+    entry : mapping
+        As in the command's JSON: ``consistency``, ``warnings``, hashes; or ``error``.
+    name : str
+        How it is called.
+    link : str, optional
+        Where its own report lies, relative to that of the batch.
+    """
+
+    entry: Mapping[str, Any]
+    name: str
+    link: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be restored."""
+        return "error" in self.entry
+
+    @property
+    def verdict(self) -> str:
+        """That of its certificate."""
+        return str(self.entry["consistency"]["verdict"])
+
+
 def batch_report(
-    entries: Sequence[Mapping[str, Any]],
-    names: Sequence[str],
-    reports: Sequence[str | None],
+    images: Sequence[Row],
     settings: Mapping[str, Any],
+    thumbnail: Callable[[Mapping[str, Any]], bytes | None] = lambda _: None,
 ) -> Report:
     """Put the entries of a batch into one report.
 
     Parameters
     ----------
-    entries : sequence of mapping
-        As in the command's JSON: ``consistency``, ``warnings``, hashes; or ``error``.
-    names : sequence of str
-        How every image is called.
-    reports : sequence of (str or None)
-        Where its own report lies, relative to this one.
+    images : sequence of Row
     settings : mapping
         What all images were restored with.
+    thumbnail : callable
+        Small picture (PNG) for an entry; asked for at most `MOST_PICTURES` images.
 
     Returns
     -------
     Report
         Images that need a look first.
     """
-    done = [i for i, e in enumerate(entries) if "error" not in e]
-    failed = [i for i, e in enumerate(entries) if "error" in e]
-    count = Counter(entries[i]["consistency"]["verdict"] for i in done)
-    done.sort(
-        key=lambda i: (
-            ORDER.index(entries[i]["consistency"]["verdict"]),
-            -entries[i]["consistency"]["marked_share"],
-            names[i],
-        )
+    done = [one for one in images if not one.failed]
+    failed = [one for one in images if one.failed]
+    count = Counter(one.verdict for one in done)
+    first = sorted(
+        done, key=lambda one: (ORDER.index(one.verdict), -one.entry["consistency"]["marked_share"], one.name)
     )
     worst = next((v for v in ORDER if count[v]), "not testable")
-    tone = "bad" if failed else TONE_OF[worst]
-    statement = [
-        f"{len(done)} of {len(entries)} images were restored"
+    statement = (
+        f"{len(done)} of {len(images)} images were restored"
         + (f", {len(failed)} could not be." if failed else ".")
         + "".join(f" {count[v]} {v}." for v in ORDER if count[v]),
         "Each image was tested on its own, with a chance of at most 1 % that one without fault is marked: among many images without "
         f"fault, about one in a hundred is. Expected here: at most {0.01 * len(done):.2g} such images.",
-    ]
-    sections = [Section("Images, those to look at first", (_table(entries, names, reports, done),))]
-    warned = [Note(f"{names[i]}: {w}") for i in done for w in entries[i]["warnings"]]
-    if warned:
-        sections.append(Section("Warnings", tuple(warned)))
-    if failed:
-        rows = tuple((names[i], str(entries[i]["error"])) for i in failed)
-        sections.append(Section("Not restored", (Facts(rows),)))
-    sections.append(Section("Settings", (Facts(settings_in_words(settings)),)))
-    hashes = []
-    for i in sorted(done):
-        hashes += [(f"{names[i]}, input", str(entries[i]["sha256_in"])), ("output", str(entries[i]["sha256_out"]))]
-    sections.append(Section("SHA-256 of inputs and outputs", (Facts(tuple(hashes)),)))
-    sections.append(Section("What is not claimed", (Note(NOT_CLAIMED),)))
+    )
+    words = "Some images need a look" if failed or worst != "consistent" else ""
     return Report(
-        title=f"Batch report: {len(entries)} images",
+        title=f"Batch report: {len(images)} images",
         subtitle=f"coldray {__version__}",
-        verdict=VERDICT_WORDS[worst]
-        if len(count) == 1 and not failed
-        else "Some images need a look"
-        if failed or worst != "consistent"
-        else "",
-        tone=tone,
-        statement=tuple(statement),
-        sections=tuple(sections),
+        verdict=VERDICT_WORDS[worst] if len(count) == 1 and not failed else words,
+        tone="bad" if failed else TONE_OF[worst],
+        statement=statement,
+        sections=tuple(_sections(images, first, failed, count, settings, thumbnail)),
     )
 
 
-def _table(
-    entries: Sequence[Mapping[str, Any]], names: Sequence[str], reports: Sequence[str | None], order: Sequence[int]
-) -> Table:
+def _sections(
+    images: Sequence[Row],
+    first: Sequence[Row],
+    failed: Sequence[Row],
+    count: Counter[str],
+    settings: Mapping[str, Any],
+    thumbnail: Callable[[Mapping[str, Any]], bytes | None],
+) -> list[Section]:
+    """What follows the statement: images, counts, warnings, failures, settings, hashes."""
+    counts = [(v, f"{count[v]} images") for v in ORDER if count[v]]
+    counts += [("not restored", f"{len(failed)} images")] if failed else []
+    sections = []
+    if first:
+        small = tuple(thumbnail(one.entry) for one in first[:MOST_PICTURES])
+        small += (None,) * (len(first) - len(small))
+        sections.append(Section("Images, those to look at first", (_table(first, small if any(small) else ()),)))
+    sections.append(Section("Counts", (Facts(tuple(counts)),)))
+    warned = [Note(f"{one.name}: {w}") for one in first for w in one.entry["warnings"]]
+    if warned:
+        sections.append(Section("Warnings", tuple(warned)))
+    if failed:
+        rows = tuple((one.name, str(one.entry["error"])) for one in failed)
+        sections.append(Section("Not restored", (Facts(rows),)))
+    sections.append(Section("Settings", (Facts(settings_in_words(settings)),)))
+    hashes = []
+    for one in images:
+        if not one.failed:
+            hashes += [(f"{one.name}, input", str(one.entry["sha256_in"])), ("output", str(one.entry["sha256_out"]))]
+    if hashes:
+        sections.append(Section("SHA-256 of inputs and outputs", (Facts(tuple(hashes)),)))
+    sections.append(Section("What is not claimed", (Note(NOT_CLAIMED),)))
+    return sections
+
+
+def _table(images: Sequence[Row], pictures: tuple[bytes | None, ...]) -> Table:
     rows = []
-    for i in order:
-        found = entries[i]["consistency"]
+    for one in images:
+        found = one.entry["consistency"]
         rows.append(
             (
-                names[i], found["verdict"], f"{100 * found['marked_share']:.2g}", str(found["place_count"]), f"{found['residual_over_noise']:.3g}",
-                f"{100 * found['prior_share']:.2g}", str(len(entries[i]["warnings"])),
+                one.name, found["verdict"], f"{100 * found['marked_share']:.2g}", str(found["place_count"]), f"{found['residual_over_noise']:.3g}",
+                f"{100 * found['prior_share']:.2g}", str(len(one.entry["warnings"])),
             )
         )  # fmt: skip
     return Table(
@@ -118,8 +167,47 @@ def _table(
             "warnings [number]",
         ),
         tuple(rows),
-        links=tuple(reports[i] for i in order),
+        links=tuple(one.link for one in images),
+        pictures=pictures,
     )  # fmt: skip
+
+
+def batch_csv(images: Sequence[Row]) -> str:
+    """The batch as a table for spreadsheets, one line per image in the order of the batch.
+
+    Parameters
+    ----------
+    images : sequence of Row
+
+    Returns
+    -------
+    str
+        Comma-separated, with a heading; text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for one in images:
+        said: dict[str, Any] = {"image": one.name}
+        if one.failed:
+            said["error"] = one.entry["error"]
+        else:
+            found = one.entry["consistency"]
+            said |= {
+                "verdict": found["verdict"],
+                "marked_percent": f"{100 * found['marked_share']:.6g}",
+                "places": found["place_count"],
+                "residual_over_noise": f"{found['residual_over_noise']:.6g}",
+                "prior_percent": f"{100 * found['prior_share']:.6g}",
+                "warnings": len(one.entry["warnings"]),
+                **{key: one.entry[key] for key in ("method", "seconds", "sha256_in", "sha256_out") if key in one.entry},
+            }
+        writer.writerow({key: _as_text(value) for key, value in said.items()})
+    return out.getvalue()
+
+
+def _as_text(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -34,12 +34,15 @@ class Table:
         Below the table.
     links : tuple of (str or None)
         Where the first cell of every row leads to, relative to the report; empty for none.
+    pictures : tuple of (bytes or None)
+        Small picture (PNG) at the beginning of every row; empty for none.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     links: tuple[str | None, ...] = ()
+    pictures: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True)

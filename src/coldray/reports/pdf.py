@@ -1,4 +1,4 @@
-"""A report as PDF on A4."""
+"""A report as PDF on A4, made to be kept: PDF/A-2b (ISO 19005-2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 
@@ -17,6 +18,10 @@ LINE_MM = 4.6
 TONES_RGB = {"good": (31, 122, 68), "doubtful": (163, 92, 0), "bad": (179, 38, 30), "unknown": (85, 97, 108)}
 INK, SOFT, LINE = (27, 36, 45), (91, 104, 115), (211, 218, 224)
 PICTURE_DPI = 150
+CELL_PADDING_MM = 1.0
+SMALL_PICTURE_MM = 22.0
+MADE = datetime(2000, 1, 1, tzinfo=UTC)
+"""Time that every PDF states, so that the same report has the same bytes; when it was made is known from its file."""
 
 
 @cache
@@ -84,12 +89,18 @@ def to_pdf(report: Report) -> bytes:
     Returns
     -------
     bytes
-        The same content as the HTML page; the same bytes for the same report.
+        The same content as the HTML page; the same bytes for the same report. PDF/A-2b: fonts and colour profile are
+        inside, nothing runs, nothing is fetched.
+
+    References
+    ----------
+    ISO 19005-2:2011.
     """
     report = drawable(report)
-    pdf = _page_type()(format="A4")
+    pdf = _page_type()(format="A4", enforce_compliance="PDFA_2B")
     pdf.running = f"{report.title} · {report.subtitle}"
-    pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))
+    pdf.set_creation_date(MADE)
+    pdf.set_xmp_metadata(_about(report.title))
     pdf.set_title(report.title)
     pdf.set_lang("en")
     for style, path in _fonts().items():
@@ -103,6 +114,24 @@ def to_pdf(report: Report) -> bytes:
     for section in report.sections:
         _section(pdf, section)
     return bytes(pdf.output())
+
+
+def _about(title: str) -> str:
+    """XMP packet of a PDF/A-2b file (ISO 16684-1, ISO 19005-2 clause 6.6)."""
+    from coldray import __version__
+
+    made = MADE.isoformat(timespec="seconds")
+    return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:pdf="http://ns.adobe.com/pdf/1.3/"
+ xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/" xmlns:xmp="http://ns.adobe.com/xap/1.0/">
+<pdfaid:part>2</pdfaid:part><pdfaid:conformance>B</pdfaid:conformance>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{escape(title)}</rdf:li></rdf:Alt></dc:title>
+<xmp:CreateDate>{made}</xmp:CreateDate><xmp:ModifyDate>{made}</xmp:ModifyDate>
+<xmp:CreatorTool>coldray {__version__}</xmp:CreatorTool><pdf:Producer>coldray {__version__}</pdf:Producer>
+</rdf:Description>
+</rdf:RDF>
+</x:xmpmeta>"""
 
 
 def _paragraph(
@@ -190,29 +219,62 @@ def _wrapping(text: str) -> str:
 
 
 def _table(pdf: Any, table: Table) -> None:
-    pdf.set_font("text", "", 7.8)
-    pdf.set_text_color(*INK)
-    pdf.set_draw_color(*LINE)
-    lengths = [max(len(c) for c in column) for column in zip(table.columns, *table.rows, strict=True)]
-    widths = tuple(min(max(n, 18 if number == 0 else 9), 34) for number, n in enumerate(lengths))
-    align = ("LEFT",) + ("RIGHT",) * (len(table.columns) - 1)
     from fpdf.fonts import FontFace
 
+    pdf.set_text_color(*INK)
+    pdf.set_draw_color(*LINE)
+    room = pdf.w - 2 * MARGIN_MM - (SMALL_PICTURE_MM if table.pictures else 0)
+    widths, breaks = _widths(pdf, table, room)
+    align = ("LEFT",) + ("RIGHT",) * (len(table.columns) - 1)
+    if table.pictures:
+        widths, align = (SMALL_PICTURE_MM, *widths), ("LEFT", *align)
+    pdf.set_font("text", "", 7.8)
     with pdf.table(
         col_widths=widths,
         text_align=align,
         borders_layout="HORIZONTAL_LINES",
         line_height=LINE_MM - 0.4,
         headings_style=FontFace(emphasis="B", color=INK),
-        padding=(0.5, 1, 0.5, 1),
-        wrapmode="CHAR" if any(len(w) > 30 for r in table.rows for c in r for w in c.split()) else "WORD",
+        padding=(0.5, CELL_PADDING_MM, 0.5, CELL_PADDING_MM),
+        wrapmode="CHAR" if breaks else "WORD",
     ) as drawn:
-        drawn.row(table.columns)
-        for row in table.rows:
-            drawn.row(row)
+        drawn.row(("", *table.columns) if table.pictures else table.columns)
+        for number, cells in enumerate(table.rows):
+            row = drawn.row()
+            if table.pictures:
+                small = table.pictures[number]
+                row.cell(img=None if small is None else io.BytesIO(small), img_fill_width=True)
+            for cell in cells:
+                row.cell(cell)
     pdf.ln(1)
     if table.note:
         _paragraph(pdf, table.note, 8, colour=SOFT, line=4, after=1.5)
+
+
+def _widths(pdf: Any, table: Table, room_mm: float) -> tuple[tuple[float, ...], bool]:
+    """Widths of columns in which no word is broken, if there are such, and whether words have to be broken.
+
+    Every column gets what its longest word needs, and what is left in proportion to what whole cells need beyond it. If
+    that does not fit, the first column, which holds names, gives way.
+    """
+    least, whole = [], []
+    for number, title in enumerate(table.columns):
+        cells = [("B", title), *(("", row[number]) for row in table.rows)]
+        widest = [0.0, 0.0]
+        for style, text in cells:
+            pdf.set_font("text", style, 7.8)
+            words = max((pdf.get_string_width(word) for word in text.split()), default=0.0)
+            widest = [max(widest[0], words), max(widest[1], pdf.get_string_width(text))]
+        least.append(widest[0] + 2 * CELL_PADDING_MM + 0.5)
+        whole.append(widest[1] + 2 * CELL_PADDING_MM + 0.5)
+    if sum(least) > room_mm:
+        first = max(room_mm - sum(least[1:]), room_mm / 4)
+        scale = (room_mm - first) / sum(least[1:]) if len(least) > 1 else 1.0
+        return (first, *(width * scale for width in least[1:])), True
+    more = [wide - narrow for wide, narrow in zip(whole, least, strict=True)]
+    share = min(1.0, (room_mm - sum(least)) / sum(more)) if sum(more) else 0.0
+    widths = [narrow + share * extra for narrow, extra in zip(least, more, strict=True)]
+    return tuple(width * room_mm / sum(widths) for width in widths), False
 
 
 def _picture_size(pdf: Any, picture: Picture) -> tuple[float, float]:

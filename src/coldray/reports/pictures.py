@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.reports.demo import busiest_window, new_figure, png_bytes
+from coldray.reports.thumbnails import grey_range, shrunk
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.tiles import BAND_EDGES
 from coldray.restoration.provenance import Provenance
@@ -19,26 +20,9 @@ if TYPE_CHECKING:
 DPI = 150
 WIDTH_IN = 7.08
 """Text width of an A4 page [inch]."""
-OVERVIEW_PX = 1000
 DETAIL_PX = 112
 MARK = "#d62728"
 PLACES_DRAWN = 12
-
-
-def shrunk(image: NDArray[np.floating], longest: int = OVERVIEW_PX) -> NDArray[np.floating]:
-    """Image averaged over whole blocks so that no side exceeds `longest` pixels."""
-    block = -(-max(image.shape) // longest)
-    if block == 1:
-        return image
-    rows, cols = (n // block * block for n in image.shape)
-    blocks = image[:rows, :cols].reshape(rows // block, block, cols // block, block)
-    return np.asarray(blocks.mean(axis=(1, 3)))
-
-
-def grey_range(image: NDArray[np.floating]) -> tuple[float, float]:
-    """Grey levels between which nearly all of an image lies."""
-    low, high = (float(v) for v in np.quantile(image[:: max(1, image.shape[0] // 512)], [0.002, 0.998]))
-    return (low, high) if high > low else (low - 0.01, high + 0.01)
 
 
 def _show(

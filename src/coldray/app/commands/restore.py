@@ -168,5 +168,5 @@ class _Work:
         from coldray.app.one import restore_file, restore_files
 
         if self.sources:
-            return restore_files(self.sources, pair.target, self.recipe, record=True)
-        return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file)
+            return restore_files(self.sources, pair.target, self.recipe, record=True, name=pair.name)
+        return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file, name=pair.name)

@@ -1,0 +1,55 @@
+"""Images made small: averaged over whole blocks, on the grey scale of what they show."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OVERVIEW_PX = 1000
+THUMBNAIL_PX = 176
+
+
+def shrunk(image: NDArray[Any], longest: int = OVERVIEW_PX) -> NDArray[np.floating]:
+    """Image averaged over whole blocks so that no side exceeds `longest` pixels; blocks at the far edges that are not whole are left out."""
+    block = -(-max(image.shape) // longest)
+    if block == 1:
+        return image
+    across = [min(block, n) for n in image.shape]
+    rows, cols = (n // b for n, b in zip(image.shape, across, strict=True))
+    blocks = image[: rows * across[0], : cols * across[1]].reshape(rows, across[0], cols, across[1])
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def grey_range(image: NDArray[Any]) -> tuple[float, float]:
+    """Grey levels between which nearly all of an image lies."""
+    low, high = (float(v) for v in np.quantile(image[:: max(1, image.shape[0] // 512)], [0.002, 0.998]))
+    return (low, high) if high > low else (low - 0.01, high + 0.01)
+
+
+def thumbnail(image: NDArray[Any], longest: int = THUMBNAIL_PX, grey: tuple[float, float] | None = None) -> bytes:
+    """Small picture of an image or of the first frame of a stack.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols) or (frames, rows, cols)
+    longest : int
+        Longest side [px].
+    grey : (float, float), optional
+        What is black and what is white; `grey_range` by default.
+
+    Returns
+    -------
+    bytes
+        PNG of 8 bits.
+    """
+    from PIL import Image
+
+    small = shrunk(image if image.ndim == 2 else image[0], longest)
+    low, high = grey_range(small) if grey is None else grey
+    levels = np.rint(np.clip((np.asarray(small, dtype=np.float64) - low) / (high - low), 0, 1) * 255)
+    out = io.BytesIO()
+    Image.fromarray(levels.astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
