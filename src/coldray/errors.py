@@ -19,6 +19,7 @@
     │   └── SettingsReadError (OSError)    a file of settings is missing or unreadable
     ├── PluginError (LookupError)        no plug-in of that name
     ├── WorkerError (RuntimeError)       a worker process or a cluster was lost
+    ├── PeerError (ConnectionError)      a DICOM node cannot be reached, or refuses
     └── MissingExtraError (ImportError)  an optional package is not installed
 
 Messages say what was found, what was needed (with units) and what to do.
@@ -93,6 +94,10 @@ class PluginError(ColdrayError, LookupError):
 
 class WorkerError(ColdrayError, RuntimeError):
     """A worker process died over a piece of work, or a cluster cannot be reached."""
+
+
+class PeerError(ColdrayError, ConnectionError):
+    """Another DICOM node cannot be reached, does not answer, or refuses an association or an object."""
 
 
 class MissingExtraError(ColdrayError, ImportError):

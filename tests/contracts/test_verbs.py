@@ -61,6 +61,7 @@ MISSING = {
     "model export": ["absent.safetensors", "-o", "out.onnx"],
     "model verify": ["absent.onnx"],
     "prepare": ["absent", "-o", "out"],
+    "push": ["absent.dcm", "--to", "ARCHIVE@127.0.0.1:104"],
     "report": ["absent.tif", "-o", "out.html"],
     "restore": ["absent.tif", "-o", "out.tif", "--method", "wiener"],
     "simulate": ["board", "-o", "out", "--gerber", "absent.zip"],

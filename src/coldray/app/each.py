@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -41,6 +42,10 @@ class Verb:
         Let unexpected errors through.
     after : callable, optional
         ``after(entries)``, once, when all that can be done is done.
+    each : callable, optional
+        ``each(entry)``, for every input that is done, also for one that was done before.
+    aside : bool
+        Another work owns this program's output: tell on stderr, without progress.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Verb:
     as_json: bool
     debug: bool = False
     after: Callable[[list[dict[str, Any]]], None] | None = None
+    each: Callable[[dict[str, Any]], None] | None = None
+    aside: bool = False
 
 
 @dataclass
@@ -82,7 +89,9 @@ class _Report:
         if not self.verb.as_json:
             for warning in outcome["warnings"]:
                 self._warn(pair, warning)
-            console.tell(console.printable(self.verb.line(outcome)))
+            (console.say if self.verb.aside else console.tell)(console.printable(self.verb.line(outcome)))
+        if self.verb.each is not None:
+            self.verb.each(outcome)
 
     def finish(self, interrupted: KeyboardInterrupt | Stopped | None = None) -> int:
         """Print the JSON and give the exit code; every input has one entry."""
@@ -143,6 +152,7 @@ def run_each(
     scheduler: str | None = None,
     ledger: Ledger | None = None,
     watching: bool = False,
+    stop: threading.Event | None = None,
 ) -> int:
     """Do a verb's work on every pairing; one bad input costs one input.
 
@@ -161,6 +171,8 @@ def run_each(
         Of the output folder: work it knows as done is skipped.
     watching : bool
         Whether inputs that changed are done again.
+    stop : Event, optional
+        Ends the work when it is set, as an interrupt does; the work is done in processes, however few.
 
     Returns
     -------
@@ -173,7 +185,7 @@ def run_each(
     numbers = {pair: number for number, pair in report.pairs.items()}
     interrupted: KeyboardInterrupt | Stopped | None = None
     attempt = Try(verb.work, verb.debug)
-    with console.progress(verb.name, total, quiet=verb.as_json, unit="images") as advance:
+    with console.progress(verb.name, total, quiet=verb.as_json or verb.aside, unit="images") as advance:
 
         def tasks() -> Iterator[Task | None]:
             for pair in pairs:
@@ -194,7 +206,7 @@ def run_each(
 
         try:
             # closed at once when interrupted: no worker outlives the report
-            with closing(_engine(attempt, tasks(), workers, scheduler)) as outcomes:
+            with closing(_engine(attempt, tasks(), workers, scheduler, stop)) as outcomes:
                 for number, outcome in outcomes:
                     settle(number, _noted(ledger, report.pairs[number], outcome))
         except (KeyboardInterrupt, Stopped) as stopped:
@@ -202,12 +214,16 @@ def run_each(
     return report.finish(interrupted)
 
 
-def _engine(attempt: Try, tasks: Tasks, workers: int, scheduler: str | None) -> Generator[tuple[int, Outcome]]:
+def _engine(
+    attempt: Try, tasks: Tasks, workers: int, scheduler: str | None, stop: threading.Event | None
+) -> Generator[tuple[int, Outcome]]:
     if scheduler is not None:
         from coldray.app.cluster import run_on_cluster
 
         return run_on_cluster(attempt, tasks, scheduler)
-    return run_here(attempt, tasks) if workers <= 1 else run_in_processes(attempt, tasks, workers)
+    return (
+        run_here(attempt, tasks) if workers <= 1 and stop is None else run_in_processes(attempt, tasks, workers, stop)
+    )
 
 
 def _known(ledger: Ledger | None, pair: Pairing, watching: bool) -> Outcome | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -14,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from coldray.app.files import Pairing
-from coldray.app.stopping import heeded
+from coldray.app.stopping import Stopped, heeded
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 from coldray.plugins import load_plugin_files, loaded_files
@@ -135,7 +136,9 @@ def _serve(pipe: Connection, attempt: Try) -> None:
             pipe.send((task[0], attempt(*task)))
 
 
-def run_in_processes(attempt: Try, tasks: Tasks, workers: int) -> Generator[tuple[int, Outcome]]:
+def run_in_processes(
+    attempt: Try, tasks: Tasks, workers: int, stop: threading.Event | None = None
+) -> Generator[tuple[int, Outcome]]:
     """Do the work in several processes; one that dies costs nothing but the time of its task.
 
     Parameters
@@ -145,12 +148,19 @@ def run_in_processes(attempt: Try, tasks: Tasks, workers: int) -> Generator[tupl
     tasks : iterator
         Asked for one task at a time, when a process is idle: memory does not grow with their number.
     workers : int
+    stop : Event, optional
+        Gives everything up when it is set.
 
     Yields
     ------
     number : int
     outcome : dict or ColdrayError
         As they come. Work that killed its process `TRIES` times is a WorkerError.
+
+    Raises
+    ------
+    Stopped
+        If `stop` was set.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     team: list[_Worker] = []
@@ -159,6 +169,8 @@ def run_in_processes(attempt: Try, tasks: Tasks, workers: int) -> Generator[tupl
     finished = clean = False
     try:
         while True:
+            if stop is not None and stop.is_set():
+                raise Stopped(signal.SIGTERM)
             nothing = finished
             while (again or not nothing) and sum(w.task is not None for w in team) < workers:
                 task = again.popleft() if again else next(tasks, _END)
@@ -175,7 +187,8 @@ def run_in_processes(attempt: Try, tasks: Tasks, workers: int) -> Generator[tupl
                 return
             if not busy:
                 time.sleep(NOTHING_READY_S)
-            for pipe in wait(list(busy), None if finished or len(busy) == workers else NOTHING_READY_S):
+            full = finished or len(busy) == workers
+            for pipe in wait(list(busy), None if full and stop is None else NOTHING_READY_S):
                 worker = busy[pipe]  # type: ignore[index]
                 number, pair = worker.task  # type: ignore[misc]
                 try:

@@ -33,6 +33,8 @@ class Ledger:
         What else is worth keeping once per run: where files are, versions, threads.
     fresh : bool
         Take nothing as done, and any file in the way as ours to replace (``--overwrite``).
+    shared : bool
+        Used, one after another, by other threads than the one that opens it.
 
     Raises
     ------
@@ -47,7 +49,13 @@ class Ledger:
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], record: dict[str, Any] | None = None, *, fresh: bool = False
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        record: dict[str, Any] | None = None,
+        *,
+        fresh: bool = False,
+        shared: bool = False,
     ) -> None:
         self._folder, self._fresh = folder, fresh
         self._settings = _seal(json.dumps(settings, sort_keys=True))
@@ -56,7 +64,7 @@ class Ledger:
         self._mine: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         with _told(folder):
-            self._base = sqlite3.connect(folder / NAME, timeout=0, isolation_level=None)
+            self._base = sqlite3.connect(folder / NAME, timeout=0, isolation_level=None, check_same_thread=not shared)
         try:
             self._own(kept)
         except BaseException:
@@ -92,6 +100,10 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the folder to others."""
         self._base.close()
 
     def finished(self, source: Path, target: Path, *, replace: bool = False) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ class Watcher:
 
     def __iter__(self) -> Iterator[Pairing | None]:
         """Yield what is ready, None while nothing is; ends only after `idle_s`."""
-        _survive_lease_breaks()
+        survive_lease_breaks()
         while True:
             if not self._ready and self._clock() >= self._next_scan:
                 began = self._clock()
@@ -165,8 +165,11 @@ def being_written(path: Path) -> bool:
     return False
 
 
-def _survive_lease_breaks() -> None:
-    """A writer that comes while the lease is held sends SIGIO, whose default would end this process."""
+def survive_lease_breaks() -> None:
+    """A writer that comes while the lease is held sends SIGIO, whose default would end this process.
+
+    In the main thread only: who watches from another one calls this first.
+    """
     if hasattr(signal, "SIGIO"):
-        with suppress(ValueError):  # not the main thread: no lease is asked for in vain either way
+        with suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGIO, signal.SIG_IGN)

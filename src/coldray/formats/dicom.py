@@ -32,6 +32,7 @@ from coldray.reading import (
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
 suffixes: tuple[str, ...] = (".dcm", ".dicom", ".dic")
 """File name endings this plug-in answers to."""
@@ -115,7 +116,7 @@ def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:
     import pydicom
     from pydicom.dataelem import RawDataElement
     from pydicom.pixels import get_decoder
-    from pydicom.uid import UID, RLELossless
+    from pydicom.uid import UID
 
     uid, unpacked = _dicom_meta.transfer_syntax(path, file, size)
     syntax = UID(uid)
@@ -124,9 +125,7 @@ def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:
     except NotImplementedError as error:
         raise refuse(path, f"has the unknown transfer syntax {syntax}", "export it uncompressed") from error
     header = pydicom.dcmread(file, stop_before_pixels=True)
-    _check_header(
-        path, header, _RLE_RATIO * size if syntax == RLELossless else 2**62 if syntax.is_encapsulated else unpacked
-    )
+    check_header(path, header, syntax, unpacked)
     if syntax.is_encapsulated and not decoder.is_available:
         package = _dicom_meta.decoder_package(syntax)
         raise refuse(path, f"is compressed ({syntax.name})", f"pip install {package}, or export it uncompressed")
@@ -149,8 +148,28 @@ def _integer(path: Location, dataset: Dataset, name: str, default: int | None = 
         raise refuse(path, f"has no usable {name}" if value is None else f"has {name} {value!r}", _AGAIN) from error
 
 
-def _check_header(path: Location, dataset: Dataset, stored: int) -> None:
-    """Compare rows, columns, frames and bits with each other and with the length of the file."""
+def check_header(path: Location, dataset: Dataset, syntax: UID, size: int) -> None:
+    """Compare rows, columns, frames and bits of an object with each other and with its length; no pixel is looked at.
+
+    Parameters
+    ----------
+    path : path-like
+        Named in messages.
+    dataset : pydicom Dataset
+        The elements before the pixels.
+    syntax : UID
+        Transfer syntax.
+    size : int
+        Length of the object [bytes], unpacked if it is deflated.
+
+    Raises
+    ------
+    ImageReadError
+        If they do not fit, or it is no image.
+    """
+    from pydicom.uid import RLELossless
+
+    stored = _RLE_RATIO * size if syntax == RLELossless else 2**62 if syntax.is_encapsulated else size
     if "Rows" not in dataset and "Columns" not in dataset:
         raise refuse(path, "is a DICOM object without an image", "give an image object")
     rows, cols = _integer(path, dataset, "Rows"), _integer(path, dataset, "Columns")

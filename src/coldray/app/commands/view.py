@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,8 @@ from coldray.errors import ImageReadError, SettingsError
 from coldray.settings import check_settings
 
 if TYPE_CHECKING:
+    from coldray.app.pacs.station import Station
+    from coldray.app.viewer.run import Address
     from coldray.app.viewer.settings import Menu
 
 Files = Annotated[
@@ -41,7 +44,30 @@ RootPath = Annotated[
     ),
 ]
 Queue = Annotated[int, typer.Option(min=1, max=1000, help="Restorations that may wait.")]
+DicomPort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Also receive DICOM objects (C-STORE) there and restore them; HOST is that of --host by default.",
+    ),
+]
+DicomFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="With --dicom-port: folder for what comes and for the results.")
+]
+DicomAet = Annotated[str, typer.Option(metavar="AET", help="Application entity title that senders call.")]
+DicomFrom = Annotated[
+    list[str] | None,
+    typer.Option(metavar="AET", help="Title that may send; repeats. On loopback everybody may by default."),
+]
+DicomTo = Annotated[str | None, typer.Option(metavar="AET@HOST:PORT", help="DICOM node that results are sent on to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout when the server listens.")]
+
+
+EXAMPLE = """
+Example: coldray serve --port 8765
+
+Example: coldray serve --dicom-port 11112 --dicom-folder plant/ --dicom-to ARCHIVE@pacs.example:104
+"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +119,7 @@ def _command(verb: Callable[..., int]) -> Callable[..., int]:
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(_command(view))
-    app.command("serve", epilog="Example: coldray serve --port 8765")(_command(serve))
+    app.command("serve", epilog=EXAMPLE)(_command(serve))
 
 
 def view(
@@ -121,17 +147,63 @@ def serve(
     max_upload_mb: MaxUpload = 512,
     root_path: RootPath = "",
     queue: Queue = 4,
+    dicom_port: DicomPort = None,
+    dicom_folder: DicomFolder = None,
+    dicom_aet: DicomAet = "COLDRAY",
+    dicom_from: DicomFrom = None,
+    dicom_to: DicomTo = None,
     as_json: AsJson = False,
 ) -> int:
-    """Serve the viewer without opening a browser, for example behind an SSH tunnel."""
+    """Serve the viewer without opening a browser, for example behind an SSH tunnel; restore what DICOM nodes send."""
     from coldray.app.viewer.run import Address, read_token
 
     menu = _menu(stated)
     address = Address(host, port, read_token(token_file), tuple(allow_host or ()), max_upload_mb * 2**20, root_path)
-    return _run(address, opened, menu, False, as_json, queue)
+    if dicom_port is None:
+        if dicom_folder is not None or dicom_from or dicom_to is not None:
+            raise SettingsError("--dicom-folder, --dicom-from and --dicom-to belong to --dicom-port; give it too")
+        return _run(address, opened, menu, False, as_json, queue)
+    address.access()  # nothing is received where the page is not served
+    station = _station(dicom_port, address, dicom_folder, menu, dicom_aet, dicom_from or [], dicom_to)
+    try:
+        return _run(address, opened, menu, False, as_json, queue, {"dicom_port": station.port})
+    finally:
+        station.close()
 
 
-def _run(address: Any, opened: Opened, menu: Menu, browser: bool, as_json: bool, queue: int | None) -> int:
+def _station(
+    place: str, address: Address, folder: Path | None, menu: Menu, aet: str, callers: list[str], onward: str | None
+) -> Station:
+    """Station that receives DICOM objects, as the options say."""
+    from coldray.app.pacs.node import Node, checked_aet
+    from coldray.app.pacs.receive import Listening
+    from coldray.app.pacs.station import Station
+
+    host, _, port = place.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise SettingsError(f"--dicom-port {place!r}: give a port up to 65535, or HOST:PORT")
+    if folder is None:
+        raise SettingsError("--dicom-port stores what it receives; give --dicom-folder DIR")
+    here = replace(address, host=host.strip("[]") or address.host, port=int(port))
+    known = tuple(checked_aet(caller, "dicom_from") for caller in callers)
+    if not (here.is_loopback or known):
+        raise SettingsError(
+            f"--dicom-port on {here.host} can be reached by others: name who may send with --dicom-from AET, or listen on "
+            "127.0.0.1"
+        )
+    bound = Listening(here.host, here.port, checked_aet(aet, "dicom_aet"), known, here.max_upload_bytes)
+    return Station(folder, menu.start, bound, None if onward is None else Node.parse(onward, "dicom_to"))
+
+
+def _run(
+    address: Address,
+    opened: Opened,
+    menu: Menu,
+    browser: bool,
+    as_json: bool,
+    queue: int | None,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
     from coldray.app.files import expand
     from coldray.app.viewer.run import serve_desk
 
@@ -157,9 +229,11 @@ def _run(address: Any, opened: Opened, menu: Menu, browser: bool, as_json: bool,
 
     def ready(where: dict[str, Any], link: str) -> None:
         if as_json:
-            console.emit(where)
+            console.emit({**where, **more})
         else:
             typer.echo(where["url"])
+            if "dicom_port" in more:
+                console.say(f"DICOM objects are received on port {more['dicom_port']}")
             console.say("the link carries the token of this run: keep it to yourself. Ctrl-C ends the viewer.")
         if browser:
             import webbrowser
