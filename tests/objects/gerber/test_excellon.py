@@ -80,6 +80,8 @@ DIALECTS = {
     "incremental": text(
         "M48", "METRIC", "ICI,ON", tools(), "%", "T1", "X4.1Y3.2", "X17.4", "X-17.4Y14.7", "T2", "X8.5Y-8.5", "X12.4Y10.6"
     ),
+    "small letters": text("M48", "METRIC,TZ", tools(), "%", lines(digits(3, 3, False))).lower(),
+    "small letters without a header": text("%", "M71", INLINE).lower(),
     "a tool and its hole in one line": text("M48", "METRIC", tools(), "%", "T1X4.1Y3.2", "X21.5", "X4.1Y17.9", "T2", "X12.6Y9.4", "X25Y20"),
 }  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +125,31 @@ def test_drawings_legends_and_masks_are_left_out_with_their_reason(tmp_path):
     left = {f["file"]: f["why"] for f in account["files"] if f["role"] == "left out"}
     assert set(left) == {f"sigma-{o}.gbr" for o in others} | {"notes.txt"}
     assert all(left.values())
+
+
+@pytest.mark.parametrize(
+    "other", ["Sheet_DocumentationLayer.gbr", "Sheet_RatLayer.gbr", "Sheet_Lyr.gbr", "Sheet_DocumentLayer.GDX"]
+)
+def test_what_every_layer_is_called_makes_no_file_copper(tmp_path, other):
+    files = {
+        "Sheet_TopLayer.GTL": TOP_COPPER,
+        "Sheet_BottomLayer.GBL": BOTTOM_COPPER,
+        "Sheet_BoardOutlineLayer.GKO": EDGE,
+    }
+    board = read_board(folder(tmp_path, files | {"Sheet_Drill_Through.DRL": DRILL, other: BOTTOM_COPPER}), 0.1)
+    check(board)
+    assert {f.name: f.role for f in board.files}[other] == "left out"
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_a_mark_that_an_editor_put_before_the_text_changes_nothing(tmp_path, form):
+    files = {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER, "p.gko": EDGE, "p.drl": DRILL}
+    marked = folder(tmp_path / "in", {name: "\ufeff" + content for name, content in files.items()})
+    if form == "zip":
+        marked = Path(shutil.make_archive(str(tmp_path / "in"), "zip", marked))
+    board = read_board(marked, 0.1)
+    check(board)
+    assert len(board.holes) == len(CORNERS)
 
 
 def test_attributes_outweigh_names(tmp_path):

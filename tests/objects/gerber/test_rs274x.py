@@ -341,3 +341,11 @@ def test_an_independent_reader_sees_the_same_copper():
     body += "X0Y3000000I-1000000J0D01*\nG37*\n"
     ((x0, y0), (x1, y1)) = gerbonara.GerberFile.from_string(HEAD + body + "M02*\n").bounding_box(MM)
     assert bounds_of(shapes_of(marks(body))) == pytest.approx((x0, y0, x1, y1), abs=0.01)
+
+
+@pytest.mark.parametrize("odd", ["\xff\xfe\n5", "a\x1b[31m", "\u2028b"])
+@pytest.mark.parametrize("place", ["%AMM*{},1,2*%\n%ADD10M*%\n", "%ADD10{}*%\n", "%Z{}*%\n", "Q{}*\n"])
+def test_a_message_is_one_line_whatever_the_file_holds(place, odd):
+    with pytest.raises(GerberError) as told:
+        read_gerber("%FSLAX33Y33*%\n%MOMM*%\n" + place.format(odd) + "D10*\nX1Y1D03*\nM02*\n")
+    assert str(told.value).isprintable()

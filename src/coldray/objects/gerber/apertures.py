@@ -19,7 +19,13 @@ _MAX_EXPRESSION = 2_000
 
 
 class GerberError(ValueError):
-    """A statement that is wrong, or that is not carried out; the caller adds file and line."""
+    """A statement that is wrong, or that is not carried out; the caller adds file and line.
+
+    Files may hold anything, and messages quote them: what cannot be printed becomes a question mark.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() else "?" for c in text))
 
 
 @dataclass(frozen=True)

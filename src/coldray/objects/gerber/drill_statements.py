@@ -85,24 +85,24 @@ def looks_like_drill(text: str) -> bool:
     Drill files begin with `M48`, a comment, `%`, a tool or nothing at all; reports and lists of parts that name
     tools hold other words.
     """
-    lines = [line[:LONGEST].strip() for line in text[:200_000].splitlines()]
+    lines = [spaceless(line[:LONGEST]) for line in text[:200_000].splitlines()]
     lines = [line for line in lines if line and not line.startswith(";")]
     if not lines:
         return False
     if any(line in ("M48", "OM48") for line in lines[:50]):
         return True
-    known = sum(any(p.fullmatch(spaceless(line)) for _, p in PATTERNS) for line in lines[:2000])
-    located = sum(_COORDINATES.fullmatch(spaceless(line)) is not None for line in lines[:2000])
+    known = sum(any(p.fullmatch(line) for _, p in PATTERNS) for line in lines[:2000])
+    located = sum(_COORDINATES.fullmatch(line) is not None for line in lines[:2000])
     tools = any(re.fullmatch(r"T\d+.*|%|G05|M1[4567]|M30|M00", line) for line in lines[:2000])
     return located > 0 and tools and known >= 0.9 * len(lines[:2000])
 
 
 def spaceless(line: str) -> str:
-    """A line without blanks; comments keep theirs. A line longer than any statement becomes an unknown one."""
+    """A line in capitals and without blanks; comments stay. A line longer than any statement becomes an unknown one."""
     line = line.strip()
     if line.startswith(";"):
         return line[:LONGEST]
-    line = re.sub(r"\s+", "", line)
+    line = re.sub(r"\s+", "", line).upper()
     return line if len(line) <= LONGEST else f"?{line[:40]}"
 
 

@@ -20,6 +20,8 @@ from coldray.objects.gerber.roles import FileUse, boards_of, choose_board, coppe
 _MAX_MEMBERS = 500
 _MAX_MEMBER_BYTES = 200_000_000
 _MAX_TOTAL_BYTES = 600_000_000
+_MARK = b"\xef\xbb\xbf"
+"""What some editors put before a text; no file of a board is anything else."""
 _ROLES = ("copper", "paste", "mask", "drill", "placement", "outline")
 
 
@@ -54,7 +56,7 @@ def read_members(path: Path) -> dict[str, bytes]:
                 _check_member(path, entry.filename)
                 inside = PurePosixPath(entry.filename.replace("\\", "/"))
                 if not _is_side_file(inside):
-                    members[str(inside)] = archive.read(entry)
+                    members[str(inside)] = archive.read(entry).removeprefix(_MARK)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise ImageReadError(f"{path}: not a readable zip archive ({error}); export the Gerber files again") from error
     except OSError as error:
@@ -79,7 +81,7 @@ def _read_folder(path: Path) -> dict[str, bytes]:
                 break
         files = [p for p in files if p.is_file() and not _is_side_file(p.relative_to(path))]
         _check_size(path, [p.stat().st_size for p in files])
-        return {p.relative_to(path).as_posix(): p.read_bytes() for p in files}
+        return {p.relative_to(path).as_posix(): p.read_bytes().removeprefix(_MARK) for p in files}
     except OSError as error:
         if isinstance(error, ImageReadError):
             raise

@@ -85,7 +85,7 @@ _KINDS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("", "a drawing", frozenset(
         "fab fabrication court courtyard crtyd assembly assy asy adt dwgs dwg drawing drawings comments cmts eco eco1 "
         "eco2 user margin keepout keepin guide map report readme drillmap drillguide adhes adhesive adhesion glue "
-        "place placement notes mechanical".split())),
+        "place placement notes mechanical document documentation docu".split())),
     ("paste", "stencil", frozenset("paste pastemask cream tcream bcream stencil solderpaste spaste pst psb smd spc sps spt spb".split())),
     ("mask", "solder mask", frozenset("mask soldermask stop stopmask resist smask sm smt smb smc sms".split())),
     ("", "legend", frozenset(
@@ -107,6 +107,7 @@ _INNER = frozenset(
     "cu copper signal sig plane layer lyr ly inner inn in internal int internalplane ln group l art mid midlayer "
     "conductive conductor etch".split()
 )
+_BEFORE_A_NUMBER = frozenset("l in int art mid layer lyr ly group".split())
 _FILLERS = frozenset("solder metal side board pcb gerber gbr cuts cut file positive".split())
 _LONGEST_COMPOUND = 40
 _VOCABULARY = frozenset().union(*(w for _, _, w in _KINDS), _TOP_WORDS, _BOTTOM_WORDS, _FILLERS)
@@ -234,8 +235,8 @@ def _kind_of(words: Sequence[str]) -> tuple[str, str] | None:
         return "paste", "stencil"
     for kind, called, group in _KINDS:
         if any(w in group for w in words):
-            # A lone letter says nothing by itself: "l" and "in" count before a number only.
-            if kind == "copper" and not any(w in group and w not in ("l", "in", "int", "art", "mid") for w in words):
+            # What every layer is called says nothing by itself: these count before a number only.
+            if kind == "copper" and not any(w in group and w not in _BEFORE_A_NUMBER for w in words):
                 follow = itertools.pairwise(words)
                 if not any(w in group and after.isdigit() for w, after in follow):
                     continue

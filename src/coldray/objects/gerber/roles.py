@@ -98,7 +98,7 @@ def _by_content(name: str, content: bytes) -> Role | None:
     text = content.decode("latin-1")
     if not looks_like_drill(text):
         return Role("", TOP, "neither Gerber nor drill data")
-    if not re.search(r"^T\d+.*C\.?\d|Holesize", text, re.MULTILINE) and re.search(r"^G0?0X", text, re.MULTILINE):
+    if not re.search(r"(?im)^T\d+.*C\.?\d|Holesize", text) and re.search(r"(?im)^G0?0X", text):
         return Role("", TOP, "a routing path without tool sizes")
     return Role("drill", TOP, "drill data")
 
