@@ -10,6 +10,7 @@ import typer
 
 from coldray import __version__
 from coldray.app import console
+from coldray.app.help import GroupedHelp
 from coldray.app.options import flag_of, with_plugins
 from coldray.app.stopping import INTERRUPTED, Stopped, code_of, stoppable
 from coldray.errors import ColdrayError
@@ -22,7 +23,7 @@ app = typer.Typer(
     name="coldray",
     help="Restore what a thick phosphor blurred, and prove what was measured and what was inferred.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=GroupedHelp,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -35,10 +36,24 @@ def _version(show: bool) -> None:
         raise typer.Exit()
 
 
+def _licences(show: bool) -> None:
+    if show:
+        from coldray.app.licences import told
+
+        sys.stdout.write("".join(f"{line}\n" for line in told()))
+        raise typer.Exit()
+
+
 @app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    licences: Annotated[
+        bool,
+        typer.Option(
+            "--licenses", callback=_licences, is_eager=True, help="Print the licences of the packages that are used."
+        ),
     ] = False,
 ) -> None:
     """Restore what a thick phosphor blurred, and prove what was measured and what was inferred."""

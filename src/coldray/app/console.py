@@ -156,6 +156,11 @@ def progress(title: str, total: int | None, quiet: bool = False, unit: str = "")
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Remaining(TimeRemainingColumn):
+        def render(self, task: Any) -> Text:
+            return Text() if task.finished else Text("ETA ") + super().render(task)
 
     columns = (
         TextColumn("{task.description}"),
@@ -163,8 +168,7 @@ def progress(title: str, total: int | None, quiet: bool = False, unit: str = "")
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
+        Remaining(),
         TextColumn("{task.fields[note]}"),
     )
     began = time.monotonic()

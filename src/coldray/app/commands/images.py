@@ -29,6 +29,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Say what files are, and what is missing in them."""
+    from coldray.app.described import in_words
     from coldray.app.files import expand
     from coldray.formats import read_image
     from coldray.formats.raw import RawGeometry
@@ -48,10 +49,7 @@ def info(
             console.say(f"coldray: {entry['error']}")
         elif not as_json:
             typer.echo(console.printable(entry["path"]))
-            for key, value in entry.items():
-                if key not in ("path", "missing", "notes", "history", "tags"):
-                    typer.echo(f"  {key:20s} {value}")
-            for name, text in entry["tags"].items():
+            for name, text in (*in_words(entry), *entry["tags"].items()):
                 typer.echo(f"  {name:20s} {console.printable(text)}")
             for note in (*entry["notes"], *(f"missing: {m}" for m in entry["missing"])):
                 typer.echo(f"  {note}")

@@ -220,9 +220,11 @@ def _run(
                 first = first or study
             except ImageReadError as problem:
                 failed.append(problem)
-                console.say(f"coldray: {console.one_line(problem)}")
-        if failed and len(failed) == len(found):
-            raise failed[-1]
+        nothing = bool(failed) and len(failed) == len(found)
+        for one in failed[:-1] if nothing else failed:
+            console.say(f"coldray: {console.one_line(one)}")
+        if nothing:
+            raise failed[-1]  # which tells it
         for role, more in (("reference", opened.reference), ("restored", opened.restored)):
             if more is not None:
                 shelf.attach(first, role, more, more.name)
