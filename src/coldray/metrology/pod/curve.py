@@ -1,0 +1,146 @@
+"""A POD curve: its two parameters, the size found with a given probability, and one-sided bounds on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2, norm
+
+from coldray.errors import MeasurementError
+
+Float = NDArray[np.float64]
+
+DETECTION, CONFIDENCE = 0.9, 0.95
+"""The 90 and the 95 of a90/95."""
+FARTHEST = 4.0
+"""A bound is sought to this many natural logarithms of size from the estimate; beyond it there is none."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size found with a given probability, and upper bounds on it.
+
+    Parameters
+    ----------
+    estimate_mm : float or None
+        a90 where the probability is 0.9; None if the data show none.
+    wald_mm, likelihood_mm : float or None
+        One-sided upper bounds of the confidence level, a90/95: from the covariance of the parameters, and from the profile
+        of the likelihood; None if there is none.
+    """
+
+    estimate_mm: float | None
+    wald_mm: float | None
+    likelihood_mm: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class PodCurve:
+    """Fitted POD over size.
+
+    Parameters
+    ----------
+    parameters : ndarray, shape (2,) or (3,)
+        Intercept and slope over ln size [mm], and of a signal response the logarithm of the residual deviation.
+    covariance : ndarray, square
+        Of the parameters: inverse of the observed information.
+    log_likelihood : float
+    probability : callable
+        ``probability(parameters, log_size)``.
+    log_size_at : callable
+        ``log_size_at(parameters, probability)``, its inverse; NaN where there is none.
+    profile : callable
+        ``profile(log_size, probability)``: largest log-likelihood of all curves through that point.
+    model : str
+        What was fitted, in words.
+    """
+
+    parameters: Float
+    covariance: Float
+    log_likelihood: float
+    probability: Callable[[Float, Float], Float]
+    log_size_at: Callable[[Float, float], float]
+    profile: Callable[[float, float], float]
+    model: str
+
+    def __call__(self, size_mm: ArrayLike) -> Float:
+        """Probability of detection at sizes [mm]."""
+        return self.probability(self.parameters, np.log(np.asarray(size_mm, dtype=np.float64)))
+
+    def size(self, probability: float = DETECTION, confidence: float = CONFIDENCE) -> Size:
+        """Size found with a probability, with one-sided upper bounds.
+
+        Parameters
+        ----------
+        probability : float
+        confidence : float
+
+        Returns
+        -------
+        Size
+
+        Notes
+        -----
+        Wald: ln a + z SE(ln a), with the delta method. Likelihood ratio: the largest ln a with
+        2 (l_max - l_profile(ln a)) <= the quantile of chi-squared with one degree of freedom at 2 confidence - 1.
+
+        References
+        ----------
+        MIL-HDBK-1823A (2009), appendix G; Cheng and Iles, Technometrics 25 (1983) 77.
+        """
+        if not (0 < probability < 1 and 0.5 < confidence < 1):
+            raise MeasurementError(
+                f"probability is {probability} and confidence {confidence}; they must lie in (0, 1) and (0.5, 1)"
+            )
+        x = self.log_size_at(self.parameters, probability)
+        if not np.isfinite(x) or self.parameters[1] <= 0:
+            return Size(None, None, None)
+        return Size(
+            float(np.exp(x)), self._wald(x, probability, confidence), self._likelihood(x, probability, confidence)
+        )
+
+    def _wald(self, x: float, probability: float, confidence: float) -> float | None:
+        gradient = np.empty(self.parameters.size)
+        for k in range(gradient.size):
+            step = np.zeros(gradient.size)
+            step[k] = 1e-5 * max(1.0, abs(float(self.parameters[k])))
+            ends = [self.log_size_at(self.parameters + sign * step, probability) for sign in (1, -1)]
+            gradient[k] = (ends[0] - ends[1]) / (2 * step[k])
+        variance = float(gradient @ self.covariance @ gradient)
+        if not (np.isfinite(variance) and variance >= 0):
+            return None
+        return float(np.exp(x + norm.ppf(confidence) * np.sqrt(variance)))
+
+    def _likelihood(self, x: float, probability: float, confidence: float) -> float | None:
+        from scipy.optimize import brentq
+
+        allowed = 0.5 * float(chi2.ppf(2 * confidence - 1, 1))
+
+        def excess(at: float) -> float:
+            return self.log_likelihood - self.profile(at, probability) - allowed
+
+        near, step = x, 0.02
+        while step <= FARTHEST:
+            far = x + step
+            if excess(far) > 0:
+                return float(np.exp(brentq(excess, near, far, xtol=1e-6)))
+            near, step = far, 2 * step
+        return None
+
+
+def checked(size_mm: ArrayLike, answer: Any, name: str) -> tuple[Float, Any]:
+    """Logarithms of sizes, and what was found at each; MeasurementError unless both are of one length and usable."""
+    size, found = np.asarray(size_mm, dtype=np.float64), np.asarray(answer)
+    if size.ndim != 1 or size.shape != found.shape or size.size < 4:
+        raise MeasurementError(
+            f"sizes have shape {size.shape} and {name} {found.shape}; four or more of each, one list each, are needed"
+        )
+    if not (np.all(np.isfinite(size)) and np.all(size > 0)):
+        raise MeasurementError("sizes must be positive and finite [mm]")
+    if np.unique(size).size < 2:
+        raise MeasurementError("all defects have one size; a curve over size needs two sizes or more")
+    return np.log(size), found
