@@ -30,6 +30,7 @@ _HOME = {
     "load_detector": "coldray.physics.detector",
     "load_model": "coldray.restoration.model",
     "neq_dqe": "coldray.api.measure",
+    "pod": "coldray.api.pod",
     "read": "coldray.api.files",
     "read_board": "coldray.api.make",
     "restore": "coldray.api.restore",
@@ -53,6 +54,7 @@ __all__ = [
     "load_detector",
     "load_model",
     "neq_dqe",
+    "pod",
     "read",
     "read_board",
     "restore",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from coldray.api.forward import certify, degrade
     from coldray.api.make import read_board, simulate
     from coldray.api.measure import bars_ctf, duplex_isrb, edge_mtf, flat_nnps, neq_dqe, snr
+    from coldray.api.pod import pod
     from coldray.api.restore import Restorer, restore
     from coldray.physics.curves import FrequencyCurve
     from coldray.physics.detector import Detector, load_detector

@@ -38,7 +38,7 @@ ALLOWED = {
     "training": PHYSICS | {"degradations", "methods", "networks", "metrology", "restoration", "dataset"},
     "reports": PHYSICS | {"images", "metrology", "restoration"},
     "benchmark": CORE - {"networks"} | {"simulation", "objects", "reports"},
-    "api": CORE - {"networks", "detectors"} | {"simulation", "objects", "reports"},
+    "api": CORE - {"networks", "detectors"} | {"simulation", "objects", "reports", "benchmark"},
     "app": CORE | {"simulation", "objects", "dataset", "training", "reports", "benchmark", "api"},
 }
 HEAVY = ("torch", "matplotlib", "pydicom", "tifffile", "scipy", "skimage", "onnxruntime", "PIL", "pydantic", "typer")

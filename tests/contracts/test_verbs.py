@@ -42,6 +42,7 @@ MISSING = {
     "correct": ["absent.tif", "-o", "out.tif"],
     "panel": ["absent", "-o", "out.html"],
     "stability": ["absent.json", "absent-too.json"],
+    "pod": ["absent.tif", "-o", "out.html", "--method", "wiener"],
     "degrade": ["absent.tif", "-o", "out.tif"],
     "demo": ["-o", "out", "-m", "absent.onnx"],
     "evaluate": ["--pairs", "absent", "-o", "out"],

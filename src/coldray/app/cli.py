@@ -69,6 +69,7 @@ def _register() -> None:
         measure,
         models,
         panel,
+        pod,
         prepare,
         push,
         restore,
@@ -92,6 +93,7 @@ def _register() -> None:
         prepare,
         push,
         models,
+        pod,
         benchmark,
         view,
     ):

@@ -51,7 +51,7 @@ def option(name: str, said: Setting, default: Any, help: str) -> inspect.Paramet
 
 def with_settings(
     verb: Callable[..., int],
-    shown: Callable[[Setting], bool] = lambda said: said.command,
+    shown: Callable[[str, Setting], bool] = lambda name, said: said.command,
     help: str | None = None,
 ) -> Callable[..., int]:
     """Command with options for settings in the place of the parameter ``stated`` of a verb, which gets their values.
@@ -61,11 +61,11 @@ def with_settings(
     verb : callable
         Takes ``stated``, a dict of settings by name, in the units of the code; `recipe_of` makes a recipe of it.
     shown : callable
-        Which settings it takes.
+        Which settings it takes, by name and what is said of them.
     help : str, optional
         For all of them, if they mean something else here; they have no default then.
     """
-    said = {name: one for name, one in declared().items() if shown(one)}
+    said = {name: one for name, one in declared().items() if shown(name, one)}
     own = inspect.signature(verb, eval_str=True).parameters
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.items():

@@ -208,6 +208,47 @@ def hotelling_observer(
     return HotellingResult(d_prime, float(low), float(high), auc, count, fewest, tuple(warnings))
 
 
+def hotelling_template(present: Float, absent: Float, difference: Float | None = None) -> Float:
+    """Template w = K^-1 dv of a channelised Hotelling observer, scaled so that scores have unit variance.
+
+    Parameters
+    ----------
+    present, absent : ndarray, shape (images, channels)
+        Channel outputs to learn from; K is the mean of their covariances.
+    difference : ndarray, shape (channels,), optional
+        What the object adds to the channels, dv; the difference of the means by default.
+
+    Returns
+    -------
+    ndarray, shape (channels,)
+    """
+    scatter = np.atleast_2d((np.cov(present, rowvar=False) + np.cov(absent, rowvar=False)) / 2)
+    if difference is None:
+        difference = present.mean(axis=0) - absent.mean(axis=0)
+    template = np.linalg.pinv(scatter, hermitian=True) @ difference
+    return np.asarray(template / np.sqrt(max(float(template @ scatter @ template), 1e-30)))
+
+
+def crossed_scores(present: Float, absent: Float, features: Float) -> tuple[Float, Float]:
+    """Scores of a channelised Hotelling observer, every image with a template learnt on the other half.
+
+    Parameters
+    ----------
+    present, absent : ndarray, shape (images, rows, cols)
+    features : ndarray, shape (channels, rows, cols)
+    """
+    flat = features.reshape(len(features), -1).T
+    yes, no = (part.reshape(len(part), -1).astype(np.float64) @ flat for part in (present, absent))
+    scores = [np.empty(len(yes)), np.empty(len(no))]
+    for half in (0, 1):
+        learn = [part[half::2] for part in (yes, no)]
+        # both templates on one scale, so that scores of the two halves may be ranked together
+        template = hotelling_template(*learn)
+        for score, part in zip(scores, (yes, no), strict=True):
+            score[1 - half :: 2] = (part[1 - half :: 2] - learn[1].mean(axis=0)) @ template
+    return scores[0], scores[1]
+
+
 def _crossed(present_a: Float, present_b: Float, absent_a: Float, absent_b: Float) -> tuple[float, float]:
     """Mean d' and AUC of testing each half with the template of the other."""
     results = [_tested(present_a, absent_a, present_b, absent_b), _tested(present_b, absent_b, present_a, absent_a)]
@@ -217,9 +258,7 @@ def _crossed(present_a: Float, present_b: Float, absent_a: Float, absent_b: Floa
 
 def _tested(train_present: Float, train_absent: Float, present: Float, absent: Float) -> tuple[float, float]:
     """Index d' and AUC on test channel outputs with the template of the training ones."""
-    scatter = (np.cov(train_present, rowvar=False) + np.cov(train_absent, rowvar=False)) / 2
-    difference = train_present.mean(axis=0) - train_absent.mean(axis=0)
-    template = np.linalg.pinv(np.atleast_2d(scatter), hermitian=True) @ difference
+    template = hotelling_template(train_present, train_absent)
     yes, no = present @ template, absent @ template
     noise = np.sqrt((yes.var(ddof=1) + no.var(ddof=1)) / 2)
     d_prime = float((yes.mean() - no.mean()) / noise) if noise > 0 else 0.0

@@ -9,6 +9,7 @@ from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, cl
 from coldray.benchmark.paper.controls import Memoriser, Smoother
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.frame import Frame
+from coldray.metrology.observer import crossed_scores
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
@@ -46,7 +47,7 @@ def test_hotelling_scores_in_white_noise_reach_the_closed_form():
     channel = (shape / np.sqrt(np.vdot(shape, shape)))[None]
     signal = 1.2 * channel[0]
     absent = rng.standard_normal((4000, *shape.shape))
-    yes, no = D.crossed_scores(rng.standard_normal((4000, *shape.shape)) + signal, absent, channel)
+    yes, no = crossed_scores(rng.standard_normal((4000, *shape.shape)) + signal, absent, channel)
     assert (yes.mean() - no.mean()) / no.std() == pytest.approx(1.2, abs=0.07)
     from coldray.benchmark.statistics import auc
 

@@ -23,7 +23,7 @@ Example: coldray verify restored/
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     app.command("verify", epilog=EXAMPLE)(
-        with_settings(verify, lambda said: said.kind in SOURCES, "Where the recorded one is now.")
+        with_settings(verify, lambda _, said: said.kind in SOURCES, "Where the recorded one is now.")
     )
 
 

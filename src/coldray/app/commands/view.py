@@ -103,7 +103,7 @@ def _menu(stated: dict[str, Any]) -> Menu:
 
 def _command(verb: Callable[..., int]) -> Callable[..., int]:
     """Command whose options are the fields of `Opened`, what a page may state of a restoration, then those of the verb."""
-    verb = with_settings(verb, lambda said: said.page and said.kind != "flats")
+    verb = with_settings(verb, lambda _, said: said.page and said.kind != "flats")
     shared, own = (inspect.signature(each, eval_str=True).parameters for each in (Opened, verb))
     options = [*shared.values(), *(p for name, p in own.items() if name != "opened")]
 

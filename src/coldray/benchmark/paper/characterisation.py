@@ -15,7 +15,6 @@ from coldray.benchmark.paper.detection import (
     LEAST_DIFFERENCE,
     PATCH_PX,
     Site,
-    crossed_scores,
     draw_sites,
     noisy,
     seen_sharp,
@@ -23,7 +22,7 @@ from coldray.benchmark.paper.detection import (
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
 from coldray.frame import Frame
-from coldray.metrology.observer import gabor_channels, laguerre_gauss_channels
+from coldray.metrology.observer import crossed_scores, gabor_channels, laguerre_gauss_channels
 from coldray.metrology.tasks import Task, disc, line, together
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior

@@ -14,7 +14,7 @@ from coldray.benchmark.paper.contestants import BLURRED, Contestant
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
 from coldray.frame import Frame
-from coldray.metrology.observer import gabor_channels, laguerre_gauss_channels
+from coldray.metrology.observer import crossed_scores, gabor_channels, laguerre_gauss_channels
 from coldray.metrology.tasks import Task, disc, line
 from coldray.physics.grids import dft_axes
 from coldray.physics.noise import NoiseModel
@@ -112,28 +112,6 @@ def channels_for(name: str) -> Float:
     if name == "void":
         return laguerre_gauss_channels(shape, 6.0, 6)
     return gabor_channels(shape, (0.06, 0.12, 0.24), (-60.0, -30.0, 30.0, 60.0), (0.0,))
-
-
-def crossed_scores(present: Float, absent: Float, features: Float) -> tuple[Float, Float]:
-    """Scores of a channelised Hotelling observer, every image with a template learnt on the other half.
-
-    Parameters
-    ----------
-    present, absent : ndarray, shape (images, rows, cols)
-    features : ndarray, shape (channels, rows, cols)
-    """
-    flat = features.reshape(len(features), -1).T
-    yes, no = (part.reshape(len(part), -1).astype(np.float64) @ flat for part in (present, absent))
-    scores = [np.empty(len(yes)), np.empty(len(no))]
-    for half in (0, 1):
-        learn = [part[half::2] for part in (yes, no)]
-        scatter = np.atleast_2d((np.cov(learn[0], rowvar=False) + np.cov(learn[1], rowvar=False)) / 2)
-        template = np.linalg.pinv(scatter, hermitian=True) @ (learn[0].mean(axis=0) - learn[1].mean(axis=0))
-        # both templates on one scale, so that scores of the two halves may be ranked together
-        template = template / np.sqrt(max(float(template @ scatter @ template), 1e-30))
-        for score, part in zip(scores, (yes, no), strict=True):
-            score[1 - half :: 2] = (part[1 - half :: 2] - learn[1].mean(axis=0)) @ template
-    return scores[0], scores[1]
 
 
 def flat_detectability(

@@ -1,0 +1,131 @@
+"""How a model observer reads defects and defect-free places of one class, at one false-call rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.errors import MeasurementError
+from coldray.metrology.observer import hotelling_template
+
+Float = NDArray[np.float64]
+
+FALSE_CALLS = 0.01
+"""Share of defect-sized sites without a defect that are called."""
+BOOTSTRAPS = 100
+FEWEST = 4
+"""Defects of one class in each half of the frame, from which a template is learnt."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Channel outputs of one class of defects in one kind of image.
+
+    Parameters
+    ----------
+    ground : ndarray, shape (places, channels)
+        Of the frame without defects.
+    ground_cell : ndarray of int, shape (places,)
+        Number of the cell in which each lies.
+    ground_half : ndarray of int, shape (places,)
+        0 or 1.
+    present, absent : ndarray, shape (defects, channels)
+        With the defect, and of the same places without it.
+    half : ndarray of int, shape (defects,)
+    """
+
+    ground: Float
+    ground_cell: NDArray[np.int64]
+    ground_half: NDArray[np.int64]
+    present: Float
+    absent: Float
+    half: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Readings of one class: 0 is the median of the defect-free frame, 1 the threshold at the false-call rate.
+
+    Parameters
+    ----------
+    value, response : ndarray, shape (defects,)
+        Reading of each defect, and what the defect itself adds to it.
+    ground : ndarray, shape (places,)
+        Readings of the frame without defects.
+    threshold_sd : float
+        Standard uncertainty of the threshold, from the scatter between cells.
+    """
+
+    value: Float
+    response: Float
+    ground: Float
+    threshold_sd: float
+
+
+def patches(image: NDArray[np.floating], places: NDArray[np.int64], channels: NDArray[np.float32]) -> Float:
+    """Channel outputs at places, shape (places, channels)."""
+    side = int(round(channels.shape[1] ** 0.5))
+    views = np.lib.stride_tricks.sliding_window_view(image, (side, side))
+    out = np.empty((len(places), len(channels)))
+    for first in range(0, len(places), 512):
+        part = places[first : first + 512] - side // 2
+        out[first : first + 512] = views[part[:, 0], part[:, 1]].reshape(len(part), -1) @ channels.T
+    return out
+
+
+def read(outputs: Outputs, rng: np.random.Generator) -> Reading:
+    """Read a class of defects.
+
+    Parameters
+    ----------
+    outputs : Outputs
+    rng : numpy.random.Generator
+        Of the bootstrap.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    MeasurementError
+        If a half of the frame holds too few defects or places, or the frame does not vary.
+
+    Notes
+    -----
+    The template of each half is learnt on the other: K is the covariance of the defect-free frame, and what a defect adds is
+    the mean over pairs with and without it, so that the background cancels.
+    """
+    value, response = np.empty(len(outputs.present)), np.empty(len(outputs.present))
+    ground = np.empty(len(outputs.ground))
+    for half in (0, 1):
+        learn, of = outputs.ground_half == half, outputs.half == half
+        if np.count_nonzero(of) < FEWEST or np.count_nonzero(learn) < outputs.ground.shape[1] + 2:
+            raise MeasurementError(
+                f"a half of the image holds {np.count_nonzero(of)} defects of a class and {np.count_nonzero(learn)} places to "
+                f"learn false calls from; {FEWEST} and {outputs.ground.shape[1] + 2} are needed: choose a larger region"
+            )
+        known = outputs.ground[learn]
+        template = hotelling_template(known, known, (outputs.present[of] - outputs.absent[of]).mean(axis=0))
+        middle = known.mean(axis=0)
+        value[~of] = (outputs.present[~of] - middle) @ template
+        response[~of] = (outputs.present[~of] - outputs.absent[~of]) @ template
+        ground[~learn] = (outputs.ground[~learn] - middle) @ template
+    zero, threshold = float(np.median(ground)), float(np.quantile(ground, 1 - FALSE_CALLS))
+    one = threshold - zero
+    if not one > 0:
+        raise MeasurementError("the image does not vary at all: there is no noise in which a defect could be missed")
+    spread = float(_bootstrapped(ground, outputs.ground_cell, rng).std())
+    return Reading((value - zero) / one, response / one, (ground - zero) / one, spread / one)
+
+
+def _bootstrapped(values: Float, cell: NDArray[np.int64], rng: np.random.Generator) -> Float:
+    """The quantile of the false-call rate when whole cells are drawn again."""
+    names, number = np.unique(cell, return_inverse=True)
+    order = np.argsort(values)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=BOOTSTRAPS)
+    reached = np.cumsum(drawn[:, number[order]], axis=1)
+    at = np.argmax(reached >= (1 - FALSE_CALLS) * reached[:, -1:], axis=1)
+    return np.asarray(values[order][at])
