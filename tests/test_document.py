@@ -59,6 +59,7 @@ def test_anything_else_is_the_callers_error(content):
         ("", "not valid JSON"),
         ('{"a": 1,}', "not valid JSON"),
         ('["[[[[' + "[" * 10**4, "deep"),
+        ('{"a": 1, "b": {"c": 1, "d": 2, "c": 1}}', "'c' stands twice"),
     ],
 )
 def test_bounds(text, word):

@@ -1,4 +1,4 @@
-"""JSON and TOML that outsiders wrote: bounded in size, depth and digits, and never a traceback.
+"""JSON and TOML that outsiders wrote: bounded in size, depth and digits, each name once, and never a traceback.
 
 `json.loads` alone answers a file of 100 000 brackets with RecursionError, one of 5000 digits with ValueError and
 `1e999` with infinity; `tomllib.loads` does the first two as well. Everything that reads somebody's JSON or TOML reads it
@@ -11,6 +11,7 @@ import json
 import math
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -54,11 +55,12 @@ def parse_json(
     Raises
     ------
     error
-        If the text is no JSON or beyond a bound.
+        If the text is no JSON, beyond a bound, or an object in it has a name twice.
 
     References
     ----------
-    RFC 8259, section 9: an implementation may set limits on size, depth, range and precision.
+    RFC 8259, section 9: an implementation may set limits on size, depth, range and precision; section 4: what software makes
+    of an object whose names are not unique is unpredictable.
 
     Examples
     --------
@@ -99,8 +101,19 @@ def parse_json(
         shown = digits if len(digits) <= 40 else f"{digits[:20]}... ({len(digits)} characters)"
         raise error(f"{name}: the number {shown} is not finite, or beyond what a float holds")
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = Counter(known for known, _ in pairs).most_common(1)[0][0]
+            raise error(
+                f"{name}: {twice[:40]!r} stands twice in one object; readers differ in which they take, keep one"
+            )
+        return found
+
     try:
-        return json.loads(whole, parse_float=number, parse_int=whole_number, parse_constant=refuse)
+        return json.loads(
+            whole, object_pairs_hook=once, parse_float=number, parse_int=whole_number, parse_constant=refuse
+        )
     except json.JSONDecodeError as problem:
         raise error(f"{name}: not valid JSON ({problem})") from None
 
