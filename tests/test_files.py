@@ -55,6 +55,30 @@ def test_text_is_utf_8_whatever_the_locale_and_line_ends_stay(tmp_path):
     assert (tmp_path / "a.txt").read_bytes() == b"\xc2\xb5m\nb\r\n"
 
 
+def test_a_new_file_replaces_nothing_and_has_its_permissions_from_the_first_moment(tmp_path):
+    files.write_new(tmp_path / "a", b"first", mode=0o600)
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"first"
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+    (tmp_path / "folder").mkdir()
+    for taken in ("a", "folder"):
+        with pytest.raises(ImageWriteError, match=f"{taken} exists already"):
+            files.write_new(tmp_path / taken, b"second")
+    assert (tmp_path / "a").read_bytes() == b"first" and sorted(os.listdir(tmp_path)) == ["a", "folder"]
+    with pytest.raises(ImageWriteError, match="cannot be written"):
+        files.write_new(tmp_path / "absent" / "a", b"x")
+
+
+def test_a_new_file_that_cannot_be_whole_is_not_there(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ImageWriteError, match="No space left"):
+        files.write_new(tmp_path / "a", b"x")
+    assert os.listdir(tmp_path) == []
+
+
 @posix
 def test_a_device_is_no_output_file():
     with pytest.raises(ImageWriteError, match="folder or a device"):

@@ -15,6 +15,7 @@
     │       └── PitchError                   a detector needs a pixel pitch that nothing states
     ├── CheckpointError (ValueError)     model file broken, foreign or for another detector
     ├── TrainingError (ArithmeticError)  a training diverged
+    ├── SignatureError (ValueError)      a key cannot be made, read or used
     ├── SettingsError (ValueError)       a setting is unknown or out of range
     │   └── SettingsReadError (OSError)    a file of settings is missing or unreadable
     ├── PluginError (LookupError)        no plug-in of that name
@@ -78,6 +79,10 @@ class CheckpointError(ColdrayError, ValueError):
 
 class TrainingError(ColdrayError, ArithmeticError):
     """A training diverged; what was saved before is good."""
+
+
+class SignatureError(ColdrayError, ValueError):
+    """A key that signs records, or checks signatures, cannot be made, read or used."""
 
 
 class SettingsError(ColdrayError, ValueError):

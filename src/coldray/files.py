@@ -64,7 +64,9 @@ def refuse_writing(path: Location, cause: str, remedy: str) -> ImageWriteError:
     return ImageWriteError(f"{shown(path)} " + "".join(c if c.isprintable() else "?" for c in text))
 
 
-def write_atomically(path: Location, writer: Callable[[BinaryIO], object]) -> None:
+def write_atomically(
+    path: Location, writer: Callable[[BinaryIO], object], *, mode: int = 0o666, replace: bool = True
+) -> None:
     """Write a file whole or not at all.
 
     Parameters
@@ -74,6 +76,10 @@ def write_atomically(path: Location, writer: Callable[[BinaryIO], object]) -> No
         disk; a link is replaced, not followed.
     writer : callable
         Is given a binary file, open for writing and seekable.
+    mode : int
+        Permissions from the first moment on, less those that the process's mask takes away.
+    replace : bool
+        Whether the name may be taken; if not, it must be free, also when the file is complete.
 
     Raises
     ------
@@ -88,22 +94,36 @@ def write_atomically(path: Location, writer: Callable[[BinaryIO], object]) -> No
     target = Path(path)
     temporary = _temporary_in(target.parent)
     try:
-        _check_replaceable(target)
+        if replace:
+            _check_replaceable(target)
         _clear_once(target.parent)
-        with open(temporary, "x+b") as file:
+        with open(temporary, "x+b", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             _lock(file.fileno())
             writer(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        if replace:
+            os.replace(temporary, target)
+        elif os.name == "nt":
+            os.rename(temporary, target)
+        else:  # unlike a rename, a link fails where something is
+            os.link(temporary, target)
+            os.unlink(temporary)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, ImageWriteError) or not isinstance(error, Exception):
             raise
+        if isinstance(error, FileExistsError):
+            raise refuse_writing(path, "exists already", "choose another name") from error
         remedy = "check that the folder exists, is writable and has space"
         raise refuse_writing(path, f"cannot be written ({told(error)})", remedy) from error
     _sync_folder(target)
+
+
+def write_new(path: Location, content: bytes, mode: int = 0o666) -> None:
+    """Write a file whole or not at all where there is none yet; see `write_atomically`."""
+    write_atomically(path, lambda file: file.write(content), mode=mode, replace=False)
 
 
 def write_bytes(path: Location, content: bytes) -> None:

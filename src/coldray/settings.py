@@ -187,6 +187,16 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         page=False,
         beside=True,
     )
+    sign: str | None = setting(
+        None,
+        "path",
+        "Sign the record of every result with this private key (extra `sign`); folders get a record beside every result "
+        "then. Without it nothing is signed.",
+        metavar="KEY",
+        python=False,
+        page=False,
+        recorded=False,
+    )
     random_state: int = setting(
         0, "whole", "Random state of methods that draw; every frame of a stack has its own stream.", least=0, page=False
     )

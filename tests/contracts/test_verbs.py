@@ -47,6 +47,7 @@ MISSING = {
     "demo": ["-o", "out", "-m", "absent.onnx"],
     "evaluate": ["--pairs", "absent", "-o", "out"],
     "info": ["absent.tif"],
+    "key show": ["absent.pub"],
     "measure blur": ["absent.tif", "--pitch-um", "48"],
     "measure source": ["absent.tif", "--pitch-um", "48", "--magnification", "2"],
     "measure bars": ["absent.tif", "--pitch-um", "48"],
@@ -70,7 +71,7 @@ MISSING = {
     "verify": ["absent.tif"],
 }
 """For every verb that takes a file: arguments that name one that is not there."""
-WITHOUT_FILES = {"model list"}
+WITHOUT_FILES = {"key new", "model list"}
 
 
 @pytest.fixture
@@ -93,6 +94,7 @@ def test_the_verbs_of_the_contract_are_there() -> None:
     )
     assert set(wanted.split()) <= {verb[0] for verb in VERBS}
     assert {"edge", "flat", "bars", "duplex", "snr"} <= {verb[1] for verb in VERBS if verb[0] == "measure"}
+    assert {"new", "show"} <= {verb[1] for verb in VERBS if verb[0] == "key"}
     assert {"list", "card", "verify", "export"} <= {verb[1] for verb in VERBS if verb[0] == "model"}
 
 

@@ -16,7 +16,7 @@ from coldray.app.stopping import INTERRUPTED, Stopped, code_of, stoppable
 from coldray.errors import ColdrayError
 from coldray.settings import declared
 
-WITHOUT_PLUGINS = {"model"}
+WITHOUT_PLUGINS = {"key", "model"}
 """Groups of verbs that use none."""
 
 app = typer.Typer(
@@ -66,6 +66,7 @@ def _register() -> None:
         correct,
         demo,
         images,
+        key,
         measure,
         models,
         panel,
@@ -89,6 +90,7 @@ def _register() -> None:
         stability,
         restore,
         verify,
+        key,
         simulate,
         prepare,
         push,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from coldray.app.files import BESIDE, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
-from coldray.errors import ImageReadError
+from coldray.errors import ImageReadError, MetadataError
 
 if TYPE_CHECKING:
     from coldray.radiograph import Radiograph
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 def provenance_path(target: Path) -> Path:
     """Where the layers of an output go: NAME.provenance.tif beside it."""
     return target.with_name(target.stem + BESIDE)
+
+
+def record_path(target: Path) -> Path:
+    """Where the record of an output goes, if it has one of its own: NAME.SUFFIX.json beside it."""
+    return target.with_name(target.name + ".json")
 
 
 def read_whole(source: Path, geometry: Any = None) -> tuple[Any, str]:
@@ -68,7 +74,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
     source, target : Path
     recipe : Recipe
     record : bool
-        Also leave ``TARGET.json``, for files without a ledger.
+        Also leave ``TARGET.json``, for files without a ledger; a signed result has one in any case.
     name : str
         How the input is called: its path within the folder it was found in; its own name by default.
 
@@ -101,6 +107,8 @@ def restore_files(
     from coldray.images.repeats import average_repeats
     from coldray.restoration.pipeline import restore as restore_image
 
+    # what is signed is a record, so a signed result has one wherever it goes
+    record = record or recipe.sign is not None
     format_for(target)
     check_names(_planned(target, recipe, record))
     read = [read_whole(source, recipe.geometry) for source in sources]
@@ -130,7 +138,7 @@ def _write(
 ) -> None:
     """Write a result and what belongs beside it, all or nothing; the entry learns what was written."""
     from coldray.checkpoint import file_sha256
-    from coldray.files import together, write_text
+    from coldray.files import together
     from coldray.formats import write_image
 
     with together() as staged:
@@ -153,8 +161,38 @@ def _write(
         if beside:
             entry["side_files"] = {path.name: file_sha256(path) for path in beside}
         if record is not None:
-            content = record_of(entry, result, record)
-            write_text(staged(target.with_name(target.name + ".json")), json.dumps(content, indent=1))
+            _write_record(staged(record_path(target)), entry, record_of(entry, result, record), recipe)
+    if record is None:
+        _clear_record(target)
+
+
+def _write_record(place: Path, entry: dict[str, Any], content: dict[str, Any], recipe: Recipe) -> None:
+    """Write the record of a result, signed if the recipe says so; the entry learns by whom."""
+    from coldray.app.console import plain
+    from coldray.checkpoint import file_sha256
+    from coldray.files import write_text
+
+    content = plain(content)
+    if recipe.sign is not None:
+        from coldray.app.signature import BLOCK, signed
+
+        content = signed(content, Path(recipe.sign))
+    write_text(place, json.dumps(content, indent=1))
+    if recipe.sign is not None:
+        # a ledger misses a signed record as it misses any other side file
+        entry["signed_by"] = content[BLOCK]["key"]
+        entry["side_files"] = entry.get("side_files", {}) | {place.name: file_sha256(place)}
+
+
+def _clear_record(target: Path) -> None:
+    """Remove the record of an earlier result of that name, which would speak of another image; a stranger's file stays."""
+    from coldray.document import read_object
+
+    place = record_path(target)
+    if place.is_file():
+        with suppress(MetadataError):
+            if {"sha256_out", "recipe"} <= read_object(place, MetadataError).keys():
+                place.unlink()
 
 
 def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
@@ -164,7 +202,7 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
         *([provenance_path(target)] if recipe.provenance else []),
         *([certificate_path(target)] if recipe.certificate_map else []),
         *(report_paths(target) if recipe.report else []),
-        *([target.with_name(target.name + ".json")] if record else []),
+        *([record_path(target)] if record else []),
     ]
 
 

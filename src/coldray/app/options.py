@@ -103,6 +103,10 @@ def recipe_of(stated: Mapping[str, Any]) -> Recipe:
     if stated.get("reference") is not None and not stated.get("report"):
         raise SettingsError("`reference` is compared with in reports; give `report` too")
     recipe = Recipe(**stated)
+    if recipe.sign is not None:
+        from coldray.app.signature import signer_of
+
+        signer_of(Path(recipe.sign))
     recipe.job()
     return recipe
 

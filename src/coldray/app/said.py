@@ -25,8 +25,11 @@ UNDETERMINED = (
     ("recipe", "inputs"),
     ("recipe", "sources"),
     ("recipe", "environment"),
+    ("signature",),
+    ("signed_by",),
 )
-"""Parts of a record that say where things are, how long it took, or on what machine; hashes are checked against the files."""
+"""Parts of a record that say where things are, how long it took, on what machine, or who signed; hashes are checked against
+the files, and a signature against the user's key."""
 NEVER_NUMBERED = ("recipe", "format")
 """What the first records of a format did not hold."""
 ANOTHER_MACHINE = 0.02

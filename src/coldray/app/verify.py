@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from coldray.app.files import BESIDE, LEDGER, expand
-from coldray.app.one import restore_files
+from coldray.app.one import record_path, restore_files
 from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
 from coldray.app.said import ANOTHER_MACHINE, differences, steps_apart
+from coldray.app.signature import PublicKey, judge
 from coldray.checkpoint import file_sha256
 from coldray.document import read_object
 from coldray.errors import (
@@ -40,10 +41,13 @@ class Sources:
         The original, or a folder in which it is found by its hash.
     settings : mapping
         Model, detectors and flat fields, by the names of `coldray.settings`.
+    keys : tuple of PublicKey
+        Those of which one must have signed the record; none if it need not be signed.
     """
 
     input: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[PublicKey, ...] = ()
 
 
 @dataclass
@@ -107,7 +111,7 @@ def find_record(path: Path) -> Record:
         raise MetadataError(f"{shown(path)}: give the restored image itself; what lies beside it is checked with it")
     image = read_image(path)
     details = _restore_details(image)
-    beside, problems = path.with_name(path.name + ".json"), []
+    beside, problems = record_path(path), []
     if beside.is_file():
         try:
             found = read_object(beside, MetadataError)
@@ -156,7 +160,7 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
     Returns
     -------
     dict
-        `matches`, what was compared, and `problems` in words. Same build, machine and thread count: the repeated
+        `matches`, what was compared, the state of the `signature`, and `problems` in words. Same build, machine and thread count: the repeated
         file has the same bytes. Otherwise pixels may differ by one step of 16 bits.
 
     Raises
@@ -166,7 +170,8 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
         detector is missing.
     """
     record = find_record(path)
-    problems = record.problems
+    signature = judge(record.said if record.origin == "file" else {}, given.keys)
+    problems = record.problems + ([signature.problem] if signature.problem else [])
     digest = file_sha256(path)
     result: dict[str, Any] = {
         "file": str(path),
@@ -174,6 +179,7 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
         "record": record.origin,
         "sha256_out": digest,
         "sha256_recorded": record.entry.get("sha256_out"),
+        "signature": signature.to_json(),
     }
     if record.entry and digest != record.entry["sha256_out"]:
         problems.append(f"{shown(path)} was changed after it was written: its sha256 is not the recorded one")
@@ -224,7 +230,7 @@ def audit(folder: Path, given: Sources, told: Callable[[dict[str, Any]], None] =
 
     known = set(targets(folder)) if (folder / LEDGER).is_file() else set()
     there = {path for path, _ in expand([folder])}
-    beside = {path for path in there if path.with_name(path.name + ".json").is_file()}
+    beside = {path for path in there if record_path(path).is_file()}
     found = sorted(known | (there if known else beside))
     if not found:
         raise MetadataError(

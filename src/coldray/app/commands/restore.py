@@ -62,6 +62,10 @@ def restore(
     from coldray.files import clear_leftovers
 
     recipe = recipe_of(stated)
+    if recipe.sign is not None and scheduler is not None:
+        raise SettingsError(
+            "--sign does not hand the private key to a cluster; leave out --scheduler, or restore unsigned"
+        )
     if recipe.average:
         if watch or scheduler is not None:
             raise SettingsError("--average makes one image here and now; leave out --watch and --scheduler")
@@ -114,7 +118,7 @@ def _into_folder(
     record = recipe_record(recipe, workers=workers)
     if scheduler is not None:
         record["environment"]["machine"] = "Dask cluster"
-    with Ledger(out, recipe.settings(), record, fresh=fresh) as ledger:
+    with Ledger(out, recipe.settings() | _signer(recipe), record, fresh=fresh) as ledger:
         clear_leftovers(out)
         try:
             return run_each(
@@ -122,6 +126,15 @@ def _into_folder(
             )
         finally:
             clear_leftovers(out)
+
+
+def _signer(recipe: Recipe) -> dict[str, str]:
+    """What tells signed work from unsigned: a result without this signature is not taken as done."""
+    if recipe.sign is None:
+        return {}
+    from coldray.app.signature import signer_of
+
+    return {"signed_by": signer_of(Path(recipe.sign))}
 
 
 def _watched(inputs: list[Path], out: Path) -> list[Path]:

@@ -16,7 +16,7 @@ Example: coldray verify restored.tif
 
 Example: coldray verify restored/board_07.tif --input archive/ --json
 
-Example: coldray verify restored/
+Example: coldray verify restored/ --key inspector.key.pub
 """
 
 
@@ -35,18 +35,26 @@ def verify(
     source: Annotated[
         Path | None, typer.Option("--input", help="The original, or a folder in which it is found by its hash.")
     ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PUB",
+            help="Public key that must have signed the record; of several, one of them. Without it no signature is asked for.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Recompute the hashes of a restored file, restore its input again as recorded, and compare.
 
     The same build, machine and thread count give the same bytes; elsewhere pixels may differ by one step of 16 bits,
-    which is reported. A folder is audited through its ledger: results that are missing are found too. Exit code 0 if
+    which is reported. With --key the record must be signed by that key, and not changed since. A folder is audited through its ledger: results that are missing are found too. Exit code 0 if
     all agrees, 1 if not, 3 if the restoration cannot be repeated.
     """
+    from coldray.app.signature import read_public
     from coldray.app.verify import Sources, audit
     from coldray.app.verify import verify as check
 
-    given = Sources(source, stated)
+    given = Sources(source, stated, tuple(read_public(place) for place in key or ()))
     if file.is_dir():
         found = audit(file, given, (lambda _: None) if as_json else _tell_one)
         if as_json:
@@ -69,10 +77,20 @@ def _tell_one(result: dict[str, Any]) -> None:
         console.say(f"coldray: {problem}")
 
 
+SIGNED = {
+    "signed": "signed by {key}",
+    "unsigned": "not signed",
+    "unchecked": "not checked, for no --key is given; it names {key}",
+    "other key": "signed by another key: {key}",
+    "wrong": "SIGNATURE WRONG",
+}
+
+
 def _tell(result: dict[str, Any]) -> None:
     name = console.printable(result["file"])
     typer.echo(f"{name}: {'matches' if result['matches'] else 'DOES NOT MATCH'}")
     typer.echo(f"  sha256    {result['sha256_out']}")
+    typer.echo(f"  signature {SIGNED[result['signature']['state']].format(key=result['signature']['key'])}")
     if (repeated := result.get("repeated")) is not None:
         how = "the same bytes"
         if not repeated["same_bytes"]:
