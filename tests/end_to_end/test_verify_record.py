@@ -69,7 +69,7 @@ def test_what_is_free_says_where_when_and_on_what_machine(restored):
     record = json.loads((restored.parent / "out.tif.json").read_text())
     free = {place[:2] if place[0] == "recipe" else place[:1] for place, _ in leaves(record) if not determined(place)}
     assert free == {
-        *(("input",), ("output",), ("seconds",), ("sha256_out",), ("side_files",), ("certificate_map",)),
+        *(("input",), ("name",), ("output",), ("seconds",), ("sha256_out",), ("side_files",), ("certificate_map",)),
         *(("recipe", part) for part in ("input", "sources", "environment")),
     }
 
