@@ -40,6 +40,19 @@ def test_dead_pixels_change_nothing(share):
     assert told(result, "bad pixels or direct hits")
 
 
+@pytest.mark.parametrize("side", [2, 3, 4, 7])
+def test_clusters_of_dead_pixels_change_nothing(side):
+    """All of a cluster counts, not its rim alone."""
+    clean = white()
+    spoilt, rng = clean.copy(), np.random.default_rng(side)
+    for row in range(20, 480, 60):
+        at = rng.integers(5, 480)
+        spoilt[row : row + side, at : at + side] = 0
+    result = flat_nnps(spoilt, PITCH)
+    assert ratio(result) == pytest.approx(ratio(flat_nnps(clean, PITCH)), rel=0.03)
+    assert told(result, f"{8 * side * side} pixels")
+
+
 def test_direct_hits_in_every_frame_change_nothing():
     clean = white(frames=6)
     spoilt = clean.copy()
@@ -73,14 +86,17 @@ def test_too_many_bad_pixels_are_refused():
 
 @pytest.mark.parametrize("sd", [0.25, 0.4, 0.7])
 def test_noise_of_few_grey_levels_is_told_and_not_called_saturated(sd):
-    image = np.rint(100 + sd * np.random.default_rng(0).standard_normal((N, N))).astype(np.uint8)
-    result = flat_nnps(image, PITCH)
-    assert told(result, "grey levels")
-    assert not told(result, "saturated")
+    """In whatever type they are stored: whole numbers as floats, or scaled ones."""
+    image = np.rint(100 + sd * np.random.default_rng(0).standard_normal((N, N)))
+    for stored in (image.astype(np.uint8), image.astype(np.float32), (0.037 * image).astype(np.float32)):
+        result = flat_nnps(stored, PITCH)
+        assert told(result, "grey levels")
+        assert not told(result, "saturated")
 
 
-def test_enough_grey_levels_are_not_told():
-    assert not told(flat_nnps(np.rint(white()).astype(np.uint16), PITCH), "grey levels")
+@pytest.mark.parametrize("store", [lambda f: np.rint(f).astype(np.uint16), np.rint, np.float32, np.float64, np.float16])
+def test_enough_grey_levels_are_not_told(store):
+    assert not told(flat_nnps(store(white() / 10), PITCH), "grey levels")
 
 
 def correlated(sigma, seed=0):
@@ -99,6 +115,14 @@ def test_leakage_is_told_and_the_windowed_estimate_is_free_of_it():
     assert np.array_equal(result.unleaked.value[band], result.windowed.value[band])
     mtf = FrequencyCurve(np.linspace(0, 5, 51), np.ones(51))
     assert np.array_equal(neq_dqe(mtf, result).neq.value[band], 1 / result.windowed.value[band])
+
+
+def test_few_regions_of_many_frames_do_not_look_like_leakage():
+    """The second estimate scatters more than the first, and counts as no more than it is worth."""
+    for seed in range(6):
+        result = flat_nnps(white(seed, 8)[:, :256, :256], PITCH, 128)
+        assert not told(result, "leak")
+        assert result.windowed.value[4:].mean() == pytest.approx(result.nnps.value[4:].mean(), rel=0.03)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.5, 0.8])

@@ -21,12 +21,18 @@ FAR = 5.5
 """Robust standard deviations by which a pixel differs from both pairs of neighbours: 1e-9 and less for Gauss noise."""
 BESIDE = 3.5
 """The same for pixels next to one that is far: light of a hit spreads."""
+AROUND, WIDEST_CLUSTER = 5, 12
+"""Half-side of the square whose median stands for an outlier [pixels], and layers that a cluster is grown by, at most."""
 MOST_OUTLIERS = 0.02
 """A larger share is refused: what is left is no longer a flat field."""
 BLOCK = 64
 """Side of the squares in which noise is taken as even [pixels]."""
+LATTICE = 1e-2
+"""Distance from a whole number of grey levels that rounding of floats may leave."""
 FINE = 1.0
 """Noise over the grey level below which rounding changes its power by more than 8 %."""
+FEWEST_WINDOWED = 100
+"""Regions under a Hann window, if there are frames enough: the second estimate is to be no coarser than it must."""
 SMOOTHED = 6.0
 """Frequency bins over which two estimates are compared."""
 LEAKED, STILL_EQUAL = 1.1, 1.02
@@ -88,16 +94,20 @@ def outliers(frames: Sequence[NDArray[np.number]], mask: Mask | None) -> Mask | 
 
 
 def _in_frame(frame: NDArray[np.number]) -> Mask:
-    """Outliers of one frame, grown onto neighbours that differ as well."""
+    """Outliers of one frame, grown onto neighbours that differ as well: clusters are found from their corners inwards."""
     value = frame.astype(np.float32)
     across, down = _differences(value)
     spread = [_local_spread(d) for d in (across, down)]
     far = (np.abs(across) > FAR * spread[0]) & (np.abs(down) > FAR * spread[1])
-    if far.any():
-        value[far] = _medians(value, *np.nonzero(far))
+    new = far
+    for _ in range(WIDEST_CLUSTER):
+        if not new.any():
+            break
+        value[new] = _medians(value, *np.nonzero(new))
         across, down = _differences(value)
-        near = ndimage.binary_dilation(far, np.ones((3, 3)))
-        far |= near & (np.abs(across) > BESIDE * spread[0]) & (np.abs(down) > BESIDE * spread[1])
+        near = ndimage.binary_dilation(far, np.ones((3, 3))) & ~far
+        new = near & (np.abs(across) > BESIDE * spread[0]) & (np.abs(down) > BESIDE * spread[1])
+        far = far | new
     return far
 
 
@@ -122,18 +132,23 @@ def _differences(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
 
 
 def _medians(value: NDArray[np.float32], rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Median of the 5 x 5 pixels around some places."""
-    step = np.arange(-2, 3)
+    """Median of the square of pixels around some places, most of which a cluster does not fill."""
+    step = np.arange(-AROUND, AROUND + 1)
     r = np.clip(rows[:, None, None] + step[:, None], 0, value.shape[0] - 1)
     c = np.clip(cols[:, None, None] + step, 0, value.shape[1] - 1)
     return np.asarray(np.median(value[r, c], axis=(1, 2)))
 
 
 def grey_level(frame: NDArray[np.number]) -> float:
-    """Distance of the grey levels of an image of integers; 0 for others, infinite for one level."""
-    if frame.dtype.kind not in "ui":
-        return 0.0
-    return float(np.diff(np.unique(frame[:: max(1, frame.shape[0] // 64)]).astype(np.float64)).min(initial=np.inf))
+    """Distance of the grey levels; 0 where values are no whole numbers of such a distance, infinite for one level.
+
+    The type does not tell: an image of whole numbers is often stored as floats.
+    """
+    gaps = np.diff(np.unique(frame[:: max(1, frame.shape[0] // 64)]).astype(np.float64))
+    level = float(gaps.min(initial=np.inf))
+    if frame.dtype.kind in "ui" or not gaps.size:
+        return level
+    return level if np.all(np.abs(gaps / level - np.rint(gaps / level)) < LATTICE) else 0.0
 
 
 @dataclass(frozen=True)
@@ -146,18 +161,19 @@ class SecondLook:
         Mean |DFT|^2 / n^2 of windowed regions, unshifted, normalised as without a window.
     structure : float
         Power of the strongest region at low frequencies over that of the median region.
-    regions : int
+    repeats : int
+        Frames that each of its regions was taken from.
     """
 
     power: Float
     structure: float
-    regions: int
+    repeats: int
 
 
 def second_look(
     frames: Sequence[NDArray[np.number]], means: Float, places: Sequence[Corner], mask: Mask | None, size: int
 ) -> SecondLook:
-    """Power spectra of half of the regions, each of one frame in turn, under a Hann window.
+    """Power spectra of half of the regions, each of one frame in turn or of several, under a Hann window.
 
     Regions that end abruptly let strong low frequencies leak into weak high ones, by the squared sinc of their length;
     a Hann window falls off by six more powers of two per octave.
@@ -169,19 +185,22 @@ def second_look(
     low = (np.hypot(v, u) > LOWEST) & (np.hypot(v, u) < HIGHEST) & (v != 0) & (u > 0)
     half = size // 2
     used = [(y, x) for y, x in places if (y // half + x // half) % 2 == 0] or list(places)
-    total, lowest = np.zeros((size, half + 1)), []
+    repeats = min(len(frames), -(-FEWEST_WINDOWED // len(used)))
+    total, lowest = np.zeros((size, half + 1)), np.zeros(len(used))
     for number, (y, x) in enumerate(used):
         place = np.s_[y : y + size, x : x + size]
-        region = frames[number % len(frames)][place] / means[number % len(frames)]
         hidden = None if mask is None or not mask[place].any() else mask[place]
-        residual = detrend(region) if hidden is None else detrend.masked(region, hidden)
-        transform = scipy.fft.rfft2(residual * taper)
-        power = (transform.real**2 + transform.imag**2) / (1.0 if hidden is None else 1.0 - hidden.mean())
-        lowest.append(float(power[low].sum()))
-        total += power
+        for repeat in range(repeats):
+            chosen = (number + repeat) % len(frames)
+            region = frames[chosen][place] / means[chosen]
+            residual = detrend(region) if hidden is None else detrend.masked(region, hidden)
+            transform = scipy.fft.rfft2(residual * taper)
+            power = (transform.real**2 + transform.imag**2) / (1.0 if hidden is None else 1.0 - hidden.mean())
+            lowest[number] += float(power[low].sum())
+            total += power
     typical = float(np.median(lowest))
-    structure = max(lowest) / typical if len(lowest) > 3 and typical > 0 else 1.0
-    return SecondLook(whole_plane(total / (len(used) * size**2), size), structure, len(used))
+    structure = float(lowest.max()) / typical if lowest.size > 3 and typical > 0 else 1.0
+    return SecondLook(whole_plane(total / (len(used) * repeats * size**2), size), structure, repeats)
 
 
 def words(look: SecondLook, leaked: tuple[float, float] | None, levels: float) -> list[str]:
@@ -205,7 +224,10 @@ def words(look: SecondLook, leaked: tuple[float, float] | None, levels: float) -
 
 
 def leakage(lines: Lines, first: Float, second: Float, relative_sd: float) -> tuple[float, float] | None:
-    """Frequency [1/mm] from which the first of two curves is above the second, and the largest ratio; None if nowhere."""
+    """Frequency [1/mm] from which the first of two curves is above the second, and the largest ratio; None if nowhere.
+
+    `relative_sd` is that of the ratio of the two at one frequency.
+    """
     smooth = [ndimage.gaussian_filter1d(curve, SMOOTHED, mode="nearest") for curve in (first, second)]
     ratio = smooth[0] / np.maximum(smooth[1], 1e-300)
     above = np.flatnonzero(ratio > LEAKED + 3 * relative_sd / np.sqrt(3.5 * SMOOTHED))

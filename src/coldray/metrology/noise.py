@@ -207,7 +207,8 @@ def flat_nnps(
     sd, temporal_sd, fixed_sd = _deviations(total, temporal, pitch)
     look = flat_checks.second_look(stack, means, places, mask, size)
     windowed = lines.average(look.power * pitch**2, horizontal=True)
-    leaked = flat_checks.leakage(lines, value, windowed, typical_sd)
+    coarser = np.sqrt(2 * HANN * len(stack) / look.repeats)
+    leaked = flat_checks.leakage(lines, value, windowed, typical_sd * float(np.hypot(1.0, coarser)))
     level = flat_checks.grey_level(stack[0])
     warnings += flat_checks.words(look, leaked, sd * float(means.mean()) / level if level else np.inf)
     independent = spectra.covered_pixels(places, size)
@@ -218,7 +219,7 @@ def flat_nnps(
     return NoiseMeasurement(
         nnps=_banded(lines.frequency, value, relative_sd),
         leaks_above_lp_mm=None if leaked is None else leaked[0],
-        windowed=_banded(lines.frequency, windowed, relative_sd * np.sqrt(2 * HANN * len(stack))),
+        windowed=_banded(lines.frequency, windowed, relative_sd * coarser),
         nnps_vertical=_banded(lines.frequency, vertical, relative_sd),
         radial=radial,
         row_axis=rows,
