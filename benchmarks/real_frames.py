@@ -6,7 +6,7 @@ The frames are not part of the project; their terms stand beside them. Nothing h
 
 1. A plate before a scintillator and camera (neutrons), four positions of growing blur, with open beam and dark: corrected, the MTF of
    each measured from its own edge, every blurred frame restored towards every sharper one and towards itself, blind and with the open
-   beam as flats. The distance to the sharp frame is after one gain, 40 px border left out.
+   beam as flats. The distance is to the sharp frame registered to the blurred one, after one gain, 40 px border left out.
 2. Panels, phantoms, counts and a computed radiograph as they come, restored by a pair of phosphors of their pixel pitch: wrong detectors,
    as a user in a hurry has them. What changes, and what is said?
 """
@@ -20,10 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import coldray
 from coldray.errors import ColdrayError
 from coldray.images.correct import apply_calibration, calibrate
+from coldray.images.registration import Registration, register, resample
+from coldray.physics.detector import Detector
+from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
@@ -42,6 +46,8 @@ AS_THEY_COME = (
     ("neutron_counts_ibeatles_mit/267.fits", 0.055),
 )
 LIMITS = (0, 65535)
+BORDER_PX = 40
+"""Left out of the distances; no frame of the plate lies farther from another."""
 
 
 def corrected(folder: Path) -> dict[int, Radiograph]:
@@ -80,9 +86,17 @@ def outcome(image: Radiograph, method: str, **settings: Any) -> tuple[dict[str, 
     return numbers, found.image
 
 
-def distance(image: Radiograph, sharp: Radiograph) -> float:
+def registered(sharp: Radiograph, blurred: Radiograph, pair: DetectorPair) -> tuple[NDArray[np.float64], Registration]:
+    """The sharp frame on the grid of the blurred one [DN]."""
+    level = blurred.acquisition.open_beam or 1.0
+    found = register(sharp.pixels / level, blurred.pixels / level, pair)
+    return resample(sharp.pixels / level, found).astype(np.float64) * level, found
+
+
+def distance(image: Radiograph, sharp: NDArray[np.float64]) -> float:
     """Root mean square distance after the best gain [DN]."""
-    x, y = (i.pixels.astype(np.float64)[40:-40, 40:-40] for i in (image, sharp))
+    inside = slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX)
+    x, y = image.pixels.astype(np.float64)[inside], sharp[inside]
     return float(np.sqrt(np.mean((x * (x * y).sum() / (x * x).sum() - y) ** 2)))
 
 
@@ -97,9 +111,12 @@ def edges(pictures: Path | None) -> list[dict[str, Any]]:
         for blurred in NUMBERS:
             if measured[blurred].mtf50_lp_mm > measured[sharp].mtf50_lp_mm:
                 continue
+            blurred_by, sharp_by = (Detector(str(n), EDGE_PITCH_MM, measured[n].curve) for n in (blurred, sharp))
+            target, moved = registered(frames[sharp], frames[blurred], DetectorPair(blurred_by, sharp_by))
             for known in ("blind", "flats"):
                 row: dict[str, Any] = {"blurred": blurred, "sharp": sharp, "noise": known}
-                row["distance_before"] = distance(frames[blurred], frames[sharp])
+                row["registration"] = moved.to_dict()
+                row["distance_before"] = distance(frames[blurred], target)
                 shown = [frames[blurred].pixels]
                 for method in ("wiener", "cold"):
                     settings = {"blurred": measured[blurred].curve, "sharp": measured[sharp].curve}
@@ -108,11 +125,16 @@ def edges(pictures: Path | None) -> list[dict[str, Any]]:
                         **({"flats": flats} if known == "flats" else {}),
                     )  # fmt: skip
                     if image is not None:
-                        numbers["distance"] = distance(image, frames[sharp])
+                        numbers["distance"] = distance(image, target)
                         shown.append(image.pixels)
                     row[method] = numbers
                 rows.append(row)
-                print(blurred, "->", sharp, known, *(_words(row[m]) for m in ("wiener", "cold")), sep="  ", flush=True)
+                print(
+                    f"{blurred} -> {sharp} {known} before {row['distance_before']:.0f}",
+                    *(_words(row[m]) for m in ("wiener", "cold")),
+                    sep="  ",
+                    flush=True,
+                )
                 if pictures is not None:
                     picture(pictures / f"edge_{blurred}_{sharp}_{known}.png", [*shown, frames[sharp].pixels])
     return rows
