@@ -160,7 +160,11 @@ class Predictor:
     @property
     def brightest_noise(self) -> float:
         """Standard deviation of a pixel at the highest signal level."""
-        return float(np.sqrt(SIGNAL_LEVELS[-1] * self.quantum[0, 0] + self.electronic[0, 0]))
+        return float(np.sqrt(self.variance(SIGNAL_LEVELS[-1])))
+
+    def variance(self, signal: Float) -> Float:
+        """Of the noise of a pixel, at signals."""
+        return np.maximum(signal, 0.0) * self.quantum[0, 0] + self.electronic[0, 0]
 
     def _allowed(self, prediction: Float, top: float) -> Float:
         """How far above a prediction pixels may lie by any object as bright as `top`."""
