@@ -1,8 +1,9 @@
 """Noise found in one image, without exposure or flats: detectors outside of training, known by an MTF table alone.
 
 Simulated boards of families unseen in training, through detectors that no model was trained on. Per detector and dose: found
-over true noise power in three octaves at the mean signal, median and 5 to 95 % over scenes; and what restorations lose
-against being given two flat fields.
+over true noise power in three octaves at the mean signal, median and 5 to 95 % over scenes; what restorations lose against being
+given four flat fields; and how they compare with an oracle: the linear filter that knows the true blur, the true noise and the mean
+power spectrum of these very scenes.
 
 python benchmarks/blind_noise.py [--scenes 32] [--restored 6] [--out benchmarks/results/blind_noise.json]
 
@@ -42,10 +43,12 @@ from coldray.simulation.detector import ScreenDetector
 
 Float = NDArray[np.float64]
 Curve = Callable[[Float], Float]
+Filter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 FINE_MM, FINE_PX = 0.025, 1440
 KERMA_RATE_UGY_S, PHOTONS_MM2_UGY = 42.56, 17181.0
 DOSES_S = (1.0, 0.25, 0.05)
+METHODS = ("wiener", "cold")
 ALIASES = 3
 
 
@@ -200,6 +203,7 @@ def judge(camera: Camera, fine: list[NDArray[np.float32]], restored: int, model:
     for exposure in DOSES_S:
         flats = np.stack([1 + camera.noise(np.ones_like(clean[0]), exposure, rng) for _ in range(4)])
         stated = noise_of_flats(flats, table)
+        oracle = _oracle(camera, exposure, clean[:restored], aims)
         ratios, errors, spent, gaps = [], [], 0.0, []
         for number, signal in enumerate(clean):
             image = signal + camera.noise(signal, exposure, rng)
@@ -212,7 +216,7 @@ def judge(camera: Camera, fine: list[NDArray[np.float32]], restored: int, model:
             ratios.append(power / camera.octave_power(exposure, mean))
             errors.append([float(found.error(x).mean()) for x in f])
             if number < restored:
-                gaps.append(_gap(image, aims[number], pair, (found, stated), model))
+                gaps.append(_gap(image, aims[number], pair, (found, stated), model, oracle))
         quantiles = np.quantile(ratios, [0.05, 0.5, 0.95], axis=0)
         z = np.abs(np.log(ratios)) / np.array(errors)
         row = {
@@ -226,27 +230,59 @@ def judge(camera: Camera, fine: list[NDArray[np.float32]], restored: int, model:
             "core_s": round(spent / len(clean), 4),
         }
         if gaps:
-            row["blind_minus_flats"] = {m: np.round(np.mean([g[m] for g in gaps], axis=0), 4).tolist() for m in gaps[0]}
+            for against in ("flats", "oracle"):
+                differences = {m: np.mean([g[against, m] for g in gaps], axis=0) for m in METHODS}
+                row[f"blind_minus_{against}"] = {m: np.round(d, 4).tolist() for m, d in differences.items()}
         rows.append(row)
         spans = " ".join(f"{m:.2f} ({a:.2f}-{b:.2f})" for a, m, b in quantiles.T)
-        print(f"{camera.name:30s} {exposure:5g} s  {spans}  {row.get('blind_minus_flats', '')}", flush=True)
+        print(
+            f"{camera.name:30s} {exposure:5g} s  {spans}  {row.get('blind_minus_flats', '')} "
+            f"{row.get('blind_minus_oracle', '')}",
+            flush=True,
+        )
     return rows
 
 
+def _oracle(
+    camera: Camera, exposure_s: float, clean: list[NDArray[np.float32]], aims: list[NDArray[np.float32]]
+) -> Filter:
+    """The best linear filter for the mean of these scenes, from an image to its estimate."""
+    shape = aims[0].shape
+    v, u = dct_axes(shape, camera.pitch_mm)
+    frequency = np.hypot(v, u)
+    quantum, electronic = camera.power(exposure_s, v, u)
+    noise = (quantum * np.mean(clean) + electronic) / camera.pitch_mm**2
+    ring = np.rint(frequency * 2 * camera.pitch_mm * min(shape)).astype(int)
+    energy = np.mean([scipy.fft.dctn(aim, norm="ortho") ** 2 for aim in aims], axis=0)
+    power = (np.bincount(ring.ravel(), energy.ravel()) / np.bincount(ring.ravel()))[ring]
+    blur = camera.screen(frequency) / camera.sharper(frequency)
+    gain = blur * power / (blur**2 * power + noise)
+    gain[0, 0] = 1.0
+    gain = gain.astype(np.float32)
+    return lambda image: scipy.fft.idctn(gain * scipy.fft.dctn(image, norm="ortho"), norm="ortho")
+
+
 def _gap(
-    image: NDArray[np.float32], aim: NDArray[np.float32], pair: DetectorPair, noises: tuple[Any, Any], model: Any
-) -> dict[str, tuple[float, float]]:
-    """PSNR [dB] and SSIM with the noise found minus with that of flats, per method."""
+    image: NDArray[np.float32],
+    aim: NDArray[np.float32],
+    pair: DetectorPair,
+    noises: tuple[Any, Any],
+    model: Any,
+    oracle: Filter,
+) -> dict[tuple[str, str], Float]:
+    """PSNR [dB] and SSIM with the noise found, less those with that of flats and less the oracle's, per method."""
     degradation, convention = Degradation(pair), Convention()
-    out = {}
-    for method in ("wiener", "cold"):
-        scores = []
-        for noise in noises:
-            job = Job(method=method, model=model if method == "cold" else None)
-            frame = Frame(image, pair, noise, model.prior)
-            result = run_method(frame, degradation, job)[0]
-            scores.append((psnr_db(result, aim, convention), ssim(result, aim, convention)))
-        out[method] = (scores[0][0] - scores[1][0], scores[0][1] - scores[1][1])
+
+    def scores(result: NDArray[Any]) -> Float:
+        return np.array([psnr_db(result, aim, convention), ssim(result, aim, convention)])
+
+    best, out = scores(oracle(image)), {}
+    for method in METHODS:
+        job = Job(method=method, model=model if method == "cold" else None)
+        blind, flats = (
+            scores(run_method(Frame(image, pair, noise, model.prior), degradation, job)[0]) for noise in noises
+        )
+        out["flats", method], out["oracle", method] = blind - flats, blind - best
     return out
 
 
