@@ -68,9 +68,10 @@ def main() -> None:
                 k: {"psnr_db": psnr_db(v, sharp, convention), "ssim": ssim(v, sharp, convention)}
                 for k, v in images.items()
             }
-            table[name][f"{exposure:g} s"] = {"scores": scores} | said(found)
+            answered = answer(found, restore_image(blurred, model, exposure, on_contradiction="keep"), sharp)
+            table[name][f"{exposure:g} s"] = {"scores": scores} | said(found) | {"where_contradicted": answered}
             text = "  ".join(f"{k} {v['psnr_db']:.2f}/{v['ssim']:.3f}" for k, v in scores.items())
-            print(f"{name:45s} {exposure:4g} s  {text}  {found.consistency['verdict']}", flush=True)
+            print(f"{name:45s} {exposure:4g} s  {text}  {found.consistency['verdict']}  {answered}", flush=True)
             if given.pictures:
                 at = given.pictures / f"{Path(name).stem}_{exposure:g}s.png"
                 draw(at, images | {"sharp (real)": sharp})
@@ -93,10 +94,26 @@ def main() -> None:
         given.out.write_text(json.dumps(note, indent=1) + "\n")
 
 
-def restore_image(fraction: np.ndarray, model: Model, exposure_s: float | None = None) -> Restoration:
+def restore_image(
+    fraction: np.ndarray, model: Model, exposure_s: float | None = None, on_contradiction: str = "linear"
+) -> Restoration:
     """Restore by default settings; without an exposure the noise is estimated from the image."""
     known = Acquisition(pixel_pitch_mm=PITCH_MM, exposure_s=exposure_s, linear=True)
-    return restore(Radiograph(fraction.astype(np.float32), known), Job(model=model, exposure_s=exposure_s))
+    job = Job(model=model, exposure_s=exposure_s, on_contradiction=on_contradiction, keep_certificate=True)
+    return restore(Radiograph(fraction.astype(np.float32), known), job)
+
+
+def answer(found: Restoration, kept: Restoration, sharp: np.ndarray) -> dict[str, float] | None:
+    """What the linear filter does where the network's own result, which was kept, is contradicted; None if it is nowhere."""
+    assert kept.certificate is not None and found.replaced is not None
+    marked = kept.certificate.marked
+    if not marked.any():
+        return None
+    errors = (float(np.sqrt(np.mean((r.image.pixels - sharp)[marked] ** 2))) for r in (kept, found))
+    return dict(zip(("rms_kept", "rms_written"), errors, strict=True)) | {
+        "marked_share": float(marked.mean()),
+        "replaced_of_marked": float(np.mean(found.replaced[marked] > 0)),
+    }
 
 
 def said(found: Restoration) -> dict[str, object]:
