@@ -58,6 +58,13 @@ def test_a_watched_folder_names_two_files_that_would_become_one(tmp_path):
         pairs[1].check()
 
 
+def test_a_note_is_not_told_with_an_error_of_another_command(tmp_path, call):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    console.remembered.append("e.dcm: pixels are not square")
+    code, _, err = call("measure", "snr", tmp_path / "a.png")
+    assert code == console.CANNOT_RUN and "a.png" in err and "e.dcm" not in err
+
+
 def test_a_note_made_while_reading_is_told_with_the_error_that_follows(tmp_path):
     image = Radiograph(np.ones((3, 3)), history=(Step("read", {"notes": ["pixels are not square"]}),))
     with pytest.raises(MetadataError) as caught, noting((tmp_path / "e.dcm", image)):

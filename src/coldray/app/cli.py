@@ -127,6 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in given
     console.prepare_streams()
+    console.remembered.clear()
     try:
         with stoppable():
             code = app(args=given, standalone_mode=False, prog_name="coldray")
