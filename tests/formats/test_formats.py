@@ -540,6 +540,25 @@ def test_png_pitch_is_read_from_phys(tmp_path: Path) -> None:
         assert read.acquisition.pixel_pitch_mm == (pitch if pitch is None else pytest.approx(pitch))
 
 
+@pytest.mark.parametrize(
+    ("chunks", "exponent"),
+    [
+        ([(b"gAMA", (50000).to_bytes(4, "big"))], "0.5"),
+        ([(b"sRGB", b"\0")], "0.455"),
+        ([(b"gAMA", (55556).to_bytes(4, "big")), (b"sRGB", b"\0")], "0.556"),
+        ([(b"gAMA", (100000).to_bytes(4, "big"))], ""),
+        ([(b"gAMA", bytes(4))], ""),
+        ([(b"gAMA", b"\1")], ""),
+        ([], ""),
+    ],
+)
+def test_a_png_encoded_for_a_display_says_so(chunks: list[tuple[bytes, bytes]], exponent: str, tmp_path: Path) -> None:
+    extra = b"".join(malformed.chunk(*one) for one in chunks)
+    read = read_image(_put(tmp_path, "a.png", malformed.png(PIXELS, extra=extra)))
+    np.testing.assert_array_equal(read.pixels, PIXELS)
+    assert [f"exponent {exponent})" in note for note in reading_notes(read)] == [True] * bool(exponent)
+
+
 def test_interlaced_and_filtered_png(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 2**16, (23, 17), dtype=np.uint16)
     buffer = io.BytesIO()

@@ -25,6 +25,8 @@ _CUT = "it was cut or is damaged; copy or export it again"
 _AGAIN = "export it again"
 # Adam7 passes: first row, first column, row step, column step (PNG specification, 8.2).
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+SRGB_GAMMA = 0.45455
+"""Exponent that stands for sRGB in a gAMA chunk (PNG specification, 11.3.2.5)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class PngFile:
         Our own text chunk, if there is one.
     transparent_key, trailing, animated : bool
         Whether there is a tRNS chunk, data after the end, more than one frame.
+    gamma : float, optional
+        Exponent that the values are said to be encoded with, from gAMA or sRGB; 1 is linear.
     data : list of bytes
         IDAT chunks, in order.
     """
@@ -57,6 +61,7 @@ class PngFile:
     transparent_key: bool
     trailing: bool
     animated: bool
+    gamma: float | None
     data: list[bytes]
 
     def rebuilt(self, bits: int, colour_type: int) -> bytes:
@@ -81,7 +86,7 @@ def parse(path: Location, file: BinaryIO, size: int) -> PngFile:
         Naming the first thing that does not fit.
     """
     header: tuple[int, int, int, int, bool] | None = None
-    density, record, key, animated = None, "", False, False
+    density, record, key, animated, gamma = None, "", False, False, None
     data: list[bytes] = []
     for name, body in _chunks(path, file, size):
         if header is None:
@@ -94,6 +99,10 @@ def parse(path: Location, file: BinaryIO, size: int) -> PngFile:
             data.append(body)
         elif name == b"pHYs" and len(body) == 9 and body[8] == 1:
             density = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big")
+        elif name == b"gAMA" and len(body) == 4:
+            gamma = int.from_bytes(body, "big") / 1e5
+        elif name == b"sRGB":
+            gamma = gamma or SRGB_GAMMA
         elif name == b"tRNS":
             key = True
         elif name == b"acTL":
@@ -104,7 +113,7 @@ def parse(path: Location, file: BinaryIO, size: int) -> PngFile:
             raise refuse(path, f"has a critical chunk {name!r} that is unknown", _AGAIN)
     if header is None or not data:
         raise refuse(path, "is a PNG file without pixels", _CUT)
-    png = PngFile(*header, density, record, key, file.tell() < size, animated, data)
+    png = PngFile(*header, density, record, key, file.tell() < size, animated, gamma, data)
     _check_pixels(path, png)
     return png
 

@@ -103,6 +103,11 @@ def _read_png(path: Location, file: BinaryIO, size: int) -> Radiograph:
         pixels, notes = one_channel(path, pixels, alpha)
     if png.transparent_key:
         notes.append("a transparent grey level was ignored")
+    if png.gamma and abs(png.gamma - 1) > 0.01:
+        notes.append(
+            f"values are said to be encoded for a display (gAMA or sRGB, exponent {png.gamma:.3g}); they are kept as "
+            "stored, which is right only if they are linear in the dose all the same"
+        )
     if png.trailing:
         notes.append("data after the end of the image was ignored")
     if pixels.shape != (png.rows, png.cols) or pixels.dtype.itemsize * 8 != png.bits:
