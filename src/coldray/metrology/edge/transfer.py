@@ -176,8 +176,8 @@ def transform(projection: Projection, half_px: float, width_px: float, frequency
         mtf = np.sqrt(mtf**2 + np.maximum((complex_mtf.imag / total) ** 2 - error**2, 0))
     smoothed = abs(1 - float(lsf[np.abs(edges - origin) < onset].sum()) / total)
     tail_share = ends.tail / total
-    systematic = np.full(mtf.shape, LEAST_SYSTEMATIC + SMOOTHING_SYSTEMATIC * smoothed + TAIL_SYSTEMATIC * tail_share)
-    systematic = np.hypot(systematic, np.hypot(TREND_SYSTEMATIC * ends.change, ends.noise) / total * mtf)
+    constant = np.linalg.norm([LEAST_SYSTEMATIC, SMOOTHING_SYSTEMATIC * smoothed, TAIL_SYSTEMATIC * tail_share])
+    systematic = np.hypot(constant, np.hypot(TREND_SYSTEMATIC * ends.change, ends.noise) / total * mtf)
     systematic[0] = 0.0
     groups = projection.deviation.shape[0]
     outer = np.abs(distance) > half_px - zone
