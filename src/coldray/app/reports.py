@@ -66,13 +66,15 @@ def write_reports(
         If its shape differs.
     """
     from coldray.formats import named_tags
+    from coldray.metrology.inspection import read_inspection
     from coldray.reports.html import to_html
     from coldray.reports.pdf import to_pdf
     from coldray.reports.restoration import Source, restoration_report
 
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
-    what = Source(path_shown(entry["name"]), record, reference, name, named_tags(image))
+    notes = read_inspection(source, entry["sha256_in"])
+    what = Source(path_shown(entry["name"]), record, reference, name, named_tags(image), notes)
     report = restoration_report(image, result, recipe.job(), what)
     contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.errors import ImageError, SettingsError
 from coldray.images.scale import scale_of
+from coldray.metrology.inspection import Inspection
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.radiograph import Radiograph
 from coldray.reports.blocks import Note, Picture, Report, Section, Table
 from coldray.reports.done import detectors, model, part, what_was_done
 from coldray.reports.input_check import input_check
+from coldray.reports.inspection import inspected, inspection_section
 from coldray.reports.pictures import (
     bands_picture,
     certificate_picture,
@@ -63,6 +65,8 @@ class Source:
     reference_name : str
     tags : mapping of str to str
         What the input says of its object and its making, see `coldray.formats.named_tags`.
+    notes : Inspection, optional
+        What an inspector noted on the input.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Source:
     reference: NDArray[np.floating] | None = None
     reference_name: str = "reference"
     tags: Mapping[str, str] = field(default_factory=dict)
+    notes: Inspection | None = None
 
 
 def restoration_report(image: Radiograph, result: Restoration, job: Job, source: Source) -> Report:
@@ -109,6 +114,7 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
     assert result.parts is not None
     sections = [
         Section("Images", _images(certificate, restored, found, source)),
+        *(inspection_section(inspected(image, result.image, source.notes)) if source.notes else ()),
         *part(source.tags),
         Section("What was done", (what_was_done(result, job, source.name, source.record), detectors(certificate))),
         *model(job, result),

@@ -216,7 +216,7 @@ def _run(
         found = expand(opened.files or [])
         for path, _ in found:
             try:
-                study = shelf.open(path, path.name)
+                study = shelf.open(path, path.name, stays=True)
                 first = first or study
             except ImageReadError as problem:
                 failed.append(problem)

@@ -18,6 +18,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SMALL_BODY_BYTES = 65536
+NOTES_PATHS = re.compile(r"/api/studies/[0-9a-f]{16}/inspection")
+NOTES_BYTES = 2**20
 BODY_GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 16384
 UPLOAD_PATHS = re.compile(r"/api/(flats|studies(/[0-9a-f]{16}/layers/[a-z]+)?)")
@@ -150,7 +152,7 @@ class Guard:
                 303, b"", {"Location": f"./{_query(scope)}#token={self._access.token}", "Set-Cookie": entry}, send
             )
             return
-        limit = self._access.max_upload_bytes if _is_upload(scope) else SMALL_BODY_BYTES
+        limit = _largest_body(scope, self._access.max_upload_bytes)
         await self._app(scope, _Counted(receive, limit), _with_headers(send))
 
     def _below_root(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -251,13 +253,21 @@ def _is_upload(scope: MutableMapping[str, Any]) -> bool:
     return scope["method"] == "POST" and UPLOAD_PATHS.fullmatch(scope["path"]) is not None
 
 
+def _largest_body(scope: MutableMapping[str, Any], max_upload_bytes: int) -> int:
+    """Bytes that the body of a request may have."""
+    if _is_upload(scope):
+        return max_upload_bytes
+    notes = scope["method"] == "PUT" and NOTES_PATHS.fullmatch(scope["path"])
+    return NOTES_BYTES if notes else SMALL_BODY_BYTES
+
+
 def _check_body(headers: dict[str, list[str]], scope: MutableMapping[str, Any], max_upload_bytes: int) -> None:
     lengths = headers.get("content-length", [])
     upload = _is_upload(scope)
     if lengths:
         if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()) or len(lengths[0]) > 18:
             raise Refusal(400, "Content-Length is not a number of bytes")
-        limit = max_upload_bytes if upload else SMALL_BODY_BYTES
+        limit = _largest_body(scope, max_upload_bytes)
         if int(lengths[0]) > limit:
             raise Refusal(413, f"the body has {lengths[0]} bytes; {limit} are allowed")
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi import Path as Part
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
@@ -23,8 +22,11 @@ from coldray.app.console import one_line, plain
 from coldray.app.viewer.curves import detector_curves
 from coldray.app.viewer.desk import Desk, TooManyPagesError
 from coldray.app.viewer.guard import Access, Guard
+from coldray.app.viewer.handles import Id, study_of
+from coldray.app.viewer.notes import add_notes
 from coldray.app.viewer.settings import RestoreRequest
 from coldray.app.viewer.shelf import Study
+from coldray.app.viewer.turns import Turns
 from coldray.app.viewer.uploads import store_upload
 from coldray.app.viewer.work import QueueFullError
 from coldray.errors import ColdrayError
@@ -33,33 +35,6 @@ from coldray.formats import suffixes
 UPLOADS_AT_ONCE = 2
 CURVES_AT_ONCE, CURVES_WAITING = 1, 8
 MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-
-Id = Annotated[str, Part(pattern="^[0-9a-f]{16}$")]
-
-
-class Turns:
-    """So many at once, so many who wait for their turn, and no more.
-
-    Parameters
-    ----------
-    at_once, waiting : int
-    """
-
-    def __init__(self, at_once: int, waiting: int) -> None:
-        self._room = asyncio.Semaphore(at_once)
-        self._left = at_once + waiting
-
-    @asynccontextmanager
-    async def turn(self, words: str) -> AsyncIterator[None]:
-        """Wait for a turn; HTTP 429 with these words if too many wait."""
-        if not self._left:
-            raise HTTPException(429, f"{words}; try again", {"Retry-After": "2"})
-        self._left -= 1
-        try:
-            async with self._room:
-                yield
-        finally:
-            self._left += 1
 
 
 def create_app(desk: Desk, access: Access) -> Guard:
@@ -84,7 +59,10 @@ def create_app(desk: Desk, access: Access) -> Guard:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_errors(app)
     _add_page(app)
-    _add_studies(app, desk, access)
+    _add_state(app, desk, access)
+    _add_arrivals(app, desk)
+    _add_studies(app, desk)
+    add_notes(app, desk)
     _add_work(app, desk)
     return Guard(app, access)
 
@@ -130,8 +108,8 @@ def _add_page(app: FastAPI) -> None:
         return {"status": "ok"}
 
 
-def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
-    uploads, measuring = Turns(UPLOADS_AT_ONCE, 0), Turns(CURVES_AT_ONCE, CURVES_WAITING)
+def _add_state(app: FastAPI, desk: Desk, access: Access) -> None:
+    """What is open, what can be chosen, and pixels."""
 
     @app.get("/api/state")
     async def state() -> Response:
@@ -161,6 +139,11 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
         length = {"Content-Length": str(shown.size * int(layer.wire[1]))}
         return StreamingResponse(layer.chunks(frame), media_type="application/octet-stream", headers=length)
 
+
+def _add_arrivals(app: FastAPI, desk: Desk) -> None:
+    """Files that a page sends."""
+    uploads = Turns(UPLOADS_AT_ONCE, 0)
+
     async def receive(request: Request, keep: Any) -> Any:
         async with uploads.turn("too many files arrive at once"):
             path, name = await store_upload(request, desk.shelf.folder)
@@ -187,7 +170,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
 
     @app.post("/api/studies/{study_id}/layers/{role}", status_code=201)
     async def attach(study_id: Id, role: str, request: Request) -> dict[str, str]:
-        study = _study(desk, study_id)
+        study = study_of(desk, study_id)
         if role not in ("reference", "restored"):
             raise HTTPException(404, "no such role")
 
@@ -198,6 +181,11 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
         await receive(request, keep)
         return {"id": study.id, "name": study.name}
 
+
+def _add_studies(app: FastAPI, desk: Desk) -> None:
+    """What is asked of one image."""
+    measuring = Turns(CURVES_AT_ONCE, CURVES_WAITING)
+
     @app.delete("/api/studies/{study_id}", status_code=204)
     async def close(study_id: Id) -> None:
         try:
@@ -207,7 +195,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
 
     @app.get("/api/studies/{study_id}/download/{kind}")
     async def download(study_id: Id, kind: str) -> Response:
-        found = _study(desk, study_id).downloads.get(kind)
+        found = study_of(desk, study_id).downloads.get(kind)
         if found is None or not found[0].is_file():
             raise HTTPException(404, "nothing of that kind to download")
         path, name = found
@@ -216,7 +204,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
 
     @app.post("/api/studies/{study_id}/curves")
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
-        study = _study(desk, study_id)
+        study = study_of(desk, study_id)
         async with measuring.turn("the curves of several images are being measured"):
             recipe = await run_in_threadpool(desk.menu.recipe, request, desk.flats.paths(request.flats))
             try:
@@ -229,7 +217,7 @@ def _add_studies(app: FastAPI, desk: Desk, access: Access) -> None:
 def _add_work(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/studies/{study_id}/restore", status_code=202)
     async def restore(study_id: Id, request: RestoreRequest) -> Response:
-        study = _study(desk, study_id)
+        study = study_of(desk, study_id)
         if "original" not in study.layers:
             raise HTTPException(409, "this image was restored already; open its original to restore it again")
         recipe = await run_in_threadpool(desk.menu.recipe, request, desk.flats.paths(request.flats))
@@ -277,10 +265,3 @@ async def _until_gone(socket: WebSocket) -> None:
             await socket.receive_text()
     except (WebSocketDisconnect, RuntimeError, KeyError):
         return
-
-
-def _study(desk: Desk, study_id: str) -> Study:
-    try:
-        return desk.shelf.study(study_id)
-    except KeyError:
-        raise HTTPException(404, "no such image is open") from None

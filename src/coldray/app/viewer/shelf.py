@@ -17,6 +17,7 @@ from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
 from coldray.document import Json
 from coldray.errors import ColdrayError, SettingsError
 from coldray.files import scratch_folder
+from coldray.metrology.inspection import Inspection, read_inspection, write_inspection
 from coldray.radiograph import Radiograph
 
 Downloads = dict[str, tuple[Path, str]]
@@ -47,6 +48,10 @@ class Study:
         Record of the restoration.
     downloads : dict of str to (Path, str)
         Files to hand out by kind: where they are, and the name to offer.
+    home : Path, optional
+        The file itself where it stays; notes are kept beside it. None for what a page sent.
+    notes : Inspection, optional
+        What was noted on it; nothing by default.
     """
 
     name: str
@@ -58,6 +63,13 @@ class Study:
     restored: Radiograph | None = None
     result: dict[str, Any] | None = None
     downloads: Downloads = field(default_factory=dict)
+    home: Path | None = None
+    notes: Inspection | None = None
+
+    @property
+    def inspection(self) -> Inspection:
+        """What was noted on it."""
+        return self.notes or Inspection(sha256=self.sha256)
 
     @property
     def size_bytes(self) -> int:
@@ -79,6 +91,9 @@ class Study:
             "result": self.result,
             "downloads": sorted(self.downloads),
             "restorable": "original" in self.layers,
+            "inspection": self.inspection.model_dump(mode="json"),
+            "magnification": self.image.acquisition.magnification,
+            "keeps_notes": self.home is not None,
         }
 
 
@@ -127,7 +142,7 @@ class Shelf:
                         return layer
         raise KeyError(layer_id)
 
-    def open(self, path: Path, name: str) -> Study:
+    def open(self, path: Path, name: str, *, stays: bool = False) -> Study:
         """Read a file and put it on the shelf; a restored file joins its original if that is open.
 
         Parameters
@@ -136,6 +151,8 @@ class Shelf:
             Where the file is; never from a client.
         name : str
             What to call it.
+        stays : bool
+            Whether the file is there to stay, so that notes on it are kept beside it.
 
         Returns
         -------
@@ -161,7 +178,13 @@ class Shelf:
                     return study
         warnings = list(reading_notes(image))
         open_beam, more = _open_beam(image)
-        study = Study(name, image, digest, warnings + more)
+        study = Study(name, image, digest, warnings + more, home=path if stays else None)
+        if stays:
+            try:
+                study.notes = read_inspection(path, digest)
+            except ColdrayError as problem:
+                study.warnings.append(str(problem))
+                study.home = None
         role, title = ("original", "Original") if source is None else ("restored", "Restored")
         layers = {role: image_layer(role, title, image, open_beam)}
         if source is not None:
@@ -197,6 +220,26 @@ class Shelf:
             return
         open_beam, _ = _open_beam(image)
         self.put(study, image_layer("reference", f"Reference: {name}", image, open_beam))
+
+    def note(self, study: Study, found: Inspection) -> None:
+        """Take what was noted on a study, and keep it beside its file where that stays.
+
+        Raises
+        ------
+        SettingsError
+            If the notes are of another image, or the study was closed meanwhile.
+        ImageWriteError
+            If they cannot be written.
+        """
+        if found.sha256 != study.sha256:
+            raise SettingsError(f"the notes are of another image than {study.name}; nothing was kept")
+        with self._lock:
+            if study.id not in self._studies:
+                raise closed_meanwhile(study)
+            if study.home is not None and found != study.inspection:
+                write_inspection(study.home, found)
+            study.notes = found
+        self.changed()
 
     def put(self, study: Study, *layers: Layer, drop: Collection[str] = ()) -> None:
         """Add or replace layers of a study, and drop roles that belonged to older ones.

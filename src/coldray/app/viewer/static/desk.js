@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Dock } from "./dock.js";
+import { Inspection } from "./inspection.js";
 import { $, worded } from "./panel.js";
 import { Picture, difference, states } from "./pixels.js";
 import { Stage } from "./stage.js";
@@ -43,6 +44,7 @@ export class Desk {
     this.asked = this.answered = 0;
     this.wanted = null;
     this.shownStudy = null;
+    this.inspection = new Inspection(this);
     this.stage = new Stage(this);
     this.dock = new Dock(this, OVERLAYS);
     this.rendererChanged();
@@ -159,6 +161,8 @@ export class Desk {
   setTool(tool) {
     this.tool = tool;
     this.stage.element.dataset.tool = tool;
+    this.inspection.stage.forget();
+    this.stage.redraw();
     for (const b of document.querySelectorAll("[data-tool][role=radio]")) b.setAttribute("aria-checked", String(b.dataset.tool === tool));
   }
 
@@ -273,6 +277,7 @@ export class Desk {
     }
     this.stage.renderer.keepOnly(new Set([...this.pictures.values()].map((p) => p.meta.id)));
     this.shownStudy = study?.id ?? null;
+    this.inspection.take(study);
     if (study) this._showOriginalFirst(study);
     if (study && first) {
       this.invert = study.hints.invert;
@@ -364,6 +369,7 @@ export class Desk {
 
   async closeStudy() {
     if (!this.study) return;
+    await this.inspection.send().catch((problem) => this.say(problem.message, true));
     await api.call("DELETE", `api/studies/${this.study.id}`).catch((problem) => this.say(problem.message, true));
   }
 }

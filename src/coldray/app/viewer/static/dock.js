@@ -21,6 +21,7 @@ export class Dock {
     this.showLayers();
     this.measures.showProfile();
     this.measures.showRegions();
+    this.desk.inspection.show();
     this.restoration.drawCurves();
     this.restoration.showResult();
     this.showFile();

@@ -245,6 +245,7 @@ export class Stage {
           group.append(node("circle", { cx: a.x + (b.x - a.x) * t, cy: a.y + (b.y - a.y) * t, r: 5, class: "cursor" }));
         }
       }
+      this.desk.inspection.stage.draw(group, (x, y) => this.toScreen(pane, x, y));
       this.marks.append(clip, group);
     }
   }
@@ -339,7 +340,10 @@ export class Stage {
     e.addEventListener("pointermove", (event) => this._move(event));
     for (const name of ["pointerup", "pointercancel"]) e.addEventListener(name, (event) => this._up(event));
     e.addEventListener("pointerleave", () => this.desk.hover(null));
-    e.addEventListener("dblclick", (event) => event.target === e || event.target === this.canvas ? this.fit() : null);
+    e.addEventListener("dblclick", (event) => {
+      const drawing = this.desk.inspection.stage.draws(this.desk.tool); // a double click ends a polygon
+      if (!drawing && (event.target === e || event.target === this.canvas)) this.fit();
+    });
     e.addEventListener("contextmenu", (event) => event.target === this.canvas && event.preventDefault());
   }
 
@@ -362,15 +366,23 @@ export class Stage {
     const free = event.button === 1 || event.shiftKey;
     this.drag = { tool: event.button === 2 ? "window" : free ? "pan" : this._grab(pane, at) || this.desk.tool, pane, start: world, at, last: at };
     this.drag.window = { ...this.desk.window };
+    const marks = this.desk.inspection.stage;
+    if (marks.draws(this.drag.tool)) marks.press(this.drag.tool, world, this._near(pane, at));
+    this.redraw();
   }
 
-  // Grip of the profile or of a region under the pointer.
-  _grab(pane, at) {
-    const { profile, regions } = this.desk;
-    const near = (x, y) => {
+  // Whether a point of the image is under the pointer.
+  _near(pane, at) {
+    return (x, y) => {
       const s = this.toScreen(pane, x, y);
       return Math.hypot(s.x - at.x, s.y - at.y) < NEAR;
     };
+  }
+
+  // Grip of a mark, of the profile or of a region under the pointer.
+  _grab(pane, at) {
+    const { profile, regions } = this.desk, near = this._near(pane, at);
+    if (this.desk.inspection.stage.grab(near)) return "mark-grip";
     if (profile) {
       if (near(profile.x0 + 0.5, profile.y0 + 0.5)) return "grip-start";
       if (near(profile.x1 + 0.5, profile.y1 + 0.5)) return "grip-end";
@@ -403,6 +415,10 @@ export class Stage {
     const a = pixel(drag.start), b = pixel(world);
     if (drag.tool === "pan") this.panBy(at.x - drag.last.x, at.y - drag.last.y);
     else if (drag.tool === "window") this._windowDrag(drag, at);
+    else if (drag.tool === "mark-grip" || this.desk.inspection.stage.draws(drag.tool)) {
+      this.desk.inspection.stage.move(world);
+      this.redraw();
+    }
     else if (drag.tool === "profile") this.desk.setProfile({ x0: a.x, y0: a.y, ...snapped(a, b, event.ctrlKey || event.metaKey) });
     else if (drag.tool === "grip-start") this.desk.setProfile({ x0: b.x, y0: b.y });
     else if (drag.tool === "grip-end") this.desk.setProfile({ x1: b.x, y1: b.y });
@@ -430,6 +446,8 @@ export class Stage {
 
   _up(event) {
     this.pointers.delete(event.pointerId);
+    if (this.drag) this.desk.inspection.stage.release();
+    this.redraw();
     this.drag = null;
   }
 }
