@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.errors import ImageError, MetadataError
+from coldray.formats import read_image, write_image
 from coldray.images.scale import Scale, scale_of
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -77,6 +78,17 @@ def test_without_a_statement_the_bright_plateau_is_the_open_beam(dtype):
     assert found.source == "image"
     assert found.open_beam == pytest.approx(20000, rel=0.005)
     assert "bright plateau" in warnings[-1]
+
+
+def test_the_plateau_is_the_same_from_tiff_and_from_diconde(tmp_path):
+    stored = np.full((96, 96), 20000.0) + 100 * np.random.default_rng(0).standard_normal((96, 96))
+    stored[30:70, 30:70] -= 14000
+    found = []
+    for name in ("frame.tif", "frame.dcm"):
+        write_image(tmp_path / name, image(stored.astype(np.uint16), pixel_pitch_mm=0.05, linear=True))
+        found.append(scale_of(read_image(tmp_path / name)))
+    assert found[0] == found[1]
+    assert found[0][0].source == "image" and "bright plateau" in found[0][1][0]
 
 
 def test_an_object_that_fills_the_field_gives_its_brightest_part_and_says_so():
