@@ -5,11 +5,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
+BUNDLE_EXTRAS ?= view,pacs
 PYTEST_ARGS ?= -n 2 -p no:randomly
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo check test test-random test-slow fuzz faults bench benchmark docs clean release
+.PHONY: demo check test test-random test-slow fuzz faults bench benchmark docs clean release bundle
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -66,10 +67,23 @@ benchmark: $(VENV)/.core
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-# A wheel, and a list of the packages it was tested with (CycloneDX).
+# Sdist, wheel, and a list of the packages it was tested with (CycloneDX).
 release: check test docs
-	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --mc-type library --output-reproducible -o dist/coldray.cdx.json
+
+# For a machine without a network, of the kind that makes it: wheels, tried in an environment of their own, and their licences.
+bundle:
+	rm -rf dist/bundle dist/.tried
+	$(PYTHON) -m venv dist/.tried
+	dist/.tried/bin/python -m pip wheel --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -w dist/bundle/wheels ".[$(BUNDLE_EXTRAS)]"
+	dist/.tried/bin/python -m pip install --quiet --disable-pip-version-check --no-index --find-links dist/bundle/wheels "coldray[$(BUNDLE_EXTRAS)]"
+	dist/.tried/bin/coldray model verify
+	dist/.tried/bin/coldray --licenses | grep -v '^ ' > dist/bundle/LICENSES.txt
+	cp LICENSE CHANGELOG.md dist/bundle
+	echo 'python -m pip install --no-index --find-links wheels "coldray[$(BUNDLE_EXTRAS)]"' > dist/bundle/INSTALL.txt
+	cd dist && .tried/bin/python -m zipfile -c coldray-bundle.zip bundle
+	rm -rf dist/.tried
 
 clean:
 	rm -rf docs/_build dist coldray-demo coldray-benchmark .pytest_cache .mypy_cache .ruff_cache
