@@ -9,11 +9,11 @@ from typer.core import TyperGroup
 
 GROUPS = {
     "Start": ("demo", "info"),
-    "Restore": ("restore", "verify", "correct", "push"),
+    "Restore": ("restore", "verify", "key", "correct", "push"),
     "Look": ("view", "serve"),
     "Measure detectors": ("measure", "characterise", "panel", "stability"),
     "Simulate": ("simulate", "degrade"),
-    "Train and compare": ("prepare", "train", "evaluate", "benchmark", "model"),
+    "Train and compare": ("prepare", "train", "evaluate", "pod", "benchmark", "model"),
 }
 """Verbs by what people come for; one that is in none follows under its own heading."""
 OTHERS = "Others"
