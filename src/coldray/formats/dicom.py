@@ -189,6 +189,12 @@ def check_header(path: Location, dataset: Dataset, syntax: UID, size: int) -> No
     check_declared(path, shape, samples * allocated // 8, stored)
 
 
+def verbs_of(dataset: Dataset) -> list[str]:
+    """What coldray did to an object before, oldest first, by the record in its private block; nothing for others' objects."""
+    record = _record.loads(_dicom_meta.private_record(dataset))
+    return [step.verb for step in record.history] if record is not None else []
+
+
 def _pixels(path: Location, dataset: Dataset, notes: list[str]) -> NDArray[np.number]:
     """Stored values; bits that do not belong to the sample are left out (PS3.5 8.1.1)."""
     names = [name for name in _PIXELS if name in dataset]

@@ -152,6 +152,15 @@ def test_an_object_that_is_not_what_its_request_says_is_refused(receiver, object
     assert answer.status == 0xA900 and not stored()
 
 
+def test_a_result_that_comes_back_is_refused_so_that_no_loop_runs(receiver, object_file, stored, tmp_path, call):
+    """An archive may forward what it is sent, or a station be named as its own archive."""
+    assert call("restore", object_file, "-o", tmp_path / "out.dcm", "--method", "wiener")[0] == 0
+    node, said = receiver()
+    (answer,) = send([parcel(tmp_path / "out.dcm")], node, "HALL3")
+    assert answer.status == 0xC000 and answer.is_final and not stored()
+    assert "it was restored before" in said[0]
+
+
 def test_only_projections_are_taken(receiver, object_file, stored, tmp_path):
     found = pydicom.dcmread(object_file)
     found.SOPClassUID = found.file_meta.MediaStorageSOPClassUID = pydicom.uid.EncapsulatedPDFStorage

@@ -211,7 +211,7 @@ class Receiver:
 
     def _take(self, event: Any) -> tuple[int, str]:
         """Check and store one object; status, and why it is not stored."""
-        from coldray.formats.dicom import check_header
+        from coldray.formats.dicom import check_header, verbs_of
 
         request, context = event.request, event.context
         data = request.DataSet.getbuffer()
@@ -229,6 +229,8 @@ class Receiver:
             check_header("the object", header, context.transfer_syntax, size)
         except ColdrayError as problem:
             return NOT_UNDERSTOOD, str(problem)
+        if "restore" in verbs_of(header):  # an archive that forwards what it is sent would keep both busy for ever
+            return NOT_UNDERSTOOD, "it was restored before; send the original"
         meta = _meta(event.file_meta)
         digest = hashlib.sha256(meta)
         digest.update(data)
