@@ -1,0 +1,1 @@
+"""coldray in napari: a reader, and a widget that restores and shows the parts of a result."""
