@@ -394,6 +394,20 @@ def test_altium_placements():
     assert read_placements("x.pos", b"\xff\xfe nothing") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Ref Val Package PosX Rot Side\nR7 1k R_0603 4.5 90 top\n",
+        "# Ref Val Package PosY Rot Side\nR7 1k R_0603 4.5 90 top\n",
+        "# Ref Val Package PosX PosY Rot Side\nR7 1k R_0603 " + "9" * 400 + " 2.5 90 top\n",
+        "# Ref Val Package PosX PosY Rot Side\nR7 1k R_0603 4.5 2.5 nan top\n",
+    ],
+)
+def test_a_line_without_a_place_is_no_placement(text):
+    """Found by the fuzzer: a heading without PosY ended in a KeyError."""
+    assert read_placements("b.pos", text.encode()) == []
+
+
 def test_loops_close_in_any_order_and_direction():
     corners = np.array([[0, 0], [5, 0], [5, 3], [0, 3]], dtype=float)
     strokes = [np.array([corners[i], corners[(i + 1) % 4]]) for i in (2, 0, 3, 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def read_placements(name: str, content: bytes) -> list[Placement]:
         if said:
             unit = _MM_PER_UNIT.get(said.group(1).lower(), 1.0)
         words = line.lstrip("# ").split()
-        if words[:1] == ["Ref"] and "PosX" in words:
+        if words[:1] == ["Ref"] and {"PosX", "PosY"} <= set(words):
             columns = words
         elif words[:2] == ["Designator", "Footprint"]:
             columns = ["Ref", "Package", "PosX", "PosY", "_", "_", "_", "_", "Side", "Rot"]
@@ -66,7 +67,7 @@ def read_placements(name: str, content: bytes) -> list[Placement]:
                 rotation = float(row.get("Rot", "0"))
             except ValueError:
                 continue
-            if x_mm is None or y_mm is None:
+            if x_mm is None or y_mm is None or not all(map(math.isfinite, (x_mm, y_mm, rotation))):
                 continue
             side = row.get("Side", name).lower()
             bottom = side.startswith("b") or "bottom" in side
