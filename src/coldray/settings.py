@@ -195,6 +195,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         metavar="KEY",
         python=False,
         page=False,
+        beside=True,
         recorded=False,
     )
     random_state: int = setting(

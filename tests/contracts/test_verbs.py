@@ -98,6 +98,21 @@ def test_the_verbs_of_the_contract_are_there() -> None:
     assert {"list", "card", "verify", "export"} <= {verb[1] for verb in VERBS if verb[0] == "model"}
 
 
+def test_only_the_verb_that_writes_records_takes_a_key() -> None:
+    """A signature that is asked for and not made would be worse than none."""
+    from coldray.app.options import flag_of
+    from coldray.settings import declared
+
+    flags = {flag_of(name, said) for name, said in declared().items() if said.beside and said.command}
+    assert {"--sign", "--report", "--map"} <= flags
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    takes = {
+        name: flags & {flag for option in found.params for flag in option.opts} for name, found in commands.items()
+    }
+    assert takes["restore"] == flags
+    assert [name for name, found in takes.items() if "--sign" in found] == ["restore"]
+
+
 @verbs
 def test_help_says_what_it_does_and_gives_an_example(verb: tuple[str, ...], call: Call) -> None:
     code, out, err = call(*verb, "--help")

@@ -16,13 +16,13 @@ Example: coldray pod board.tif -o pod.html --exposure-s 0.25
 
 Example: coldray pod board.tif -o pod.html --kind void --contrast-per-mm 0.8 --roi 400,400,300,300 --roi 900,200,300,300
 """
-ELSEWHERE = ("provenance", "report", "certificate_map", "reference", "average")
-"""Settings of what `restore` writes, or reads more of."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("pod", epilog=EXAMPLE)(with_settings(pod, lambda name, said: said.command and name not in ELSEWHERE))
+    app.command("pod", epilog=EXAMPLE)(
+        with_settings(pod, lambda name, said: said.command and not said.beside and name != "average")
+    )
 
 
 def pod(
