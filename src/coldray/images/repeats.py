@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError, MeasurementError
 from coldray.images.averaging import average_frames
 from coldray.images.registration import SMALLEST_PX, Registration, register, resample
+from coldray.images.scale import ROUNDING_VARIANCE
 from coldray.radiograph import Acquisition, Radiograph, Step
 
 BLOCK_PX = 32
@@ -115,7 +116,7 @@ def average_repeats(images: Sequence[Radiograph]) -> Repeats:
     for other in images[1:]:
         image = image.with_mask(other.mask if other.mask is not None and other.mask.shape == pixels.shape else None)
     image = image.with_acquisition(frames=acquisition.frames * len(frames))
-    changing = spectra.found(average.mean, 0.0 if exact else 1 / 12)
+    changing = spectra.found(average.mean, 0.0 if exact else ROUNDING_VARIANCE)
     return Repeats(image, changing, moved, (*warnings, *average.warnings))
 
 

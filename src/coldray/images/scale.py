@@ -15,6 +15,8 @@ from coldray.radiograph import Radiograph
 
 LARGEST_VALUE = 1e30
 """Largest pixel value restored: single precision ends at 3e38, and powers and sums of pixels are taken."""
+FOUND = ("image", "full scale")
+"""Sources of an open beam that nobody states."""
 LEAST_OPEN_BEAM, LARGEST_OPEN_BEAM = 1e-6, 1e15
 """Pixel values that an open beam may have [DN]."""
 LARGEST_FRACTION = 4.0
@@ -22,6 +24,8 @@ LARGEST_FRACTION = 4.0
 SATURATED_LEVEL = 0.98
 """A plateau from this share of full scale on is saturated and tells no level."""
 PART_PIXELS = 2**16
+ROUNDING_VARIANCE = 1 / 12
+"""That storing whole numbers adds [stored values squared]."""
 SATURATED_SHARE = 1e-4
 """Share of pixels at the top of their type above which the user is warned."""
 

@@ -262,9 +262,10 @@ def choose_noise(
     detector: Detector,
     exposure_s: float | None = None,
     flats: NDArray[np.floating] | None = None,
-    frames: int = 1,
+    frames: float = 1,
     changing: ChangingPower | None = None,
     open_beam: float = 1.0,
+    rounding: float = 0.0,
 ) -> tuple[NoiseModel, list[str]]:
     """Noise of an image: as its frames differ; as stated by flats or exposure if the image agrees; else as found in the image.
 
@@ -277,12 +278,14 @@ def choose_noise(
         Exposure of one frame [s].
     flats : ndarray, optional
         Flat fields like one frame of the image.
-    frames : int
-        Frames that the image is the mean of.
+    frames : float
+        Independent frames that the image is the mean of.
     changing : ChangingPower, optional
         What changes between the frames that were averaged; decides where it is given.
     open_beam : float
-        Stored value of the open beam in `changing`.
+        Stored value of the open beam in `changing` and `rounding`.
+    rounding : float
+        Variance that storing the image added to that of a mean of `frames` [stored values squared].
 
     Returns
     -------
@@ -297,9 +300,11 @@ def choose_noise(
     """
     stated = None
     if flats is not None:
-        stated = noise_of_flats(flats, detector).scaled(1 / frames)
+        stated = noise_of_flats(flats, detector)
     elif exposure_s is not None:
-        stated = NoiseModel.of_detector(detector, exposure_s).scaled(1 / frames)
+        stated = NoiseModel.of_detector(detector, exposure_s)
+    if stated is not None:
+        stated = _rounded(stated.scaled(1 / frames), rounding, detector, open_beam)
     if changing is not None:
         return _of_mean(changing, detector, open_beam, stated, max(float(image.mean()), 1e-3))
     try:
@@ -330,14 +335,19 @@ def choose_noise(
     return found, [text]
 
 
+def _rounded(noise: NoiseModel, variance: float, detector: Detector, open_beam: float) -> NoiseModel:
+    """Noise with a variance more that rounding adds [stored values squared]; it is white."""
+    more = variance * (detector.pixel_pitch_mm / open_beam) ** 2
+    return replace(noise, electronic_mm2=noise.electronic_mm2 + more)
+
+
 def _of_mean(
     changing: ChangingPower, detector: Detector, open_beam: float, stated: NoiseModel | None, signal: float
 ) -> tuple[NoiseModel, list[str]]:
     """Noise of a mean of frames as they differ, and whether something else was stated."""
     one = noise_of_repeats(changing, detector, open_beam)
     found = one.scaled(1 / changing.frames)
-    rounding = changing.rounding * (detector.pixel_pitch_mm / open_beam) ** 2
-    found = replace(found, electronic_mm2=found.electronic_mm2 + rounding)
+    found = _rounded(found, changing.rounding, detector, open_beam)
     ratio = None if stated is None else contradiction(found, stated, signal)
     if stated is None or ratio is None:
         return found, []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.images.hits import REACH_PX, Hits, find_hits, padding_of
 from coldray.images.repeats import ChangingPower
-from coldray.images.scale import Scale
+from coldray.images.scale import ROUNDING_VARIANCE, Scale
 from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.job import Job
@@ -68,7 +68,7 @@ def measured_of(
     scale: Scale,
     detector: Detector,
     job: Job,
-    frames: int,
+    frames: float,
     changing: ChangingPower | None = None,
 ) -> Measured:
     """Find the noise of a frame and the pixels that are no measurement of it, and replace them.
@@ -84,8 +84,8 @@ def measured_of(
         That took the frame.
     job : Job
         Exposure and flat fields, if any.
-    frames : int
-        Frames that the image is the mean of.
+    frames : float
+        Independent frames that the image is the mean of.
     changing : ChangingPower, optional
         What changes between them; decides the noise.
 
@@ -95,7 +95,9 @@ def measured_of(
     it is for that, since an even area that somebody filled in would count as one without noise.
     """
     fraction = scale.to_fraction(stored)
-    given = (detector, job.exposure_s, job.flats, frames, changing, scale.open_beam)
+    # the noise that is stated is that of a frame, with its rounding; a mean was rounded once more
+    rounding = ROUNDING_VARIANCE if frames > 1 and stored.dtype.kind in "ui" else 0.0
+    given = (detector, job.exposure_s, job.flats, frames, changing, scale.open_beam, rounding)
     noise, warnings = choose_noise(fraction, *given)
     known = mask if mask is not None and mask.any() and not mask.all() else None
     if min(stored.shape) < LEAST_SIDE_PX:
