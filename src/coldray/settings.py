@@ -249,7 +249,16 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         most=2,
         command=False,
         page=False,
-        recorded=False,
+        since=5,
+    )
+    judged: bool = setting(
+        True,
+        "switch",
+        "Whether the result gets a certificate; without one no contradiction is found, and nothing stands in for the network.",
+        python=False,
+        command=False,
+        page=False,
+        since=5,
     )
     safeguards: bool = setting(
         True,

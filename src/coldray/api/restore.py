@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Restored(Result):
     image : Radiograph
         In the input's units, dtype and shape, with its history.
     verdict : str
-        Of the certificate: consistent, contradicted in places, contradicted, or not testable.
+        Of the certificate: consistent, contradicted in places, contradicted, or not testable; not judged without one.
     consistency : dict
         The certificate as data and in words.
     layers : ndarray, float32, shape (3 or 4, rows, cols), optional
@@ -135,6 +135,14 @@ class Restorer:
         self._stated = {"blurred": blurred, "sharp": sharp, **stated}
         self._job = _job(self._stated)
 
+    @classmethod
+    def of_job(cls, job: Job) -> Restorer:
+        """Restorer of settings that were loaded already, with filters of its own."""
+        made = cls.__new__(cls)
+        made._stated = {name: getattr(job, name) for name, said in declared().items() if said.python}
+        made._job = replace(job, operators=Operators(OWN_BYTES))
+        return made
+
     def __repr__(self) -> str:
         return f"Restorer({', '.join(f'{name}={value!r}' for name, value in self._stated.items())})"
 
@@ -143,13 +151,27 @@ class Restorer:
         """What is done to every image."""
         return self._job
 
-    def restore(self, image: Images) -> Restored:
+    def restore(
+        self,
+        image: Images,
+        *,
+        frames: float | None = None,
+        judged: bool = True,
+        filter_signal: float | None = None,
+    ) -> Restored:
         """Restore one image or stack, with its certificate.
 
         Parameters
         ----------
         image : ndarray (rows, cols) or (frames, rows, cols), path or Radiograph
             With `average` also a sequence of them. Linear. Floats are fractions of the open beam, integers are divided by their open-beam level.
+        frames : float, optional
+            Independent frames whose mean has the noise of this image, see `coldray.images.recursive`; those that its
+            acquisition counts by default.
+        judged : bool
+            Whether it gets a certificate. Without one no contradiction is found, and nothing stands in for the network.
+        filter_signal : float, optional
+            For this image, in place of the one that the restorer was given.
 
         Returns
         -------
@@ -172,7 +194,8 @@ class Restorer:
         else:
             measured, changing = radiograph_of(image), None
             notes = list(reading_notes(measured))
-        found = restore_image(measured, self.job, changing)
+        signal = self.job.filter_signal if filter_signal is None else filter_signal
+        found = restore_image(measured, replace(self.job, judged=judged, filter_signal=signal), changing, frames)
         warnings = tuple(dict.fromkeys([*notes, *found.warnings]))
         layers = None if found.provenance is None else found.provenance.layers
         return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 RECORD_FORMAT = newest_format()
 """Of what is recorded of a restoration: 1 had no recipe, 2 no reports in it, 3 no safeguards; each later setting says when
 it came."""
-REPEATABLE_FORMATS = (FIRST_FORMAT, RECORD_FORMAT)
-"""Oldest and newest format whose restorations this version repeats."""
+REPEATABLE_FORMATS = range(FIRST_FORMAT, RECORD_FORMAT + 1)
+"""Formats whose restorations this version repeats."""
 _OWN_METHODS = {("cold", "naive", True): "cold_naive", ("pnp", "denoiser", "tv"): "pnp_tv"}
 """Methods that were an option's value of another one in version 0.1; with any other value the option meant its default."""
 

@@ -70,6 +70,8 @@ def check_job(job: Job) -> dict[str, Any]:
         If the model was trained for another method.
     """
     check_settings(job)
+    if not job.judged and (job.on_contradiction == "refuse" or job.keep_certificate):
+        raise SettingsError("a contradiction is refused, or shown, by the certificate; let every result be judged")
     plugin("degradation", job.degradation)
     method = plugin("method", job.method)
     if method.LEARNS:

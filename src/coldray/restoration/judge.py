@@ -17,10 +17,10 @@ from coldray.restoration.guard import Written, written
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """A result as it would be written, and its certificate."""
+    """A result as it would be written, and its certificate unless nobody asked for one."""
 
     written: Written
-    certificate: Certificate
+    certificate: Certificate | None
 
 
 @dataclass(eq=False)
@@ -45,6 +45,8 @@ class Judge:
     unmeasured : ndarray of bool, shape (rows, cols), optional
         Single pixels with a prediction in place of a measurement. A prediction contradicts nothing: what is compared there
         is the blurred result with itself.
+    certified : bool
+        Whether a certificate is made; what is lost in writing is told in any case.
     """
 
     frame: Frame
@@ -55,6 +57,7 @@ class Judge:
     as_written: bool
     linear: NDArray[np.bool_] | None
     unmeasured: NDArray[np.bool_] | None = None
+    certified: bool = True
     seconds: float = 0.0
 
     def __call__(self, result: NDArray[np.float32], gain: Gain | None) -> Verdict:
@@ -63,6 +66,8 @@ class Judge:
         found = written(self.stored, result, self.scale)
         if not self.as_written:
             found = replace(found, fraction=result)
+        if not self.certified:
+            return Verdict(found, None)
         frame = self.frame
         if self.unmeasured is not None:
             blurred = frame.operator(self.degradation)(found.fraction)

@@ -19,7 +19,14 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.certificate.certify import Certificate
-from coldray.restoration.certificate.words import CONTRADICTED, MUCH_OF_THE_IMAGE, summary, verdict_of
+from coldray.restoration.certificate.words import (
+    CONTRADICTED,
+    MUCH_OF_THE_IMAGE,
+    NOT_JUDGED,
+    NOT_JUDGED_SUMMARY,
+    summary,
+    verdict_of,
+)
 from coldray.restoration.estimate import estimate, gain_left, run_method
 from coldray.restoration.even import GatedResult
 from coldray.restoration.guard import ramp, refuse, saturated
@@ -103,7 +110,7 @@ class _Prepared:
     degradation: Degradation
     judged_by: Degradation
     method: Any
-    averaged: int
+    averaged: float
     mask: NDArray[np.bool_] | None
     changing: ChangingPower | None
 
@@ -133,14 +140,21 @@ class _FrameResult:
     judged: Frame
     pixels: NDArray[np.number]
     fraction: NDArray[np.float32]
-    certificate: Certificate
+    certificate: Certificate | None
     replaced: NDArray[np.float32]
     network: dict[str, Any] | None
     gated: GatedResult | None
     hit: NDArray[np.bool_] | None
 
+    @property
+    def marked_share(self) -> float:
+        """Share of the image that the measurement contradicts; -1 where nobody asked it."""
+        return -1.0 if self.certificate is None else self.certificate.marked_share
 
-def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) -> Restoration:
+
+def restore(
+    image: Radiograph, job: Job, changing: ChangingPower | None = None, frames: float | None = None
+) -> Restoration:
     """Restore a radiograph or every frame of a stack.
 
     Parameters
@@ -150,6 +164,8 @@ def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) 
     job : Job
     changing : ChangingPower, optional
         For a mean of frames: what changes between them, from `coldray.images.repeats`; the noise is taken from it.
+    frames : float, optional
+        Independent frames whose mean has the noise of this image; as many as its acquisition counts by default.
 
     Returns
     -------
@@ -174,9 +190,8 @@ def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) 
     chosen = check_job(job)
     build = plugin("degradation", job.degradation).Degradation
     both = build(pair), build(pair.as_restored())
-    prepared = _Prepared(
-        job, scale, pair, *both, plugin("method", job.method), image.acquisition.frames, image.mask, changing
-    )
+    averaged = image.acquisition.frames if frames is None else frames
+    prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), averaged, image.mask, changing)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
     out = np.empty_like(stack)
     notes: list[_FrameNote] = []
@@ -188,7 +203,7 @@ def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) 
         notes.append(found.note)
         if found.hit is not None:
             hit |= found.hit
-        if worst is None or found.certificate.marked_share > worst.certificate.marked_share:
+        if worst is None or found.marked_share > worst.marked_share:
             worst, number_of_worst = found, number
     assert worst is not None
     leading = [w for w in (CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED) if any(w in n.leading for n in notes)]
@@ -230,7 +245,7 @@ def restore(image: Radiograph, job: Job, changing: ChangingPower | None = None) 
 
 def _consistency(found: _FrameResult, number: int | None) -> dict[str, Any]:
     """Certificate of a frame as data and in words; of a stack with the frame's number."""
-    said = summary(found.certificate)
+    said = dict(NOT_JUDGED_SUMMARY) if found.certificate is None else summary(found.certificate)
     if found.network is not None:
         said["network"] = found.network
     return said if number is None else said | {"frame": number}
@@ -274,6 +289,8 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
         details["random_state"] = job.random_state
     if job.filter_signal is not None:
         details["filter_signal"] = job.filter_signal
+    if not job.judged:
+        details["judged"] = False
     return details
 
 
@@ -294,7 +311,15 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
     judged = frame.as_restored()
     linear = None if found.gated is None else found.gated.gate == 0
     judge = Judge(
-        judged, prepared.judged_by, _excluded(seen), scale, seen.stored, job.safeguards, linear, seen.predicted
+        judged,
+        prepared.judged_by,
+        _excluded(seen),
+        scale,
+        seen.stored,
+        job.safeguards,
+        linear,
+        seen.predicted,
+        job.judged,
     )
     left = gain_left(judged, prepared.judged_by, job)
     verdict = judge(found.image, left)
@@ -302,7 +327,7 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
     leading: list[str] = []
     if learns and job.safeguards:
         network = {"share": round(found.share, 4), **_network_verdict(verdict.certificate)}
-        marked = verdict.certificate.marked_share
+        marked = 0.0 if verdict.certificate is None else verdict.certificate.marked_share
         if marked > 0 and job.on_contradiction == "refuse":
             raise refuse(f"the measurement contradicts the network in {100 * marked:.2g} % of the image")
         answered = job.on_contradiction == "linear" and found.share > 0
@@ -312,7 +337,7 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         elif found.share > 0 and verdict.written.fault is not None:
             replaced = np.ones(frame.shape, dtype=np.float32)
             warnings.append(f"the network's result is not written, the linear filter's is: {verdict.written.fault}")
-        elif answered and marked > 0:
+        elif answered and marked > 0 and verdict.certificate is not None:
             replaced = ramp(verdict.certificate.marked)
         if replaced.any():
             found = found.with_linear(replaced, frame, degradation)
@@ -320,7 +345,7 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         network["replaced_share"] = round(float(np.mean(replaced > 0)), 4)
     if job.safeguards and verdict.written.fault is not None:
         raise refuse(verdict.written.fault)
-    if job.safeguards and verdict_of(verdict.certificate) == CONTRADICTED:
+    if job.safeguards and _said(verdict.certificate) == CONTRADICTED:
         leading.append(CONTRADICTED_EVERYWHERE)
     note = _FrameNote(
         noise=seen.noise,
@@ -348,6 +373,12 @@ def _excluded(seen: Measured) -> NDArray[np.bool_] | None:
     return full if padding is None else padding if full is None else full | padding
 
 
-def _network_verdict(certificate: Certificate) -> dict[str, Any]:
+def _said(certificate: Certificate | None) -> str:
+    return NOT_JUDGED if certificate is None else verdict_of(certificate)
+
+
+def _network_verdict(certificate: Certificate | None) -> dict[str, Any]:
     """What the certificate said of the network's own result, before anything was replaced."""
+    if certificate is None:
+        return {"verdict": NOT_JUDGED}
     return {"verdict": verdict_of(certificate), "marked_share": float(f"{certificate.marked_share:.4g}")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ from coldray.restoration.certificate.tiles import BAND_EDGES, BANDS, TILE_PX
 CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE, LINEAR = (
     "consistent", "contradicted in places", "contradicted", "not testable", "linear",
 )  # fmt: skip
+NOT_JUDGED = "not judged"
+NOT_JUDGED_SUMMARY: Mapping[str, Any] = {
+    "verdict": NOT_JUDGED,
+    "statement": "Nothing is said of this result: no certificate was asked for.",
+    "bands": (),
+    "places": (),
+    "place_count": 0,
+}
+"""In place of `summary` where no certificate was made."""
 MUCH_OF_THE_IMAGE = 0.25
 """Marked share beyond which the forward model is doubted before the result."""
 PLACES_LISTED = 20
