@@ -36,6 +36,7 @@ _HOME = {
     "restore": "coldray.api.restore",
     "simulate": "coldray.api.make",
     "snr": "coldray.api.measure",
+    "stream": "coldray.api.stream",
     "write": "coldray.api.files",
 }
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "restore",
     "simulate",
     "snr",
+    "stream",
     "write",
 ]
 
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from coldray.api.measure import bars_ctf, duplex_isrb, edge_mtf, flat_nnps, neq_dqe, snr
     from coldray.api.pod import pod
     from coldray.api.restore import Restorer, restore
+    from coldray.api.stream import stream
     from coldray.physics.curves import FrequencyCurve
     from coldray.physics.detector import Detector, load_detector
     from coldray.radiograph import Radiograph

@@ -29,7 +29,7 @@ NAMES = {
         "read_board",
         "Radiograph",
     ),
-    *("Detector", "FrequencyCurve"),
+    *("Detector", "FrequencyCurve", "stream"),
 }
 FREQUENCY = np.linspace(0, 12, 121)
 THICK, THIN = (FREQUENCY, np.exp(-FREQUENCY / 3)), (FREQUENCY, np.exp(-FREQUENCY / 8))
