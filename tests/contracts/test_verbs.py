@@ -67,6 +67,7 @@ MISSING = {
     "report": ["absent.tif", "-o", "out.html"],
     "restore": ["absent.tif", "-o", "out.tif", "--method", "wiener"],
     "simulate": ["board", "-o", "out", "--gerber", "absent.zip"],
+    "stream": ["--source", "absent", "-o", "out", "--method", "wiener"],
     "train": ["absent.toml"],
     "verify": ["absent.tif"],
 }

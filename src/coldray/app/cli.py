@@ -76,6 +76,7 @@ def _register() -> None:
         restore,
         simulate,
         stability,
+        stream,
         verify,
         view,
     )
@@ -89,6 +90,7 @@ def _register() -> None:
         panel,
         stability,
         restore,
+        stream,
         verify,
         key,
         simulate,

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 GROUPS = {
     "Start": ("demo", "info"),
-    "Restore": ("restore", "verify", "key", "correct", "push"),
+    "Restore": ("restore", "stream", "verify", "key", "correct", "push"),
     "Look": ("view", "serve"),
     "Measure detectors": ("measure", "characterise", "panel", "stability"),
     "Simulate": ("simulate", "degrade"),

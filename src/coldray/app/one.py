@@ -208,12 +208,15 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
 
 def with_record(result: Restoration, hashes: Sequence[str], recipe: Recipe) -> Restoration:
     """Result whose history also names its input by hash, or all inputs of an average, and the settings that repeat it."""
-    *before, last = result.image.history
+    more = {"sha256_inputs": list(hashes)} if recipe.average else {}
     named = {"sha256_in": hashes[0], "format": RECORD_FORMAT, "settings": recipe.history()}
-    details = dict(last.details) | named
-    if recipe.average:
-        details["sha256_inputs"] = list(hashes)
-    return replace(result, image=replace(result.image, history=(*before, replace(last, details=details))))
+    return replace(result, image=noted(result.image, **named, **more))
+
+
+def noted(image: Radiograph, **more: Any) -> Radiograph:
+    """Image whose last step also says what is given."""
+    *before, last = image.history
+    return replace(image, history=(*before, replace(last, details=dict(last.details) | more)))
 
 
 def provenance_image(result: Restoration) -> Radiograph:

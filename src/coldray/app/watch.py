@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from coldray.app.files import Pairing, target_of, walk
-from coldray.errors import ColdrayError
+from coldray.errors import ColdrayError, ImageReadError, SettingsError
 
 POLL_S = 0.5
 SETTLE_S = 3.0
@@ -34,11 +34,14 @@ class Watcher:
     out : Path
         Output folder; never searched.
     settle_s : float
-        A file is taken when inode, size and modification time have stood still this long.
+        A file is taken when inode, size and modification time have stood still this long; 0: when it is seen, which is
+        right where the writer renames it into place.
     idle_s : float, optional
         End after this long without news; watch for ever by default.
     clock : callable
         Monotonic seconds; tests bring their own.
+    poll_s : float
+        How often the folders are looked at.
 
     Notes
     -----
@@ -54,9 +57,10 @@ class Watcher:
         settle_s: float = SETTLE_S,
         idle_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        poll_s: float = POLL_S,
     ) -> None:
         self._folders, self._out = folders, out
-        self._settle_s, self._idle_s, self._clock = settle_s, idle_s, clock
+        self._settle_s, self._idle_s, self._clock, self._poll_s = settle_s, idle_s, clock, poll_s
         self._seen: dict[Path, tuple[State | None, float]] = {}
         self._taken: dict[Path, State | None] = {}
         self._owners: dict[Path, Path] = {}
@@ -72,7 +76,7 @@ class Watcher:
                 began = self._clock()
                 self._scan()
                 # a slow disk is not asked all the time
-                self._next_scan = self._clock() + max(POLL_S, 5 * (self._clock() - began))
+                self._next_scan = self._clock() + max(self._poll_s, 5 * (self._clock() - began))
             pair = self._pop()
             if pair is not None:
                 self._news = self._clock()
@@ -111,7 +115,8 @@ class Watcher:
         if path not in self._seen or self._seen[path][0] != state:
             self._seen[path] = (state, now)
             self._news = now
-            return
+            if self._settle_s > 0:
+                return
         quiet_s = now - self._seen[path][1]
         if quiet_s < self._settle_s or (quiet_s < max(PATIENCE_S, self._settle_s) and being_written(path)):
             self._news = now
@@ -163,6 +168,26 @@ def being_written(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def watched(inputs: list[Path], out: Path) -> list[Path]:
+    """Folders to watch.
+
+    Raises
+    ------
+    ImageReadError
+        If one does not exist.
+    SettingsError
+        If an input is none, or the output would be an input.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise ImageReadError(f"{path.name} does not exist; make the folder before it is watched")
+        if not path.is_dir():
+            raise SettingsError(f"{path.name} is no folder; only folders are watched")
+        if out.resolve() == path.resolve():
+            raise SettingsError(f"{out.name}: results cannot go into the folder that is watched; choose another OUT")
+    return inputs
 
 
 def survive_lease_breaks() -> None:

@@ -57,7 +57,7 @@ def restore(
     from coldray.app.each import Verb, run_each
     from coldray.app.files import pair_outputs
     from coldray.app.options import recipe_of
-    from coldray.app.watch import Watcher
+    from coldray.app.watch import Watcher, watched
     from coldray.errors import SettingsError
     from coldray.files import clear_leftovers
 
@@ -72,7 +72,7 @@ def restore(
         return _average(inputs, out, recipe, overwrite, as_json, debug)
     verb = Verb("restore", _Work(recipe), _line, as_json, debug)
     if watch:
-        folders = _watched(inputs, out)
+        folders = watched(inputs, out)
         if overwrite:
             raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
         return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
@@ -135,20 +135,6 @@ def _signer(recipe: Recipe) -> dict[str, str]:
     from coldray.app.signature import signer_of
 
     return {"signed_by": signer_of(Path(recipe.sign))}
-
-
-def _watched(inputs: list[Path], out: Path) -> list[Path]:
-    """Folders to watch; SettingsError if an input is none, or the output would be an input."""
-    from coldray.errors import ImageReadError, SettingsError
-
-    for path in inputs:
-        if not path.exists():
-            raise ImageReadError(f"{path.name} does not exist; make the folder before it is watched")
-        if not path.is_dir():
-            raise SettingsError(f"{path.name}: --watch takes folders")
-        if out.resolve() == path.resolve():
-            raise SettingsError(f"{out.name}: results cannot go into the folder that is watched; choose another OUT")
-    return inputs
 
 
 def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> None:
