@@ -51,8 +51,8 @@ class Setting:
         Of the option.
     stated : tuple of (str, str, float), optional
         Name, unit and factor where people state it in another unit than the code: stated value times factor is the field.
-    python, command, page : bool
-        Whether `coldray.restore`, the command line and a page of the viewer may state it.
+    python, command, page, profile : bool
+        Whether `coldray.restore`, the command line, a page of the viewer and a profile may state it.
     recorded : bool
         Whether a record holds it.
     beside : bool
@@ -78,6 +78,7 @@ class Setting:
     python: bool = True
     command: bool = True
     page: bool = True
+    profile: bool = True
     recorded: bool = True
     beside: bool = False
     key: str = ""
@@ -185,6 +186,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         metavar="FILE|DIR",
         python=False,
         page=False,
+        profile=False,
         beside=True,
     )
     sign: str | None = setting(
@@ -196,13 +198,19 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         python=False,
         page=False,
         beside=True,
+        profile=False,
         recorded=False,
     )
     random_state: int = setting(
         0, "whole", "Random state of methods that draw; every frame of a stack has its own stream.", least=0, page=False
     )
     raw: str | None = setting(
-        None, "text", "Geometry of raw files, e.g. 2048x2048:u2:offset=512.", python=False, page=False
+        None,
+        "text",
+        "Geometry of raw files, e.g. 2048x2048:u2:offset=512.",
+        python=False,
+        page=False,
+        profile=False,
     )
     options: Mapping[str, Any] = setting(
         None,
@@ -276,7 +284,18 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         "Average all frames of all inputs, registered if they moved, and restore that ONE image; its noise is taken from "
         "how the frames differ. Without it every file, and every frame of a stack, is restored by itself.",
         page=False,
+        profile=False,
         since=4,
+    )
+    profile: str | None = setting(
+        None,
+        "path",
+        "Settings of a plant, by rules on tags, folder and pitch (`coldray profile init` writes one); what is stated beside "
+        "it counts more.",
+        metavar="FILE.toml",
+        page=False,
+        profile=False,
+        recorded=False,
     )
 
 

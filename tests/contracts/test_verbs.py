@@ -42,6 +42,8 @@ MISSING = {
     "correct": ["absent.tif", "-o", "out.tif"],
     "panel": ["absent", "-o", "out.html"],
     "stability": ["absent.json", "absent-too.json"],
+    "profile check": ["absent.toml"],
+    "profile init": ["absent/plant.toml"],
     "pod": ["absent.tif", "-o", "out.html", "--method", "wiener"],
     "degrade": ["absent.tif", "-o", "out.tif"],
     "demo": ["-o", "out", "-m", "absent.onnx"],

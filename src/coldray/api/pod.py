@@ -126,7 +126,9 @@ def pod(
             raise SettingsError(f"{name} is {value!r}; a positive number is needed")
     if isinstance(defects, bool) or not isinstance(defects, Integral) or not FEWEST_DEFECTS <= defects <= 10000:
         raise SettingsError(f"defects is {defects!r}; a whole number from {FEWEST_DEFECTS} to 10000 is needed")
+    measured = radiograph_of(image)
     restorer = Restorer(**settings)
+    job = restorer.job_for(measured, image)
     question = Question(
         _tuple((kinds,) if isinstance(kinds, str) else kinds, "kinds", str),
         tuple(float(size) for size in _tuple(() if sizes_mm is None else sizes_mm, "sizes_mm", Real)),
@@ -134,12 +136,11 @@ def pod(
         None if contrast_per_mm is None else float(contrast_per_mm),
         tuple(_region(one) for one in _tuple(regions, "regions", object)),
         int(defects),
-        restorer.job.random_state,
+        job.random_state,
     )
     from coldray.formats import reading_notes
 
-    measured = radiograph_of(image)
-    study = pod_study(measured, restorer.job, question, progress or (lambda *_: None))
+    study = pod_study(measured, job, question, progress or (lambda *_: None))
     return Pod(study, tuple(dict.fromkeys([*reading_notes(measured), *study.warnings])))
 
 

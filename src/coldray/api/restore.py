@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +30,8 @@ from coldray.settings import checked, declared, defaults, documented
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from coldray.restoration.profile import Profile
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,13 +137,23 @@ class Restorer:
     def __init__(self, blurred: AnyDetector = "gos135", sharp: AnyDetector = "gos34", **stated: Any) -> None:
         check_options({name: said for name, said in declared().items() if said.python}, stated, "restore")
         self._stated = {"blurred": blurred, "sharp": sharp, **stated}
-        self._job = _job(self._stated)
+        self._profile: Profile | None = None
+        if stated.get("profile") is not None:
+            from coldray.restoration.profile import read_profile
+
+            self._profile = read_profile(os.fspath(stated["profile"]))
+        pair = {"blurred": blurred, "sharp": sharp}
+        usual = {name for name, one in pair.items() if isinstance(one, str) and one == defaults()[name]}
+        self._own = {name: value for name, value in self._stated.items() if name not in usual | {"profile"}}
+        self._jobs: dict[str | None, Job] = {}
+        self._job = _job(self._stated if self._profile is None else {**self._profile.settings, **self._own})
 
     @classmethod
     def of_job(cls, job: Job) -> Restorer:
         """Restorer of settings that were loaded already, with filters of its own."""
         made = cls.__new__(cls)
         made._stated = {name: getattr(job, name) for name, said in declared().items() if said.python}
+        made._profile, made._own, made._jobs = None, {}, {}
         made._job = replace(job, operators=Operators(OWN_BYTES))
         return made
 
@@ -150,6 +164,33 @@ class Restorer:
     def job(self) -> Job:
         """What is done to every image."""
         return self._job
+
+    def job_for(self, image: Radiograph, source: Any = None) -> Job:
+        """What is done to one image: by the profile's first rule that fits, if there is one.
+
+        Parameters
+        ----------
+        image : Radiograph
+        source : path, optional
+            Where it was read from, for rules on folder and file; anything else counts as none.
+
+        Raises
+        ------
+        MetadataError
+            If no rule fits and the profile says to refuse.
+        """
+        if self._profile is None:
+            return self._job
+        from coldray.formats import tag_text
+        from coldray.restoration.profile import Seen
+
+        path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+        seen = Seen(path, image.acquisition.pixel_pitch_mm, lambda keyword: tag_text(image, keyword))
+        rule = self._profile.rule_for(seen)
+        name = None if rule is None else rule.name
+        if name not in self._jobs:
+            self._jobs[name] = _job({**self._profile.settings_for(seen), **self._own})
+        return self._jobs[name]
 
     def restore(
         self,
@@ -194,8 +235,9 @@ class Restorer:
         else:
             measured, changing = radiograph_of(image), None
             notes = list(reading_notes(measured))
-        signal = self.job.filter_signal if filter_signal is None else filter_signal
-        found = restore_image(measured, replace(self.job, judged=judged, filter_signal=signal), changing, frames)
+        job = self.job_for(measured, image)
+        signal = job.filter_signal if filter_signal is None else filter_signal
+        found = restore_image(measured, replace(job, judged=judged, filter_signal=signal), changing, frames)
         warnings = tuple(dict.fromkeys([*notes, *found.warnings]))
         layers = None if found.provenance is None else found.provenance.layers
         return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)
@@ -293,8 +335,6 @@ def _job(stated: Mapping[str, Any]) -> Job:
 
 def _ready(source: Any, parameter: str, pitch_mm: float | None) -> Any:
     """Names, models and files stay as they are until the image tells the pitch; all else becomes a detector now."""
-    import os
-
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return detector_of(source, parameter, pitch_mm)

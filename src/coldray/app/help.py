@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 GROUPS = {
     "Start": ("demo", "info"),
-    "Restore": ("restore", "stream", "verify", "key", "correct", "push"),
+    "Restore": ("restore", "stream", "verify", "key", "correct", "profile", "push"),
     "Look": ("view", "serve"),
     "Measure detectors": ("measure", "characterise", "panel", "stability"),
     "Simulate": ("simulate", "degrade"),

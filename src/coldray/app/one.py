@@ -111,14 +111,20 @@ def restore_files(
     record = record or recipe.sign is not None
     format_for(target)
     check_names(_planned(target, recipe, record))
+    # a result of a profile keeps its own settings beside it: the ledger knows those of the folder
+    record = record or recipe.profile is not None
     read = [read_whole(source, recipe.geometry) for source in sources]
     images, hashes = [image for image, _ in read], [digest for _, digest in read]
     with noting(*zip(sources, images, strict=True)):
         repeats = average_repeats(images) if recipe.average else None
         image = images[0] if repeats is None else repeats.image
+        recipe, led = recipe.for_image(sources[0], images[0])
+        check_names(_planned(target, recipe, record))
         result = restore_image(image, recipe.job(), None if repeats is None else repeats.changing)
     result = with_record(result, hashes, recipe)
     entry = entry_of(image, result, recipe, str(sources[0]), str(target)) | {"name": name or sources[0].name}
+    if led is not None:
+        entry["profile"] = led
     if repeats is not None:
         entry["inputs"] = [{"input": str(s), "sha256": h} for s, h in zip(sources, hashes, strict=True)]
         entry["average"] = dict(repeats.image.history[-1].details)

@@ -13,7 +13,7 @@ import typer
 
 from coldray.app.recipe import Recipe
 from coldray.document import value_of
-from coldray.errors import SettingsError
+from coldray.errors import ColdrayError, SettingsError
 from coldray.plugins import load_plugin_files
 from coldray.settings import Setting, declared, defaults
 
@@ -75,14 +75,25 @@ def with_settings(
         for each, one in said.items():
             parameters.append(option(each, one, None if help else defaults()[each], help or one.help))
 
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters.append(inspect.Parameter("context", kind, annotation=typer.Context))
+
     @functools.wraps(verb)
-    def command(**given: Any) -> int:
-        stated = {name: _as_field(one, given.pop(name)) for name, one in said.items()}
+    def command(context: typer.Context, **given: Any) -> int:
+        # what nobody states is left to defaults, or to a profile
+        given = {name: value for name, value in given.items() if name not in said or _is_stated(context, name)}
+        stated = {name: _as_field(one, given.pop(name)) for name, one in said.items() if name in given}
         return verb(stated={name: value for name, value in stated.items() if value is not None}, **given)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _is_stated(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _as_field(said: Setting, value: Any) -> Any:
@@ -102,13 +113,23 @@ def recipe_of(stated: Mapping[str, Any]) -> Recipe:
     """Recipe of what the command line states, all of it loaded and checked."""
     if stated.get("reference") is not None and not stated.get("report"):
         raise SettingsError("`reference` is compared with in reports; give `report` too")
-    recipe = Recipe(**stated)
+    recipe = Recipe.of_stated(stated)
+    _check(recipe)
+    for name, one in recipe.every() if recipe.profile is not None else []:
+        try:
+            _check(one)
+        except ColdrayError as problem:
+            raise SettingsError(f"{Path(str(recipe.profile)).name}: {name}: {problem}") from None
+    return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    """Load what a recipe names."""
     if recipe.sign is not None:
         from coldray.app.signature import signer_of
 
         signer_of(Path(recipe.sign))
     recipe.job()
-    return recipe
 
 
 def options_of(changes: list[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +28,7 @@ from coldray.settings import (
 )
 
 if TYPE_CHECKING:
+    from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import Job
 
 RECORD_FORMAT = newest_format()
@@ -44,7 +45,61 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
     """Settings of a restoration as they are stated, recorded and sent between processes: all values plain, files by name.
 
     Small and picklable: every process builds its own `Job` (model engine, flats) from it once.
+
+    Parameters
+    ----------
+    stated : frozenset of str
+        Settings that were stated beside a profile, over which its rules have no say.
     """
+
+    stated: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_stated(cls, stated: Mapping[str, Any]) -> Recipe:
+        """Recipe of what is stated, over what a profile says of every image.
+
+        Raises
+        ------
+        SettingsError
+            If there is a profile that is none.
+        """
+        if stated.get("profile") is None:
+            return cls(**stated)
+        from coldray.restoration.profile import read_profile
+
+        return cls(**{**read_profile(stated["profile"]).settings, **stated}, stated=frozenset(stated))
+
+    def of_rule(self, settings: Mapping[str, Any]) -> Recipe:
+        """The recipe that the settings of a rule make of this one; it needs no profile any more."""
+        changed = {name: value for name, value in settings.items() if name not in self.stated}
+        return replace(self, **changed, profile=None, stated=frozenset())
+
+    def every(self) -> list[tuple[str, Recipe]]:
+        """What may become of an image, by the name of the rule; the recipe itself without a profile."""
+        if self.profile is None:
+            return [("", self)]
+        from coldray.restoration.profile import read_profile
+
+        return [(name, self.of_rule(settings)) for name, settings in read_profile(self.profile).every_settings()]
+
+    def for_image(self, source: Path | None, image: Radiograph) -> tuple[Recipe, dict[str, Any] | None]:
+        """The recipe for one image, and what of the profile led to it; itself and None without one.
+
+        Raises
+        ------
+        MetadataError
+            If no rule fits and the profile says to refuse.
+        """
+        if self.profile is None:
+            return self, None
+        from coldray.formats import tag_text
+        from coldray.restoration.profile import Seen, read_profile
+
+        profile = read_profile(self.profile)
+        seen = Seen(source, image.acquisition.pixel_pitch_mm, lambda keyword: tag_text(image, keyword))
+        rule = profile.rule_for(seen)
+        led = {"file": profile.path.name, "sha256": profile.sha256, "rule": None if rule is None else rule.name}
+        return self.of_rule(profile.settings_for(seen)), led
 
     @property
     def geometry(self) -> Any:
@@ -76,6 +131,10 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
                 further[key] = json.loads(json.dumps(value, sort_keys=True, default=str))
             else:
                 values[key] = value
+        if self.profile is not None:
+            # of a folder: which of its settings an image has depends on the image
+            values["profile"] = {"sha256": file_sha256(Path(self.profile))}
+            values["profile"] |= {"rules": {name: one.settings() for name, one in self.every()}}
         return {**values, **further, "coldray": __version__, **{key: sources[key] for key in _source_keys()}}
 
     def history(self) -> dict[str, Any]:
@@ -161,7 +220,7 @@ def record_format(recipe: Mapping[str, Any]) -> int:
     return _written_as(settings) if "report" in settings else 2
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def _job(recipe: Recipe) -> Job:
     import numpy as np
 

@@ -15,6 +15,7 @@ UNDETERMINED = (
     ("input",),
     ("output",),
     ("name",),
+    ("profile",),
     ("seconds",),
     ("sha256_out",),
     ("side_files",),

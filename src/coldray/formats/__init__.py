@@ -33,6 +33,7 @@ __all__ = [
     "read_image",
     "reading_notes",
     "suffixes",
+    "tag_text",
     "writable_suffixes",
     "write_image",
 ]
@@ -212,3 +213,28 @@ def named_tags(radiograph: Radiograph) -> dict[str, str]:
     """
     tags = getattr(radiograph.carrier, "tags", None)
     return dict(tags()) if callable(tags) else {}
+
+
+def tag_text(radiograph: Radiograph, keyword: str) -> str | None:
+    """Text of one DICOM element, for rules.
+
+    Parameters
+    ----------
+    radiograph : Radiograph
+        As `read_image` gave it.
+    keyword : str
+        Such as ``DetectorID``. What is read of other formats too (``KVP``; ``Manufacturer`` and ``ManufacturerModelName`` of
+        TIFF's Make and Model) is given for those.
+
+    Returns
+    -------
+    str or None
+        None if the file does not say. Foreign text.
+    """
+    element = getattr(getattr(radiograph.carrier, "dataset", None), keyword, None)
+    if element is not None and not hasattr(element, "walk"):
+        return str(element)
+    if keyword == "KVP" and radiograph.acquisition.tube_voltage_kv is not None:
+        return f"{radiograph.acquisition.tube_voltage_kv:g}"
+    alike = {"Manufacturer": "make", "ManufacturerModelName": "model"}
+    return named_tags(radiograph).get(alike[keyword]) if keyword in alike else None

@@ -26,6 +26,8 @@ Example: coldray restore scans/ -o restored/ --blurred thick.json --sharp thin.j
 Example: coldray restore frames/ -o mean_restored.tif --average
 
 Example: coldray restore incoming/ -o restored/ --watch
+
+Example: coldray restore incoming/ -o restored/ --profile plant.toml
 """
 
 
@@ -76,7 +78,8 @@ def restore(
         if overwrite:
             raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
         return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
-    beside = recipe.provenance or recipe.report or recipe.certificate_map
+    ever = [one for _, one in recipe.every()]
+    beside = any(one.provenance or one.report or one.certificate_map for one in ever)
     pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=beside)
     if pairs[0].is_file:
         clear_leftovers(out.parent, deep=False)

@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _of_frames(name: str, said: Setting) -> bool:
-    """Whether frames of a stream have a setting: no record lies beside a result, and whole files are not averaged."""
-    return said.command and not said.beside and name not in ("average", "sign")
+    """Whether frames of a stream have a setting: no record lies beside a result, whole files are not averaged, and frames of a pipe meet no rule."""
+    return said.command and not said.beside and name not in ("average", "profile", "sign")
 
 
 def stream(

@@ -79,8 +79,11 @@ class Opened:
     restored: Restored = None
 
 
-def _menu(stated: dict[str, Any]) -> Menu:
-    """What the page starts with, checked as far as it does not depend on an image, before anything is opened."""
+def _menu(stated: dict[str, Any], files: Files = None) -> Menu:
+    """What the page starts with, checked as far as it does not depend on an image, before anything is opened.
+
+    With a profile, by the rule that fits the first of the files.
+    """
     from coldray.app.recipe import Recipe
     from coldray.app.viewer.settings import Menu
     from coldray.errors import DetectorError
@@ -88,7 +91,13 @@ def _menu(stated: dict[str, Any]) -> Menu:
     from coldray.plugins import plugin
     from coldray.restoration.model import load_model
 
-    start = Recipe(**stated)
+    start = Recipe.of_stated(stated)
+    if start.profile is not None and files:
+        from coldray.app.files import expand
+        from coldray.formats import read_image
+
+        first = expand(files)[0][0]
+        start, _ = start.for_image(first, read_image(first))
     check_settings(start)
     plugin("method", start.method)
     if start.model is not None:
@@ -103,7 +112,7 @@ def _menu(stated: dict[str, Any]) -> Menu:
 
 def _command(verb: Callable[..., int]) -> Callable[..., int]:
     """Command whose options are the fields of `Opened`, what a page may state of a restoration, then those of the verb."""
-    verb = with_settings(verb, lambda _, said: said.page and said.kind != "flats")
+    verb = with_settings(verb, lambda name, said: (said.page and said.kind != "flats") or name == "profile")
     shared, own = (inspect.signature(each, eval_str=True).parameters for each in (Opened, verb))
     options = [*shared.values(), *(p for name, p in own.items() if name != "opened")]
 
@@ -132,7 +141,7 @@ def view(
     """Open images in the browser: compare, measure, restore. On this machine only."""
     from coldray.app.viewer.run import Address, read_token
 
-    menu = _menu(stated)
+    menu = _menu(stated, opened.files)
     address = Address(port=port, token=read_token(None))
     return _run(address, opened, menu, browser, as_json, None)
 

@@ -155,7 +155,8 @@ class Menu:
                 kind = "detector" if declared()[name].kind == "detector" else name
                 raise SettingsError(f"no {kind} {asked!r} here; choose {', '.join(known)}")
             stated[name] = known[asked]
-        recipe = replace(self.start, **stated)
+        # the page states all that rules could set
+        recipe = replace(self.start, **stated, profile=None, stated=frozenset())
         recipe.job()
         return recipe
 
