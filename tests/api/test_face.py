@@ -63,6 +63,16 @@ def test_nothing_loads_before_it_is_used():
     assert done == ["coldray"]
 
 
+def test_a_restoration_does_without_the_statistics_of_scipy():
+    """They take as long to load as all the rest of a command."""
+    code = (
+        "import sys, numpy as np, coldray; coldray.restore(np.full((64, 64), 0.5, np.float32), exposure_s=0.25); "
+        "print('scipy.stats' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert done == ["False"]
+
+
 @pytest.mark.parametrize("verb", ["measure", "characterise"])
 def test_the_measuring_verbs_call_the_face(verb):
     """No measurement is taken in the command line: what it measures, Python measures."""

@@ -70,9 +70,9 @@ class Power:
 @lru_cache(maxsize=64)
 def _lowest_decile(sd: float) -> float:
     """Lowest decile over the mean of a gamma law of the given relative standard deviation."""
-    from scipy.stats import gamma
+    from scipy.special import gammaincinv
 
-    return float(gamma.ppf(LOW_QUANTILE, 1.0 / sd**2) * sd**2)
+    return float(gammaincinv(1.0 / sd**2, LOW_QUANTILE) * sd**2)
 
 
 def even_scale(energy: NDArray[np.floating], sd: float) -> tuple[float, float]:

@@ -7,8 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, polygamma
-from scipy.stats import chi2
+from scipy.special import digamma, gammaincinv, polygamma
 
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
@@ -147,7 +146,8 @@ class NoiseFit:
 def _chi_square() -> tuple[Float, Float, Float]:
     """Bias and variance of ln(energy) per band, and the quantiles of `BOUND_SHARES` of energy over its mean."""
     n = coefficients().astype(np.float64)
-    quantiles = np.array([chi2.ppf(BOUND_SHARES, m) / m for m in n]).T
+    # of chi-squared with n degrees of freedom, over n
+    quantiles = np.array([2 * gammaincinv(m / 2, BOUND_SHARES) / m for m in n]).T
     return digamma(n / 2) - np.log(n / 2), np.asarray(polygamma(1, n / 2)), quantiles
 
 
