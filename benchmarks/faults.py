@@ -41,10 +41,11 @@ from typing import Any
 import numpy as np
 
 import coldray
-from coldray import files
+from coldray import leftovers as unfinished
 from coldray.app.cli import main
-from coldray.files import TEMPORARY_PREFIX, write_text
+from coldray.files import write_text
 from coldray.formats import write_image
+from coldray.leftovers import TEMPORARY_PREFIX
 from coldray.radiograph import Acquisition, Radiograph
 
 KINDS = {"open": ("EMFILE", "ENOSPC", "kill"), "write": ("ENOSPC", "EIO", "kill"), "fsync": ("EIO", "kill"),
@@ -137,7 +138,7 @@ def run(arguments: list[str], faults: Faults, place: Path) -> tuple[int, dict[st
             out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1), os.dup2(out, 2)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-            files._swept.clear()
+            unfinished._swept.clear()
             faults.install(place)
             main(arguments)
         except SystemExit as left:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from coldray import files
+from coldray import files, leftovers
 from coldray.errors import ImageWriteError
 
 DEAD = 4194305
@@ -17,11 +17,11 @@ posix = pytest.mark.skipif(os.name != "posix", reason="locks and process numbers
 
 @pytest.fixture(autouse=True)
 def _as_a_fresh_process(monkeypatch):
-    monkeypatch.setattr(files, "_swept", set())
+    monkeypatch.setattr(leftovers, "_swept", set())
 
 
 def leftover(folder, owner=DEAD, mark="0123456789ab"):
-    return folder / f"{files.TEMPORARY_PREFIX}{owner}-{mark}.part"
+    return folder / f"{leftovers.TEMPORARY_PREFIX}{owner}-{mark}.part"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
@@ -44,7 +44,7 @@ def test_an_unfinished_file_is_a_dot_file_of_known_prefix_and_the_whole_one_foll
 
     path = tmp_path / ("n" * 240)
     files.write_atomically(path, writer)
-    assert len(seen) == 1 and seen[0].startswith(files.TEMPORARY_PREFIX)
+    assert len(seen) == 1 and seen[0].startswith(leftovers.TEMPORARY_PREFIX)
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
@@ -107,7 +107,7 @@ def test_what_somebody_holds_is_kept_even_if_its_process_cannot_be_seen(tmp_path
         leftover(tmp_path, owner=os.getpid()).write_bytes(b"of this process")
         files.write_bytes(tmp_path / "new", b"x")
         assert len(os.listdir(tmp_path)) == 3
-    assert files.clear_leftovers(tmp_path) == 1
+    assert leftovers.clear_leftovers(tmp_path) == 1
 
 
 @posix
@@ -115,7 +115,7 @@ def test_a_link_among_leftovers_is_not_followed(tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "a").write_bytes(b"x")
     leftover(tmp_path).symlink_to(tmp_path / "kept")
-    files.clear_leftovers(tmp_path)
+    leftovers.clear_leftovers(tmp_path)
     assert (tmp_path / "kept" / "a").exists()
 
 
@@ -190,7 +190,7 @@ def test_files_of_one_result_are_all_there_or_none_wherever_the_disk_fails(
                 failing_disk(planted, kind, number)
                 _three(out, "new")
             assert _held(out) == was, f"{kind} {number}"
-    assert not list(tmp_path.rglob(f"{files.TEMPORARY_PREFIX}*"))
+    assert not list(tmp_path.rglob(f"{leftovers.TEMPORARY_PREFIX}*"))
     _three(out, "new")
     assert set(_held(out).values()) == {"new"} and len(_held(out)) == 3
 
@@ -199,7 +199,7 @@ def test_the_first_of_several_files_gets_its_name_last(tmp_path, monkeypatch):
     order, replace = [], os.replace
     monkeypatch.setattr("coldray.files.os.replace", lambda a, b: (order.append(os.fspath(b)), replace(a, b))[1])
     _three(tmp_path, "x")
-    final = [name for name in order if files.TEMPORARY_PREFIX not in name]
+    final = [name for name in order if leftovers.TEMPORARY_PREFIX not in name]
     assert len(final) == 3 and final[-1] == os.fspath(tmp_path / "main.tif")
 
 

@@ -2,8 +2,7 @@
 
 Everything coldray leaves under a name that somebody may read goes through this module. A file is written
 under a temporary name in the same folder, flushed to the disk and renamed; a folder is filled under a
-temporary name and renamed. What a killed process leaves behind is recognised by its name and its lock,
-and goes when anything is written into that folder again.
+temporary name and renamed. What a killed process leaves behind is dealt with by `coldray.leftovers`.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from coldray.errors import ImageWriteError
+from coldray.leftovers import TEMPORARY_PREFIX, clear_once, lock, temporary_in
 
 try:
     import fcntl
@@ -25,13 +24,6 @@ except ImportError:  # where there are no locks, an open file cannot be deleted
     fcntl = None  # type: ignore[assignment]
 
 Location = str | os.PathLike[str]
-
-TEMPORARY_PREFIX = ".coldray-"
-"""File names starting so are unfinished writes; they may be deleted when no coldray runs."""
-
-_OWNER = re.compile(r"(\d+)-[0-9a-f]+\.part")
-_swept: set[tuple[int, str, str]] = set()
-"""Folders that a process has cleared already."""
 
 
 def shown(path: Location) -> str:
@@ -92,13 +84,13 @@ def write_atomically(
     the same clean-up. The first write of a process into a folder clears what dead processes left there.
     """
     target = Path(path)
-    temporary = _temporary_in(target.parent)
+    temporary = temporary_in(target.parent)
     try:
         if replace:
             _check_replaceable(target)
-        _clear_once(target.parent)
+        clear_once(target.parent)
         with open(temporary, "x+b", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            _lock(file.fileno())
+            lock(file.fileno())
             writer(file)
             file.flush()
             os.fsync(file.fileno())
@@ -156,10 +148,10 @@ def scratch_folder(parent: Path, prefix: str = TEMPORARY_PREFIX) -> Iterator[Pat
     ImageWriteError
         If it cannot be made.
     """
-    folder = _temporary_in(parent, prefix)
+    folder = temporary_in(parent, prefix)
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        _clear_once(parent, prefix)
+        clear_once(parent, prefix)
         folder.mkdir(mode=0o700)
     except OSError as error:
         raise refuse_writing(
@@ -168,7 +160,7 @@ def scratch_folder(parent: Path, prefix: str = TEMPORARY_PREFIX) -> Iterator[Pat
     handle = os.open(folder, os.O_RDONLY) if fcntl is not None else None
     try:
         if handle is not None:
-            _lock(handle)
+            lock(handle)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -339,70 +331,6 @@ def own_folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
         if handle is not None:
             os.close(handle)
-
-
-def clear_leftovers(folder: Path, deep: bool = True, prefix: str = TEMPORARY_PREFIX) -> int:
-    """Delete what killed processes left unfinished, by default through all levels; returns how many."""
-    count = 0
-    pattern = f"{prefix}*.part"
-    for path in folder.rglob(pattern) if deep else folder.glob(pattern):
-        owner = _OWNER.fullmatch(path.name, len(prefix))
-        if owner and not _runs(int(owner[1])) and not _is_locked(path):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-                count += 1
-    return count
-
-
-def _temporary_in(folder: Path, prefix: str = TEMPORARY_PREFIX) -> Path:
-    return folder / f"{prefix}{os.getpid()}-{os.urandom(6).hex()}.part"
-
-
-def _clear_once(folder: Path, prefix: str = TEMPORARY_PREFIX) -> None:
-    """Clear a folder when a process first writes into it; a scratch folder is new."""
-    if os.path.basename(folder).startswith(TEMPORARY_PREFIX):
-        return
-    key = os.getpid(), os.path.abspath(folder), prefix
-    if key not in _swept:
-        _swept.add(key)
-        clear_leftovers(folder, deep=False, prefix=prefix)
-
-
-def _lock(handle: int) -> None:
-    """Say that an unfinished file has a living owner, also to those who cannot see the process."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether somebody holds an unfinished file; in doubt somebody does."""
-    if fcntl is None:
-        return False
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this number exists; where that cannot be asked, an open file resists deletion."""
-    if os.name != "posix":
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _sync_folder(target: Path) -> None:

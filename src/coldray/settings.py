@@ -380,8 +380,7 @@ def _range(said: Setting) -> str:
 
 
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "text": ("a text", lambda value: isinstance(value, str)),
-    "path": ("a text", lambda value: isinstance(value, str)),
+    **dict.fromkeys(("text", "path"), ("a text", lambda value: isinstance(value, str))),
     "number": (
         "a finite number",
         lambda value: isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value),
@@ -395,12 +394,9 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 def documented(described: type | Callable[..., Any]) -> Any:
     """Docstring with every setting that Python may state, in the place of the line ``{settings}``."""
     lines = []
-    for name, said in declared().items():
-        if not said.python:
-            continue
-        typed = (
-            _DOCUMENTED.get(said.kind, "str") if not said.words else "{" + ", ".join(f'"{w}"' for w in said.words) + "}"
-        )
+    for name, said in ((name, said) for name, said in declared().items() if said.python):
+        words = ", ".join(f'"{word}"' for word in said.words)
+        typed = f"{{{words}}}" if words else _DOCUMENTED.get(said.kind, "str")
         optional = ", optional" if defaults()[name] is None else ""
         lines += [f"{name} : {typed}{optional}", f"    {said.help}" + (f" [{said.unit}]" if said.unit else "")]
     text = described.__doc__

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from coldray.app.files import LEDGER
-from coldray.files import TEMPORARY_PREFIX
 from coldray.formats import read_image, suffixes
+from coldray.leftovers import TEMPORARY_PREFIX
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 

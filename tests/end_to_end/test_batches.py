@@ -15,8 +15,8 @@ from coldray.app import console
 from coldray.app.engines import TRIES, Try, run_in_processes
 from coldray.app.files import LEDGER, Pairing
 from coldray.errors import WorkerError
-from coldray.files import TEMPORARY_PREFIX
 from coldray.formats import read_image
+from coldray.leftovers import TEMPORARY_PREFIX
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and /proc")

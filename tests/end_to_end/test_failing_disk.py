@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from coldray.app import console
-from coldray.files import TEMPORARY_PREFIX
 from coldray.formats import write_image
+from coldray.leftovers import TEMPORARY_PREFIX
 from coldray.objects import phantoms
 from coldray.radiograph import Acquisition, Radiograph
 

@@ -61,7 +61,7 @@ def restore(
     from coldray.app.options import recipe_of
     from coldray.app.watch import Watcher, watched
     from coldray.errors import SettingsError
-    from coldray.files import clear_leftovers
+    from coldray.leftovers import clear_leftovers
 
     recipe = recipe_of(stated)
     if recipe.sign is not None and scheduler is not None:
@@ -91,7 +91,7 @@ def _average(inputs: list[Path], out: Path, recipe: Recipe, overwrite: bool, as_
     """Restore the average of all inputs into one file."""
     from coldray.app.each import Verb, run_each
     from coldray.app.files import gather
-    from coldray.files import clear_leftovers
+    from coldray.leftovers import clear_leftovers
 
     sources, pair = gather(inputs, out, overwrite=overwrite)
     clear_leftovers(out.parent, deep=False)
@@ -113,7 +113,7 @@ def _into_folder(
     from coldray.app.files import check_folder
     from coldray.app.ledger import Ledger
     from coldray.app.one import recipe_record
-    from coldray.files import clear_leftovers
+    from coldray.leftovers import clear_leftovers
 
     check_folder(out)
     if recipe.report:

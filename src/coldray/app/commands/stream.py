@@ -79,7 +79,8 @@ def stream(
     from coldray.app.options import recipe_of
     from coldray.app.stream import Folder, Frames, Teller, heeding
     from coldray.errors import ImageWriteError
-    from coldray.files import clear_leftovers, own_folder, shown
+    from coldray.files import own_folder, shown
+    from coldray.leftovers import clear_leftovers
 
     recipe = recipe_of(stated)
     ended = threading.Event()

@@ -18,7 +18,7 @@ from coldray.app.pacs.receive import Listening, Receiver
 from coldray.app.recipe import Recipe
 from coldray.app.watch import Watcher, survive_lease_breaks
 from coldray.errors import ColdrayError
-from coldray.files import clear_leftovers
+from coldray.leftovers import clear_leftovers
 
 INCOMING, RESTORED = "incoming", "restored"
 """Folders below the station's own: what came, as it came; what became of it, with its ledger."""
