@@ -19,12 +19,14 @@ COMMAND = (
     sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off", "--timeout", "20",
     "--format", "json", "--requirement",
 )  # fmt: skip
+MOST_S = 180.0
+"""How long answers are waited for: an index that hangs counts as one that does not answer."""
 
 
 def answer(command: Sequence[str], pins: Path) -> list[dict[str, Any]] | None:
     """What was answered about each package; None if there was no answer."""
     try:
-        done = subprocess.run([*command, str(pins)], capture_output=True, text=True, timeout=900)
+        done = subprocess.run([*command, str(pins)], capture_output=True, text=True, timeout=MOST_S)
         found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError):
         return None
