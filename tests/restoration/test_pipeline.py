@@ -266,6 +266,7 @@ def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_e
 
 def test_the_dial_and_old_records(half_even):
     from coldray.app.recipe import Recipe
+    from coldray.settings import FIRST_FORMAT, declared
 
     contrast = {}
     for value in (None, 0.2, 0.9):
@@ -283,8 +284,9 @@ def test_the_dial_and_old_records(half_even):
         "safeguards": False,
         "average": False,
     }
-    old = {name: value for name, value in settings.items() if name not in since_0_1}
-    again = Recipe.of_record(old, {})
+    newer = {name for name, said in declared().items() if said.recorded and said.since > FIRST_FORMAT}
+    assert since_0_1.keys() <= newer
+    again = Recipe.of_record({name: value for name, value in settings.items() if name not in newer}, {})
     assert {name: getattr(again, name) for name in since_0_1} == since_0_1
     assert Recipe.of_record(settings, {}).even == "linear"
 

@@ -122,7 +122,7 @@ def restore_files(
         check_names(_planned(target, recipe, record))
         result = restore_image(image, recipe.job(), None if repeats is None else repeats.changing)
     result = with_record(result, hashes, recipe)
-    entry = entry_of(image, result, recipe, str(sources[0]), str(target)) | {"name": name or sources[0].name}
+    entry = entry_of(image, result, recipe, str(sources[0]), str(target), name or sources[0].name)
     if led is not None:
         entry["profile"] = led
     if repeats is not None:
@@ -235,10 +235,13 @@ def provenance_image(result: Restoration) -> Radiograph:
     return Radiograph(result.provenance.layers, replace(result.image.acquisition, open_beam=1.0), (*before, step))
 
 
-def entry_of(image: Radiograph, result: Restoration, recipe: Recipe, source: str, target: str) -> dict[str, Any]:
+def entry_of(
+    image: Radiograph, result: Restoration, recipe: Recipe, source: str, target: str, name: str
+) -> dict[str, Any]:
     """What the command's JSON says of a result that `with_record` names; the hash of what is written comes later."""
     return {
         "input": source,
+        "name": name,
         "output": target,
         "sha256_in": result.image.history[-1].details["sha256_in"],
         "sha256_out": "",

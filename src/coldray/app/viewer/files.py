@@ -41,7 +41,7 @@ def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe)
         write_image(staged(target), result.image)
         downloads = {"image": (target, stem + suffix)}
         written = {"sha256_out": file_sha256(staged(target))}
-        entry = entry_of(study.image, result, recipe, study.name, stem + suffix) | written
+        entry = entry_of(study.image, result, recipe, study.name, stem + suffix, study.name) | written
         if result.provenance is not None:
             layers_path = folder / f"{mark}.provenance.tif"
             write_image(staged(layers_path), provenance_image(result))

@@ -86,7 +86,7 @@ def hit_miss(
     >>> size = np.repeat([0.1, 0.2, 0.3, 0.4], 25)
     >>> found = np.tile(np.arange(25), 4) < np.repeat([2, 10, 20, 24], 25)
     >>> round(hit_miss(size, found, link="logit").size().estimate_mm, 3)
-    0.349
+    0.365
     """
     x, hits = checked(size_mm, found, "answers")
     if not np.all(np.isin(hits, (0, 1))):
