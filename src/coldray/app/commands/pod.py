@@ -83,7 +83,7 @@ def pod(
             contrast_per_mm=contrast_per_mm,
             regions=tuple(parse_roi(text) for text in roi or ()),
             defects=defects,
-            progress=lambda done, whole, note: advance(done, whole, note),
+            progress=advance,
             **asked,
             **stated,
         )

@@ -10,7 +10,6 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import norm
 
 from coldray.benchmark.pod.reading import FALSE_CALLS, Reading
 from coldray.errors import MeasurementError
@@ -92,7 +91,7 @@ def fit(kind: str, arm: str, analysis: str, readings: Mapping[float, Reading]) -
     if bound is not None:
         moved = _moved(fitted, found.estimate_mm, spread)
         bound = None if moved is None else float(found.estimate_mm * np.exp(
-            np.hypot(np.log(bound / found.estimate_mm), norm.ppf(CONFIDENCE) * moved)))  # fmt: skip
+            np.hypot(np.log(bound / found.estimate_mm), ndtri(CONFIDENCE) * moved)))  # fmt: skip
     return Fit(kind, arm, analysis, found.estimate_mm, bound, curve, "" if bound else "there is no upper bound")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2, norm
+from scipy.special import ndtri
 
 from coldray.errors import MeasurementError
 
@@ -113,12 +113,13 @@ class PodCurve:
         variance = float(gradient @ self.covariance @ gradient)
         if not (np.isfinite(variance) and variance >= 0):
             return None
-        return float(np.exp(x + norm.ppf(confidence) * np.sqrt(variance)))
+        return float(np.exp(x + ndtri(confidence) * np.sqrt(variance)))
 
     def _likelihood(self, x: float, probability: float, confidence: float) -> float | None:
         from scipy.optimize import brentq
 
-        allowed = 0.5 * float(chi2.ppf(2 * confidence - 1, 1))
+        # chi-squared with one degree of freedom is the square of a normal deviate
+        allowed = 0.5 * float(ndtri(confidence)) ** 2
 
         def excess(at: float) -> float:
             return self.log_likelihood - self.profile(at, probability) - allowed
@@ -144,3 +145,39 @@ def checked(size_mm: ArrayLike, answer: Any, name: str) -> tuple[Float, Any]:
     if np.unique(size).size < 2:
         raise MeasurementError("all defects have one size; a curve over size needs two sizes or more")
     return np.log(size), found
+
+
+def at_one_mm(log_likelihood: Callable[[Float], float], best: Float, centre: float) -> tuple[Float, Float]:
+    """Parameters with the intercept at ln size 0, and their covariance, of those fitted with the intercept at `centre`.
+
+    Parameters
+    ----------
+    log_likelihood : callable
+        Of the fitted parameters.
+    best : ndarray
+        Where it is largest: intercept, slope, and others that do not move.
+    centre : float
+        Logarithm of size.
+    """
+    moved = np.eye(best.size)
+    moved[0, 1] = -centre
+    return moved @ best, moved @ _inverse_information(log_likelihood, best) @ moved.T
+
+
+def _inverse_information(log_likelihood: Callable[[Float], float], at: Float) -> Float:
+    """Covariance of parameters: inverse of the observed information, by central differences; NaN if it is not positive."""
+    count = at.size
+    step = 1e-4 * np.maximum(1.0, np.abs(at))
+    hessian = np.empty((count, count))
+    for i in range(count):
+        for j in range(i + 1):
+            total = 0.0
+            for si, sj in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+                moved = at.copy()
+                moved[i] += si * step[i]
+                moved[j] += sj * step[j]
+                total += si * sj * log_likelihood(moved)
+            hessian[i, j] = hessian[j, i] = total / (4 * step[i] * step[j])
+    if np.any(np.linalg.eigvalsh(-hessian) <= 0):
+        return np.full((count, count), np.nan)
+    return np.asarray(np.linalg.inv(-hessian))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_ndtr, logit, ndtr, ndtri
 
 from coldray.errors import MeasurementError
-from coldray.metrology.pod.curve import PodCurve, checked
+from coldray.metrology.pod.curve import PodCurve, at_one_mm, checked
 
 Float = NDArray[np.float64]
 Link = Literal["logit", "probit", "cloglog"]
@@ -134,9 +134,7 @@ def _fitted(x: Float, counts: tuple[Float, Float], link: Link, rate: float) -> P
             "every defect above one size was found and none below it: the curve is a step that these sizes do not resolve; "
             "add sizes between"
         )
-    parameters = np.array([best.x[0] - slope * centre, slope])
-    moved = np.array([[1.0, -centre], [0.0, 1.0]])
-    covariance = moved @ inverse_information(lambda p: likelihood(p, centre), np.asarray(best.x)) @ moved.T
+    parameters, covariance = at_one_mm(lambda p: likelihood(p, centre), np.asarray(best.x), centre)
 
     def probability(p: Float, log_size: Float) -> Float:
         return np.asarray(rate + (1 - rate) * shape.share(p[0] + p[1] * log_size))
@@ -158,22 +156,3 @@ def _fitted(x: Float, counts: tuple[Float, Float], link: Link, rate: float) -> P
         lambda p, wanted: float((eta_of(wanted) - p[0]) / p[1]), profile,
         f"hit/miss, {link} in ln size" + (f", false-call rate {rate:g}" if rate else ""),
     )  # fmt: skip
-
-
-def inverse_information(log_likelihood: Callable[[Float], float], at: Float) -> Float:
-    """Covariance of parameters: inverse of the observed information, by central differences; NaN if it is not positive."""
-    count = at.size
-    step = 1e-4 * np.maximum(1.0, np.abs(at))
-    hessian = np.empty((count, count))
-    for i in range(count):
-        for j in range(i + 1):
-            total = 0.0
-            for si, sj in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-                moved = at.copy()
-                moved[i] += si * step[i]
-                moved[j] += sj * step[j]
-                total += si * sj * log_likelihood(moved)
-            hessian[i, j] = hessian[j, i] = total / (4 * step[i] * step[j])
-    if np.any(np.linalg.eigvalsh(-hessian) <= 0):
-        return np.full((count, count), np.nan)
-    return np.asarray(np.linalg.inv(-hessian))

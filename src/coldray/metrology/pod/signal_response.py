@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -9,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from coldray.errors import MeasurementError
-from coldray.metrology.pod.curve import PodCurve, checked
-from coldray.metrology.pod.hit_miss import inverse_information
+from coldray.metrology.pod.curve import PodCurve, at_one_mm, checked
 
 Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Scatter = Literal["additive", "proportional"]
 _HALF_LOG_TAU = 0.5 * float(np.log(2 * np.pi))
 
@@ -72,92 +73,118 @@ def signal_response(
     if scatter == "proportional" and not usable:
         raise MeasurementError("readings that are not positive have no logarithm; state `least` above 0 to censor them")
     fits = [
-        _fitted(x, y, low, high, (least, largest), threshold, kind) for kind in kinds if kind == "additive" or usable
+        _fitted(_on_scale(x, y, low, high, (least, largest), kind), threshold)
+        for kind in kinds
+        if kind == "additive" or usable
     ]
     return max(fits, key=lambda fit: fit.log_likelihood)
 
 
-def _fitted(
-    x: Float,
-    y: Float,
-    low: NDArray[np.bool_],
-    high: NDArray[np.bool_],
-    limits: tuple[float | None, float | None],
-    threshold: float,
-    scatter: Scatter,
-) -> PodCurve:
-    from scipy.optimize import minimize
+@dataclass(frozen=True, eq=False)
+class _Readings:
+    """Readings over ln size on the scale on which their scatter is even: their logarithms where it is proportional.
 
-    seen = ~(low | high)
-    proportional = scatter == "proportional"
-    centre = float(x.mean())
+    Parameters
+    ----------
+    x, z : ndarray, shape (defects,)
+        ln size, and readings on the scale.
+    low, high : ndarray of bool, shape (defects,)
+        Censored.
+    ends : tuple of (float or None)
+        Where readings are censored, on the scale.
+    jacobian : float
+        By how much the log-likelihood of the readings themselves is below that on the scale.
+    proportional : bool
+    """
 
-    def scaled(value: float) -> float:
-        return float(np.log(value)) if proportional else value
+    x: Float
+    z: Float
+    low: Mask
+    high: Mask
+    ends: tuple[float | None, float | None]
+    jacobian: float
+    proportional: bool
 
-    z, cut = (np.log(np.where(seen, y, 1.0)) if proportional else y), scaled(threshold)
-    ends = tuple(None if limit is None else scaled(limit) for limit in limits)
-    jacobian = float(np.log(y[seen]).sum()) if proportional else 0.0
+    @property
+    def seen(self) -> Mask:
+        """Those that are not censored."""
+        return ~(self.low | self.high)
 
-    def mean(p: Float, log_size: Float | float) -> Float:
+    def mean(self, p: Float, log_size: Float | float) -> Float:
+        """Expected reading on the scale."""
         line = p[0] + p[1] * np.asarray(log_size)
-        return np.asarray(line if proportional else np.exp(np.minimum(line, 700)))
+        return np.asarray(line if self.proportional else np.exp(np.minimum(line, 700)))
 
-    def likelihood(p: Float, at: float) -> float:
-        expected, deviation = mean(p, x - at), np.exp(p[2])
-        total = -float(np.sum(0.5 * ((z[seen] - expected[seen]) / deviation) ** 2 + p[2] + _HALF_LOG_TAU)) - jacobian
-        if ends[0] is not None:
-            total += float(log_ndtr((ends[0] - expected[low]) / deviation).sum())
-        if ends[1] is not None:
-            total += float(log_ndtr((expected[high] - ends[1]) / deviation).sum())
+    def line(self, mean: float) -> float:
+        """Height of the straight line at which a mean is expected; NaN where there is none."""
+        if self.proportional:
+            return mean
+        return float(np.log(mean)) if mean > 0 else float("nan")
+
+    def log_likelihood(self, p: Float, at: float) -> float:
+        """Of intercept (at that logarithm of size), slope and logarithm of the deviation."""
+        expected, deviation, seen = self.mean(p, self.x - at), np.exp(p[2]), self.seen
+        off = (self.z[seen] - expected[seen]) / deviation
+        total = -float(np.sum(0.5 * off**2 + p[2] + _HALF_LOG_TAU)) - self.jacobian
+        least, largest = self.ends
+        if least is not None:
+            total += float(log_ndtr((least - expected[self.low]) / deviation).sum())
+        if largest is not None:
+            total += float(log_ndtr((expected[self.high] - largest) / deviation).sum())
         return total
 
+    def start(self, centre: float) -> list[float]:
+        """Where the search begins: a straight line through what is not censored."""
+        x, z = self.x[self.seen] - centre, self.z[self.seen]
+        values = z if self.proportional else np.log(np.maximum(z, 0.1 * max(float(z.max()), 1e-12)))
+        slope, first = np.polyfit(x, values, 1)
+        rest = z - self.mean(np.array([first, slope]), x)
+        return [float(first), max(float(slope), 0.1), float(np.log(max(float(rest.std()), 1e-9)))]
+
+
+def _on_scale(
+    x: Float, y: Float, low: Mask, high: Mask, limits: tuple[float | None, float | None], scatter: Scatter
+) -> _Readings:
+    """Readings and the limits of what is censored, on the scale of their scatter."""
+    if scatter == "additive":
+        return _Readings(x, y, low, high, limits, 0.0, proportional=False)
+    seen = ~(low | high)
+    z = np.log(np.where(seen, y, 1.0))
+    least, largest = (None if limit is None else float(np.log(limit)) for limit in limits)
+    return _Readings(x, z, low, high, (least, largest), float(z[seen].sum()), proportional=True)
+
+
+def _fitted(readings: _Readings, threshold: float) -> PodCurve:
+    from scipy.optimize import minimize
+
+    centre, likelihood = float(readings.x.mean()), readings.log_likelihood
+    cut = float(np.log(threshold)) if readings.proportional else threshold
     options = {"xatol": 1e-9, "fatol": 1e-10, "maxiter": 8000, "maxfev": 8000}
-    best = minimize(
-        lambda p: -likelihood(p, centre), _start(x - centre, z, seen, proportional), method="Nelder-Mead", options=options
-    )  # fmt: skip
+    best = minimize(lambda p: -likelihood(p, centre), readings.start(centre), method="Nelder-Mead", options=options)
     slope = float(best.x[1])
     if not best.success or not slope > 0:
         raise MeasurementError("readings do not grow with size; choose larger defects or a higher contrast")
-    moved = np.array([[1.0, -centre, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    covariance = moved @ inverse_information(lambda p: likelihood(p, centre), np.asarray(best.x)) @ moved.T
+    parameters, covariance = at_one_mm(lambda p: likelihood(p, centre), np.asarray(best.x), centre)
 
     def probability(p: Float, log_size: Float) -> Float:
-        return np.asarray(ndtr((mean(p, log_size) - cut) / np.exp(p[2])))
+        return np.asarray(ndtr((readings.mean(p, log_size) - cut) / np.exp(p[2])))
 
-    def level(deviation: float, wanted: float) -> float:
-        """Mean reading on the scale of the line at which the POD is what is wanted."""
-        needed = cut + float(ndtri(wanted)) * deviation
-        if proportional:
-            return needed
-        return float(np.log(needed)) if needed > 0 else float("nan")
+    def level(log_deviation: float, wanted: float) -> float:
+        """Height of the line at which the POD is what is wanted."""
+        return readings.line(cut + float(ndtri(wanted)) * float(np.exp(log_deviation)))
 
     def log_size_at(p: Float, wanted: float) -> float:
-        return float((level(float(np.exp(p[2])), wanted) - p[0]) / p[1])
+        return float((level(p[2], wanted) - p[0]) / p[1])
 
     def profile(log_size: float, wanted: float) -> float:
         def of(q: Float) -> float:
-            first = level(float(np.exp(q[1])), wanted)
+            first = level(q[1], wanted)
             return -likelihood(np.array([first, q[0], q[1]]), log_size) if np.isfinite(first) else np.inf
 
         inner = minimize(of, [slope, best.x[2]], method="Nelder-Mead", options=options)
         return -float(inner.fun)
 
-    words = "ln a-hat" if proportional else "a-hat, growing as a power of size with additive scatter,"
+    words = "ln a-hat" if readings.proportional else "a-hat, growing as a power of size with additive scatter,"
     return PodCurve(
-        np.array([best.x[0] - slope * centre, slope, best.x[2]]),
-        covariance,
-        -float(best.fun),
-        probability,
-        log_size_at,
-        profile,
-        f"{words} against ln size",
+        parameters, covariance, -float(best.fun), probability, log_size_at, profile, f"{words} against ln size"
     )
-
-
-def _start(x: Float, z: Float, seen: NDArray[np.bool_], proportional: bool) -> list[float]:
-    """Where the search begins: a straight line through what is not censored."""
-    values = z[seen] if proportional else np.log(np.maximum(z[seen], 0.1 * max(float(z[seen].max()), 1e-12)))
-    slope, first = np.polyfit(x[seen], values, 1)
-    rest = z[seen] - (first + slope * x[seen] if proportional else np.exp(first + slope * x[seen]))
-    return [float(first), max(float(slope), 0.1), float(np.log(max(float(rest.std()), 1e-9)))]
