@@ -124,12 +124,11 @@ class PodCurve:
         def excess(at: float) -> float:
             return self.log_likelihood - self.profile(at, probability) - allowed
 
-        near, step = x, 0.02
-        while step <= FARTHEST:
-            far = x + step
+        near = x
+        for far in x + FARTHEST / 2.0 ** np.arange(8, -1, -1):
             if excess(far) > 0:
                 return float(np.exp(brentq(excess, near, far, xtol=1e-6)))
-            near, step = far, 2 * step
+            near = far
         return None
 
 
