@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
+from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from functools import cache
-from numbers import Integral, Real
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
-from coldray.errors import SettingsError
+from coldray.declaration import Setting, setting
 
 GAINS = ("calibrated", "detail", "paper", "network")
 """Choices of the gain K: measured to have the least error, at least `coldray.gain.DETAIL_SHARE`, 1, or 0: the prediction alone."""
@@ -17,94 +15,10 @@ EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
 """What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
 CONTRADICTIONS = ("linear", "keep", "refuse")
 """What becomes of places where the certificate contradicts the network."""
-FIRST_FORMAT = 3
-"""Of the records that this version repeats: what version 0.1.0 wrote."""
-
-Kind: TypeAlias = Literal["text", "number", "whole", "switch", "path", "options", "model", "detector", "flats"]
-SOURCES = ("model", "detector", "flats")
-"""Kinds that name a file, or an object that Python holds; recorded by the hash of their content."""
 
 DetectorT = TypeVar("DetectorT")
 ModelT = TypeVar("ModelT")
 FlatsT = TypeVar("FlatsT")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is known of a setting besides its name and default.
-
-    Parameters
-    ----------
-    kind : str
-        What it takes.
-    help : str
-        A sentence for option and docstring; other settings stand in it as parameters in backticks.
-    unit : str
-        Of a number.
-    words : tuple of str
-        All values it may have.
-    above, least, most : float, optional
-        Range; `above` does not belong to it.
-    flags : tuple of str
-        On the command line; ``--name`` by default.
-    metavar : str, optional
-        Of the option.
-    stated : tuple of (str, str, float), optional
-        Name, unit and factor where people state it in another unit than the code: stated value times factor is the field.
-    python, command, page, profile : bool
-        Whether `coldray.restore`, the command line, a page of the viewer and a profile may state it.
-    recorded : bool
-        Whether a record holds it.
-    beside : bool
-        Whether it only decides what is written beside the image: the history in the image does not hold it.
-    key : str
-        Its name there; its own unless stated.
-    since : int
-        Format of the record in which it appeared.
-    before : object
-        What was done before, and not recorded; the default unless stated.
-    """
-
-    kind: Kind
-    help: str
-    unit: str = ""
-    words: tuple[str, ...] = ()
-    above: float | None = None
-    least: float | None = None
-    most: float | None = None
-    flags: tuple[str, ...] = ()
-    metavar: str | None = None
-    stated: tuple[str, str, float] | None = None
-    python: bool = True
-    command: bool = True
-    page: bool = True
-    profile: bool = True
-    recorded: bool = True
-    beside: bool = False
-    key: str = ""
-    since: int = FIRST_FORMAT
-    before: Any = ...
-
-    def told(self, name: str) -> str:
-        """Name under which people state it, given the field's."""
-        return self.stated[0] if self.stated else name
-
-    def shown(self, value: Any) -> Any:
-        """Value of the field in the unit in which people state it."""
-        return value / self.stated[2] if self.stated and value is not None else value
-
-    def taken(self, value: Any) -> Any:
-        """Value of the field, given what people state."""
-        return value * self.stated[2] if self.stated and value is not None else value
-
-
-def setting(default: Any, kind: Kind, help: str, **known: Any) -> Any:
-    """Field of `Settings`: its default, what it takes, and what else `Setting` says of it."""
-    said = Setting(kind, help, **known)
-    if kind == "options":
-        # an empty dict for each; what cannot be hashed must not make the settings unhashable
-        return field(default_factory=dict, hash=False, metadata={"setting": said})
-    return field(default=default, metadata={"setting": said})
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,46 +263,9 @@ def checked(name: str, value: Any) -> Any:
     >>> checked("exposure_s", 1)
     1.0
     """
-    said = declared()[name]
-    if (value is None and defaults()[name] is None) or said.kind in SOURCES:
-        return value
-    unit = said.stated[1] if said.stated else said.unit
-    kind, take = _TYPES[said.kind]
-    if not take(value):
-        raise SettingsError(f"`{name}` is {value!r}; {kind} is needed")
-    shown = f"{said.shown(value):.6g} {unit}".rstrip() if said.kind == "number" else repr(value)
-    if said.words and value not in said.words:
-        raise SettingsError(f"`{name}` is {shown}; choose one of {', '.join(said.words)}")
-    if not _within(said, value):
-        raise SettingsError(f"`{name}` is {shown}; it must {_range(said)}")
-    return {"number": float, "whole": int, "switch": bool, "options": dict}.get(said.kind, str)(value)
-
-
-def _within(said: Setting, value: Any) -> bool:
-    """Whether a value lies in the range of its setting."""
-    if said.above is not None and not value > said.above:
-        return False
-    return (said.least is None or value >= said.least) and (said.most is None or value <= said.most)
-
-
-def _range(said: Setting) -> str:
-    """Allowed values in words, in the unit in which people state them."""
-    low, high = said.shown(said.least if said.above is None else said.above), said.shown(said.most)
-    if high is None:
-        return "be positive" if said.above == 0 else f"be at least {low:g}"
-    return f"be at most {high:g}" if low is None else f"lie between {low:g} and {high:g}"
-
-
-_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("text", "path"), ("a text", lambda value: isinstance(value, str))),
-    "number": (
-        "a finite number",
-        lambda value: isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value),
-    ),
-    "whole": ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
-    "switch": ("True or False", lambda value: isinstance(value, bool)),
-    "options": ("a dict", lambda value: isinstance(value, Mapping)),
-}
+    if value is None and defaults()[name] is None:
+        return None
+    return declared()[name].checked(name, value)
 
 
 def documented(described: type | Callable[..., Any]) -> Any:

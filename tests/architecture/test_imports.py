@@ -11,7 +11,10 @@ import pytest
 import coldray
 
 ROOT = Path(coldray.__file__).parent
-FREE = {"radiograph", "plugins", "settings", "document", "errors", "checkpoint", "files", "leftovers", "reading", ""}
+FREE = {
+    *("radiograph", "plugins", "declaration", "settings", "document", "errors", "checkpoint"),
+    *("files", "leftovers", "reading", ""),
+}
 """What everyone may use; the empty name is the package itself (its version)."""
 PHYSICS = {"physics", "frame", "channels", "gain"}
 CORE = PHYSICS | {

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from coldray.app.files import LEDGER
+from coldray.declaration import FIRST_FORMAT
 from coldray.formats import read_image, write_image
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.settings import FIRST_FORMAT, newest_format, recorded
+from coldray.settings import newest_format, recorded
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
 

@@ -266,7 +266,8 @@ def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_e
 
 def test_the_dial_and_old_records(half_even):
     from coldray.app.recipe import Recipe
-    from coldray.settings import FIRST_FORMAT, declared
+    from coldray.declaration import FIRST_FORMAT
+    from coldray.settings import declared
 
     contrast = {}
     for value in (None, 0.2, 0.9):

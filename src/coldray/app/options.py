@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app.recipe import Recipe
+from coldray.declaration import Setting
 from coldray.document import value_of
 from coldray.errors import ColdrayError, SettingsError
 from coldray.plugins import load_plugin_files
-from coldray.settings import Setting, declared, defaults
+from coldray.settings import declared, defaults
 
 _TAKES: Mapping[str, Any] = {"number": float, "whole": int, "switch": bool, "flats": list[Path], "options": list[str]}
 """Type of an option by the kind of its setting; text for all others."""

@@ -14,18 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from coldray import __version__
 from coldray.app.build import build
+from coldray.declaration import FIRST_FORMAT, SOURCES
 from coldray.errors import MetadataError
 from coldray.plugins import from_outside
-from coldray.settings import (
-    FIRST_FORMAT,
-    SOURCES,
-    Settings,
-    check_settings,
-    declared,
-    defaults,
-    newest_format,
-    recorded,
-)
+from coldray.settings import Settings, check_settings, declared, defaults, newest_format, recorded
 
 if TYPE_CHECKING:
     from coldray.radiograph import Radiograph

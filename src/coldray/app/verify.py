@@ -15,6 +15,7 @@ from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now
 from coldray.app.said import ANOTHER_MACHINE, differences, steps_apart
 from coldray.app.signature import PublicKey, judge
 from coldray.checkpoint import file_sha256
+from coldray.declaration import SOURCES
 from coldray.document import read_object
 from coldray.errors import (
     ColdrayError,
@@ -28,7 +29,7 @@ from coldray.errors import (
 from coldray.files import shown
 from coldray.formats import read_image, suffixes
 from coldray.radiograph import Radiograph
-from coldray.settings import SOURCES, recorded
+from coldray.settings import recorded
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Sources:
     input : Path, optional
         The original, or a folder in which it is found by its hash.
     settings : mapping
-        Model, detectors and flat fields, by the names of `coldray.settings`.
+        Model, detectors and flat fields, by the names of `coldray.declaration`.
     keys : tuple of PublicKey
         Those of which one must have signed the record; none if it need not be signed.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coldray.app.options import with_settings
-from coldray.settings import Setting
+from coldray.declaration import Setting
 
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe

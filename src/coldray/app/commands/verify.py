@@ -9,7 +9,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.options import with_settings
-from coldray.settings import SOURCES
+from coldray.declaration import SOURCES
 
 EXAMPLE = """
 Example: coldray verify restored.tif

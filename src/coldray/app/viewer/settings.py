@@ -12,8 +12,9 @@ from pydantic import ConfigDict, Field, create_model
 
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.flats import MOST_FILES
+from coldray.declaration import SOURCES, Setting
 from coldray.errors import SettingsError
-from coldray.settings import SOURCES, Setting, declared
+from coldray.settings import declared
 
 LONGEST_TEXT = 256
 """Of a name that a page may send."""
