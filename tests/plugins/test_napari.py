@@ -77,6 +77,12 @@ def test_a_file_is_read_as_it_is_stored_with_its_pitch_as_scale(file, board):
     assert about["metadata"]["coldray"]["acquisition"]["open_beam"] == 50_000.0
 
 
+def test_a_file_is_read_once(file, monkeypatch):
+    asked, read = [], coldray.read
+    monkeypatch.setattr(coldray, "read", lambda path: (asked.append(path), read(path))[1])
+    assert len(module("_reader").reader(str(file))(str(file))) == 1 == len(asked)
+
+
 def test_a_stack_has_a_scale_for_its_frames(tmp_path, board):
     write_image(tmp_path / "stack.tif", Radiograph(np.stack([board.pixels] * 3), board.acquisition))
     ((pixels, about, _),) = module("_reader").read(str(tmp_path / "stack.tif"))

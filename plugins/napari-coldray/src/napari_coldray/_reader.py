@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_coldray._layers import Layer, image_layer, part_layers
 
@@ -19,12 +20,12 @@ def reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[La
     import coldray
     from coldray.errors import ColdrayError
 
-    for each in _paths(path):
-        try:
-            coldray.read(each)
-        except ColdrayError:
-            return None
-    return read
+    try:
+        images = [(each, coldray.read(each)) for each in _paths(path)]
+    except ColdrayError:
+        return None
+    # napari calls it with the same path: nothing is read twice
+    return lambda _path: [layer for each, image in images for layer in _layers(each, image)]
 
 
 def read(path: str | Sequence[str]) -> list[Layer]:
@@ -37,13 +38,17 @@ def read(path: str | Sequence[str]) -> list[Layer]:
     """
     import coldray
 
-    layers: list[Layer] = []
-    for each in _paths(path):
-        image = coldray.read(each)
-        layers.append(image_layer(each.stem, image))
-        parts = each.with_name(each.stem + BESIDE)
-        if parts.is_file():
-            layers += part_layers(each.stem, coldray.read(parts).pixels, image.acquisition.pixel_pitch_mm)
+    return [layer for each in _paths(path) for layer in _layers(each, coldray.read(each))]
+
+
+def _layers(path: Path, image: Any) -> list[Layer]:
+    """Layer of an image, and those of its parts if they lie beside it."""
+    import coldray
+
+    layers = [image_layer(path.stem, image)]
+    parts = path.with_name(path.stem + BESIDE)
+    if parts.is_file():
+        layers += part_layers(path.stem, coldray.read(parts).pixels, image.acquisition.pixel_pitch_mm)
     return layers
 
 

@@ -9,13 +9,7 @@ DETECTORS = ("gos135", "gos34")
 
 
 def restored_layers(
-    layer: Any,
-    blurred: str = DETECTORS[0],
-    sharp: str = DETECTORS[1],
-    method: str = METHODS[0],
-    pitch_um: float = 0.0,
-    exposure_s: float = 0.0,
-    open_beam: float = 0.0,
+    layer: Any, pitch_um: float = 0.0, exposure_s: float = 0.0, open_beam: float = 0.0, **settings: Any
 ) -> list[Layer]:
     """Restore a layer; the layer itself is only read.
 
@@ -23,11 +17,10 @@ def restored_layers(
     ----------
     layer : napari.layers.Image
         Of a radiograph, linear; read by our reader it knows its acquisition.
-    blurred, sharp : str
-        Detectors: built-in names, detector files, or MTF tables.
-    method : str
     pitch_um, exposure_s, open_beam : float
         0: as the file states it, or found in the image.
+    **settings
+        Detectors and method, as `coldray.restore` takes them.
 
     Returns
     -------
@@ -45,8 +38,8 @@ def restored_layers(
     known = layer.metadata.get("coldray", {}).get("acquisition", {})
     image = coldray.Radiograph(layer.data, Acquisition(**known)) if known else layer.data
     stated = {"pixel_pitch_mm": pitch_um / 1000, "exposure_s": exposure_s, "open_beam": open_beam}
-    settings = {name: value for name, value in stated.items() if value > 0}
-    found = coldray.restore(image, blurred, sharp, method=method, provenance=layer.data.ndim == 2, **settings)
+    settings |= {name: value for name, value in stated.items() if value > 0}
+    found = coldray.restore(image, provenance=layer.data.ndim == 2, **settings)
     name = f"{layer.name} restored"
     said = {"verdict": found.verdict, "warnings": list(found.warnings), "consistency": found.consistency}
     layers = [image_layer(name, found.image, metadata={"restoration": said})]
@@ -78,7 +71,7 @@ def restore_widget() -> Any:
         exposure_s: float = 0.0,
         open_beam: float = 0.0,
     ) -> list[LayerDataTuple]:
-        layers = restored_layers(layer, blurred, sharp, method, pitch_um, exposure_s, open_beam)
+        layers = restored_layers(layer, pitch_um, exposure_s, open_beam, blurred=blurred, sharp=sharp, method=method)
         said = layers[0][1]["metadata"]["restoration"]
         show_info(f"coldray: {said['verdict']}")
         for warning in said["warnings"]:
