@@ -49,26 +49,16 @@ def main() -> None:
     given = parser.parse_args()
     if not given.real.is_dir():
         raise SystemExit("the folder of real radiographs is absent; it is not part of the project")
-    pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
-    degradation, model, convention = Degradation(pair), load_model(given.model), Convention()
+    model, convention = load_model(given.model), Convention()
     table: dict[str, dict[str, dict[str, object]]] = {}
     for name in IMAGES:
-        stored = read_image(given.real / name).pixels.astype(np.float32)
-        # a nominal open beam: the brightest percentile, so that the dose model has a scale
-        sharp = np.clip(stored / np.quantile(stored, 0.995), 0, None).astype(np.float32)
-        blur = radial_operator(lambda f: degradation.transfer(f, 1.0), sharp.shape, PITCH_MM)
+        sharp = read_sharp(given.real / name)
         table[name] = {}
         for exposure in given.exposures:
-            noise = NoiseModel.of_detector(pair.blurred, exposure)
-            blurred = blur(sharp) + noise.draw(sharp, np.random.default_rng(5))
-            wiener, _ = run_method(Frame(blurred, pair, noise, model.prior), degradation, Job(method="wiener"))
-            found = restore_image(blurred, model, exposure)
-            images = {"blurred": blurred, "wiener": wiener, "coldray": found.image.pixels}
-            scores = {
-                k: {"psnr_db": psnr_db(v, sharp, convention), "ssim": ssim(v, sharp, convention)}
-                for k, v in images.items()
-            }
-            answered = answer(found, restore_image(blurred, model, exposure, on_contradiction="keep"), sharp)
+            images, found = at_exposure(sharp, model, exposure)
+            scores = scored(images, sharp)
+            kept = restore_image(images["blurred"], model, exposure, on_contradiction="keep")
+            answered = answer(found, kept, sharp)
             table[name][f"{exposure:g} s"] = {"scores": scores} | said(found) | {"where_contradicted": answered}
             text = "  ".join(f"{k} {v['psnr_db']:.2f}/{v['ssim']:.3f}" for k, v in scores.items())
             print(f"{name:45s} {exposure:4g} s  {text}  {found.consistency['verdict']}  {answered}", flush=True)
@@ -92,6 +82,31 @@ def main() -> None:
             "images": table,
         }
         given.out.write_text(json.dumps(note, indent=1) + "\n")
+
+
+def read_sharp(path: Path) -> np.ndarray:
+    """Real image as fractions of a nominal open beam, the brightest percentile, so that the dose model has a scale."""
+    stored = read_image(path).pixels.astype(np.float32)
+    return np.clip(stored / np.quantile(stored, 0.995), 0, None).astype(np.float32)
+
+
+def at_exposure(sharp: np.ndarray, model: Model, exposure_s: float) -> tuple[dict[str, np.ndarray], Restoration]:
+    """The image blurred and with noise of an exposure, what Wiener and the default make of it, and the default's record."""
+    pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
+    degradation = Degradation(pair)
+    noise = NoiseModel.of_detector(pair.blurred, exposure_s)
+    blur = radial_operator(lambda f: degradation.transfer(f, 1.0), sharp.shape, PITCH_MM)
+    blurred = blur(sharp) + noise.draw(sharp, np.random.default_rng(5))
+    wiener, _ = run_method(Frame(blurred, pair, noise, model.prior), degradation, Job(method="wiener"))
+    found = restore_image(blurred, model, exposure_s)
+    return {"blurred": blurred, "wiener": wiener, "coldray": found.image.pixels}, found
+
+
+def scored(images: dict[str, np.ndarray], sharp: np.ndarray) -> dict[str, dict[str, float]]:
+    """PSNR and SSIM of every image."""
+    return {
+        k: {"psnr_db": psnr_db(v, sharp, Convention()), "ssim": ssim(v, sharp, Convention())} for k, v in images.items()
+    }
 
 
 def restore_image(

@@ -124,7 +124,7 @@ def insertion(
     return verdict(
         3, "defect insertion", worst >= LEAST_DIFFERENCE,
         f"AUC(restored) - AUC(blurred): lower end of the 95 % interval >= {LEAST_DIFFERENCE} in each of {len(CELLS)} cells",
-        lowest_bound=worst, amplitude_in_range=amplitude_kept,
+        lowest_bound=worst, pooled=float(np.mean([c["difference"] for c in cells])), amplitude_in_range=amplitude_kept,
         amplitude_mark=f"amplitude within {AMPLITUDE[0]} to {AMPLITUDE[1]} of the sharp detector's at CNR >= 3",
         cells=cells,
     )  # fmt: skip
@@ -204,7 +204,7 @@ def removal(
     return verdict(
         4, "defect removal", share.high <= DRAWN_BACK,
         f"share of a missing or displaced part that is drawn back: 95 % interval over boards <= {DRAWN_BACK}",
-        drawn_back=share.to_json(), parts=count, contrast_kept=kept / power,
+        drawn_back=share.to_json(), by_board=shares, parts=count, contrast_kept=kept / power,
     )  # fmt: skip
 
 
