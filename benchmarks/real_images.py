@@ -56,8 +56,8 @@ def main() -> None:
         table[name] = {}
         for exposure in given.exposures:
             images, found = at_exposure(sharp, model, exposure)
-            scores = scored(images, sharp)
             kept = restore_image(images["blurred"], model, exposure, on_contradiction="keep")
+            scores = scored(images | {"kept": kept.image.pixels}, sharp)
             answered = answer(found, kept, sharp)
             table[name][f"{exposure:g} s"] = {"scores": scores} | said(found) | {"where_contradicted": answered}
             text = "  ".join(f"{k} {v['psnr_db']:.2f}/{v['ssim']:.3f}" for k, v in scores.items())
