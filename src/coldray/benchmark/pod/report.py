@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coldray import __version__
-from coldray.benchmark.pod.curves import ANALYSES
+from coldray.benchmark.pod.curves import ANALYSES, LARGEST_READING, LEAST_READING
 from coldray.benchmark.pod.defects import KINDS
 from coldray.benchmark.pod.reading import FALSE_CALLS
 from coldray.benchmark.pod.study import ARMS, RAW, RESTORED, Study
+from coldray.metrology.pod.curve import DETECTION
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure, render
 from coldray.reports.measurements import number, percent
@@ -31,7 +32,7 @@ METHOD = (
     "after the restoration by a channelised Hotelling observer that knows kind, size and place but not the ground. Its templates are "
     "learnt on the other half of the image. All arms are read at one false-call rate, {rate} of the defect-sized sites of this "
     "image without defects. POD by hit/miss (likeliest of logit, probit and cloglog in ln size) and by signal response (readings "
-    "below 0.7 and above 1.7 of the threshold censored), after MIL-HDBK-1823A; a90/95 is the one-sided bound of the likelihood ratio, widened "
+    "below {least} and above {largest} of the threshold censored), after MIL-HDBK-1823A; a90/95 is the one-sided bound of the likelihood ratio, widened "
     "by the uncertainty of the threshold. Conformity to the handbook is not claimed: inspectors, not models, are qualified by it."
 )
 
@@ -52,7 +53,7 @@ def pod_report(study: Study, inputs: Sequence[dict[str, Any]] = ()) -> Report:
         Section("Smallest defects found", (_table(study), _facts(study), Note(_kinds(study)))),
         Section("Probability of detection", (Picture(render(curves_figure(study), "png"), "Probability of detection over size"),)),
         Section("Where they are found", (Picture(render(maps_figure(study), "png"), _map_words(study)),)),
-        Section("Method", (Note(METHOD.format(rate=percent(FALSE_CALLS))),)),
+        Section("Method", (Note(METHOD.format(rate=percent(FALSE_CALLS), least=LEAST_READING, largest=LARGEST_READING)),)),
     ]  # fmt: skip
     if inputs:
         files = tuple((str(one["role"]), str(one["file"]), str(one["sha256"])) for one in inputs)
@@ -147,8 +148,8 @@ def draw_pod(axis: Axes, study: Study, kind: str) -> None:
         if found.curve is not None:
             axis.plot(fine, found.curve(fine), color=COLOURS[arm], label=arm)
         if found.a90_mm is not None and found.a90_95_mm is not None:
-            axis.plot([found.a90_mm, found.a90_95_mm], [0.9, 0.9], color=COLOURS[arm], lw=3, alpha=0.5)
-    axis.axhline(0.9, color=GREEN, lw=0.6, ls=":")
+            axis.plot([found.a90_mm, found.a90_95_mm], [DETECTION, DETECTION], color=COLOURS[arm], lw=3, alpha=0.5)
+    axis.axhline(DETECTION, color=GREEN, lw=0.6, ls=":")
     axis.set(xscale="log", xlabel="size [mm]", ylim=(-0.03, 1.03), title=kind)
     axis.set_xticks(sizes[::2], [f"{size:.2g}" for size in sizes[::2]])
     axis.set_xticks([], minor=True)
