@@ -125,8 +125,8 @@ def test_readings_have_the_false_call_rate_and_the_index_of_the_closed_form():
     mix = np.array([[1.0, 0.4, 0.0], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]])
     ground = rng.standard_normal((places, 3)) @ mix + 7.0
     absent = rng.standard_normal((count, 3)) @ mix + 7.0
-    halves = np.arange(places) % 2, np.arange(count) % 2
-    found = read(Outputs(ground, np.arange(places), halves[0], absent + shift, absent, halves[1]), rng)
+    in_a_row = [np.stack([np.zeros(n, dtype=np.int64), np.arange(n)], axis=1) for n in (places, count)]
+    found = read(Outputs(ground, in_a_row[0], absent + shift, absent, in_a_row[1]), rng)
     assert np.mean(found.ground > 1) == pytest.approx(0.01, abs=0.0005) and np.median(found.ground) == pytest.approx(0)
     index = float(np.sqrt(shift @ np.linalg.inv(mix.T @ mix) @ shift))
     assert found.response.mean() / found.ground.std() == pytest.approx(index, rel=0.05)
@@ -159,10 +159,9 @@ def test_the_closed_form_is_what_many_draws_show():
     at = sites(allowed_places(ground.fraction.shape, one.half), 48)
     filled = ground.fraction + added(ground.fraction, [(one, int(r), int(c)) for r, c in at], NOISE, rng)
     places = sites(allowed_places(ground.fraction.shape, one.half), 16)
-    where = cells(places, 48)
     outputs = Outputs(
-        patches(ground.fraction, places, one.channels), where[:, 0] * 99 + where[:, 1], half_of(where),
-        patches(filled, at, one.channels), patches(ground.fraction, at, one.channels), half_of(cells(at, 48)),
+        patches(ground.fraction, places, one.channels), cells(places, 48),
+        patches(filled, at, one.channels), patches(ground.fraction, at, one.channels), cells(at, 48),
     )  # fmt: skip
     share = float(np.mean(read(outputs, rng).value > 1))
     expected = pod_on_even_ground(one, NOISE, LEVEL)

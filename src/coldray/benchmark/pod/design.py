@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.pod.defects import KINDS, Stamp
-from coldray.benchmark.pod.places import FEWEST_CELLS, READ_PX, SPACING_PX, Roi, allowed_places, cells, half_of, sites
+from coldray.benchmark.pod.places import FEWEST_CELLS, READ_PX, SPACING_PX, Roi, allowed_places, cells, sites
 from coldray.benchmark.pod.reading import Outputs, patches
 from coldray.errors import MeasurementError
 
@@ -170,6 +170,5 @@ class Gathered:
     def of_class(self, design: Design, k: int, arm: str) -> Outputs:
         """Outputs of one class in one arm."""
         cell = cells(design.read_at, design.spacing)
-        number = cell[:, 0] * design.cell_shape[1] + cell[:, 1]
         present, absent = (np.concatenate(part[k, arm]) for part in (self.present, self.absent))
-        return Outputs(self.ground[k, arm], number, half_of(cell), present, absent, half_of(design.cells_of(k)))
+        return Outputs(self.ground[k, arm], cell, present, absent, design.cells_of(k))

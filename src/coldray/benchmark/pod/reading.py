@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.benchmark.pod.places import half_of
 from coldray.errors import MeasurementError
 from coldray.metrology.observer import hotelling_template
 
@@ -27,21 +28,19 @@ class Outputs:
     ----------
     ground : ndarray, shape (places, channels)
         Of the frame without defects.
-    ground_cell : ndarray of int, shape (places,)
-        Number of the cell in which each lies.
-    ground_half : ndarray of int, shape (places,)
-        0 or 1.
+    ground_cell : ndarray of int, shape (places, 2)
+        Row and column of the cell in which each lies.
     present, absent : ndarray, shape (defects, channels)
         With the defect, and of the same places without it.
-    half : ndarray of int, shape (defects,)
+    cell : ndarray of int, shape (defects, 2)
+        Row and column of the cell of each defect.
     """
 
     ground: Float
     ground_cell: NDArray[np.int64]
-    ground_half: NDArray[np.int64]
     present: Float
     absent: Float
-    half: NDArray[np.int64]
+    cell: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +99,9 @@ def read(outputs: Outputs, rng: np.random.Generator) -> Reading:
     """
     value, response = np.empty(len(outputs.present)), np.empty(len(outputs.present))
     ground = np.empty(len(outputs.ground))
+    ground_half, defect_half = half_of(outputs.ground_cell), half_of(outputs.cell)
     for half in (0, 1):
-        learn, of = outputs.ground_half == half, outputs.half == half
+        learn, of = ground_half == half, defect_half == half
         if np.count_nonzero(of) < FEWEST or np.count_nonzero(learn) < outputs.ground.shape[1] + 2:
             raise MeasurementError(
                 f"a half of the image holds {np.count_nonzero(of)} defects of a class and {np.count_nonzero(learn)} places to "
@@ -123,9 +123,9 @@ def read(outputs: Outputs, rng: np.random.Generator) -> Reading:
 
 def _bootstrapped(values: Float, cell: NDArray[np.int64], rng: np.random.Generator) -> Float:
     """The quantile of the false-call rate when whole cells are drawn again."""
-    names, number = np.unique(cell, return_inverse=True)
+    names, number = np.unique(cell, axis=0, return_inverse=True)
     order = np.argsort(values)
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=BOOTSTRAPS)
-    reached = np.cumsum(drawn[:, number[order]], axis=1)
+    reached = np.cumsum(drawn[:, number.ravel()[order]], axis=1)
     at = np.argmax(reached >= (1 - FALSE_CALLS) * reached[:, -1:], axis=1)
     return np.asarray(values[order][at])

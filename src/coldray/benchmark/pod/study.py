@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.pod.curves import ANALYSES, Fit, fit, smallest_found
-from coldray.benchmark.pod.defects import KINDS, Stamp, added, side_px, stamp
+from coldray.benchmark.pod.defects import BLUR_REACH_PX, KINDS, Stamp, added, side_px, stamp
 from coldray.benchmark.pod.design import Design, Gathered, Question
 from coldray.benchmark.pod.noise_limit import a90_on_even_ground
-from coldray.benchmark.pod.places import READ_PX, SPACING_PX, allowed_places, cells, half_of, sites
+from coldray.benchmark.pod.places import READ_PX, SPACING_PX, allowed_places, cells, sites
 from coldray.benchmark.pod.reading import Outputs, Reading, patches, read
 from coldray.errors import ImageError, MeasurementError
 from coldray.images.scale import scale_of
@@ -216,13 +217,15 @@ def _by_noise_alone(
 ) -> dict[str, float | None]:
     """The a90 of each kind on even ground of the frame's median signal."""
     level = float(np.median(ground.fraction))
-
-    def of(kind: str) -> Callable[[float], Stamp]:
-        return lambda size: stamp(kind, size, question.contrast_of(size), ground.pair, ground.degradation)
-
     return {
-        kind: a90_on_even_ground(of(kind), (row[0] / 4, row[-1]), ground.noise, level) for kind, row in sizes.items()
+        kind: a90_on_even_ground(partial(_stamp_of, ground, question, kind), (row[0] / 4, row[-1]), ground.noise, level)
+        for kind, row in sizes.items()
     }
+
+
+def _stamp_of(ground: Ground, question: Question, kind: str, size_mm: float) -> Stamp:
+    """Class of defects of one kind and size, of the contrast that is asked for."""
+    return stamp(kind, size_mm, question.contrast_of(size_mm), ground.pair, ground.degradation)
 
 
 def _stamps(ground: Ground, question: Question, rng: np.random.Generator) -> dict[str, list[Stamp]]:
@@ -243,10 +246,7 @@ def _stamps(ground: Ground, question: Question, rng: np.random.Generator) -> dic
             )
 
     def of(kind: str, sizes: Sequence[float]) -> list[Stamp]:
-        return [
-            stamp(kind, s, question.contrast_of(s), ground.pair, ground.degradation)
-            for s in sorted({*map(float, sizes)})
-        ]
+        return [_stamp_of(ground, question, kind, size) for size in sorted({*map(float, sizes)})]
 
     return {
         kind: of(kind, question.sizes_mm or _usual_sizes(ground, question, kind, of, rng))
@@ -259,7 +259,7 @@ def _usual_sizes(
 ) -> tuple[float, ...]:  # fmt: skip
     """Sizes from hardly visible to plain in the raw frame: by what its own ground lets a reader see."""
     pitch = ground.pair.pixel_pitch_mm
-    most = min(LARGEST_PX, min(ground.fraction.shape) // 2 - 26) * pitch
+    most = min(LARGEST_PX, min(ground.fraction.shape) // 2 - BLUR_REACH_PX - 2) * pitch
     if question.contrast_per_mm is not None:
         most = min(most, 1 / question.contrast_per_mm)
     if most < pitch:
@@ -270,14 +270,12 @@ def _usual_sizes(
     allowed = allowed_places(ground.fraction.shape, trial[-1].half, question.regions, ground.excluded)
     at = sites(allowed, READ_PX)
     cell = cells(at, SPACING_PX)
-    number = cell[:, 0] * (cell.max(initial=0) + 1) + cell[:, 1]
     level = float(np.median(ground.fraction[allowed])) if allowed.any() else 1.0
     expected = []
     for one in trial:
         out = patches(ground.fraction, at, one.channels)
         shown = level * np.tile(one.channels @ one.image.ravel(), (len(at), 1))
-        half = half_of(cell)
-        expected.append(float(read(Outputs(out, number, half, out + shown, out, half), rng).response.mean()))
+        expected.append(float(read(Outputs(out, cell, out + shown, out, cell), rng).response.mean()))
     rising = np.maximum.accumulate(np.maximum(expected, 1e-9))
     log_size = np.log([one.size_mm for one in trial])
     ends = np.interp(np.log([LEAST_EXPECTED, MOST_EXPECTED]), np.log(rising), log_size)
