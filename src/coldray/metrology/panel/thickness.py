@@ -261,18 +261,9 @@ def where_snr_falls(
     row = at ** free.astype(np.float64)
     sd = float(np.sqrt(row @ np.linalg.inv(used.T @ used) @ row * max(spread, 1.0)))
     # d ln(1/SNR^2) / dt: by the law in the signal, and by the signal in the thickness
-    steep = (
-        at
-        * float(law.deriv()(at))
-        * level**2
-        * abs(float(np.interp(found[0], thickness_mm, _steepness(thickness_mm, mean))))
-    )
+    per_mm = float(np.interp(found[0], thickness_mm, np.gradient(np.log(mean), thickness_mm)))
+    steep = at * float(law.deriv()(at)) * level**2 * abs(per_mm)
     return found[0], float(np.hypot(found[1], np.hypot(sd * level**2, 2 * common_relative_sd) / steep))
-
-
-def _steepness(thickness_mm: Float, mean: Float) -> Float:
-    """Change of the logarithm of the signal with the thickness [1/mm]."""
-    return np.asarray(np.gradient(np.log(mean), thickness_mm))
 
 
 def _sensitivity(step: StepReading, where: str, words: str, groove_percent: float) -> Figure:
