@@ -61,6 +61,21 @@ class History:
         return tuple(float(np.mean(values)) if values else None for values in self.new)
 
     @property
+    def latest(self) -> float | None:
+        """Value of the last new occasion that has one."""
+        return next((v for v in reversed(self.means) if v is not None), None)
+
+    @property
+    def baseline_mean(self) -> float:
+        """Mean of the baseline."""
+        return float(np.mean(self.baseline))
+
+    @property
+    def baseline_scatter(self) -> float | None:
+        """Standard deviation of the baseline; None of a single value."""
+        return float(np.std(self.baseline, ddof=1)) if len(self.baseline) > 1 else None
+
+    @property
     def drifts(self) -> bool:
         """Whether there are enough occasions to test a drift."""
         known = sum(bool(values) for values in self.new)
@@ -126,22 +141,21 @@ class Verdict:
     def to_json(self) -> dict[str, Json]:
         """JSON-able form with the keys of `coldray stability`."""
         own = self.history
-        values: list[Json] = list(own.means)
         return {
             "key": own.key,
             "name": own.name,
             "unit": own.unit,
-            "value": next((v for v in reversed(values) if v is not None), None),
+            "value": own.latest,
             "limit": None if self.limit is None else list(self.limit),
             "changed": self.changed,
-            "values": values,
+            "values": list(own.means),
             "changed_on": list(self.changed_on),
             "p_values": list(self.p_value),
             "drift_per_occasion": self.drift,
             "drift_sd_per_occasion": self.drift_sd,
             "drift_p_value": self.drift_p_value,
-            "baseline_mean": float(np.mean(own.baseline)),
-            "baseline_sd": float(np.std(own.baseline, ddof=1)) if len(own.baseline) > 1 else None,
+            "baseline_mean": own.baseline_mean,
+            "baseline_sd": own.baseline_scatter,
             "baseline_count": len(own.baseline),
             "tolerance": list(own.tolerance),
             "beyond_tolerance": list(self.beyond_tolerance),
@@ -188,8 +202,7 @@ def judge(histories: Sequence[History], false_alarms: float = 0.01) -> tuple[Ver
 
 def _of_occasions(one: History, level: float) -> Verdict:
     """Against the prediction interval of the baseline, or what the bands allow."""
-    value, count = np.array(one.baseline), len(one.baseline)
-    mean, scatter = float(value.mean()), float(value.std(ddof=1)) if count > 1 else 0.0
+    count, mean, scatter = len(one.baseline), one.baseline_mean, one.baseline_scatter or 0.0
     drift = _drift(one) if one.drifts else (None, None, None)
     if count >= FEWEST and scatter > ROUNDING * abs(mean):
         wide, free = scatter * sqrt(1 + 1 / count), count - 1

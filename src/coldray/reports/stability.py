@@ -9,6 +9,7 @@ import numpy as np
 
 from coldray import __version__
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
+from coldray.reports.demo import new_figure
 from coldray.reports.figures import BLUE, GREY, ORANGE, RED, STYLE, render
 from coldray.reports.measurements import number
 
@@ -86,13 +87,11 @@ def stability_report(
 
 def _row(one: Verdict, occasions: Sequence[str]) -> tuple[str, ...]:
     own = one.history
-    now = next((v for v in reversed(own.means) if v is not None), None)
     limits = "–" if one.limit is None else f"{number(one.limit[0])} to {number(one.limit[1])}"
     why = [occasions[k] for k in one.changed_on] + ["drift"] * one.drifting
     why += [f"{occasions[k]} beyond tolerance" for k in one.beyond_tolerance]
-    spread = float(np.std(own.baseline, ddof=1)) if len(own.baseline) > 1 else None
     return (
-        own.name, own.unit, number(float(np.mean(own.baseline))), number(spread, digits=2), number(now), limits,
+        own.name, own.unit, number(own.baseline_mean), number(own.baseline_scatter, digits=2), number(own.latest), limits,
         WORDS[one.changed], ", ".join(why) or one.note,
     )  # fmt: skip
 
@@ -100,14 +99,11 @@ def _row(one: Verdict, occasions: Sequence[str]) -> tuple[str, ...]:
 def trend_figure(verdicts: Sequence[Verdict]) -> Any:
     """One chart for each figure, changed ones first."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     shown = sorted(verdicts, key=lambda one: not one.changed)[:MOST_DRAWN]
     rows = -(-len(shown) // COLUMNS)
     with rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 1.7 * rows + 0.3), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(7.2, 1.7 * rows + 0.3)
         for place, one in enumerate(shown):
             _draw(figure.add_subplot(rows, COLUMNS, place + 1), one)
         return figure
