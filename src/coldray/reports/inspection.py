@@ -16,7 +16,8 @@ from coldray.metrology.inspection import Inspection, Mark
 from coldray.metrology.shapes import CLOSED, measures, region
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.demo import new_figure, png_bytes
-from coldray.reports.thumbnails import grey_range, shrunk, thumbnail
+from coldray.reports.pictures import DPI, WIDTH_IN
+from coldray.reports.thumbnails import grey_levels, grey_range, shrunk
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
 DECISIONS = {"open": "not decided", "accepted": "accepted", "rejected": "rejected"}
 TONES = {"open": "unknown", "accepted": "good", "rejected": "bad"}
 COLOURS = {"open": "#e69f00", "accepted": "#009e73", "rejected": "#d62728"}
-DPI = 150
-WIDTH_IN = 7.08
-THUMBNAIL_PX = 160
+CROP_PX = 160
 LEAST_CROP_PX = 48
 ROOM = 1.6
-"""Side of a thumbnail over the longer side of its mark."""
+"""Side of a crop over the longer side of its mark."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +219,7 @@ def _plain(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.5g}"
 
 
-def crops(found: Inspected, mark: Mark, longest: int = THUMBNAIL_PX) -> bytes:
+def crops(found: Inspected, mark: Mark, longest: int = CROP_PX) -> bytes:
     """Surroundings of a mark in every image, side by side on one grey scale, as PNG."""
     from PIL import Image
 
@@ -233,7 +232,7 @@ def crops(found: Inspected, mark: Mark, longest: int = THUMBNAIL_PX) -> bytes:
     parts = [image[top : top + side, left : left + side] for image in found.images.values()]
     small = [shrunk(part, longest) for part in parts]
     grey = grey_range(np.concatenate([part.ravel()[None] for part in small], axis=1))
-    drawn = [Image.open(io.BytesIO(thumbnail(part, longest, grey))) for part in small]
+    drawn = [Image.fromarray(grey_levels(part, grey)) for part in small]
     scale = max(1, longest // max(max(p.size) for p in drawn))
     pictures = [p.resize((p.width * scale, p.height * scale), Image.Resampling.NEAREST) for p in drawn]
     whole = Image.new("L", (sum(p.width for p in pictures) + 4 * (len(pictures) - 1), pictures[0].height), 255)

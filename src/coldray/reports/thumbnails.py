@@ -29,7 +29,14 @@ def grey_range(image: NDArray[Any]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.01, high + 0.01)
 
 
-def thumbnail(image: NDArray[Any], longest: int = THUMBNAIL_PX, grey: tuple[float, float] | None = None) -> bytes:
+def grey_levels(image: NDArray[Any], grey: tuple[float, float]) -> NDArray[np.uint8]:
+    """Image in 8 bits, from black at the first of two values to white at the second."""
+    low, high = grey
+    levels = np.rint(np.clip((np.asarray(image, dtype=np.float64) - low) / (high - low), 0, 1) * 255)
+    return levels.astype(np.uint8)
+
+
+def thumbnail(image: NDArray[Any], longest: int = THUMBNAIL_PX) -> bytes:
     """Small picture of an image or of the first frame of a stack.
 
     Parameters
@@ -37,8 +44,6 @@ def thumbnail(image: NDArray[Any], longest: int = THUMBNAIL_PX, grey: tuple[floa
     image : ndarray, shape (rows, cols) or (frames, rows, cols)
     longest : int
         Longest side [px].
-    grey : (float, float), optional
-        What is black and what is white; `grey_range` by default.
 
     Returns
     -------
@@ -48,8 +53,6 @@ def thumbnail(image: NDArray[Any], longest: int = THUMBNAIL_PX, grey: tuple[floa
     from PIL import Image
 
     small = shrunk(image if image.ndim == 2 else image[0], longest)
-    low, high = grey_range(small) if grey is None else grey
-    levels = np.rint(np.clip((np.asarray(small, dtype=np.float64) - low) / (high - low), 0, 1) * 255)
     out = io.BytesIO()
-    Image.fromarray(levels.astype(np.uint8)).save(out, "PNG")
+    Image.fromarray(grey_levels(small, grey_range(small))).save(out, "PNG")
     return out.getvalue()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
+from coldray.metrology.inspection import LARGEST_BYTES as NOTES_BYTES
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -19,7 +21,6 @@ Send = Callable[[Message], Awaitable[None]]
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SMALL_BODY_BYTES = 65536
 NOTES_PATHS = re.compile(r"/api/studies/[0-9a-f]{16}/inspection")
-NOTES_BYTES = 2**20
 BODY_GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 16384
 UPLOAD_PATHS = re.compile(r"/api/(flats|studies(/[0-9a-f]{16}/layers/[a-z]+)?)")
