@@ -118,6 +118,16 @@ def parse_json(
         raise error(f"{name}: not valid JSON ({problem})") from None
 
 
+def content_of(path: Path, error: type[Exception], largest_bytes: int) -> bytes:
+    """What a file holds; of one that is too large a byte more than is read, so that parsing refuses it."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(largest_bytes + 1)
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise error(f"{path.name}: cannot be read ({reason})") from None
+
+
 def read_json(path: Path, error: type[Exception], largest_bytes: int = LARGEST_BYTES) -> Any:
     """Value of a JSON file; `parse_json` says what is refused.
 
@@ -137,13 +147,7 @@ def read_json(path: Path, error: type[Exception], largest_bytes: int = LARGEST_B
     error
         If the file is missing, unreadable, no JSON or beyond a bound; the message begins with its name.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(largest_bytes + 1)
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise error(f"{path.name}: cannot be read ({reason})") from None
-    return parse_json(content, path.name, error, largest_bytes)
+    return parse_json(content_of(path, error, largest_bytes), path.name, error, largest_bytes)
 
 
 def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST_BYTES) -> dict[str, Any]:
@@ -189,19 +193,18 @@ def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
     error
         If the file is missing, unreadable, larger than `LARGEST_TOML_BYTES` or no TOML; the message begins with its name.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(LARGEST_TOML_BYTES + 1)
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise error(f"{path.name}: cannot be read ({reason})") from None
+    return parse_toml(content_of(path, error, LARGEST_TOML_BYTES), path.name, error)
+
+
+def parse_toml(content: bytes, name: str, error: type[Exception]) -> dict[str, Any]:
+    """Tables of a TOML text; `read_toml` says what is refused."""
     if len(content) > LARGEST_TOML_BYTES:
-        raise error(f"{path.name}: larger than {LARGEST_TOML_BYTES >> 20} MiB, the most that is read")
+        raise error(f"{name}: larger than {LARGEST_TOML_BYTES >> 20} MiB, the most that is read")
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as problem:
         reason = "nested too deeply" if isinstance(problem, RecursionError) else str(problem).partition(";")[0]
-        raise error(f"{path.name}: not valid TOML ({reason})") from None
+        raise error(f"{name}: not valid TOML ({reason})") from None
 
 
 def value_of(text: str) -> Any:

@@ -54,15 +54,17 @@ def test_the_first_rule_whose_conditions_are_all_met_counts(tmp_path):
 
 def test_a_rule_counts_more_than_what_holds_for_every_image(tmp_path):
     profile = read_profile(written(tmp_path, PLANT))
-    assert profile.settings_for(seen()) == {"exposure_s": 0.25, "pixel_pitch_mm": pytest.approx(0.05)}
-    assert profile.settings_for(seen(DetectorID="THIN", KVP="70"))["exposure_s"] == 1.0
+    assert profile.settings_of(profile.rule_for(seen())) == {"exposure_s": 0.25, "pixel_pitch_mm": pytest.approx(0.05)}
+    assert profile.settings_of(profile.rule_for(seen(DetectorID="THIN", KVP="70")))["exposure_s"] == 1.0
     assert [name for name, _ in profile.every_settings()] == ["thin", "weld", "without a rule"]
 
 
 def test_files_are_found_beside_the_profile_and_names_stay(tmp_path):
     (tmp_path / "thin.json").write_text("{}", encoding="utf-8")
     profile = read_profile(written(tmp_path, PLANT))
-    assert profile.settings_for(seen(DetectorID="thin", KVP="70"))["blurred"] == str(tmp_path / "thin.json")
+    assert profile.settings_of(profile.rule_for(seen(DetectorID="thin", KVP="70")))["blurred"] == str(
+        tmp_path / "thin.json"
+    )
     (tmp_path / "thin.json").unlink()
     (tmp_path / "other").mkdir()
     assert read_profile(written(tmp_path / "other", PLANT)).rules[0].settings["blurred"] == "thin.json"

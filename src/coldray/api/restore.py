@@ -189,7 +189,7 @@ class Restorer:
         rule = self._profile.rule_for(seen)
         name = None if rule is None else rule.name
         if name not in self._jobs:
-            self._jobs[name] = _job({**self._profile.settings_for(seen), **self._own})
+            self._jobs[name] = _job({**self._profile.settings_of(rule), **self._own})
         return self._jobs[name]
 
     def restore(

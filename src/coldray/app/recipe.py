@@ -91,7 +91,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         seen = Seen(source, image.acquisition.pixel_pitch_mm, lambda keyword: tag_text(image, keyword))
         rule = profile.rule_for(seen)
         led = {"file": profile.path.name, "sha256": profile.sha256, "rule": None if rule is None else rule.name}
-        return self.of_rule(profile.settings_for(seen)), led
+        return self.of_rule(profile.settings_of(rule)), led
 
     @property
     def geometry(self) -> Any:

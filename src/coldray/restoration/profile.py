@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from coldray.checkpoint import file_sha256
-from coldray.document import read_toml
+from coldray.document import LARGEST_TOML_BYTES, content_of, parse_toml
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
 from coldray.settings import checked, declared
 
@@ -121,20 +121,19 @@ class Profile:
             )
         return found
 
-    def settings_for(self, seen: Seen) -> dict[str, Any]:
-        """Settings of one image: those of every image, and over them those of the first rule that fits."""
-        rule = self.rule_for(seen)
+    def settings_of(self, rule: Rule | None) -> dict[str, Any]:
+        """Settings of the images that a rule counts for: those of every image, and over them those of the rule."""
         return {**self.settings, **(rule.settings if rule is not None else {})}
 
     def every_settings(self) -> list[tuple[str, dict[str, Any]]]:
         """Name and settings of everything that may happen to an image."""
-        rest = [] if self.refuses else [("without a rule", dict(self.settings))]
-        return [*((rule.name, {**self.settings, **rule.settings}) for rule in self.rules), *rest]
+        rest = [] if self.refuses else [("without a rule", self.settings_of(None))]
+        return [*((rule.name, self.settings_of(rule)) for rule in self.rules), *rest]
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, sha256: str) -> Profile:
-    data = read_toml(path, SettingsReadError)
+def _parsed(path: Path, content: bytes) -> Profile:
+    data = parse_toml(content, path.name, SettingsReadError)
     try:
         _known(KEYS, data, "a profile")
         settings = _settings(data.get(SETTINGS, {}), f"[{SETTINGS}]", path.parent)
@@ -148,7 +147,7 @@ def _read(path: Path, sha256: str) -> Profile:
             raise SettingsError(f'{UNKNOWN} is {otherwise!r}; choose "{SETTINGS}" or "refuse"')
     except SettingsError as problem:
         raise SettingsError(f"{path.name}: {problem}") from None
-    return Profile(path, sha256, settings, rules, otherwise == "refuse")
+    return Profile(path, hashlib.sha256(content).hexdigest(), settings, rules, otherwise == "refuse")
 
 
 def read_profile(source: str | Path) -> Profile:
@@ -172,11 +171,7 @@ def read_profile(source: str | Path) -> Profile:
         never be reached.
     """
     path = Path(source)
-    try:
-        digest = file_sha256(path)
-    except OSError as problem:
-        raise SettingsReadError(f"{path.name}: cannot be read ({problem.strerror or problem})") from None
-    return _read(path.absolute(), digest)
+    return _parsed(path.absolute(), content_of(path, SettingsReadError, LARGEST_TOML_BYTES))
 
 
 def _known(known: Iterable[str], found: Iterable[str], owner: str) -> None:
@@ -204,9 +199,7 @@ def _settings(found: Any, where: str, folder: Path) -> dict[str, Any]:
         elif said.kind == "flats":
             value = tuple(_place(one, told, folder) for one in (value if isinstance(value, list) else [value]))
         try:
-            out[name] = (
-                value if said.kind == "flats" else checked(name, said.taken(value) if _is_number(value) else value)
-            )
+            out[name] = checked(name, said.taken(value) if _is_number(value) else value)
         except SettingsError as problem:
             raise SettingsError(f"{where}: {problem}") from None
     return out
