@@ -165,9 +165,9 @@ class Line(Generic[Item, Part, Done]):
 
     def _read(self) -> None:
         """Take pieces from the source until it ends or nobody wants more."""
-        failure: BaseException | None = None
         pieces = iter(self.source)
-        while failure is None and self._wait_for_room():
+        while self._wait_for_room():
+            failure: Exception | None = None
             try:
                 item = next(pieces)
             except StopIteration:

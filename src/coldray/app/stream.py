@@ -26,7 +26,7 @@ from coldray.app.one import noted, read_whole, remarks
 from coldray.app.options import flagged
 from coldray.app.recipe import RECORD_FORMAT
 from coldray.app.stopping import heeded
-from coldray.errors import ColdrayError, ImageReadError
+from coldray.errors import ColdrayError, ImageReadError, ImageWriteError
 from coldray.formats import write_image
 from coldray.formats.raw import RawGeometry
 from coldray.radiograph import Radiograph
@@ -88,7 +88,7 @@ def of_pipe(handle: int, geometry: RawGeometry, out: Path) -> Iterator[Found]:
     number = 0
     while content := _read(handle, size):
         number += 1
-        name, frame = f"frame {number}", None
+        name = f"frame {number}"
         try:
             if len(content) < size:
                 raise ImageReadError(
@@ -227,7 +227,7 @@ class Teller:
             origin.target.parent.mkdir(parents=True, exist_ok=True)
             write_image(origin.target, noted(image, **more))
         except (ColdrayError, OSError) as problem:
-            known = problem if isinstance(problem, ColdrayError) else ImageReadError(console.of_system(problem))
+            known = problem if isinstance(problem, ColdrayError) else ImageWriteError(console.of_system(problem))
             self._lose(frame.number, name, known)
             return
         self.written += 1

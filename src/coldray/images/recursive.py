@@ -91,7 +91,14 @@ class RecursiveMean:
     def __init__(self, weight: float, noise: NoiseModel) -> None:
         if not 0 < weight <= 1:
             raise SettingsError(f"weight of the latest frame is {weight:g}; it must be over 0 and at most 1")
-        self._weight, self._noise = weight, noise
+        self._weight = weight
+        frequency = noise.quantum.frequency_lp_mm
+        surely = 1.0 + SURE * float(np.max(noise.error(frequency)))
+        # variance of a pixel that noise of any colour stays below: of each unit of signal, and without any
+        self._quantum, self._electronic = (
+            surely * power / noise.pixel_pitch_mm**2
+            for power in (float(np.max(noise.quantum(frequency))), noise.electronic_mm2)
+        )
         self._now: RunningMean | None = None
 
     def add(self, frame: NDArray[np.floating]) -> RunningMean:
@@ -133,11 +140,7 @@ class RecursiveMean:
             return True
         size = min(BLOCK_PX, *latest.shape)
         signal = np.maximum(_means(before.image, size), 0.0)
-        frequency = self._noise.quantum.frequency_lp_mm
-        quantum = float(np.max(self._noise.quantum(frequency)))
-        surely = 1.0 + SURE * float(np.max(self._noise.error(frequency)))
-        power = (quantum * signal + self._noise.electronic_mm2) * (1.0 + before.power) * surely
-        deviation = np.sqrt(power) / self._noise.pixel_pitch_mm
+        deviation = np.sqrt((self._quantum * signal + self._electronic) * (1.0 + before.power))
         apart = latest - np.float32(gain) * before.image
         held = np.float32(HELD_SD) * np.float32(deviation.max())
         np.clip(apart, -held, held, out=apart)
