@@ -121,8 +121,9 @@ def pod(
     ----------
     MIL-HDBK-1823A (2009).
     """
-    for name, value in (("contrast", contrast), ("contrast_per_mm", contrast_per_mm)):
-        if value is not None and not (isinstance(value, Real) and not isinstance(value, bool) and 0 < value < 1e6):
+    given = {"contrast": contrast} | ({} if contrast_per_mm is None else {"contrast_per_mm": contrast_per_mm})
+    for name, value in given.items():
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < 1e6:
             raise SettingsError(f"{name} is {value!r}; a positive number is needed")
     if isinstance(defects, bool) or not isinstance(defects, Integral) or not FEWEST_DEFECTS <= defects <= 10000:
         raise SettingsError(f"defects is {defects!r}; a whole number from {FEWEST_DEFECTS} to 10000 is needed")
