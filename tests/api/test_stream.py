@@ -180,7 +180,11 @@ def test_settings_outside_their_range_are_named(settings, named):
         coldray.stream([], restorer(), **settings)
 
 
-def test_what_does_not_go_together_is_refused():
+def test_what_does_not_go_together_is_refused(tmp_path):
+    profile = tmp_path / "plant.toml"
+    profile.write_text('[[rule]]\nname = "thin"\nwhen = { KVP = 70 }\nsettings = { exposure_s = 1 }\n')
+    with pytest.raises(SettingsError, match="`profile`"):
+        coldray.stream([], restorer(profile=profile))
     with pytest.raises(SettingsError, match="`average`"):
         coldray.stream([], restorer(average=True))
     with pytest.raises(SettingsError, match="contradiction"):

@@ -165,6 +165,11 @@ class Restorer:
         """What is done to every image."""
         return self._job
 
+    @property
+    def profile(self) -> Profile | None:
+        """Rules that choose what is done to an image, if there are any."""
+        return self._profile
+
     def job_for(self, image: Radiograph, source: Any = None) -> Job:
         """What is done to one image: by the profile's first rule that fits, if there is one.
 

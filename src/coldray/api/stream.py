@@ -111,6 +111,10 @@ class Stream:
             raise SettingsError(f"`average` is {average:g}; the weight of the latest frame is over 0 and at most 1")
         if restorer.job.average:
             raise SettingsError("the restorer makes one image of many frames; leave out its `average` for a stream")
+        if restorer.profile is not None:
+            raise SettingsError(
+                "the restorer chooses its settings by image, frames of a stream share theirs; leave out its `profile`"
+            )
         if certificate_every != 1:
             check_job(replace(restorer.job, judged=False))
         self._restorer, self._weight, self._every = restorer, average, certificate_every
@@ -279,7 +283,8 @@ def stream(
     Raises
     ------
     SettingsError
-        If a setting is outside its range, or `certificate_every` does not go with the restorer's `on_contradiction`.
+        If a setting is outside its range, `certificate_every` does not go with the restorer's `on_contradiction`, or the
+        restorer has a `profile` or makes one image of many (`average`).
 
     Examples
     --------
