@@ -42,6 +42,29 @@ def put():
     return write
 
 
+def changed(value):
+    """Another value of the same kind, as like it as can be."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * (1 + 1e-15) or 1e-300
+    if value is None:
+        return 0
+    return [None] if value == [] else {"a": None} if value == {} else value + " "
+
+
+def replaced(document, place, value):
+    """A copy of a JSON document with another value at a place."""
+    copy = json.loads(json.dumps(document))
+    at = copy
+    for step in place[:-1]:
+        at = at[step]
+    at[place[-1]] = value
+    return copy
+
+
 HANGS_S = 600.0
 """Only what hangs takes longer; no verdict depends on it."""
 

@@ -8,6 +8,8 @@ from coldray.app.said import determined, leaves
 from coldray.app.signature import judge, new_key, read_public
 from coldray.formats import read_image
 
+from .conftest import changed, replaced
+
 pytest.importorskip("cryptography", reason="needs the extra sign")
 
 SETTINGS = ("--method", "wiener", "--exposure-s", "0.25")
@@ -39,29 +41,6 @@ def restored(call, put, folder, key):
         put(folder / "scan.tif", 3)
         assert call("restore", folder / "scan.tif", "-o", target, *SETTINGS, "--map", "--sign", key)[0] == 0
     return target
-
-
-def changed(value):
-    """Another value of the same kind, as like it as can be."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, float):
-        return value * (1 + 1e-15) or 1e-300
-    if value is None:
-        return 0
-    return [None] if value == [] else {"a": None} if value == {} else value + " "
-
-
-def replaced(document, place, value):
-    """A copy of a JSON document with another value at a place."""
-    copy = json.loads(json.dumps(document))
-    at = copy
-    for step in place[:-1]:
-        at = at[step]
-    at[place[-1]] = value
-    return copy
 
 
 def test_a_signed_result_is_told_with_its_key(call, restored, public, key):

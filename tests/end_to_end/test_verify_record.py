@@ -10,6 +10,8 @@ from coldray.app.files import LEDGER
 from coldray.app.ledger import _seal
 from coldray.app.said import determined, differences, leaves
 
+from .conftest import changed, replaced
+
 SETTINGS = ("--method", "wiener", "--exposure-s", "0.25", "--map")
 FOUND_BY_HASH = {("sha256_out",), ("side_files", "out.certificate.tif")}
 
@@ -27,29 +29,6 @@ def restored(call, put, folder):
         put(folder / "scan.tif", 3)
         assert call("restore", folder / "scan.tif", "-o", target, *SETTINGS)[0] == 0
     return target
-
-
-def changed(value):
-    """Another value of the same kind, as like it as can be."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, float):
-        return value * 1.001 + 1e-9
-    if value is None:
-        return 1
-    return [0] if value == [] else {"a": 0} if value == {} else value + "x"
-
-
-def replaced(document, place, value):
-    """A copy of a JSON document with another value at a place."""
-    copy = json.loads(json.dumps(document))
-    at = copy
-    for step in place[:-1]:
-        at = at[step]
-    at[place[-1]] = value
-    return copy
 
 
 def test_each_value_that_a_restoration_determines_is_compared(restored):

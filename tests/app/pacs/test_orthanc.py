@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 from contextlib import contextmanager
 
@@ -15,12 +14,9 @@ from coldray.app.pacs.receive import Listening
 from coldray.app.pacs.station import Station
 from coldray.app.recipe import Recipe
 
+from .conftest import free_port
+
 httpx = pytest.importorskip("httpx", reason="Orthanc is asked over HTTP")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @contextmanager

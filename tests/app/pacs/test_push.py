@@ -1,7 +1,6 @@
 """`push` and what it is made of, against a node in this process."""
 
 import json
-import socket
 import sys
 import threading
 
@@ -12,6 +11,8 @@ import pytest
 from coldray.app.pacs.node import Node, checked_aet
 from coldray.app.pacs.send import echo, parcel, send
 from coldray.errors import ImageReadError, MissingExtraError, PeerError, SettingsError
+
+from .conftest import free_port
 
 
 @pytest.mark.parametrize(
@@ -73,11 +74,6 @@ def test_nothing_to_do_is_usage(call, object_file):
     assert call("push", "--to", "A@127.0.0.1:104")[0] == 2
     code, _, err = call("push", "--echo", object_file, "--to", "A@127.0.0.1:104")
     assert code == 2 and "--echo" in err
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_a_node_that_is_not_there_is_one_line_and_code_3(call, object_file):
