@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-_KINDS = {"u": "unsigned whole numbers", "i": "whole numbers", "f": "floating point"}
+_KINDS = {"uint": "unsigned whole numbers", "int": "whole numbers", "float": "floating point"}
 
 
 def in_words(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -48,7 +48,7 @@ def in_words(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _values(entry: dict[str, Any]) -> str:
     """Type and range of the stored values."""
-    kind, bits = entry["dtype"].rstrip("0123456789"), entry["dtype"].lstrip("abcdefghijklmnopqrstuvwxyz")
-    words = _KINDS.get({"uint": "u", "int": "i", "float": "f"}.get(kind, ""), entry["dtype"])
+    kind = entry["dtype"].rstrip("0123456789")
+    bits = entry["dtype"].removeprefix(kind)
     low, high, mean = (entry[name] for name in ("minimum", "maximum", "mean"))
-    return f"{bits}-bit {words}, {low:.6g} to {high:.6g}, mean {mean:.6g}"
+    return f"{bits}-bit {_KINDS[kind]}, {low:.6g} to {high:.6g}, mean {mean:.6g}"

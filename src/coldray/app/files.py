@@ -39,8 +39,9 @@ class Pairing:
     @property
     def name(self) -> str:
         """Path of the input within the folder that the user named; its own name if that was the file itself."""
-        inside = self.root is not None and self.source.is_relative_to(self.root)
-        return self.source.relative_to(self.root).as_posix() if inside and self.root else self.source.name
+        if self.root is None or not self.source.is_relative_to(self.root):
+            return self.source.name
+        return self.source.relative_to(self.root).as_posix()
 
     def check(self) -> None:
         """Refuse what was found in a folder but lies elsewhere, or would replace the result of another input.

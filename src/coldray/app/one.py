@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldray.app.files import BESIDE, check_names
+from coldray.app.files import BESIDE, Pairing, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError, MetadataError
@@ -131,6 +131,33 @@ def restore_files(
         entry["warnings"] = [*repeats.warnings, *entry["warnings"]]
     _write(sources[0], target, image, result, recipe, entry, recipe_record(recipe, *sources) if record else None)
     return entry
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """Work on one pairing: restore a file, or the average of several if they are given."""
+
+    recipe: Recipe
+    sources: tuple[Path, ...] = ()
+
+    def __call__(self, _number: int, pair: Pairing) -> dict[str, Any]:
+        """The pairing's entry in the command's JSON."""
+        if self.sources:
+            return restore_files(self.sources, pair.target, self.recipe, record=True, name=pair.name)
+        return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file, name=pair.name)
+
+
+def line_of(entry: dict[str, Any]) -> str:
+    """One line of prose for what was restored."""
+    averaged = [f"mean of {entry['average']['frames']} frames"] if "average" in entry else []
+    parts = [*averaged, str(entry["method"])]
+    if entry.get("skipped"):
+        parts.append("already there")
+    else:
+        count = entry["steps"]
+        parts += [f"{count} network evaluation{'s' if count > 1 else ''}"] if count else []
+        parts.append(f"{entry['seconds']:.1f} s")
+    return f"{entry['output']}  ({', '.join(parts)}; {entry['consistency']['verdict']})"
 
 
 def _write(

@@ -161,8 +161,8 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
     Returns
     -------
     dict
-        `matches`, what was compared, the state of the `signature`, and `problems` in words. Same build, machine and thread count: the repeated
-        file has the same bytes. Otherwise pixels may differ by one step of 16 bits.
+        `matches`, what was compared, the state of the `signature`, and `problems` in words. Same build, machine and
+        thread count: the repeated file has the same bytes. Otherwise pixels may differ by one step of 16 bits.
 
     Raises
     ------

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coldray.app import console
+from coldray.app.pacs.node import OWN_AET
 from coldray.errors import ColdrayError, ImageReadError, SettingsError
 
 if TYPE_CHECKING:
+    from coldray.app.pacs.node import Node
     from coldray.app.pacs.send import Parcel
 
 EXAMPLE = """
@@ -30,7 +32,7 @@ def push(
     inputs: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE|DIR...]", help="DICOM files, or folders of images.")
     ] = None,
-    aet: Annotated[str, typer.Option(metavar="AET", help="Application entity title of this machine.")] = "COLDRAY",
+    aet: Annotated[str, typer.Option(metavar="AET", help="Application entity title of this machine.")] = OWN_AET,
     echo: Annotated[
         bool, typer.Option("--echo", help="Ask with C-ECHO whether the node listens; send nothing.")
     ] = False,
@@ -54,7 +56,7 @@ def push(
     return _send(inputs or [], node, own, timeout_s, as_json)
 
 
-def _send(inputs: list[Path], node: Any, own: str, timeout_s: float, as_json: bool) -> int:
+def _send(inputs: list[Path], node: Node, own: str, timeout_s: float, as_json: bool) -> int:
     """Send what can be sent, and tell what was not."""
     from coldray.app.pacs.send import send
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +58,7 @@ def restore(
     """Restore radiographs to the sharpness of another detector."""
     from coldray.app.each import Verb, run_each
     from coldray.app.files import pair_outputs
+    from coldray.app.one import Restoring, line_of
     from coldray.app.options import recipe_of
     from coldray.app.watch import Watcher, watched
     from coldray.errors import SettingsError
@@ -72,7 +73,7 @@ def restore(
         if watch or scheduler is not None:
             raise SettingsError("--average makes one image here and now; leave out --watch and --scheduler")
         return _average(inputs, out, recipe, overwrite, as_json, debug)
-    verb = Verb("restore", _Work(recipe), _line, as_json, debug)
+    verb = Verb("restore", Restoring(recipe), line_of, as_json, debug)
     if watch:
         folders = watched(inputs, out)
         if overwrite:
@@ -91,11 +92,12 @@ def _average(inputs: list[Path], out: Path, recipe: Recipe, overwrite: bool, as_
     """Restore the average of all inputs into one file."""
     from coldray.app.each import Verb, run_each
     from coldray.app.files import gather
+    from coldray.app.one import Restoring, line_of
     from coldray.leftovers import clear_leftovers
 
     sources, pair = gather(inputs, out, overwrite=overwrite)
     clear_leftovers(out.parent, deep=False)
-    return run_each(Verb("restore", _Work(recipe, tuple(sources)), _line, as_json, debug), [pair], 1)
+    return run_each(Verb("restore", Restoring(recipe, tuple(sources)), line_of, as_json, debug), [pair], 1)
 
 
 def _into_folder(
@@ -145,30 +147,3 @@ def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> N
     from coldray.app.reports import write_batch_report
 
     write_batch_report(out, entries, recipe)
-
-
-def _line(entry: dict[str, Any]) -> str:
-    averaged = [f"mean of {entry['average']['frames']} frames"] if "average" in entry else []
-    parts = [*averaged, str(entry["method"])]
-    if entry.get("skipped"):
-        parts.append("already there")
-    else:
-        count = entry["steps"]
-        parts += [f"{count} network evaluation{'s' if count > 1 else ''}"] if count else []
-        parts.append(f"{entry['seconds']:.1f} s")
-    return f"{entry['output']}  ({', '.join(parts)}; {entry['consistency']['verdict']})"
-
-
-@dataclass(frozen=True)
-class _Work:
-    """Restore one file, or the average of several."""
-
-    recipe: Recipe
-    sources: tuple[Path, ...] = ()
-
-    def __call__(self, _number: int, pair: Any) -> dict[str, Any]:
-        from coldray.app.one import restore_file, restore_files
-
-        if self.sources:
-            return restore_files(self.sources, pair.target, self.recipe, record=True, name=pair.name)
-        return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file, name=pair.name)

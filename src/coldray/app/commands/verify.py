@@ -47,8 +47,9 @@ def verify(
     """Recompute the hashes of a restored file, restore its input again as recorded, and compare.
 
     The same build, machine and thread count give the same bytes; elsewhere pixels may differ by one step of 16 bits,
-    which is reported. With --key the record must be signed by that key, and not changed since. A folder is audited through its ledger: results that are missing are found too. Exit code 0 if
-    all agrees, 1 if not, 3 if the restoration cannot be repeated.
+    which is reported. With --key the record must be signed by that key, and not changed since. A folder is audited through
+    its ledger: results that are missing are found too. Exit code 0 if all agrees, 1 if not, 3 if the restoration cannot be
+    repeated.
     """
     from coldray.app.signature import read_public
     from coldray.app.verify import Sources, audit

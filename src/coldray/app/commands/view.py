@@ -14,6 +14,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.options import with_settings
+from coldray.app.pacs.node import OWN_AET
 from coldray.errors import ImageReadError, SettingsError
 from coldray.settings import check_settings
 
@@ -158,7 +159,7 @@ def serve(
     queue: Queue = 4,
     dicom_port: DicomPort = None,
     dicom_folder: DicomFolder = None,
-    dicom_aet: DicomAet = "COLDRAY",
+    dicom_aet: DicomAet = OWN_AET,
     dicom_from: DicomFrom = None,
     dicom_to: DicomTo = None,
     as_json: AsJson = False,
@@ -234,9 +235,9 @@ def _run(
             console.say(f"coldray: {console.one_line(one)}")
         if nothing:
             raise failed[-1]  # which tells it
-        for role, more in (("reference", opened.reference), ("restored", opened.restored)):
-            if more is not None:
-                shelf.attach(first, role, more, more.name)
+        for role, other in (("reference", opened.reference), ("restored", opened.restored)):
+            if other is not None:
+                shelf.attach(first, role, other, other.name)
 
     def ready(where: dict[str, Any], link: str) -> None:
         if as_json:

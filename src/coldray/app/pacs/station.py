@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from coldray.app import console
 from coldray.app.each import Verb, run_each
-from coldray.app.files import Pairing, check_folder
+from coldray.app.files import check_folder
 from coldray.app.ledger import Ledger
-from coldray.app.one import recipe_record, restore_file
+from coldray.app.one import Restoring, line_of, recipe_record
 from coldray.app.pacs.node import Node, Told
 from coldray.app.pacs.outbox import Outbox
 from coldray.app.pacs.receive import Listening, Receiver
@@ -24,16 +22,6 @@ INCOMING, RESTORED = "incoming", "restored"
 """Folders below the station's own: what came, as it came; what became of it, with its ledger."""
 LEAVES_S = 30.0
 """Longest wait for what is being written when a station closes."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """Restore one object."""
-
-    recipe: Recipe
-
-    def __call__(self, _number: int, pair: Pairing) -> dict[str, Any]:
-        return restore_file(pair.source, pair.target, self.recipe)
 
 
 class Station:
@@ -108,7 +96,7 @@ class Station:
     def _run(self) -> None:
         """Restore what comes, in this thread's own worker process."""
         onward = None if self._outbox is None else self._outbox.add
-        verb = Verb("restore", _Work(self._recipe), _line, as_json=False, each=onward, aside=True)
+        verb = Verb("restore", Restoring(self._recipe), line_of, as_json=False, each=onward, aside=True)
         # what is there is whole, so nothing is waited for
         coming = Watcher([self._incoming], self._restored, settle_s=0.0)
         try:
@@ -117,9 +105,3 @@ class Station:
             self._say(
                 f"coldray: {console.one_line(problem)}; objects are received, but not restored before the next start"
             )
-
-
-def _line(entry: dict[str, Any]) -> str:
-    """One line for a result."""
-    state = "already there" if entry.get("skipped") else f"{entry['method']}, {entry['seconds']:.1f} s"
-    return f"{entry['output']}  ({state}; {entry['consistency']['verdict']})"
