@@ -23,6 +23,26 @@ WARNINGS_COUNTED = 1000
 UNDONE = "interrupted before it was done; the same command finishes it"
 
 
+class Warnings:
+    """Warnings of many images: each is told with the first image that has it, and then only counted."""
+
+    def __init__(self) -> None:
+        self._counted: Counter[str] = Counter()
+
+    def tell(self, name: str, warning: str) -> None:
+        """Tell a warning of an image, given its file name, unless an image before had it."""
+        if len(self._counted) < WARNINGS_COUNTED or warning in self._counted:
+            self._counted[warning] += 1
+        if self._counted[warning] <= 1:
+            console.say(f"warning: {console.printable(name)}: {warning}")
+
+    def tell_counts(self, images: str) -> None:
+        """At the end, how many images (in this word) had what several had."""
+        for warning, count in self._counted.items():
+            if count > 1:
+                console.say(f"warning: {count} {images}: {warning}")
+
+
 @dataclass(frozen=True)
 class Verb:
     """What is done to every input and how it is told.
@@ -68,14 +88,14 @@ class _Report:
     entries: dict[int, dict[str, Any]] = field(default_factory=dict)
     last: ColdrayError | None = None
     verdicts: Counter[str] = field(default_factory=Counter)
-    warned: Counter[str] = field(default_factory=Counter)
+    warned: Warnings = field(default_factory=Warnings)
 
     def add(self, number: int, outcome: Outcome) -> None:
         """Keep and tell one outcome; the latest of an input counts."""
         pair = self.pairs[number]
         if isinstance(outcome, ColdrayError):
             self.last = outcome
-            message = flagged(_naming(pair, outcome))
+            message = flagged(naming(pair.source.name, outcome))
             self.entries[number] = {"input": str(pair.source), "name": pair.name, "error": message}
             if not self.alone:
                 console.say(f"coldray: {message}")
@@ -88,7 +108,7 @@ class _Report:
         self.entries[number] = outcome if read_later else {"input": outcome["input"]}
         if not self.verb.as_json:
             for warning in outcome["warnings"]:
-                self._warn(pair, warning)
+                self.warned.tell(pair.source.name, warning)
             (console.say if self.verb.aside else console.tell)(console.printable(self.verb.line(outcome)))
         if self.verb.each is not None:
             self.verb.each(outcome)
@@ -106,9 +126,7 @@ class _Report:
             console.fail(message, console.exit_code(self.last), self.verb.as_json, files)
         if self.verb.after is not None and interrupted is None:
             self.verb.after(self._in_order())
-        for warning, count in self.warned.items():
-            if count > 1:
-                console.say(f"warning: {count} images: {warning}")
+        self.warned.tell_counts("images")
         if not (self.alone or self.verb.as_json) and interrupted is None:
             console.say(self._total(good))
         if self.verb.as_json:
@@ -126,21 +144,14 @@ class _Report:
         failed = len(self.entries) - good
         return f"{self.verb.name}: {', '.join(parts)}" + (f"; {failed} failed" if failed else "")
 
-    def _warn(self, pair: Pairing, warning: str) -> None:
-        """Tell a warning of an image; one that an image before had is only counted."""
-        if len(self.warned) < WARNINGS_COUNTED or warning in self.warned:
-            self.warned[warning] += 1
-        if self.warned[warning] <= 1:
-            console.say(f"warning: {console.printable(pair.source.name)}: {warning}")
-
     def _in_order(self) -> list[dict[str, Any]]:
         return [self.entries[number] for number in sorted(self.entries)]
 
 
-def _naming(pair: Pairing, problem: ColdrayError) -> str:
+def naming(name: str, problem: ColdrayError) -> str:
     """Message on one line that names the file, whoever wrote it."""
-    message, name = console.one_line(problem), console.printable(pair.source.name)
-    return message if name in console.printable(problem) else f"{name}: {message}"
+    message, shown = console.one_line(problem), console.printable(name)
+    return message if shown in console.printable(problem) else f"{shown}: {message}"
 
 
 def run_each(

@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import numpy as np
 
 from coldray.api.stream import Arrival, Stream, StreamedFrame
 from coldray.app import console
-from coldray.app.each import WARNINGS_COUNTED
+from coldray.app.each import Warnings, naming
 from coldray.app.files import Pairing, check_names
 from coldray.app.one import noted, read_whole, remarks
 from coldray.app.options import flagged
@@ -184,7 +183,7 @@ class Teller:
     written: int = field(default=0, init=False)
     _lost: list[dict[str, Any]] = field(default_factory=list, init=False)
     _gap: tuple[int, int] | None = field(default=None, init=False)
-    _warned: Counter[str] = field(default_factory=Counter, init=False)
+    _warned: Warnings = field(default_factory=Warnings, init=False)
 
     def run(self) -> dict[str, Any]:
         """Deal with every frame; gives the last report, which is not told yet."""
@@ -201,9 +200,7 @@ class Teller:
                 self._tell(self.report())
                 next_report = self.clock() + self.every_s
         self._tell_gap()
-        for warning, count in self._warned.items():
-            if count > 1:
-                console.say(f"warning: {count} frames: {warning}")
+        self._warned.tell_counts("frames")
         return self.report()
 
     def report(self) -> dict[str, Any]:
@@ -232,13 +229,11 @@ class Teller:
             return
         self.written += 1
         for warning in (*frame.restored.warnings, *remarks(frame.restored.measured)):
-            self._warn(name, flagged(warning))
+            self._warned.tell(Path(name).name, flagged(warning))
 
     def _lose(self, number: int, name: str, problem: ColdrayError) -> None:
         """One line for a frame that has no result."""
-        message = flagged(console.one_line(problem))
-        shown = console.printable(Path(name).name)
-        message = message if shown in message else f"{shown}: {message}"
+        message = flagged(naming(Path(name).name, problem))
         self._lost.append({"frame": number, "input": name, "error": message})
         console.say(f"coldray: {message}")
 
@@ -251,13 +246,6 @@ class Teller:
             self._lost.append({"frame": first, "last": last, "error": message})
             console.say(f"coldray: {message}")
             self._gap = None
-
-    def _warn(self, name: str, warning: str) -> None:
-        """Tell a warning of a frame; one that a frame before had is only counted."""
-        if len(self._warned) < WARNINGS_COUNTED or warning in self._warned:
-            self._warned[warning] += 1
-        if self._warned[warning] <= 1:
-            console.say(f"warning: {console.printable(Path(name).name)}: {warning}")
 
     def _tell(self, report: dict[str, Any]) -> None:
         if self.as_json:
