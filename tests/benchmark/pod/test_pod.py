@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
+import coldray
 from coldray import load_detector
 from coldray.benchmark.pod.curves import fit, smallest_found
 from coldray.benchmark.pod.defects import KINDS, added, stamp
 from coldray.benchmark.pod.design import Design, Question
 from coldray.benchmark.pod.noise_limit import a90_on_even_ground, pod_on_even_ground
-from coldray.benchmark.pod.places import allowed_places, cells, half_of, sites
+from coldray.benchmark.pod.places import SPACING_PX, allowed_places, cells, half_of, sites
 from coldray.benchmark.pod.reading import Outputs, Reading, patches, read
 from coldray.benchmark.pod.report import larger_when_restored, pod_report
 from coldray.benchmark.pod.results import readings_csv, study_json
@@ -108,6 +110,23 @@ def test_every_class_gets_its_defects_and_both_halves():
     drawn = [k for frame in design.placed for k, _, _ in frame]
     assert [drawn.count(k) for k in range(3)] == [20, 20, 20]
     assert all(0 < half_of(design.cells_of(k)).sum() < 20 for k in range(3))
+
+
+@pytest.mark.parametrize("settings", [{"method": "wiener"}, {}])
+def test_in_the_patch_of_one_defect_a_restoration_shows_no_other(settings):
+    side, one, rng = 256, made("void", 0.4, 0.1), np.random.default_rng(0)
+    blocks = np.kron(rng.uniform(0.3, 0.7, (16, 16)), np.ones((16, 16)))
+    scene = gaussian_filter(blocks, 1.5).astype(np.float32)
+    frame = (scene + NOISE.draw(scene, rng)).astype(np.float32)
+    with_it = frame + added(frame, [(one, side // 2, side // 2)], NOISE, rng)
+    pitch = PAIR.pixel_pitch_mm
+    restored = [coldray.restore(image, exposure_s=1.0, pixel_pitch_mm=pitch, **settings) for image in (frame, with_it)]
+    assert bool(settings) or ", 0 network" not in dict(restored[0].facts())["method"]
+    change = np.abs(restored[1].image.pixels - restored[0].image.pixels)
+    away = np.abs(np.arange(side) - side // 2)
+    far = np.maximum(away[:, None], away) >= SPACING_PX - one.half
+    assert change[~far].max() > 5 * np.std(frame - scene)
+    assert change[far].max() < 0.01 * np.std(frame - scene)
 
 
 def test_channel_outputs_are_plain_products():

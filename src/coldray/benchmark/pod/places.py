@@ -16,7 +16,7 @@ Sites = NDArray[np.int64]
 """Shape (sites, 2): row and column."""
 
 SPACING_PX = 48
-"""Least distance of two defects; what is beyond it is not changed by a restoration of the other."""
+"""Least distance of two defects: in the patch of one, a restoration shows the other by less than 1 % of the noise."""
 READ_PX = 16
 """Distance of the places at which the defect-free frame is read."""
 FEWEST_CELLS = 8
