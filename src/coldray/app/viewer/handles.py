@@ -1,8 +1,9 @@
-"""Handles of what is open: random names that a page may send, never paths."""
+"""What routes share: handles of what is open, random names and never paths; and the name that a file is offered under."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import HTTPException
 from fastapi import Path as Part
@@ -19,3 +20,8 @@ def study_of(desk: Desk, study_id: str) -> Study:
         return desk.shelf.study(study_id)
     except KeyError:
         raise HTTPException(404, "no such image is open") from None
+
+
+def offered_as(name: str) -> dict[str, str]:
+    """Header by which a browser keeps a file under a name."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

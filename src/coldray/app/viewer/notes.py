@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from coldray.app.viewer.desk import Desk
-from coldray.app.viewer.handles import Id, study_of
+from coldray.app.viewer.handles import Id, offered_as, study_of
 from coldray.app.viewer.shelf import Study
 from coldray.metrology.inspection import ENDING, checked_inspection
 
@@ -37,9 +36,7 @@ def add_notes(app: FastAPI, desk: Desk) -> None:
         study = study_of(desk, study_id)
         content = await run_in_threadpool(_CONTENTS[kind], study)
         name = study.name + ENDING if kind == "json" else f"{Path(study.name).stem}.inspection.{kind}"
-        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-        headers = {"Content-Disposition": disposition}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        return Response(content, media_type="application/octet-stream", headers=offered_as(name))
 
 
 def _as_json(study: Study) -> bytes:

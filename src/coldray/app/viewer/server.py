@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.concurrency import run_in_threadpool
@@ -22,7 +21,7 @@ from coldray.app.console import one_line, plain
 from coldray.app.viewer.curves import detector_curves
 from coldray.app.viewer.desk import Desk, TooManyPagesError
 from coldray.app.viewer.guard import Access, Guard
-from coldray.app.viewer.handles import Id, study_of
+from coldray.app.viewer.handles import Id, offered_as, study_of
 from coldray.app.viewer.notes import add_notes
 from coldray.app.viewer.settings import RestoreRequest
 from coldray.app.viewer.shelf import Study
@@ -199,8 +198,7 @@ def _add_studies(app: FastAPI, desk: Desk) -> None:
         if found is None or not found[0].is_file():
             raise HTTPException(404, "nothing of that kind to download")
         path, name = found
-        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-        return FileResponse(path, media_type="application/octet-stream", headers={"Content-Disposition": disposition})
+        return FileResponse(path, media_type="application/octet-stream", headers=offered_as(name))
 
     @app.post("/api/studies/{study_id}/curves")
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
