@@ -151,7 +151,7 @@ class Frame:
         if not self.pair.directional:
             return [(self, degradation)]
         pairs = zip(self.pair.by_direction(), degradation.pair.by_direction(), strict=True)
-        return [(replace(self, pair=own), type(degradation)(blur)) for own, blur in pairs]
+        return [(replace(self, pair=own), _between(degradation, blur)) for own, blur in pairs]
 
     def directional_operator(
         self, gain_of: Callable[[Frame, Degradation], Gain], degradation: Degradation
@@ -213,6 +213,13 @@ class Frame:
             return gain
 
         return self.directional_operator(gain_of, degradation)
+
+
+def _between(degradation: Degradation, pair: DetectorPair) -> Degradation:
+    """The same degradation between other detectors."""
+    remade = getattr(degradation, "of_pair", None)
+    found: Degradation = type(degradation)(pair) if remade is None else remade(pair)
+    return found
 
 
 def _as_restored(frame: Frame) -> Frame:

@@ -30,7 +30,8 @@ class Degradation(Protocol):
 
     Notes
     -----
-    Where the MTFs differ between rows and columns, one is made for each direction's pair.
+    Where the MTFs differ between rows and columns, one is made for each direction's pair: by ``of_pair(pair)`` of one that
+    holds more than its pair. It may offer ``told()``, what the history says of it.
     """
 
     def __init__(self, pair: Any) -> None: ...
@@ -221,6 +222,30 @@ def plugin(kind: str, name: str) -> Any:
     near = difflib.get_close_matches(name, names, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise PluginError(f"no {kind} {name!r}{hint} (there are {', '.join(names)})")
+
+
+def degradation_of(stated: str) -> Callable[[Any], Degradation]:
+    """What makes a degradation of a pair of detectors: ``NAME``, or ``NAME:ARGUMENT`` where a plug-in offers ``with_argument``.
+
+    Raises
+    ------
+    PluginError
+        If there is none of that name, or its argument is missing or not wanted.
+    SettingsError
+        If the argument cannot be read.
+    """
+    name, given, argument = stated.partition(":")
+    module = plugin("degradation", name)
+    if not hasattr(module, "with_argument"):
+        if given:
+            raise PluginError(f"the degradation {name!r} takes no argument; found {argument!r}")
+        made = module.Degradation
+    elif not argument:
+        raise PluginError(f"the degradation {name!r} needs its argument: {name}:{module.ARGUMENT}")
+    else:
+        made = module.with_argument(argument)
+    found: Callable[[Any], Degradation] = made
+    return found
 
 
 def load_plugin_file(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:

@@ -55,7 +55,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
     degradation: str = setting(
         "mtf_blend",
         "text",
-        "Physics of the blur: mtf_blend (the paper's), mtf_power or any other plug-in.",
+        "Physics of the blur: mtf_blend (the paper's), mtf_power, focal_spot:UM,MAGNIFICATION or any other plug-in.",
         page=False,
     )
     exposure_s: float | None = setting(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from coldray.errors import MeasurementError
-from coldray.metrology.blurs import separate_blurs, spot_transfer
+from coldray.metrology.blurs import separate_blurs, shadow_transfer
 from coldray.metrology.noise_mtf import disagreement, noise_mtf
 from coldray.physics.curves import FrequencyCurve
 
@@ -65,7 +65,7 @@ def edges(magnifications, spot_mm, rng, shape="uniform", sigma_px=0.6, sd=0.003)
     """MTFs at the detector with noise that is smooth over a few frequencies."""
     f = np.arange(0, 5.0001, 0.05)
     for m in magnifications:
-        value = truth(f * PITCH, sigma_px) * spot_transfer(f, spot_mm * (m - 1), shape)
+        value = truth(f * PITCH, sigma_px) * shadow_transfer(f, spot_mm * (m - 1), shape)
         rough = np.convolve(rng.standard_normal(f.size + 3), np.full(4, 0.5), "valid")
         noisy = value + sd * rough * (f > 0)
         yield FrequencyCurve(f, noisy, noisy - 2 * sd, noisy + 2 * sd)

@@ -97,7 +97,7 @@ def degrade(
     exposure_s : float, optional
         Adds the noise of one frame of this exposure [s]; needs a blurred detector that states its NNPS.
     degradation : str
-        Name of a degradation.
+        Name of a degradation, with its argument if it takes one.
     pixel_pitch_mm, open_beam
         As for `restore`.
     random_state : int or list of int
@@ -128,17 +128,17 @@ def degrade(
     from coldray.images.scale import scale_of
     from coldray.physics.noise import NoiseModel
     from coldray.physics.transfer import radial_operator
-    from coldray.plugins import plugin
+    from coldray.plugins import degradation_of
     from coldray.radiograph import Step
     from coldray.restoration.pair import detectors_of
 
-    build = plugin("degradation", text_of(degradation, "degradation"))
+    build = degradation_of(text_of(degradation, "degradation"))
     stated = {"pixel_pitch_mm": pixel_pitch_mm, "exposure_s": exposure_s, "open_beam": open_beam}
     job = Restorer(blurred, sharp, method="wiener", **stated).job
     original = radiograph_of(image)
     scale, warnings = scale_of(original, job.open_beam)
     pair, more = detectors_of(original, job)
-    blend = build.Degradation(pair)
+    blend = build(pair)
     stack = scale.to_fraction(original.pixels if original.pixels.ndim == 3 else original.pixels[None])
     blur = radial_operator(lambda f: blend.transfer(f, strength), stack.shape[1:], pair.pixel_pitch_mm)
     noise = None if job.exposure_s is None else NoiseModel.of_detector(pair.blurred, job.exposure_s)

@@ -24,7 +24,7 @@ from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.metrology.response import response_ceiling, response_scores
 from coldray.physics.detector import load_detector
 from coldray.physics.pair import DetectorPair
-from coldray.plugins import plugin, plugin_names
+from coldray.plugins import degradation_of, plugin, plugin_names
 from coldray.reports.html import template
 from coldray.restoration.model import Model
 from coldray.restoration.noise import choose_noise
@@ -116,7 +116,7 @@ def evaluate_folder(
         pair = DetectorPair(
             load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
         )
-        blur = plugin("degradation", degradation).Degradation(pair)
+        blur = degradation_of(degradation)(pair)
         for index, image in enumerate(blurred):
             noise, _ = choose_noise(image, pair.blurred, note.get("exposure_s"))
             frame = Frame(image, pair, noise, model.prior)

@@ -19,7 +19,7 @@ from coldray.metrology.efficiency import FEWEST_FRAMES, LOSSLESS, Efficiency, de
 from coldray.physics.detector import load_detector
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import plugin
+from coldray.plugins import degradation_of
 from coldray.reports.html import template
 from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise import noise_of_flats
@@ -68,7 +68,7 @@ def efficiency_of_flats(
     for number, (name, job) in enumerate(jobs.items()):
         blurred, sharp = (load_detector(d, pixel_pitch_mm=pixel_pitch_mm) for d in (job.blurred, job.sharp))
         pair = DetectorPair(blurred, sharp)
-        degradation = plugin("degradation", job.degradation).Degradation(pair)
+        degradation = degradation_of(job.degradation)(pair)
         noise = noise_of_flats(measured, pair.blurred)
         prior = job.model.prior if job.model is not None else ObjectPrior()
         restored = []

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from coldray.errors import MeasurementError
 from coldray.physics.curves import FrequencyCurve
+from coldray.physics.focal_spot import SHAPES, spot_transfer
 
 LEAST_MTF = 0.1
 """Curves count down to here: below, their logarithm is noise."""
@@ -24,18 +25,15 @@ MISFIT = 2.0
 """Rest over its uncertainty that is told."""
 LEAST_RATIO = 1.1
 """Largest over smallest (magnification - 1) + 0.05 that tells the two blurs apart."""
-SHAPES = ("uniform", "gaussian")
-GAUSSIAN_WIDTH = 2 * np.sqrt(2 * np.log(2)) / 0.83
-"""Width of a uniform spot of about the same blur, over the standard deviation of a Gaussian one."""
+EQUAL_FWHM = 0.83
+"""Full width at half maximum of a Gaussian spot over the width of a uniform one of about the same blur."""
 
 Float = NDArray[np.float64]
 
 
-def spot_transfer(frequency: Float, width: float, shape: str) -> Float:
-    """Transfer of a focal spot of a width at the detector: a uniform one (slit response sinc), or a Gaussian one."""
-    if shape == "uniform":
-        return np.asarray(np.abs(np.sinc(frequency * width)))
-    return np.asarray(np.exp(-2 * (np.pi * frequency * width / GAUSSIAN_WIDTH) ** 2))
+def shadow_transfer(frequency: Float, width: float, shape: str) -> Float:
+    """Transfer of a focal spot at the detector, by the width of a uniform one of the same blur for every shape."""
+    return spot_transfer(frequency, width * (EQUAL_FWHM if shape == "gaussian" else 1.0), shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +158,7 @@ def _fit(f: Float, y: Float, weight: Float, lever: Float, shape: str) -> tuple[f
     total = np.maximum(square.sum(axis=0), 1e-300)
 
     def parts(width: float) -> tuple[Float, float]:
-        spot = np.log(np.maximum(np.stack([spot_transfer(f, width * one, shape) for one in lever]), 1e-6))
+        spot = np.log(np.maximum(np.stack([shadow_transfer(f, width * one, shape) for one in lever]), 1e-6))
         detector = (square * (y - spot)).sum(axis=0) / total
         return detector, float(np.sum(square * (y - spot - detector) ** 2))
 

@@ -11,7 +11,7 @@ from coldray.channels import CHANNELS, CORRECTED, conditions
 from coldray.frame import Frame, Gain
 from coldray.gain import share_of
 from coldray.physics.curves import FrequencyCurve
-from coldray.plugins import CorrectingMethod, Degradation, plugin
+from coldray.plugins import CorrectingMethod, Degradation, degradation_of, plugin
 from coldray.restoration.domain import KeptInside
 from coldray.restoration.even import GatedResult, read
 from coldray.restoration.guard import linear_filter, mixed
@@ -122,7 +122,7 @@ def _as_restored(frame: Frame, degradation: Degradation, job: Job) -> tuple[Fram
     """Frame and blur of what a result aims at; the same ones where the detectors' tables are trusted throughout."""
     judged = frame.as_restored()
     same = judged is frame
-    return judged, degradation if same else plugin("degradation", job.degradation).Degradation(judged.pair)
+    return judged, degradation if same else degradation_of(job.degradation)(judged.pair)
 
 
 def _share_of_gain(job: Job) -> FrequencyCurve | None:

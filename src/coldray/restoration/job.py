@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldray.errors import SettingsError
 from coldray.physics.detector import Detector
 from coldray.physics.transfer import SHARED, Operators
-from coldray.plugins import check_options, plugin, plugin_names, settings_of
+from coldray.plugins import check_options, degradation_of, plugin, plugin_names, settings_of
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import Model
 from coldray.settings import EVEN_LINEAR, Settings, check_settings, defaults, documented
@@ -72,7 +72,7 @@ def check_job(job: Job) -> dict[str, Any]:
     check_settings(job)
     if not job.judged and (job.on_contradiction == "refuse" or job.keep_certificate):
         raise SettingsError("a contradiction is refused, or shown, by the certificate; let every result be judged")
-    plugin("degradation", job.degradation)
+    degradation_of(job.degradation)
     method = plugin("method", job.method)
     if method.LEARNS:
         if job.model is None:

@@ -16,7 +16,7 @@ from coldray.images.scale import Scale, scale_of
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import Degradation, plugin, settings_of
+from coldray.plugins import Degradation, degradation_of, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.words import (
@@ -188,7 +188,7 @@ def restore(
     scale, warnings = scale_of(image, job.open_beam, plateau=job.safeguards)
     pair, more = detectors_of(image, job)
     chosen = check_job(job)
-    build = plugin("degradation", job.degradation).Degradation
+    build = degradation_of(job.degradation)
     both = build(pair), build(pair.as_restored())
     averaged = image.acquisition.frames if frames is None else frames
     prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), averaged, image.mask, changing)
@@ -274,6 +274,8 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
         "noise": notes[-1].noise.source,
         "noise_relative_sd": deviations[0] if len(set(deviations)) == 1 else deviations,
     }
+    if hasattr(prepared.degradation, "told"):
+        details["geometry"] = prepared.degradation.told()
     if job.model is not None and method.LEARNS:
         details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
         if even_constants(job) is not None:

@@ -10,12 +10,12 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
+from coldray.physics.focal_spot import FWHM_PER_SIGMA, LARGEST_MAGNIFICATION, LARGEST_SPOT_UM
 from coldray.physics.grids import dct_axes
 from coldray.simulation.cascade import forward
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.thickness import ThicknessMaps
 
-FWHM_PER_SIGMA = 2.3548
 GRID_TOLERANCE = 0.01
 SHAPES = ("gaussian", "box")
 
@@ -67,10 +67,10 @@ class Geometry:
     scatter_width_mm: float = 5.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.magnification <= 20:
-            raise PhysicsError(f"magnification is {self.magnification}; it must be 1 to 20")
-        if not 0 <= self.focal_spot_um <= 5000:
-            raise PhysicsError(f"focal spot is {self.focal_spot_um} um; it must be 0 to 5000")
+        if not 1 <= self.magnification <= LARGEST_MAGNIFICATION:
+            raise PhysicsError(f"magnification is {self.magnification}; it must be 1 to {LARGEST_MAGNIFICATION:g}")
+        if not 0 <= self.focal_spot_um <= LARGEST_SPOT_UM:
+            raise PhysicsError(f"focal spot is {self.focal_spot_um} um; it must be 0 to {LARGEST_SPOT_UM:g}")
         if self.focal_shape not in SHAPES:
             raise PhysicsError(f"focal shape is {self.focal_shape!r}; choose one of {', '.join(SHAPES)}")
         if not 0 <= self.scatter_to_primary <= 5:

@@ -14,7 +14,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
-from coldray.plugins import Degradation, check_options, options_of, plugin
+from coldray.plugins import Degradation, check_options, degradation_of, options_of, plugin
 from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe
 
@@ -67,7 +67,7 @@ class PairSource:
         if not self._method.LEARNS:
             raise SettingsError(f"the method {recipe.method!r} has nothing to train; choose one with a network")
         check_options(options_of(self._method.example), recipe.example, f"the example of {recipe.method!r}")
-        self._build = plugin("degradation", recipe.degradation).Degradation
+        self._build = degradation_of(recipe.degradation)
 
     def __len__(self) -> int:
         return len(self._fields)

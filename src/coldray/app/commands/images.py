@@ -106,7 +106,7 @@ def degrade(
     strength: Annotated[float, typer.Option(help="The paper's t/T, 0 to 1.")] = 1.0,
     exposure_s: Annotated[float | None, typer.Option(help="Add noise of one frame of this exposure [s].")] = None,
     degradation: Annotated[
-        str, typer.Option(help="mtf_blend (the paper's), mtf_power or any other plug-in.")
+        str, typer.Option(help="mtf_blend (the paper's), mtf_power, focal_spot:UM,MAGNIFICATION or any other.")
     ] = "mtf_blend",
     pitch_um: Annotated[float | None, typer.Option(help="Pixel pitch [um], overriding the file.")] = None,
     open_beam: Annotated[float | None, typer.Option(help="Pixel value of the open beam [DN].")] = None,
@@ -119,9 +119,9 @@ def degrade(
     from coldray.app.each import Verb, run_each
     from coldray.app.files import Pairing, pair_outputs
     from coldray.formats import read_image, write_image
-    from coldray.plugins import plugin
+    from coldray.plugins import degradation_of
 
-    plugin("degradation", degradation)  # an unknown one is a bad option, not a bad file
+    degradation_of(degradation)  # an unknown one is a bad option, not a bad file
     pairs = pair_outputs(files, out, overwrite=overwrite)
 
     def work(number: int, pair: Pairing) -> dict[str, Any]:

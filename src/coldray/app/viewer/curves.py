@@ -39,13 +39,13 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
     from coldray.frame import Frame
     from coldray.images.scale import scale_of
     from coldray.physics.prior import ObjectPrior
-    from coldray.plugins import plugin
+    from coldray.plugins import degradation_of
     from coldray.restoration.noise import choose_noise
     from coldray.restoration.pair import detectors_of
 
     scale, _ = scale_of(image, job.open_beam)
     pair, warnings = detectors_of(image, job)
-    degradation = plugin("degradation", job.degradation).Degradation(pair)
+    degradation = degradation_of(job.degradation)(pair)
     measured = scale.to_fraction(image.pixels if image.pixels.ndim == 2 else image.pixels[0])
     noise, more = choose_noise(measured, pair.blurred, job.exposure_s, job.flats, frames=image.acquisition.frames)
     frame = Frame(measured, pair, noise, job.model.prior if job.model is not None else ObjectPrior())

@@ -19,7 +19,7 @@ from coldray.errors import ImageError, MeasurementError
 from coldray.images.scale import scale_of
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
-from coldray.plugins import Degradation, plugin
+from coldray.plugins import Degradation, degradation_of
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import Job
 from coldray.restoration.pair import detectors_of
@@ -174,7 +174,7 @@ def _ground_of(image: Radiograph, job: Job) -> Ground:
 
     plain = replace(job, open_beam=None, provenance=False, keep_certificate=False, average=False)
     linear = replace(plain, method="wiener", model=None, steps=None, options={})
-    degradation = plugin("degradation", job.degradation).Degradation(pair)
+    degradation = degradation_of(job.degradation)(pair)
     notes = (*warnings, *more, *seen.warnings)
     arms = {LINEAR: arm(linear), RESTORED: arm(plain)}
     return Ground(seen.fraction, pair, degradation, seen.noise, seen.excluded, arms, notes)
