@@ -113,7 +113,7 @@ def test_with_the_network_everywhere_the_layers_are_those_of_wiener(call, tmp_pa
     assert "even" not in beside.history[-1].details
 
 
-FOCAL_SPOT = '''
+SECOND_BLUR = '''
 import numpy as np
 
 
@@ -134,17 +134,17 @@ def test_a_degradation_of_other_physics_restores_by_its_name(call, scan, tmp_pat
     """One new file beside the others: more blur is assumed, so more is undone, and the record names it."""
     import coldray.degradations as package
 
-    (tmp_path / "focal_spot.py").write_text(FOCAL_SPOT)
+    (tmp_path / "second_blur.py").write_text(SECOND_BLUR)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     command = ("restore", scan, "--method", "wiener", "--exposure-s", 0.25, "--json")
     try:
         assert call(*command, "-o", tmp_path / "usual.tif")[0] == 0
-        code, out, _ = call(*command, "-o", tmp_path / "more.tif", "--degradation", "focal_spot")
+        code, out, _ = call(*command, "-o", tmp_path / "more.tif", "--degradation", "second_blur")
     finally:
-        sys.modules.pop("coldray.degradations.focal_spot", None)
+        sys.modules.pop("coldray.degradations.second_blur", None)
     assert code == 0 and json.loads(out)["files"][0]["steps"] == 0
     usual, more = (read_image(tmp_path / f"{name}.tif") for name in ("usual", "more"))
-    assert more.history[-1].details["degradation"] == "focal_spot"
+    assert more.history[-1].details["degradation"] == "second_blur"
     assert np.std(np.diff(more.pixels.astype(float))) > 1.02 * np.std(np.diff(usual.pixels.astype(float)))
     code, _, err = call(*command, "-o", tmp_path / "no.tif", "--degradation", "mtf_blned")
     assert code == 2 and "did you mean 'mtf_blend'" in err
