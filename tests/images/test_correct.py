@@ -119,6 +119,27 @@ def test_an_object_in_the_frames_is_not_noise():
     assert average_frames(frames).temporal_nsr == pytest.approx(0.01, rel=0.05)
 
 
+@pytest.mark.parametrize(("radius_px", "size_px"), [(9, 256), (14, 512), (60, 256)])
+def test_what_is_open_in_a_small_disc_only_is_measured_there(radius_px, size_px):
+    """Nearly all is opaque, and the disc may hold no block of the usual size: edges of it are not noise."""
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:size_px, :size_px] - 0.45 * size_px
+    lit = np.where(x**2 + y**2 < radius_px**2, 9000.0, 0.0)
+    average = average_frames([rng.normal(lit, np.sqrt(lit + 400.0)) for _ in range(8)])
+    assert average.level == pytest.approx(9000, rel=0.01)
+    assert average.temporal_nsr == pytest.approx(np.sqrt(9400) / 9000, rel=0.15)
+    assert average.fixed_pattern_nsr < 0.3 * average.temporal_nsr
+    assert not average.warnings
+
+
+def test_where_nothing_is_evenly_lit_the_average_says_so():
+    lit = np.where((np.indices((128, 128)) % 16 < 5).all(axis=0), 5000.0, 0.0)
+    average = average_frames(np.random.default_rng(9).normal(lit, 20.0, (4, 128, 128)))
+    assert any("evenly lit" in warning for warning in average.warnings)
+    with pytest.raises(ImageError, match="nowhere 8 x 8 px.*positive"):
+        average_frames(np.random.default_rng(9).normal(-1.0, 20.0, (4, 128, 128)))
+
+
 @pytest.mark.parametrize("family", ["sensor_mcu", "memory_module", "discrete"])
 def test_structure_of_a_board_is_not_taken_for_a_fixed_pattern(family):
     """Blocks of a board are never flat; the rule must stop where it stops on a flat field all the same."""

@@ -17,6 +17,8 @@ STOP_DROP = 0.01
 """The paper's rule: stop when one more frame lowers the noise-to-signal ratio by less."""
 QUIET_FACTOR = 2.0
 LARGEST_BLOCK = 32
+SMALLEST_BLOCK = 8
+UNEVEN = f"nowhere {SMALLEST_BLOCK} x {SMALLEST_BLOCK} px are evenly lit"
 STRUCTURE_RATIO = 2.5
 """What repeats has more power than this times its finest part: structure of the object (a fixed pattern, a third of
 it blurred by the screen, reaches 1.5)."""
@@ -24,7 +26,9 @@ STRUCTURE_LEAST = 0.05
 """Power that repeats, in powers of the temporal noise, under which structure does not matter."""
 
 LEAST_LEVEL = 0.1
-"""Share of the open field under which a block counts as opaque: it has noise but no signal to compare it with."""
+"""Share of the open field under which a part of a block counts as opaque: it has noise but no signal to compare it with."""
+LIT_DEVIATIONS = 5.0
+"""A block is lit if its mean is more than this many standard deviations of a mean of its pixels above zero."""
 LAG_MATTERS = 0.03
 """Correlation of successive frames above which their noise no longer averages as that of independent ones."""
 
@@ -107,7 +111,8 @@ def average_frames(
     Notes
     -----
     Noise is measured in detrended blocks without structure (all blocks of a flat field; the quiet
-    ones of an image) that let at least a tenth of the open field through: behind an opaque part there is no signal. NSR_n^2 = F^2 + T^2/n. Temporal noise alone drops by 2.5 % at n = 20 and by
+    ones of an image) that let at least a tenth of the open field through all over: behind an opaque part there is no
+    signal. Blocks have 32 px, and 16 or 8 where the open field has no room for one. NSR_n^2 = F^2 + T^2/n. Temporal noise alone drops by 2.5 % at n = 20 and by
     1 % only at n = 50, so an earlier stop means that the fixed pattern F dominates: averaging cannot
     remove it, gain correction can.
 
@@ -147,7 +152,7 @@ def average_frames(
     enough = next((n for n, fall in enumerate(drops, start=2) if fall < drop), None)
     used = enough if stop and enough is not None else count
     temporal = fixed = nsr_drop = None
-    warnings: list[str] = []
+    warnings = [] if blocks.is_evenly_lit else [f"{UNEVEN}: the noise-to-signal ratio may hold edges of the object"]
     if used > 1:
         f_squared, t_squared = (finest_squared, t_squared) if is_structured else coarse.parts(used)
         temporal, fixed = float(np.sqrt(t_squared)), float(np.sqrt(f_squared))
@@ -216,33 +221,66 @@ class _Repeats:
 
 
 class _Blocks:
-    """Detrended square blocks that hold no structure."""
+    """Detrended square blocks that hold no structure, as large as the open field leaves room for."""
 
     def __init__(self, frame: NDArray[Any], mask: NDArray[np.bool_] | None) -> None:
-        self.size = min(LARGEST_BLOCK, *frame.shape)
-        self._detrend = Detrend(self.size) if self.size >= 4 else None
-        blocks = self._cut(frame)
-        clean = np.ones(len(blocks), dtype=bool)
-        if mask is not None:
-            clean &= self._cut(mask).max(axis=(1, 2)) == 0
-        if not clean.any():
-            clean[:] = True
-        signal = blocks.mean(axis=(1, 2))
-        clean &= signal >= LEAST_LEVEL * max(float(np.quantile(signal[clean], 0.99)), 0.0)
-        if not clean.any():
-            raise ImageError(
-                f"the mean signal is {float(signal.max()):.4g} at most; averaging needs positive, offset-corrected frames"
-            )
-        sd = np.sqrt(np.mean(self._flat(blocks) ** 2, axis=(1, 2)))
-        self._keep = clean & (sd <= QUIET_FACTOR * np.quantile(sd[clean], 0.1))
+        mask = np.zeros(frame.shape, dtype=bool) if mask is None else mask
+        largest = min(LARGEST_BLOCK, *frame.shape)
+        sizes = [largest, *(size for size in (largest // 2, largest // 4) if size >= SMALLEST_BLOCK)]
+        self._take(sizes[-1])
+        clean = self._clean(mask)
+        # not the mean: a few hot pixels would pass for an open field
+        open_level = float(np.quantile(self._cut(frame)[clean], 0.75, axis=(1, 2)).max())
+        self.is_evenly_lit = True
+        for size in sizes:
+            self._take(size)
+            lit = self._clean(mask) & self._is_lit(frame, LEAST_LEVEL * open_level)
+            if lit.any():
+                break
+        else:
+            self.is_evenly_lit = False
+            self._take(largest)
+            lit = self._brightest(frame, self._clean(mask))
+        sd = np.sqrt(np.mean(self._flat(self._cut(frame)) ** 2, axis=(1, 2)))
+        self._keep = lit & (sd <= QUIET_FACTOR * np.quantile(sd[lit], 0.1))
+
+    def _take(self, size: int) -> None:
+        """Cut into blocks of this size from now on."""
+        self.size = size
+        self._detrend = Detrend(size) if size >= 4 else None
+
+    def _clean(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Blocks without a masked pixel; all of them if there is none."""
+        clean = self._cut(mask).max(axis=(1, 2)) == 0
+        return clean if clean.any() else ~clean
+
+    def _is_lit(self, frame: NDArray[Any], least: float) -> NDArray[np.bool_]:
+        """Blocks that are lit in every one of their sixteen parts, by more than their noise."""
+        blocks, part = self._cut(frame), max(self.size // 4, 1)
+        within = self.size // part * part
+        parts = blocks[:, :within, :within].reshape(len(blocks), within // part, part, within // part, part)
+        noise = blocks.std(axis=(1, 2)) / self.size
+        return (parts.mean(axis=(2, 4)).min(axis=(1, 2)) >= least) & (blocks.mean(axis=(1, 2)) > LIT_DEVIATIONS * noise)
+
+    def _brightest(self, frame: NDArray[Any], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where the noise hides which blocks are lit: those above a tenth of the brightest hundredth."""
+        signal = self._cut(frame).mean(axis=(1, 2))
+        lit = clean & (signal >= LEAST_LEVEL * max(float(np.quantile(signal[clean], 0.99)), 0.0))
+        if not lit.any():
+            raise self._not_positive(float(signal.max()))
+        return lit
 
     def residual(self, frame: NDArray[Any]) -> tuple[Float, Float, float]:
         """Quiet blocks of a frame without trend, their finest detail (white noise keeps its power), and their level."""
         blocks = self._cut(frame)[self._keep]
         level = float(blocks.mean())
         if not level > 0:
-            raise ImageError(f"the mean signal is {level:.4g}; averaging needs positive, offset-corrected frames")
+            raise self._not_positive(level)
         return self._flat(blocks), self._finest(blocks), level
+
+    def _not_positive(self, level: float) -> ImageError:
+        where = "is" if self.is_evenly_lit else f"is, as {UNEVEN},"
+        return ImageError(f"the mean signal {where} {level:.4g}; averaging needs positive, offset-corrected frames")
 
     def _cut(self, image: NDArray[Any]) -> Float:
         rows, cols = (n // self.size * self.size for n in image.shape)
