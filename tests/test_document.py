@@ -2,14 +2,19 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+import coldray
 from coldray.document import (
     DEEPEST,
     LARGEST_TOML_BYTES,
+    first_fault,
     parse_json,
     read_json,
     read_object,
@@ -118,3 +123,52 @@ def test_toml_of_another_editor_is_read_and_a_missing_one_named(tmp_path):
 def test_an_option_is_a_value_or_words(text):
     found = value_of(text)
     assert found == text or not isinstance(found, str) or text.strip()[:1] in "\"'"
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    level: int = Field(ge=1)
+    name: str = "a"
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value):
+        if "/" in value:
+            raise ValueError("A name holds no slash")
+        return value
+
+
+class Whole(BaseModel):
+    entries: list[Entry]
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({}, ("entries.0.level", "field required", False)),
+        ({"level": 0}, ("entries.0.level", "should be greater than or equal to 1 (found 0)", False)),
+        ({"level": 1, "name": "a/b"}, ("entries.0.name", "a name holds no slash (found 'a/b')", False)),
+        ({"level": 1, "nmae": "a"}, ("entries.0.nmae", "there is no such entry", True)),
+        ({"level": 1, "name": [1]}, ("entries.0.name", "should be a valid string", False)),
+    ],
+)
+def test_the_first_fault_of_a_document_is_told_in_one_way(entry, fault):
+    with pytest.raises(ValidationError) as caught:
+        Whole.model_validate({"entries": [entry]})
+    assert first_fault(caught.value.errors()) == fault
+
+
+@given(st.text() | st.integers(min_value=10**300))
+def test_a_fault_is_one_short_line_whatever_was_found(value):
+    with pytest.raises(ValidationError) as caught:
+        Whole.model_validate({"entries": [{"level": {"a": value}, "name": value}]})
+    for error in caught.value.errors():
+        reason = first_fault([error]).reason
+        assert len(reason) < 200 and len(reason.splitlines()) == 1
+
+
+def test_pydantics_errors_are_worded_in_one_place():
+    source = Path(coldray.__file__).parent
+    own = {path.name for path in source.rglob("*.py") if re.search(r"errors\(\)\[|\[.msg.\]", path.read_text())}
+    assert own == {"document.py"}

@@ -14,7 +14,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """What JSON can hold."""
@@ -98,8 +98,7 @@ def parse_json(
         return int(digits)
 
     def refuse(digits: str) -> NoReturn:
-        shown = digits if len(digits) <= 40 else f"{digits[:20]}... ({len(digits)} characters)"
-        raise error(f"{name}: the number {shown} is not finite, or beyond what a float holds")
+        raise error(f"{name}: the number {shortened(digits)} is not finite, or beyond what a float holds")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -116,6 +115,11 @@ def parse_json(
         )
     except json.JSONDecodeError as problem:
         raise error(f"{name}: not valid JSON ({problem})") from None
+
+
+def shortened(text: str) -> str:
+    """Text for a message: whole, or its beginning and its length."""
+    return text if len(text) <= 40 else f"{text[:20]}... ({len(text)} characters)"
 
 
 def content_of(path: Path, error: type[Exception], largest_bytes: int) -> bytes:
@@ -205,6 +209,45 @@ def parse_toml(content: bytes, name: str, error: type[Exception]) -> dict[str, A
     except (ValueError, RecursionError) as problem:
         reason = "nested too deeply" if isinstance(problem, RecursionError) else str(problem).partition(";")[0]
         raise error(f"{name}: not valid TOML ({reason})") from None
+
+
+class Fault(NamedTuple):
+    """What is wrong with one entry of a document that a model of its entries refused."""
+
+    name: str
+    """Where it stands, with a point between the levels; empty for the whole."""
+    reason: str
+    is_unknown: bool
+    """Whether no entry of that name exists."""
+
+
+def first_fault(errors: Sequence[Mapping[str, Any]]) -> Fault:
+    """First of the errors of pydantic, in words for a user.
+
+    Parameters
+    ----------
+    errors : sequence of dict
+        ``problem.errors()`` of a ``ValidationError``.
+
+    Returns
+    -------
+    Fault
+        The reason is one line without a capital, and says what was found where that is a single value.
+
+    Examples
+    --------
+    >>> from coldray.document import first_fault
+    >>> first_fault([{"loc": ("data", "window"), "type": "int_type", "msg": "Input should be an integer", "input": "x"}])
+    Fault(name='data.window', reason="should be an integer (found 'x')", is_unknown=False)
+    """
+    first = errors[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return Fault(name, "there is no such entry", True)
+    message = " ".join(str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ").split())
+    found = first.get("input")
+    shown = f" (found {shortened(repr(found))})" if isinstance(found, bool | int | float | str) else ""
+    return Fault(name, f"{message[:1].lower()}{message[1:]}{shown}", False)
 
 
 def value_of(text: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coldray.document import read_toml
+from coldray.document import first_fault, read_toml
 from coldray.errors import ImageReadError, SettingsError, SettingsReadError
 
 if TYPE_CHECKING:
@@ -213,11 +213,12 @@ def parse_panel(path: Path) -> PanelFile:
     try:
         return PanelFile.model_validate(data)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise SettingsError(f"{path.name}: unknown setting {name!r}; `coldray panel --init` shows all") from None
-        raise SettingsError(f"{path.name}: setting {name!r}: {first['msg'].lower()}") from None
+        fault = first_fault(problem.errors())
+        if fault.is_unknown:
+            raise SettingsError(
+                f"{path.name}: unknown setting {fault.name!r}; `coldray panel --init` shows all"
+            ) from None
+        raise SettingsError(f"{path.name}: setting {fault.name!r}: {fault.reason}") from None
 
 
 class _Files:

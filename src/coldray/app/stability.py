@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coldray.document import read_object
+from coldray.document import first_fault, read_object
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
 from coldray.metrology.stability import History
 
@@ -267,9 +267,8 @@ def read_baseline(path: Path) -> Baseline:
     try:
         found = Baseline.model_validate(document)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path.name}: {name!r}: {first['msg'].lower()}; make one with --init") from None
+        fault = first_fault(problem.errors())
+        raise SettingsError(f"{path.name}: {fault.name!r}: {fault.reason}; make one with --init") from None
     for figure in found.figures:
         low, high = figure.tolerance
         if low is not None and high is not None and not low < high:

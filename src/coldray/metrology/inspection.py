@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from coldray.document import parse_json, read_object
+from coldray.document import first_fault, parse_json, read_object
 from coldray.errors import MetadataError, SettingsError
 from coldray.files import shown, write_text
 from coldray.metrology.shapes import CLOSED, MOST_POINTS, Kind, check_points, measures
@@ -170,9 +170,8 @@ def checked_inspection(document: Any, name: str) -> Inspection:
     try:
         return Inspection.model_validate(document)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise MetadataError(f"{name}: no inspection notes; {where}: {first['msg']}") from None
+        fault = first_fault(problem.errors())
+        raise MetadataError(f"{name}: no inspection notes; {fault.name or 'document'}: {fault.reason}") from None
 
 
 def read_inspection(image: Path, sha256: str) -> Inspection | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from coldray.document import read_toml, value_of
+from coldray.document import first_fault, read_toml, value_of
 from coldray.errors import SettingsError, SettingsReadError
 
 MOST_BATCH_PIXELS = 2**28
@@ -197,13 +197,12 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, _known_keys(Recipe), 1, 0.5)
+        fault = first_fault(problem.errors())
+        if fault.is_unknown:
+            near = difflib.get_close_matches(fault.name, _known_keys(Recipe), 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SettingsError(f"unknown setting {name!r}{hint}") from None
-        raise SettingsError(f"setting {name!r}: {first['msg'].lower()} (found {first['input']!r})") from None
+            raise SettingsError(f"unknown setting {fault.name!r}{hint}") from None
+        raise SettingsError(f"setting {fault.name!r}: {fault.reason}") from None
     pixels = recipe.optimiser.batch * recipe.data.window**2
     if pixels > MOST_BATCH_PIXELS:
         raise SettingsError(

@@ -28,6 +28,7 @@ from coldray.app.viewer.shelf import Study
 from coldray.app.viewer.turns import Turns
 from coldray.app.viewer.uploads import store_upload
 from coldray.app.viewer.work import QueueFullError
+from coldray.document import first_fault
 from coldray.errors import ColdrayError
 from coldray.formats import suffixes
 
@@ -79,9 +80,8 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, problem: RequestValidationError) -> Response:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return JSONResponse({"error": f"{where}: {first['msg']}".lstrip(": ")}, 422)
+        fault = first_fault(problem.errors())
+        return JSONResponse({"error": f"{fault.name.partition('.')[2]}: {fault.reason}".lstrip(": ")}, 422)
 
 
 def _add_page(app: FastAPI) -> None:
