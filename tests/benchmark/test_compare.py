@@ -83,19 +83,20 @@ def test_scores_stand_in_every_response_and_under_their_ceiling(folder, tmp_path
         tifffile.imwrite(board / "truth" / "target.tif", np.sqrt(truth))
     results = compare.evaluate_folder(folder, Plain(), ["wiener"])
     found = results["methods"]["wiener"]["responses"]
-    assert set(found) == {"own", "curve", "thin", "ceiling"}
+    assert set(found) == {"own", "curve", "thin"}
     assert found["thin"]["psnr_db"] == results["methods"]["wiener"]["psnr_db"]
     assert found["curve"]["psnr_db"] >= found["thin"]["psnr_db"] > found["own"]["psnr_db"]
-    assert (
-        found["ceiling"]["psnr_db"] > 45 and found["ceiling"] == results["methods"]["blurred"]["responses"]["ceiling"]
-    )
+    ceiling = results["ceiling"]
+    assert set(ceiling["boards"]) == {"board-0", "board-1"} and ceiling["psnr_db"] > 45
+    assert ceiling["ssim"] == np.mean([board["ssim"] for board in ceiling["boards"].values()])
     page = compare.write_results(tmp_path / "out", results).read_text()
     assert "In the right response" in page and f"{found['own']['psnr_db']:.2f} / " in page
+    assert f"{ceiling['psnr_db']:.2f}" in page
     # frames are no truth: what they leave is noise, not hardening
     for board in sorted(folder.glob("board-*")):
         (board / "truth" / "hr.tif").unlink()
     found = compare.evaluate_folder(folder, Plain(), ["wiener"])
-    assert set(found["methods"]["wiener"]["responses"]) == {"curve", "thin"}
+    assert set(found["methods"]["wiener"]["responses"]) == {"curve", "thin"} and found["ceiling"] is None
 
 
 def test_a_folder_without_boards_is_refused(tmp_path):

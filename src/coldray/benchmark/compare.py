@@ -107,11 +107,13 @@ def evaluate_folder(
         raise ImageReadError(f"{pairs.name}: holds no board folder with a pair.json")
     convention = Convention()
     table: dict[str, list[dict[str, Any]]] = {"blurred": [], **{n: [] for n in names}}
+    ceilings: dict[str, dict[str, float | None]] = {}
     for number, folder in enumerate(folders):
         blurred, references, note = read_pair(folder)
         # a reference that is noisy itself says nothing of beam hardening
         own = read_own_response(folder) if "noise-free truth" in references else None
-        ceiling = None if own is None else _finite(response_ceiling(own, next(iter(references.values())), convention))
+        if own is not None:
+            ceilings[folder.name] = _finite(response_ceiling(own, next(iter(references.values())), convention))
         pitch = float(note["pixel_pitch_mm"])
         pair = DetectorPair(
             load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
@@ -126,7 +128,6 @@ def evaluate_folder(
                 seconds = time.perf_counter() - began
                 row = {"board": folder.name, "frame": index}
                 judged = _judged(restored, references, own, pitch, convention)
-                judged["responses"]["ceiling"] = ceiling
                 table[name].append(row | judged | {"seconds": seconds})
         if progress is not None:
             progress(number + 1, len(folders), folder.name)
@@ -140,6 +141,7 @@ def evaluate_folder(
         "convention": convention.to_dict(),
         "model": {"name": model.name, "sha256": model.sha256},
         "methods": mean,
+        "ceiling": {**_mean_scores(list(ceilings.values())), "boards": ceilings} if ceilings else None,
         "paired": _against(table, "wiener" if "wiener" in table else "blurred"),
         "images": table,
     }
@@ -171,14 +173,17 @@ def _finite(scores: dict[str, float]) -> dict[str, float | None]:
 
 def _mean_responses(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Means over the images that have a score in a response, by response."""
-    names = dict.fromkeys(name for row in rows for name, scores in row["responses"].items() if scores)
-    out: dict[str, dict[str, float]] = {}
-    for name in names:
-        held = [row["responses"][name] for row in rows if row["responses"].get(name)]
-        for field in ("psnr_db", "ssim"):
-            values = [scores[field] for scores in held if scores[field] is not None]
-            if values:
-                out.setdefault(name, {})[field] = float(np.mean(values))
+    names = dict.fromkeys(name for row in rows for name in row["responses"])
+    return {name: _mean_scores([row["responses"][name] for row in rows if name in row["responses"]]) for name in names}
+
+
+def _mean_scores(held: list[dict[str, float | None]]) -> dict[str, float]:
+    """Means of the finite scores; a score that is nowhere finite is left out."""
+    out = {}
+    for field in ("psnr_db", "ssim"):
+        values = [value for scores in held if (value := scores[field]) is not None]
+        if values:
+            out[field] = float(np.mean(values))
     return out
 
 
