@@ -5,6 +5,7 @@ import pkgutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,12 @@ def test_a_restorer_is_prepared_once_and_used_often():
     for image in images:
         np.testing.assert_array_equal(restorer(image), np.asarray(coldray.restore(image, exposure_s=0.25)))
     assert np.asarray(coldray.restore(images, exposure_s=0.25)).shape == images.shape
+
+
+def test_a_job_without_a_certificate_gets_none_from_its_restorer():
+    job = replace(coldray.Restorer(exposure_s=0.25, method="wiener").job, judged=False)
+    found = coldray.Restorer.of_job(job).restore(np.full((64, 64), 0.5, dtype=np.float32))
+    assert found.verdict == "not judged" and found.image.history[-1].details["judged"] is False
 
 
 def test_what_was_blurred_is_restored_and_certified():

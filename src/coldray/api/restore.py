@@ -215,7 +215,8 @@ class Restorer:
             Independent frames whose mean has the noise of this image, see `coldray.images.recursive`; those that its
             acquisition counts by default.
         judged : bool
-            Whether it gets a certificate. Without one no contradiction is found, and nothing stands in for the network.
+            Whether it gets a certificate, unless the job of `of_job` goes without. Without one no contradiction is found, and
+            nothing stands in for the network.
         filter_signal : float, optional
             For this image, in place of the one that the restorer was given.
 
@@ -242,7 +243,9 @@ class Restorer:
             notes = list(reading_notes(measured))
         job = self.job_for(measured, image)
         signal = job.filter_signal if filter_signal is None else filter_signal
-        found = restore_image(measured, replace(job, judged=judged, filter_signal=signal), changing, frames)
+        found = restore_image(
+            measured, replace(job, judged=judged and job.judged, filter_signal=signal), changing, frames
+        )
         warnings = tuple(dict.fromkeys([*notes, *found.warnings]))
         layers = None if found.provenance is None else found.provenance.layers
         return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)
