@@ -6,10 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from coldray.app.console import plain
 from coldray.app.viewer.flats import Flats
+from coldray.app.viewer.presets import Presets
 from coldray.app.viewer.settings import Menu
 from coldray.app.viewer.shelf import Shelf
 from coldray.app.viewer.work import Task, Workshop
@@ -69,6 +71,8 @@ class Desk:
         Restorations that may wait.
     reports : bool
         Whether restorations of single frames also get a report.
+    settings_folder : Path, optional
+        Where presets are kept; without one, only as long as the viewer runs.
     """
 
     def __init__(
@@ -77,8 +81,10 @@ class Desk:
         max_bytes: int | None = None,
         queue_length: int | None = None,
         reports: bool = True,
+        settings_folder: Path | None = None,
     ) -> None:
         self.menu = menu
+        self.presets = Presets(settings_folder)
         self.broadcast = Broadcast()
         room = {} if max_bytes is None else {"max_bytes": max_bytes}
         self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)

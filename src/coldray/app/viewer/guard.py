@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SMALL_BODY_BYTES = 65536
-NOTES_PATHS = re.compile(r"/api/studies/[0-9a-f]{16}/inspection")
+NOTES_PATHS = re.compile(r"/api/(presets|studies/[0-9a-f]{16}/inspection)")
 BODY_GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 16384
 UPLOAD_PATHS = re.compile(r"/api/(flats|studies(/[0-9a-f]{16}/layers/[a-z]+)?)")

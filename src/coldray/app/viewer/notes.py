@@ -1,4 +1,4 @@
-"""What is noted on images, through the page: taken, kept, given out as JSON and as a report."""
+"""What is noted on images, through the page: taken, kept, given out as JSON and as a report; and the user's presets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from coldray.app.viewer.desk import Desk
 from coldray.app.viewer.handles import Id, offered_as, study_of
+from coldray.app.viewer.presets import PresetFile
 from coldray.app.viewer.shelf import Study
 from coldray.metrology.inspection import ENDING, checked_inspection
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add_notes(app: FastAPI, desk: Desk) -> None:
-    """Routes of notes."""
+    """Routes of notes and presets."""
 
     @app.put("/api/studies/{study_id}/inspection")
     async def note(study_id: Id, request: Request) -> dict[str, bool]:
@@ -37,6 +38,11 @@ def add_notes(app: FastAPI, desk: Desk) -> None:
         content = await run_in_threadpool(_CONTENTS[kind], study)
         name = study.name + ENDING if kind == "json" else f"{Path(study.name).stem}.inspection.{kind}"
         return Response(content, media_type="application/octet-stream", headers=offered_as(name))
+
+    @app.put("/api/presets", status_code=204)
+    async def keep_presets(found: PresetFile) -> None:
+        await run_in_threadpool(desk.presets.replace, found)
+        desk.shelf.changed()
 
 
 def _as_json(study: Study) -> bytes:

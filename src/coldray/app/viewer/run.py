@@ -158,6 +158,7 @@ def serve_desk(
 
         from coldray.app.viewer.connections import Server
         from coldray.app.viewer.desk import Desk
+        from coldray.app.viewer.presets import user_folder
         from coldray.app.viewer.server import create_app
     except ImportError as problem:
         if (problem.name or "").partition(".")[0] not in ("uvicorn", "fastapi", "starlette"):
@@ -166,7 +167,7 @@ def serve_desk(
     access = address.access()
     listener = _bind(address)
     try:
-        desk = Desk(menu, queue_length=queue_length)
+        desk = Desk(menu, queue_length=queue_length, settings_folder=user_folder())
         try:
             open_files(desk.shelf)
             server = Server(server_config(create_app(desk, access)))

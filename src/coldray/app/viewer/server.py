@@ -120,6 +120,7 @@ def _add_state(app: FastAPI, desk: Desk, access: Access) -> None:
                     "tasks": [task.to_json() for task in desk.workshop.tasks()],
                     "suffixes": list(suffixes()),
                     "max_upload_bytes": access.max_upload_bytes,
+                    "own_presets": desk.presets.to_json(),
                 }
             )
         )

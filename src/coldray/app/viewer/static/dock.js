@@ -3,6 +3,7 @@
 import { Measures } from "./measures.js";
 import { $, IMAGE_NAMES, list, number, unitOf } from "./panel.js";
 import { histogramPlot, short } from "./plots.js";
+import { OwnPresets } from "./presets.js";
 import { Restoration } from "./restoration.js";
 
 export class Dock {
@@ -11,12 +12,14 @@ export class Dock {
     this.overlays = overlays;
     this.measures = new Measures(desk);
     this.restoration = new Restoration(desk);
+    this.presets = new OwnPresets(desk);
     this._wire();
   }
 
   showAll() {
     this.showStudies();
     this.showWindow();
+    this.presets.show();
     this.showImages();
     this.showLayers();
     this.measures.showProfile();

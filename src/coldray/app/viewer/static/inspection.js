@@ -68,6 +68,17 @@ export class Inspection {
     this._keep();
   }
 
+  // Shapes of a preset; those that are there already are not put there twice.
+  put(marks) {
+    const same = (a, b) => a.kind === b.kind && JSON.stringify(a.points) === JSON.stringify(b.points);
+    const fresh = marks.filter((mark) => !this.marks.some((known) => same(mark, known)));
+    if (!fresh.length) return;
+    this.notes.marks.push(...structuredClone(fresh));
+    this._keep();
+    this.show();
+    this.desk.stage.redraw();
+  }
+
   moved(index, points) {
     this.marks[index].points = points;
     this._keep();
