@@ -24,7 +24,8 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
     -------
     dict
         ``frequency_lp_mm, blurred, sharp, ratio, support`` to Nyquist; ``prior_from_lp_mm``, the frequency from which on
-        less than half of the expected power is supported (None if the data support all); names and noise source.
+        less than half of the expected power is supported (None if the data support all); names and noise source;
+        ``noise_variance``, of a pixel ``dark`` and at the ``open_beam`` [fraction of the open beam, squared], linear between.
 
     Raises
     ------
@@ -65,6 +66,7 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
         "names": {"blurred": pair.blurred.name, "sharp": pair.sharp.name},
         "noise": noise.source,
         "noise_relative_sd": noise.relative_sd(),
+        "noise_variance": {"dark": noise.relative_sd(0.0) ** 2, "open_beam": noise.relative_sd(1.0) ** 2},
         "mean_signal": frame.mean_signal,
         "warnings": [*warnings, *more],
     }

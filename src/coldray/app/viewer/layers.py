@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from coldray.document import Json
 
-ROLES = ("original", "restored", "reference", "linear", "prior", "gate", "residual", "certificate", "replaced")
-"""In drawing order; the first three are images, the others overlays."""
-OVERLAYS = ROLES[3:]
+IMAGES = ("original", "restored", "compared", "reference")
+"""In drawing order; `compared` is the restored image before."""
+OVERLAYS = ("linear", "prior", "gate", "residual", "certificate", "replaced")
 CHUNK_BYTES = 2**20
 
 
@@ -26,7 +26,7 @@ class Layer:
     Parameters
     ----------
     role : str
-        One of `ROLES`.
+        One of `IMAGES` or `OVERLAYS`.
     title : str
     unit : str
         Of the stored values: "DN", "open beam", "noise SD", "share" or "-log10 p".

@@ -181,6 +181,10 @@ def _add_arrivals(app: FastAPI, desk: Desk) -> None:
         await receive(request, keep)
         return {"id": study.id, "name": study.name}
 
+    @app.delete("/api/studies/{study_id}/layers/compared", status_code=204)
+    async def forget_compared(study_id: Id) -> None:
+        desk.shelf.forget_compared(study_of(desk, study_id))
+
 
 def _add_studies(app: FastAPI, desk: Desk) -> None:
     """What is asked of one image."""

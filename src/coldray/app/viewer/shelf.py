@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Study:
     restored : Radiograph, optional
     result : dict, optional
         Record of the restoration.
+    compared : dict, optional
+        Record of the restoration before, whose image is there to be compared with.
     downloads : dict of str to (Path, str)
         Files to hand out by kind: where they are, and the name to offer.
     home : Path, optional
@@ -62,6 +64,7 @@ class Study:
     layers: dict[str, Layer] = field(default_factory=dict)
     restored: Radiograph | None = None
     result: dict[str, Any] | None = None
+    compared: dict[str, Any] | None = None
     downloads: Downloads = field(default_factory=dict)
     home: Path | None = None
     notes: Inspection | None = None
@@ -89,6 +92,7 @@ class Study:
             "history": history(shown),
             "warnings": self.warnings,
             "result": self.result,
+            "compared": self.compared,
             "downloads": sorted(self.downloads),
             "restorable": "original" in self.layers,
             "inspection": self.inspection.model_dump(mode="json"),
@@ -241,6 +245,33 @@ class Shelf:
             study.notes = found
         self.changed()
 
+    def put_restored(
+        self, study: Study, image: Radiograph, result: dict[str, Any] | None, layers: dict[str, Layer]
+    ) -> None:
+        """Give a study a restored image with its layers and record; the restored image before stays, to be compared with.
+
+        Raises
+        ------
+        SettingsError
+            If there is no room, or the study was closed meanwhile.
+        """
+        with self._lock:
+            before, known = study.layers.get("restored"), study.result or {}
+            is_other = known.get("sha256_out") != (result or {}).get("sha256_out") or not known
+            compared = study.compared
+            if before is not None and "original" in study.layers and is_other:
+                how = f"Compared · {known['method']}" if "method" in known else "Compared"
+                kept = replace(before, role="compared", title=how, id=secrets.token_hex(8))
+                layers, compared = layers | {"compared": kept}, known or None
+            self.put(study, *layers.values(), drop=OVERLAYS)
+            study.restored, study.result, study.compared = image, result, compared
+
+    def forget_compared(self, study: Study) -> None:
+        """Let the restored image go that another one was compared with."""
+        with self._lock:
+            study.compared = None
+            self.put(study, drop=("compared",))
+
     def put(self, study: Study, *layers: Layer, drop: Collection[str] = ()) -> None:
         """Add or replace layers of a study, and drop roles that belonged to older ones.
 
@@ -252,7 +283,8 @@ class Shelf:
         with self._lock:
             if study.id not in self._studies:
                 raise closed_meanwhile(study)
-            self._check_room(sum(layer.pixels.nbytes for layer in layers), new=False)
+            held = {id(layer.pixels) for each in self._studies.values() for layer in each.layers.values()}
+            self._check_room(sum(one.pixels.nbytes for one in layers if id(one.pixels) not in held), new=False)
             # a new dict, never a changed one: other threads iterate over it
             kept = {role: layer for role, layer in study.layers.items() if role not in drop}
             study.layers = kept | {layer.role: layer for layer in layers}
@@ -290,8 +322,7 @@ class Shelf:
         open_beam = study.layers["original"].open_beam if "original" in study.layers else _open_beam(image)[0]
         beside = found_beside(path, image, digest)
         layers = {"restored": image_layer("restored", "Restored", image, open_beam)} | beside.layers
-        self.put(study, *layers.values(), drop=OVERLAYS)
-        study.restored, study.result = image, beside.result
+        self.put_restored(study, image, beside.result, layers)
         study.warnings = [*study.warnings, f"the restored image is {name}", *beside.warnings]
         self.changed()
 

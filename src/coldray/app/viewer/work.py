@@ -17,7 +17,7 @@ import numpy as np
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.beside import certificate_layers, provenance_layers
 from coldray.app.viewer.files import write_files, write_reports
-from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
+from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study
 from coldray.document import Json
 from coldray.errors import ColdrayError
@@ -224,12 +224,11 @@ def finish(
         layers |= certificate_layers((evidence, result.replaced), pitch)
     downloads, record = write_files(shelf.folder, study, result, recipe)
     try:
-        shelf.put(study, *layers.values(), drop=OVERLAYS)
+        shelf.put_restored(study, result.image, record, layers)
     except ColdrayError:
         for path, _ in downloads.values():
             path.unlink(missing_ok=True)
         raise
-    study.restored, study.result = result.image, record
     shelf.offer(study, downloads, anew=True)
     if reports and result.certificate is not None:
         try:

@@ -4,10 +4,12 @@ import * as api from "./api.js";
 import { Dock } from "./dock.js";
 import { Inspection } from "./inspection.js";
 import { $, worded } from "./panel.js";
-import { Picture, difference, states } from "./pixels.js";
+import { Picture, difference, inNoise, states } from "./pixels.js";
 import { Stage } from "./stage.js";
 
-const IMAGES = ["original", "restored", "reference"];
+const IMAGES = ["original", "restored", "compared", "reference"];
+// Overlays that the page makes of two layers.
+const MADE_OF = { states: ["gate", "certificate"], difference: ["restored", "original"], comparison: ["restored", "compared"], error: ["restored", "reference"] };
 const OVERLAYS = {
   states: { name: "Three states", map: "states", help: "What every pixel rests on: bare where it is a linear filter of the measurement, blue where the network enters and the measurement does not contradict it, magenta where the measurement contradicts the result." },
   linear: { name: "Linear part", map: "diverging", help: "What a linear filter adds to the measurement: a Wiener filter with the measured noise, or under the gate one fixed filter. Blue lowers the signal, orange raises it." },
@@ -17,6 +19,7 @@ const OVERLAYS = {
   residual: { name: "Residual", map: "diverging", help: "Measurement minus re-blurred result, whitened by the noise at the local signal. Noise of 1 SD is expected; structure contradicts the data." },
   certificate: { name: "Contradictions", map: "sequential", help: "Consistency certificate: −log₁₀ of the adjusted p-value. Boxes mark places that the measurement contradicts; none is the expected result." },
   difference: { name: "Restored − original", map: "diverging", help: "Everything that the restoration changed, as a fraction of the open beam." },
+  comparison: { name: "Restored − compared", map: "diverging", help: "What separates two restorations, in SD of the measurement's noise at the local signal: far below 1 nobody could have measured the difference." },
   error: { name: "Restored − reference", map: "diverging", help: "What separates the restored image from the reference, noise of both included." },
 };
 
@@ -189,42 +192,48 @@ export class Desk {
   async setOverlay(role) {
     this.overlayRole = role && role !== this.overlayRole ? role : null;
     if (this.overlayRole) await this._needOverlay(this.overlayRole);
+    if (!this.pictures.has(this.overlayRole)) this.overlayRole = null;
     this.dock.showLayers();
     this.stage.redraw();
   }
 
   overlaysThere() {
     const stored = new Set((this.study?.layers || []).map((l) => l.role));
-    const gated = stored.has("gate") && stored.has("certificate");
-    const same = (role) => stored.has("restored") && stored.has(role) && this._sameShape("restored", role);
-    return Object.keys(OVERLAYS).filter((role) =>
-      role === "difference" ? same("original") : role === "error" ? same("reference") : role === "states" ? gated : stored.has(role));
+    return Object.keys(OVERLAYS).filter((role) => {
+      const of = MADE_OF[role] || [role];
+      return of.every((each) => stored.has(each)) && this._sameShape(...of);
+    });
   }
 
-  _sameShape(a, b) {
+  _sameShape(a, b = a) {
     const find = (role) => this.study.layers.find((l) => l.role === role);
     return find(a).rows === find(b).rows && find(a).cols === find(b).cols;
   }
 
   async _needOverlay(role) {
     if (!this.pictures.has(role)) {
-      const other = { difference: "original", error: "reference" }[role];
-      if (other) {
-        await this._load(["restored", other]);
-        if (!this.pictures.has("restored") || !this.pictures.has(other)) return;
-        this.pictures.set(role, difference(this.pictures.get("restored"), this.pictures.get(other), OVERLAYS[role].name, role));
-      } else if (role === "states") {
-        await this._load(["gate", "certificate"]);
-        const [gate, certificate] = ["gate", "certificate"].map((r) => this.pictures.get(r));
-        if (!gate || !certificate) return;
-        const least = -Math.log10(this.study.result?.consistency?.false_alarm_chance ?? 0.01) - 1e-6;
-        this.pictures.set(role, states(gate, certificate, least, OVERLAYS.states.name));
-      } else await this._load([role]);
+      const of = MADE_OF[role] || [role];
+      await this._load(of);
+      const found = of.map((each) => this.pictures.get(each));
+      if (!found.every(Boolean)) return;
+      if (role in MADE_OF) {
+        const made = await this._made(role, ...found);
+        if (made) this.pictures.set(role, made);
+      }
     }
     const picture = this.pictures.get(role);
     if (!picture || this.scales[role]) return;
     const reach = Math.max(Math.abs(picture.quantile(0.0005)), Math.abs(picture.quantile(0.9995)));
     this.scales[role] = { "noise SD": 5, "-log10 p": 10, share: 1, "": 1 }[picture.meta.unit] || +(reach || 1).toPrecision(2);
+  }
+
+  async _made(role, a, b) {
+    const { name } = OVERLAYS[role];
+    if (role === "states") return states(a, b, -Math.log10(this.study.result?.consistency?.false_alarm_chance ?? 0.01) - 1e-6, name);
+    if (role !== "comparison") return difference(a, b, name, role);
+    const noise = await this.dock.restoration.noiseVariance();
+    if (!noise) this.say(`The noise of this image is not known: ${$("mtf-note").textContent}`, true);
+    return noise && inNoise(a, b, noise, name, role);
   }
 
   // ---- loading ----
@@ -264,8 +273,7 @@ export class Desk {
     if (study) {
       const wanted = new Map(study.layers.map((l) => [l.role, l.id]));
       for (const [role, picture] of [...this.pictures]) {
-        const of = { difference: "restored", error: "restored", states: "gate" }[role];
-        const stale = of ? !picture.meta.id.includes(wanted.get(of)) : wanted.get(role) !== picture.meta.id;
+        const of = MADE_OF[role], stale = of ? !of.every((each) => picture.meta.id.includes(wanted.get(each))) : wanted.get(role) !== picture.meta.id;
         if (stale) {
           this.pictures.delete(role);
           delete this.scales[role];

@@ -7,21 +7,22 @@ import { $ } from "./panel.js";
 const KEYS = [
   ["Space", "show the original while held"], ["R", "residual on and off"], ["W", "window and level: drag ↔ width, ↕ level"],
   ["V P S B", "pan, profile, signal region, background region"], ["1 2 3", "swipe, side by side, one image"],
-  ["G", "three states: linear filter, network, contradicted"], ["L M D C", "linear part, prior part, restored − original, contradictions"], ["A", "automatic window"], ["I", "invert"],
+  ["G", "three states: linear filter, network, contradicted"], ["L M D C", "linear part, prior part, restored − original, contradictions"], ["X", "restored − compared, in SD of the noise"], ["A", "automatic window"], ["I", "invert"],
   ["F Z", "fit, 1:1"], ["+ −", "zoom"], ["← ↑ ↓ →", "pan; on a swipe handle: move it"], ["N", "next image"],
   ["O", "open files"], ["Enter", "restore"], ["T", "light or dark"], ["Shift drag", "pan with any tool; right button: window"], ["Ctrl drag", "straight profile"],
 ];
 
 const OVERLAY_KEYS = {
   g: ["states", "three states"], r: ["residual", "residual"], l: ["linear", "linear part"], m: ["prior", "prior part"],
+  x: ["comparison", "other restored image", "restore again with other settings, or open a second restored file"],
   d: ["difference", "difference between restored image and original"], c: ["certificate", "map of contradictions"],
 };
 
 // An overlay by its key; who asks for one that is not there hears why.
-function overlay(desk, role, name) {
+function overlay(desk, role, name, need = "it was not written with this restored image, or its method has none") {
   if (desk.overlaysThere().includes(role)) desk.setOverlay(role);
   else if (!desk.study?.layers.some((l) => l.role === "restored")) desk.say(`No ${name} yet: restore this image first.`);
-  else desk.say(`No ${name}: it was not written with this restored image, or its method has none.`);
+  else desk.say(`No ${name}: ${need}.`);
 }
 
 function wire(desk) {
@@ -113,7 +114,7 @@ function onKey(desk, event) {
       desk.peek = true;
       stage.redraw();
     },
-    ...Object.fromEntries(Object.entries(OVERLAY_KEYS).map(([key, [role, name]]) => [key, () => overlay(desk, role, name)])),
+    ...Object.fromEntries(Object.entries(OVERLAY_KEYS).map(([key, about]) => [key, () => overlay(desk, ...about)])),
     w: () => desk.setTool("window"), v: () => desk.setTool("pan"), p: () => desk.setTool("profile"), s: () => desk.setTool("signal"), b: () => desk.setTool("background"),
     1: () => desk.setMode("swipe"), 2: () => desk.setMode("side"), 3: () => desk.setMode("single"),
     a: () => desk.autoWindow(), i: () => $("invert").click(), f: () => stage.fit(), z: () => stage.zoomTo(1 / stage.ratio), t: toggleTheme,

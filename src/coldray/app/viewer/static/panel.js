@@ -1,7 +1,7 @@
 // What the panels of the dock share.
 
 export const $ = (id) => document.getElementById(id);
-export const IMAGE_NAMES = { original: "Original", restored: "Restored", reference: "Reference" };
+export const IMAGE_NAMES = { original: "Original", restored: "Restored", compared: "Compared", reference: "Reference" };
 export const number = (id) => ($(id).value === "" ? NaN : Number($(id).value));
 export const unitOf = (desk) => (desk.base()?.meta.unit === "DN" ? "DN" : "× open beam");
 

@@ -145,6 +145,21 @@ export function difference(a, b, title, role) {
   return new Picture(meta, out);
 }
 
+// Difference of two restored images in SD of the measurement's noise at their mean signal. Its variance rises along a line
+// from the dark to the open beam.
+export function inNoise(a, b, { dark, open_beam: open }, title, role) {
+  const out = new Float32Array(a.data.length), p = 1 / a.meta.open_beam, q = 1 / b.meta.open_beam;
+  let minimum = Infinity, maximum = -Infinity;
+  for (let i = 0; i < out.length; i++) {
+    const x = a.data[i] * p, y = b.data[i] * q, v = (x - y) / Math.sqrt(dark + (open - dark) * Math.max(0, (x + y) / 2));
+    out[i] = v;
+    if (v < minimum) minimum = v;
+    if (v > maximum) maximum = v;
+  }
+  const meta = { ...a.meta, id: `${role}:${a.meta.id}:${b.meta.id}`, role, title, unit: "noise SD", wire: "f4", open_beam: 1, minimum, maximum };
+  return new Picture(meta, out);
+}
+
 // Three states of a gated result: 0 a linear filter of the measurement, -1 the network and nothing speaks against it, and
 // what the measurement contradicts. The last weighs so much that no mean over pixels hides it.
 export const CONTRADICTED = 1000;

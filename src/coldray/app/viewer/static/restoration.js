@@ -15,6 +15,7 @@ export class Restoration {
   constructor(desk) {
     this.desk = desk;
     this.curves = null;
+    this.measured = Promise.resolve();
     this.task = null;
     $("restore").onclick = () => this._askRestore();
     $("restore-form").onsubmit = (event) => {
@@ -33,12 +34,27 @@ export class Restoration {
       for (const { id } of this.flats.splice(0)) api.call("DELETE", `api/flats/${id}`).catch((p) => desk.say(p.message, true));
       this._showFlats();
     };
+    $("compared-forget").onclick = () => api.call("DELETE", `api/studies/${desk.study.id}/layers/compared`).catch((p) => desk.say(p.message, true));
     $("task-cancel").onclick = () => this.task && api.call("DELETE", `api/tasks/${this.task.id}`).catch((p) => desk.say(p.message, true));
   }
 
   // ---- detectors ----
 
-  async showCurves() {
+  showCurves() {
+    this.measured = this._measure();
+    return this.measured;
+  }
+
+  // Variance of a pixel's noise, dark and at the open beam: as the restoration found it, else as it is measured here.
+  async noiseVariance() {
+    await this.measured;
+    if (!this.curves) return null;
+    const { dark, open_beam: open } = this.curves.noise_variance, sd = this.desk.study?.result?.settings?.noise_relative_sd;
+    const gain = Number.isFinite(sd) ? sd ** 2 / open : 1;
+    return { dark: dark * gain, open_beam: open * gain };
+  }
+
+  async _measure() {
     const { desk } = this, study = desk.study;
     this.curves = null;
     $("mtf-note").textContent = study ? "measuring the noise…" : "";
@@ -198,6 +214,7 @@ export class Restoration {
       facts.push(["Replaced", `${share(c.network.replaced_share ?? 0)} of the image`]);
     }
     this._showVerdict(c);
+    this._showCompared(desk.study.compared, used);
     if (Number.isFinite(c.residual_over_noise)) facts.push(["Residual over noise", c.residual_over_noise.toFixed(3)]);
     if (Number.isFinite(c.marked_share)) facts.push(["Marked area", share(c.marked_share)]);
     if (Number.isFinite(c.verifiable_to_lp_mm)) facts.push(["Verifiable up to", `${c.verifiable_to_lp_mm.toFixed(2)} lp/mm`]);
@@ -214,6 +231,19 @@ export class Restoration {
       button.onclick = () => api.download(`api/studies/${desk.study.id}/download/${kind}`).catch((p) => desk.say(p.message, true));
       return button;
     }));
+  }
+
+  // What was done otherwise to the restored image before.
+  _showCompared(compared, used) {
+    const there = this.desk.study.layers.some((l) => l.role === "compared");
+    $("compared").hidden = !there;
+    if (!there) return;
+    const before = compared?.settings || {}, text = (v) => (v === undefined || v === null ? "–" : typeof v === "object" ? JSON.stringify(v) : String(v));
+    const own = [...new Set([...Object.keys(before), ...Object.keys(used)])].filter((key) => !/sha256|consistency|^hits$/.test(key));
+    const other = own.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(used[key]));
+    const verdict = compared?.consistency?.verdict;
+    const facts = other.slice(0, 12).map((key) => [key.replaceAll("_", " "), `${text(before[key])} → ${text(used[key])}`]);
+    list($("compared-facts"), [["Verdict", `${verdict || "not known"} → ${this.desk.study.result.consistency?.verdict || "not known"}`], ...facts]);
   }
 
   _showVerdict(c) {
