@@ -174,6 +174,11 @@ def _key(path: Path) -> str:
     return json.dumps(path.as_posix())
 
 
+def _path(key: str) -> Path:
+    """Path of a key."""
+    return Path(str(parse_json(key, NAME, MetadataError)))
+
+
 def _seal(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -222,7 +227,23 @@ def targets(folder: Path) -> list[Path]:
     """
     with _read_only(folder) as base:
         rows = base.execute("SELECT target FROM work WHERE entry IS NOT NULL").fetchall()
-    return [folder / str(parse_json(row[0], NAME, MetadataError)) for row in rows]
+    return [folder / _path(row[0]) for row in rows]
+
+
+def entries(folder: Path) -> list[tuple[Path, Path, dict[str, Any]]]:
+    """Output, input and entry of everything that a folder's ledger knows as finished; rows that were changed are left out.
+
+    Raises
+    ------
+    ImageWriteError
+        If the ledger is damaged or in use.
+    MetadataError
+        If it is of another version.
+    """
+    with _read_only(folder) as base:
+        rows = base.execute("SELECT target, source, entry, seal FROM work WHERE entry IS NOT NULL").fetchall()
+    known = [(_path(target), _path(source), _unsealed(entry, seal)) for target, source, entry, seal in rows]
+    return [(folder / target, source, entry) for target, source, entry in known if entry is not None]
 
 
 @contextmanager

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from coldray.app.viewer.settings import Menu
 
 Files = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FILE...]", help="Images; restored ones join their originals.")
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE|DIR...]", help="Images, restored ones join their originals; folders of them to browse."
+    ),
 ]
 Reference = Annotated[Path | None, typer.Option(help="Reference of the first image, e.g. from the thin screen.")]
 Restored = Annotated[Path | None, typer.Option(help="Restored image of the first image.")]
@@ -64,7 +67,12 @@ DicomTo = Annotated[str | None, typer.Option(metavar="AET@HOST:PORT", help="DICO
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout when the server listens.")]
 
 
-EXAMPLE = """
+VIEW_EXAMPLE = """
+Example: coldray view board.tif restored.tif --reference thin.tif
+
+Example: coldray view scans/ restored/
+"""
+SERVE_EXAMPLE = """
 Example: coldray serve --port 8765
 
 Example: coldray serve --dicom-port 11112 --dicom-folder plant/ --dicom-to ARCHIVE@pacs.example:104
@@ -128,8 +136,8 @@ def _command(verb: Callable[..., int]) -> Callable[..., int]:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("view", epilog="Example: coldray view board.tif restored.tif --reference thin.tif")(_command(view))
-    app.command("serve", epilog=EXAMPLE)(_command(serve))
+    app.command("view", epilog=VIEW_EXAMPLE)(_command(view))
+    app.command("serve", epilog=SERVE_EXAMPLE)(_command(serve))
 
 
 def view(
@@ -214,30 +222,14 @@ def _run(
     queue: int | None,
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    from coldray.app.files import expand
     from coldray.app.viewer.run import serve_desk
 
     if not opened.files and (opened.reference or opened.restored):
         raise SettingsError("--reference and --restored belong to an image; give a FILE")
-    failed = []
+    failed: list[ImageReadError] = []
 
-    def open_files(shelf: Any) -> None:
-        first = None
-        found = expand(opened.files or [])
-        for path, _ in found:
-            try:
-                study = shelf.open(path, path.name, stays=True)
-                first = first or study
-            except ImageReadError as problem:
-                failed.append(problem)
-        nothing = bool(failed) and len(failed) == len(found)
-        for one in failed[:-1] if nothing else failed:
-            console.say(f"coldray: {console.one_line(one)}")
-        if nothing:
-            raise failed[-1]  # which tells it
-        for role, other in (("reference", opened.reference), ("restored", opened.restored)):
-            if other is not None:
-                shelf.attach(first, role, other, other.name)
+    def open_named(desk: Any) -> None:
+        failed.extend(_open(desk, opened))
 
     def ready(where: dict[str, Any], link: str) -> None:
         if as_json:
@@ -252,5 +244,32 @@ def _run(
 
             webbrowser.open(link)
 
-    serve_desk(address, menu, open_files, ready, queue)
+    serve_desk(address, menu, open_named, ready, queue)
     return console.SOME_FAILED if failed else console.OK
+
+
+def _open(desk: Any, opened: Opened) -> list[ImageReadError]:
+    """Put files on the desk and folders beside it; returns what could not be opened, told already."""
+    named = opened.files or []
+    failed, first = [], None
+    for path in named:
+        try:
+            if path.is_dir():
+                desk.folders.add(path)
+            else:
+                study = desk.shelf.open(path, path.name, stays=True)
+                first = first or study
+        except ImageReadError as problem:
+            failed.append(problem)
+    nothing = bool(failed) and len(failed) == len(named)
+    for one in failed[:-1] if nothing else failed:
+        console.say(f"coldray: {console.one_line(one)}")
+    if nothing:
+        raise failed[-1]  # which tells it
+    for role, other in (("reference", opened.reference), ("restored", opened.restored)):
+        if other is None:
+            continue
+        if first is None:
+            raise SettingsError(f"--{role} belongs to an image; give a FILE that can be read, not only folders")
+        desk.shelf.attach(first, role, other, other.name)
+    return failed

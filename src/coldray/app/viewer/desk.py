@@ -11,6 +11,7 @@ from typing import Any
 
 from coldray.app.console import plain
 from coldray.app.viewer.flats import Flats
+from coldray.app.viewer.folders import Folders
 from coldray.app.viewer.presets import Presets
 from coldray.app.viewer.settings import Menu
 from coldray.app.viewer.shelf import Shelf
@@ -85,6 +86,7 @@ class Desk:
     ) -> None:
         self.menu = menu
         self.presets = Presets(settings_folder)
+        self.folders = Folders()
         self.broadcast = Broadcast()
         room = {} if max_bytes is None else {"max_bytes": max_bytes}
         self.shelf = Shelf(changed=lambda: self.broadcast.send({"type": "studies"}), **room)

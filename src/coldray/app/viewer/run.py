@@ -140,7 +140,7 @@ def serve_desk(
     menu : Menu
         What restorations start from.
     open_files : callable
-        Given the shelf, opens the files of the command line.
+        Given the desk, opens what the command line names.
     ready : callable
         Given ``{"url", "host", "port"}`` and a link that opens the page once, when the socket listens.
     queue_length : int, optional
@@ -169,7 +169,7 @@ def serve_desk(
     try:
         desk = Desk(menu, queue_length=queue_length, settings_folder=user_folder())
         try:
-            open_files(desk.shelf)
+            open_files(desk)
             server = Server(server_config(create_app(desk, access)))
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if address.host in ("0.0.0.0", "::", "localhost") else address.host

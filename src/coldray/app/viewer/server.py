@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from coldray import __version__
 from coldray.app.console import one_line, plain
+from coldray.app.viewer.browsing import add_folders
 from coldray.app.viewer.curves import detector_curves
 from coldray.app.viewer.desk import Desk, TooManyPagesError
 from coldray.app.viewer.guard import Access, Guard
@@ -63,6 +64,7 @@ def create_app(desk: Desk, access: Access) -> Guard:
     _add_arrivals(app, desk)
     _add_studies(app, desk)
     add_notes(app, desk)
+    add_folders(app, desk)
     _add_work(app, desk)
     return Guard(app, access)
 
@@ -120,6 +122,7 @@ def _add_state(app: FastAPI, desk: Desk, access: Access) -> None:
                     "tasks": [task.to_json() for task in desk.workshop.tasks()],
                     "suffixes": list(suffixes()),
                     "max_upload_bytes": access.max_upload_bytes,
+                    "folders": desk.folders.to_json(),
                     "own_presets": desk.presets.to_json(),
                 }
             )

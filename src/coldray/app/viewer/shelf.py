@@ -54,6 +54,8 @@ class Study:
         The file itself where it stays; notes are kept beside it. None for what a page sent.
     notes : Inspection, optional
         What was noted on it; nothing by default.
+    browsed : bool
+        Whether it was opened from a folder's list, where it can be opened again.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Study:
     downloads: Downloads = field(default_factory=dict)
     home: Path | None = None
     notes: Inspection | None = None
+    browsed: bool = False
 
     @property
     def inspection(self) -> Inspection:

@@ -83,6 +83,10 @@ export function upload(path, file, told) {
   });
 }
 
+export async function blob(path) {
+  return (await checked(await fetch(path, { headers: { Authorization: `Bearer ${token()}` } }))).blob();
+}
+
 export async function download(path) {
   const response = await checked(await fetch(path, { headers: { Authorization: `Bearer ${token()}` } }));
   const encoded = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get("Content-Disposition") || "");

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Dock } from "./dock.js";
+import { Folders } from "./folders.js";
 import { Inspection } from "./inspection.js";
 import { $, worded } from "./panel.js";
 import { Picture, difference, inNoise, states } from "./pixels.js";
@@ -50,6 +51,7 @@ export class Desk {
     this.inspection = new Inspection(this);
     this.stage = new Stage(this);
     this.dock = new Dock(this, OVERLAYS);
+    this.folders = new Folders(this);
     this.rendererChanged();
   }
 
@@ -247,6 +249,7 @@ export class Desk {
   async refresh() {
     await this.look();
     const known = this.state.studies.find((s) => s.id === this.wanted);
+    this.folders.showButton();
     this.dock.showStudies();
     for (const task of this.state.tasks) this.dock.restoration.showTask(task);
     await this.choose(known || this.state.studies[this.state.studies.length - 1] || null);

@@ -8,7 +8,8 @@ const KEYS = [
   ["Space", "show the original while held"], ["R", "residual on and off"], ["W", "window and level: drag ↔ width, ↕ level"],
   ["V P S B", "pan, profile, signal region, background region"], ["1 2 3", "swipe, side by side, one image"],
   ["G", "three states: linear filter, network, contradicted"], ["L M D C", "linear part, prior part, restored − original, contradictions"], ["X", "restored − compared, in SD of the noise"], ["A", "automatic window"], ["I", "invert"],
-  ["F Z", "fit, 1:1"], ["+ −", "zoom"], ["← ↑ ↓ →", "pan; on a swipe handle: move it"], ["N", "next image"],
+  ["F Z", "fit, 1:1"], ["+ −", "zoom"], ["← ↑ ↓ →", "pan; on a swipe handle: move it"], ["N", "next open image"],
+  ["E", "images of the folder"], ["Page↓ Page↑", "next and previous image of the folder"],
   ["O", "open files"], ["Enter", "restore"], ["T", "light or dark"], ["Shift drag", "pan with any tool; right button: window"], ["Ctrl drag", "straight profile"],
 ];
 
@@ -121,6 +122,7 @@ function onKey(desk, event) {
     "+": () => stage.zoomBy(1.25), "=": () => stage.zoomBy(1.25), "-": () => stage.zoomBy(0.8),
     arrowleft: () => stage.panBy(step, 0), arrowright: () => stage.panBy(-step, 0), arrowup: () => stage.panBy(0, step), arrowdown: () => stage.panBy(0, -step),
     o: () => $("file-input").click(), enter: () => $("restore").click(), "?": () => $("help-dialog").showModal(),
+    e: () => desk.folders.browse(), pagedown: () => desk.folders.step(1), pageup: () => desk.folders.step(-1),
     n: () => {
       const all = desk.state.studies, at = all.findIndex((s) => s.id === desk.study?.id);
       if (all.length > 1) desk.choose(all[(at + 1) % all.length]).then(() => desk.dock.showStudies());
@@ -162,6 +164,7 @@ async function start() {
     else desk.say(problem.message, true);
     return;
   }
+  if (desk.folders.known.length && !desk.study) desk.folders.browse();
   let known = true;
   api.listen(
     (message) => {
