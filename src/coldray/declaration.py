@@ -13,7 +13,7 @@ from coldray.errors import SettingsError
 FIRST_FORMAT = 3
 """Of the records that this version repeats: what version 0.1.0 wrote."""
 
-Kind: TypeAlias = Literal["text", "number", "whole", "switch", "path", "options", "model", "detector", "flats"]
+Kind: TypeAlias = Literal["text", "number", "whole", "switch", "path", "options", "texts", "model", "detector", "flats"]
 SOURCES = ("model", "detector", "flats")
 """Kinds that name a file, or an object that Python holds; recorded by the hash of their content."""
 
@@ -27,7 +27,16 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = 
     "whole": ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool), int),
     "switch": ("True or False", lambda value: isinstance(value, bool), bool),
     "options": ("a dict", lambda value: isinstance(value, Mapping), dict),
+    "texts": (
+        "a dict of texts",
+        lambda value: (
+            isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
+        ),
+        dict,
+    ),
 }
+MAPPINGS = ("options", "texts")
+"""Kinds that hold values by name; the names of texts are given as `words`, those of options are the method's."""
 """What each kind takes in words, whether a value is of it, and the value as plain Python holds it."""
 
 
@@ -44,7 +53,7 @@ class Setting:
     unit : str
         Of a number.
     words : tuple of str
-        All values it may have.
+        All values it may have; of texts all names.
     above, least, most : float, optional
         Range; `above` does not belong to it.
     flags : tuple of str
@@ -114,8 +123,10 @@ class Setting:
             raise SettingsError(f"`{name}` is {value!r}; {kind} is needed")
         unit = self.stated[1] if self.stated else self.unit
         shown = f"{self.shown(value):.6g} {unit}".rstrip() if self.kind == "number" else repr(value)
-        if self.words and value not in self.words:
-            raise SettingsError(f"`{name}` is {shown}; choose one of {', '.join(self.words)}")
+        for word in (value if self.kind == "texts" else [value]) if self.words else ():
+            if word not in self.words:
+                held = f"has {word!r}" if self.kind == "texts" else f"is {shown}"
+                raise SettingsError(f"`{name}` {held}; choose one of {', '.join(self.words)}")
         if not self._within(value):
             raise SettingsError(f"`{name}` is {shown}; it must {self._range()}")
         return plain(value)
@@ -137,7 +148,7 @@ class Setting:
 def setting(default: Any, kind: Kind, help: str, **known: Any) -> Any:
     """Field of `Settings`: its default, what it takes, and what else `Setting` says of it."""
     said = Setting(kind, help, **known)
-    if kind == "options":
+    if kind in MAPPINGS:
         # an empty dict for each; what cannot be hashed must not make the settings unhashable
         return field(default_factory=dict, hash=False, metadata={"setting": said})
     return field(default=default, metadata={"setting": said})

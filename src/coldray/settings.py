@@ -15,6 +15,8 @@ EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
 """What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
 CONTRADICTIONS = ("linear", "keep", "refuse")
 """What becomes of places where the certificate contradicts the network."""
+ABOUT = ("part", "component_id", "order", "operator", "date")
+"""What a quality folder is searched by, and may be stated where a file does not say it."""
 
 DetectorT = TypeVar("DetectorT")
 ModelT = TypeVar("ModelT")
@@ -134,6 +136,18 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         metavar="NAME=VALUE",
         page=False,
     )
+    about: Mapping[str, str] = setting(
+        None,
+        "texts",
+        "What reports and records say of part and inspection, where the file does not or says otherwise: "
+        "part, component_id, order, operator or date.",
+        words=ABOUT,
+        flags=("--set",),
+        python=False,
+        page=False,
+        beside=True,
+        since=6,
+    )
     on_contradiction: str = setting(
         "linear",
         "text",
@@ -217,6 +231,20 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
 def declared() -> Mapping[str, Setting]:
     """What is said of every setting, by its name, in the order of the record."""
     return {one.name: one.metadata["setting"] for one in fields(Settings)}
+
+
+def laid_over(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others over them; of texts each by its name.
+
+    Examples
+    --------
+    >>> from coldray.settings import laid_over
+    >>> laid_over({"gain": "paper", "about": {"part": "pump", "order": "1"}}, {"about": {"order": "2"}})
+    {'gain': 'paper', 'about': {'part': 'pump', 'order': '2'}}
+    """
+    known = declared()
+    texts = {name for name in more if name in settings and known[name].kind == "texts"}
+    return {**settings, **more, **{name: {**settings[name], **more[name]} for name in texts}}
 
 
 @cache

@@ -1,5 +1,6 @@
 """`restore --report --map --reference`: what lies beside the results, and what holds over a second run."""
 
+import csv
 import json
 
 import numpy as np
@@ -133,3 +134,72 @@ def test_odd_names_are_text_and_links_are_paths(call, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert 'href="javascript%3Aalert%281%29%23%3Cb%3E%3F.report.html"' in page
     assert "javascript:alert(1)#&lt;b&gt;?.tif" in page and "<b>" not in page
+
+
+def test_part_and_inspection_can_be_stated_where_no_tag_says_them(call, tmp_path):
+    """Texts as they are typed, in report and record; the image is the same with and without."""
+    source, out = scan(tmp_path / "in.tif"), tmp_path / "r.tif"
+    assert restore(call, source, "-o", tmp_path / "plain.tif")[0] == 0
+    stated = {
+        "part": "pump, housing",
+        "component_id": "0012",
+        "order": "4711",
+        "operator": "N. N.",
+        "date": "2026-11-29",
+    }
+    options = [word for name, text in stated.items() for word in ("--set", f"{name}={text}")]
+    code, text, _ = restore(call, source, "-o", out, "--report", *options, "--set", "noise=mean")
+    assert code == 0 and out.read_bytes() != (tmp_path / "plain.tif").read_bytes()  # noise=mean is the method's
+    assert json.loads(text)["files"][0]["about"] == stated
+    assert json.loads((tmp_path / "r.tif.json").read_text())["recipe"]["settings"]["about"] == stated
+    page = (tmp_path / "r.report.html").read_text(encoding="utf-8")
+    assert all(f">{text}<" in page for text in stated.values()) and "Inspection date" in page
+    code, text, _ = restore(call, source, "-o", tmp_path / "other.tif", *options)
+    assert (tmp_path / "other.tif").read_bytes() == (tmp_path / "plain.tif").read_bytes()
+    assert call("verify", out)[0] == 0
+    code, _, err = restore(call, source, "-o", tmp_path / "no.tif", "--set", "orders=4711")
+    assert code == 2 and "orders" in err
+
+
+def test_a_profile_states_what_is_alike_and_the_command_line_what_is_not(call, tmp_path):
+    source, plant = scan(tmp_path / "line1" / "in.tif"), tmp_path / "plant.toml"
+    plant.write_text(
+        "[settings]\nmethod = 'wiener'\nabout = { part = 'pump', operator = 'N. N.' }\n"
+        "[[rule]]\nwhen = { folder = 'line1' }\nsettings = { about = { order = '1', operator = 'M. M.' } }\n",
+        encoding="utf-8",
+    )
+    command = ("restore", source, "-o", tmp_path / "r.tif", "--profile", plant, "--set", "order=2", "--json")
+    code, text, err = call(*command)
+    assert code == 0, err
+    assert json.loads(text)["files"][0]["about"] == {"part": "pump", "order": "2", "operator": "M. M."}
+
+
+def test_what_inspectors_note_on_results_stands_in_the_report_of_the_batch(call, tmp_path):
+    """The same command again: nothing is restored anew, the report knows the marks."""
+    from coldray.checkpoint import file_sha256
+    from coldray.metrology.inspection import Inspection, Mark, inspection_path, write_inspection
+
+    for seed, name in enumerate("abc"):
+        scan(tmp_path / "in" / f"{name}.tif", seed)
+    command = (tmp_path / "in", "-o", tmp_path / "out", "--report", "--set", "order=4711")
+    assert restore(call, *command)[0] == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Inspected" not in page and page.count("data:image/png") == 3 and ">4711<" in page
+    a, b, c = (tmp_path / place for place in ("in/a.tif", "out/b.tif", "in/c.tif"))
+    void = Mark(kind="rectangle", points=[(10, 10), (30, 20)], defect="void", decision="rejected", text="left <ball>")
+    crack = Mark(kind="point", points=[(5, 5)], defect="crack", decision="accepted")
+    notes = Inspection(sha256=file_sha256(a), marks=[void, crack], decision="rejected", inspector="N. N.")
+    write_inspection(a, notes)
+    write_inspection(b, Inspection(sha256=file_sha256(b), decision="accepted"))
+    write_inspection(c, notes)  # of another image
+    code, text, _ = restore(call, *command)
+    assert code == 0 and all(entry["skipped"] for entry in json.loads(text)["files"])
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Inspected: 1 rejected, 1 accepted. 2 defects marked (1 rejected, 1 accepted)." in page
+    assert "left &lt;ball&gt;" in page and "0.96 × 0.48 mm" in page
+    assert page.count("data:image/png") == 5
+    assert inspection_path(c).name in page and "another content" in page
+    rows = list(csv.DictReader((tmp_path / "out" / "report.csv").read_text(encoding="utf-8").splitlines()))
+    told = {row["image"]: (row["decision"], row["defects"], row["rejected_defects"], row["inspector"]) for row in rows}
+    assert told == {"a.tif": ("rejected", "2", "1", "N. N."), "b.tif": ("accepted", "0", "0", ""), "c.tif": ("",) * 4}
+    assert {row["order"] for row in rows} == {"4711"}

@@ -286,8 +286,18 @@ def test_the_training_of_a_model_counts_all_its_runs():
 
 
 def test_whose_picture_it_is_is_told_in_the_names_of_the_file():
-    from coldray.reports.done import part
+    from coldray.reports.done import about_of, part
 
-    assert part({}) == part({"Detector ID": "7"}) == []
-    found = part({"Study date": "20261128", "Component ID": "A-17", "Inspector": "N. N.", "Detector ID": "7"})
-    assert found[0].blocks[0].rows == (("Component ID", "A-17"), ("Inspector", "N. N."), ("Study date", "20261128"))
+    assert part({}, {}) == part({"Detector ID": "7"}, {"order": ""}) == []
+    known = {"Study date": "20261128", "Component ID": "A-17", "Inspector": "N. N.", "Detector ID": "7"}
+    rows = (("Component ID", "A-17"), ("Inspector", "N. N."), ("Study date", "20261128"))
+    assert part(known, {})[0].blocks[0].rows == rows
+    stated = {"order": "4711", "operator": "M. M.", "component_id": "A-17", "date": "2026-11-29"}
+    assert part(known, stated)[0].blocks[0].rows == (
+        ("Component ID", "A-17"), ("Inspector", "M. M. (the file says N. N.)"), ("Order", "4711"),
+        ("Inspection date", "2026-11-29"), ("Study date", "20261128"),
+    )  # fmt: skip
+    assert about_of(known, {"order": "4711"}) == {
+        "component_id": "A-17", "order": "4711", "operator": "N. N.", "date": "20261128",
+    }  # fmt: skip
+    assert about_of({}, {}) == {}

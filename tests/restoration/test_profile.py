@@ -96,6 +96,7 @@ def test_every_option_of_an_image_may_stand_in_a_profile(tmp_path, name):
     said = declared()[name]
     value = {
         "number": "0.5", "whole": "3", "switch": "true", "options": "{ samples = 4 }", "flats": '["a.tif"]',
+        "texts": '{ order = "4711" }',
     }.get(said.kind, f'"{said.words[0]}"' if said.words else '"gos34"')  # fmt: skip
     profile = read_profile(written(tmp_path, f"[settings]\n{said.told(name)} = {value}\n"))
     assert list(profile.settings) == [name]
@@ -111,6 +112,8 @@ def test_every_option_of_an_image_may_stand_in_a_profile(tmp_path, name):
         ("[settings]\nexposure_s = 'long'\n", "a finite number is needed"),
         ("[settings]\nblurred = 3\n", "blurred is 3; a name or a file"),
         ("[settings]\ngain = 'much'\n", "choose one of calibrated"),
+        ("[settings]\nabout = { orders = 'A' }\n", "`about` has 'orders'; choose one of part, component_id, order"),
+        ("[settings]\nabout = { order = 4711 }\n", "a dict of texts is needed"),
         ("without_rule = 'guess'\n", "without_rule is 'guess'"),
         ("rule = 3\n", "rules are tables"),
         ("[[rule]]\nname = 'a'\nwhen = { KVP = 70 }\n", "the rule 'a' sets nothing"),

@@ -266,6 +266,10 @@ def entry_of(
     image: Radiograph, result: Restoration, recipe: Recipe, source: str, target: str, name: str
 ) -> dict[str, Any]:
     """What the command's JSON says of a result that `with_record` names; the hash of what is written comes later."""
+    from coldray.formats import named_tags
+    from coldray.reports.done import about_of
+
+    about = about_of(named_tags(image), recipe.about)
     return {
         "input": source,
         "name": name,
@@ -278,6 +282,7 @@ def entry_of(
         "clipped_pixels": result.clipped_pixels,
         "hits": result.hits,
         "consistency": result.consistency,
+        **({"about": about} if about else {}),
         "warnings": [*result.warnings, *remarks(image)],
     }
 

@@ -67,6 +67,7 @@ def with_settings(
         For all of them, if they mean something else here; they have no default then.
     """
     said = {name: one for name, one in declared().items() if shown(name, one)}
+    texts = {name: said.pop(name) for name in list(said) if said[name].kind == "texts"}
     own = inspect.signature(verb, eval_str=True).parameters
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.items():
@@ -74,7 +75,8 @@ def with_settings(
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         for each, one in said.items():
-            parameters.append(option(each, one, None if help else defaults()[each], help or one.help))
+            about = " ".join([one.help, *(text.help for text in texts.values() if text.flags == one.flags)])
+            parameters.append(option(each, one, None if help else defaults()[each], help or about))
 
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters.append(inspect.Parameter("context", kind, annotation=typer.Context))
@@ -83,7 +85,13 @@ def with_settings(
     def command(context: typer.Context, **given: Any) -> int:
         # what nobody states is left to defaults, or to a profile
         given = {name: value for name, value in given.items() if name not in said or _is_stated(context, name)}
-        stated = {name: _as_field(one, given.pop(name)) for name, one in said.items() if name in given}
+        stated: dict[str, Any] = {}
+        for name, one in ((name, one) for name, one in said.items() if name in given):
+            value = given.pop(name)
+            if one.kind == "options":
+                stated |= _named_values(name, value or [], {k: t for k, t in texts.items() if t.flags == one.flags})
+            else:
+                stated[name] = _as_field(one, value)
         return verb(stated={name: value for name, value in stated.items() if value is not None}, **given)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -105,9 +113,17 @@ def _as_field(said: Setting, value: Any) -> Any:
         from coldray.app.files import expand
 
         return tuple(str(path) for path, _ in expand(value)) or None
-    if said.kind == "options":
-        return options_of(value)
     return said.taken(value)
+
+
+def _named_values(name: str, changes: list[str], texts: Mapping[str, Setting]) -> dict[str, Any]:
+    """Values of options from NAME=VALUE, and of the texts that share their flag; what nobody states is left out."""
+    given = _assigned(changes)
+    found: dict[str, Any] = {}
+    for field, said in texts.items():
+        found[field] = {word: given.pop(word) for word in said.words if word in given}
+    found[name] = {word: value_of(text) for word, text in given.items()}
+    return {field: values for field, values in found.items() if values}
 
 
 def recipe_of(stated: Mapping[str, Any]) -> Recipe:
@@ -133,14 +149,14 @@ def _check(recipe: Recipe) -> None:
     recipe.job()
 
 
-def options_of(changes: list[str]) -> dict[str, Any]:
-    """Options of the method from NAME=VALUE; values are TOML, plain words count as text."""
-    out: dict[str, Any] = {}
+def _assigned(changes: list[str]) -> dict[str, str]:
+    """Texts by name from NAME=VALUE; of a name that is given again the last one counts."""
+    out = {}
     for change in changes:
         name, mark, text = change.partition("=")
         if not mark:
             raise SettingsError(f"--set {change!r}: write NAME=VALUE")
-        out[name.strip()] = value_of(text)
+        out[name.strip()] = text
     return out
 
 

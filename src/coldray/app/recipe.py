@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from coldray import __version__
 from coldray.app.build import build
-from coldray.declaration import FIRST_FORMAT, SOURCES
+from coldray.declaration import FIRST_FORMAT, MAPPINGS, SOURCES
 from coldray.errors import MetadataError
 from coldray.plugins import from_outside
-from coldray.settings import Settings, check_settings, declared, defaults, newest_format, recorded
+from coldray.settings import Settings, check_settings, declared, defaults, laid_over, newest_format, recorded
 
 if TYPE_CHECKING:
     from coldray.radiograph import Radiograph
@@ -40,11 +40,11 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
 
     Parameters
     ----------
-    stated : frozenset of str
+    stated : tuple of (str, object)
         Settings that were stated beside a profile, over which its rules have no say.
     """
 
-    stated: frozenset[str] = frozenset()
+    stated: tuple[tuple[str, Any], ...] = field(default=(), hash=False)
 
     @classmethod
     def of_stated(cls, stated: Mapping[str, Any]) -> Recipe:
@@ -59,12 +59,11 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
             return cls(**stated)
         from coldray.restoration.profile import read_profile
 
-        return cls(**{**read_profile(stated["profile"]).settings, **stated}, stated=frozenset(stated))
+        return cls(**laid_over(read_profile(stated["profile"]).settings, stated), stated=tuple(stated.items()))
 
     def of_rule(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe that the settings of a rule make of this one; it needs no profile any more."""
-        changed = {name: value for name, value in settings.items() if name not in self.stated}
-        return replace(self, **changed, profile=None, stated=frozenset())
+        return replace(self, **laid_over(settings, dict(self.stated)) | {"profile": None}, stated=())
 
     def every(self) -> list[tuple[str, Recipe]]:
         """What may become of an image, by the name of the rule; the recipe itself without a profile."""
@@ -119,7 +118,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
             value = getattr(self, name)
             if said.kind in SOURCES:
                 sources[key] = content[said.kind](value)
-            elif said.kind == "options":
+            elif said.kind in MAPPINGS:
                 further[key] = json.loads(json.dumps(value, sort_keys=True, default=str))
             else:
                 values[key] = value

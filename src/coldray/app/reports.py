@@ -14,6 +14,7 @@ from coldray.files import shown, together, write_bytes
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe
     from coldray.radiograph import Radiograph
+    from coldray.reports.inspection import Noted
     from coldray.restoration.pipeline import Restoration
 
 BATCH_STEM = "report"
@@ -74,7 +75,7 @@ def write_reports(
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
     notes = read_inspection(source, entry["sha256_in"])
-    what = Source(path_shown(entry["name"]), record, reference, name, named_tags(image), notes)
+    what = Source(path_shown(entry["name"]), record, reference, name, named_tags(image), notes, recipe.about)
     report = restoration_report(image, result, recipe.job(), what)
     contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)
@@ -101,19 +102,27 @@ def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
 
 
 def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Path]:
-    """Write report.html, report.pdf and report.csv over all images of a folder; each links to its own report."""
-    from coldray.reports.batch import Row, batch_csv, batch_report
+    """Write report.html, report.pdf and report.csv over all images of a folder; each links to its own report.
+
+    What inspectors noted on the images meanwhile stands in it.
+    """
+    from coldray.reports.batch import MOST_PICTURES, Row, batch_csv, batch_report
     from coldray.reports.html import to_html
     from coldray.reports.pdf import to_pdf
 
-    rows = []
+    rows: list[Row] = []
+    pictures = MOST_PICTURES
     for entry in entries:
         target = Path(entry["output"]) if "output" in entry else None
         inside = target is not None and target.is_relative_to(folder)
         page = report_paths(target)[0] if target else None
         # any name is a path, none a scheme, a query or a fragment
         link = quote(os.fsencode(page.relative_to(folder).as_posix())) if page and inside and page.is_file() else None
-        rows.append(Row(entry, path_shown(target.relative_to(folder) if target and inside else entry["name"]), link))
+        found = _noted(entry, recipe, pictures)
+        pictures -= 0 if found is None or isinstance(found, str) else len(found.pictures)
+        rows.append(
+            Row(entry, path_shown(target.relative_to(folder) if target and inside else entry["name"]), link, found)
+        )
     settings = recipe.settings()
     if recipe.reference is not None:
         settings["reference"] = shown(recipe.reference)
@@ -124,6 +133,29 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
         for path, content in zip(paths, contents, strict=True):
             write_bytes(staged(path), content)
     return paths
+
+
+def _noted(entry: Mapping[str, Any], recipe: Recipe, most_pictures: int) -> Noted | str | None:
+    """What was noted on an input, or on what became of it; the reason if that cannot be told."""
+    from coldray.errors import ColdrayError
+    from coldray.formats import read_image
+    from coldray.metrology.inspection import read_inspection
+    from coldray.reports.inspection import inspected, noted
+
+    if "output" not in entry:
+        return None
+    source, target = Path(entry["input"]), Path(entry["output"])
+    try:
+        notes = read_inspection(source, entry["sha256_in"])
+        of_input = notes is not None
+        notes = notes or read_inspection(target, entry["sha256_out"])
+        if notes is None or notes.is_empty:
+            return None
+        image = read_image(source, raw=recipe.geometry) if of_input else read_image(target)
+        restored = read_image(target) if of_input and notes.defects else None
+        return noted(inspected(image, restored, notes), most_pictures)
+    except ColdrayError as problem:
+        return str(problem)
 
 
 def path_shown(path: str | os.PathLike[str]) -> str:

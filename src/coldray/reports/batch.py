@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldray import __version__
-from coldray.reports.blocks import Facts, Note, Report, Section, Table
+from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
+from coldray.reports.done import part
+from coldray.reports.inspection import DECISIONS, Noted, decision_in_words, marked_in_words
 from coldray.reports.restoration import NOT_CLAIMED, TONE_OF, VERDICT_WORDS
+from coldray.settings import ABOUT
 
 LABELS = {
     "steps": ("steps", " network evaluations per frame"),
@@ -27,6 +30,7 @@ LABELS = {
     "certificate_map": ("maps of the certificate", ""),
     "report": ("reports", ""),
     "provenance": ("provenance layers", ""),
+    "about": ("part and inspection", ""),
     "raw": ("geometry of raw files", ""),
 }
 """Settings by name: how they are called, and the unit of their value."""
@@ -37,7 +41,7 @@ MOST_PICTURES = 200
 """Images that are shown small; of the others the report has the numbers."""
 CSV_COLUMNS = (
     "image", "verdict", "marked_percent", "places", "residual_over_noise", "prior_percent", "warnings", "method", "seconds", "sha256_in",
-    "sha256_out", "error",
+    "sha256_out", "error", *ABOUT, "decision", "defects", "rejected_defects", "inspector",
 )  # fmt: skip
 FORMULAS = ("=", "+", "-", "@", "\t")
 """What spreadsheets take for the beginning of a formula."""
@@ -55,11 +59,14 @@ class Row:
         How it is called.
     link : str, optional
         Where its own report lies, relative to that of the batch.
+    noted : Noted or str, optional
+        What an inspector noted on it, or why that cannot be told.
     """
 
     entry: Mapping[str, Any]
     name: str
     link: str | None = None
+    noted: Noted | str | None = None
 
     @property
     def failed(self) -> bool:
@@ -98,6 +105,7 @@ def batch_report(
     first = sorted(
         done, key=lambda one: (ORDER.index(one.verdict), -one.entry["consistency"]["marked_share"], one.name)
     )
+    seen = [one.noted for one in first if isinstance(one.noted, Noted)]
     worst = next((v for v in ORDER if count[v]), "not testable")
     statement = (
         f"{len(done)} of {len(images)} images were restored"
@@ -105,6 +113,7 @@ def batch_report(
         + "".join(f" {count[v]} {v}." for v in ORDER if count[v]),
         "Each image was tested on its own, with a chance of at most 1 % that one without fault is marked: among many images without "
         f"fault, about one in a hundred is. Expected here: at most {0.01 * len(done):.2g} such images.",
+        *([_inspected_in_words(seen)] if seen else ()),
     )
     words = "Some images need a look" if failed or worst != "consistent" else ""
     return Report(
@@ -133,6 +142,7 @@ def _sections(
         small = tuple(thumbnail(one.entry) for one in first[:MOST_PICTURES])
         small += (None,) * (len(first) - len(small))
         sections.append(Section("Images, those to look at first", (_table(first, small if any(small) else ()),)))
+    sections += [*_inspection(first), *part({}, _in_common(first))]
     sections.append(Section("Counts", (Facts(tuple(counts)),)))
     warned = [Note(f"{one.name}: {w}") for one in first for w in one.entry["warnings"]]
     if warned:
@@ -149,6 +159,43 @@ def _sections(
         sections.append(Section("SHA-256 of inputs and outputs", (Facts(tuple(hashes)),)))
     sections.append(Section("What is not claimed", (Note(NOT_CLAIMED),)))
     return sections
+
+
+def _inspected_in_words(seen: Sequence[Noted]) -> str:
+    """What inspectors decided, in one sentence or two."""
+    counts = Counter(one.notes.decision for one in seen)
+    told = ", ".join(f"{counts[d]} {DECISIONS[d]}" for d in ("rejected", "accepted", "open") if counts[d])
+    return f"Inspected: {told}. {marked_in_words([mark for one in seen for mark in one.notes.defects])}"
+
+
+def _inspection(images: Sequence[Row]) -> list[Section]:
+    """Decisions and defects that inspectors noted; nothing if none did."""
+    blocks: list[Note | Facts | Table | Picture] = [Note(one.noted) for one in images if isinstance(one.noted, str)]
+    seen = [(one, one.noted) for one in images if isinstance(one.noted, Noted)]
+    if seen:
+        decided = tuple(
+            (one.name, decision_in_words(found.notes), str(len(found.rows)), found.notes.note or "–")
+            for one, found in seen
+        )
+        links = tuple(one.link for one, _ in seen)
+        blocks.append(Table(("image", "decision", "defects [number]", "note"), decided, links=links))
+    defects = tuple((one.name, *row) for one, found in seen for row in found.rows)
+    if defects:
+        small = tuple(
+            picture
+            for _, found in seen
+            for picture in (*found.pictures, *[None] * (len(found.rows) - len(found.pictures)))
+        )
+        columns = ("image", "mark [number]", "class", "words", "x", "y", "size", "decision")
+        note = "Defects. Small pictures: left original, right restored."
+        blocks.append(Table(columns, defects, note, pictures=small if any(small) else ()))
+    return [Section("Inspection", tuple(blocks))] if blocks else []
+
+
+def _in_common(images: Sequence[Row]) -> dict[str, str]:
+    """What the records of all images say of part and inspection alike."""
+    said = [one.entry.get("about", {}) for one in images]
+    return {name: text for name, text in (said[0] if said else {}).items() if all(s.get(name) == text for s in said)}
 
 
 def _table(images: Sequence[Row], pictures: tuple[bytes | None, ...]) -> Table:
@@ -201,7 +248,16 @@ def batch_csv(images: Sequence[Row]) -> str:
                 "prior_percent": f"{100 * found['prior_share']:.6g}",
                 "warnings": len(one.entry["warnings"]),
                 **{key: one.entry[key] for key in ("method", "seconds", "sha256_in", "sha256_out") if key in one.entry},
+                **one.entry.get("about", {}),
             }
+            if isinstance(one.noted, Noted):
+                notes = one.noted.notes
+                said |= {
+                    "decision": DECISIONS[notes.decision],
+                    "defects": len(notes.defects),
+                    "rejected_defects": sum(mark.decision == "rejected" for mark in notes.defects),
+                    "inspector": notes.inspector,
+                }
         writer.writerow({key: _as_text(value) for key, value in said.items()})
     return out.getvalue()
 

@@ -16,10 +16,15 @@ from coldray.restoration.pipeline import Job, Restoration
 
 PART_TAGS = (
     "Component name", "Component ID", "Other component IDs", "Component owner", "Material name", "Inspector",
-    "Certifying inspector", "Inspecting company", "Company", "Department", "Order", "Study ID", "Study date",
-    "Acquisition date", "Study description", "Series description", "Examination notes",
+    "Certifying inspector", "Inspecting company", "Company", "Department", "Order", "Inspection date", "Study ID",
+    "Study date", "Acquisition date", "Study description", "Series description", "Examination notes",
 )  # fmt: skip
-"""DICONDE names of what a quality folder is searched by."""
+"""DICONDE names of what a quality folder is searched by; the date of the inspection has none."""
+ABOUT_TAGS: Mapping[str, tuple[str, ...]] = {
+    "part": ("Component name",), "component_id": ("Component ID",), "order": ("Order",), "operator": ("Inspector",),
+    "date": ("Inspection date", "Acquisition date", "Study date"),
+}  # fmt: skip
+"""Names of `coldray.settings.ABOUT`: the tag that a stated one is shown as, and the tags of a file that say it."""
 
 
 def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str, Any]) -> Facts:
@@ -126,10 +131,35 @@ def _updates(training: Mapping[str, Any]) -> str:
     return total if len(runs) == 1 else f"{total} in {len(runs)} runs ({' + '.join(str(n) for n in runs)})"
 
 
-def part(known: Mapping[str, str]) -> list[Section]:
-    """Whose picture it is, as the file says it in DICONDE's names; nothing for files that do not."""
-    rows = tuple((name, known[name]) for name in PART_TAGS if known.get(name))
-    return [Section("Part and inspection", (Facts(rows),))] if rows else []
+def about_of(known: Mapping[str, str], stated: Mapping[str, str]) -> dict[str, str]:
+    """What a record says of part and inspection: as stated, else as the file says it.
+
+    Parameters
+    ----------
+    known : mapping of str to str
+        See `coldray.formats.named_tags`.
+    stated : mapping of str to str
+        By the names of `coldray.settings.ABOUT`.
+    """
+    said = {name: next((known[tag] for tag in tags if known.get(tag)), "") for name, tags in ABOUT_TAGS.items()}
+    return {name: text for name in said if (text := stated.get(name) or said[name])}
+
+
+def part(known: Mapping[str, str], stated: Mapping[str, str]) -> list[Section]:
+    """Whose picture it is, as the file says it in DICONDE's names or as was stated; nothing where neither does.
+
+    Parameters
+    ----------
+    known, stated
+        As for `about_of`. Where both say something else, both are shown.
+    """
+    own = {ABOUT_TAGS[name][0]: text for name, text in stated.items() if text}
+    rows = []
+    for name in PART_TAGS:
+        in_file, text = known.get(name), own.get(name) or known.get(name)
+        if text:
+            rows.append((name, text if in_file in (None, "", text) else f"{text} (the file says {in_file})"))
+    return [Section("Part and inspection", (Facts(tuple(rows)),))] if rows else []
 
 
 def _model_facts(model: Model) -> Facts:

@@ -74,6 +74,16 @@ def decision_in_words(notes: Inspection) -> str:
     return DECISIONS[notes.decision] + by
 
 
+def marked_in_words(defects: Sequence[Mark]) -> str:
+    """How many defects are marked, and what was decided on them."""
+    if not defects:
+        return "No defect is marked."
+    counts = ", ".join(
+        f"{n} {DECISIONS[d]}" for d in ("rejected", "accepted", "open") if (n := sum(m.decision == d for m in defects))
+    )
+    return f"{len(defects)} defect{'s' if len(defects) != 1 else ''} marked ({counts})."
+
+
 def inspection_section(found: Inspected) -> list[Section]:
     """Section on what was noted; nothing if nothing was."""
     if found.notes.is_empty:
@@ -108,15 +118,7 @@ def inspection_report(found: Inspected, name: str, sections: Sequence[Section] =
         What the certificate of the restoration says, in one sentence.
     """
     notes = found.notes
-    defects, decision = notes.defects, decision_in_words(notes)
-    counts = ", ".join(
-        f"{n} {DECISIONS[d]}" for d in ("rejected", "accepted", "open") if (n := sum(m.decision == d for m in defects))
-    )
-    marked = (
-        f"{len(defects)} defect{'s' if len(defects) != 1 else ''} marked ({counts})."
-        if defects
-        else "No defect is marked."
-    )
+    decision, marked = decision_in_words(notes), marked_in_words(notes.defects)
     main = inspection_section(found) or [Section("Inspection", (Note("Nothing was noted on this image."),))]
     return Report(
         title=f"Inspection report: {name}",
@@ -172,18 +174,59 @@ def _size(found: Inspected, mark: Mark) -> str:
 
 
 def _defects(found: Inspected) -> Table:
-    unit = "px" if found.pixel_mm is None else "mm"
-    rows, pictures = [], []
-    for number, mark in enumerate(found.notes.marks, 1):
-        if not mark.defect:
-            continue
-        x, y = (sum(axis) / len(mark.points) for axis in zip(*mark.points, strict=True))
-        place = (_length(found, x), _length(found, y))
-        rows.append((str(number), mark.defect, mark.text or "–", *place, _size(found, mark), DECISIONS[mark.decision]))
-        pictures.append(crops(found, mark))
-    columns = ("mark [number]", "class", "words", f"x [{unit}]", f"y [{unit}]", f"size [{unit}]", "decision")
+    columns = ("mark [number]", "class", "words", *_places(found), "decision")
+    rows, pictures = defect_rows(found), tuple(crops(found, mark) for mark in found.notes.defects)
     note = "Defects. Small pictures: left original, right restored." if "restored" in found.images else "Defects."
-    return Table(columns, tuple(rows), note, pictures=tuple(pictures))
+    return Table(columns, rows, note, pictures=pictures)
+
+
+def _places(found: Inspected) -> tuple[str, str, str]:
+    unit = "px" if found.pixel_mm is None else "mm"
+    return f"x [{unit}]", f"y [{unit}]", f"size [{unit}]"
+
+
+def defect_rows(found: Inspected, with_unit: bool = False) -> tuple[tuple[str, ...], ...]:
+    """Number, class, words, x, y, size and decision of every defect; lengths with their unit if they need one.
+
+    Parameters
+    ----------
+    found : Inspected
+    with_unit : bool
+        For a table in which images of several calibrations meet.
+    """
+    unit = f" {'px' if found.pixel_mm is None else 'mm'}" if with_unit else ""
+    rows = []
+    for number, mark in enumerate(found.notes.marks, 1):
+        if mark.defect:
+            x, y = (sum(axis) / len(mark.points) for axis in zip(*mark.points, strict=True))
+            given = (_length(found, x), _length(found, y), _size(found, mark))
+            lengths = (text if text == "–" else text + unit for text in given)
+            rows.append((str(number), mark.defect, mark.text or "–", *lengths, DECISIONS[mark.decision]))
+    return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What a batch says of the notes on one of its images.
+
+    Parameters
+    ----------
+    notes : Inspection
+    rows : tuple of tuple of str
+        See `defect_rows`.
+    pictures : tuple of bytes
+        Of the first of them.
+    """
+
+    notes: Inspection
+    rows: tuple[tuple[str, ...], ...]
+    pictures: tuple[bytes, ...]
+
+
+def noted(found: Inspected, most_pictures: int) -> Noted:
+    """Notes on one image for the report of its batch."""
+    drawn = found.notes.defects[:most_pictures]
+    return Noted(found.notes, defect_rows(found, with_unit=True), tuple(crops(found, mark) for mark in drawn))
 
 
 def _measurements(found: Inspected) -> Table:

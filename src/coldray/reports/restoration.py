@@ -67,6 +67,8 @@ class Source:
         What the input says of its object and its making, see `coldray.formats.named_tags`.
     notes : Inspection, optional
         What an inspector noted on the input.
+    about : mapping of str to str
+        What was stated of part and inspection, by the names of `coldray.settings.ABOUT`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Source:
     reference_name: str = "reference"
     tags: Mapping[str, str] = field(default_factory=dict)
     notes: Inspection | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 def restoration_report(image: Radiograph, result: Restoration, job: Job, source: Source) -> Report:
@@ -115,7 +118,7 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
     sections = [
         Section("Images", _images(certificate, restored, found, source)),
         *(inspection_section(inspected(image, result.image, source.notes)) if source.notes else ()),
-        *part(source.tags),
+        *part(source.tags, source.about),
         Section("What was done", (what_was_done(result, job, source.name, source.record), detectors(certificate))),
         *model(job, result),
         Section("Input check", input_check(image, result, job, certificate)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from coldray.document import LARGEST_TOML_BYTES, content_of, parse_toml
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
-from coldray.settings import checked, declared
+from coldray.settings import checked, declared, laid_over
 
 SETTINGS, RULES, UNKNOWN = "settings", "rule", "without_rule"
 KEYS = (SETTINGS, RULES, UNKNOWN)
@@ -123,7 +123,7 @@ class Profile:
 
     def settings_of(self, rule: Rule | None) -> dict[str, Any]:
         """Settings of the images that a rule counts for: those of every image, and over them those of the rule."""
-        return {**self.settings, **(rule.settings if rule is not None else {})}
+        return laid_over(self.settings, rule.settings if rule is not None else {})
 
     def every_settings(self) -> list[tuple[str, dict[str, Any]]]:
         """Name and settings of everything that may happen to an image."""

@@ -68,9 +68,9 @@ def write_reports(folder: Path, study: Study, result: Restoration, recipe: Recip
     if reference is not None and reference.pixels.shape == study.image.shape:
         shown, name = reference.pixels / np.float32(reference.open_beam), reference.title
     known = {key: record[key] for key in ("sha256_in", "sha256_out", "output")}
-    report = restoration_report(
-        study.image, result, recipe.job(), Source(study.name, known, shown, name, named_tags(study.image), study.notes)
-    )
+    tags = named_tags(study.image)
+    what = Source(study.name, known, shown, name, tags, study.notes, recipe.about)
+    report = restoration_report(study.image, result, recipe.job(), what)
     stem = Path(record["output"]).stem
     contents = {"report": ("html", to_html(report).encode()), "report_pdf": ("pdf", to_pdf(report))}
     written: Downloads = {}

@@ -81,5 +81,8 @@ def _report(study: Study) -> Report:
         if "sha256_out" in study.result:
             files.append(("SHA-256 of the restored image", str(study.result["sha256_out"])))
         sentence = f"It was restored; certificate: {words[0].lower()}{words[1:]}."
-    more = (*part(named_tags(study.image)), Section("Files", (Facts(tuple(files)),)))
+    more = (
+        *part(named_tags(study.image), (study.result or {}).get("about", {})),
+        Section("Files", (Facts(tuple(files)),)),
+    )
     return inspection_report(found, study.name, more, sentence)

@@ -157,7 +157,7 @@ class Menu:
                 raise SettingsError(f"no {kind} {asked!r} here; choose {', '.join(known)}")
             stated[name] = known[asked]
         # the page states all that rules could set
-        recipe = replace(self.start, **stated, profile=None, stated=frozenset())
+        recipe = replace(self.start, **stated, profile=None, stated=())
         recipe.job()
         return recipe
 
