@@ -1,6 +1,5 @@
 """Small simulated DICOM objects, and a DICOM node of the library's own to send to."""
 
-import socket
 import time
 from contextlib import contextmanager
 
@@ -16,11 +15,6 @@ from coldray.app.pacs.node import KINDS, Node, readable, uids
 
 HANGS_S = 300.0
 """Only what hangs takes longer; no verdict depends on it."""
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

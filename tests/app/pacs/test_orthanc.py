@@ -1,10 +1,6 @@
 """Against a real archive: Orthanc stores what we push, and sends what we restore."""
 
 import json
-import os
-import shutil
-import subprocess
-from contextlib import contextmanager
 
 import pydicom
 import pytest
@@ -14,56 +10,10 @@ from coldray.app.pacs.receive import Listening
 from coldray.app.pacs.station import Station
 from coldray.app.recipe import Recipe
 
-from .conftest import free_port
-
-httpx = pytest.importorskip("httpx", reason="Orthanc is asked over HTTP")
+pytest.importorskip("httpx", reason="Orthanc is asked over HTTP")
 
 
-@contextmanager
-def orthanc(folder, until, **peers):
-    """Orthanc on free ports with a storage of its own; gives its DICOM node and a client of its REST interface."""
-    program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        missing = "Orthanc is not installed: apt-get install orthanc"
-        if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    folder.mkdir()
-    for _ in range(20):  # another program may take a port before Orthanc does
-        http, dicom = free_port(), free_port()
-        settings = {
-            "Name": "test", "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),
-            "HttpPort": http, "DicomPort": dicom, "DicomAet": "ORTHANC", "DicomCheckCalledAet": True,
-            "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "Plugins": [], "DicomAlwaysAllowStore": True,
-            "DicomModalities": {name: [node.aet, node.host, node.port] for name, node in peers.items()},
-        }  # fmt: skip
-        (folder / "orthanc.json").write_text(json.dumps(settings))
-        with open(folder / "log", "wb") as log:
-            process = subprocess.Popen([program, folder / "orthanc.json"], stdout=log, stderr=log)
-        client = httpx.Client(base_url=f"http://127.0.0.1:{http}", trust_env=False, timeout=300)
-
-        def answers(process=process, client=client):
-            if process.poll() is not None:
-                return "ended"
-            try:
-                return client.get("/system").status_code == 200 and "runs"
-            except httpx.TransportError:
-                return None
-
-        if until(answers) == "runs":
-            break
-        client.close()
-    else:
-        pytest.fail((folder / "log").read_text())
-    try:
-        yield Node("ORTHANC", "127.0.0.1", dicom), client
-    finally:
-        client.close()
-        process.terminate()
-        process.wait()
-
-
-def test_orthanc_stores_what_is_pushed(call, tmp_path, write_object, until):
+def test_orthanc_stores_what_is_pushed(call, tmp_path, write_object, until, orthanc):
     files = [write_object(tmp_path / f"{n}.dcm", n) for n in range(2)]
     with orthanc(tmp_path / "orthanc", until) as (node, client):
         code, out, _ = call("push", "--echo", "--to", node, "--json")
@@ -82,7 +32,7 @@ def _read(content):
     return pydicom.dcmread(pydicom.filebase.DicomBytesIO(content))
 
 
-def test_an_object_goes_from_orthanc_through_a_restoration_and_back(tmp_path, object_file, until, call):
+def test_an_object_goes_from_orthanc_through_a_restoration_and_back(tmp_path, object_file, until, call, orthanc):
     """Plant, archive, C-STORE, restoration, C-STORE, archive: the derived object stands in the study of its source."""
     source = pydicom.dcmread(object_file)
     with orthanc(tmp_path / "orthanc", until) as (archive, client):

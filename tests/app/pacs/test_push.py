@@ -12,8 +12,6 @@ from coldray.app.pacs.node import Node, checked_aet
 from coldray.app.pacs.send import echo, parcel, send
 from coldray.errors import ImageReadError, MissingExtraError, PeerError, SettingsError
 
-from .conftest import free_port
-
 
 @pytest.mark.parametrize(
     ("text", "node"),
@@ -76,7 +74,7 @@ def test_nothing_to_do_is_usage(call, object_file):
     assert code == 2 and "--echo" in err
 
 
-def test_a_node_that_is_not_there_is_one_line_and_code_3(call, object_file):
+def test_a_node_that_is_not_there_is_one_line_and_code_3(call, object_file, free_port):
     to = f"ARCHIVE@127.0.0.1:{free_port()}"
     for what in ([object_file], ["--echo"]):
         code, out, err = call("push", *what, "--to", to)

@@ -21,34 +21,6 @@ from coldray.app.viewer.run import Address, server_config
 from coldray.errors import SettingsError
 
 
-@pytest.fixture
-def started(tmp_path):
-    """Start a server as a process of its own, with its temporary files in tmp_path; ends it afterwards."""
-    processes = []
-
-    def start(*arguments, ignored=(), **environment):
-        command = [sys.executable, "-m", "coldray.app.cli", *(str(a) for a in arguments), "--json"]
-        code = "import signal, sys\n"
-        code += "".join(f"signal.signal({int(number)}, signal.SIG_IGN)\n" for number in ignored)
-        code += "from coldray.app.cli import main; main(sys.argv[1:])"
-        command[1:3] = ["-c", code]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"} | environment,
-        )  # fmt: skip
-        processes.append(process)
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        return process, json.loads(line)
-
-    (tmp_path / "tmp").mkdir()
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
 def addresses(port):
     """Local addresses that listen on a port, from /proc."""
     found = set()
