@@ -335,9 +335,16 @@ def _listed(package: str, data: str, path: tuple[str, ...]) -> tuple[frozenset[s
 
 
 @cache
+def _entry_points() -> Any:
+    """Entry points of all installed packages, by group; every package's list is a file, read once."""
+    return entry_points()
+
+
+@cache
 def _installed(kind: str) -> dict[str, EntryPoint]:
     """Entry points of installed packages, by name; none of them is imported."""
-    found = sorted(entry_points(group=KINDS[kind].package), key=lambda entry: (entry.name, entry.value), reverse=True)
+    ours = _entry_points().select(group=KINDS[kind].package)
+    found = sorted(ours, key=lambda entry: (entry.name, entry.value), reverse=True)
     return {entry.name: entry for entry in found if entry.name.isidentifier() and not entry.name.startswith("_")}
 
 

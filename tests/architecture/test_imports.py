@@ -194,6 +194,23 @@ def test_what_everyone_uses_stays_light(module):
     assert not set(HEAVY) & set(loaded)
 
 
+def test_a_verb_loads_its_own_module_and_what_it_needs():
+    code = "from coldray.app.cli import main\ntry: main(['model', 'list'])\nexcept SystemExit: print(*sys.modules)"
+    loaded = run(f"exec({code!r})").split()
+    assert [name for name in loaded if name.startswith("coldray.app.commands.")] == ["coldray.app.commands.models"]
+    assert not {"scipy.fft", "scipy.ndimage", "scipy.optimize", "onnxruntime", "ncnn"} & set(loaded)
+
+
+def test_modules_that_filter_load_scipy_when_they_first_filter():
+    loaded = run(
+        "import coldray.restoration.pipeline, coldray.api.restore, coldray.objects.phantoms; print(*sys.modules)"
+    )
+    assert "scipy" in loaded.split()
+    assert not {"scipy.fft", "scipy.ndimage", "scipy.special", "scipy.optimize", "scipy.interpolate"} & set(
+        loaded.split()
+    )
+
+
 def test_nothing_can_run_a_pickle():
     found = []
     for path in FILES:

@@ -11,13 +11,10 @@ import typer
 from coldray import __version__
 from coldray.app import console
 from coldray.app.help import GroupedHelp
-from coldray.app.options import flag_of, with_plugins
+from coldray.app.options import flag_of
 from coldray.app.stopping import INTERRUPTED, Stopped, code_of, stoppable
 from coldray.errors import ColdrayError
 from coldray.settings import declared
-
-WITHOUT_PLUGINS = {"key", "model"}
-"""Groups of verbs that use none."""
 
 app = typer.Typer(
     name="coldray",
@@ -57,60 +54,6 @@ def _root(
     ] = False,
 ) -> None:
     """Restore what a thick phosphor blurred, and prove what was measured and what was inferred."""
-
-
-def _register() -> None:
-    from coldray.app.commands import (
-        benchmark,
-        characterise,
-        correct,
-        demo,
-        images,
-        key,
-        measure,
-        models,
-        panel,
-        pod,
-        prepare,
-        profile,
-        push,
-        restore,
-        simulate,
-        stability,
-        stream,
-        verify,
-        view,
-    )
-
-    for module in (
-        demo,
-        images,
-        correct,
-        measure,
-        characterise,
-        panel,
-        stability,
-        restore,
-        stream,
-        verify,
-        key,
-        simulate,
-        prepare,
-        push,
-        models,
-        profile,
-        pod,
-        benchmark,
-        view,
-    ):
-        module.register(app)
-    for group in (app, *(one.typer_instance for one in app.registered_groups if one.typer_instance)):
-        for command in group.registered_commands:
-            if command.callback is not None and group.info.name not in WITHOUT_PLUGINS:
-                command.callback = with_plugins(command.callback)
-
-
-_register()
 
 
 def _flagged(message: str, given: list[str]) -> str:

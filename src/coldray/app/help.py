@@ -1,22 +1,47 @@
-"""Help of the whole command line: verbs in groups, each with its first sentence in full."""
+"""Verbs of the command line: where each is written, loaded when it is asked for; and their help, in groups."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, cast
 
+import typer
 from typer.core import TyperGroup
 
+from coldray.app.options import with_plugins
+
 GROUPS = {
-    "Start": ("demo", "info"),
-    "Restore": ("restore", "stream", "verify", "key", "correct", "profile", "push"),
-    "Look": ("view", "serve"),
-    "Measure detectors": ("measure", "characterise", "panel", "stability"),
-    "Simulate": ("simulate", "degrade"),
-    "Train and compare": ("prepare", "train", "evaluate", "pod", "benchmark", "model"),
+    "Start": {"demo": "demo", "info": "images"},
+    "Restore": {
+        "restore": "restore",
+        "stream": "stream",
+        "verify": "verify",
+        "key": "key",
+        "correct": "correct",
+        "profile": "profile",
+        "push": "push",
+    },
+    "Look": {"view": "view", "serve": "view"},
+    "Measure detectors": {
+        "measure": "measure",
+        "characterise": "characterise",
+        "panel": "panel",
+        "stability": "stability",
+    },
+    "Simulate": {"simulate": "simulate", "degrade": "images"},
+    "Train and compare": {
+        "prepare": "prepare",
+        "train": "models",
+        "evaluate": "models",
+        "pod": "pod",
+        "benchmark": "benchmark",
+        "model": "models",
+    },
 }
-"""Verbs by what people come for; one that is in none follows under its own heading."""
-OTHERS = "Others"
+"""Verbs by what people come for, each with the module of `coldray.app.commands` that registers it."""
 
 
 def first_sentence(text: str | None) -> str:
@@ -25,18 +50,44 @@ def first_sentence(text: str | None) -> str:
     return paragraph.partition(". ")[0].rstrip(".")
 
 
+@cache
+def _verbs_of(module: str) -> Mapping[str, Any]:
+    """Commands of one module, by verb."""
+    app = typer.Typer(rich_markup_mode=None)
+    import_module(f"coldray.app.commands.{module}").register(app)
+    for group in (app, *(one.typer_instance for one in app.registered_groups if one.typer_instance)):
+        for command in group.registered_commands:
+            if command.callback is not None:
+                command.callback = with_plugins(command.callback)
+    return typer.main.get_group(app).commands
+
+
+class Verbs(Mapping[str, Any]):
+    """Commands by verb; the module of one is loaded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._modules = {verb: module for verbs in GROUPS.values() for verb, module in verbs.items()}
+
+    def __getitem__(self, verb: str) -> Any:
+        return _verbs_of(self._modules[verb])[verb]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
 class GroupedHelp(TyperGroup):
     """The verbs under headings."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast(Any, Verbs())
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group."""
-        known = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        rows = {name: first_sentence(verb.help) for name, verb in known.items() if verb is not None and not verb.hidden}
-        width = max(map(len, rows), default=0)
-        sections = {title: [name for name in names if name in rows] for title, names in GROUPS.items()}
-        grouped = {name for names in sections.values() for name in names}
-        sections[OTHERS] = [name for name in rows if name not in grouped]
-        for title, names in sections.items():
-            if names:
-                with formatter.section(title):
-                    formatter.write_dl([(name.ljust(width), rows[name]) for name in names])
+        width = max(map(len, self.commands))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), first_sentence(self.commands[name].help)) for name in names])

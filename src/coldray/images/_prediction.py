@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import erfinv
 
 from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
 from coldray.physics.curves import FrequencyCurve
@@ -302,7 +302,10 @@ class Predictor:
         factors = []
         for by, sd in ((weights, noise[at]), (free, deviation)):
             off = np.abs(flat[some[quiet]] - near[quiet] @ by) / (sd * relative[quiet])
-            factors.append((float(np.quantile(off, QUIET_QUANTILE)) / float(np.sqrt(2) * erfinv(QUIET_QUANTILE))) ** 2)
+            factors.append(
+                (float(np.quantile(off, QUIET_QUANTILE)) / float(np.sqrt(2) * scipy.special.erfinv(QUIET_QUANTILE)))
+                ** 2
+            )
         return max(factors[0], min(factors[1], 1.0), 1e-12)
 
     def _strength(self, near: Float, ordered: Float, noise: Float) -> Float:

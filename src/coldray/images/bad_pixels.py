@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.errors import ImageError
 
@@ -130,12 +130,12 @@ def find_bad_pixels(
         classes["noisy"] = sd > NOISY_FACTOR * max(float(np.median(sd)), np.finfo(np.float64).tiny)
     if corrected_flat is not None:
         image = np.asarray(corrected_flat, dtype=np.float64)
-        deviation = image / ndimage.median_filter(image, size=9, mode="reflect") - 1
+        deviation = image / scipy.ndimage.median_filter(image, size=9, mode="reflect") - 1
         own = 1.4826 * float(np.median(np.abs(deviation)))
         classes["nonuniform"] = np.abs(deviation) > max(NONUNIFORM, 6 * own)
     if lag_frame is not None:
         image = np.asarray(lag_frame, dtype=np.float64)
-        level = ndimage.median_filter(image, size=9, mode="reflect")
+        level = scipy.ndimage.median_filter(image, size=9, mode="reflect")
         noise = 1.4826 * float(np.median(np.abs(image - level)))
         classes["lag"] = image > np.maximum(LAG_FACTOR * level, level + 6 * noise)
     return classified(classes)
@@ -147,12 +147,12 @@ def classified(classes: Mapping[str, Mask]) -> BadPixels:
     neighbours = _bad_neighbours(mask)
     surrounded = (neighbours == 8) & ~mask
     mask = mask | surrounded
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    labels, count = scipy.ndimage.label(mask, structure=np.ones((3, 3)))
     size = np.bincount(labels.ravel(), minlength=count + 1)
     hard = np.zeros(count + 1, dtype=bool)
     hard[labels[mask & (_bad_neighbours(mask) > 8 - GOOD_NEIGHBOURS)]] = True
     lines = 0
-    for label, place in enumerate(ndimage.find_objects(labels), start=1):
+    for label, place in enumerate(scipy.ndimage.find_objects(labels), start=1):
         height, width = (s.stop - s.start for s in place)
         lines += max(height, width) >= LINE_LENGTH and size[label] >= 0.9 * height * width and min(height, width) == 1
     cluster = size >= 2
@@ -228,7 +228,7 @@ def _bad_neighbours(mask: Mask) -> NDArray[np.int64]:
     """Number of bad pixels among the eight around each; the outside of the image counts as good."""
     kernel = np.ones((3, 3), dtype=np.int64)
     kernel[1, 1] = 0
-    return np.asarray(ndimage.convolve(mask.astype(np.int64), kernel, mode="constant"))
+    return np.asarray(scipy.ndimage.convolve(mask.astype(np.int64), kernel, mode="constant"))
 
 
 def _block_median(image: Float) -> Float:
@@ -239,5 +239,5 @@ def _block_median(image: Float) -> Float:
     median = np.array([[np.median(image[a:b, c:d]) for c, d in pairwise(edges_x)] for a, b in pairwise(edges_y)])
     y = np.interp(np.arange(rows), (edges_y[:-1] + edges_y[1:] - 1) / 2, np.arange(ny))
     x = np.interp(np.arange(cols), (edges_x[:-1] + edges_x[1:] - 1) / 2, np.arange(nx))
-    along = ndimage.map_coordinates(median, np.meshgrid(y, np.arange(nx), indexing="ij"), order=1)
-    return np.asarray(ndimage.map_coordinates(along, np.meshgrid(np.arange(rows), x, indexing="ij"), order=1))
+    along = scipy.ndimage.map_coordinates(median, np.meshgrid(y, np.arange(nx), indexing="ij"), order=1)
+    return np.asarray(scipy.ndimage.map_coordinates(along, np.meshgrid(np.arange(rows), x, indexing="ij"), order=1))

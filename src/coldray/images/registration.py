@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.document import Json
 from coldray.errors import ImageError, MeasurementError, MetadataError
@@ -225,10 +225,10 @@ def resample(image: NDArray[np.floating], registration: Registration) -> NDArray
     shape = (image.shape[0], image.shape[1])
     where = registration.coordinates(shape)
     values = np.asarray(image, dtype=np.float64)
-    spline = ndimage.map_coordinates(values, where, order=SPLINE_ORDER, mode="mirror")
+    spline = scipy.ndimage.map_coordinates(values, where, order=SPLINE_ORDER, mode="mirror")
     nearest = tuple(np.clip(np.rint(w).astype(int), 0, n - 1) for w, n in zip(where, shape, strict=True))
-    low = ndimage.minimum_filter(values, 5, mode="mirror")[nearest]
-    high = ndimage.maximum_filter(values, 5, mode="mirror")[nearest]
+    low = scipy.ndimage.minimum_filter(values, 5, mode="mirror")[nearest]
+    high = scipy.ndimage.maximum_filter(values, 5, mode="mirror")[nearest]
     room = OVERSHOOT * (high - low)
     return np.clip(spline, low - room, high + room).astype(np.float32)
 
@@ -238,7 +238,7 @@ def _start(moving: Float, fixed: Float) -> tuple[float, float]:
     from skimage.registration import phase_cross_correlation
 
     window = np.hanning(fixed.shape[0])[:, None] * np.hanning(fixed.shape[1])[None, :]
-    a, b = ((image - ndimage.gaussian_filter(image, 12.0)) * window for image in (fixed, moving))
+    a, b = ((image - scipy.ndimage.gaussian_filter(image, 12.0)) * window for image in (fixed, moving))
     if not (a.any() and b.any()):
         return 0.0, 0.0
     shift = phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0]
@@ -257,7 +257,7 @@ def _fit(
     """Gauss-Newton on images shrunk by a whole factor."""
     small, target = _shrunk(moving, factor), _shrunk(fixed, factor)
     shape = (target.shape[0], target.shape[1])
-    coefficients = ndimage.spline_filter(small, order=3, mode="mirror")
+    coefficients = scipy.ndimage.spline_filter(small, order=3, mode="mirror")
     y, x = np.arange(shape[0])[:, None] - (shape[0] - 1) / 2, np.arange(shape[1])[None, :] - (shape[1] - 1) / 2
     now = Registration((start.shift_px[0] / factor, start.shift_px[1] / factor), start.rotation_deg, start.scale)
     border = min(BORDER_PX // factor + 1, min(shape) // 8)
@@ -266,7 +266,7 @@ def _fit(
 
     def detail(image: Float) -> Float:
         """Fine structure in view, tile by tile: what a level that differs between materials cannot bias."""
-        return _tiles(np.where(inside, image - ndimage.gaussian_filter(image, DETAIL_PX), 0.0))
+        return _tiles(np.where(inside, image - scipy.ndimage.gaussian_filter(image, DETAIL_PX), 0.0))
 
     for _ in range(rounds):
         where = now.coordinates(shape)
@@ -276,7 +276,7 @@ def _fit(
             inside &= (w >= border) & (w <= n - 1 - border)
         if np.count_nonzero(inside) < 32 * 32:
             break
-        seen = ndimage.map_coordinates(coefficients, where, order=3, mode="mirror", prefilter=False)
+        seen = scipy.ndimage.map_coordinates(coefficients, where, order=3, mode="mirror", prefilter=False)
         gy, gx = np.gradient(seen)
         t = detail(target)
         if not (np.ptp(seen[inside]) > 0 and np.ptp(t) > 0):

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.errors import MeasurementError
 from coldray.metrology.spectra import Corner, Lines, whole_plane
@@ -105,7 +104,7 @@ def _in_frame(frame: NDArray[np.number]) -> Mask:
             break
         value[new] = _medians(value, *np.nonzero(new))
         across, down = _differences(value)
-        near = ndimage.binary_dilation(far, np.ones((3, 3))) & ~far
+        near = scipy.ndimage.binary_dilation(far, np.ones((3, 3))) & ~far
         new = near & (np.abs(across) > BESIDE * spread[0]) & (np.abs(down) > BESIDE * spread[1])
         far = far | new
     return far
@@ -228,7 +227,7 @@ def leakage(lines: Lines, first: Float, second: Float, relative_sd: float) -> tu
 
     `relative_sd` is that of the ratio of the two at one frequency.
     """
-    smooth = [ndimage.gaussian_filter1d(curve, SMOOTHED, mode="nearest") for curve in (first, second)]
+    smooth = [scipy.ndimage.gaussian_filter1d(curve, SMOOTHED, mode="nearest") for curve in (first, second)]
     ratio = smooth[0] / np.maximum(smooth[1], 1e-300)
     above = np.flatnonzero(ratio > LEAKED + 3 * relative_sd / np.sqrt(3.5 * SMOOTHED))
     above = above[above > HIGHEST]

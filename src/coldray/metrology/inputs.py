@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.errors import ImageError, MeasurementError
 from coldray.radiograph import Radiograph
@@ -129,9 +129,9 @@ def filled(image: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> NDArra
     if mask is None:
         return image
     good = np.where(mask, 0.0, image)
-    weight = ndimage.gaussian_filter((~mask).astype(np.float64), 1.0)
-    mean = ndimage.gaussian_filter(good, 1.0) / np.maximum(weight, 1e-300)
-    nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
+    weight = scipy.ndimage.gaussian_filter((~mask).astype(np.float64), 1.0)
+    mean = scipy.ndimage.gaussian_filter(good, 1.0) / np.maximum(weight, 1e-300)
+    nearest = scipy.ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
     return np.where(mask, np.where(weight > 0.01, mean, good[tuple(nearest)]), image)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from coldray.errors import PhysicsError
 from coldray.physics.curves import FrequencyCurve
@@ -82,8 +82,8 @@ class GaussianBlur:
             return np.asarray(np.exp(-z * z / 2) / np.sqrt(2 * np.pi))
 
         return _through_pixel(
-            lambda x: x * ndtr(x / s) + s * density(x / s),
-            lambda x: ((x * x + s * s) * ndtr(x / s) + s * x * density(x / s)) / 2,
+            lambda x: x * scipy.special.ndtr(x / s) + s * density(x / s),
+            lambda x: ((x * x + s * s) * scipy.special.ndtr(x / s) + s * x * density(x / s)) / 2,
             distance_px,
             angle_deg,
         )

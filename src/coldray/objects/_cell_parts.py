@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.objects.canvas import Canvas, Frame, Map, Window
 
@@ -43,7 +43,7 @@ def texture(shape: tuple[int, int], pitch_mm: float, grain_mm: float, relative: 
     step = max(1, round(grain_mm / pitch_mm))
     coarse = rng.standard_normal(tuple(-(-n // step) + 3 for n in shape), dtype=np.float32)
     # linear interpolation takes 1/3 to 5/9 of the variance; measured afterwards instead
-    field = coarse if step == 1 else ndimage.zoom(coarse, step, order=1, grid_mode=True, mode="grid-constant")
+    field = coarse if step == 1 else scipy.ndimage.zoom(coarse, step, order=1, grid_mode=True, mode="grid-constant")
     field = field[step : step + shape[0], step : step + shape[1]]
     spread = float(field.std()) or 1.0
     return np.asarray(1 + relative / spread * (field - field.mean()), dtype=np.float32)

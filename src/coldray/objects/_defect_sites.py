@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coldray.simulation.thickness import ThicknessMaps
 
@@ -46,7 +46,7 @@ class Blob:
         high = [s.stop + cells for s in self.window]
         if min(low) < 0 or high[0] > shape[0] or high[1] > shape[1]:
             return self
-        wider = ndimage.binary_dilation(np.pad(self.cells, cells), iterations=cells, structure=np.ones((3, 3)))
+        wider = scipy.ndimage.binary_dilation(np.pad(self.cells, cells), iterations=cells, structure=np.ones((3, 3)))
         return Blob(self.material, (slice(low[0], high[0]), slice(low[1], high[1])), wider, self.grown + cells)
 
 
@@ -76,10 +76,10 @@ class Sites:
         thickness = self.maps.thickness_mm.get(material)
         if thickness is None:
             return []
-        labels, _ = ndimage.label(thickness > floor_mm)
+        labels, _ = scipy.ndimage.label(thickness > floor_mm)
         return [
             Blob(material, window, labels[window] == number)
-            for number, window in enumerate(ndimage.find_objects(labels), start=1)
+            for number, window in enumerate(scipy.ndimage.find_objects(labels), start=1)
             if window is not None and self._inside(window)
         ]
 
@@ -140,7 +140,7 @@ class Sites:
             thickness = self.maps.thickness_mm.get(material)
             if thickness is None:
                 continue
-            depth = ndimage.distance_transform_edt((thickness > 0.012) & (thickness < 0.25)) * self.pitch
+            depth = scipy.ndimage.distance_transform_edt((thickness > 0.012) & (thickness < 0.25)) * self.pitch
             if depth.max() > 0.25:
                 found[material] = depth.astype(np.float32)
         return found
@@ -152,16 +152,18 @@ class Sites:
         if copper is None:
             return np.zeros(self.maps.shape, dtype=np.float32)
         cells = 2 * int(_NEIGHBOURHOOD_MM / self.pitch / 2) + 3
-        opened = ndimage.grey_opening(copper, size=(cells, cells))
+        opened = scipy.ndimage.grey_opening(copper, size=(cells, cells))
         return np.asarray(copper - opened, dtype=np.float32)
 
     @cached_property
     def _ridges(self) -> tuple[Mask, Map, NDArray[np.int64]]:
         excess = self.foil_excess
         mask = (excess > 0.006) & (excess < 0.12)
-        depth = ndimage.distance_transform_edt(mask).astype(np.float32)
-        ridge = (depth == ndimage.maximum_filter(depth, size=3)) & (depth > 1.5)
-        tall = ndimage.binary_dilation(self.maps.thickness_mm["Cu"] > 0.25, iterations=4) if ridge.any() else ridge
+        depth = scipy.ndimage.distance_transform_edt(mask).astype(np.float32)
+        ridge = (depth == scipy.ndimage.maximum_filter(depth, size=3)) & (depth > 1.5)
+        tall = (
+            scipy.ndimage.binary_dilation(self.maps.thickness_mm["Cu"] > 0.25, iterations=4) if ridge.any() else ridge
+        )
         return mask, depth, np.argwhere(ridge & ~tall)
 
     @property
@@ -180,7 +182,7 @@ class Sites:
             if not (0.05 <= 2 * half * self.pitch <= 0.3 and reach < row < rows - reach and reach < col < cols - reach):
                 continue
             window = (slice(row - reach, row + reach + 1), slice(col - reach, col + reach + 1))
-            labels, _ = ndimage.label(mask[window])
+            labels, _ = scipy.ndimage.label(mask[window])
             own = labels == labels[reach, reach]
             y, x = np.nonzero(own)
             spread = np.cov(np.stack([y - reach, x - reach]).astype(float))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
 from coldray.errors import PhysicsError
 from coldray.objects._blur import Blur, aperture
@@ -255,7 +255,7 @@ def duplex_wires(
     def excess(spacing: float) -> float:
         return _dip(spacing / pixel_pitch_mm, blur, tilt_deg, round_wires) - DIP_LIMIT_PERCENT
 
-    isrb = float(brentq(excess, 0.01, 2.0, xtol=1e-6)) if excess(0.01) < 0 < excess(2.0) else None
+    isrb = float(scipy.optimize.brentq(excess, 0.01, 2.0, xtol=1e-6)) if excess(0.01) < 0 < excess(2.0) else None
     dips = tuple(_dip(w, blur, tilt_deg, round_wires) for w in width)
     box = (0, 0, cols, rows) if orientation == "vertical" else (0, 0, rows, cols)
     truth = DuplexTruth(tuple(float(s) for s in spacing_mm), dips, isrb, tuple(centres), box)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from coldray.errors import PhysicsError
 from coldray.objects._blur import Blur
@@ -59,9 +59,9 @@ def strips(left: Float, right: Float, depth: Float, blur: Blur, angle_deg: float
     reach = float(np.abs(places).max()) + 40.0
     grid = np.arange(-reach, reach + 1 / 64, 1 / 64)
     wide = np.arange(-2 * reach, 2 * reach + 1 / 64, 1 / 64)
-    edge = CubicSpline(wide, blur.edge(wide, angle_deg))
+    edge = scipy.interpolate.CubicSpline(wide, blur.edge(wide, angle_deg))
     total = np.zeros(grid.size)
     for place, weight in zip(places, weights, strict=True):
         total += weight * edge(grid - place)
-    profile = CubicSpline(grid, total)
+    profile = scipy.interpolate.CubicSpline(grid, total)
     return lambda d: np.asarray(profile(np.clip(d, -reach, reach)))

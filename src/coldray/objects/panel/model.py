@@ -10,8 +10,8 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from coldray.objects.phantoms import BlurSum, GaussianBlur, with_glare
 
@@ -34,7 +34,7 @@ def through_dips(spacing_mm: tuple[float, ...], dip_percent: tuple[float, ...]) 
     fine, coarse = spacing_mm[last + 1], spacing_mm[last]
     if not parabola(fine) < 20.0 < parabola(coarse):
         parabola = np.poly1d(np.polyfit([fine, coarse], [dip_percent[last + 1], dip_percent[last]], 1))
-    return float(brentq(lambda d: float(parabola(d)) - 20.0, fine, coarse))
+    return float(scipy.optimize.brentq(lambda d: float(parabola(d)) - 20.0, fine, coarse))
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,11 @@ class Panel:
 
         def where_falls(level: float) -> float | None:
             low, high = float(thickness[0]), float(thickness[-1])
-            return float(brentq(lambda t: snr(t) - level, low, high)) if snr(low) > level > snr(high) else None
+            return (
+                float(scipy.optimize.brentq(lambda t: snr(t) - level, low, high))
+                if snr(low) > level > snr(high)
+                else None
+            )
 
         full = SATURATION_SHARE * self.saturation
         thin = max(float(np.log(self.wedge_open / full) / material.attenuation_per_mm), float(thickness[0]))

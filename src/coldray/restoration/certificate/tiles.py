@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-import scipy.fft
+import scipy
 from numpy.typing import NDArray
 
 TILE_PX = 16

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
+import scipy
 
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.limits import POWER, Detectable, detectable
