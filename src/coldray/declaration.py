@@ -13,8 +13,10 @@ from coldray.errors import SettingsError
 FIRST_FORMAT = 3
 """Of the records that this version repeats: what version 0.1.0 wrote."""
 
-Kind: TypeAlias = Literal["text", "number", "whole", "switch", "path", "options", "texts", "model", "detector", "flats"]
-SOURCES = ("model", "detector", "flats")
+Kind: TypeAlias = Literal[
+    "text", "number", "whole", "switch", "path", "options", "texts", "model", "detector", "flats", "response"
+]
+SOURCES = ("model", "detector", "flats", "response")
 """Kinds that name a file, or an object that Python holds; recorded by the hash of their content."""
 
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {

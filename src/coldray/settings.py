@@ -74,6 +74,15 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
     open_beam: float | None = setting(
         None, "number", "Stored value of the open beam; the file's by default.", unit="DN", above=0
     )
+    response: Any = setting(
+        None,
+        "response",
+        "Bring the result to the energy response of `sharp` by this curve: a response file, a step wedge as CSV (columns "
+        "sharp,blurred), or hardening:A,C. Without it the result keeps the response of the detector that took the image.",
+        metavar="FILE",
+        page=False,
+        since=7,
+    )
     pixel_pitch_mm: float | None = setting(
         None,
         "number",
@@ -320,4 +329,5 @@ _DOCUMENTED = {
     "model": "Model, path or str",
     "detector": "str, path, Detector or (frequency_lp_mm, mtf)",
     "flats": "ndarray, path, Radiograph, or a sequence of them",
+    "response": "path, str or ResponseCurve",
 }

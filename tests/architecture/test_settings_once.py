@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 
 import coldray
-from coldray.settings import EVENS, GAINS, checked, declared, defaults
+from coldray.settings import EVENS, GAINS, checked, declared, defaults, newest_format
 
-FIELDS = """    margin_mm: float | None = setting(
-        None, "number", "Margin that is left as it is.", unit="mm", above=0, most=5, stated=("margin_um", "um", 1e-3), since=7
+NEXT = newest_format() + 1
+FIELDS = f"""    margin_mm: float | None = setting(
+        None, "number", "Margin that is left as it is.", unit="mm", above=0, most=5, stated=("margin_um", "um", 1e-3), since={NEXT}
     )
-    hurry: bool = setting(False, "switch", "Be quick.", recorded=False, since=8)
+    hurry: bool = setting(False, "switch", "Be quick.", recorded=False, since={NEXT + 1})
 """
-KNOWN_EVERYWHERE = """
+KNOWN_EVERYWHERE = f"""
+NEXT = {NEXT}
+"""
+KNOWN_EVERYWHERE += """
 import inspect
 import typer
 import coldray
@@ -33,7 +37,7 @@ for verb in ("restore", "view", "serve"):
     assert option.opts == ["--margin-um"] and option.help == "Margin that is left as it is. [um]"
 recipe = Recipe(method="wiener", margin_mm=2.0, hurry=True)
 settings = recipe.settings()
-assert settings["margin_mm"] == 2.0 and "hurry" not in settings and RECORD_FORMAT == 7
+assert settings["margin_mm"] == 2.0 and "hurry" not in settings and RECORD_FORMAT == NEXT
 assert recipe.job().margin_mm == 2.0 and recipe.job().hurry
 again = _recipe(Record(None, {}, settings, {}, {}, None, "file"), Sources())
 assert again.margin_mm == 2.0 and not again.hurry

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldray.dataset._hardening import hardened
-from coldray.dataset.response import CalibrationImage, ResponseCurve, fit_levels, fit_response, load_response
+from coldray.dataset.response import CalibrationImage, fit_response
 from coldray.dataset.simulated import CALIBRATION_FAMILIES
 from coldray.errors import MeasurementError, MetadataError
 from coldray.objects.boards import ROLES
+from coldray.physics.response import ResponseCurve, fit_levels, hardened, load_response
 from coldray.simulation.thickness import ThicknessMaps
 
 from .pairs_of_boards import OVERSAMPLING, PITCH, detectors, screens, seen, transmissions

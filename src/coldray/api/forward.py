@@ -31,7 +31,8 @@ def certify(
     image : ndarray (rows, cols), path or Radiograph
         The measurement.
     restored : ndarray (rows, cols), path or Radiograph
-        What was made of it, in the same units.
+        What was made of it, in the same units. If its history says that it was brought to the sharp detector's response, it is
+        brought back before.
     blurred, sharp : str, path, Detector or (frequency_lp_mm, mtf)
         Detector that took the image, and the one it was restored towards.
     pixel_pitch_mm, exposure_s, flats, open_beam
@@ -52,6 +53,7 @@ def certify(
     from coldray.degradations.mtf_blend import Degradation
     from coldray.frame import Frame
     from coldray.images.scale import scale_of
+    from coldray.physics.response import ResponseCurve
     from coldray.restoration.certificate.certify import certify as certify_frame
     from coldray.restoration.certificate.words import summary
     from coldray.restoration.guard import saturated
@@ -70,7 +72,10 @@ def certify(
     noise, _ = choose_noise(fraction, pair.blurred, job.exposure_s, job.flats)
     frame = Frame(fraction, pair, noise).as_restored()
     found = replace(scale, dtype=result.dtype).to_fraction(result.pixels)
-    return summary(certify_frame(frame, Degradation(frame.pair), found, excluded=saturated(measured.pixels)))
+    mapped = next((step.details["response"] for step in reversed(result.history) if "response" in step.details), None)
+    response = None if mapped is None else ResponseCurve.from_dict(mapped)
+    blur = Degradation(frame.pair)
+    return summary(certify_frame(frame, blur, found, excluded=saturated(measured.pixels), response=response))
 
 
 def degrade(

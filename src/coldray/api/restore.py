@@ -324,6 +324,7 @@ Restorer.__signature__ = _signature()  # type: ignore[attr-defined]
 
 def _job(stated: Mapping[str, Any]) -> Job:
     """Job of what is stated, with everything loaded and checked."""
+    from coldray.physics.response import response_of
     from coldray.plugins import plugin
     from coldray.restoration.job import check_job
 
@@ -334,6 +335,8 @@ def _job(stated: Mapping[str, Any]) -> Job:
             values[name] = _ready(value, name, values.get("pixel_pitch_mm"))
         elif kind == "flats" and value is not None:
             values[name] = _frames(value, name)
+        elif kind == "response" and value is not None:
+            values[name] = response_of(value)
     learns = plugin("method", values.get("method", DEFAULT_METHOD)).LEARNS
     own = {"model": _model(values.get("model")) if learns else None, "operators": Operators(OWN_BYTES)}
     job = Job(**values | own)

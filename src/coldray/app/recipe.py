@@ -108,9 +108,14 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         from coldray.checkpoint import file_sha256
 
         job = self.job()
+
+        def content_or_text(source: str | None) -> str | None:
+            return file_sha256(Path(source)) if source and Path(source).is_file() else source
+
         content: Mapping[str, Callable[[Any], Any]] = {
             "model": lambda _: None if job.model is None else job.model.sha256,
-            "detector": lambda source: file_sha256(Path(source)) if Path(source).is_file() else source,
+            "detector": content_or_text,
+            "response": content_or_text,
             "flats": lambda files: [file_sha256(Path(path)) for path in files or ()],
         }
         values, further, sources = {}, {}, {}
@@ -164,7 +169,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
                     stated[name] = tuple(place or ()) or None
                 elif said.kind == "model":
                     stated[name] = place if value else None
-                elif said.kind == "detector":
+                elif said.kind in ("detector", "response"):
                     stated[name] = place or value
                 else:
                     stated[name] = value
@@ -216,6 +221,7 @@ def _job(recipe: Recipe) -> Job:
     import numpy as np
 
     from coldray.formats import read_image
+    from coldray.physics.response import response_of
     from coldray.plugins import plugin
     from coldray.restoration.model import load_model
     from coldray.restoration.pipeline import Job, check_job
@@ -228,6 +234,7 @@ def _job(recipe: Recipe) -> Job:
     loaded = {
         "model": load_model(recipe.model) if plugin("method", recipe.method).LEARNS else None,
         "flats": flats,
+        "response": None if recipe.response is None else response_of(recipe.response),
         "keep_certificate": recipe.report or recipe.certificate_map,
     }
     job = Job(**{name: getattr(recipe, name) for name in declared()} | loaded)

@@ -8,37 +8,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.physics.response import hardened
+
 STIFFNESS = 0.03
 """How much the slope may leave the law [fraction of the open beam, rms]; chosen on the validation families."""
-DARKEST = 1e-4
 _START, _LOW, _HIGH = (0.15, 0.7), (-0.5, 0.05), (0.5, 3.0)
 
 Float = NDArray[np.float64]
-
-
-def hardened(signal: Float, a: float, c: float) -> Float:
-    """Signal of the second screen where the first one shows `signal`, both fractions of the open beam.
-
-    Parameters
-    ----------
-    signal : ndarray, any shape
-    a, c : float
-        See Notes.
-
-    Returns
-    -------
-    ndarray, same shape
-        0 at 0 and 1 at 1; linear under 1e-4.
-
-    Notes
-    -----
-    x^(1 - a x^c): in thin matter the two screens see attenuations in the ratio 1 - a of their mean coefficients; the
-    deeper the beam, the fewer energies are left to disagree on, and the ratio returns to 1. One material and the
-    screens of 33.91 and 134.55 mg/cm2: FR4 a 0.158, c 0.67, kept within 0.001.
-    """
-    x = np.maximum(np.asarray(signal, dtype=np.float64), DARKEST)
-    law = x ** (1 - a * x**c)
-    return np.asarray(law * np.where(np.asarray(signal) < DARKEST, np.asarray(signal) / DARKEST, 1.0))
 
 
 def fit_hardening(seen: Callable[[Callable[[Float], Float]], Float], wanted: Float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from coldray.dataset.frames import BoardImages, board_folders, identity_of, read
 from coldray.dataset.note import PartNote
 from coldray.dataset.part import Cut, Job, make_part, registered
 from coldray.dataset.patches import VARIANTS, BoardName, assign_splits, check_names
-from coldray.dataset.response import CalibrationImage, ResponseCurve, fit_response, load_response
+from coldray.dataset.response import CalibrationImage, fit_response
 from coldray.dataset.simulated import (
     CALIBRATION_FAMILIES,
     CALIBRATION_SIZE,
@@ -30,6 +30,7 @@ from coldray.dataset.simulated import (
 from coldray.dataset.store import FILE_FORMAT, FILE_VERSION, MANIFEST, read_manifest, write_json
 from coldray.errors import ColdrayError, ImageWriteError, SettingsError
 from coldray.files import own_folder
+from coldray.physics.response import ResponseCurve, load_response
 from coldray.plugins import load_plugin_files, loaded_files
 
 Progress = Callable[..., None]

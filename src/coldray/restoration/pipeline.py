@@ -35,6 +35,7 @@ from coldray.restoration.judge import Judge
 from coldray.restoration.noise_as_recorded import noise_as_in_0_1
 from coldray.restoration.pair import detectors_of
 from coldray.restoration.provenance import Provenance, provenance_of
+from coldray.restoration.response import brought, notes_of, recorded, with_response
 from coldray.restoration.unmeasured import Measured, counted, measured_of
 
 __all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "restore", "run_method"]
@@ -187,6 +188,7 @@ def restore(
     began = time.perf_counter()
     scale, warnings = scale_of(image, job.open_beam, plateau=job.safeguards)
     pair, more = detectors_of(image, job)
+    more = [*more, *notes_of(job.response, pair)]
     chosen = check_job(job)
     build = degradation_of(job.degradation)
     both = build(pair), build(pair.as_restored())
@@ -217,7 +219,7 @@ def restore(
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
     started = time.perf_counter()
-    consistency = _consistency(worst, number_of_worst if len(notes) > 1 else None)
+    consistency = with_response(_consistency(worst, number_of_worst if len(notes) > 1 else None), job.response)
     testing = sum(n.certificate_seconds for n in notes) + time.perf_counter() - started
     hits = _hits(prepared, notes)
     if (sentence := counted(**hits)) is not None:
@@ -293,7 +295,7 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
         details["filter_signal"] = job.filter_signal
     if not job.judged:
         details["judged"] = False
-    return details
+    return details | recorded(job.response)
 
 
 def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int) -> _FrameResult:
@@ -349,11 +351,12 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         raise refuse(verdict.written.fault)
     if job.safeguards and _said(verdict.certificate) == CONTRADICTED:
         leading.append(CONTRADICTED_EVERYWHERE)
+    pixels, clipped = brought(found.image, verdict.written, job.response, scale)
     note = _FrameNote(
         noise=seen.noise,
         bright=0 if seen.hits is None else int(np.count_nonzero(seen.hits.bright)),
         dark=0 if seen.hits is None else int(np.count_nonzero(seen.hits.dark)),
-        clipped=verdict.written.clipped,
+        clipped=clipped,
         evaluations=found.evaluations,
         network_share=found.share,
         replaced_share=float(np.mean(replaced > 0)),
@@ -362,10 +365,10 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         leading=leading,
         warnings=warnings,
     )
-    pixels, fraction = verdict.written.pixels, verdict.written.fraction
     if seen.padding is not None:
         pixels = np.where(seen.padding, stored, pixels)
     hit = None if seen.hits is None else seen.hits.mask
+    fraction = verdict.written.fraction
     return _FrameResult(note, judged, pixels, fraction, verdict.certificate, replaced, network, found.gated, hit)
 
 

@@ -194,7 +194,7 @@ def _settings(found: Any, where: str, folder: Path) -> dict[str, Any]:
     for told, value in found.items():
         name = fields[told]
         said = declared()[name]
-        if said.kind in ("model", "detector", "path"):
+        if said.kind in ("model", "detector", "path", "response"):
             value = _place(value, told, folder)
         elif said.kind == "flats":
             value = tuple(_place(one, told, folder) for one in (value if isinstance(value, list) else [value]))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from coldray.dataset.response import ResponseCurve
 from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.gain import residual_gain
 from coldray.methods import cold, wiener
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
+from coldray.physics.response import ResponseCurve
 from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import disc
 from coldray.restoration.certificate.residual import ModelError

@@ -168,7 +168,7 @@ def certify(
         1 - H K for cold sampling with the gain K; 1 by default.
     response : callable, optional
         Maps the result to the measurement's response before it is blurred, for images of another detector such as a
-        thin-screen reference (`dataset.response.ResponseCurve`). Restored images are in the measurement's own response
+        thin-screen reference (`coldray.physics.response.ResponseCurve`). Restored images are in the measurement's own response
         and need none.
     model_error : ModelError, optional
         By the uncertainty of the frame's noise if not given.
