@@ -163,6 +163,16 @@ def test_a_training_runs_on_the_dataset(acquired, tmp_path, torch):
     scores = run.run()
     assert run.step == 2
     assert np.isfinite([v for k, v in scores[-1].items() if k.endswith("_db")]).all()
+    pytest.importorskip("onnx")
+    from coldray.training.trained import trained_model
+
+    card = trained_model(run.folder, "mine").header
+    patches = PatchSet(acquired[0], "train")
+    assert (card["training"]["patches"], card["training"]["patches_sha256"]) == (len(patches), patches.digest())
+    assert card["family"]["pixel_pitch_mm"] == [0.048, 0.048]
+    # one pair of detectors: the MTF ratios that are told do not vary
+    low, high = (np.array(card["family"][f"conditions_{k}"]) for k in ("low", "high"))
+    np.testing.assert_array_equal(low[1:9], high[1:9])
 
 
 def test_bad_input_gives_one_line_and_the_right_code(call, folder, tmp_path):

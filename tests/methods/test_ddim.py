@@ -10,7 +10,7 @@ import scipy.fft
 
 from coldray.errors import SettingsError
 from coldray.frame import Frame, TrainingPair
-from coldray.methods import ddim
+from coldray.methods import ddim, ddim_image
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 
@@ -202,6 +202,31 @@ def test_the_example_is_the_noising_the_sampler_undoes(frame_of, blend, picture)
     assert abs(shown.target.mean()) < 0.1 and shown.target.std() == pytest.approx(1, abs=0.05)
     assert min(angles) < 0.5 and max(angles) > 0.9
     np.testing.assert_allclose(shown.channels[0], 2 * sharp - 1)
+
+
+def test_an_answer_with_the_image_is_the_same_sampler(gaussian_world, blend):
+    """The same network said in the other words: x_0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar)."""
+    frame, _, exact, _ = gaussian_world
+
+    def image(channels, conditions):
+        signal = np.cos(np.pi / 2 * float(conditions[0]))
+        return (channels[ddim_image.STATE] - np.sqrt(1 - signal**2) * exact(channels, conditions)) / signal
+
+    for options in ({"steps": 6}, {"steps": 5, "eta": 1.0, "samples": 2}, {"steps": 4, "clip": False}):
+        by_noise = ddim.restore(frame, blend, exact, np.random.default_rng(1), **options)
+        by_image = ddim_image.restore(frame, blend, image, np.random.default_rng(1), **options)
+        np.testing.assert_allclose(by_image, by_noise, atol=1e-9)
+
+
+def test_the_example_with_the_image_is_the_other_half_of_the_same_state(frame_of, blend, picture):
+    sharp = picture.astype(np.float32)
+    pair = TrainingPair(frame_of(sharp), sharp, sharp)
+    noise, image = (m.example(pair, blend, np.random.default_rng(5)) for m in (ddim, ddim_image))
+    np.testing.assert_array_equal(noise.channels, image.channels)
+    np.testing.assert_array_equal(noise.conditions, image.conditions)
+    signal = np.cos(np.pi / 2 * float(noise.conditions[0]))
+    state = signal * image.target + np.sqrt(1 - signal**2) * noise.target
+    np.testing.assert_allclose(image.channels[ddim_image.STATE], state, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{"samples": 0}, {"eta": 1.5}, {"steps": 0}])

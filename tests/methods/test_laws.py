@@ -12,6 +12,7 @@ from coldray.plugins import plugin, plugin_names
 
 SMALL = {
     "ddim": {"steps": 3},
+    "ddim_image": {"steps": 3},
     "unsupervised_wiener": {"iterations": 32},
     "tv": {},
     "cold": {"steps": 3},

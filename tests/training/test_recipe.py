@@ -47,6 +47,20 @@ def test_the_papers_recipes_differ_in_method_alone():
     assert (cold.optimiser.learning_rate, cold.optimiser.batch) == (2e-5, 16)
 
 
+def test_the_small_recipes_differ_in_method_and_rate_alone():
+    """One budget: equal network, patches, noise and updates."""
+    names = ("regression", "cold_small", "cdm", "cdm_image")
+    first, *others = (read_recipe(CONFIGS[0].parent / f"{name}.toml") for name in names)
+    assert [r.method for r in (first, *others)] == ["direct", "cold", "ddim", "ddim_image"]
+    for other in others:
+        assert other.data == first.data and other.degradation == first.degradation
+        assert other.optimiser.model_copy(update={"learning_rate": first.optimiser.learning_rate}) == first.optimiser
+        mine, theirs = ({k: v for k, v in r.network.settings.items() if k != "residual"} for r in (first, other))
+        assert mine == theirs
+    asked = first.data.prepare
+    assert (asked.patches, asked.test_patches, first.optimiser.steps, first.optimiser.batch) == (15000, 600, 20000, 8)
+
+
 def test_a_file_is_read_over_the_defaults(file):
     recipe = read_recipe(file)
     assert (recipe.run, recipe.optimiser.steps, recipe.network.settings) == ("runs/x", 5, {"width": 16})

@@ -105,6 +105,14 @@ def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generat
     As in SR3 the level is continuous: sqrt(abar) is uniform between two neighbours of the schedule, the
     neighbours uniform over it. The linear estimates tell the network what cold diffusion is told, too.
     """
+    shown, told, eps = noised(pair, degradation, rng)
+    return Example(shown, told, eps)
+
+
+def noised(
+    pair: TrainingPair, degradation: Degradation, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """What the network is shown and told of a pair at a random level of noise, and that noise."""
     kept = schedule()
     level = int(rng.integers(1, len(kept)))
     signal = float(rng.uniform(np.sqrt(kept[level]), np.sqrt(kept[level - 1])))
@@ -113,7 +121,7 @@ def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generat
     shown = _condition(pair.frame, degradation)
     told = channels.conditions(pair.frame, degradation)
     told[0] = noise_angle(signal**2)
-    return Example(np.stack([shown[0], state, *shown[1:]]).astype(np.float32), told, eps)
+    return np.stack([shown[0], state, *shown[1:]]).astype(np.float32), told, eps
 
 
 def restore(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,16 +21,20 @@ from coldray.dataset.family import (
     draw_pitch,
 )
 from coldray.dataset.fields import FieldSet
+from coldray.dataset.store import MANIFEST, PatchSet
 from coldray.degradations.mtf_blend import Degradation
 from coldray.document import parse_json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
+from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import CorrectingMethod, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.domain import thinned
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe, parse_recipe
+from coldray.training.run import source_of
 from coldray.training.start import described
 from coldray.training.states import RunStates
 
@@ -88,29 +93,39 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
         CheckpointError,
     )
     weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
-    header = header_of(run, network, scores, name)
     stated = parse_recipe(run["recipe"])
-    data = Path(stated.data.folder)
-    if (data / "train").is_dir():
-        boards = FieldSet(data / "train", stated.data.train_fields)
-        header["training"] |= {"fields": len(boards), "fields_sha256": boards.digest()}
-    fields = FieldSet(data / "validation", stated.data.validation_fields)
-    corrects = isinstance(method, CorrectingMethod) and len(fields) > 0
-    validation = PairSource(fields, stated) if corrects else None
+    train, fields = (_data_of(stated, role) for role in ("train", "validation"))
+    header = header_of(run, network, scores, name, train if isinstance(train, PatchSet) else None)
+    if train is not None:
+        what = "patches" if isinstance(train, PatchSet) else "fields"
+        header["training"] |= {what: len(train), f"{what}_sha256": train.digest()}
+    corrects = isinstance(method, CorrectingMethod) and fields is not None and len(fields) > 0
+    validation = source_of(fields, stated) if corrects and fields is not None else None
     return TrainedModel(weights, header, validation)
+
+
+def _data_of(recipe: Recipe, role: str) -> FieldSet | PatchSet | None:
+    """What a run was trained or scored on, if it is still at hand."""
+    data, folder = recipe.data, Path(recipe.data.folder)
+    if data.dataset == "folder":
+        return PatchSet(folder, role) if (folder / MANIFEST).exists() else None
+    count = data.train_fields if role == "train" else data.validation_fields
+    return FieldSet(folder / role, count) if (folder / role).is_dir() else None
 
 
 CLOUD_POINTS, CLOUD_CANDIDATES = 200, 2000
 """Points of the thinned cloud of conditions, and draws they are chosen from."""
 
 
-def family_limits(recipe: Recipe, random_state: int = 5) -> dict[str, Any]:
+def family_limits(recipe: Recipe, random_state: int = 5, patches: PatchSet | None = None) -> dict[str, Any]:
     """Conditions that training draws from, MTF ratio and noise as the network is told them: span and cloud.
 
     Parameters
     ----------
     recipe : Recipe
     random_state : int
+    patches : PatchSet, optional
+        Prepared patches that the recipe trains on, whose detectors are its family.
 
     Returns
     -------
@@ -121,34 +136,63 @@ def family_limits(recipe: Recipe, random_state: int = 5) -> dict[str, Any]:
     data = recipe.data
     wide = data.wide_exposure_s if data.wide_share else None
     noises = data.exposure_s, wide, data.wide_share, data.white_share
-    low, high, points, reach = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
+    pitches = list(PITCH_RANGE_MM)
+    if patches is None:
+        low, high, points, reach = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
+    else:
+        low, high, points, reach = _span(_of_patches(patches, data.exposure_s), random_state)
+        of_boards = [board.pixel_pitch_mm for board in patches.boards]
+        pitches = [min(of_boards), max(of_boards)]
     return {
         "conditions_low": low.round(4).tolist(),
         "conditions_high": high.round(4).tolist(),
         "cloud": {"points": points.tolist(), "reach": round(reach, 4)},
         "exposure_s": list(wide or data.exposure_s),
-        "pixel_pitch_mm": list(PITCH_RANGE_MM),
+        "pixel_pitch_mm": pitches,
     }
 
 
+Drawn = Callable[[np.random.Generator], tuple[DetectorPair, NoiseModel]]
+Span = tuple[NDArray[Any], NDArray[Any], NDArray[Any], float]
+
+
+def _of_patches(patches: PatchSet, exposure_s: tuple[float, float]) -> Drawn:
+    """Detectors and noise of a prepared patch: measured with an exposure of its own, or by Eq. 1 at one that is drawn."""
+
+    def draw(rng: np.random.Generator) -> tuple[DetectorPair, NoiseModel]:
+        number = int(rng.integers(len(patches)))
+        pair, taken_s = patches.pair(number), patches.board(number).exposure_s
+        limits = exposure_s if taken_s is None else (taken_s, taken_s)
+        return pair, draw_noise(pair, rng, limits)
+
+    return draw
+
+
 @lru_cache(maxsize=4)
-def _drawn_conditions(
-    paper_share: float, other_share: float, noises: tuple[Any, ...], random_state: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], float]:
+def _drawn_conditions(paper_share: float, other_share: float, noises: tuple[Any, ...], random_state: int) -> Span:
     """Span and thinned cloud of a family's conditions: thousands of detector pairs, once per family and process."""
+
+    def draw(rng: np.random.Generator) -> tuple[DetectorPair, NoiseModel]:
+        is_paper = rng.random() < paper_share
+        pair = (PairDraw() if is_paper else PairDraw.draw(rng, draw_pitch(rng), other_share)).pair()
+        return pair, draw_noise(pair, rng, *noises)
+
+    return _span(draw, random_state)
+
+
+def _span(draw: Drawn, random_state: int) -> Span:
+    """Span, thinned cloud and its reach of the conditions of what is drawn."""
     rng = np.random.default_rng(random_state)
     low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
 
-    def draw(rng: np.random.Generator) -> NDArray[np.float32]:
-        is_paper = rng.random() < paper_share
-        pair = (PairDraw() if is_paper else PairDraw.draw(rng, draw_pitch(rng), other_share)).pair()
-        noise = draw_noise(pair, rng, *noises)
-        told = conditions(Frame(np.ones((1, 1), dtype=np.float32), pair, noise), Degradation(pair))
-        np.minimum(low, told, out=low)
-        np.maximum(high, told, out=high)
-        return told
+    def told(rng: np.random.Generator) -> NDArray[np.float32]:
+        pair, noise = draw(rng)
+        found = conditions(Frame(np.ones((1, 1), dtype=np.float32), pair, noise), Degradation(pair))
+        np.minimum(low, found, out=low)
+        np.maximum(high, found, out=high)
+        return found
 
-    points, reach = thinned(draw, CLOUD_POINTS, rng, CLOUD_CANDIDATES)
+    points, reach = thinned(told, CLOUD_POINTS, rng, CLOUD_CANDIDATES)
     return low, high, points, reach
 
 
@@ -162,7 +206,9 @@ def _real_boards(data: dict[str, Any]) -> list[str]:
     return [Path(board).stem for board in (*data["gerber"], *optional)]
 
 
-def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def header_of(
+    run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str, patches: PatchSet | None = None
+) -> dict[str, Any]:
     """Build the model card as data."""
     recipe = run["recipe"]
     channels, told = shown_by(plugin("method", recipe["method"]))
@@ -180,7 +226,7 @@ def header_of(run: dict[str, Any], network: Any, scores: list[dict[str, Any]], n
         "channels": channels,
         "conditions": told,
         "prior": {k: getattr(ObjectPrior(), k) for k in ("amplitude_mm2", "corner_lp_mm", "exponent")},
-        "family": family_limits(parse_recipe(recipe)),
+        "family": family_limits(parse_recipe(recipe), patches=patches),
         "training": {
             "steps": run["step"],
             "started_from": described(recipe["network"].get("start")),
