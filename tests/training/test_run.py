@@ -22,6 +22,7 @@ def made(tmp_path, monkeypatch):
     class Patches(list):
         def __init__(self, folder, role):
             super().__init__(range({"train": 8, "validation": 2}[role]))
+            self.manifest = {"kind": "acquired"}
 
     monkeypatch.setattr(run, "prepare", prepare)
     monkeypatch.setattr(run, "PatchSet", Patches)
@@ -39,7 +40,14 @@ def test_the_set_is_made_once_as_the_recipe_says(made, recipe_of, tmp_path):
     assert settings.cut.context_px == recipe.data.margin
     assert settings.simulated.exposure_s == (1.0, 1.0)
     other = recipe_of(data=asked | {"prepare": SOURCES | {"patches": 9}})
-    with pytest.raises(SettingsError, match=r"set holds 8 train patches, the recipe asks for 9; .*--set data\.folder="):
+    with pytest.raises(
+        SettingsError, match=r"set holds 8 acquired train patches, the recipe asks for 9 .*--set data\.folder="
+    ):
+        run.prepare_fields(other, "train")
+    other = recipe_of(data=asked | {"prepare": SOURCES | {"kind": "synthetic"}})
+    with pytest.raises(
+        SettingsError, match=r"set holds 8 acquired train patches, the recipe asks for 8 synthetic ones"
+    ):
         run.prepare_fields(other, "train")
 
 

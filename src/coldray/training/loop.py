@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,11 @@ def has_bf16() -> bool:
     """Whether the CPU multiplies bf16 in hardware (AMX or AVX-512 BF16)."""
     checks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
     return any(check is not None and bool(check()) for check in checks)
+
+
+def on_cpus() -> bool:
+    """Whether several processes share a training without GPUs; Accelerate joins them only if it is told."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available()
 
 
 def schedule(recipe: OptimiserRecipe, step: int) -> float:
@@ -142,7 +148,7 @@ class Training:
         bf16 = optimiser.precision == "bf16" or (
             optimiser.precision == "auto" and (torch.cuda.is_available() or has_bf16())
         )
-        self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+        self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=on_cpus())
         torch.manual_seed(recipe.random_state)
         method = plugin("method", recipe.method)
         network = build_network(
@@ -353,6 +359,8 @@ class Training:
         self.step = int(header["step"])
 
     def _record(self, loss: float) -> None:
+        # every process has its own part of the batch
+        loss = float(self.accelerator.reduce(torch.tensor(loss, device=self.accelerator.device), "mean"))
         if not self.accelerator.is_main_process:
             return
         entry = {"step": self.step, "loss": loss, "time": time.time(), **self.validate()}

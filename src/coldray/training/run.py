@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from accelerate import PartialState
+
 from coldray.dataset.fields import FieldRecipe, FieldSet, build_fields
 from coldray.dataset.part import Cut
 from coldray.dataset.prepare import PrepareSettings, Sources, prepare
 from coldray.dataset.simulated import BoardRecipe
 from coldray.dataset.store import MANIFEST, PatchSet
 from coldray.errors import SettingsError
-from coldray.training.loop import Training
+from coldray.training.loop import Training, on_cpus
 from coldray.training.pairs import PairSource
 from coldray.training.patch_pairs import PatchSource
 from coldray.training.recipe import Recipe
+
+
+def is_first() -> bool:
+    """Whether this is the process that makes data, speaks and saves; always without torchrun."""
+    return bool(PartialState(cpu=on_cpus()).is_main_process)
+
+
+def prepare_once(recipe: Recipe, role: str, progress: Callable[..., None] | None = None) -> FieldSet | PatchSet:
+    """As `prepare_fields`, by the first of the processes of a training; the others wait and open what it made."""
+    with PartialState(cpu=on_cpus()).main_process_first():
+        return prepare_fields(recipe, role, progress)
 
 
 def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | None = None) -> FieldSet | PatchSet:
@@ -65,9 +78,10 @@ def _patches(recipe: Recipe, role: str, progress: Callable[..., None] | None) ->
         )  # fmt: skip
         prepare(folder, Sources(tuple(asked.sources)), how, workers=data.workers, progress=progress)
     found, wanted = PatchSet(folder, role), {"train": asked.patches, "validation": asked.validation_patches}[role]
-    if len(found) != wanted:
+    there, needed = f"{len(found)} {found.manifest['kind']}", f"{wanted} {asked.kind}"
+    if there != needed:
         raise SettingsError(
-            f"{folder} holds {len(found)} {role} patches, the recipe asks for {wanted}; choose a folder of its own with "
+            f"{folder} holds {there} {role} patches, the recipe asks for {needed} ones; choose a folder of its own with "
             f"--set data.folder=FOLDER, or delete {folder}"
         )
     return found

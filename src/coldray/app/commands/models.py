@@ -32,20 +32,23 @@ def train(
     except ImportError:
         raise MissingExtraError("torch", "train", "training") from None
     from coldray.training.recipe import read_recipe
-    from coldray.training.run import prepare_fields, start
+    from coldray.training.run import is_first, prepare_once, start
 
     recipe = read_recipe(config, changes)
+    quiet = as_json or not is_first()
     sources = {}
     for role in ("train", "validation"):
-        with console.progress(f"fields ({role})", 1, quiet=as_json) as advance:
-            sources[role] = prepare_fields(recipe, role, advance)
+        with console.progress(f"fields ({role})", 1, quiet=quiet) as advance:
+            sources[role] = prepare_once(recipe, role, advance)
     run = start(recipe, sources["train"], sources["validation"])
-    for warning in run.warnings:
+    for warning in run.warnings if is_first() else ():
         console.say(f"warning: {warning}")
-    if run.step:
+    if run.step and is_first():
         console.say(f"resuming at step {run.step} of {recipe.optimiser.steps}")
-    with console.progress("train", recipe.optimiser.steps, quiet=as_json) as advance:
+    with console.progress("train", recipe.optimiser.steps, quiet=quiet) as advance:
         scores = run.run(lambda done, total, note: advance(done, total, note))
+    if not is_first():
+        return console.OK
     last = scores[-1] if scores else {}
     if as_json:
         console.emit({"run": recipe.run, "steps": run.step, "validation": last})
