@@ -1,5 +1,8 @@
 """Contestants are what the methods are: same results, right gain, tuned options where they belong."""
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -89,8 +92,11 @@ def test_draws_depend_on_the_random_state_alone(fake, frame):
 
 
 def test_further_models_take_part_as_they_were_trained(fake):
-    keys = [c.key for name in ("ddim", "direct", "indi", "cold") for c in C.extra(name, fake(name), 4, 5, 3)]
-    assert keys == ["ddim_sample", "ddim_mean", "direct", "indi", "cold_1", "cold_4"]
+    names = ("ddim", "ddim_image", "direct", "indi", "cold")
+    keys = [c.key for name in names for c in C.extra(name, fake(name), 4, 5, 3)]
+    diffusion = [f"ddim{answer}_{key}" for answer in ("", "_image") for key in ("sample", "mean")]
+    assert keys == [*diffusion, "direct", "indi", "cold", "cold_1", "cold_4"]
+    assert [c.gain for c in C.extra("cold", fake("cold"), 4, 5, 3)] == ["calibrated", "paper", "paper"]
     with pytest.raises(CheckpointError, match="does not run"):
         C.extra("x", fake("wiener"), 4, 5, 3)
 
@@ -110,9 +116,24 @@ def test_the_thin_screen_comes_first_and_is_only_denoised(fake, one_board):
 
 def test_methods_without_a_model_are_named_with_a_remedy(fake):
     said = C.absent({})
-    assert len(said) == 2 and "regression" in said[0] and "coldray train configs/cdm.toml" in said[1]
-    assert C.absent({"a": fake("direct"), "b": fake("ddim")}) == []
-    assert len(C.absent({"a": fake("cold"), "b": fake("ddim")})) == 1
+    assert len(said) == len(C.PEERS) and "U-Net regression" in said[0] and "coldray train configs/cdm.toml" in said[-1]
+    assert C.absent({name: fake(method) for name, (method, _) in C.PEERS.items()}) == []
+    assert len(C.absent({"a": fake("cold"), "b": fake("ddim")})) == len(C.PEERS) - 2
+
+
+def test_what_absent_methods_are_to_be_trained_with_is_there():
+    for name, (method, _) in C.PEERS.items():
+        recipe = tomllib.loads((Path(__file__).parents[3] / "configs" / f"{name}.toml").read_text())
+        assert recipe["method"] == method and recipe["run"] == f"runs/{name}"
+
+
+def test_a_given_model_comes_before_the_one_of_its_name(fake, monkeypatch, tmp_path):
+    (tmp_path / "cdm.onnx").touch()
+    monkeypatch.setattr(C, "PEERS_FOLDER", tmp_path)
+    monkeypatch.setattr(C, "load_model", lambda path: path)
+    mine = fake("direct")
+    assert C.peers({"mine": mine}) == {"cdm": str(tmp_path / "cdm.onnx"), "mine": mine}
+    assert C.peers({"cdm": mine}) == {"cdm": mine}
 
 
 def test_updates_of_all_runs_count():

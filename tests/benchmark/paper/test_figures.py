@@ -49,10 +49,10 @@ def test_the_path_is_that_of_the_paper(fake, one_board):
     scene, steps = one_board[0], 3
     frame, truth, blend = scene.frame(), scene.truths["truth"], paper_blend()
     blurred = frame.operator(blend)(truth)
-    for t, state in enumerate(path.forward_states(truth, frame, steps)):
+    for t, state in enumerate(path.forward_states(truth, frame, paper_blend(), steps)):
         np.testing.assert_allclose(state, (1 - t / steps) * truth + t / steps * blurred, atol=1e-5)
     model = fake(answer=lambda c, t: np.tanh(c[0]) + 0.1 * t[0])
-    states, answers = path.reverse_states(frame, model, steps)
+    states, answers = path.reverse_states(frame, paper_blend(), model, steps)
     assert len(states) == steps + 1 and len(answers) == steps
     np.testing.assert_array_equal(states[0], frame.blurred)
     np.testing.assert_allclose(states[-1], cold.restore(frame, blend, model.predictor(), steps=steps), atol=1e-6)
@@ -66,7 +66,7 @@ def test_diffusion_takes_part_in_the_path(fake, one_board):
     found = path.path_of(
         one_board[0], fake(), {"cdm": fake("ddim", lambda c, t: 0.9 * c[1]), "other": fake("direct")}, 2
     )
-    assert [row["name"] for row in found["rows"]][3:] == ["reverse, cdm"]
+    assert [row["name"] for row in found["rows"]][3:] == ["reverse, CDM that answers with the noise"]
     assert len(found["rows"][3]["images"]) == 3
     drawn = figures.path_figure(found)
     assert sum(len(axis.get_images()) for axis in drawn.axes) == 3 + 3 + 2 + 3

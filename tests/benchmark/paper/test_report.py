@@ -53,7 +53,7 @@ def test_every_file_is_there_and_whole(comparison):
     assert 'src="http' not in page and page.count("data:image/png;base64,") == 3
     assert all(results["methods"][k]["label"] in page for k in ("wiener", "mine", "coldray"))
     assert "Detection efficiency on flats" in page
-    assert "No model of conditional diffusion (CDM) was given" in page
+    assert "No model of CDM that answers with the noise is at hand" in page
     assert words.PAPER in page and "23.301 dB" in page and words.WHY_NOT_COMPARABLE in page
     for caption in ("path", "images", "steps"):
         assert words.CAPTIONS[caption] in page

@@ -17,6 +17,7 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.scenes import (
     JUDGE_KEYS,
+    NOISE_FREE,
     TEST_FAMILIES,
     THIN,
     VALIDATION_FAMILIES,
@@ -63,6 +64,19 @@ def test_scenes_hold_what_they_say(one_board):
     }
     # beam hardening: only the truth in the blurred detector's response explains the measurement
     assert np.abs(residual["same_response"].mean()) < 0.3 * np.abs(residual["truth"].mean())
+
+
+def test_a_pair_without_noise_is_eq_1_alone_and_linear_methods_know_it():
+    (scene,) = next(board_scenes(BoardSet(("handheld",), 1, 128, 31), (0.05, 1.0), (NOISE_FREE,)))
+    truth = scene.truths["truth"]
+    assert (scene.kind, scene.exposure_s, scene.thin) == (NOISE_FREE, 1.0, None)
+    np.testing.assert_array_equal(scene.blurred, scene.frame().operator(paper_blend())(truth))
+    told, knows = scene.frame(), scene.frame(learns=False)
+    assert told.noise.relative_sd(1.0) == NoiseModel.of_detector(paper_pair().blurred, 1.0).relative_sd(1.0)
+    assert knows.noise.relative_sd(1.0) < 1e-5 * told.noise.relative_sd(1.0)
+    rows = {r["method"]: r for r in scores.score_scene(scene, classical(), 0, ObjectPrior())}
+    assert rows[WIENER]["psnr_db_truth"] > rows[BLURRED]["psnr_db_truth"] + 15
+    assert not any(key.startswith("thin") for key in rows)
 
 
 def test_the_thin_screen_is_seen_at_the_same_exposure_with_noise_of_its_own(one_board):

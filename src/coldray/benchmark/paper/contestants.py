@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from coldray.frame import Frame, Gain
 from coldray.plugins import CorrectingMethod, Degradation, plugin, plugin_names
 from coldray.restoration.estimate import estimate, gain_left
 from coldray.restoration.job import Job
-from coldray.restoration.model import Model
+from coldray.restoration.model import Model, load_model
 from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
 
 DEFAULT, DETAIL = "coldray", "coldray_detail"
@@ -28,6 +29,9 @@ THIN_RAW, THIN_WIENER, THIN_TV, THIN_NETWORK = "thin", "thin_wiener", "thin_tv",
 THIN_KEYS = (THIN_RAW, THIN_WIENER, THIN_TV, THIN_NETWORK)
 WIENER_SCALAR = "wiener_scalar"
 ONE_STEP, VAN_CITTERT, COLD = "one_step", "one_step_van_cittert", "cold"
+DIFFUSION = ("ddim", "ddim_image")
+"""Methods of conditional diffusion."""
+PEERS_FOLDER = Path(__file__).parent / "models"
 UNGATED = "coldray_network"
 """Key of the default with the network everywhere, `--even network`."""
 
@@ -210,21 +214,34 @@ def in_order(contestants: Sequence[Contestant]) -> list[Contestant]:
     return sorted(contestants, key=lambda c: THIN_KEYS.index(c.key) if c.key in THIN_KEYS else len(THIN_KEYS))
 
 
-PAPERS_OTHERS = {
-    "direct": ("regression with a U-Net", "regression"),
-    "ddim": ("conditional diffusion (CDM)", "cdm"),
+PEERS = {
+    "regression": ("direct", "U-Net regression"),
+    "cold_small": ("cold", "cold diffusion, the same U-Net"),
+    "cdm_image": ("ddim_image", "CDM that answers with the image"),
+    "cdm": ("ddim", "CDM that answers with the noise"),
 }
-"""Methods of the paper that need a model of their own: name, and the recipe that trains it."""
+"""The paper's learned methods on one U-Net: what each is trained for, and its name. The recipe has the name of the key."""
+
+
+def peers(given: Mapping[str, Model] | None = None) -> dict[str, Model]:
+    """Models beside the main one: those that come with coldray, and those that are given, which come first under one name.
+
+    Parameters
+    ----------
+    given : mapping of str to Model, optional
+    """
+    files = {name: PEERS_FOLDER / f"{name}.onnx" for name in PEERS}
+    return {name: load_model(str(path)) for name, path in files.items() if path.is_file()} | dict(given or {})
 
 
 def absent(others: Mapping[str, Model]) -> list[str]:
     """A sentence for each of the paper's methods that has no model here, with what to do about it."""
-    given = {str(model.header["method"]) for model in others.values()}
+    there = {str(model.header["method"]) for model in others.values()}
     return [
-        f"No model of {words} was given, so it did not take part: coldray train configs/{name}.toml, coldray model export "
+        f"No model of {words} is at hand, so it did not take part: coldray train configs/{name}.toml, coldray model export "
         f"runs/{name} -o {name}.onnx, then coldray benchmark paper -m {name}={name}.onnx."
-        for method, (words, name) in PAPERS_OTHERS.items()
-        if method not in given
+        for name, (method, words) in PEERS.items()
+        if method not in there
     ]
 
 
@@ -251,25 +268,25 @@ def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: in
     trained = str(model.header["method"])
     total = updates(model.header.get("training", {}))
     note = "" if total is None else f"{total} updates"
-    if trained == "ddim":
+    words = PEERS[name][1] if name in PEERS else name
+
+    def one(key: str, label: str, options: Mapping[str, Any], gain: str = "calibrated") -> Contestant:
+        return Contestant(f"{name}{key}", f"{words}{label}", trained, options, model, gain, trained_for=note)
+
+    if trained in DIFFUSION:
         options = {"steps": diffusion_steps}
         return [
-            Contestant(f"{name}_sample", f"{name}, one sample", "ddim", options, model, trained_for=note),
-            Contestant(
-                f"{name}_mean", f"{name}, mean of {samples}", "ddim", options | {"samples": samples}, model,
-                trained_for=note,
-            ),
-        ]  # fmt: skip
+            one("_sample", ", one sample", options),
+            one("_mean", f", mean of {samples}", options | {"samples": samples}),
+        ]
     if trained == "direct":
-        return [Contestant(name, f"{name} (one step)", "direct", {}, model, trained_for=note)]
+        return [one("", ", one step", {})]
     if trained == "indi":
-        return [Contestant(name, f"{name}, InDI {steps} steps", "indi", {"steps": steps}, model, trained_for=note)]
+        return [one("", f", InDI {steps} steps", {"steps": steps})]
     if trained == "cold":
         return [
-            Contestant(f"{name}_1", f"{name}, 1 step, K = 1", "cold", {"steps": 1}, model, "paper", trained_for=note),
-            Contestant(
-                f"{name}_{steps}", f"{name}, {steps} steps, K = 1", "cold", {"steps": steps}, model, "paper",
-                trained_for=note,
-            ),
-        ]  # fmt: skip
+            one("", ", one step, K calibrated", {}),
+            one("_1", ", one step, K = 1", {"steps": 1}, "paper"),
+            one(f"_{steps}", f", {steps} steps, K = 1", {"steps": steps}, "paper"),
+        ]
     raise CheckpointError(f"the model {model.name!r} was trained for {trained!r}, which the comparison does not run")

@@ -1,4 +1,4 @@
-"""The comparison's pictures: the path of Fig. 1, images with SSIM maps and SNR boxes, quality against steps."""
+"""The comparison's pictures: the path of Fig. 1, images with SSIM maps and SNR boxes, quality against steps, exposure, loading."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from coldray.benchmark.paper.contestants import (
     COLD,
     DEFAULT,
     THIN_KEYS,
+    THIN_NETWORK,
+    THIN_RAW,
+    THIN_WIENER,
     VAN_CITTERT,
     WIENER,
     WIENER_SCALAR,
     WIENER_TV,
 )
+from coldray.benchmark.paper.scenes import OWN
 from coldray.benchmark.paper.scores import flat_boxes
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
 from coldray.reports.demo import busiest_window
@@ -31,6 +35,17 @@ SHOWN_PX = 160
 PER_ROW = 5
 """Methods side by side: at the width of the page their titles can be read."""
 ERROR_SPAN = 0.1
+WORTH_FIELDS = (("psnr_db_truth", "PSNR [dB]"), ("ssim_truth", "SSIM"))
+BANDED = (THIN_RAW, DEFAULT)
+"""Curves over exposure that show their interval; bands of all would cover each other."""
+WORTH_LOOK: dict[str, dict[str, Any]] = {
+    THIN_RAW: {"color": "0.5", "marker": "o"},
+    THIN_WIENER: {"color": COLOURS[3], "marker": "v"},
+    THIN_NETWORK: {"color": COLOURS[2], "marker": "^"},
+    BLURRED: {"color": "k", "marker": "s"},
+    WIENER: {"color": COLOURS[1], "marker": "D"},
+    DEFAULT: {"color": COLOURS[0], "marker": "P", "lw": 2.0},
+}
 
 
 def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Any:
@@ -53,8 +68,9 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Any:
     models = [k for k in images if methods[k].get("trained_for")]
     keys = [k for k in FIRST if k in images] + [k for k in models if k not in FIRST]
     shown = {k: (methods[k]["label"], images[k]) for k in keys}
-    shown["mean20"] = ("thin screen, mean of 20 frames", scene.truths["mean20"])
-    shown["truth"] = ("truth, without noise", scene.truths["truth"])
+    if "mean20" in scene.truths:
+        shown["mean20"] = ("thin screen, mean of frames", scene.truths["mean20"])
+    shown["truth"] = ("truth: see the text" if scene.kind == OWN else "truth, without noise", scene.truths["truth"])
     blocks = [list(shown.values())[i : i + PER_ROW] for i in range(0, len(shown), PER_ROW)]
     with rc_context(STYLE):
         figure, _ = new_figure(10.4, 8.4 * len(blocks))
@@ -62,8 +78,9 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Any:
         parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
         for number, (part, block) in enumerate(zip(parts, blocks, strict=True)):
             _image_block(part, block, scene, number * PER_ROW)
+        simulated = "" if scene.kind == OWN else ", simulated"
         figure.suptitle(
-            f"{scene.board}, {scene.kind} pair, {scene.exposure_s:g} s, simulated; PSNR and SSIM against the noise-free truth",
+            f"{scene.board}, {scene.kind} pair, {scene.exposure_s:g} s{simulated}; PSNR and SSIM against the truth",
             fontsize=10,
         )
         return figure
@@ -161,7 +178,8 @@ def path_figure(path: dict[str, Any]) -> Any:
                 axis.set_yticks([])
                 axis.set_title(name, fontsize=8.5)
             line[0].set_ylabel(row["name"], fontsize=9)
-        figure.suptitle(f"{path['board']}, {path['exposure_s']:g} s, simulated", fontsize=10)
+        simulated = "" if path["kind"] == OWN else ", simulated"
+        figure.suptitle(f"{path['board']}, {path['exposure_s']:g} s{simulated}", fontsize=10)
         return figure
 
 
@@ -183,3 +201,64 @@ def steps_figure(entries: Sequence[dict[str, Any]]) -> Any:
         axes[0].legend()
         axes[0].set_title(f"acquired pairs, {entries[0]['exposure_s']:g} s, mean over boards", loc="left")
         return figure
+
+
+def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Any:
+    """Quality of thin, thick and restored frames over exposure, detection over exposure, and quality over phosphor loading.
+
+    Parameters
+    ----------
+    worth : dict
+        From `coldray.benchmark.paper.worth.measure_worth`.
+    methods : dict
+        Labels by key, from the results.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure, _ = new_figure(10.4, 7.2)
+        figure.clear()
+        axes = figure.subplots(2, 3)
+        for axis, (field, label) in zip(axes[0], WORTH_FIELDS, strict=False):
+            _draw_over(axis, worth["exposure"], "exposure_s", field, methods)
+            axis.axvline(worth["reference_s"], color="0.6", lw=0.8)
+            axis.set(xlabel="exposure [s]", ylabel=label, xscale="log")
+        detection, seen = worth["detection"], axes[0, 2]
+        seen.plot(detection["void_mm"], detection["saved"], color="k", marker="s", ms=4)
+        seen.axhline(1, color="0.6", lw=0.8)
+        seen.set(xlabel="void [mm]", ylabel="exposure saved by the thick screen\nat equal detection", xscale="log")
+        seen.set_xticks(detection["void_mm"], [f"{mm:.2g}" for mm in detection["void_mm"]])
+        seen.set_xticks([], minor=True)
+        for axis, (field, label) in zip(axes[1], WORTH_FIELDS, strict=False):
+            for number, exposure in enumerate(dict.fromkeys(e["exposure_s"] for e in worth["loading"])):
+                here = [e for e in worth["loading"] if e["exposure_s"] == exposure]
+                _draw_over(axis, here, "loading_mg_cm2", field, methods, ls=("-", "--", ":")[number])
+            axis.set(xlabel="phosphor loading [mg/cm²]", ylabel=label)
+        axes[1, 2].set_axis_off()
+        lines, labels = axes[0, 0].get_legend_handles_labels()
+        exposures = [f"{e:g} s" for e in dict.fromkeys(e["exposure_s"] for e in worth["loading"])]
+        axes[1, 2].legend(
+            lines, labels, loc="upper left", title="Lower row: " + ", dashed: ".join(exposures), fontsize=8.5
+        )
+        for letter, axis in zip("abcde", axes.flat, strict=False):
+            axis.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
+        figure.suptitle("acquired pairs, simulated; means over boards, bands: 95 % intervals", fontsize=10)
+        return figure
+
+
+def _draw_over(
+    axis: Any, entries: Sequence[dict[str, Any]], along: str, field: str, methods: dict[str, Any], ls: str = "-"
+) -> None:
+    """One curve per method, with its interval as a band; methods have the same look wherever they stand."""
+    for key in dict.fromkeys(e["method"] for e in entries):
+        here = sorted((e for e in entries if e["method"] == key), key=lambda e: e[along])
+        x = [e[along] for e in here]
+        style: dict[str, Any] = {"ls": ls, "label": methods[key]["label"], "ms": 4} | WORTH_LOOK[key]
+        axis.plot(x, [e[field]["mean"] for e in here], **style)
+        if key in BANDED:
+            band = [[e[field][end] for e in here] for end in ("low", "high")]
+            axis.fill_between(x, *band, color=style["color"], alpha=0.1, lw=0)

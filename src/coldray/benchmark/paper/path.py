@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.benchmark.paper.scenes import Scene, paper_blend
+from coldray.benchmark.paper.contestants import DIFFUSION, PEERS
+from coldray.benchmark.paper.scenes import Scene
 from coldray.frame import Frame
 from coldray.methods import cold, ddim
 from coldray.metrology.metrics import Convention, psnr_db
+from coldray.plugins import Degradation, plugin
 from coldray.restoration.model import Model
 
 Image = NDArray[np.float32]
@@ -59,38 +61,41 @@ def path_of(scene: Scene, model: Model, others: Mapping[str, Model], steps: int)
     Returns
     -------
     dict
-        "board", "exposure_s", "truth" and "rows": a name and named images each.
+        "board", "kind", "exposure_s", "truth" and "rows": a name and named images each.
     """
     frame, truth = scene.frame(model.prior), scene.truths["truth"]
-    rows = [{"name": "forward, D_t(x_0)", "images": _named(forward_states(truth, frame, steps), truth, steps, False)}]
-    reverse, answers = reverse_states(frame, model, steps)
+    blend = scene.degradation()
+    forward = forward_states(truth, frame, blend, steps)
+    rows = [{"name": "forward, D_t(x_0)", "images": _named(forward, truth, steps, False)}]
+    reverse, answers = reverse_states(frame, blend, model, steps)
     rows.append({"name": "reverse, x_t, K = 1", "images": _named(reverse, truth, steps, True)})
     named = [(f"from x_{steps - n}, {_score(image, truth)}", image) for n, image in enumerate(answers)]
     rows.append({"name": "predictions of x_0", "images": named})
     for name, other in others.items():
-        if other.header["method"] == "ddim":
-            states = diffusion_states(frame, other, steps)
-            rows.append({"name": f"reverse, {name}", "images": _named(states, truth, steps, True)})
-    return {"board": scene.board, "exposure_s": scene.exposure_s, "truth": truth, "rows": rows}
+        if other.header["method"] in DIFFUSION:
+            states = diffusion_states(frame, blend, other, steps)
+            words = PEERS[name][1] if name in PEERS else name
+            rows.append({"name": f"reverse, {words}", "images": _named(states, truth, steps, True)})
+    return {"board": scene.board, "kind": scene.kind, "exposure_s": scene.exposure_s, "truth": truth, "rows": rows}
 
 
-def forward_states(truth: Image, frame: Frame, steps: int) -> list[Image]:
+def forward_states(truth: Image, frame: Frame, blend: Degradation, steps: int) -> list[Image]:
     """D_t(x_0) for t = 0 ... T."""
-    blend = paper_blend()
     return [np.asarray(frame.operator(blend, t / steps)(truth), dtype=np.float32) for t in range(steps + 1)]
 
 
-def reverse_states(frame: Frame, model: Model, steps: int) -> tuple[list[Image], list[Image]]:
+def reverse_states(frame: Frame, blend: Degradation, model: Model, steps: int) -> tuple[list[Image], list[Image]]:
     """x_T ... x_0 of the cold sampler with K = 1, and its predictions of x_0."""
     recorder = Recorder(model.predictor(), 0)
-    out = cold.restore(frame, paper_blend(), recorder, steps=steps)
+    out = cold.restore(frame, blend, recorder, steps=steps)
     return [*recorder.states, np.asarray(out, dtype=np.float32)], recorder.answers
 
 
-def diffusion_states(frame: Frame, model: Model, steps: int) -> list[Image]:
+def diffusion_states(frame: Frame, blend: Degradation, model: Model, steps: int) -> list[Image]:
     """Noisy images of one sample of conditional diffusion, as fractions of the open beam, and the sample."""
     recorder = Recorder(model.predictor(), NOISY)
-    out = ddim.restore(frame, paper_blend(), recorder, np.random.default_rng(0), steps=steps)
+    method = plugin("method", str(model.header["method"]))
+    out = method.restore(frame, blend, recorder, np.random.default_rng(0), steps=steps)
     states = [np.float32(0.5) * (state + np.float32(1)) for state in recorder.states]
     return [*states, np.asarray(out, dtype=np.float32)]
 

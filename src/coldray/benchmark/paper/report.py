@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 
 from coldray.benchmark.paper.curves import fourier_figure
-from coldray.benchmark.paper.figures import image_figure, path_figure, steps_figure
+from coldray.benchmark.paper.figures import image_figure, path_figure, steps_figure, worth_figure
 from coldray.benchmark.paper.tables import groups_of, number, signed, table_csv, table_latex
-from coldray.benchmark.paper.words import CAPTIONS, PAPER, WHY_NOT_COMPARABLE, opening, printed_beside_ours
+from coldray.benchmark.paper.words import (
+    CAPTIONS,
+    PAPER,
+    WHY_NOT_COMPARABLE,
+    opening,
+    printed_beside_ours,
+    said_of_worth,
+)
 from coldray.files import write_bytes, write_text
 from coldray.reports.figures import render
 from coldray.reports.html import data_uri, template
@@ -48,6 +55,8 @@ def drawn(results: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
     if pictures:
         figures["path"] = path_figure(pictures["path"])
         figures["images"] = image_figure(pictures, results["methods"])
+    if results.get("worth"):
+        figures["worth"] = worth_figure(results["worth"], results["methods"])
     for measured in results.get("fourier", []):
         figures[f"fourier_{measured['exposure_s']:g}s"] = fourier_figure(measured, results["methods"])
     if results.get("steps"):
@@ -61,6 +70,7 @@ def title_of(stem: str) -> str:
     words = {
         "path": "Fig. 1: the walk, forward and in reverse", "images": "Fig. 2: images, SSIM maps, SNR",
         "fourier": f"Fig. 3: transfer, noise and bars at {exposure.removesuffix('s')} s", "steps": "Quality against steps",
+        "worth": "What a thick screen and a restoration are worth",
     }  # fmt: skip
     return words[name]
 
@@ -117,8 +127,8 @@ def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any],
     ]  # fmt: skip
     page: str = template("paper.html").render(
         r=clean, groups=groups_of(results), trust=trust_rows(results), command=command, number=number, figures=shown,
-        opening=opening(results), paper=PAPER, printed=printed_beside_ours(results), not_comparable=WHY_NOT_COMPARABLE,
-        exchange=exchange_rows(results), ceiling=CEILING,
+        opening=[*opening(results), *said_of_worth(results)], paper=PAPER, printed=printed_beside_ours(results), not_comparable=WHY_NOT_COMPARABLE,
+        exchange=exchange_rows(results), ceiling=CEILING, own=results.get("own"),
     )  # fmt: skip
     path = folder / "report.html"
     write_text(path, page)

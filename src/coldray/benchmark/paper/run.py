@@ -33,13 +33,14 @@ from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.path import path_of
 from coldray.benchmark.paper.questions import run_trust
-from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, SYNTHETIC, BoardSet, Scene, board_scenes, judge_scenes
+from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, KINDS, BoardSet, Scene, board_scenes, judge_scenes
+from coldray.benchmark.paper.worth import measure_worth
 from coldray.errors import SettingsError
 from coldray.metrology.metrics import Convention, psnr_db
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
-PARTS = ("scores", "steps", "fourier", "detection", "efficiency", "trust")
+PARTS = ("scores", "worth", "steps", "fourier", "detection", "efficiency", "trust")
 Say = Callable[[str], None]
 Shown = tuple[Scene, dict[str, NDArray[np.float32]]]
 """A scene and what every method made of it."""
@@ -56,7 +57,7 @@ class PaperSettings:
     exposures_s : tuple of float
         Exposures of the blurred frames [s].
     kinds : tuple of str
-        "synthetic", "acquired" or both.
+        Some of `KINDS`, Eq. 1 with and without noise, and acquired pairs.
     boards : BoardSet
         Test boards.
     tuning_boards : int
@@ -82,7 +83,7 @@ class PaperSettings:
 
     parts: tuple[str, ...] = PARTS
     exposures_s: tuple[float, ...] = EXPOSURES_S
-    kinds: tuple[str, ...] = (SYNTHETIC, ACQUIRED)
+    kinds: tuple[str, ...] = KINDS
     boards: BoardSet = field(default_factory=BoardSet)
     tuning_boards: int = 4
     steps: int = 4
@@ -100,10 +101,8 @@ class PaperSettings:
     def __post_init__(self) -> None:
         if unknown := set(self.parts) - set(PARTS):
             raise SettingsError(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-        if not self.kinds or set(self.kinds) - {SYNTHETIC, ACQUIRED}:
-            raise SettingsError(
-                f"kinds of pair {', '.join(self.kinds) or 'none'}; there are {SYNTHETIC} and {ACQUIRED}"
-            )
+        if not self.kinds or set(self.kinds) - set(KINDS):
+            raise SettingsError(f"kinds of pair {', '.join(self.kinds) or 'none'}; there are {', '.join(KINDS)}")
 
     @classmethod
     def full(cls) -> PaperSettings:
@@ -183,6 +182,8 @@ def run_paper(
         found, candidates = _scores(contestants, how, judge, prior, say)
         results |= found
         pictures |= typical(candidates, model, others or {}, how.steps)
+    if "worth" in how.parts:
+        results["worth"] = measure_worth(contestants, how.boards, prior, say=say)
     if "steps" in how.parts:
         say("quality against steps")
         results["steps"] = quality_by_steps(model, how)

@@ -28,7 +28,11 @@ Image = NDArray[np.float32]
 
 DETECTORS = ("gos34", "gos135")
 EXPOSURES_S = (1.0, 0.25, 0.05)
-SYNTHETIC, ACQUIRED, JUDGE = "synthetic", "acquired", "judge"
+SYNTHETIC, NOISE_FREE, ACQUIRED, JUDGE, OWN = "synthetic", "noise_free", "acquired", "judge", "own"
+KINDS = (SYNTHETIC, NOISE_FREE, ACQUIRED)
+"""Kinds of pair that are drawn from boards."""
+NO_NOISE = 1e-12
+"""Share of the stated noise power that a linear method is told of a frame without noise: none at all cannot be divided by."""
 TEST_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "test"))
 VALIDATION_FAMILIES = tuple(sorted(name for name, role in ROLES.items() if role == "validation"))
 THICK, THIN = "thick", "thin"
@@ -43,10 +47,10 @@ class Scene:
     Parameters
     ----------
     board : str
-    kind : {"synthetic", "acquired", "judge"}
-        Eq. 1 with drawn noise; both detectors simulated from quanta on; the frozen pairs.
+    kind : {"synthetic", "noise_free", "acquired", "judge", "own"}
+        Eq. 1 with drawn noise; Eq. 1 alone; both detectors simulated from quanta on; the frozen pairs; a user's frames.
     exposure_s : float
-        Exposure of the blurred frame [s].
+        Exposure of the blurred frame [s]; of a pair without noise the one that networks are told.
     blurred : ndarray, shape (rows, cols)
     truths : dict of str to ndarray
         "truth": noise-free sharp image, own energy response; "same_response": the same in the blurred detector's
@@ -55,6 +59,8 @@ class Scene:
         Two independent halves of the 20 frames, for the ceiling.
     thin : ndarray, shape (rows, cols), or None
         One frame of the sharp detector at the same exposure, with noise of its own; None where there is none.
+    pair : DetectorPair, optional
+        Of another blurred screen than the paper's.
     """
 
     board: str
@@ -64,9 +70,26 @@ class Scene:
     truths: dict[str, Image]
     halves: tuple[Image, Image] | None = None
     thin: Image | None = None
+    pair: DetectorPair | None = None
 
-    def frame(self, prior: ObjectPrior | None = None, screen: str = THICK) -> Frame:
+    def detectors(self, screen: str = THICK) -> DetectorPair:
+        """Detector that took the frame of a screen, and the sharp one."""
+        return self.pair if self.pair is not None and screen == THICK else pair_of(screen)
+
+    def degradation(self, screen: str = THICK) -> Degradation:
+        """Eqs. 1 and 2 for `detectors`."""
+        return Degradation(self.pair) if self.pair is not None and screen == THICK else blend_of(screen)
+
+    def frame(self, prior: ObjectPrior | None = None, screen: str = THICK, *, learns: bool = True) -> Frame:
         """What a method is given: the blurred frame, or the sharp detector's of the same exposure.
+
+        Parameters
+        ----------
+        prior : ObjectPrior, optional
+        screen : {"thick", "thin"}
+        learns : bool
+            Of a pair without noise: a network is told the least noise that it knows, that of `exposure_s`, a linear
+            method that there is none.
 
         Raises
         ------
@@ -76,8 +99,11 @@ class Scene:
         image = self.blurred if screen == THICK else self.thin
         if image is None:
             raise ImageError(f"{self.board} has no frame of the {screen} screen")
-        pair = pair_of(screen)
-        return Frame(image, pair, NoiseModel.of_detector(pair.blurred, self.exposure_s), prior or ObjectPrior())
+        pair = self.detectors(screen)
+        noise = NoiseModel.of_detector(pair.blurred, self.exposure_s)
+        if self.kind == NOISE_FREE and not learns:
+            noise = noise.scaled(NO_NOISE)
+        return Frame(image, pair, noise, prior or ObjectPrior())
 
 
 @cache
@@ -170,7 +196,7 @@ def board_scenes(
     exposures_s : sequence of float
         Exposures of the blurred frame [s].
     kinds : sequence of str
-        "synthetic", "acquired" or both.
+        Some of `KINDS`; a pair without noise comes once, whatever the exposures.
     """
     thin, thick = screens()
     pair, blend = paper_pair(), paper_blend()
@@ -197,6 +223,12 @@ def board_scenes(
                 scenes.append(
                     Scene(f"{family}-{index}", SYNTHETIC, exposure, made, truths, (halves[0], halves[1]), single)
                 )
+        if NOISE_FREE in kinds:
+            longest = max(exposures_s)
+            probe = Frame(truth, pair, NoiseModel.of_detector(pair.blurred, longest))
+            scenes.append(
+                Scene(f"{family}-{index}", NOISE_FREE, longest, probe.operator(blend)(truth), {"truth": truth})
+            )
         yield scenes
 
 

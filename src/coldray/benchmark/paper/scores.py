@@ -133,16 +133,18 @@ def score_scene(
         One row per contestant; none for the thin screen where the scene has no frame of it.
     """
     how, seen = Convention(), (THICK, THIN) if scene.thin is not None else (THICK,)
-    frames = {screen: scene.frame(prior, screen) for screen in seen}
+    frames = {
+        (screen, learns): scene.frame(prior, screen, learns=learns) for screen in seen for learns in (False, True)
+    }
     truth = scene.truths["truth"]
     boxes = flat_boxes(truth)
     rows = []
     for contestant in contestants:
-        if contestant.screen not in frames:
+        if contestant.screen not in seen:
             continue
         out = contestant.restore(
-            frames[contestant.screen],
-            blend_of(contestant.screen),
+            frames[contestant.screen, contestant.model is not None],
+            scene.degradation(contestant.screen),
             exposure_s=scene.exposure_s,
             random_state=(2026, number),
         )
@@ -174,8 +176,9 @@ def ceiling(scenes: Iterable[Scene]) -> dict[str, Any]:
     how = Convention()
     found: dict[str, list[float]] = {"mean20_psnr_db": [], "mean20_ssim": [], "halves_psnr_db": [], "halves_ssim": []}
     for scene in scenes:
-        found["mean20_psnr_db"].append(psnr_db(scene.truths["mean20"], scene.truths["truth"], how))
-        found["mean20_ssim"].append(ssim(scene.truths["mean20"], scene.truths["truth"], how))
+        if "mean20" in scene.truths:
+            found["mean20_psnr_db"].append(psnr_db(scene.truths["mean20"], scene.truths["truth"], how))
+            found["mean20_ssim"].append(ssim(scene.truths["mean20"], scene.truths["truth"], how))
         if scene.halves is not None:
             found["halves_psnr_db"].append(psnr_db(*scene.halves, how))
             found["halves_ssim"].append(ssim(*scene.halves, how))
@@ -203,7 +206,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for key in dict.fromkeys(r["method"] for r in here):
             mine = [r for r in here if r["method"] == key]
             entry: dict[str, Any] = {"method": key, "kind": kind, "exposure_s": exposure}
-            wanted = ("psnr_db_", "ssim_", "snr_", "cnr", "seconds_", "cpu_")
+            wanted = ("psnr_db_", "ssim_", "snr_", "cnr", "seconds_", "cpu_", "residual_", "repeat_")
             fields = dict.fromkeys(f for row in mine for f in row if f.startswith(wanted))
             for field in fields:
                 values = list(values_of(mine, key, field).values())

@@ -10,7 +10,7 @@ import numpy as np
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, WIENER
 from coldray.benchmark.paper.marks import TIE
-from coldray.benchmark.paper.scenes import ACQUIRED
+from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
 
 MAIN = (("psnr_db_truth", "PSNR [dB]", 2), ("ssim_truth", "SSIM", 4))
 DETAIL = (
@@ -21,6 +21,8 @@ DETAIL = (
     ("snr_box_1", "SNR box 1", 1),
     ("snr_box_2", "SNR box 2", 1),
     ("cnr", "CNR", 1),
+    ("residual_over_noise", "residual over noise", 2),
+    ("repeat_sd_percent", "noise by repeats [%]", 2),
     ("cpu_seconds_per_mpx", "CPU s/Mpx", 2),
 )
 COLUMNS = MAIN + DETAIL
@@ -54,6 +56,11 @@ def cells_of(results: dict[str, Any]) -> list[tuple[str, float]]:
     return sorted(found, key=lambda cell: cell[0] != ACQUIRED)
 
 
+def titled(kind: str, exposure_s: float) -> str:
+    """Heading of a cell; pairs without noise have no exposure."""
+    return "Noise-free pairs (Eq. 1 alone)" if kind == NOISE_FREE else f"{kind.capitalize()} pairs, {exposure_s:g} s"
+
+
 def groups_of(results: dict[str, Any]) -> list[dict[str, Any]]:
     """One table per kind of pair and exposure: scores with paired differences, and a second one with everything else."""
     against = {
@@ -80,7 +87,7 @@ def groups_of(results: dict[str, Any]) -> list[dict[str, Any]]:
             detail.append(row | {"cells": rest})
         boards = here[0]["psnr_db_truth"]["count"]
         groups.append(
-            {"title": f"{kind.capitalize()} pairs, {exposure:g} s, {boards} boards",
+            {"title": f"{titled(kind, exposure)}, {boards} boards",
              "columns": [*(name for _, name, _ in MAIN), "PSNR against Wiener, paired [dB]", "SSIM against Wiener, paired",
                          "evaluations"],
              "lines": lines, "detail_columns": [c[1] for c in used], "detail": detail}
