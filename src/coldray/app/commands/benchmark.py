@@ -66,13 +66,13 @@ def paper(
     size_px: Size = None,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="Only this part: scores, steps, fourier, detection, efficiency or trust. Repeats."),
+        typer.Option(help="Only this part: scores, worth, steps, fourier, detection, efficiency or trust. Repeats."),
     ] = None,
     exposure_s: Annotated[
         list[float] | None, typer.Option("--exposure-s", min=1e-3, help="Exposure of the blurred frames [s]. Repeats.")
     ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option(help="Only this kind of pair: synthetic or acquired. Repeats.")
+        list[str] | None, typer.Option(help="Only this kind of pair: synthetic, noise_free or acquired. Repeats.")
     ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=2, help="Noise realisations of edges and flats; at most 24 for peers.")
@@ -80,12 +80,22 @@ def paper(
     diffusion_steps: Annotated[
         int | None, typer.Option(min=1, max=2000, help="Steps of conditional diffusion.")
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", help="Your own frames instead: BOARD/lr, BOARD/hr, BOARD/pair.json, as prepare takes them."
+        ),
+    ] = None,
     judge: Annotated[Path | None, typer.Option(help="File of frozen pairs to score as well (.npz).")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Rerun the paper's comparison: every method, dose and kind of pair on boards never trained on."""
+    from coldray.benchmark.paper.contestants import peers
+    from coldray.benchmark.paper.own import run_own
     from coldray.benchmark.paper.report import plain, write_paper
     from coldray.benchmark.paper.run import PaperSettings, run_paper
+    from coldray.dataset.frames import board_folders, read_board
+    from coldray.dataset.part import registered
     from coldray.restoration.model import load_model
 
     main, others = split_models(model)
@@ -101,9 +111,16 @@ def paper(
         diffusion_steps=diffusion_steps or settings.diffusion_steps,
     )
     say = (lambda _: None) if as_json else console.say
-    results, pictures = run_paper(
-        load_model(main), {n: load_model(p) for n, p in others.items()}, settings, judge=judge, say=say
-    )
+    beside = peers({n: load_model(p) for n, p in others.items()})
+    if pairs is None:
+        results, pictures = run_paper(load_model(main), beside, settings, judge=judge, say=say)
+    else:
+        given = {"--part": part, "--boards": boards, "--size-px": size_px, "--exposure-s": exposure_s, "--kind": kind,
+                 "--repeats": repeats, "--judge": judge}  # fmt: skip
+        if drawn := [name for name, value in given.items() if value]:
+            raise SettingsError(f"{drawn[0]} is of drawn boards; leave it out with --pairs")
+        seen = (registered(read_board(folder)) for folder in board_folders(pairs))
+        results, pictures = run_own(seen, pairs.name, load_model(main), beside, settings, say=say)
     words = ["coldray benchmark paper", *(["--full"] if full else []), *(f"-m {m}" for m in _names(model))]
     words += [f"--part {p}" for p in part or []]
     words += [f"--exposure-s {e:g}" for e in exposure_s or []] + [f"--kind {k}" for k in kind or []]
@@ -114,6 +131,7 @@ def paper(
         ("diffusion-steps", diffusion_steps),
     ):
         words += [f"--{name} {value}"] if value else []
+    words += [f"--pairs {pairs.name}"] if pairs else []
     words += [f"--judge {judge.name}"] if judge else []
     command = " ".join(words)
     written = write_paper(out, results, pictures, command)
@@ -121,7 +139,7 @@ def paper(
         console.emit(plain(results) | {"command": command, "report": str(written)})
         return console.OK
     _print_summary(results)
-    for mark in results["marks"]:
+    for mark in results.get("marks", []):
         measured = "" if mark["measured"] is None else f" (measured {mark['measured']:.4g})"
         if not mark["passed"]:
             console.say(f"warning: not reached: {mark['mark']}{measured}")

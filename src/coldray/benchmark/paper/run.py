@@ -88,7 +88,7 @@ class PaperSettings:
     tuning_boards: int = 4
     steps: int = 4
     diffusion_steps: int = 10
-    samples: int = 4
+    samples: int = 8
     step_counts: tuple[int, ...] = (1, 2, 4)
     fourier_exposures_s: tuple[float, ...] = (1.0,)
     repeats: int = 24
