@@ -11,6 +11,7 @@ import typer
 from coldray.app import console, licences
 from coldray.app.cli import app
 from coldray.app.described import in_words
+from coldray.app.each import Warnings
 from coldray.app.help import GROUPS, first_sentence
 from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
@@ -31,6 +32,37 @@ def test_every_verb_stands_once_in_the_help_with_its_first_sentence_in_full(call
 def test_every_heading_has_verbs_and_no_verb_has_two():
     named = [name for names in GROUPS.values() for name in names]
     assert len(set(named)) == len(named) and set(named) <= set(verbs())
+
+
+def every_command(command=None, words=()):
+    """Every verb and group, with the words that call it."""
+    command = command or typer.main.get_command(app)
+    yield words, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from every_command(one, (*words, name))
+
+
+def test_every_example_stands_on_one_line_and_is_of_its_verb(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    for words, command in every_command():
+        if words:
+            shown = [line.strip() for line in call(*words, "-h")[1].splitlines() if "Example: " in line]
+            given = [line.strip() for line in (command.epilog or "").splitlines() if "Example: " in line]
+            assert shown == given != [], words
+            assert all(f"coldray {' '.join(words)}" in line for line in shown), words
+
+
+def test_a_group_without_a_verb_shows_its_help_and_nothing_else(call):
+    for words in ((), ("measure",), ("profile",)):
+        code, out, err = call(*words)
+        assert code == 2 and not out and err.startswith("Usage: coldray") and "--help" not in err.splitlines()[-1]
+
+
+def test_the_verbs_of_a_group_have_their_first_sentence_in_full(call):
+    for words, command in every_command():
+        if hasattr(command, "commands") and words:
+            out = " ".join(call(*words, "-h")[1].split())
+            assert all(first_sentence(verb.help) in out for verb in command.commands.values()), words
 
 
 @pytest.mark.parametrize(
@@ -148,3 +180,23 @@ def test_after_the_last_image_no_time_is_left_to_tell(monkeypatch):
         advance(2, note="last.tif")
     first, last = (terminal.getvalue().partition("last.tif")[0], terminal.getvalue().rpartition("restore")[2])
     assert "ETA" in first and "last.tif" in last and "ETA" not in last
+
+
+def test_one_cause_is_told_once_whatever_its_numbers_and_then_counted(capsys):
+    warned = Warnings()
+    for name, level, share in (("a.tif", 39738, "4.2"), ("b.tif", 39440, "4.2"), ("c.tif", 39738, "1e-3")):
+        warned.tell(name, f"open beam not stated: {level}, on {share} % of the image, is taken")
+        warned.tell(name, "pixels left the range of uint16")
+    warned.tell("d.tif", "pixels left the range of uint8")
+    capsys.readouterr(), warned.tell_counts("images")
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: 3 images: open beam not stated: …, on … % of the image, is taken",
+        "warning: 3 images: pixels left the range of uint16",
+    ]
+
+
+def test_the_first_of_a_cause_is_told_with_its_numbers(capsys):
+    warned = Warnings()
+    warned.tell("a.tif", "held at 0.27 times")
+    warned.tell("b.tif", "held at -3 times")
+    assert capsys.readouterr().err == "warning: a.tif: held at 0.27 times\n"

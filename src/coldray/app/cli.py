@@ -97,6 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
         console.fail(console.of_system(problem), console.CANNOT_RUN, as_json)
     except Exception as problem:
         usage = getattr(problem, "format_message", None)
+        if usage is not None and type(problem).__name__ == "NoArgsIsHelpError":
+            console.say(usage())
+            raise SystemExit(console.USAGE) from None
         if usage is not None:
             context = getattr(problem, "ctx", None)
             verb = context.command_path if context is not None else "coldray"

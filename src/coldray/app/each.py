@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -20,27 +21,33 @@ from coldray.errors import ColdrayError, WorkerError
 
 WARNINGS_COUNTED = 1000
 """Different warnings that are counted; further ones are told every time, so that a watch over months stays small."""
+NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
+"""A number in a sentence; what is part of a word stays."""
 UNDONE = "interrupted before it was done; the same command finishes it"
 
 
 class Warnings:
-    """Warnings of many images: each is told with the first image that has it, and then only counted."""
+    """Warnings of many images: each is told with the first image that has it, whatever its numbers, and then only counted."""
 
     def __init__(self) -> None:
         self._counted: Counter[str] = Counter()
+        self._told: dict[str, str] = {}
 
     def tell(self, name: str, warning: str) -> None:
         """Tell a warning of an image, given its file name, unless an image before had it."""
-        if len(self._counted) < WARNINGS_COUNTED or warning in self._counted:
-            self._counted[warning] += 1
-        if self._counted[warning] <= 1:
+        kind = NUMBER.sub("…", warning)
+        if len(self._counted) < WARNINGS_COUNTED or kind in self._counted:
+            self._counted[kind] += 1
+            told = self._told.setdefault(kind, warning)
+            self._told[kind] = told if told == warning else kind
+        if self._counted[kind] <= 1:
             console.say(f"warning: {console.printable(name)}: {warning}")
 
     def tell_counts(self, images: str) -> None:
-        """At the end, how many images (in this word) had what several had."""
-        for warning, count in self._counted.items():
+        """At the end, how many images (in this word) had what several had; numbers that differed are left out."""
+        for kind, count in self._counted.items():
             if count > 1:
-                console.say(f"warning: {count} {images}: {warning}")
+                console.say(f"warning: {count} {images}: {self._told[kind]}")
 
 
 @dataclass(frozen=True)

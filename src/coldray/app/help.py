@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any, cast
@@ -50,13 +50,22 @@ def first_sentence(text: str | None) -> str:
     return paragraph.partition(". ")[0].rstrip(".")
 
 
+def unwrapped(epilog: Any) -> str | None:
+    """Examples below a help text, each on a line of its own however long it is, so that it can be copied."""
+    if not isinstance(epilog, str):  # what nobody gave
+        return None
+    return "\n\n".join(f"\b\n{line}" for line in epilog.split("\n") if line.strip())
+
+
 @cache
 def _verbs_of(module: str) -> Mapping[str, Any]:
     """Commands of one module, by verb."""
     app = typer.Typer(rich_markup_mode=None)
     import_module(f"coldray.app.commands.{module}").register(app)
     for group in (app, *(one.typer_instance for one in app.registered_groups if one.typer_instance)):
+        group.info.epilog = unwrapped(group.info.epilog)
         for command in group.registered_commands:
+            command.epilog = unwrapped(command.epilog)
             if command.callback is not None:
                 command.callback = with_plugins(command.callback)
     return typer.main.get_group(app).commands
@@ -78,8 +87,22 @@ class Verbs(Mapping[str, Any]):
         return len(self._modules)
 
 
-class GroupedHelp(TyperGroup):
-    """The verbs under headings."""
+class SentencesHelp(TyperGroup):
+    """Verbs with their first sentences in full."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section."""
+        self.write_section(formatter, "Commands", self.commands)
+
+    def write_section(self, formatter: Any, title: str, names: Iterable[str]) -> None:
+        """Write verbs under a heading, with the sentences of all sections below one another."""
+        width = max(map(len, self.commands))
+        with formatter.section(title):
+            formatter.write_dl([(name.ljust(width), first_sentence(self.commands[name].help)) for name in names])
+
+
+class GroupedHelp(SentencesHelp):
+    """The verbs of the whole command line, under headings."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -87,7 +110,5 @@ class GroupedHelp(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group."""
-        width = max(map(len, self.commands))
         for title, names in GROUPS.items():
-            with formatter.section(title):
-                formatter.write_dl([(name.ljust(width), first_sentence(self.commands[name].help)) for name in names])
+            self.write_section(formatter, title, names)

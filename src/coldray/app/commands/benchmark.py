@@ -10,9 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
+from coldray.app.help import SentencesHelp
 from coldray.errors import SettingsError
 
-benchmark = typer.Typer(help="Named comparisons: their tables, figures and numbers as files.", no_args_is_help=True)
+benchmark = typer.Typer(
+    help="Named comparisons: their tables, figures and numbers as files.",
+    epilog="Example: coldray benchmark paper -o comparison/",
+    no_args_is_help=True,
+    cls=SentencesHelp,
+)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for results.json, tables, figures and report.html.")]
 Models = Annotated[

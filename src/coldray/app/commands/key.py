@@ -8,8 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
+from coldray.app.help import SentencesHelp
 
-keys = typer.Typer(help="Keys that sign the records of restorations: new, show.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Keys that sign the records of restorations: new, show.",
+    epilog="Example: coldray key new inspector.key",
+    no_args_is_help=True,
+    cls=SentencesHelp,
+)
 
 
 def register(app: typer.Typer) -> None:

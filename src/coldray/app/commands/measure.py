@@ -25,6 +25,7 @@ from coldray.app.commands._inputs import (
     read_mask,
 )
 from coldray.app.commands._measured import check, prepare, written
+from coldray.app.help import SentencesHelp
 from coldray.errors import SettingsError
 
 SeveralRois = Annotated[list[str] | None, typer.Option("--roi", metavar="X,Y,W,H", help="Region [px]; repeats.")]
@@ -35,7 +36,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="measure",
         help="Measure MTF, NNPS, CTF, resolution, SNR, linearity, uniformity, wire indicators and TTF.",
+        epilog="Example: coldray measure edge edge.tif --pitch-um 48 --csv mtf.csv",
         no_args_is_help=True,
+        cls=SentencesHelp,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )

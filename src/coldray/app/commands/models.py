@@ -9,9 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
+from coldray.app.help import SentencesHelp
 from coldray.errors import MissingExtraError, SettingsError
 
-models = typer.Typer(help="The models at hand: list, card, verify, export.", no_args_is_help=True)
+models = typer.Typer(
+    help="The models at hand: list, card, verify, export.",
+    epilog="Example: coldray model card",
+    no_args_is_help=True,
+    cls=SentencesHelp,
+)
 
 
 def register(app: typer.Typer) -> None:

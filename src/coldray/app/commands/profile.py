@@ -8,9 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from coldray.app import console
+from coldray.app.help import SentencesHelp
 from coldray.errors import ImageWriteError
 
-profile = typer.Typer(help="Settings of a plant in one file: init, check.", no_args_is_help=True)
+profile = typer.Typer(
+    help="Settings of a plant in one file: init, check.",
+    epilog="Example: coldray profile init plant.toml\n\nExample: coldray profile check plant.toml incoming/",
+    no_args_is_help=True,
+    cls=SentencesHelp,
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
