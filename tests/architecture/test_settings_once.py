@@ -26,7 +26,8 @@ import typer
 import coldray
 from coldray.app.cli import app, main
 from coldray.app.recipe import RECORD_FORMAT, Recipe, as_now
-from coldray.app.verify import Record, Sources, _recipe
+from coldray.app.records import Record
+from coldray.app.verify import Sources, _recipe
 from coldray.app.viewer.settings import Menu, RestoreRequest
 from coldray.errors import SettingsError
 from coldray.restoration.job import Job

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from coldray import __version__
 from coldray.app.build import build
 from coldray.declaration import FIRST_FORMAT, MAPPINGS, SOURCES
-from coldray.errors import MetadataError
+from coldray.document import shortened
+from coldray.errors import MetadataError, SettingsError
 from coldray.plugins import from_outside
 from coldray.settings import Settings, check_settings, declared, defaults, laid_over, newest_format, recorded
 
@@ -30,6 +31,13 @@ REPEATABLE_FORMATS = range(FIRST_FORMAT, RECORD_FORMAT + 1)
 """Formats whose restorations this version repeats."""
 _OWN_METHODS = {("cold", "naive", True): "cold_naive", ("pnp", "denoiser", "tv"): "pnp_tv"}
 """Methods that were an option's value of another one in version 0.1; with any other value the option meant its default."""
+_AS_RECORDED: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("model", "response"), lambda value: value is None or isinstance(value, str)),
+    "detector": lambda value: isinstance(value, str),
+    "flats": lambda value: value is None or (isinstance(value, list) and all(isinstance(one, str) for one in value)),
+    "options": lambda value: isinstance(value, Mapping),
+}
+"""What a record holds of files, by their kind, and of options."""
 
 
 @dataclass(frozen=True)
@@ -158,26 +166,26 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         Raises
         ------
         MetadataError
-            If the record lacks a setting.
+            If the record lacks a setting, or one is of another type or outside its range.
         """
         stated: dict[str, Any] = {}
+        known = as_now(settings)
+        for key, (name, said) in recorded().items():
+            value, place = known[key], sources.get(key)
+            if said.kind == "flats":
+                stated[name] = tuple(place or ()) or None
+            elif said.kind == "model":
+                stated[name] = place if value else None
+            elif said.kind in ("detector", "response"):
+                stated[name] = place or value
+            else:
+                stated[name] = value
+        made = cls(**stated)
         try:
-            known = as_now(settings)
-            for key, (name, said) in recorded().items():
-                value, place = known[key], sources.get(key)
-                if said.kind == "flats":
-                    stated[name] = tuple(place or ()) or None
-                elif said.kind == "model":
-                    stated[name] = place if value else None
-                elif said.kind in ("detector", "response"):
-                    stated[name] = place or value
-                else:
-                    stated[name] = value
-            return cls(**stated)
-        except (KeyError, TypeError) as problem:
-            raise MetadataError(
-                f"the recorded settings are incomplete ({problem}); the restoration cannot be repeated"
-            ) from None
+            check_settings(made)
+        except SettingsError as problem:
+            raise MetadataError(f"its record cannot be repeated: {problem}") from None
+        return made
 
 
 def _source_keys() -> list[str]:
@@ -189,6 +197,11 @@ def as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Recorded settings as this version states them: what came since with what was done then, methods by their names now.
 
     What a history leaves out, because it only decides what lies beside the image, is as by default.
+
+    Raises
+    ------
+    MetadataError
+        If the record lacks a setting, or the hash of a file or a method's options are of another type.
     """
     from coldray.plugins import plugin
 
@@ -196,6 +209,13 @@ def as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
     since = {key: (name, said) for key, (name, said) in recorded().items() if said.beside or said.since > written}
     known = {key: defaults()[name] if said.before is ... else said.before for key, (name, said) in since.items()}
     known |= settings
+    for key, (_, said) in recorded().items():
+        if key not in known:
+            raise MetadataError(f"the recorded settings are incomplete ({key!r}); the restoration cannot be repeated")
+        if not _AS_RECORDED.get(said.kind, lambda _: True)(known[key]):
+            raise MetadataError(
+                f"the recorded {key} is damaged ({shortened(repr(known[key]))}); the restoration cannot be repeated"
+            )
     options = dict(known["options"])
     for (method, option, value), now in _OWN_METHODS.items():
         if known["method"] == method and option in options and options.pop(option) == value:

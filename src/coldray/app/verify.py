@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coldray.app.files import BESIDE, LEDGER, expand
+from coldray.app.files import LEDGER, expand
 from coldray.app.one import record_path, restore_files
-from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment, record_format
+from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment
+from coldray.app.records import Record, find_record
 from coldray.app.said import ANOTHER_MACHINE, differences, steps_apart
 from coldray.app.signature import PublicKey, judge
 from coldray.checkpoint import file_sha256
@@ -28,7 +29,6 @@ from coldray.errors import (
 )
 from coldray.files import shown
 from coldray.formats import read_image, suffixes
-from coldray.radiograph import Radiograph
 from coldray.settings import recorded
 
 
@@ -49,103 +49,6 @@ class Sources:
     input: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[PublicKey, ...] = ()
-
-
-@dataclass
-class Record:
-    """What is known of a restored file.
-
-    Parameters
-    ----------
-    image : Radiograph
-        The file itself.
-    entry : dict
-        Its entry in the command's JSON; empty if there is only the image's own history.
-    settings, sources, environment : dict
-        As in `coldray.app.one.recipe_record`.
-    input : str, optional
-        Path of the original.
-    origin : str
-        Where the record comes from: "file", "ledger" or "history".
-    format : int
-        See `coldray.app.recipe.RECORD_FORMAT`.
-    inputs : tuple of str
-        Paths of all originals of an average, where the record knows them.
-    said : dict
-        All that the record says, as `coldray.app.one.record_of` writes it; a ledger says no `settings`.
-    """
-
-    image: Radiograph
-    entry: dict[str, Any]
-    settings: dict[str, Any]
-    sources: dict[str, Any]
-    environment: dict[str, Any]
-    input: str | None
-    origin: str
-    format: int = RECORD_FORMAT
-    problems: list[str] = field(default_factory=list)
-    inputs: tuple[str, ...] = ()
-    said: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def places(self) -> list[tuple[str | None, str | None]]:
-        """Hash and path, where known, of the original; of all originals of an average."""
-        details = _restore_details(self.image)
-        if not self.settings.get("average"):
-            return [(self.entry.get("sha256_in") or details.get("sha256_in"), self.input)]
-        hashes = details.get("sha256_inputs") or []
-        paths = self.inputs if len(self.inputs) == len(hashes) else (None,) * len(hashes)
-        return list(zip(hashes, paths, strict=True))
-
-
-def find_record(path: Path) -> Record:
-    """Find what is known of a restored file: its JSON beside it, its folder's ledger, its own history.
-
-    Raises
-    ------
-    ImageReadError
-        If the file is no image.
-    MetadataError
-        If it was not restored by coldray, nothing says how, or the ledger is of another version.
-    """
-    if path.name.endswith(BESIDE):
-        raise MetadataError(f"{shown(path)}: give the restored image itself; what lies beside it is checked with it")
-    image = read_image(path)
-    details = _restore_details(image)
-    beside, problems = record_path(path), []
-    if beside.is_file():
-        try:
-            found = read_object(beside, MetadataError)
-            if "recipe" not in found:
-                return Record(image, _entry(found), dict(found["settings"]), {}, {}, found["input"], "file", 1)
-            recipe = found["recipe"]
-            parts = (recipe["settings"], recipe["sources"], recipe["environment"], recipe["input"], "file")
-            inputs = tuple(recipe.get("inputs", ()))
-            return Record(image, _entry(found), *parts, record_format(recipe), inputs=inputs, said=found)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            problems.append(f"{shown(beside)} is damaged")
-    for folder in path.absolute().parents:
-        if (folder / LEDGER).is_file():
-            from coldray.app.ledger import recorded
-
-            known = recorded(folder, path.absolute())
-            if known is not None:
-                entry, run = known
-                parts = (run["settings"], run["sources"], run["environment"], entry["input"], "ledger")
-                return Record(image, _entry(entry), *parts, record_format(run), problems, said=entry | {"recipe": run})
-            problems.append(f"the ledger of {folder.name} does not know {shown(path)}, or its row was changed")
-            break
-    if not isinstance(details.get("settings"), Mapping):
-        raise MetadataError(
-            f"{shown(path)}: nothing says how it was restored; verify needs what `coldray restore` wrote, "
-            f"in a format that keeps its history, or {beside.name} beside it"
-        )
-    return Record(image, {}, details["settings"], {}, {}, None, "history", record_format(details), problems)
-
-
-def _entry(found: dict[str, Any]) -> dict[str, Any]:
-    """Parts of an entry that are checked; KeyError if one is missing."""
-    return {name: found[name] for name in ("sha256_in", "sha256_out")} | {"side_files": found.get("side_files", {})}
 
 
 def verify(path: Path, given: Sources) -> dict[str, Any]:
@@ -319,10 +222,6 @@ def _said_otherwise(record: Record, repeated: dict[str, Any], differs: Mapping[s
 def _another_build(differs: Mapping[str, Any]) -> bool:
     """Whether another build is known to have written the file; records before builds were told apart do not say."""
     return any(differs.get(name, (None, None))[0] is not None for name in ("coldray", "build"))
-
-
-def _restore_details(image: Radiograph) -> dict[str, Any]:
-    return next((dict(step.details) for step in reversed(image.history) if step.verb == "restore"), {})
 
 
 def _originals(path: Path, record: Record, given: Sources) -> list[Path]:
