@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 from _fuzz_boards import Reader, boards
+from _fuzz_odd import LARGEST_SEED_BYTES, odd_json, odd_toml
+from _fuzz_settings import settings
 
 import coldray
 from coldray.app.panel import TEMPLATE, parse_panel
@@ -34,8 +36,6 @@ from coldray.training.recipe import read_recipe
 
 HERE = Path(__file__).parent
 PACKAGE = Path(coldray.__file__).parent
-LARGEST_SEED_BYTES = 12000
-"""Longer files of pydicom are left out: a mutation would hardly ever meet their headers."""
 PANEL_APART = ("panels_in", "_Files.stack", "_Files.corrected", "_Files.mean", "read_panel", "_burn_in")
 """Of the description of a panel: what reads the images that it names."""
 
@@ -92,43 +92,6 @@ CHANGES = (
     "data.window=16",
     "data.exposures_s=[2, 1]",
 )
-ODD = (None, -1, 1e300, "x", [], {}, [[1]], True)
-
-
-def _odd_json(document: Any, depth: int = 2) -> list[bytes]:
-    """A JSON object with each entry left out, and with odd values in its place."""
-    found = []
-
-    def change(place: Any, left: int) -> None:
-        for key in list(place):
-            held = place.pop(key)
-            found.append(json.dumps(document).encode())
-            for odd in ODD:
-                place[key] = odd
-                found.append(json.dumps(document).encode())
-            place[key] = held
-            if isinstance(held, dict) and left:
-                change(held, left - 1)
-
-    change(document, depth)
-    return [content for content in found if len(content) <= LARGEST_SEED_BYTES]
-
-
-def _odd_toml(content: bytes) -> list[bytes]:
-    """A TOML file with each line left out, and with odd values in its place."""
-    lines, found = content.decode().splitlines(), []
-    for at, line in enumerate(lines):
-        name, mark, _ = line.partition(" = ")
-        for odd in ("-1", "1e300", "inf", "'x'", "[]", "{}", "[[1]]", "{a = nan}") if mark else ():
-            found.append("\n".join([*lines[:at], f"{name} = {odd}", *lines[at + 1 :]]).encode())
-        found.append("\n".join(lines[:at] + lines[at + 1 :]).encode())
-    return [
-        *found,
-        b"unknown = 1\n" + content,
-        content + b"\nadded = 1\n",
-        b"a = " + b"[" * 3000,
-        b"a = " + b"9" * 5000,
-    ]
 
 
 def _read_recipe(path: Path) -> Any:
@@ -299,23 +262,23 @@ def _documents(folder: Path) -> dict[str, Reader]:
         ),
         "detector": Reader(
             ".json", lambda path: load_detector(path, pixel_pitch_mm=0.048), built_in,
-            ["physics/detector.py", "document.py"], [b"[]", b"1" * 400, b'{"name": 1e999}', b"[" * 99, *_odd_json(json.loads(built_in[0]))],
+            ["physics/detector.py", "document.py"], [b"[]", b"1" * 400, b'{"name": 1e999}', b"[" * 99, *odd_json(json.loads(built_in[0]))],
             (*write, "_from_table", "plugin_of", "built_in_detectors", "_Measured.detector", "read_toml", "value_of"),
         ),
         "table": Reader(
             ".csv", lambda path: load_detector(path, pixel_pitch_mm=0.048), [text.encode() for text in tables[:2]],
             ["physics/tables.py"], [text.encode() for text in (*tables[2:], *wrong)], ("write_table", "_cell", "check_order"),
         ),
-        "recipe": Reader(".toml", _read_recipe, recipes, ["training/recipe.py"], [*_odd_toml(recipes[0]), *(recipes[0] + f"\n#set {change}\n".encode() for change in CHANGES)]),
+        "recipe": Reader(".toml", _read_recipe, recipes, ["training/recipe.py"], [*odd_toml(recipes[0]), *(recipes[0] + f"\n#set {change}\n".encode() for change in CHANGES)]),
         "header": Reader(
             ".json", lambda path: check_header(parse_json(path.read_bytes(), path.name, CheckpointError), path.name),
-            [json.dumps(header).encode()], ["restoration/card.py"], [b"[]", b"{}", *_odd_json(header)],
+            [json.dumps(header).encode()], ["restoration/card.py"], [b"[]", b"{}", *odd_json(header)],
         ),
-        "note": Reader(".json", PartNote.read, [json.dumps(part).encode()], ["dataset/note.py"], [b"{}", *_odd_json(part)], ("BoardNote.to_dict", "PartNote.to_dict")),
-        "panel": Reader(".toml", parse_panel, [TEMPLATE.encode()], ["app/panel.py"], _odd_toml(TEMPLATE.encode()), apart=PANEL_APART),
+        "note": Reader(".json", PartNote.read, [json.dumps(part).encode()], ["dataset/note.py"], [b"{}", *odd_json(part)], ("BoardNote.to_dict", "PartNote.to_dict")),
+        "panel": Reader(".toml", parse_panel, [TEMPLATE.encode()], ["app/panel.py"], odd_toml(TEMPLATE.encode()), apart=PANEL_APART),
     }  # fmt: skip
 
 
 def readers(folder: Path) -> dict[str, Reader]:
     """Every reader by name; some files are written below `folder` meanwhile."""
-    return _images() | _of_science(folder) | _documents(folder) | boards()
+    return _images() | _of_science(folder) | _documents(folder) | boards() | settings(folder)

@@ -2,7 +2,7 @@
 
 python benchmarks/fuzz.py [--seconds 60] [--random-state 0] [--only NAME ...] [--keep FOLDER] [--out FILE.json]
 
-Small files (`_fuzz_readers.py`, `_fuzz_boards.py`) are mutated: bits, bytes, numbers, runs, cuts, pieces of other files of their kind. Each
+Small files (`_fuzz_readers.py`, `_fuzz_boards.py`, `_fuzz_settings.py`) are mutated: bits, bytes, numbers, runs, cuts, pieces of other files of their kind. Each
 execution may end in a value or in a `ColdrayError`; a finding is any other exception, several lines, 10 s of the
 processor, 2 GB more memory, or the end of the process. Execution k of a reader depends on the random state and k alone,
 so a finding is repeated by its number; the first ones are the files as they are.
