@@ -104,9 +104,23 @@ BLURS = {
 }
 
 
-@pytest.mark.parametrize("blur", BLURS)
-@pytest.mark.parametrize("round_wires", [True, False])
-@pytest.mark.parametrize("rows, margin_px", [(96, 16.0), (128, 64.0)])
+FAR = (128, 64.0)
+"""Rows and distance of the pairs of a large image, where tails of one pair hardly reach the next."""
+
+
+@pytest.mark.parametrize(
+    ("blur", "round_wires", "rows", "margin_px"),
+    [
+        *((blur, is_round, 96, 16.0) for blur in BLURS for is_round in (True, False)),
+        ("gos135", True, *FAR),
+        *(
+            pytest.param(blur, is_round, *FAR, marks=pytest.mark.slow)
+            for blur in BLURS
+            for is_round in (True, False)
+            if (blur, is_round) != ("gos135", True)
+        ),
+    ],
+)
 def test_tails_of_the_line_spread_do_not_move_the_isrb(blur, round_wires, rows, margin_px):
     """The truth is of one pair alone on the open field; pairs 16 px apart read gos135 11 % low (14 % with strips)."""
     image, truth = duplex_wires(BLURS[blur], 0.048, rows=rows, round_wires=round_wires, margin_px=margin_px)
