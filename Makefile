@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 BUNDLE_EXTRAS ?= view,pacs
-PYTEST_ARGS ?= -n 2 -p no:randomly
+# a file goes to one process: what its tests share is made once
+PYTEST_ARGS ?= -n 2 --dist loadfile -p no:randomly
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
@@ -43,7 +44,7 @@ test: $(VENV)/.dev
 
 # The same tests in random order; the seed stands in the first lines and repeats it with -p randomly --randomly-seed=N.
 test-random: $(VENV)/.dev
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m slow

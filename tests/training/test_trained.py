@@ -12,12 +12,24 @@ pytest.importorskip("onnx")
 from coldray.checkpoint import file_sha256, read_tensors, write_tensors  # noqa: E402
 from coldray.errors import CheckpointError  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
+from coldray.training import trained  # noqa: E402
 from coldray.training.export import PARITY, parity_input  # noqa: E402
 from coldray.training.loop import Training  # noqa: E402
 from coldray.training.pairs import PairSource  # noqa: E402
 from coldray.training.trained import trained_model  # noqa: E402
 
 pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_cloud():
+    """A twentieth of the detector pairs that a model's card is made of; the card holds as much as there is."""
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(trained, "CLOUD_POINTS", 10)
+        fewer.setattr(trained, "CLOUD_CANDIDATES", 100)
+        trained._drawn_conditions.cache_clear()
+        yield
+    trained._drawn_conditions.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def test_no_state_of_the_page_has_a_violation(page, served_with_reports, scan, t
 
     page.click("#restore")
     page.click("#restore-go")
-    page.wait_for_selector("[data-download=report]", timeout=600_000)
+    page.wait_for_selector("[data-download=report]")
     page.click("[data-overlay=certificate]")
     page.wait_for_selector("#overlay-row:not([hidden])")
     found["restored"] = violations(page)

@@ -99,7 +99,7 @@ class Visit:
             else:
                 self.page.fill(f"#r-{name}", str(value))
         self.page.click("#restore-go")
-        self.page.wait_for_selector("[data-download=image]", timeout=600_000)
+        self.page.wait_for_selector("[data-download=image]")
         self.page.wait_for_selector("#images [data-role=restored]")
         self.settle()
 
@@ -546,7 +546,7 @@ def test_an_overtaken_answer_of_the_server_does_not_take_the_reference_away(
     drop(desk.page, thin, "reference")
     desk.page.wait_for_selector("#images [data-role=reference]")
     route, answer = late[0]
-    with desk.page.expect_event("requestfinished", lambda request: request == route.request, timeout=600_000):
+    with desk.page.expect_event("requestfinished", lambda request: request == route.request):
         route.fulfill(response=answer)
     desk.settle()
     assert desk.page.locator("#images [data-role=reference]").count() == 1
@@ -768,7 +768,7 @@ def test_everything_that_decides_a_result_can_be_chosen_on_the_page(visit, serve
     desk.page.set_input_files("#flat-input", str(flats))
     desk.page.wait_for_function("() => document.getElementById('r-flats-names').textContent === 'flats.tif'")
     desk.page.click("#restore-go")
-    desk.page.wait_for_selector("[data-download=record]", timeout=600_000)
+    desk.page.wait_for_selector("[data-download=record]")
     _, data = desk.download("[data-download=record]")
     used = json.loads(data)["recipe"]["settings"]
     assert (used["gain"], used["even"], used["on_contradiction"]) == ("detail", "network", "keep")

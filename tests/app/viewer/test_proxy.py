@@ -176,7 +176,7 @@ def test_the_page_works_in_a_browser_behind_nginx(serve, scan, tmp_path, until, 
     (tmp_path / "nginx").mkdir()
     with serve() as served, nginx(tmp_path / "nginx", served.port, "/xray/", "/", until) as base:
         served.upload(scan)
-        page, wrong = browser.new_page(), []
+        page, wrong = browser.new_context().new_page(), []
         page.on("pageerror", lambda problem: wrong.append(str(problem)))
         # the page itself ends a transfer that a newer view overtakes; everything else that fails is wrong
         page.on(
@@ -184,9 +184,9 @@ def test_the_page_works_in_a_browser_behind_nginx(serve, scan, tmp_path, until, 
             lambda request: None if request.failure == "net::ERR_ABORTED" else wrong.append(request.url),
         )
         page.goto(f"{base}/xray/?token={TOKEN}")
-        page.get_by_text("scan.tif").first.wait_for(state="attached", timeout=300_000)
+        page.get_by_text("scan.tif").first.wait_for(state="attached")
         assert page.url == f"{base}/xray/" and not wrong
-        page.close()
+        page.context.close()
 
 
 @pytest.mark.parametrize("root", ["xray", "/x ray", "/a//b", "https://a.example/x", "/x?y"])
