@@ -109,8 +109,9 @@ class Case:
 
     def images(self, count: int, seed: int = 0) -> Iterator[Image]:
         """Images with their own random streams."""
+        still = None if self.edge.displaced else self.edge.clean(np.random.default_rng(seed))
         for rng in np.random.default_rng(seed).spawn(count):
-            clean = self.edge.clean(rng)
+            clean = self.edge.clean(rng) if still is None else still
             if self.before is not None:
                 clean = self.before(clean, rng)
             image = self.edge.noisy(clean, rng, self.correlation)

@@ -8,7 +8,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, median_filter
 
 from coldray.errors import ImageError, MeasurementError
+from coldray.metrology.edge.ends import read_ends
 from coldray.metrology.edge.mtf import edge_mtf
+from coldray.metrology.edge.projection import Projection
 from coldray.objects.phantoms import GaussianBlur, slanted_edge, with_glare
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -236,3 +238,48 @@ def test_two_contrasts_tell_whether_values_are_linear(gamma):
     weak, _ = clean(low=0.7)
     images = [image**gamma + noise(image.shape, seed, 0.002) for seed, image in enumerate((strong, weak))]
     assert told(edge_mtf(images, PITCH), "not linear, or a") == (gamma != 1)
+
+
+def test_a_tail_knows_its_noise_and_noise_alone_is_no_tail():
+    """The standard error of what is extrapolated is its scatter over repeats; a tail within it is not told."""
+    step, half, bins = 0.5, 60.0, 240
+    distance = (np.arange(bins) - (bins - 1) / 2) * step
+    response = np.where(distance < 0, 0.05, 1 - 0.05) + 0.05 * np.sign(distance) * (1 - np.exp(-np.abs(distance) / 25))
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        deviation = 1e-4 * rng.standard_normal((20, bins))
+        esf = response + deviation.sum(axis=0)
+        found.append(
+            read_ends(Projection(distance, step, esf, *np.ones((2, bins)), deviation, step**2 / 12, 0.0), half)
+        )
+    tail, noise_of_it = (np.array([getattr(one, name) for one in found]) for name in ("tail", "tail_noise"))
+    beyond = 2 * 0.05 * 25 / 12 * (np.exp(-48 / 25) - np.exp(-60 / 25))  # what lies beyond the mean of the outer fifth
+    assert np.median(tail) == pytest.approx(beyond, rel=0.02)
+    assert np.median(noise_of_it) == pytest.approx(tail.std(), rel=0.15)
+
+
+def test_noise_beyond_short_glare_is_not_told_as_a_tail():
+    image, _ = slanted_edge((256, 256), with_glare(BLUR), PITCH, angle_deg=2.2, low=0.0)
+    results = [edge_mtf(image + noise(image.shape, seed), PITCH) for seed in range(40)]
+    assert not any(told(one, "extrapolated") for one in results)
+    long, _ = slanted_edge((256, 256), with_glare(BLUR, 0.1, 50.0), PITCH, angle_deg=2.2, low=0.0)
+    assert told(edge_mtf(long + noise(long.shape), PITCH), "extrapolated")
+
+
+@pytest.mark.parametrize("amount", [0.2, 0.4])
+def test_weak_sharpening_is_told_by_the_noise_it_leaves(amount):
+    """Below the overshoot that shows in the response; the noise of sharpened neighbours is opposed."""
+    image, _ = clean()
+    image = image + noise(image.shape)
+    result = edge_mtf(image + amount * (image - gaussian_filter(image, 1.5)), PITCH)
+    assert told(result, "was sharpened")
+    assert not told(edge_mtf(gaussian_filter(image, 0.5), PITCH), "was sharpened")
+
+
+def test_columns_of_unlike_gain_are_told_and_correlated_noise_is_not():
+    image, _ = clean()
+    gain = 1 + 0.015 * np.random.default_rng(1).standard_normal(image.shape[1])
+    assert told(edge_mtf(image * gain + noise(image.shape), PITCH), "columns differ")
+    smooth = gaussian_filter(np.random.default_rng(2).standard_normal(image.shape), 4.0, mode="wrap")
+    assert not told(edge_mtf(image + 0.01 * smooth / smooth.std(), PITCH), "columns differ")

@@ -22,6 +22,12 @@ ANGLES_DEG = (0.95, 10.05)
 UNEVEN_STEP, UNEVEN_NOISE = 0.01, 5.0  # of the step, and of the noise between rows; correlated noise reaches 2.5
 BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
 ROUGH_LOSS = 0.006  # of the MTF
+LEAST_TAIL, TAIL_NOISE = 0.002, 2.0  # of the line spread, and of its standard error, extrapolated and told
+ANTICORRELATED_SD, ANTICORRELATED = 4.0, 0.004  # of neighbouring pixels: what sharpening leaves, and nothing else
+COLUMN_NOISE, COLUMN_STEP = (
+    8.0,
+    0.004,
+)  # over that of independent pixels (correlation over 4 px makes 4), and of the step
 LONE_PIXELS = 2e-4  # share that is told
 CLIPPED_MEAN = 0.005  # of the step
 LEAST_CLIPPED = 0.02
@@ -30,6 +36,8 @@ MOST_CLIPPED, FEWEST_VALUES = 0.95, 50  # beyond these the noise of a clipped si
 DITHER = 0.4  # of a grey level: more noise smooths over the levels
 FINE_LEVELS, COARSE_LEVELS = 1e-4, 0.005  # of the step: finer levels do no harm; coarser ones are told
 LEAST_WIDTH_PX = 0.4
+NEIGHBOURS, LEAST_FLAT_PX, THINNED = 4, 16, 8
+MEDIAN_ROWS = 4  # every so many rows is enough for the level of a side
 NOISY_EDGE = 3.0  # variance at the edge over that beside it; analytic edges 0.6 to 1.7, a 3 x 3 median 6
 MODEL_PX = 0.012  # uncertainty of the place of a pixel that sharp edges, undersampled, leave
 
@@ -77,7 +85,7 @@ def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> 
         share, moved = _clipped(dark, bright, top=False)
         if moved > CLIPPED_MEAN:
             found.append(f"{100 * share:.1f} % of the dark side is clipped at {dark.min():g}: the MTF is not reliable")
-        step = abs(float(np.median(bright)) - float(np.median(dark)))
+        step = abs(_level(bright) - _level(dark))
         noise = max(_noise(bright), _noise(dark)) / step if step else 0.0
         if 1 / snr > max(UNEVEN_STEP, UNEVEN_NOISE * noise):
             found.append(
@@ -86,7 +94,66 @@ def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> 
             )
         if found:
             break
-    return found
+    return found + _of_texture(images, 1 / snr)
+
+
+def _of_texture(images: Sequence[Located], noise: float) -> list[str]:
+    """Sharpening by the noise it leaves, and columns that differ, from the parts of the image beside the edge."""
+    beside = [_beside(one) for one in images]
+    parts = [_flat(part) for two in beside for part in two]
+    pairs = sum(part.size for part in parts)
+    if noise < NOISELESS or not any(len(two) == 2 for two in beside):
+        return []
+    step = float(np.mean([abs(np.subtract(*(part.mean() for part in two))) for two in beside if len(two) == 2]))
+    apart, expected = (max(one) for one in zip(*(_columns(part) for part in parts), strict=True))
+    if apart > max(COLUMN_NOISE * expected, COLUMN_STEP * step):
+        return [
+            f"columns differ from their neighbours by {100 * apart / step:.1f} % of the step, far above their noise: the gain "
+            "was not corrected; single frequencies may lie outside the band"
+        ]
+    correlation = sum(part.size * _neighbours(part) for part in parts) / pairs
+    if correlation < -max(ANTICORRELATED_SD / np.sqrt(NEIGHBOURS * pairs), ANTICORRELATED):
+        return [
+            f"the noise of neighbouring pixels is opposed (correlation {correlation:.3f}): the image was sharpened; the MTF "
+            "is that of the detector and the filter"
+        ]
+    return []
+
+
+def _beside(one: Located) -> list[NDArray[np.float64]]:
+    """Rectangles left and right of the edge and of its blur, bad pixels filled."""
+    column = one.line.column(np.array([0.0, one.rows[1] - one.rows[0] - 1]))
+    away = max(3.0, 4 * one.width_px)
+    left, right = int(column.min() - away), int(np.ceil(column.max() + away))
+    first, last = max(0, int(column.min() - one.half_px)), int(column.max() + one.half_px)
+    parts = one.pixels[:, first : max(left, first)], one.pixels[:, right : max(last, right)]
+    return [part for part in parts if min(part.shape) >= LEAST_FLAT_PX]
+
+
+def _flat(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is left of a part when its slopes along both axes are taken off."""
+    down, across = (np.linspace(-1, 1, n) for n in part.shape)
+    tilt = part.mean(axis=1) @ down / (down @ down), part.mean(axis=0) @ across / (across @ across)
+    return np.asarray(part - (part.mean() + tilt[1] * across) - (tilt[0] * down)[:, None])
+
+
+def _neighbours(part: NDArray[np.float64]) -> float:
+    """Mean correlation of a pixel with those beside, below and diagonally below it."""
+
+    def product(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+        return float(np.einsum("ij,ij->", first, second))
+
+    across = product(part[:, 1:], part[:, :-1]) + product(part[1:], part[:-1])
+    diagonal = product(part[1:, 1:], part[:-1, :-1]) + product(part[1:, :-1], part[:-1, 1:])
+    power = product(part, part)
+    return (across + diagonal) / NEIGHBOURS / power if power else 0.0
+
+
+def _columns(part: NDArray[np.float64]) -> tuple[float, float]:
+    """Robust difference of the means of neighbouring columns, and what independent pixels would make of it."""
+    profile, pixels = np.diff(part.mean(axis=0)), np.diff(part[::THINNED], axis=1)
+    found, each = (1.4826 * float(np.median(np.abs(one))) for one in (profile, pixels))
+    return found, each / np.sqrt(part.shape[0])
 
 
 def clipping(sides: Sequence[Sides]) -> float:
@@ -102,7 +169,7 @@ def coarseness(images: Sequence[Located], sides: Sequence[Sides]) -> float:
         values = np.unique(one.raw[:: max(1, one.raw.shape[0] // 64)])
         level = float(np.diff(values.astype(np.float64)).min(initial=np.inf))
         if max(_noise(bright), _noise(dark)) < DITHER * level < np.inf:
-            step = abs(float(np.median(bright)) - float(np.median(dark)))
+            step = abs(_level(bright) - _level(dark))
             largest = max(largest, level / step if step else 0.0)
     return largest if largest > FINE_LEVELS else 0.0
 
@@ -126,9 +193,14 @@ def sides_of(one: Located, half_px: float) -> Sides:
     return (right, left) if one.rising else (left, right)
 
 
+def _level(side: NDArray[Any]) -> float:
+    """Median of a side."""
+    return float(np.median(side[::MEDIAN_ROWS]))
+
+
 def _noise(side: NDArray[Any]) -> float:
     """Robust pixel noise far from the edge, from second differences down the rows."""
-    change = np.diff(side[:, side.shape[1] // 2 :].astype(np.float64), 2, axis=0)
+    change = np.diff(side[:, side.shape[1] // 2 :: 2].astype(np.float64), 2, axis=0)
     return float(1.4826 * np.median(np.abs(change)) / np.sqrt(6)) if change.size else 0.0
 
 
@@ -145,7 +217,7 @@ def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> tuple[flo
     if at < LEAST_CLIPPED:
         return 0.0, 0.0
     rest = np.abs(side[side != extreme].astype(np.float64) - float(extreme))
-    step = abs(float(np.median(side)) - float(np.median(other)))
+    step = abs(_level(side) - _level(other))
     if rest.size < FEWEST_VALUES or at > MOST_CLIPPED:
         visible = 2.0 if side.dtype.kind in "ui" else 3e-4 * step
         return (at, np.inf) if top and _noise(other) > visible else (0.0, 0.0)
@@ -185,7 +257,7 @@ def of_transfer(
             f"the plateaus are sloped by {100 * result.slope:.1f} % of the step: an uneven field, whose trend was "
             "taken off (correct the flat field)"
         )
-    if result.tail > 0.002:
+    if result.tail > max(LEAST_TAIL, TAIL_NOISE * result.tail_noise):
         found.append(f"{100 * result.tail:.1f} % of the line spread lies beyond the half-length and was extrapolated")
     overshoot = _overshoot(projection, result)
     if overshoot > 0:

@@ -31,9 +31,11 @@ class Ends:
     change : float
         Largest signal change it stands for.
     noise : float
-        Error it brings to the step.
+        Error it brings to the step, and what a slope too faint to be taken off would.
     tail, decay : float
         Mass and length [px] of an exponential that goes on beyond the ends.
+    tail_noise : float
+        Standard error of that mass.
     if_tail : float
         What the step would have more if that which was taken off as a slope were a tail; 0 if it cannot be.
     if_slope : float
@@ -45,6 +47,7 @@ class Ends:
     noise: float
     tail: float
     decay: float
+    tail_noise: float
     if_tail: float
     if_slope: float
 
@@ -79,7 +82,8 @@ def read_ends(projection: Projection, half_px: float) -> Ends:
 
     inner, outer = mean[:, 1] - mean[:, 0], mean[:, 2] - mean[:, 1]
     change, spread = inner + outer, noise(group[..., 2] - group[..., 1])
-    seen = (np.abs(change) > SIGNIFICANT * noise(group[..., 2] - group[..., 0])) & (np.abs(change) > LEAST_CHANGE)
+    blur = noise(group[..., 2] - group[..., 0])
+    seen = (np.abs(change) > SIGNIFICANT * blur) & (np.abs(change) > LEAST_CHANGE)
     grows = seen & (change > 0)  # glare lies on both sides alike, so they are read together
     sloped = (seen & (change < 0)) | (grows & (outer[grows].sum() > FALLS_OFF * inner[grows].sum()))
     bent = sloped & (np.abs(outer - inner) > SIGNIFICANT * noise(group @ np.array([1.0, -2.0, 1.0])))
@@ -96,21 +100,27 @@ def read_ends(projection: Projection, half_px: float) -> Ends:
     as_tail = glare * (taken + outer * ratio / (1 - ratio))
     smaller = float(np.maximum(change, 0).min() / max(change.max(), 1e-12))
     if_tail = min(float(as_tail.sum()), (1 + LOPSIDED) * smaller * float(as_tail.max()))
-    tail, decay, if_slope = 0.0, zone, 0.0
+    tail, decay, tail_noise, if_slope = 0.0, zone, 0.0, 0.0
     inner_sum, outer_sum = float(inner[~sloped].sum()), float(outer[~sloped].sum())
-    inner_noise = float(noise((group[..., 1] - group[..., 0])[:, ~sloped].sum(axis=1)))
-    outer_noise = float(noise((group[..., 2] - group[..., 1])[:, ~sloped].sum(axis=1)))
+    inner_group = (group[..., 1] - group[..., 0])[:, ~sloped].sum(axis=1)
+    outer_group = (group[..., 2] - group[..., 1])[:, ~sloped].sum(axis=1)
+    inner_noise, outer_noise = float(noise(inner_group)), float(noise(outer_group))
     if inner_sum > 4 * inner_noise and 0 < outer_sum < 0.8 * inner_sum:
         q = outer_sum / inner_sum
         tail, decay = outer_sum * q / (1 - q), float(zone / -np.log(q))
+        tail_noise = float(noise((q * (2 - q) * outer_group - q * q * inner_group) / (1 - q) ** 2))
         if outer_sum + 2 * outer_noise > FALLS_OFF * inner_sum:
             if_slope = tail + (inner_sum + outer_sum) / (2 * zone) * half_px * (1 - PLATEAU / 2)
+    # A slope too faint to be taken off still moves the plateaus.
+    faint = ~seen & (np.abs(change) > blur) & ((change < 0) | (outer > FALLS_OFF * inner)) & (tail == 0)
+    unseen = np.where(faint, np.abs(change), 0) * (1 - PLATEAU / 2) * half_px / (2 * zone)
     return Ends(
         trend,
         float(np.abs(trend @ far).max()),
-        float(noise(of_groups).sum()),
+        float(np.hypot(noise(of_groups).sum(), unseen.sum())),
         tail,
         decay,
+        tail_noise,
         READINGS * if_tail,
         READINGS * if_slope,
     )

@@ -103,7 +103,7 @@ def outliers(value: Float, column: Float) -> Mask:
     around = np.concatenate([value[:1], value, value[-1:]])
     change = np.abs(value - (around[2:] + around[:-2]) / 2)
     middle = int(np.clip(np.median(column), 1, value.shape[1] - 1))
-    sides = (np.s_[::3, :middle], np.s_[::3, middle:])
+    sides = (np.s_[::6, :middle], np.s_[::6, middle:])
     contrast = abs(float(np.median(value[sides[1]]) - np.median(value[sides[0]])))
     left, right = (OUTLIER * max(1.4826 * float(np.median(change[side])), FAINTEST * contrast) for side in sides)
     found = change > min(left, right)

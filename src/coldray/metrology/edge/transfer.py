@@ -53,6 +53,8 @@ class Transfer:
         Student factor that stands for k = 2 with this many groups.
     tail : float
         Share of the line spread that was extrapolated beyond the ends.
+    tail_noise : float
+        Standard error of that share.
     slope : float
         Signal change along the half-length taken off a sloped field, as a share of the step.
     lower, higher : float
@@ -72,6 +74,7 @@ class Transfer:
     systematic: Float
     coverage_factor: float
     tail: float
+    tail_noise: float
     slope: float
     lower: float
     higher: float
@@ -189,6 +192,7 @@ def transform(projection: Projection, half_px: float, width_px: float, frequency
         systematic,
         2.0 * (1 + 1 / max(groups - 1, 1)),
         tail_share,
+        ends.tail_noise / total,
         ends.change / total,
         ends.if_tail / (total + ends.if_tail),
         ends.if_slope / max(total - ends.if_slope, total / 2),
