@@ -117,6 +117,21 @@ def test_leakage_is_told_and_the_windowed_estimate_is_free_of_it():
     assert np.array_equal(neq_dqe(mtf, result).neq.value[band], 1 / result.windowed.value[band])
 
 
+def test_both_directions_are_free_of_leakage_at_all_frequencies():
+    """What leaks into weak frequencies is missing at strong ones: the curve under the window holds for both."""
+    result = flat_nnps(np.stack([correlated(1.2, seed) for seed in range(8)]), PITCH)
+    frequency = result.nnps.frequency_lp_mm * PITCH
+    truth = WHITE * np.exp(-((2 * np.pi * 1.2 * frequency) ** 2))
+    band = (frequency > 0.05) & (frequency < 0.35)
+    assert result.leaks_above_lp_mm is not None
+    for curve in (result.unleaked, result.unleaked_vertical):
+        off = (curve.value / truth)[band] - 1
+        spread = ((curve.high - curve.value) / 2 / curve.value)[band]
+        assert abs(off.mean()) < 0.02
+        # each point is as uncertain as it says
+        assert np.std(off / spread) == pytest.approx(1, abs=0.3)
+
+
 def test_few_regions_of_many_frames_do_not_look_like_leakage():
     """The second estimate scatters more than the first, and counts as no more than it is worth."""
     for seed in range(6):

@@ -175,8 +175,8 @@ def neq_dqe(
     mtf : FrequencyCurve
         Presampled MTF.
     nnps : FrequencyCurve [mm2] or NoiseMeasurement
-        Noise at the same exposure, in the same linear units; of a measurement the 14 lines, and where they hold what
-        leaks from low frequencies, those under a Hann window.
+        Noise at the same exposure, in the same linear units; of a measurement the 14 lines, or those under a Hann window
+        if low frequencies leak into high ones.
     air_kerma_ugy : float, optional
         Air kerma at the detector [uGy].
     beam_quality : Beam or str, optional

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.dqe import DqeMeasurement
+from coldray.metrology.leakage import HANN
 from coldray.metrology.noise import NoiseMeasurement
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
@@ -17,6 +18,9 @@ from coldray.physics.grids import nyquist_lp_mm
 STEP_LP_MM = 0.5
 HALF_BIN = 0.01
 """Half-width of a bin [cycles/pixel]."""
+
+SLOPE_BINS = 2.0
+"""Half-widths of a bin over which the slope of the NNPS is taken."""
 
 Float = NDArray[np.float64]
 
@@ -63,9 +67,9 @@ def dqe_table(mtfs: dict[str, FrequencyCurve], flat: NoiseMeasurement, measured:
 
     Notes
     -----
-    The NNPS is the mean of its lines within 0.01 cycles/pixel of the frequency, and the MTF is read there. The band
-    holds that of the MTF and, falling with the root of their number, that of the samples of the NNPS. Where low
-    frequencies leak into high ones, the NNPS of both directions is corrected alike.
+    The NNPS is the mean of its lines within 0.01 cycles/pixel of the frequency, carried to it by their slope, and the
+    MTF is read there. The band holds that of the MTF and, falling with the root of their number, that of the samples of
+    the NNPS. Where low frequencies leak into high ones, the NNPS is that under a Hann window, whose samples are fewer.
 
     References
     ----------
@@ -81,7 +85,7 @@ def dqe_table(mtfs: dict[str, FrequencyCurve], flat: NoiseMeasurement, measured:
             raise MeasurementError(
                 f"direction {direction!r} is neither 'u' (along the rows) nor 'v' (along the columns)"
             )
-        noise = flat.unleaked if direction == "u" else _unleaked_vertical(flat)
+        noise = flat.unleaked if direction == "u" else flat.unleaked_vertical
         for place in np.arange(1, int(nyquist_lp_mm(pitch) / STEP_LP_MM + 1e-6) + 1) * STEP_LP_MM:
             near = np.abs(noise.frequency_lp_mm - place) <= HALF_BIN / pitch
             if place > mtf.last_frequency_lp_mm * (1 + 1e-9) or not near.any():
@@ -90,11 +94,12 @@ def dqe_table(mtfs: dict[str, FrequencyCurve], flat: NoiseMeasurement, measured:
     return tuple(rows)
 
 
-def _unleaked_vertical(flat: NoiseMeasurement) -> FrequencyCurve:
-    """NNPS beside the v axis, freed of what leaks by as much as that beside the u axis."""
-    curve = flat.nnps_vertical
-    ratio = flat.unleaked(curve.frequency_lp_mm) / flat.nnps(curve.frequency_lp_mm)
-    return FrequencyCurve(curve.frequency_lp_mm, curve.value * ratio)
+def _at(noise: FrequencyCurve, place: float, near: NDArray[np.bool_], half_bin: float) -> float:
+    """Mean of the samples near a frequency, carried there by their own slope: noise may fall by a third within a bin."""
+    offset = noise.frequency_lp_mm - place
+    around = np.abs(offset) <= SLOPE_BINS * half_bin
+    slope = np.polyfit(offset[around], np.log(noise.value[around]), 1)[0] if np.count_nonzero(around) > 2 else 0.0
+    return float(noise.value[near].mean() / np.exp(slope * offset[near]).mean())
 
 
 def _row(
@@ -106,14 +111,16 @@ def _row(
     flat: NoiseMeasurement,
     quanta: float | None,
 ) -> DqeRow:
-    response, power = float(mtf(place)) / float(mtf(0.0)), float(noise.value[near].mean())
+    response, power = float(mtf(place)) / float(mtf(0.0)), _at(noise, place, near, HALF_BIN / flat.pixel_pitch_mm)
     neq = response**2 / power
-    spread = float(np.median(flat.relative_sd)) / np.sqrt(np.count_nonzero(near))
+    samples = np.count_nonzero(near) / (1.0 if flat.leaks_above_lp_mm is None else HANN)
+    relative = noise.width(noise.frequency_lp_mm[near]) / noise.value[near] / 4
+    spread = float(np.mean(relative)) / np.sqrt(max(samples, 1.0))
     width = float(mtf.width(np.array([place]))[0]) / 4 if mtf.low is not None else 0.0
-    relative = 2 * float(np.hypot(2 * width / max(response, 1e-12), spread))
+    both = 2 * float(np.hypot(2 * width / max(response, 1e-12), spread))
     dqe = None if quanta is None else neq / quanta
     return DqeRow(
         direction, place, response, power, neq, dqe,
-        None if dqe is None else max(dqe * (1 - relative), 0.0),
-        None if dqe is None else dqe * (1 + relative),
+        None if dqe is None else max(dqe * (1 - both), 0.0),
+        None if dqe is None else dqe * (1 + both),
     )  # fmt: skip

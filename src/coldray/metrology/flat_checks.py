@@ -1,17 +1,15 @@
-"""A second look at flat fields: pixels that are no noise, grey levels, leakage, structure at low frequencies."""
+"""What does not belong into flat fields: pixels that are no noise, coarse grey levels, structure at low frequencies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
-from coldray.metrology.spectra import Corner, Lines, whole_plane
-from coldray.physics.trend import Detrend
+from coldray.metrology.leakage import Windowed
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,14 +28,6 @@ LATTICE = 1e-2
 """Distance from a whole number of grey levels that rounding of floats may leave."""
 FINE = 1.0
 """Noise over the grey level below which rounding changes its power by more than 8 %."""
-FEWEST_WINDOWED = 100
-"""Regions under a Hann window, if there are frames enough: the second estimate is to be no coarser than it must."""
-SMOOTHED = 6.0
-"""Frequency bins over which two estimates are compared."""
-LEAKED, STILL_EQUAL = 1.1, 1.02
-"""Ratio of the estimates that is told, and that below which they are equal."""
-LOWEST, HIGHEST = 1.5, 4.5
-"""Rings [1 / (size pitch)] in which structure is looked for, without those that the trend takes."""
 STRUCTURE = 3.0
 """Power of a region in these rings over that of the median region; noise alone reaches 2."""
 
@@ -150,65 +140,13 @@ def grey_level(frame: NDArray[np.number]) -> float:
     return level if np.all(np.abs(gaps / level - np.rint(gaps / level)) < LATTICE) else 0.0
 
 
-@dataclass(frozen=True)
-class SecondLook:
-    """Noise power with a Hann window, and what it says about the first estimate.
-
-    Parameters
-    ----------
-    power : ndarray, shape (n, n)
-        Mean |DFT|^2 / n^2 of windowed regions, unshifted, normalised as without a window.
-    structure : float
-        Power of the strongest region at low frequencies over that of the median region.
-    repeats : int
-        Frames that each of its regions was taken from.
-    """
-
-    power: Float
-    structure: float
-    repeats: int
-
-
-def second_look(
-    frames: Sequence[NDArray[np.number]], means: Float, places: Sequence[Corner], mask: Mask | None, size: int
-) -> SecondLook:
-    """Power spectra of half of the regions, each of one frame in turn or of several, under a Hann window.
-
-    Regions that end abruptly let strong low frequencies leak into weak high ones, by the squared sinc of their length;
-    a Hann window falls off by six more powers of two per octave.
-    """
-    detrend = Detrend(size)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size)
-    taper = np.outer(window, window) / float((window**2).mean())
-    v, u = np.fft.fftfreq(size, 1 / size)[:, None], np.fft.rfftfreq(size, 1 / size)
-    low = (np.hypot(v, u) > LOWEST) & (np.hypot(v, u) < HIGHEST) & (v != 0) & (u > 0)
-    half = size // 2
-    used = [(y, x) for y, x in places if (y // half + x // half) % 2 == 0] or list(places)
-    repeats = min(len(frames), -(-FEWEST_WINDOWED // len(used)))
-    total, lowest = np.zeros((size, half + 1)), np.zeros(len(used))
-    for number, (y, x) in enumerate(used):
-        place = np.s_[y : y + size, x : x + size]
-        hidden = None if mask is None or not mask[place].any() else mask[place]
-        for repeat in range(repeats):
-            chosen = (number + repeat) % len(frames)
-            region = frames[chosen][place] / means[chosen]
-            residual = detrend(region) if hidden is None else detrend.masked(region, hidden)
-            transform = scipy.fft.rfft2(residual * taper)
-            power = (transform.real**2 + transform.imag**2) / (1.0 if hidden is None else 1.0 - hidden.mean())
-            lowest[number] += float(power[low].sum())
-            total += power
-    typical = float(np.median(lowest))
-    structure = float(lowest.max()) / typical if lowest.size > 3 and typical > 0 else 1.0
-    return SecondLook(whole_plane(total / (len(used) * repeats * size**2), size), structure, repeats)
-
-
-def words(look: SecondLook, leaked: tuple[float, float] | None, levels: float) -> list[str]:
+def words(look: Windowed, levels: float) -> list[str]:
     """Sentences on leakage, on structure at low frequencies, and on noise of few grey `levels`."""
     found = []
-    if leaked is not None:
+    if look.told:
         found.append(
-            f"above {leaked[0]:.3g} lp/mm the NNPS is up to {leaked[1]:.3g} times that under a Hann window: strong low "
-            "frequencies leak into weak high ones at the rims of the regions; read nnps_windowed_mm2 there"
+            f"above {look.above_lp_mm:.3g} lp/mm the NNPS is up to {look.ratio:.3g} times that under a Hann window: strong "
+            "low frequencies leak into weak high ones at the rims of the regions; read nnps_windowed_mm2 there"
         )
     if look.structure > STRUCTURE:
         found.append(
@@ -220,19 +158,3 @@ def words(look: SecondLook, leaked: tuple[float, float] | None, levels: float) -
             f"the noise is only {levels:.2f} grey levels: rounding changes its power by tens of per cent; store finer levels"
         )
     return found
-
-
-def leakage(lines: Lines, first: Float, second: Float, relative_sd: float) -> tuple[float, float] | None:
-    """Frequency [1/mm] from which the first of two curves is above the second, and the largest ratio; None if nowhere.
-
-    `relative_sd` is that of the ratio of the two at one frequency.
-    """
-    smooth = [scipy.ndimage.gaussian_filter1d(curve, SMOOTHED, mode="nearest") for curve in (first, second)]
-    ratio = smooth[0] / np.maximum(smooth[1], 1e-300)
-    above = np.flatnonzero(ratio > LEAKED + 3 * relative_sd / np.sqrt(3.5 * SMOOTHED))
-    above = above[above > HIGHEST]
-    if above.size == 0:
-        return None
-    equal = np.flatnonzero(ratio[: above[0]] < STILL_EQUAL)
-    start = int(equal[-1]) + 1 if equal.size else 0
-    return float(lines.frequency[start]), float(ratio[above].max())

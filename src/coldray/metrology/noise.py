@@ -13,13 +13,12 @@ from coldray.errors import MeasurementError
 from coldray.metrology import flat_checks, spectra
 from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
 from coldray.metrology.lag import lag_warning
+from coldray.metrology.leakage import windowed
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import dft_axes, radial_average
 
 WIDE_SPREAD = 0.1
 """Statistical spread of a point that is told; the band holds it, and the 4 million pixels of IEC 62220-1-1 give 0.03."""
-HANN = 1.94
-"""Squared mean of the fourth power of a Hann window over the square of that of its square: what it costs in samples."""
 ANISOTROPY = 0.1
 LINES, ON_AXIS = 1.25, 1.5
 """Noise beside and on an axis, over that of other directions, that is told."""
@@ -39,9 +38,9 @@ class NoiseMeasurement:
         Mean of 7 lines on each side of the u axis at their true radial frequency [mm2], k = 2 band.
     nnps_vertical : FrequencyCurve
         The same beside the v axis.
-    windowed : FrequencyCurve
-        As `nnps`, from half of the regions under a Hann window: less exact, but free of what leaks from strong low
-        frequencies into weak high ones [mm2].
+    windowed, windowed_vertical : FrequencyCurve
+        As `nnps` and `nnps_vertical` under a Hann window, from part of the regions where nothing leaks: less exact, but
+        free of what leaks from strong low frequencies into weak high ones [mm2].
     leaks_above_lp_mm : float or None
         Frequency from which `nnps` is seen to be above `windowed`.
     radial : FrequencyCurve
@@ -74,6 +73,7 @@ class NoiseMeasurement:
     nnps: FrequencyCurve
     nnps_vertical: FrequencyCurve
     windowed: FrequencyCurve
+    windowed_vertical: FrequencyCurve
     leaks_above_lp_mm: float | None
     radial: FrequencyCurve
     row_axis: FrequencyCurve
@@ -96,12 +96,13 @@ class NoiseMeasurement:
 
     @property
     def unleaked(self) -> FrequencyCurve:
-        """`nnps` up to where it leaks, `windowed` beyond; with the band of each."""
-        if self.leaks_above_lp_mm is None:
-            return self.nnps
-        high = self.nnps.frequency_lp_mm >= self.leaks_above_lp_mm
-        parts = ((getattr(self.nnps, k), getattr(self.windowed, k)) for k in ("value", "low", "high"))
-        return FrequencyCurve(self.nnps.frequency_lp_mm, *(np.where(high, w, n) for n, w in parts))
+        """`windowed` where anything leaks, which takes from strong frequencies what it adds to weak ones; else `nnps`."""
+        return self.nnps if self.leaks_above_lp_mm is None else self.windowed
+
+    @property
+    def unleaked_vertical(self) -> FrequencyCurve:
+        """`windowed_vertical` or `nnps_vertical` in the same way."""
+        return self.nnps_vertical if self.leaks_above_lp_mm is None else self.windowed_vertical
 
     @property
     def pixel_variance(self) -> float:
@@ -205,12 +206,9 @@ def flat_nnps(
     relative_sd = np.sqrt(spread / (lines.count * spectra.independent_regions(places, size)))
     typical_sd = float(np.median(relative_sd))
     sd, temporal_sd, fixed_sd = _deviations(total, temporal, pitch)
-    look = flat_checks.second_look(stack, means, places, mask, size)
-    windowed = lines.average(look.power * pitch**2, horizontal=True)
-    coarser = np.sqrt(2 * HANN * len(stack) / look.repeats)
-    leaked = flat_checks.leakage(lines, value, windowed, typical_sd * float(np.hypot(1.0, coarser)))
+    look = windowed(stack, means, places, mask, lines, value, spread)
     level = flat_checks.grey_level(stack[0])
-    warnings += flat_checks.words(look, leaked, sd * float(means.mean()) / level if level else np.inf)
+    warnings += flat_checks.words(look, sd * float(means.mean()) / level if level else np.inf)
     independent = spectra.covered_pixels(places, size)
     radial = _radial(total, pitch, spread / (independent / size**2))
     rows, columns = _axis(total[0], pitch), _axis(total[:, 0], pitch)
@@ -218,8 +216,9 @@ def flat_nnps(
     warnings += _of_spread(sd, temporal_sd, fixed_sd, typical_sd)
     return NoiseMeasurement(
         nnps=_banded(lines.frequency, value, relative_sd),
-        leaks_above_lp_mm=None if leaked is None else leaked[0],
-        windowed=_banded(lines.frequency, windowed, relative_sd * coarser),
+        leaks_above_lp_mm=look.above_lp_mm,
+        windowed=_banded(lines.frequency, look.horizontal, look.relative_sd),
+        windowed_vertical=_banded(lines.frequency, look.vertical, look.relative_sd),
         nnps_vertical=_banded(lines.frequency, vertical, relative_sd),
         radial=radial,
         row_axis=rows,

@@ -136,6 +136,7 @@ class Lines:
     """The lines beside an axis, binned by true radial frequency in steps of 1 / (n pitch)."""
 
     def __init__(self, size: int, pitch_mm: float) -> None:
+        self.size, self.pitch_mm = size, pitch_mm
         self.reach = max(1, round(LINES_REACH * size))
         beside = np.r_[1 : self.reach + 1, -self.reach : 0]
         along = np.arange(1, size // 2)
