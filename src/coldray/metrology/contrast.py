@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from coldray.document import Json
 from coldray.errors import MeasurementError
-from coldray.metrology.inputs import Images, as_frames, crop, filled, joined_mask, require_signal
+from coldray.metrology.inputs import Images, as_frames, crop, crop_mask, filled, joined_mask, require_signal
+from coldray.metrology.strays import without_strays
 from coldray.physics.trend import Detrend
 
 REFERENCE_UM = 88.6
@@ -171,6 +172,8 @@ def contrast(
     require_signal(images)
     mask = joined_mask(images, mask)
     frames, warnings = as_frames(images, mask)
+    for roi in (signal_roi,) if background_roi is None else (signal_roi, background_roi):
+        mask = _with_strays(frames[0], roi, mask, warnings)
     signal = _region(frames, signal_roi, mask)
     background = None if background_roi is None else _region(frames, background_roi, mask)
     cnr, cnr_sd = None, None
@@ -195,6 +198,19 @@ def contrast(
     snr_n = None if srb_um is None else _ratio(signal.mean, signal.sd_noise) * REFERENCE_UM / srb_um
     snr_n_sd = None if snr_n is None else snr_n * signal.sd_noise_relative
     return ContrastMeasurement(signal, background, snr_n, snr_n_sd, cnr, cnr_sd, sensitivity, tuple(warnings))
+
+
+def _with_strays(
+    frame: NDArray[Any], roi: Roi | None, mask: NDArray[np.bool_] | None, warnings: list[str]
+) -> NDArray[np.bool_] | None:
+    """The mask with the columns and rows of a region that stand out along its whole length."""
+    inside = crop_mask(mask, roi)
+    _, found = without_strays(filled(crop(frame, roi).astype(np.float64), inside), inside, warnings)
+    if found is inside or found is None:
+        return mask
+    joined = np.zeros(frame.shape, dtype=bool) if mask is None else mask.copy()
+    crop(joined, roi)[...] |= found
+    return joined
 
 
 def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_] | None) -> RegionNoise:

@@ -12,8 +12,9 @@ from scipy import ndimage
 from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex import ground
-from coldray.metrology.duplex.profile import project, tilt_of_lines
-from coldray.metrology.inputs import as_frame, check_pitch, crop, joined_mask
+from coldray.metrology.duplex.profile import project, tilt_of_lines, without_stray_pixels
+from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
+from coldray.metrology.strays import without_strays
 from coldray.radiograph import Radiograph
 
 DIAMETERS_MM = (
@@ -135,18 +136,21 @@ def wire_iqi(
     pitch = check_pitch(pixel_pitch_mm)
     mask = joined_mask(image, mask)
     pixels, warnings = as_frame(image, mask)
-    region = crop(pixels, roi)
+    region, bad = crop(pixels, roi), crop_mask(mask, roi)
     if min(region.shape) < 32 or max(region.shape) * pitch < (WIRES - 1) * SPACING_MM * (1 - SPACING_RANGE):
         raise MeasurementError(
             f"the region is {region.shape[1] * pitch:.3g} x {region.shape[0] * pitch:.3g} mm; seven wires are "
             f"{(WIRES - 1) * SPACING_MM:g} mm wide"
         )
+    region, bad = without_strays(region, bad, warnings, ground.directions_deg)
     turned = ground.upright(region)
     depth_image = ground.depth_below_background(turned)
     angle = tilt_of_lines(depth_image)
     edge = depth_image.shape[0] // 5
-    bad = None if mask is None else (crop(mask, roi) if turned is region else crop(mask, roi).T)[edge:-edge]
-    position, depth, _ = project(depth_image[edge:-edge], angle, BINS, bad)
+    bad = None if bad is None else (bad if turned is region else bad.T)[edge:-edge]
+    middle = depth_image[edge:-edge]
+    bad = without_stray_pixels(middle, angle, BINS, bad, warnings)
+    position, depth, _ = project(middle, angle, BINS, bad)
     depth = depth - ground.baseline(depth)
     diameters = np.array(DIAMETERS_MM[first_wire - 1 : first_wire - 1 + WIRES]) / pitch
     # In noise the sign of the depth cannot be told from single pixels; that in which the comb agrees better counts.

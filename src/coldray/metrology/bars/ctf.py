@@ -18,6 +18,7 @@ from coldray.metrology.bars.group import BarGroup, Roi
 from coldray.metrology.bars.plateau import plateaus
 from coldray.metrology.bars.targets import Target, find_groups
 from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
+from coldray.metrology.strays import without_strays
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
@@ -142,7 +143,7 @@ def bars_ctf(
     pitch = check_pitch(pixel_pitch_mm)
     mask = joined_mask(image, mask)
     pixels, warnings = as_frame(image, mask)
-
+    pixels, mask = without_strays(pixels, mask, warnings, _directions_deg)
     regions: list[Roi] | None
     if rois is None:
         regions = None
@@ -260,6 +261,11 @@ def _group(grating: Grating, roi: Roi, contrast: float, uncertain: float, pitch:
         periods=grating.span,
         roi=roi,
     )
+
+
+def _directions_deg(image: Float) -> list[float]:
+    """Directions of the bars of all groups in an image: 0 along its columns."""
+    return [_direction_deg(grating) for grating, _ in find_groups(image).groups]
 
 
 def _direction_deg(grating: Grating) -> float:

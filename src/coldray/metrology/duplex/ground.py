@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from coldray.errors import MeasurementError
+from coldray.metrology.duplex.profile import tilt_of_lines
 
 LINE_PART = 0.6
 """Part of the wire length that is used."""
@@ -49,6 +50,13 @@ def depth_below_background(region: Float) -> Float:
         raise MeasurementError("the background is not positive; a duplex wire needs linear intensities")
     depth = 1 - region / background
     return depth if abs(np.quantile(depth, 0.98)) >= abs(np.quantile(depth, 0.02)) else -depth
+
+
+def directions_deg(region: Float) -> list[float]:
+    """Direction of the lines of a region: 0 along its columns, 90 along its rows."""
+    turned = upright(region)
+    tilt = tilt_of_lines(depth_below_background(turned))
+    return [tilt if turned is region else 90 - tilt]
 
 
 def wire_rows(depth: Float) -> tuple[int, int]:

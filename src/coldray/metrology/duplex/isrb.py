@@ -15,9 +15,10 @@ from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex import ground
 from coldray.metrology.duplex.identity import numbered, one_straight_set
-from coldray.metrology.duplex.profile import project, project_without, tilt_of_lines
+from coldray.metrology.duplex.profile import project, project_without, tilt_of_lines, without_stray_pixels
 from coldray.metrology.duplex.wires import BINS_PER_PIXEL, Profile
-from coldray.metrology.inputs import as_frame, check_pitch, crop, joined_mask
+from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
+from coldray.metrology.strays import without_strays
 from coldray.radiograph import Radiograph
 
 SPACINGS_MM = (0.80, 0.63, 0.50, 0.40, 0.32, 0.25, 0.20, 0.16, 0.13, 0.10, 0.08, 0.063, 0.05, 0.04, 0.032)
@@ -165,19 +166,19 @@ def duplex_isrb(
     pitch = check_pitch(pixel_pitch_mm)
     mask = joined_mask(image, mask)
     pixels, warnings = as_frame(image, mask)
-    region = crop(pixels, roi)
+    region, bad = crop(pixels, roi), crop_mask(mask, roi)
     if min(region.shape) < 16:
         raise MeasurementError(f"the region is {region.shape[1]} x {region.shape[0]} pixels; 16 x 16 is the least")
+    region, bad = without_strays(region, bad, warnings, ground.directions_deg)
     turned = ground.upright(region)
     depth_image = ground.depth_below_background(turned)
     rows = ground.wire_rows(depth_image)
     middle = depth_image[rows[0] : rows[1]]
     angle = tilt_of_lines(middle)
     one_straight_set(middle, angle)
-    bad = None
-    if mask is not None:
-        bad = crop(mask, roi) if turned is region else crop(mask, roi).T
-        bad = bad[rows[0] : rows[1]]
+    if bad is not None:
+        bad = (bad if turned is region else bad.T)[rows[0] : rows[1]]
+    bad = without_stray_pixels(middle, angle, BINS_PER_PIXEL, bad, warnings)
     position, depth, _ = project(middle, angle, BINS_PER_PIXEL, bad)
     base = ground.baseline(depth)
     profile = Profile(position * pitch, depth - base, pitch)

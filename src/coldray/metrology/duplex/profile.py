@@ -10,6 +10,8 @@ from coldray.errors import MeasurementError
 Float = NDArray[np.float64]
 FEWEST_SHARE = 0.3
 """A bin with fewer pixels than this share of the median one lies beyond the end of the lines."""
+STRAY_SD, STRAY_DEPTH = 8.0, 0.2
+"""Distance of a stray pixel from those at the same place across the lines: in robust standard deviations, and of the depth."""
 HIGHEST_FREQUENCY = 0.25
 """Used to find the tilt [cycles/pixel]."""
 
@@ -75,6 +77,42 @@ def project_without(
     own, value, count = own[:, filled], value[:, filled], count[filled]
     total, left = value.sum(axis=0), count - own
     return np.asarray(np.where(left > 0, (total - value) / np.maximum(left, 1), total / count))
+
+
+def without_stray_pixels(
+    image: Float, angle_deg: float, bins_per_pixel: int, bad: NDArray[np.bool_] | None, warnings: list[str]
+) -> NDArray[np.bool_] | None:
+    """The mask with pixels that differ from all others at the same place across the lines, and a sentence on them.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+        About 0 beside the lines.
+    angle_deg : float
+    bins_per_pixel : int
+    bad : ndarray of bool, shape of `image`, optional
+        True where a pixel does not count.
+    warnings : list of str
+    """
+    _, index = _bins(image, angle_deg, bins_per_pixel)
+    values = image.ravel()
+    order = np.lexsort((values, index))
+    count = np.bincount(index)
+    start = np.cumsum(count) - count
+    middle = np.zeros(count.size)
+    filled = count > 0
+    middle[filled] = values[order[(start + count // 2)[filled]]]
+    rest = np.abs(values - middle[index])
+    depth = float(np.subtract(*np.quantile(middle[filled], [0.98, 0.02])))
+    far = rest > max(STRAY_SD * 1.4826 * float(np.median(rest)), STRAY_DEPTH * depth)
+    found = far.reshape(image.shape) if bad is None else far.reshape(image.shape) & ~bad
+    if not found.any():
+        return bad
+    warnings.append(
+        f"{np.count_nonzero(found)} pixels differ from all others along the same line (bad ones, or direct hits) and were "
+        "left out"
+    )
+    return found if bad is None else found | bad
 
 
 def _bins(image: Float, angle_deg: float, bins_per_pixel: int) -> tuple[Float, NDArray[np.intp]]:

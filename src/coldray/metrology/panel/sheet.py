@@ -197,6 +197,7 @@ def measure_panel(name: str, given: Acquisitions, limits: Limits | None = None) 
             what = f"wedge, {wedge.material}, {wedge.time_s:g} s"
             reading = tried(what, lambda w=wedge: _reading(w, given, at, isrb_sd, limits))  # type: ignore[misc]
             readings += [] if reading is None else [reading]
+            warnings += [] if reading is None else [f"{what}: {note}" for note in reading.warnings]
     figures += [one.at_1_mgy for one in efficiencies]
     warnings += [warning for one in efficiencies for warning in one.warnings]
     figures += [figure for reading in readings for figure in reading.figures]

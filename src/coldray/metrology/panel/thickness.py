@@ -13,8 +13,10 @@ from scipy.signal import savgol_filter
 
 from coldray.errors import MeasurementError
 from coldray.metrology.contrast import REFERENCE_UM, contrast
+from coldray.metrology.inputs import filled
 from coldray.metrology.panel.figure import Figure, missing, with_sd
 from coldray.metrology.panel.wedge import Step, find_steps
+from coldray.metrology.strays import without_strays
 
 SENSITIVITY, RANGE, LIMIT = (
     "achievable contrast sensitivity",
@@ -75,12 +77,14 @@ class WedgeReading:
     steps : tuple of StepReading
         Thinnest first.
     figures : tuple of Figure
+    warnings : tuple of str
     """
 
     material: str
     time_s: float
     steps: tuple[StepReading, ...]
     figures: tuple[Figure, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def read_wedge(
@@ -142,6 +146,8 @@ def read_wedge(
     thickness = np.sort(np.asarray(thickness_mm, dtype=np.float64))
     if thickness.size < 3 or not np.all(np.diff(thickness) > 0) or not thickness[0] > 0:
         raise MeasurementError(f"a wedge needs three or more different thicknesses; found {thickness.tolist()} mm")
+    notes: list[str] = []
+    image, mask = without_strays(filled(np.asarray(image, dtype=np.float64), mask), mask, notes)
     steps = []
     for t, place in zip(thickness, find_steps(image, thickness.size, mask), strict=True):
         found = contrast(_levelled(image, place, mask), place.groove, place.beside, mask=mask)
@@ -170,7 +176,7 @@ def read_wedge(
             figures.append(missing(key, title, "mm", LIMIT, _beyond(snr * normal, level, thickness)))
         else:
             figures.append(with_sd(key, title, *thick, "mm", LIMIT))
-    return WedgeReading(material, time_s, tuple(steps), tuple(figures))
+    return WedgeReading(material, time_s, tuple(steps), tuple(figures), tuple(notes))
 
 
 def _levelled(image: NDArray[Any], step: Step, mask: NDArray[np.bool_] | None) -> Float:
