@@ -218,6 +218,22 @@ def _sharpened(image: Float, rng: np.random.Generator) -> Image:
     return image + 1.0 * (image - ndimage.gaussian_filter(image, 1.5))
 
 
+def _unsharp(amount: float) -> Change:
+    return lambda image, rng: image + amount * (image - ndimage.gaussian_filter(image, 1.5))
+
+
+def _gains(image: Float, rng: np.random.Generator) -> Image:
+    return image * (1 + 0.01 * rng.standard_normal(image.shape[1]))
+
+
+def _ripple(image: Float, rng: np.random.Generator) -> Image:
+    return image * (1 + 0.01 * np.sin(2 * np.pi * np.arange(image.shape[1]) / 90))
+
+
+def _tile(image: Float, rng: np.random.Generator) -> Image:
+    return image * np.where(np.arange(image.shape[1]) > image.shape[1] // 2 + 30, 1.02, 1.0)
+
+
 def _opaque(image: Float, rng: np.random.Generator) -> Image:
     return np.clip(np.rint(image * 10000), 0, 65535).astype(np.uint16)
 
@@ -311,6 +327,9 @@ def bad_cases() -> list[Case]:
     cases += [of(f"gamma {g:g}", "not linear", before=_gamma(g), untold=True) for g in (2.2, 1.3, 0.7, 0.45)]
     cases += [of(f"median {n}", "filtered", after=_median(n)) for n in (3, 5)]
     cases += [of("total variation", "filtered", after=_denoised), of("sharpened", "filtered", after=_sharpened)]
+    cases += [of(f"sharpened by {100 * a:g} %", "filtered", after=_unsharp(a)) for a in (0.15, 0.3)]
+    cases += [of("columns of unlike gain", "bad columns", after=_gains)]
+    cases += [of("ripple of 1 %", "field trend", before=_ripple), of("step of 2 %", "field trend", before=_tile)]
     cases += [of(f"JPEG {q}", "JPEG", after=_jpeg(q)) for q in (30, 75, 90)]
     cases += [of("JPEG 75, no noise", "JPEG", replace(edge, noise=0.0), after=_jpeg(75))]
     cases += [

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from coldray.errors import MeasurementError
+from coldray.metrology.bars.ctf import bars_ctf
 from coldray.metrology.contrast import contrast
 from coldray.metrology.duplex.isrb import duplex_isrb, interpolated_srb
 from coldray.metrology.noise import flat_nnps
-from coldray.objects.phantoms import DUPLEX_SPACING_MM, GaussianBlur, duplex_wires
+from coldray.objects.phantoms import DUPLEX_SPACING_MM, GaussianBlur, bars, duplex_wires
 
 Float = NDArray[np.float64]
 Answer = tuple[float, bool, bool]
@@ -69,6 +70,7 @@ def targets() -> Iterator[Target]:
     """All kinds."""
     yield from _flats()
     yield from _wires()
+    yield from _groups()
     yield from _regions()
 
 
@@ -161,6 +163,48 @@ def _wires() -> Iterator[Target]:
     beside = _gauge(2.0, 500, lambda i: np.concatenate([i, i], axis=1))
     yield Target("duplex", "two, side by side", beside, ISRB_LIMIT)
     yield Target("duplex", "read backwards", _gauge(2.0, 500, lambda i: i[:, ::-1]), ISRB_LIMIT)
+    for name, change in (
+        ("a dead column", _line(0.0)),
+        ("a hot column, 2 wide", _line(3.0, 2)),
+        ("a dead row", lambda i: _line(0.0)(i.T).T),
+        ("8 dead clusters of 3²", _clusters),
+    ):
+        yield Target("duplex", name, _gauge(2.0, 300, change), ISRB_LIMIT)
+
+
+def _line(value: float, width: int = 1) -> Callable[[Float], Float]:
+    """Columns in the middle set to a value."""
+
+    def change(image: Float) -> Float:
+        out, at = image.copy(), image.shape[1] // 2
+        out[:, at : at + width] = value
+        return out
+
+    return change
+
+
+def _clusters(image: Float) -> Float:
+    """Dead squares of three pixels, always at the same places."""
+    out, rng = image.copy(), np.random.default_rng(8)
+    for row, col in zip(rng.integers(0, image.shape[0] - 3, 8), rng.integers(0, image.shape[1] - 3, 8), strict=True):
+        out[row : row + 3, col : col + 3] = 0.0
+    return out
+
+
+def _groups() -> Iterator[Target]:
+    """Bars with a stray column through the second group."""
+
+    def measure(rng: np.random.Generator) -> Answer:
+        image, truth = bars([0.8, 1.6, 2.5, 4.0], GaussianBlur(0.8), PITCH_MM, tilt_deg=rng.uniform(1.5, 4.0))
+        x, _, width, _ = truth[1].box
+        spoilt = np.asarray(image, dtype=np.float64) + 0.005 * rng.standard_normal(image.shape)
+        spoilt[:, x + int(rng.integers(width // 4, 3 * width // 4))] = 0.0
+        found = bars_ctf(spoilt, PITCH_MM)
+        near = min(found.groups, key=lambda g: abs(g.frequency_lp_mm - truth[1].frequency_lp_mm))
+        held = near.ctf_low <= truth[1].ctf <= near.ctf_high
+        return near.ctf / truth[1].ctf - 1, bool(held), bool(found.warnings)
+
+    yield Target("bars", "a dead column", measure, ISRB_LIMIT)
 
 
 def coloured(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Float:

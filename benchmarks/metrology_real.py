@@ -1,4 +1,4 @@
-"""Metrology on real radiographs that lie beside the project: line pairs, edges, open fields, a panel's line spread.
+"""Metrology on real radiographs that lie beside the project: line pairs, edges, open fields, repeats, a line spread.
 
     python benchmarks/metrology_real.py [--real DIR] [--pictures DIR] [--out benchmarks/results/metrology_real.json]
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.errors import ColdrayError
 from coldray.formats import read_image
 from coldray.metrology.bars.ctf import bars_ctf
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.metrology.noise import flat_nnps
+from coldray.metrology.noise_mtf import noise_mtf
+from coldray.metrology.uniformity import uniformity
 from coldray.objects.phantoms import CurveBlur, slanted_edge
 from coldray.physics.curves import FrequencyCurve
 from coldray.reports.figures import bars_figure, edge_figure, flat_figure, render
@@ -49,7 +52,15 @@ OPEN_FIELDS = {
     "day 2": (FLATS, "flat_6mv_100mm_day2.tif", DAILY_PITCH_MM),
     "day 3": (FLATS, "flat_6mv_100mm_day3.tif", DAILY_PITCH_MM),
 }
+NEUTRONS, COUNTS = "neutron_edges_niqa", "neutron_counts_ibeatles_mit"
+NEUTRON_PITCH_MM, NEUTRON_EDGE, NEUTRON_SERIES = 0.05, (40, 150, 110, 250), (0, 1, 3, 4)
+"""The pitch is not stated; 50 um is assumed. Blur grows with the number."""
 LINE_SPREAD = Path("lsf_gvxr_apache2") / "industry-NoFilter-optimised-lsf.csv"
+MIDDLE_PX = 100
+"""Half of the side of the middle of an open field."""
+KEPT_OF_FLATS = ("mean_signal", "temporal_relative_sd", "fixed_relative_sd", "warnings")
+KEPT_OF_BLUR = ("mtf50_lp_mm", "warnings")
+KEPT_OF_UNIFORMITY = ("signal_global", "snr_global", "snr_smallest", "warnings")
 Save = Callable[[str, Any], None]
 
 
@@ -108,6 +119,46 @@ def open_fields(real: Path, save: Save) -> dict[str, Any]:
     return {"flats": found, "collimator_edge": edge_summary(penumbra)}
 
 
+def neutrons(real: Path, save: Save) -> dict[str, Any]:
+    """A plate before a scintillator at growing blur, and two counted frames: edges, repeats, blur without a target."""
+    folder = real / NEUTRONS
+    dark, beam = (read_image(folder / f"{name}.tif").pixels.astype(np.float64) for name in ("dc", "ob"))
+    open_beam = np.maximum(beam - dark, 1.0)
+    edges = {}
+    for number in NEUTRON_SERIES:
+        image = (read_image(folder / f"edge20mm_000{number}.tif").pixels - dark) / open_beam
+        edges[f"{number}"] = edge_mtf(image, NEUTRON_PITCH_MM, NEUTRON_EDGE)
+    save("neutron_edge_0", edge_figure(edges["0"], NEUTRON_PITCH_MM))
+    frames = np.stack([read_image(real / COUNTS / f"{number}.fits").pixels for number in (267, 268)])
+    return {
+        "edges": {name: edge_summary(measured) for name, measured in edges.items()},
+        "counted frames": {
+            "temporal and fixed": told(lambda: flat_nnps(frames, NEUTRON_PITCH_MM, 128).to_json(), KEPT_OF_FLATS),
+            "blur without a target": told(lambda: noise_mtf([frames], NEUTRON_PITCH_MM).to_json(), KEPT_OF_BLUR),
+        },
+    }
+
+
+def first_page(real: Path) -> dict[str, Any]:
+    """Uniformity of the middle of the open fields."""
+    found = {}
+    for name, (folder, file, pitch) in OPEN_FIELDS.items():
+        image = read_image(real / folder / file).pixels
+        rows, cols = image.shape
+        middle = image[rows // 2 - MIDDLE_PX : rows // 2 + MIDDLE_PX, cols // 2 - MIDDLE_PX : cols // 2 + MIDDLE_PX]
+        found[name] = told(lambda image=middle, pitch=pitch: uniformity(image, pitch).to_json(), KEPT_OF_UNIFORMITY)
+    return found
+
+
+def told(call: Callable[[], dict[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    """Some keys of a result, or why there is none."""
+    try:
+        found = call()
+    except ColdrayError as problem:
+        return {"refused": str(problem)}
+    return {key: found[key] for key in keys}
+
+
 def tabulated_mtf(position_px: NDArray[Any], spread: NDArray[Any]) -> FrequencyCurve:
     """MTF of a line spread sampled once per pixel, 0 to Nyquist [cycles/pixel]."""
     f = np.linspace(0, 0.5, 101)
@@ -161,6 +212,8 @@ def main() -> None:
         "qc3": qc3(options.real, save),
         "open_fields": open_fields(options.real, save),
         "line_spread": line_spread(options.real, save),
+        "neutrons": neutrons(options.real, save),
+        "first_page": first_page(options.real),
     }
     text = json.dumps(result, indent=1, ensure_ascii=False)
     print(text)
