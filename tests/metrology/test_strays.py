@@ -44,6 +44,7 @@ def test_noise_has_no_stray_lines(seed):
         lambda x, y: 100 + 0.3 * x + 20 * np.exp(-((x - 80) ** 2) / 800),  # a field
         lambda x, y: np.where((x // 6) % 2 == 0, 100.0, 200.0),  # bars
         lambda x, y: 100 - 50 * (np.abs(x - 70) < 2) * (y < 130),  # a wire that ends
+        lambda x, y: 100 + 50 * np.cos(0.4 * np.pi * (x - 90) * (1 + 0.12 * (y - 80) / 160)),  # bars that spread
     ],
 )
 def test_structure_is_not_stray(shape):

@@ -16,6 +16,8 @@ FEWEST_PX = 32
 """Below this a line is too short to be judged."""
 WIDEST = 3
 """Lines of so many pixels are found."""
+BESIDE_PX = 8
+"""Columns on either side that a stray one is beyond."""
 NOISE, CONTRAST = 1.5, 0.02
 """Least distance from the lines beside, in every part: in standard deviations of its noise, and of the contrast."""
 ROUNDING = 1e-6
@@ -44,8 +46,8 @@ def stray_columns(image: NDArray[np.number]) -> list[slice]:
     Notes
     -----
     The image is cut into `BLOCKS` parts across the columns. In the median profile of every part a stray column lies
-    beyond both of its neighbours, to the same side. A step does not, wherever it lies; a line of a target that is
-    tilted by more than its width is beyond its neighbours elsewhere in every part.
+    beyond all columns on both sides of it, to the same side. A step does not, wherever it lies, nor does one bar of many;
+    a line of a target that is tilted by more than its width is beyond its neighbours elsewhere in every part.
     """
     rows, cols = image.shape
     if min(rows, cols) < FEWEST_PX:
@@ -60,14 +62,21 @@ def stray_columns(image: NDArray[np.number]) -> list[slice]:
     taken = np.zeros(cols, dtype=bool)
     for width in range(1, WIDEST + 1):
         inside = np.lib.stride_tricks.sliding_window_view(profile[:, 1:-1], width, axis=1)
-        left, right = profile[:, : cols - width - 1], profile[:, width + 1 :]
-        above = (inside.min(axis=2) - np.maximum(left, right)).min(axis=0)
-        below = (np.minimum(left, right) - inside.max(axis=2)).min(axis=0)
+        above = (inside.min(axis=2) - _beside(profile, width)).min(axis=0)
+        below = (-inside.max(axis=2) - _beside(-profile, width)).min(axis=0)
         for place in np.flatnonzero(np.maximum(above, below) > limit) + 1:
             if not taken[place : place + width].any():
                 found.append(slice(int(place), int(place) + width))
                 taken[place : place + width] = True
     return found if len(found) <= MOST else []
+
+
+def _beside(profile: Float, width: int) -> Float:
+    """Largest value within `BESIDE_PX` on both sides of every run of `width` columns that has columns on both sides."""
+    padded = np.pad(profile, ((0, 0), (BESIDE_PX, BESIDE_PX)), constant_values=-np.inf)
+    side = np.lib.stride_tricks.sliding_window_view(padded, BESIDE_PX, axis=1).max(axis=2)
+    cols = profile.shape[1]
+    return np.asarray(np.maximum(side[:, 1 : cols - width], side[:, BESIDE_PX + 1 + width : cols + BESIDE_PX]))
 
 
 def stray_lines(image: NDArray[np.number]) -> tuple[list[slice], list[slice]]:

@@ -264,8 +264,8 @@ def _group(grating: Grating, roi: Roi, contrast: float, uncertain: float, pitch:
 
 
 def _directions_deg(image: Float) -> list[float]:
-    """Directions of the bars of all groups in an image: 0 along its columns."""
-    return [_direction_deg(grating) for grating, _ in find_groups(image).groups]
+    """Directions of the bars of all groups in an image, 0 along its columns; both axes where none is found."""
+    return [_direction_deg(grating) for grating, _ in find_groups(image).groups] or [0.0, 90.0]
 
 
 def _direction_deg(grating: Grating) -> float:
