@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
@@ -122,14 +123,14 @@ def find_hits(
     ----------
     Cressie, Statistics for Spatial Data (1993), ordinary kriging.
     """
-    pixels = np.asarray(image, dtype=np.float64)
+    pixels = np.asarray(image)
     if pixels.ndim != 2 or min(pixels.shape) < 16:
         raise ImageError(f"hits are looked for in one frame of at least 16 x 16 pixels; found shape {pixels.shape}")
     if not np.all(np.isfinite(pixels)):
         raise ImageError("the image holds NaN or infinite pixels; replace them first")
     if known is not None and (known.dtype != np.bool_ or known.shape != pixels.shape or known.all()):
         raise ImageError(f"`known` must be bool of shape {pixels.shape}, and not true everywhere")
-    filled = pixels.copy() if known is None else _from_nearest(pixels, known)
+    filled = (pixels if known is None else _from_nearest(pixels, known)).astype(np.float64)
     marked = np.zeros(pixels.shape, dtype=np.int8)
     if known is not None:
         padding = padding_of(known)
@@ -151,11 +152,12 @@ def find_hits(
     # what was marked beside a hit before that was replaced, and agrees with what stands there now
     right = where[marked.flat[where] != _KNOWN]
     right = right[
-        np.abs(single.stand_out(filled, right, threshold, top, pixels.flat[right])[0]) < PART_SHARE * threshold
+        np.abs(single.stand_out(filled, right, threshold, top, pixels.flat[right].astype(np.float64))[0])
+        < PART_SHARE * threshold
     ]
     filled.flat[right], marked.flat[right] = pixels.flat[right], 0
     for hole in CLUSTER_HOLES_PX:
-        _peel(filled, marked, Predictor(mtf, noise, hole, pixels.shape), threshold, top, filled.copy())
+        _peel(filled, marked, Predictor(mtf, noise, hole, pixels.shape), threshold, top, beside=True)
     _keep_borders(pixels, filled, marked, top)
     _fill_by_shape(filled, marked, single, _fill(filled, marked, single))
     found = (marked != 0) & (marked < _KNOWN)
@@ -171,7 +173,7 @@ def padding_of(known: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     return np.asarray(scipy.ndimage.binary_propagation(deep, mask=known)) if deep.any() else None
 
 
-def _from_nearest(pixels: Float, known: NDArray[np.bool_]) -> Float:
+def _from_nearest(pixels: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
     """The image with pixels that are known to be none replaced by the nearest that is one."""
     nearest = scipy.ndimage.distance_transform_edt(known, return_distances=False, return_indices=True)
     return np.asarray(pixels[tuple(nearest)])
@@ -241,7 +243,7 @@ def _take_brighter_than_any_object(
     _fill(filled, marked, single)
 
 
-def _keep_borders(pixels: Float, filled: Float, marked: NDArray[np.int8], top: float) -> None:
+def _keep_borders(pixels: NDArray[Any], filled: Float, marked: NDArray[np.int8], top: float) -> None:
     """Give up, in place, marks that run on: a border sharper than the detector (padding, a large spot) is no hit."""
     found = (marked != 0) & (marked < _KNOWN)
     if not found.any():
@@ -259,16 +261,17 @@ def _peel(
     predictor: Predictor,
     threshold: float,
     top: float,
-    before: Float | None = None,
+    beside: bool = False,
 ) -> None:
     """Mark and replace, in place, what stands out; the largest of every neighbourhood first.
 
-    Parts of a cluster must also be brighter than what surrounded them `before` any was replaced: a cluster too large for
-    the hole is predicted wrongly, and its neighbours by that.
+    With `beside` parts of a cluster must also be brighter than what surrounded them before any was replaced: a cluster too
+    large for the hole is predicted wrongly, and its neighbours by that.
     """
     look = _screen(filled, predictor, threshold, top)
     if not look.size:
         return
+    before = filled if beside else None
     largest = np.zeros(filled.size)
     kept_back, again = np.empty(0, dtype=np.intp), predictor.hole == 0
     own = marked.ravel() >= _KNOWN
@@ -298,6 +301,8 @@ def _peel(
         if before is not None:
             chosen = chosen[predictor.stands_out(before, look[chosen], SCREENED_SHARE * threshold)]
         at = look[chosen]
+        if before is filled and at.size:
+            before = filled.copy()
         own[at] = True
         marked.flat[at] = np.sign(score[chosen])
         filled.flat[at] = guess[chosen]
@@ -321,23 +326,20 @@ def _screen(image: Float, predictor: Predictor, threshold: float, top: float) ->
         above, below = min(step, first), min(step, rows - last)
         part = image[first - above : last + below].astype(np.float32)
         part = np.pad(part, ((step - above, step - below), (step, step)), mode="reflect")
-        centre = part[step:-step, step:-step]
         ring = _ring_mean(part, predictor.hole)
+        excess = part[step:-step, step:-step] - ring
+        could = excess > limits[0].min()
+        if predictor.hole == 0:
+            could |= excess < -limits[1].min()
+        places = np.flatnonzero(could)
+        excess, ring = excess.ravel()[places], ring.ravel()[places]
         at = np.clip(ring * np.float32(SCREEN_LEVELS / SCREEN_TOP), 0, SCREEN_LEVELS - 1).astype(np.uint8)
-        excess = centre - ring
-        bright = excess > np.take(limits[0], at, mode="wrap")
-        seen = bright | (excess < -np.take(limits[1], at, mode="wrap")) if predictor.hole == 0 else bright
-        if not seen.any():
-            continue
-        level = part[step:-step]
-        sides = level[:, : -2 * step] + level[:, 2 * step :]
-        poles = part[: -2 * step] + part[2 * step :]
-        corners = poles[:, : -2 * step] + poles[:, 2 * step :]
-        bend = centre - np.float32(0.5) * (sides + poles[:, step:-step]) + np.float32(0.25) * corners
-        bend = np.abs(bend)
-        places = np.flatnonzero(seen)
-        bend = bend.ravel()[places]
-        over = bend > np.minimum(limits[0], limits[1])[at.ravel()[places]]
+        seen = excess > limits[0][at]
+        if predictor.hole == 0:
+            seen |= excess < -limits[1][at]
+        places, at = places[seen], at[seen]
+        bend = _bend(part, places, step)
+        over = bend > np.minimum(limits[0], limits[1])[at]
         strong.append(places[over] + first * image.shape[1])
         by.append(bend[over].astype(np.float64))
     where = np.concatenate(strong)
@@ -345,6 +347,21 @@ def _screen(image: Float, predictor: Predictor, threshold: float, top: float) ->
         np.concatenate(by) > SCREENED_SHARE * threshold * predictor.least_spread(image, where, threshold, top)
     ]
     return _distinct(predictor.square(where), image.size)
+
+
+def _bend(padded: NDArray[np.float32], places: NDArray[np.intp], step: int) -> NDArray[np.float32]:
+    """How far pixels, flat places, differ from a surface of second degree through eight pixels `step` away."""
+    width = padded.shape[1]
+    row, col = np.divmod(places, width - 2 * step)
+    middle = (row + step) * width + col + step
+
+    def pixels(down: int, right: int) -> NDArray[np.float32]:
+        return np.take(padded, middle + step * (down * width + right))
+
+    sides = pixels(0, -1) + pixels(0, 1)
+    poles = pixels(-1, 0) + pixels(1, 0)
+    corners = (pixels(-1, -1) + pixels(1, -1)) + (pixels(-1, 1) + pixels(1, 1))
+    return np.abs(pixels(0, 0) - np.float32(0.5) * (sides + poles) + np.float32(0.25) * corners)
 
 
 def _distinct(places: NDArray[np.intp], size: int) -> NDArray[np.intp]:

@@ -109,16 +109,21 @@ def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) ->
     """
     pixels, clipped = scale.to_stored(result)
     share, shift = 0.0, 0.0
-    before, after = stored, pixels
+    lost = np.zeros(0, dtype=np.intp)
     if clipped and (limited := at_limit(stored)) is not None:
         values, limits = scale.exact(result), np.iinfo(pixels.dtype.str)
-        lost = ((values < limits.min) | (values > limits.max)) & ~limited
-        share = float(np.mean(lost))
-        before, after = stored[~lost], pixels[~lost]
-    if before.size:
-        mean = float(np.mean(before, dtype=np.float64))
-        shift = (float(np.mean(after, dtype=np.float64)) - mean) / max(abs(mean), LEAST_MEAN * scale.open_beam)
+        lost = np.flatnonzero(((values < limits.min) | (values > limits.max)) & ~limited)
+        share = lost.size / stored.size
+    if lost.size < stored.size:
+        before, after = (_mean_without(image, lost) for image in (stored, pixels))
+        shift = (after - before) / max(abs(before), LEAST_MEAN * scale.open_beam)
     return Written(pixels, scale.to_fraction(pixels), clipped, share, shift)
+
+
+def _mean_without(image: NDArray[Any], places: NDArray[np.intp]) -> float:
+    """Mean of an image without some of its pixels, flat places."""
+    left_out = float(image.ravel()[places].sum(dtype=np.float64))
+    return (float(image.sum(dtype=np.float64)) - left_out) / (image.size - places.size)
 
 
 def refuse(reason: str) -> RefusalError:

@@ -94,6 +94,34 @@ def windows(length: int, parts: int, stride: int, alignment: int, halo: int, bor
     return [Window(top, top + size, starts[i], starts[i + 1]) for i, top in enumerate(tops)]
 
 
+class _Counts:
+    """How many cells of a mask lie in the parts of a cut, for many cuts."""
+
+    def __init__(self, mask: NDArray[np.bool_]) -> None:
+        self._above = np.pad(mask.cumsum(axis=0, dtype=np.intp), ((1, 0), (0, 0)))
+        self._strips: dict[tuple[int, ...], NDArray[np.intp]] = {}
+
+    def within(self, down: Sequence[int], across: Sequence[int]) -> NDArray[np.intp]:
+        """Counts of parts that begin at these rows and columns, shape (parts down, parts across)."""
+        key = tuple(down)
+        if key not in self._strips:
+            strips = np.diff(self._above[[*down, -1]], axis=0)
+            self._strips[key] = np.pad(strips.cumsum(axis=1), ((0, 0), (1, 0)))
+        return np.diff(self._strips[key][:, [*across, -1]], axis=1)
+
+
+def _seen(image: NDArray[Any], down: Window, across: Window) -> NDArray[np.float32]:
+    """What a tile sees of an image, its half-sample symmetric extension included."""
+    rows, cols = (mirrored(w.top, w.bottom, n) for w, n in zip((down, across), image.shape, strict=True))
+    left, right = max(across.top, 0), min(across.bottom, image.shape[1])
+    out = np.empty((rows.size, cols.size), dtype=np.float32)
+    # whole runs of rows are copied faster than pixels one by one
+    out[:, left - across.top : right - across.top] = image[rows, left:right]
+    for beyond in (slice(0, left - across.top), slice(right - across.top, None)):
+        out[:, beyond] = image[np.ix_(rows, cols[beyond])]
+    return out
+
+
 class TiledPredictor:
     """A network as a function of whole frames.
 
@@ -175,8 +203,7 @@ class TiledPredictor:
         self.tiles_run += len(tiles)
         self.tiles_spared += self._spared_each
         for number, (down, across) in enumerate(tiles, start=1):
-            grid = np.ix_(mirrored(down.top, down.bottom, rows), mirrored(across.top, across.bottom, cols))
-            tile = np.stack([image[grid] for image in images]).astype(np.float32)
+            tile = np.stack([_seen(image, down, across) for image in images])
             answer = self._engine.run(tile[None], told)
             if answer.shape != (1, 1, *tile.shape[1:]):
                 raise CheckpointError(
@@ -209,8 +236,11 @@ class TiledPredictor:
         """Tiles to run, by the cut that costs least within the budget."""
         best: list[tuple[Window, Window]] | None = None
         least = 0
+        counts = _Counts(
+            np.ones(tuple(-(-n // self.stride) for n in (rows, cols)), bool) if self.needed is None else self.needed
+        )
         for down, across in self._cuts(rows, cols):
-            wanted = self._wanted(down, across)
+            wanted = counts.within(*([w.first // self.stride for w in axis] for axis in (down, across))) > 0
             cost = int(np.count_nonzero(wanted)) * (down[0].bottom - down[0].top) * (across[0].bottom - across[0].top)
             if best is None or cost < least:
                 best = [(down[i], across[j]) for i, j in np.argwhere(wanted)]
@@ -235,12 +265,3 @@ class TiledPredictor:
         if not fits:
             side = max(2 * self.halo, int(self._budget**0.5) - 2 * self.halo, self._engine.alignment)
             yield cut(rows, -(-rows // side)), cut(cols, -(-cols // side))
-
-    def _wanted(self, down: list[Window], across: list[Window]) -> NDArray[np.bool_]:
-        """Which tiles answer for a needed cell, shape (windows down, windows across)."""
-        if self.needed is None:
-            return np.ones((len(down), len(across)), dtype=bool)
-        stride = self.stride
-        starts = [[w.first // stride for w in axis] for axis in (down, across)]
-        counted = np.add.reduceat(self.needed.astype(np.intp), starts[0], axis=0)
-        return np.asarray(np.add.reduceat(counted, starts[1], axis=1) > 0)

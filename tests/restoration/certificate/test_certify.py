@@ -78,8 +78,10 @@ def test_planted_structure_is_found_where_it_is(frame_of, blend):
     truth = board((128, 150), 4)
     frame = measured(truth, frame_of, blend, 5)
     false = truth + 0.25 * disc(8, truth.shape, (70.0, 90.0))
-    marked = certify(frame, blend, false).marked
+    found = certify(frame, blend, false)
+    marked = found.marked
     assert marked[70, 90] and not marked[:40].any() and not marked[:, :50].any()
+    np.testing.assert_array_equal(marked, found.evidence >= -np.log10(found.level) - 1e-6)
 
 
 def test_erased_structure_is_found_where_it_was(frame_of, blend):

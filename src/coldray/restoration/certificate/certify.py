@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -106,22 +106,30 @@ class Certificate:
 
         A coarse tile speaks only where no fine tile within it is marked.
         """
-        shape = self.frame.shape
-        out = np.zeros(shape, dtype=np.float32)
+        out = np.zeros(self.frame.shape, dtype=np.float32)
+        for grid, strength in self._strengths():
+            if strength.any():
+                np.maximum(out, grid.spread(strength, out.shape, 0.0), out=out)
+        return out
+
+    @cached_property
+    def marked(self) -> NDArray[np.bool_]:
+        """Pixels under a mark, shape (rows, cols): where `evidence` reaches the level."""
+        out = np.zeros(self.frame.shape, dtype=bool)
+        for grid, strength in self._strengths():
+            found = strength >= -np.log10(self.level) - 1e-6
+            if found.any():
+                out |= grid.spread(found, out.shape, False)
+        return out
+
+    def _strengths(self) -> Iterator[tuple[TileGrid, NDArray[np.float32]]]:
+        """What `evidence` paints onto the pixels: -log10 of the smallest adjusted p-value of every tile."""
         for tests in self.levels:
             least = tests.chance.min(axis=0)
             if tests.pooled:
                 fine = (self.levels[0].chance.min(axis=0) <= self.level).astype(np.float64)
                 least = np.where(pool(fine, POOLED_TILES) > 0, 1.0, least)
-            if least.min() < 1:
-                strength = -np.log10(np.maximum(least, 1e-30))
-                np.maximum(out, tests.found.grid.spread(strength, shape, 0.0), out=out)
-        return out
-
-    @property
-    def marked(self) -> NDArray[np.bool_]:
-        """Pixels under a mark, shape (rows, cols)."""
-        return self.evidence >= -np.log10(self.level) - 1e-6
+            yield tests.found.grid, (-np.log10(np.maximum(least, 1e-30))).astype(np.float32)
 
     @cached_property
     def marked_share(self) -> float:

@@ -261,8 +261,7 @@ def residual_of(
         unverifiable_energy=float(sums[2]),
         verifiable_lp_mm=verifiable_limit(frame, degradation),
     )
-    scale = result.unit(signal)
-    np.sqrt(scale, out=scale)
+    scale = np.sqrt(result.unit(signal))
     whitened /= scale
     bias /= scale
     return result, bias, signal

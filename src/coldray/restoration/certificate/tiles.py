@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 import scipy
@@ -43,9 +44,9 @@ class TileGrid:
         """Return the grid whose tiles are `count` x `count` of these; the last ones may be fewer."""
         return TileGrid(*(np.append(edges[:-1:count], edges[-1]) for edges in (self.rows, self.cols)))
 
-    def spread(self, values: NDArray[np.floating], shape: tuple[int, int], outside: float) -> NDArray[np.float32]:
-        """Paint one value per tile onto the pixels; `outside` where no tile lies."""
-        out = np.full(shape, outside, dtype=np.float32)
+    def spread(self, values: NDArray[Any], shape: tuple[int, int], outside: float) -> NDArray[Any]:
+        """Paint one value per tile onto the pixels, in its type; `outside` where no tile lies."""
+        out = np.full(shape, outside, dtype=values.dtype)
         inner = np.repeat(np.repeat(values, np.diff(self.rows), axis=0), np.diff(self.cols), axis=1)
         out[self.rows[0] : self.rows[-1], self.cols[0] : self.cols[-1]] = inner
         return out
