@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from coldray.benchmark.paper.claims import claims
 from coldray.benchmark.paper.curves import fourier_figure
 from coldray.benchmark.paper.figures import image_figure, path_figure, steps_figure, worth_figure
 from coldray.benchmark.paper.tables import groups_of, number, signed, table_csv, table_latex
@@ -128,7 +129,7 @@ def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any],
     page: str = template("paper.html").render(
         r=clean, groups=groups_of(results), trust=trust_rows(results), command=command, number=number, figures=shown,
         opening=[*opening(results), *said_of_worth(results)], paper=PAPER, printed=printed_beside_ours(results), not_comparable=WHY_NOT_COMPARABLE,
-        exchange=exchange_rows(results), ceiling=CEILING, own=results.get("own"),
+        exchange=exchange_rows(results), ceiling=CEILING, own=results.get("own"), claims=claims(results),
     )  # fmt: skip
     path = folder / "report.html"
     write_text(path, page)

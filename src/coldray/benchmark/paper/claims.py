@@ -1,0 +1,208 @@
+"""The paper's statements, each answered from the results of the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, WIENER, WIENER_SCALAR
+from coldray.benchmark.paper.curves import STRONG, transfer_of
+from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
+from coldray.simulation.paper import SHARP_FRAMES
+
+TIED = 0.01
+"""Share of a value, or difference of a CTF, within which two methods are level."""
+QUIET = 1.05
+"""Noise in a flat over that of the raw frame up to which nothing is amplified."""
+YES, NO, PARTLY = "yes", "no", "in part"
+
+Float = NDArray[np.float64]
+
+
+def papers_rows(methods: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of the paper's four methods by its own names, as far as they took part.
+
+    Conditional diffusion counts as one sample, that of the network that answers with the noise if it is there; cold diffusion with
+    the most steps and K = 1, on the same U-Net as the others if it is there.
+    """
+    diffusion = [k for k in ("cdm_sample", "cdm_image_sample") if k in methods]
+    small = sorted((k for k in methods if k.startswith("cold_small_")), key=lambda k: int(k.rsplit("_", 1)[1]))
+    found = {
+        "Wiener": next((k for k in (WIENER_SCALAR, WIENER) if k in methods), ""), "U-Net": "regression",
+        "CDM": diffusion[0] if diffusion else "", "cold diffusion": small[-1] if small else COLD,
+    }  # fmt: skip
+    return {name: key for name, key in found.items() if key in methods}
+
+
+def claims(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The paper's statements with what was found here and an answer: "yes", "no" or "in part"; those without data are left out.
+
+    Parameters
+    ----------
+    results : mapping
+        From `run_paper`.
+
+    Returns
+    -------
+    list of dict
+        "claim", "found" and "answer".
+    """
+    rows = papers_rows(results.get("methods", {}))
+    said: list[dict[str, str]] = []
+    if results.get("summary"):
+        said += _leads(results, rows, "psnr_db_truth", "Wiener", "Wiener has the highest PSNR", 1)
+        said += _leads(results, rows, "ssim_truth", "cold diffusion", "cold diffusion has the highest SSIM", 3)
+        said += _leads(results, rows, "snr_box_1", "cold diffusion", "cold diffusion has the highest SNR", 0)
+    measured = next(iter(results.get("fourier", [])), None)
+    if measured is not None:
+        there = {name: key for name, key in rows.items() if key in measured["methods"]}
+        of_networks = (_fluctuates,) * ("U-Net" in there) + (_ctf, _amplified) * ("cold diffusion" in there)
+        said += [one(measured, there) for one in (_mtf, _below_reference, *of_networks)] if len(there) > 1 else []
+    if results.get("summary"):
+        said += _inconsistent(results)
+    return said
+
+
+def _entries(results: Mapping[str, Any], kind: str) -> dict[float, dict[str, Any]]:
+    """Summary of one kind of pair by exposure and key."""
+    found: dict[float, dict[str, Any]] = {}
+    for entry in results["summary"]:
+        if entry["kind"] == kind:
+            found.setdefault(entry["exposure_s"], {})[entry["method"]] = entry
+    return found
+
+
+def _leads(
+    results: Mapping[str, Any], rows: Mapping[str, str], field: str, leader: str, claim: str, digits: int
+) -> list[dict[str, str]]:
+    """Whether one of the paper's methods leads the others, at every exposure and without noise."""
+    parts, answers = [], []
+    for kind in (ACQUIRED, NOISE_FREE):
+        for exposure, here in _entries(results, kind).items():
+            values = {
+                name: here[key][field]["mean"] for name, key in rows.items() if key in here and field in here[key]
+            }
+            if leader not in values or len(values) < 2:
+                continue
+            best = max(values.values())
+            answers.append(values[leader] >= best * (1 - TIED * (digits == 0)))
+            where = "without noise" if kind == NOISE_FREE else f"at {exposure:g} s"
+            parts.append(f"{where} {_listed(values, digits)}")
+    return [_said(claim, parts, answers)] if answers else []
+
+
+def _listed(values: Mapping[str, float], digits: int) -> str:
+    return ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items())
+
+
+def _said(claim: str, parts: Sequence[str], answers: Sequence[bool]) -> dict[str, str]:
+    answer = YES if all(answers) else PARTLY if any(answers) else NO
+    return {"claim": claim, "found": "; ".join(parts), "answer": answer}
+
+
+def _of_rows(
+    measured: Mapping[str, Any], rows: Mapping[str, str], value: Callable[[Mapping[str, Any]], float | None]
+) -> dict[str, float]:
+    """A number of each of the paper's methods, of the raw frame and of the default."""
+    methods = measured["methods"]
+    named = {"raw frame": BLURRED, **rows, "coldray": DEFAULT}
+    found = {name: value(methods[key]) for name, key in named.items() if key in methods}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def _mtf(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+    def half(method: Mapping[str, Any]) -> float | None:
+        curve = transfer_of(dict(method), STRONG)
+        return None if curve is None else curve.get("ttf50_lp_mm")
+
+    values = _of_rows(measured, rows, half)
+    raw, theirs = values.get("raw frame", np.inf), {k: v for k, v in values.items() if k in rows}
+    improved = bool(theirs) and all(value > raw for value in theirs.values())
+    least = bool(theirs) and min(theirs, key=lambda name: theirs[name]) == "Wiener"
+    found = [f"where an edge of {STRONG:.0%} falls to one half [lp/mm]: {_listed(values, 2)}"]
+    return _said("all methods improve the MTF, Wiener least", found, [improved, least])
+
+
+def _reference(measured: Mapping[str, Any], frames: int) -> Callable[[Float], Float]:
+    """NNPS of the mean of so many thin frames, over frequency."""
+    sharp = measured["sharp"]
+    noise = np.array(sharp["nnps_20_frames_mm2"]) * SHARP_FRAMES / frames
+    return lambda f: np.interp(f, sharp["frequency_lp_mm"], noise)
+
+
+def _spectrum(method: Mapping[str, Any]) -> tuple[Float, Float]:
+    """NNPS in a flat, without the zero and the corners of the frequency plane."""
+    flat = method["flat"]
+    return np.array(flat["frequency_lp_mm"])[1:-1], np.maximum(np.array(flat["nnps_mm2"])[1:-1], 1e-12)
+
+
+def _below_reference(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+    parts, answers = [], []
+    for frames in (SHARP_FRAMES, 1):
+        level = _reference(measured, frames)
+
+        def share(method: Mapping[str, Any], level: Callable[[Float], Float] = level) -> float:
+            f, nnps = _spectrum(method)
+            return 100 * float(np.mean(nnps < level(f)))
+
+        values = _of_rows(measured, rows, share)
+        parts.append(f"share of frequencies below {frames} thin frame{'s' * (frames > 1)} [%]: {_listed(values, 0)}")
+        answers.append(all(values[name] > 99 for name in rows if name in values))
+    return _said("the NNPS of all methods is below that of HR", parts, answers)
+
+
+def roughness(method: Mapping[str, Any]) -> float:
+    """How much an NNPS fluctuates: standard deviation of the second difference of its logarithm along frequency."""
+    return float(np.std(np.diff(np.log(_spectrum(method)[1]), 2)))
+
+
+def _fluctuates(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+    values = _of_rows(measured, rows, roughness)
+    others = [values[name] for name in rows if name in values and name != "U-Net"]
+    most = values["U-Net"] > max(others)
+    found = [f"standard deviation of the second difference of ln NNPS: {_listed(values, 3)}"]
+    return _said("the NNPS of the U-Net fluctuates", found, [most])
+
+
+def _ctf(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+    values = {
+        n: np.array([g["ctf"] for g in measured["methods"][k]["ctf"]])
+        for n, k in rows.items()
+        if k in measured["methods"]
+    }
+    frequency = np.array([g["frequency_lp_mm"] for g in measured["sharp"]["ctf"]])
+    mine = values["cold diffusion"]
+    others = np.max([v for n, v in values.items() if n != "cold diffusion"], axis=0)
+    first = mine >= others - TIED
+    shown = [
+        f"at {frequency[i]:.2g} lp/mm {_listed({n: float(v[i]) for n, v in values.items()}, 3)}"
+        for i in (len(frequency) // 2, -2, -1)
+    ]
+    where = f"highest, or within {TIED:g} of it, in {int(first.sum())} of {len(first)} groups"
+    return _said("the CTF of cold diffusion is the highest at all frequencies", [where, *shown], first.tolist())
+
+
+def _amplified(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+    values = _of_rows(measured, rows, lambda method: 100 * float(method["flat"]["relative_sd"]))
+    raw, cold = values.get("raw frame", 0.0), values["cold diffusion"]
+    found = [f"standard deviation in a flat [%]: {_listed(values, 2)}"]
+    return _said("cold diffusion does not amplify noise", found, [cold <= QUIET * raw])
+
+
+def _inconsistent(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    """How far samples of conditional diffusion lie apart: the mean of several is better by what varies from draw to draw."""
+    said = []
+    for name in ("cdm", "cdm_image"):
+        if f"{name}_mean" not in results["methods"]:
+            continue
+        parts, answers = [], []
+        for exposure, here in _entries(results, ACQUIRED).items():
+            one, several = (here[f"{name}_{end}"]["psnr_db_truth"]["mean"] for end in ("sample", "mean"))
+            parts.append(f"at {exposure:g} s one sample {one:.1f} dB, the mean {several:.1f} dB")
+            answers.append(several > one)
+        label = results["methods"][f"{name}_mean"]["label"]
+        said.append(_said(f"generative methods are inconsistent ({label})", parts, answers))
+    return said
