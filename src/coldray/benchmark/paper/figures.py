@@ -22,6 +22,7 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.scenes import OWN
 from coldray.benchmark.paper.scores import flat_boxes
+from coldray.benchmark.statistics import FEWEST_BOARDS
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
 from coldray.reports.demo import busiest_window
 from coldray.reports.figures import STYLE, new_figure
@@ -244,6 +245,12 @@ def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Any:
         axes[1, 2].legend(
             lines, labels, loc="upper left", title="Lower row: " + ", dashed: ".join(exposures), fontsize=8.5
         )
+        for row, entries in ((0, worth["exposure"]), (1, worth["loading"])):
+            for axis, (field, _) in zip(axes[row], WORTH_FIELDS, strict=False):
+                # bands of few boards are wider than everything there is to see
+                means = [e[field]["mean"] for e in entries]
+                room = 0.08 * (max(means) - min(means))
+                axis.set_ylim(min(means) - room, max(means) + room)
         for letter, axis in zip("abcde", axes.flat, strict=False):
             axis.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
         figure.suptitle("acquired pairs, simulated; means over boards, bands: 95 % intervals", fontsize=10)
@@ -259,6 +266,6 @@ def _draw_over(
         x = [e[along] for e in here]
         style: dict[str, Any] = {"ls": ls, "label": methods[key]["label"], "ms": 4} | WORTH_LOOK[key]
         axis.plot(x, [e[field]["mean"] for e in here], **style)
-        if key in BANDED:
+        if key in BANDED and all(e[field]["count"] >= FEWEST_BOARDS for e in here):
             band = [[e[field][end] for e in here] for end in ("low", "high")]
             axis.fill_between(x, *band, color=style["color"], alpha=0.1, lw=0)

@@ -15,6 +15,9 @@ PRINTED = (
     ("the paper's cold sampling, its highest SSIM", "0.890", COLD, "ssim_truth"),
 )
 """What the paper prints: row, value, our row, our score."""
+SCORE_NAMES = {
+    "psnr_db_truth": "PSNR", "psnr_db_curve": "PSNR with beam hardening taken out", "ssim_truth": "SSIM"
+}  # fmt: skip
 WHY_NOT_COMPARABLE = (
     "These numbers cannot be compared one by one. The paper states neither the data range of its PSNR nor exposure, borders or "
     "gain; ours is for the open beam, which alone moves a PSNR by 8 dB against an image's own range. Its boards were measured, "
@@ -61,31 +64,36 @@ def said_of_worth(results: dict[str, Any]) -> list[str]:
     if not worth:
         return []
     said = []
-    for found in worth["saved"]:
-        if found["method"] != DEFAULT:
-            continue
-        name = "PSNR" if found["field"].startswith("psnr") else "SSIM"
-        label = results["methods"][found["against"]]["label"]
-        said.append(f"{name} of the {label}, {worth['reference_s']:g} s: coldray on the thick screen {_saving(found)}.")
+    for against in dict.fromkeys(found["against"] for found in worth["saved"]):
+        here = [f for f in worth["saved"] if f["method"] == DEFAULT and f["against"] == against]
+        parts = "; ".join(f"for its {SCORE_NAMES[f['field']]} {_saving(f)}" for f in here)
+        label = results["methods"][against]["label"]
+        said.append(
+            f"What the {label}, has at {worth['reference_s']:g} s, coldray reaches on the thick screen {parts}."
+        )
     seen = worth["detection"]
-    small, large = (
-        f"{seen['saved'][i]:.2g} times less exposure for one of {seen['void_mm'][i]:.2g} mm" for i in (0, -1)
-    )
+    sizes = " and ".join(f"{_times(seen['saved'][i])} for one of {seen['void_mm'][i]:.2g} mm" for i in (0, -1))
     said.append(
-        f"Detection ({seen['task']}): the thick screen finds what the thin one finds at {worth['reference_s']:g} s with {small}, "
-        f"{large}; no restoration changes that."
+        f"Detection ({seen['task']}): for what the thin screen shows at {worth['reference_s']:g} s the thick one needs {sizes}; no "
+        "restoration changes that."
     )
     return said
 
 
 def _saving(found: dict[str, Any]) -> str:
     """In words what `worth.saved` found."""
+    boards = found["boards"]
     if found["factor"]:
-        factor = found["factor"]
-        return f"needs {factor['mean']:.1f} times less exposure (95 % interval {factor['low']:.1f} to {factor['high']:.1f}, {factor['count']} boards)"
+        mean, low, high = (found["factor"][k] for k in ("mean", "low", "high"))
+        return f"with {_times(mean)} (factor {mean:.2f}, 95 % interval {low:.2f} to {high:.2f}, {boards} boards)"
     if found["never"]:
-        return f"does not reach it at any exposure measured on {found['never']} of {found['boards']} boards"
-    return f"needs at least {found['least']:.1f} times less exposure on every board, and on {found['at_least']} of {found['boards']} it has it already at the shortest exposure"
+        return f"at no exposure measured on {found['never']} of {boards} boards"
+    return f"with at least {found['least']:.1f} times less exposure on all {boards} boards, on {found['at_least']} at the shortest measured"
+
+
+def _times(factor: float) -> str:
+    """An exposure saved in words: less, or more."""
+    return f"{factor:.2g} times less exposure" if factor >= 1 else f"{1 / factor:.2g} times more exposure"
 
 
 def printed_beside_ours(results: dict[str, Any]) -> list[dict[str, str]]:
