@@ -85,7 +85,7 @@ def test_what_cannot_be_averaged_is_said_before_anything_is_written(call, folder
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scans"]
 
 
-@pytest.mark.parametrize("count", [4, 16, 64])
+@pytest.mark.parametrize("count", [4, 16, pytest.param(64, marks=pytest.mark.slow)])
 def test_right_averages_are_not_contradicted(count):
     found = coldray.restore(radiograph(frames(count)), average=True, method="wiener")
     assert found.verdict == "consistent"

@@ -34,7 +34,12 @@ def page(browser, served_with_reports, request):
         served_with_reports.client.delete(f"/api/studies/{study['id']}")
 
 
-@pytest.mark.parametrize("page", [("light", 1280), ("dark", 1280), ("light", 420)], indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(("light", 1280), marks=pytest.mark.slow), ("dark", 1280), ("light", 420)],
+    indirect=True,
+    ids=str,
+)
 def test_no_state_of_the_page_has_a_violation(page, served_with_reports, scan, tmp_path):
     found = {"start": violations(page)}
     page.set_input_files("#file-input", str(scan))
