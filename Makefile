@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile -p no:randomly
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo check test test-random test-slow fuzz faults bench benchmark docs clean release bundle
+.PHONY: demo check test test-random test-often test-slow fuzz faults bench benchmark docs clean release bundle
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,10 @@ test: $(VENV)/.dev
 # The same tests in random order; the seed stands in the first lines and repeats it with -p randomly --randomly-seed=N.
 test-random: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+# Five random orders, detached, in several locales and time zones, every second one beside two busy loops; core-seconds of each.
+test-often: $(VENV)/.dev
+	$(BIN)/python .ci/often.py
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m slow
