@@ -13,7 +13,7 @@ GAINS = ("calibrated", "detail", "paper", "network")
 """Choices of the gain K: measured to have the least error, at least `coldray.gain.DETAIL_SHARE`, 1, or 0: the prediction alone."""
 EVEN_LINEAR, EVEN_NETWORK = EVENS = ("linear", "network")
 """What even ground gets: one linear filter of the measurement, or whatever the network makes of it."""
-CONTRADICTIONS = ("linear", "keep", "refuse")
+CONTRADICTIONS = ("correct", "linear", "keep", "refuse")
 """What becomes of places where the certificate contradicts the network."""
 ABOUT = ("part", "component_id", "order", "operator", "date")
 """What a quality folder is searched by, and may be stated where a file does not say it."""
@@ -158,9 +158,10 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         since=6,
     )
     on_contradiction: str = setting(
-        "linear",
+        "correct",
         "text",
-        "Where the measurement contradicts the network: the linear filter's result (default), the network's as it is "
+        "Where the measurement contradicts the network: the network's result as the measurement corrects it or the linear "
+        "filter's, whichever the measurement finds less wrong (default), the linear filter's (linear), the network's as it is "
         "(keep), or no result (refuse).",
         words=CONTRADICTIONS,
         since=4,

@@ -12,10 +12,13 @@ from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.answer import NETWORK_CONTRADICTED, NETWORK_CORRECTED
 from coldray.restoration.certificate.certify import certify
+from coldray.restoration.certificate.words import MUCH_OF_THE_IMAGE
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.guard import RAMP_PX, at_limit, linear_filter, ramp, written
-from coldray.restoration.pipeline import CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED, Job, restore
+from coldray.restoration.pipeline import CONTRADICTED_EVERYWHERE, Job, restore
+from coldray.settings import CONTRADICTIONS
 
 OPEN_BEAM = 50000.0
 SCALE = Scale(OPEN_BEAM, np.dtype(np.uint16), "file")
@@ -120,7 +123,7 @@ def test_a_network_that_answers_without_numbers_restores_nothing(value, scene, m
 
 def test_where_the_network_is_contradicted_the_linear_filter_stands_in(scene):
     truth, radiograph = scene
-    found = restore(radiograph, job(invented))
+    found = restore(radiograph, job(invented, on_contradiction="linear"))
     kept = restore(radiograph, job(invented, on_contradiction="keep"))
     assert found.consistency["network"]["verdict"] == kept.consistency["verdict"] == "contradicted in places"
     assert found.consistency["verdict"] == "consistent"
@@ -147,13 +150,77 @@ def test_where_the_network_is_contradicted_the_linear_filter_stands_in(scene):
         restore(radiograph, job(invented, on_contradiction="refuse"))
 
 
+def errors(scene, place, change, even="network"):
+    """Root mean square error where the measurement contradicts the network, by what is done about it; the default's result too."""
+    truth, radiograph = scene
+    ways = {
+        way: restore(radiograph, replace(job(change, on_contradiction=way), even=even)) for way in CONTRADICTIONS[:3]
+    }
+    images = {way: found.image.pixels / OPEN_BEAM for way, found in ways.items()}
+    images["wiener"] = wiener(radiograph) / OPEN_BEAM
+    where = ways["keep"].certificate.marked if place is None else place
+    return {way: np.sqrt(np.mean((image - truth)[where] ** 2)) for way, image in images.items()}, ways["correct"]
+
+
+@pytest.mark.parametrize("amplitude", [0.3, 0.1])
+def test_what_the_network_invents_is_lessened_and_goes_where_it_is_plain(scene, amplitude):
+    def change(image):
+        image[44:52, 60:70] += amplitude
+        return image
+
+    error, found = errors(scene, np.s_[44:52, 60:70], change)
+    assert error["correct"] < 0.85 * error["keep"]
+    if amplitude == 0.3:
+        assert found.replaced_share > 0 and error["correct"] <= 1.01 * error["wiener"]
+
+
+@pytest.mark.parametrize("even", ["network", "linear"])
+def test_a_network_that_knows_more_than_the_linear_filter_is_corrected_and_its_marks_stay(scene, even):
+    """Small faults of a network that else has the truth."""
+    truth, radiograph = scene
+    waves = 0.02 * np.cos(0.35 * np.arange(truth.shape[1])).astype(np.float32)
+
+    error, found = errors(scene, None, lambda image: truth + waves, even)
+    assert (
+        error["correct"] < {"network": 0.9, "linear": 1.0}[even] * error["keep"] and error["correct"] < error["wiener"]
+    )
+    network = found.consistency["network"]
+    assert network["corrected_share"] > 0.2 and found.corrected_share == pytest.approx(
+        network["corrected_share"], abs=1e-4
+    )
+    assert not np.any((found.corrected > 0) & (found.replaced == 1))
+    # the residual made the correction: it cannot clear the marks
+    kept = restore(radiograph, replace(job(lambda image: truth + waves, on_contradiction="keep"), even=even))
+    whole = found.replaced == 0
+    assert np.array_equal(found.certificate.marked[whole], kept.certificate.marked[whole])
+    assert found.image.pixels.mean() == pytest.approx(kept.image.pixels.mean(), rel=2e-4)
+    if network["marked_share"] >= MUCH_OF_THE_IMAGE:
+        assert NETWORK_CORRECTED in found.warnings
+
+
+def test_a_network_that_knows_the_sound_object_by_heart_is_corrected_where_a_part_is_missing(
+    frame_of, blend, pair, scene
+):
+    sound, radiograph = scene
+    truth = sound.copy()
+    truth[30:42, 50:66] += 0.08
+    truth[80:84, 20:120] -= 0.06
+    blurred = frame_of(truth).operator(blend)(truth)
+    measured = blurred + NoiseModel.of_detector(pair.blurred, 0.25).draw(blurred, np.random.default_rng(4))
+    changed = radiograph.with_pixels(np.rint(measured * OPEN_BEAM).astype(np.uint16))
+    error, found = errors((truth, changed), None, lambda image: sound.copy())
+    assert error["correct"] < 0.9 * error["keep"]
+    assert np.mean((found.corrected > 0) | (found.replaced > 0)) >= 0.2 * found.consistency["network"]["marked_share"]
+
+
 def checkerboard(image):
     return (np.indices(image.shape).sum(axis=0) % 2 * 4.0 - 1.5).astype(np.float32)
 
 
+@pytest.mark.parametrize("way", ["correct", "linear"])
 @pytest.mark.parametrize("change", [checkerboard, lambda x: x + 0.2 * np.sin(np.arange(x.shape[1])), lambda x: 0 * x])
-def test_a_network_that_is_wrong_everywhere_gives_the_linear_result_and_says_so_first(change, scene):
-    found = restore(scene[1], job(change))
+def test_a_network_that_is_wrong_everywhere_gives_the_linear_result_and_says_so_first(change, way, scene):
+    found = restore(scene[1], job(change, on_contradiction=way))
     np.testing.assert_array_equal(found.image.pixels, wiener(scene[1]))
     assert found.replaced_share == 1
     assert found.warnings[0] == NETWORK_CONTRADICTED

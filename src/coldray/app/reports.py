@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from coldray.restoration.pipeline import Restoration
 
 BATCH_STEM = "report"
-CERTIFICATE_LAYERS = ("-log10 of the adjusted p-value", "weight of the linear filter in place of the network")
+CERTIFICATE_LAYERS = (
+    "-log10 of the adjusted p-value",
+    "weight of the linear filter in place of the network",
+    "weight of the measurement's correction of the network",
+)
 
 
 def report_paths(target: Path) -> list[Path]:
@@ -37,18 +41,21 @@ def write_certificate(target: Path, result: Restoration) -> Path:
     Returns
     -------
     Path
-        A float32 TIFF, shape (2, rows, cols): -log10 of the smallest adjusted p-value of all tests over a pixel, and the
-        weight of the linear filter where it stands in for a contradicted network.
+        A float32 TIFF, shape (3, rows, cols): -log10 of the smallest adjusted p-value of all tests over a pixel, and the
+        weights of the linear filter where it stands in for a contradicted network, and of the correction where the
+        measurement corrects it.
     """
     import numpy as np
 
     from coldray.formats import write_image
     from coldray.radiograph import Radiograph, Step
 
-    assert result.certificate is not None and result.replaced is not None
+    assert result.certificate is not None and result.replaced is not None and result.corrected is not None
     pitch = result.image.acquisition.pixel_pitch_mm
     what = {"layers": list(CERTIFICATE_LAYERS), "level": result.certificate.level}
-    image = Radiograph(np.stack([result.certificate.evidence, result.replaced])).with_acquisition(pixel_pitch_mm=pitch)
+    image = Radiograph(np.stack([result.certificate.evidence, result.replaced, result.corrected])).with_acquisition(
+        pixel_pitch_mm=pitch
+    )
     path = certificate_path(target)
     write_image(path, image.with_pixels(image.pixels, Step("certificate", what | dict(result.consistency))))
     return path

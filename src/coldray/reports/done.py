@@ -68,7 +68,12 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
         rows.append(("Random state", str(details["random_state"])))
     network = result.consistency.get("network")
     if network is not None:
-        answer = {"linear": "the linear filter stands in", "keep": "kept", "refuse": "refused"}[job.on_contradiction]
+        answer = {
+            "correct": f"corrected by the measurement in {100 * network.get('corrected_share', 0.0):.2g} %, the linear filter stands in",
+            "linear": "the linear filter stands in",
+            "keep": "kept",
+            "refuse": "refused",
+        }[job.on_contradiction]
         rows += [
             (
                 "Weight of the network",

@@ -42,13 +42,39 @@ class Estimate:
     warnings: list[str]
     gated: GatedResult | None = None
 
-    def with_linear(self, weight: NDArray[np.float32], frame: Frame, degradation: Degradation) -> Estimate:
-        """The same with the linear filter in place of the network where `weight` is 1; of even ground too if it is 1 everywhere."""
+    def with_linear(
+        self, weight: NDArray[np.float32], frame: Frame, degradation: Degradation, even: bool = True
+    ) -> Estimate:
+        """The same with the linear filter in place of the network where `weight` is 1.
+
+        Parameters
+        ----------
+        weight : ndarray, shape (rows, cols)
+        frame : Frame
+        degradation : object
+            Offers ``transfer(frequency, strength)``.
+        even : bool
+            Whether a weight of 1 everywhere puts it in place of even ground too.
+        """
         linear = linear_filter(frame, degradation)
         if self.gated is not None:
-            gated = self.gated.faded(0.0, linear) if weight.min() == 1 else self.gated.replaced(weight, linear)
+            everywhere = even and weight.min() == 1
+            gated = self.gated.faded(0.0, linear) if everywhere else self.gated.replaced(weight, linear)
             return replace(self, image=gated.out, gated=gated)
         return replace(self, image=mixed(self.image, linear, weight))
+
+    def with_correction(self, weight: NDArray[np.float32], correction: NDArray[np.float32]) -> Estimate:
+        """The same with a correction of the network where `weight` is 1; even ground, and the mean, stay.
+
+        Parameters
+        ----------
+        weight, correction : ndarray, float32, shape (rows, cols)
+        """
+        if self.gated is not None:
+            gated = self.gated.corrected(weight * correction)
+            return replace(self, image=gated.out, gated=gated)
+        added = weight * correction
+        return replace(self, image=self.image + (added - np.float32(added.mean(dtype=np.float64))))
 
 
 def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) -> Estimate:
@@ -99,7 +125,7 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     kept = predictor if domain is None else KeptInside(predictor, domain)
     shown = model.familiar(frame, degradation)
     if isinstance(method, CorrectingMethod):
-        options["consistency"] = method.gain(shown, degradation, _share_of_gain(job))
+        options["consistency"] = method.gain(shown, degradation, share_of_gain(job))
     image = frame.towards_aim(method.restore(shown, degradation, kept, rng, **options))
     image = np.asarray(image, dtype=np.float32)
     if reading is not None:
@@ -125,7 +151,7 @@ def _as_restored(frame: Frame, degradation: Degradation, job: Job) -> tuple[Fram
     return judged, degradation if same else degradation_of(job.degradation)(judged.pair)
 
 
-def _share_of_gain(job: Job) -> FrequencyCurve | None:
+def share_of_gain(job: Job) -> FrequencyCurve | None:
     """Share of the data-consistency gain; under the gate the network is corrected where it rules."""
     constants = even_constants(job)
     calibrated = None if job.model is None else job.model.consistency_share
@@ -138,5 +164,5 @@ def gain_left(frame: Frame, degradation: Degradation, job: Job) -> Gain | None:
     if not isinstance(method, CorrectingMethod):
         return None
     shown = frame if job.model is None else job.model.familiar(frame, degradation)
-    found: Gain = method.left(shown, degradation, _share_of_gain(job))
+    found: Gain = method.left(shown, degradation, share_of_gain(job))
     return found

@@ -97,14 +97,29 @@ class GatedResult:
         """
         lost = np.asarray(weight, dtype=np.float32)
         linear = self.linear + lost * self.gate * (np.asarray(stand_in, dtype=np.float32) - self.linear_part)
-        claim, gate = (1 - lost) * self.claim, (1 - lost) * self.gate
-        if gate.any():
-            claim -= np.float32(claim.mean(dtype=np.float64) / gate.mean(dtype=np.float64)) * gate
-        return self._of(linear, claim, gate)
+        gate = (1 - lost) * self.gate
+        return self._of(linear, _without_mean((1 - lost) * self.claim, gate), gate)
+
+    def corrected(self, correction: NDArray[np.float32]) -> GatedResult:
+        """The same with a correction of what the network claims, as far as the gate is open; the mean stays.
+
+        Parameters
+        ----------
+        correction : ndarray, float32, shape (rows, cols)
+        """
+        added = _without_mean(self.gate * correction, self.gate)
+        return self._of(self.linear, self.claim + added, self.gate)
 
     def _of(self, linear: Image, claim: Image, gate: Image) -> GatedResult:
         out = (self.measured + linear) + claim
         return replace(self, out=out, linear=linear, claim=claim, gate=gate)
+
+
+def _without_mean(claim: Image, gate: Image) -> Image:
+    """What is claimed, shifted where it counts to a mean of 0."""
+    if not gate.any():
+        return claim
+    return claim - np.float32(claim.mean(dtype=np.float64) / gate.mean(dtype=np.float64)) * gate
 
 
 def even_gain(

@@ -18,18 +18,18 @@ from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, degradation_of, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
+from coldray.restoration.answer import NETWORK_CONTRADICTED, NETWORK_CORRECTED, Answer, answer
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.words import (
     CONTRADICTED,
-    MUCH_OF_THE_IMAGE,
     NOT_JUDGED,
     NOT_JUDGED_SUMMARY,
     summary,
     verdict_of,
 )
-from coldray.restoration.estimate import estimate, gain_left, run_method
+from coldray.restoration.estimate import estimate, run_method
 from coldray.restoration.even import GatedResult
-from coldray.restoration.guard import ramp, refuse, saturated
+from coldray.restoration.guard import refuse, saturated
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
 from coldray.restoration.judge import Judge
 from coldray.restoration.noise_as_recorded import noise_as_in_0_1
@@ -40,7 +40,6 @@ from coldray.restoration.unmeasured import Measured, counted, measured_of
 
 __all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "restore", "run_method"]
 
-NETWORK_CONTRADICTED = "the measurement contradicts the network in much of the image, and the linear filter's result stands in for all of it"
 CONTRADICTED_EVERYWHERE = (
     "the measurement contradicts this result in much of the image: check detectors, noise, exposure and open beam"
 )
@@ -66,9 +65,9 @@ class Restoration:
     network_share : float
         How much the network counts, 0 to 1: less than 1 where detectors and noise lie outside its training; of a stack
         the least. 0 for methods without a network.
-    replaced_share : float
-        Share of the pixels where the linear filter stands in for a network that the measurement contradicts; of a stack
-        the largest.
+    replaced_share, corrected_share : float
+        Share of the pixels where the linear filter stands in for a network that the measurement contradicts, and where the
+        measurement corrects it; of a stack the largest.
     seconds : float
         Wall time, with the certificate.
     certificate_seconds : float
@@ -79,8 +78,9 @@ class Restoration:
     warnings : tuple of str
     certificate : Certificate, optional
         The same with its images, if the job keeps it.
-    replaced : ndarray, float32, shape (rows, cols), optional
-        Weight of the linear filter where it stands in for the network, of the certificate's frame.
+    replaced, corrected : ndarray, float32, shape (rows, cols), optional
+        Weight of the linear filter where it stands in for the network, and of the measurement's correction where it
+        corrects the network's result; of the certificate's frame.
     parts : Provenance, optional
         The layers of the certificate's frame, with the certificate.
     """
@@ -95,9 +95,11 @@ class Restoration:
     hits: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("bright", "dark", "masked"), 0))
     network_share: float = 0.0
     replaced_share: float = 0.0
+    corrected_share: float = 0.0
     warnings: tuple[str, ...] = field(default_factory=tuple)
     certificate: Certificate | None = field(default=None, repr=False)
     replaced: NDArray[np.float32] | None = field(default=None, repr=False)
+    corrected: NDArray[np.float32] | None = field(default=None, repr=False)
     parts: Provenance | None = field(default=None, repr=False)
 
 
@@ -127,6 +129,7 @@ class _FrameNote:
     evaluations: int
     network_share: float
     replaced_share: float
+    corrected_share: float
     linear_share: float
     certificate_seconds: float
     leading: list[str]
@@ -142,8 +145,7 @@ class _FrameResult:
     pixels: NDArray[np.number]
     fraction: NDArray[np.float32]
     certificate: Certificate | None
-    replaced: NDArray[np.float32]
-    network: dict[str, Any] | None
+    answered: Answer
     gated: GatedResult | None
     hit: NDArray[np.bool_] | None
 
@@ -208,7 +210,8 @@ def restore(
         if worst is None or found.marked_share > worst.marked_share:
             worst, number_of_worst = found, number
     assert worst is not None
-    leading = [w for w in (CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED) if any(w in n.leading for n in notes)]
+    leads = (CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED, NETWORK_CORRECTED)
+    leading = [w for w in leads if any(w in n.leading for n in notes)]
     warnings = list(dict.fromkeys([*leading, *warnings, *more, *(w for n in notes for w in n.warnings)]))
     parts = None
     if job.provenance or job.keep_certificate:
@@ -238,9 +241,11 @@ def restore(
         hits=hits,
         network_share=min(n.network_share for n in notes),
         replaced_share=max(n.replaced_share for n in notes),
+        corrected_share=max(n.corrected_share for n in notes),
         warnings=tuple(warnings),
         certificate=worst.certificate if job.keep_certificate else None,
-        replaced=worst.replaced if job.keep_certificate else None,
+        replaced=worst.answered.replaced if job.keep_certificate else None,
+        corrected=worst.answered.corrected if job.keep_certificate else None,
         parts=parts if job.keep_certificate else None,
     )
 
@@ -248,8 +253,8 @@ def restore(
 def _consistency(found: _FrameResult, number: int | None) -> dict[str, Any]:
     """Certificate of a frame as data and in words; of a stack with the frame's number."""
     said = dict(NOT_JUDGED_SUMMARY) if found.certificate is None else summary(found.certificate)
-    if found.network is not None:
-        said["network"] = found.network
+    if found.answered.network is not None:
+        said["network"] = found.answered.network
     return said if number is None else said | {"frame": number}
 
 
@@ -289,6 +294,8 @@ def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote
                 "network_share": round(min(n.network_share for n in notes), 4),
                 "replaced_share": round(max(n.replaced_share for n in notes), 4),
             }
+            if job.on_contradiction == "correct":
+                details["corrected_share"] = round(max(n.corrected_share for n in notes), 4)
     if is_stochastic(method):
         details["random_state"] = job.random_state
     if job.filter_signal is not None:
@@ -309,9 +316,7 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         seen = Measured(stored, fraction, noise_as_in_0_1(fraction, detector, job.exposure_s, job.flats))
     prior = job.model.prior if job.model is not None else ObjectPrior()
     frame = Frame(seen.fraction, prepared.pair, seen.noise, prior, job.filter_signal, job.operators)
-    learns = bool(prepared.method.LEARNS) and job.model is not None
     found = estimate(frame, degradation, job, number)
-    warnings = [*seen.warnings, *found.warnings]
     judged = frame.as_restored()
     linear = None if found.gated is None else found.gated.gate == 0
     judge = Judge(
@@ -325,28 +330,9 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         seen.predicted,
         job.judged,
     )
-    left = gain_left(judged, prepared.judged_by, job)
-    verdict = judge(found.image, left)
-    replaced, network = np.zeros(frame.shape, dtype=np.float32), None
-    leading: list[str] = []
-    if learns and job.safeguards:
-        network = {"share": round(found.share, 4), **_network_verdict(verdict.certificate)}
-        marked = 0.0 if verdict.certificate is None else verdict.certificate.marked_share
-        if marked > 0 and job.on_contradiction == "refuse":
-            raise refuse(f"the measurement contradicts the network in {100 * marked:.2g} % of the image")
-        answered = job.on_contradiction == "linear" and found.share > 0
-        if answered and marked >= MUCH_OF_THE_IMAGE:
-            replaced = np.ones(frame.shape, dtype=np.float32)
-            leading.append(NETWORK_CONTRADICTED)
-        elif found.share > 0 and verdict.written.fault is not None:
-            replaced = np.ones(frame.shape, dtype=np.float32)
-            warnings.append(f"the network's result is not written, the linear filter's is: {verdict.written.fault}")
-        elif answered and marked > 0 and verdict.certificate is not None:
-            replaced = ramp(verdict.certificate.marked)
-        if replaced.any():
-            found = found.with_linear(replaced, frame, degradation)
-            verdict = judge(found.image, None if replaced.min() == 1 else left)
-        network["replaced_share"] = round(float(np.mean(replaced > 0)), 4)
+    answered = answer(frame, degradation, job, found, judge)
+    found, verdict = answered.found, answered.verdict
+    leading = list(answered.leading)
     if job.safeguards and verdict.written.fault is not None:
         raise refuse(verdict.written.fault)
     if job.safeguards and _said(verdict.certificate) == CONTRADICTED:
@@ -359,17 +345,18 @@ def _restore_frame(prepared: _Prepared, stored: NDArray[np.number], number: int)
         clipped=clipped,
         evaluations=found.evaluations,
         network_share=found.share,
-        replaced_share=float(np.mean(replaced > 0)),
+        replaced_share=float(np.mean(answered.replaced > 0)),
+        corrected_share=float(np.mean(answered.corrected > 0)),
         linear_share=0.0 if found.gated is None else found.gated.linear_share,
         certificate_seconds=judge.seconds,
         leading=leading,
-        warnings=warnings,
+        warnings=[*seen.warnings, *found.warnings, *answered.warnings],
     )
     if seen.padding is not None:
         pixels = np.where(seen.padding, stored, pixels)
     hit = None if seen.hits is None else seen.hits.mask
     fraction = verdict.written.fraction
-    return _FrameResult(note, judged, pixels, fraction, verdict.certificate, replaced, network, found.gated, hit)
+    return _FrameResult(note, judged, pixels, fraction, verdict.certificate, answered, found.gated, hit)
 
 
 def _excluded(seen: Measured) -> NDArray[np.bool_] | None:
@@ -380,10 +367,3 @@ def _excluded(seen: Measured) -> NDArray[np.bool_] | None:
 
 def _said(certificate: Certificate | None) -> str:
     return NOT_JUDGED if certificate is None else verdict_of(certificate)
-
-
-def _network_verdict(certificate: Certificate | None) -> dict[str, Any]:
-    """What the certificate said of the network's own result, before anything was replaced."""
-    if certificate is None:
-        return {"verdict": NOT_JUDGED}
-    return {"verdict": verdict_of(certificate), "marked_share": float(f"{certificate.marked_share:.4g}")}

@@ -22,6 +22,7 @@ PROVENANCE_LAYERS = (
 CERTIFICATE_LAYERS = (
     ("certificate", "Contradictions", "-log10 p"),
     ("replaced", "Share of the linear filter in its place", "share"),
+    ("corrected", "Share of the measurement's correction", "share"),
 )
 
 

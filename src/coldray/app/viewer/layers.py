@@ -15,7 +15,7 @@ from coldray.document import Json
 
 IMAGES = ("original", "restored", "compared", "reference")
 """In drawing order; `compared` is the restored image before."""
-OVERLAYS = ("linear", "prior", "gate", "residual", "certificate", "replaced")
+OVERLAYS = ("linear", "prior", "gate", "residual", "certificate", "replaced", "corrected")
 CHUNK_BYTES = 2**20
 
 

@@ -221,7 +221,7 @@ def finish(
     if result.certificate is not None:
         whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
-        layers |= certificate_layers((evidence, result.replaced), pitch)
+        layers |= certificate_layers((evidence, result.replaced, result.corrected), pitch)
     downloads, record = write_files(shelf.folder, study, result, recipe)
     try:
         shelf.put_restored(study, result.image, record, layers)

@@ -85,6 +85,8 @@ class Certificate:
         Pixels where the result is a linear filter of the measurement.
     mean_shift : float
         Mean of the result minus mean of the measurement, fraction of the open beam.
+    standing : ndarray, float32, shape (rows, cols), optional
+        Evidence of an earlier test that this one cannot clear, since the result was corrected by that test's residual.
     """
 
     frame: Frame
@@ -99,6 +101,7 @@ class Certificate:
     excluded: NDArray[np.bool_] | None = field(repr=False)
     linear: NDArray[np.bool_] | None = field(repr=False)
     mean_shift: float
+    standing: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @cached_property
     def evidence(self) -> NDArray[np.float32]:
@@ -110,17 +113,22 @@ class Certificate:
         for grid, strength in self._strengths():
             if strength.any():
                 np.maximum(out, grid.spread(strength, out.shape, 0.0), out=out)
-        return out
+        return out if self.standing is None else np.maximum(out, self.standing)
+
+    @property
+    def least_evidence(self) -> float:
+        """Evidence from which a place is marked."""
+        return -float(np.log10(self.level)) - 1e-6
 
     @cached_property
     def marked(self) -> NDArray[np.bool_]:
         """Pixels under a mark, shape (rows, cols): where `evidence` reaches the level."""
         out = np.zeros(self.frame.shape, dtype=bool)
         for grid, strength in self._strengths():
-            found = strength >= -np.log10(self.level) - 1e-6
+            found = strength >= self.least_evidence
             if found.any():
                 out |= grid.spread(found, out.shape, False)
-        return out
+        return out if self.standing is None else out | (self.standing >= self.least_evidence)
 
     def _strengths(self) -> Iterator[tuple[TileGrid, NDArray[np.float32]]]:
         """What `evidence` paints onto the pixels: -log10 of the smallest adjusted p-value of every tile."""

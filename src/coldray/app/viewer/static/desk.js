@@ -17,6 +17,7 @@ const OVERLAYS = {
   prior: { name: "Prior part", map: "diverging", help: "What goes beyond the linear filter; with a network, what only the network claims. It was inferred, not measured." },
   gate: { name: "Share of the network", map: "sequential", help: "g: how much of the network's claim enters, 0 to 1. Where it is 0 the picture is exactly a linear filter of the measurement." },
   replaced: { name: "Replaced", map: "sequential", help: "Where the measurement contradicted the network, and the linear filter stands in: its weight, 0 to 1." },
+  corrected: { name: "Corrected", map: "sequential", help: "Where the measurement contradicted the network and corrects it: the weight of the correction, 0 to 1." },
   residual: { name: "Residual", map: "diverging", help: "Measurement minus re-blurred result, whitened by the noise at the local signal. Noise of 1 SD is expected; structure contradicts the data." },
   certificate: { name: "Contradictions", map: "sequential", help: "Consistency certificate: −log₁₀ of the adjusted p-value. Boxes mark places that the measurement contradicts; none is the expected result." },
   difference: { name: "Restored − original", map: "diverging", help: "Everything that the restoration changed, as a fraction of the open beam." },

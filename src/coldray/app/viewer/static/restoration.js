@@ -8,7 +8,7 @@ import { node } from "./stage.js";
 const ANSWERS = {
   gain: { calibrated: "calibrated: least error", detail: "detail: faint indications stay", paper: "paper: K = 1", network: "network alone: K = 0" },
   even: { linear: "linear filter: faint details stay", network: "network" },
-  contradiction: { linear: "linear filter stands in", keep: "keep the network's result", refuse: "refuse the image" },
+  contradiction: { correct: "corrected, or the linear filter", linear: "linear filter stands in", keep: "keep the network's result", refuse: "refuse the image" },
 };
 
 export class Restoration {
@@ -208,9 +208,10 @@ export class Restoration {
     if (h) facts.push(["Replaced pixels", `${h.bright} direct hits, ${h.dark} dead, ${h.masked} masked`]);
     if (Number.isFinite(c.linear_share)) facts.push(["Linear filter alone", `${share(c.linear_share)} of the image: no network enters there`]);
     if (c.network) {
-      const answer = { linear: "the linear filter stands in", keep: "kept" }[used.on_contradiction] || used.on_contradiction;
+      const answer = { correct: "corrected", linear: "the linear filter stands in", keep: "kept" }[used.on_contradiction] || used.on_contradiction;
       facts.push(["Weight of the network", share(c.network.share)]);
       facts.push(["Network alone", `${c.network.verdict}${c.network.marked_share ? ` (${share(c.network.marked_share)} of the image); ${answer}` : ""}`]);
+      if (Number.isFinite(c.network.corrected_share)) facts.push(["Corrected", `${share(c.network.corrected_share)} of the image`]);
       facts.push(["Replaced", `${share(c.network.replaced_share ?? 0)} of the image`]);
     }
     this._showVerdict(c);
