@@ -153,7 +153,7 @@ def weak_frame(exposure_s):
 
 
 def test_weak_noise_is_restored_as_the_weakest_trained_noise():
-    model, (frame, degradation) = load_model(None), weak_frame(100.0)
+    model, (frame, degradation) = load_model(None), weak_frame(1000.0)
     raised = model.familiar(frame, degradation)
     assert raised.noise.relative_sd() > 3 * frame.noise.relative_sd()
     assert model.domain.share(model.domain.distance(conditions(raised, degradation))) > 0.98

@@ -41,10 +41,11 @@ def test_too_small_an_image_is_refused():
         acting_reach(Box(3, 72), image(40), np.zeros((1, 1), np.float32))
 
 
-def test_the_shipped_model_states_what_acts():
-    model = load_model()
+@pytest.mark.parametrize(("name", "formal_px"), [("compact", 44), ("compact-0.1", 100)])
+def test_shipped_models_state_what_acts(name, formal_px):
+    model = load_model(name)
     stated = model.header["reach"]
-    assert stated["formal_px"] == model.header["radius"] == 100
+    assert stated["formal_px"] == model.header["radius"] == formal_px
     formal = OnnxEngine(model.path, model.engine.stride, stated["formal_px"])
-    found = acting_reach(formal, *parity_input(model.header["network"]["settings"], 2 * 104 + 40))
-    assert found == stated["acting_px"] == model.engine.radius
+    found = acting_reach(formal, *parity_input(model.header["network"]["settings"], 2 * (formal_px + 4) + 40))
+    assert found == stated["acting_px"] == model.reach

@@ -28,9 +28,9 @@ def test_a_shipped_model_is_named_with_its_digest_and_no_path(tmp_path):
     assert described(str(tmp_path / "gone.safetensors")) == {"file": "gone.safetensors"}
 
 
-def test_the_shipped_weights_are_pruned_into_a_smaller_network():
+def test_the_weights_of_the_first_release_are_pruned_into_a_smaller_network():
     slim = Network(3, 14, blocks=(2, 0, 1), hidden=64)
-    load_weights(slim, weights_file("compact"), batch)
+    load_weights(slim, weights_file("compact-0.1"), batch)
     tensors = slim.state_dict()
     assert tensors["before.0.first.weight"].shape == (64, 128, 3, 3)
     assert not tensors["embed.0.weight"][:, 11:].any() and tensors["embed.0.weight"][:, :11].any()
@@ -39,5 +39,5 @@ def test_the_shipped_weights_are_pruned_into_a_smaller_network():
 def test_other_widths_cannot_be_pruned_from_it():
     with pytest.raises(SettingsError, match="other widths"):
         load_weights(
-            Network(3, 14, width=64, deep_width=192, blocks=(2, 0, 1), hidden=32), weights_file("compact"), batch
+            Network(3, 14, width=64, deep_width=192, blocks=(2, 0, 1), hidden=32), weights_file("compact-0.1"), batch
         )

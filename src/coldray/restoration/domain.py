@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.channels import CONDITIONS, NOISE_CONDITION
+from coldray.channels import CONDITIONS, NOISE_CONDITION, RATIO_FREQUENCIES
 from coldray.errors import CheckpointError
 
 BOX_REACH = 0.05
@@ -29,6 +29,31 @@ Redder noise a network takes in its stride; white noise it takes for structure. 
 noise, all 0.14 whiter than the first shipped model was trained on, the network beats the linear filter by more than 0.3 dB in
 two, and is 0.3 to 13 dB worse in 28, however near the other conditions are.
 """
+
+NOTHING_TO_RESTORE, ALL_TO_RESTORE = 0.05, 0.15
+"""Largest loss of the blur up to Nyquist up to which a network does not count, and from which it counts fully."""
+
+
+def smooth_step(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high`, between them a cubic without a kink."""
+    part = float(np.clip((value - low) / (high - low), 0.0, 1.0))
+    return part**2 * (3 - 2 * part)
+
+
+def asked_for(conditions: NDArray[np.floating]) -> float:
+    """How far detectors ask for a restoration: 0 if both are equally sharp, 1 from a blur of `ALL_TO_RESTORE` on.
+
+    Parameters
+    ----------
+    conditions : ndarray, shape (conditions,)
+        What a network is told, strength first and then the MTF ratio.
+
+    Notes
+    -----
+    Where nothing is to be restored a network can only denoise, and changes more than the linear filter does.
+    """
+    ratio = (np.asarray(conditions[1 : 1 + len(RATIO_FREQUENCIES)], dtype=np.float64) + 1) / 2
+    return smooth_step(float(np.max(np.abs(1 - ratio))), NOTHING_TO_RESTORE, ALL_TO_RESTORE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +135,10 @@ class Domain:
 
     def distance(self, conditions: NDArray[np.floating]) -> float:
         """Distance of the vector told, strength first, from what was trained."""
-        given = self.chosen(conditions)
+        return self.distance_of(self.chosen(conditions))
+
+    def distance_of(self, given: NDArray[np.floating]) -> float:
+        """Distance of what `chosen` gives."""
         return max(float(np.sqrt(np.mean((given - self.anchor(given)) ** 2))), WHITENESS * self.whiter(given))
 
     def whiter(self, given: NDArray[np.floating]) -> float:
@@ -146,8 +174,8 @@ class Domain:
 
     def share(self, distance: float) -> float:
         """How much the network counts at a distance: 1 up to `NEAR` beyond `reach`, smoothly 0 within another `FADE`."""
-        beyond = float(np.clip((distance - self.reach - NEAR) / FADE, 0.0, 1.0)) if np.isfinite(distance) else 1.0
-        return 1.0 - beyond**2 * (3 - 2 * beyond)
+        near = self.reach + NEAR
+        return 1.0 - smooth_step(distance, near, near + FADE) if np.isfinite(distance) else 0.0
 
 
 @dataclass(frozen=True, eq=False)

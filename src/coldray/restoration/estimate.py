@@ -12,7 +12,7 @@ from coldray.frame import Frame, Gain
 from coldray.gain import share_of
 from coldray.physics.curves import FrequencyCurve
 from coldray.plugins import CorrectingMethod, Degradation, degradation_of, plugin
-from coldray.restoration.domain import KeptInside
+from coldray.restoration.domain import KeptInside, asked_for
 from coldray.restoration.even import GatedResult, read
 from coldray.restoration.guard import linear_filter, mixed
 from coldray.restoration.job import Job, check_job, even_constants, is_stochastic
@@ -106,7 +106,9 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     assert model is not None
     told = conditions(frame, degradation)
     domain = model.domain if job.safeguards else None
-    share = 1.0 if domain is None else domain.share(domain.distance(told))
+    share = asked_for(told) if job.safeguards else 1.0
+    if domain is not None:
+        share *= domain.share(domain.distance(told))
     warnings = model.warnings_for(told)
     constants = even_constants(job)
     reading = None if constants is None else read(*_as_restored(frame, degradation, job), constants)

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -25,6 +26,8 @@ TESTED_VERSIONS = ("1.0.20261020",)
 NETWORK = "compact"
 UNSHUFFLE = 4
 RESIDUAL_SCALE = 0.1
+BLOCK = 4
+"""Answers that one Winograd transform gives at once along each axis."""
 ALIGNMENT_PX = 32
 """Blocks of the Winograd transform: four cells of the coarser grid of 8 pixels."""
 PARITY = 0.1 / 65535
@@ -117,6 +120,50 @@ def network_files(tensors: Mapping[str, NDArray[np.number]], conditions: Float) 
     return net.param(), net.weights()
 
 
+def bit_reach(tensors: Mapping[str, NDArray[np.number]]) -> int:
+    """How far from a tile's edge the last bits may depend on what lies beyond it [pixels].
+
+    Parameters
+    ----------
+    tensors : dict of str to ndarray
+        State of the network.
+
+    Notes
+    -----
+    A Winograd transform F(4, 3) makes four answers of six inputs d0 to d5. Of d0 only the first answer knows, of d5 only
+    the last; a change of d1 to d4 comes back in all four, if only as rounding. Rounding therefore goes farther than the
+    network looks: four cells in two layers instead of two. This follows it along one axis, layer by layer, for every phase
+    in which a tile may end.
+    """
+    names = [name for name in tensors if name.endswith(".first.bias")]
+    before, deep, after = (
+        2 * sum(name.startswith(f"{level}.") for name in names) for level in ("before", "deep", "after")
+    )
+    length = 2 * BLOCK * (2 + before + 2 * deep + after)
+
+    def convolved(touched: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        filled = -(-touched.size // BLOCK) * BLOCK
+        padded = np.pad(touched, (1, filled - touched.size + 1), constant_values=True)
+        inside = padded[1:-1].reshape(-1, BLOCK).any(axis=1)
+        out = np.repeat(inside, BLOCK)
+        out[::BLOCK] |= padded[:filled:BLOCK]
+        out[BLOCK - 1 :: BLOCK] |= padded[BLOCK + 1 :: BLOCK]
+        return out[: touched.size]
+
+    def repeated(touched: NDArray[np.bool_], layers: int) -> NDArray[np.bool_]:
+        for _ in range(layers):
+            touched = convolved(touched)
+        return touched
+
+    reach = 0
+    for cells in range(length, length + 2 * BLOCK, 2):
+        fine = repeated(np.zeros(cells, dtype=bool), 1 + before)
+        coarse = repeated(fine.reshape(-1, 2).any(axis=1), deep)
+        exact = np.flatnonzero(~repeated(fine | np.repeat(coarse, 2), after + 1))
+        reach = max(reach, int(exact[0]), cells - 1 - int(exact[-1]))
+    return UNSHUFFLE * reach
+
+
 def available() -> str | None:
     """Version of ncnn if it is installed and one that was tested, and the user did not say otherwise."""
     if os.environ.get("COLDRAY_ENGINE", "") == "onnxruntime":
@@ -136,15 +183,19 @@ class FastEngine:
     ----------
     tensors : dict of str to ndarray
         State of the network.
-    stride, radius : int
-        Grid of the network, and its reach that tiles allow for [pixels].
+    stride : int
+        Grid of the network [pixels].
     """
 
     tensors: Mapping[str, NDArray[np.number]] = field(repr=False)
     stride: int
-    radius: int
     _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @cached_property
+    def radius(self) -> int:
+        """Reach that tiles allow for, so that their bits are those of the whole frame [pixels]."""
+        return bit_reach(self.tensors)
 
     @property
     def alignment(self) -> int:
@@ -193,6 +244,8 @@ class FastEngine:
         # on by default, and they would round to half precision
         for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
             setattr(net.opt, f"use_{half}", False)
+        # the block of the transform would depend on the size of the tile otherwise, and with it the last bits
+        net.opt.use_winograd23_convolution = net.opt.use_winograd63_convolution = False
         with scratch_folder(Path(gettempdir()), "coldray-ncnn-") as folder:
             write_text(folder / "n.param", param)
             write_bytes(folder / "n.bin", weights)
@@ -222,7 +275,7 @@ def probe_input(channels: int, conditions: Float) -> tuple[Float, Float]:
     return image[None].astype(np.float32), np.asarray(conditions, dtype=np.float32)[None]
 
 
-def fast_engine(path: Path, header: dict[str, Any], reach: int) -> tuple[FastEngine | None, str]:
+def fast_engine(path: Path, header: dict[str, Any]) -> tuple[FastEngine | None, str]:
     """Engine for a model, if ncnn is there, the network is one of ours, and its answer is the stored one.
 
     Parameters
@@ -231,8 +284,6 @@ def fast_engine(path: Path, header: dict[str, Any], reach: int) -> tuple[FastEng
         ONNX file; the safetensors file beside it holds the weights.
     header : dict
         Of the model; its entry ``probe`` holds ``conditions`` and the ``answer`` to `probe_input`.
-    reach : int
-        That tiles allow for [pixels].
 
     Returns
     -------
@@ -246,7 +297,7 @@ def fast_engine(path: Path, header: dict[str, Any], reach: int) -> tuple[FastEng
     if available() is None or probe is None or not ours or not weights.is_file():
         return None, ""
     tensors, _ = read_tensors(weights)
-    engine = FastEngine(tensors, int(header["stride"]), reach)
+    engine = FastEngine(tensors, int(header["stride"]))
     try:
         answer = engine.run(*probe_input(3, np.array(probe["conditions"])))
     except CheckpointError as problem:

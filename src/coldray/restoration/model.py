@@ -24,7 +24,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.card import check_header
-from coldray.restoration.domain import BOX_REACH, Domain
+from coldray.restoration.domain import BOX_REACH, Domain, asked_for
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import fast_engine
 from coldray.restoration.tiles import TiledPredictor
@@ -32,6 +32,10 @@ from coldray.restoration.tiles import TiledPredictor
 DEFAULT_MODEL = "compact"
 FATAL = 4
 """ONNX Runtime's log level: what goes wrong is raised, and told once."""
+RAISES = np.arange(0.0, 1.5, 0.05)
+"""By how much more than to the weakest noise of the whole family weak noise may be raised [units of a noise condition]."""
+KNOWN_SHARE = 0.98
+"""How much the network must count for a frame not to be raised further."""
 FLOATS = "tensor(float)"
 INPUTS = {"channels": (FLOATS, 4), "conditions": (FLOATS, 2)}
 """Type and number of axes of what a network is told, by name."""
@@ -179,7 +183,7 @@ class Model:
     def engine(self) -> Any:
         """Engine for one tile: for ONNX files ncnn if it can be used, else ONNX Runtime; torch for safetensors."""
         if self.path.suffix == ".onnx":
-            fast, note = fast_engine(self.path, self.header, self.reach)
+            fast, note = fast_engine(self.path, self.header)
             return fast or OnnxEngine(self.path, int(self.header["stride"]), self.reach, note)
         return TorchEngine(network_of(self.path))
 
@@ -252,9 +256,18 @@ class Model:
         conditions : ndarray, shape (conditions,)
             What the network would be told: strength, MTF ratio, noise levels.
         """
+        asked = asked_for(conditions)
+        alike = (
+            []
+            if asked == 1
+            else [
+                f"both detectors are nearly equally sharp: the network counts at most {100 * asked:.0f} %, the linear filter "
+                "the rest"
+            ]
+        )
         domain = self.domain
         if domain is None:
-            return []
+            return alike
         family, levels = self.header["family"], self._levels
         given = domain.chosen(conditions)
         below, above = given < domain.low - BOX_REACH, given > domain.high + BOX_REACH
@@ -265,19 +278,19 @@ class Model:
             reasons.append(f"noise is stronger than in training (frames of {family['exposure_s'][0]:g} s)")
         if below[levels].any():
             reasons.append(f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s)")
-        distance = domain.distance(conditions)
-        if not reasons and domain.share(distance) == 1:
-            return []
+        share = domain.share(domain.distance(conditions))
+        if not reasons and share == 1:
+            return alike
         if not reasons:
             reasons.append("MTF ratio and noise do not go together as in training")
-        network = 100 * domain.share(distance)
         return [
-            f"{' and '.join(reasons)}: the network counts {network:.0f} %, the linear filter the rest; check detectors, "
-            "noise and pitch, or train a model on this pair"
+            *alike,
+            f"{' and '.join(reasons)}: the network counts {100 * share:.0f} %, the linear filter the rest; check detectors, "
+            "noise and pitch, or train a model on this pair",
         ]
 
     def familiar(self, frame: Frame, degradation: Degradation) -> Frame:
-        """The frame as the network may be shown it: noise weaker than in training is raised to the weakest trained.
+        """The frame as the network may be shown it: noise weaker than in training is raised until it counts.
 
         Parameters
         ----------
@@ -292,14 +305,22 @@ class Model:
 
         Notes
         -----
-        Beyond its family a network extrapolates: noise below it came out as a texture on its pixel grid.
+        Beyond its family a network extrapolates: noise below it came out as a texture on its pixel grid. The weakest noise of
+        a whole family may belong to other detectors than these: from there it is raised on until the vector lies among
+        those that were trained. If it never does, the first level stays.
         """
         domain = self.domain
         if domain is None:
             return frame
-        told = domain.chosen(conditions(frame, degradation))
-        short = float((domain.low - BOX_REACH - told)[self._levels].max(initial=0.0))
-        return frame if short <= 0 else frame.told(frame.noise.scaled(10 ** (LEVEL_DECADES * short)))
+        given, levels = domain.chosen(conditions(frame, degradation)), self._levels
+        short = max(float((domain.low - BOX_REACH - given)[levels].max(initial=0.0)), 0.0)
+        chosen = short
+        for raised in short + RAISES:
+            trial = given + np.where(levels, raised, 0.0)
+            if domain.share(domain.distance_of(trial)) >= KNOWN_SHARE:
+                chosen = float(raised)
+                break
+        return frame if chosen <= 1e-6 else frame.told(frame.noise.scaled(10 ** (LEVEL_DECADES * chosen)))
 
 
 def _told(nodes: Mapping[Any, tuple[str, int]]) -> str:
