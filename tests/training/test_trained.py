@@ -106,6 +106,17 @@ def test_the_command_exports_a_run_and_exports_it_again(call, runs, tmp_path, me
     assert again[1] == before[1] and all(np.array_equal(again[0][k], before[0][k]) for k in before[0])
 
 
+def test_the_least_share_of_the_gain_is_the_models_own(call, runs, tmp_path):
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    assert call("model", "export", runs["cold"].folder, "-o", first, "--open-share", 0.45)[0] == 0
+    assert load_model(first).even.open_share == 0.45
+    # exported again it stays; nothing else changes
+    assert call("model", "export", first.with_suffix(".safetensors"), "-o", second)[0] == 0
+    assert load_model(second).header == load_model(first).header
+    code, _, err = call("model", "export", runs["cold"].folder, "-o", tmp_path / "third.onnx", "--open-share", 1.5)
+    assert code != 0 and "a share is 0 to 1" in err and not list(tmp_path.glob("third*"))
+
+
 def test_the_file_must_end_in_onnx(call, runs, tmp_path):
     code, _, err = call("model", "export", runs["direct"].folder, "-o", tmp_path / "model.pt")
     assert code != 0 and "must end in .onnx" in err

@@ -158,7 +158,7 @@ def bit_reach(tensors: Mapping[str, NDArray[np.number]]) -> int:
     reach = 0
     for cells in range(length, length + 2 * BLOCK, 2):
         fine = repeated(np.zeros(cells, dtype=bool), 1 + before)
-        coarse = repeated(fine.reshape(-1, 2).any(axis=1), deep)
+        coarse = repeated(np.asarray(fine.reshape(-1, 2).any(axis=1)), deep)
         exact = np.flatnonzero(~repeated(fine | np.repeat(coarse, 2), after + 1))
         reach = max(reach, int(exact[0]), cells - 1 - int(exact[-1]))
     return UNSHUFFLE * reach

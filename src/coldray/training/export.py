@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,11 @@ def check_model_path(out: Path) -> None:
 
 
 def write_model(
-    weights: dict[str, NDArray[Any]], header: dict[str, Any], out: Path, pairs: CalibrationPairs | None = None
+    weights: dict[str, NDArray[Any]],
+    header: dict[str, Any],
+    out: Path,
+    pairs: CalibrationPairs | None = None,
+    open_share: float | None = None,
 ) -> dict[str, Any]:
     """Write a model: ONNX, its header beside it, and safetensors with both.
 
@@ -86,6 +91,8 @@ def write_model(
     pairs : CalibrationPairs, optional
         Of boards never trained on: the consistency share is calibrated on them and goes into the header. Without
         them it stays as the header has it.
+    open_share : float, optional
+        Least share of the data-consistency gain where the gate is open; as the header has it by default.
 
     Returns
     -------
@@ -95,11 +102,13 @@ def write_model(
     Raises
     ------
     CheckpointError
-        If `out` is no .onnx, or ONNX Runtime and torch differ by more than 1e-5.
+        If `out` is no .onnx, ONNX Runtime and torch differ by more than 1e-5, or the share is outside 0 to 1.
     """
     import torch
 
     check_model_path(out)
+    if open_share is not None and not 0 <= open_share <= 1:
+        raise CheckpointError(f"open_share {open_share:g}: a share is 0 to 1")
     header = dict(header)
     network = build_network(header["network"]["name"], header["network"]["settings"], CheckpointError)
     # half precision in storage: both files hold exactly the same rounded numbers
@@ -117,7 +126,8 @@ def write_model(
     side = 2 * -(-network.radius // network.stride) * network.stride + 5 * network.stride
     acting = acting_reach(TorchEngine(network), *parity_input(network.settings, -(-side // 8) * 8))
     header["reach"] = {"acting_px": acting, "formal_px": network.radius}
-    header.setdefault("even", EvenConstants().to_header())
+    even = EvenConstants.of_header(header.get("even", {}))
+    header["even"] = (even if open_share is None else replace(even, open_share=open_share)).to_header()
     # all three files or none: a model that fails its check leaves the one before as it was
     with scratch_folder(out.parent) as folder:
         made = folder / out.name

@@ -130,6 +130,14 @@ def export(
         Path, typer.Argument(metavar="RUN|MODEL.safetensors", help="Run folder of coldray train, or a model file.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file; a header and a safetensors file go beside it.")],
+    open_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Least share of the data-consistency gain on structure, 0 to 1: more keeps more of what the network does not "
+            "believe, and more noise. As the header has it by default, 0.3 for a new run.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Export a run's averaged weights as a model; parity with torch is checked."""
@@ -145,11 +153,11 @@ def export(
     check_model_path(out)
     if run.is_dir():
         trained = trained_model(run, out.stem)
-        written = write_model(trained.weights, trained.header, out, trained.validation)
+        written = write_model(trained.weights, trained.header, out, trained.validation, open_share)
     else:
         weights, header = read_tensors(run)
         check_header(header, run.name)
-        written = write_model(weights, header, out)
+        written = write_model(weights, header, out, open_share=open_share)
     if as_json:
         console.emit(written)
     else:

@@ -1,0 +1,88 @@
+"""What gate and gain cost on validation fields, by the least share of the data-consistency gain where the gate is open.
+
+python benchmarks/open_share.py MODEL --config configs/compact.toml --fields runs/fields_wide [-o FILE]
+
+Simulated: the validation fields of a training, those before the built-in pair. PSNR with data range 1 (open beam) and SSIM of the default minus those of the
+same network without gate and gain. The share of a shipped model is the largest whose price on boards is at most 0.1 dB at every dose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import _one_thread  # noqa: F401
+import numpy as np
+
+from coldray.dataset.fields import FieldSet
+from coldray.metrology.metrics import Convention, psnr_db, ssim
+from coldray.objects.kinds import KINDS
+from coldray.restoration.estimate import estimate
+from coldray.restoration.job import Job
+from coldray.restoration.model import load_model
+from coldray.training.pairs import PairSource
+from coldray.training.recipe import read_recipe
+
+SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
+EXPOSURES_S = (1.0, 0.25, 0.05)
+SIDE = 320
+BUILT_IN = {"sharp_shape": None, "pixel_pitch_mm": 0.048, "sharp_loading_mg_cm2": 33.91}
+
+
+class Shared:
+    """A model with another share."""
+
+    def __init__(self, model, share):
+        self._model = model
+        self.even = replace(model.even, open_share=share)
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+
+def scores(image, truth):
+    """PSNR [dB] and SSIM."""
+    convention = Convention(match_gain=False)
+    return np.array([psnr_db(image, truth, convention), ssim(image, truth, convention)])
+
+
+def main():
+    """Print the table, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--fields", type=Path, required=True)
+    parser.add_argument("-o", "--out", type=Path)
+    chosen = parser.parse_args()
+    model, fields = load_model(chosen.model), FieldSet(chosen.fields / "validation")
+    source = PairSource(fields, read_recipe(chosen.config))
+    groups = {"boards": [], "other objects": []}
+    for number, (_, note) in enumerate(fields):
+        if all(note["pair"][key] == value for key, value in BUILT_IN.items()):
+            groups["other objects" if note["board"].split("-")[0] in KINDS else "boards"].append(number)
+    table = {}
+    for group, numbers in groups.items():
+        for exposure in EXPOSURES_S:
+            found = {share: [] for share in SHARES}
+            for number in numbers:
+                pair, degradation = source.pair(number, np.random.default_rng([11, number]), exposure, SIDE)
+                alone = Job(method="cold", model=model, even="network", gain="network")
+                bare = scores(estimate(pair.frame, degradation, alone).image, pair.sharp)
+                for share in SHARES:
+                    job = Job(method="cold", model=Shared(model, share))
+                    found[share].append(scores(estimate(pair.frame, degradation, job).image, pair.sharp) - bare)
+            row = {share: np.mean(each, axis=0).round(4).tolist() for share, each in found.items() if each}
+            table.setdefault(group, {})[f"{exposure:g} s"] = row
+            said = "  ".join(f"{share:g}: {db:+.3f} dB {s:+.4f}" for share, (db, s) in row.items())
+            print(f"{group:14s} {exposure:4g} s  {len(numbers)} fields  {said}", flush=True)
+    if chosen.out is not None:
+        note = {"date": date.today().isoformat(), "kind": "simulated", "model": model.sha256}
+        note |= {"fields": {k: len(v) for k, v in groups.items()}, "columns": ["psnr_db", "ssim"], "shares": table}
+        chosen.out.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
