@@ -110,7 +110,7 @@ def scored(images: dict[str, np.ndarray], sharp: np.ndarray) -> dict[str, dict[s
 
 
 def restore_image(
-    fraction: np.ndarray, model: Model, exposure_s: float | None = None, on_contradiction: str = "linear"
+    fraction: np.ndarray, model: Model, exposure_s: float | None = None, on_contradiction: str = "correct"
 ) -> Restoration:
     """Restore by default settings; without an exposure the noise is estimated from the image."""
     known = Acquisition(pixel_pitch_mm=PITCH_MM, exposure_s=exposure_s, linear=True)

@@ -4,7 +4,7 @@ python benchmarks/trust_marks.py [MODEL] [--plan] [--only insertion removal ...]
     [--work runs/trust_marks] [--out benchmarks/results/trust_marks.json] [--fresh]
 
 The expected core-seconds of every cell are printed first, from the time that one frame takes here; --plan ends there. Each finished
-cell is a JSON file under --work, named by the model's hash, its counts and the build; the same command takes it as done. --budget ends
+cell is a JSON file under --work, named by the hashes of the model and its header, its counts and the build; the same command takes it as done. --budget ends
 the run before a cell that would begin beyond so many core-seconds. --scale shrinks all counts to try it out: a table of a
 smaller scale says so and judges nothing.
 
@@ -16,6 +16,7 @@ part with many flaws. Everything is simulated but the real images, whose blur an
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -313,7 +314,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     model = load_model(given.model)
-    work = given.work / f"{model.sha256[:12]}-{given.scale:g}-{build()[:8]}"
+    constants = hashlib.sha256(json.dumps(model.header, sort_keys=True).encode()).hexdigest()
+    work = given.work / f"{model.sha256[:12]}-{constants[:8]}-{given.scale:g}-{build()[:8]}"
     table = Table(model, given.scale, work)
     cells = [cell for cell in table.cells() if not given.only or cell.question in given.only]
     if not cells:

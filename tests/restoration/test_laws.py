@@ -270,9 +270,9 @@ def test_real_frames_are_never_destroyed(blurred, sharp, real_edges, model):
         # a network may pass where the linear filter would clip; its own clipping is counted above
         return
     first, linear, before = *results, image.pixels.astype(float)
-    assert np.std(first - before) <= 1.001 * np.std(linear - before) + 1
     if blurred == sharp:
-        # the target is the frame itself: its distance is the noise taken out, no error
+        # the target is the frame itself: nothing is to be restored, and no more may change than the linear filter changes
+        assert np.std(first - before) <= 1.001 * np.std(linear - before) + 1
         return
     level = image.acquisition.open_beam
     target = real_edges[sharp][0].pixels / level

@@ -167,6 +167,18 @@ def part(known: Mapping[str, str], stated: Mapping[str, str]) -> list[Section]:
     return [Section("Part and inspection", (Facts(tuple(rows)),))] if rows else []
 
 
+DOMAIN_WORDS = (
+    ("noise_relative_sd", "Noise of one pixel in training", 100.0, "% of the open beam"),
+    ("noise_colour", "Colour of the noise in training", 1.0, "(power at 1/32 over 1/2 cycles/pixel)"),
+    ("signal", "Signals in training", 100.0, "% of the open beam"),
+    ("anisotropy", "Difference of the MTF along rows and columns in training", 100.0, "%"),
+    ("direct_hit_share", "Pixels without a measurement in training", 100.0, "%"),
+    ("slope", "Slope of the signal over a field in training", 100.0, "%"),
+    ("fixed_pattern_sd", "Fixed pattern in training", 100.0, "%"),
+)
+"""Keys of the domain of use in a model's header, in words: factor and unit of the numbers."""
+
+
 def _model_facts(model: Model) -> Facts:
     header = model.header
     rows = [("Name", model.name), ("SHA-256 of the file", model.sha256), ("Trained for", f"method {header['method']}")]
@@ -182,8 +194,26 @@ def _model_facts(model: Model) -> Facts:
     if "pixel_pitch_mm" in family:
         low, high = np.min(family["pixel_pitch_mm"]), np.max(family["pixel_pitch_mm"])
         rows.append(("Pixel pitches in training", f"{1e3 * low:.4g} µm to {1e3 * high:.4g} µm"))
+    rows += _domain_of_use(family.get("in_units", {}))
     scores = {k.removesuffix("_psnr_db"): v for k, v in header.get("validation", {}).items() if k.endswith("_psnr_db")}
     if scores:
         listed = ", ".join(f"{k.replace('_', ' at ', 1).replace('_', ' ')}: {v:.2f} dB" for k, v in scores.items())
         rows.append(("PSNR on validation boards", f"{listed} (simulated; data range = open beam)"))
     return Facts(tuple(rows))
+
+
+def _domain_of_use(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What frames and detectors were like in training, in the units of a user; nothing for models whose card does not say it."""
+    rows = []
+    if "mtf_ratio" in known:
+        ratio = known["mtf_ratio"]
+        ends = ", ".join(
+            f"{ratio['low'][at]:.2g} to {ratio['high'][at]:.2g} at {ratio['frequency_cycles_px'][at]:g} cycles/pixel"
+            for at in (len(ratio["low"]) // 2 - 1, -1)
+        )
+        rows.append(("MTF ratios in training", ends))
+    for key, name, factor, unit in DOMAIN_WORDS:
+        if key in known:
+            low, high = (factor * value for value in known[key])
+            rows.append((name, f"{low:.3g} to {high:.3g} {unit}".strip()))
+    return rows

@@ -66,6 +66,10 @@ INTERVAL = Rule(
     lambda value: _are_numbers(value, 1e-6) and len(value) == 2 and value[0] <= value[1],
     "two positive numbers, the smaller one first",
 )
+SPAN = Rule(
+    lambda value: _are_numbers(value, 0) and len(value) == 2 and value[0] <= value[1],
+    "two numbers, the smaller one first",
+)
 
 RULES: dict[str, dict[str, Rule]] = {
     "": {
@@ -94,6 +98,30 @@ RULES: dict[str, dict[str, Rule]] = {
         "cloud": OBJECT,
         "exposure_s": INTERVAL,
         "pixel_pitch_mm": Rule(lambda value: _is_number(value, 1e-6) or INTERVAL.holds(value), INTERVAL.wanted),
+        "in_units": OBJECT,
+    },
+    "family.in_units": {
+        "mtf_ratio": Rule(
+            lambda value: (
+                isinstance(value, dict)
+                and all(_are_numbers(value.get(key)) for key in ("frequency_cycles_px", "low", "high"))
+                and len({len(value[key]) for key in ("frequency_cycles_px", "low", "high")}) == 1
+                and len(value["low"]) > 1
+            ),
+            "frequencies, lowest and highest ratios, equally many",
+        ),
+        **dict.fromkeys(
+            (
+                "noise_relative_sd",
+                "noise_colour",
+                "signal",
+                "anisotropy",
+                "direct_hit_share",
+                "slope",
+                "fixed_pattern_sd",
+            ),
+            SPAN,
+        ),
     },
     "family.cloud": {
         "points": Rule(_is_table, "a list of equally long lists of numbers", needed=True),

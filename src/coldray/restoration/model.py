@@ -24,7 +24,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.card import check_header
-from coldray.restoration.domain import BOX_REACH, Domain, asked_for
+from coldray.restoration.domain import BOX_REACH, Domain, asked_for, noise_in_training
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import fast_engine
 from coldray.restoration.tiles import TiledPredictor
@@ -256,15 +256,10 @@ class Model:
         conditions : ndarray, shape (conditions,)
             What the network would be told: strength, MTF ratio, noise levels.
         """
-        asked = asked_for(conditions)
-        alike = (
-            []
-            if asked == 1
-            else [
-                f"both detectors are nearly equally sharp: the network counts at most {100 * asked:.0f} %, the linear filter "
-                "the rest"
-            ]
-        )
+        alike = []
+        if (asked := asked_for(conditions)) < 1:
+            said = f"the network counts at most {100 * asked:.0f} %, the linear filter the rest"
+            alike = [f"both detectors are nearly equally sharp: {said}"]
         domain = self.domain
         if domain is None:
             return alike
@@ -275,9 +270,9 @@ class Model:
         if (below | above)[~levels].any():
             reasons.append("the detectors' MTF ratio lies outside the family this model was trained over")
         if above[levels].any():
-            reasons.append(f"noise is stronger than in training (frames of {family['exposure_s'][0]:g} s)")
+            reasons.append(f"noise is stronger than in training ({noise_in_training(family, 1)})")
         if below[levels].any():
-            reasons.append(f"noise is weaker than in training (frames of {family['exposure_s'][1]:g} s)")
+            reasons.append(f"noise is weaker than in training ({noise_in_training(family, 0)})")
         share = domain.share(domain.distance(conditions))
         if not reasons and share == 1:
             return alike

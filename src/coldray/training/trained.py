@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
-from coldray.channels import CONDITIONS, conditions
+from coldray.channels import CONDITIONS, RATIO_FREQUENCIES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
 from coldray.dataset.family import (
+    ANISOTROPY,
     PITCH_RANGE_MM,
     PairDraw,
     draw_noise,
@@ -32,8 +33,9 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import CorrectingMethod, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.domain import thinned
+from coldray.training.features import FIXED_PATTERN_SD, HIT_SHARE, SLOPE
 from coldray.training.pairs import PairSource
-from coldray.training.recipe import Recipe, parse_recipe
+from coldray.training.recipe import DataRecipe, Recipe, parse_recipe
 from coldray.training.run import source_of
 from coldray.training.start import described
 from coldray.training.states import RunStates
@@ -99,6 +101,9 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     if train is not None:
         what = "patches" if isinstance(train, PatchSet) else "fields"
         header["training"] |= {what: len(train), f"{what}_sha256": train.digest()}
+    if isinstance(fields, FieldSet) and len(fields) > 0:
+        darkest, brightest = np.min([np.quantile(f, 1e-3) for f, _ in fields]), np.max([f.max() for f, _ in fields])
+        header["family"]["in_units"]["signal"] = [float(f"{v:.3g}") for v in (darkest, brightest)]
     corrects = isinstance(method, CorrectingMethod) and fields is not None and len(fields) > 0
     validation = source_of(fields, stated) if corrects and fields is not None else None
     return TrainedModel(weights, header, validation)
@@ -131,29 +136,80 @@ def family_limits(recipe: Recipe, random_state: int = 5, patches: PatchSet | Non
     -------
     dict
         ``conditions_low``, ``conditions_high``: span of every condition; ``cloud``: ``points`` without the strength and
-        their ``reach`` (`coldray.restoration.domain.Domain`); exposures [s] and pixel pitches [mm] drawn from.
+        their ``reach`` (`coldray.restoration.domain.Domain`); exposures [s] and pixel pitches [mm] drawn from;
+        ``in_units``: the same in the units of a user, see `_in_units`.
     """
     data = recipe.data
     wide = data.wide_exposure_s if data.wide_share else None
     noises = data.exposure_s, wide, data.wide_share, data.white_share
     pitches = list(PITCH_RANGE_MM)
     if patches is None:
-        low, high, points, reach = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
+        span = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
     else:
-        low, high, points, reach = _span(_of_patches(patches, data.exposure_s), random_state)
+        span = _span(_of_patches(patches, data.exposure_s), random_state)
         of_boards = [board.pixel_pitch_mm for board in patches.boards]
         pitches = [min(of_boards), max(of_boards)]
     return {
-        "conditions_low": low.round(4).tolist(),
-        "conditions_high": high.round(4).tolist(),
-        "cloud": {"points": points.tolist(), "reach": round(reach, 4)},
+        "conditions_low": span.low.round(4).tolist(),
+        "conditions_high": span.high.round(4).tolist(),
+        "cloud": {"points": span.points.tolist(), "reach": round(span.reach, 4)},
         "exposure_s": list(wide or data.exposure_s),
         "pixel_pitch_mm": pitches,
+        "in_units": _in_units(data, span, patches is None),
     }
 
 
+def _in_units(data: DataRecipe, span: Span, draws: bool) -> dict[str, Any]:
+    """Domain of use: what frames and detectors were like in training, lowest and highest each.
+
+    Parameters
+    ----------
+    data : DataRecipe
+    span : Span
+    draws : bool
+        Whether detectors and nuisances were drawn; prepared patches have those of their boards.
+
+    Returns
+    -------
+    dict
+        MTF ratio of blurred over sharp detector at frequencies [cycles/pixel]; standard deviation of one pixel at the open
+        beam, as a share of it; colour of the noise, its power at 1/32 over that at 1/2 cycles/pixel; and, where drawn, the relative
+        difference of the blurred detector's MTF along rows and columns, the share of pixels without a measurement, the slope of
+        the signal over a field, and the fixed pattern that a gain correction leaves.
+    """
+    ratio = slice(1, 1 + len(RATIO_FREQUENCIES))
+    out: dict[str, Any] = {
+        "mtf_ratio": {
+            "frequency_cycles_px": list(RATIO_FREQUENCIES),
+            "low": ((span.low[ratio] + 1) / 2).round(4).tolist(),
+            "high": ((span.high[ratio] + 1) / 2).round(4).tolist(),
+        },
+        "noise_relative_sd": [float(f"{v:.3g}") for v in span.noise_relative_sd],
+        "noise_colour": [float(f"{v:.3g}") for v in span.noise_colour],
+    }
+    if draws:
+        most = 1.0 if data.nuisance_share > 0 else 0.0
+        out |= {
+            "anisotropy": [0.0, ANISOTROPY if data.other_share > 0 else 0.0],
+            "direct_hit_share": [0.0, most * HIT_SHARE[1]],
+            "slope": [0.0, most * SLOPE],
+            "fixed_pattern_sd": [0.0, most * FIXED_PATTERN_SD[1]],
+        }
+    return out
+
+
 Drawn = Callable[[np.random.Generator], tuple[DetectorPair, NoiseModel]]
-Span = tuple[NDArray[Any], NDArray[Any], NDArray[Any], float]
+
+
+class Span(NamedTuple):
+    """Span and thinned cloud of what is drawn, with its reach; span of the noise in units of the open beam, and of its colour."""
+
+    low: NDArray[Any]
+    high: NDArray[Any]
+    points: NDArray[Any]
+    reach: float
+    noise_relative_sd: tuple[float, float]
+    noise_colour: tuple[float, float]
 
 
 def _of_patches(patches: PatchSet, exposure_s: tuple[float, float]) -> Drawn:
@@ -184,16 +240,21 @@ def _span(draw: Drawn, random_state: int) -> Span:
     """Span, thinned cloud and its reach of the conditions of what is drawn."""
     rng = np.random.default_rng(random_state)
     low, high = np.full(len(CONDITIONS), np.inf), np.full(len(CONDITIONS), -np.inf)
+    deviations, colours = [], []
 
     def told(rng: np.random.Generator) -> NDArray[np.float32]:
         pair, noise = draw(rng)
         found = conditions(Frame(np.ones((1, 1), dtype=np.float32), pair, noise), Degradation(pair))
         np.minimum(low, found, out=low)
         np.maximum(high, found, out=high)
+        red, white = noise.power(np.array([1 / 32, 1 / 2]) / pair.pixel_pitch_mm, 1.0)
+        deviations.append(noise.relative_sd())
+        colours.append(float(red / white))
         return found
 
     points, reach = thinned(told, CLOUD_POINTS, rng, CLOUD_CANDIDATES)
-    return low, high, points, reach
+    noises = ((min(found), max(found)) for found in (deviations, colours))
+    return Span(low, high, points, reach, *noises)
 
 
 BOARDS = ("gerber", "gerber_if_present")
