@@ -256,10 +256,8 @@ class Model:
         conditions : ndarray, shape (conditions,)
             What the network would be told: strength, MTF ratio, noise levels.
         """
-        alike = []
-        if (asked := asked_for(conditions)) < 1:
-            said = f"the network counts at most {100 * asked:.0f} %, the linear filter the rest"
-            alike = [f"both detectors are nearly equally sharp: {said}"]
+        said = f"the network counts at most {100 * (asked := asked_for(conditions)):.0f} %, the linear filter the rest"
+        alike = [f"both detectors are nearly equally sharp: {said}"] if asked < 1 else []
         domain = self.domain
         if domain is None:
             return alike
