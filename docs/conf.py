@@ -37,7 +37,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 nb_execution_mode = "cache"
-nb_execution_timeout = 80
+nb_execution_timeout = 1800  # ends what hangs; how long a cell may take on a free machine is measured, not asserted
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 

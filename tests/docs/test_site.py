@@ -1,11 +1,14 @@
 """The site builds without a warning, and a page that docutils cannot read stops the build."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+
+import coldray
 
 from .pages import ROOT
 
@@ -30,6 +33,30 @@ def test_the_site_is_clean(tmp_path):
     curly = re.compile("[\u201c\u201d\u2018\u2019]|(?<=[ >])\u2013(?=[a-z])")
     command_line = (tmp_path / "reference" / "cli.html").read_text(encoding="utf-8")
     assert not curly.findall(command_line), "options are copied from pages: no quotes or hyphens in place of others"
+
+
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_holds_no_outputs_and_names_what_is_there(path):
+    """The site executes it; what somebody ran last is not kept, and its code is that of this version."""
+    import ast
+    import importlib
+
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert code and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert path.relative_to(ROOT / "docs").with_suffix("").as_posix() in (ROOT / "docs/index.md").read_text("utf-8")
+    for node in ast.walk(ast.parse("\n".join("".join(cell["source"]) for cell in code))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("coldray."):
+            assert all(hasattr(importlib.import_module(node.module), name.name) for name in node.names)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "coldray":
+            assert hasattr(coldray, node.attr)
+
+
+def test_there_are_notebooks():
+    assert len(NOTEBOOKS) >= 2
 
 
 def test_a_box_of_an_error_stops_the_build(tmp_path):
