@@ -12,7 +12,7 @@ from coldray.app import console, licences
 from coldray.app.cli import app
 from coldray.app.described import in_words
 from coldray.app.each import Warnings
-from coldray.app.help import GROUPS, first_sentence
+from coldray.app.help import GROUPS, WITHOUT_PLUGINS, first_sentence
 from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -56,6 +56,13 @@ def test_a_group_without_a_verb_shows_its_help_and_nothing_else(call):
     for words in ((), ("measure",), ("profile",)):
         code, out, err = call(*words)
         assert code == 2 and not out and err.startswith("Usage: coldray") and "--help" not in err.splitlines()[-1]
+
+
+def test_verbs_that_use_no_plugin_run_no_file():
+    for words, command in every_command():
+        if words and not hasattr(command, "commands"):
+            takes = any("--plugin" in option.opts for option in command.params)
+            assert takes == (words[0] not in WITHOUT_PLUGINS), words
 
 
 def test_the_verbs_of_a_group_have_their_first_sentence_in_full(call):

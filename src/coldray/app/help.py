@@ -43,6 +43,9 @@ GROUPS = {
 }
 """Verbs by what people come for, each with the module of `coldray.app.commands` that registers it."""
 
+WITHOUT_PLUGINS = {"key", "model"}
+"""Groups of verbs that use none."""
+
 
 def first_sentence(text: str | None) -> str:
     """First sentence of a docstring, on one line; a point within a word ends none."""
@@ -62,11 +65,12 @@ def _verbs_of(module: str) -> Mapping[str, Any]:
     """Commands of one module, by verb."""
     app = typer.Typer(rich_markup_mode=None)
     import_module(f"coldray.app.commands.{module}").register(app)
-    for group in (app, *(one.typer_instance for one in app.registered_groups if one.typer_instance)):
+    groups = ((str(one.name), one.typer_instance) for one in app.registered_groups)
+    for name, group in (("", app), *((name, group) for name, group in groups if group is not None)):
         group.info.epilog = unwrapped(group.info.epilog)
         for command in group.registered_commands:
             command.epilog = unwrapped(command.epilog)
-            if command.callback is not None:
+            if command.callback is not None and name not in WITHOUT_PLUGINS:
                 command.callback = with_plugins(command.callback)
     return typer.main.get_group(app).commands
 
