@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import io
 import re
-from importlib import metadata
 from pathlib import Path
 
 from docutils import nodes
@@ -13,14 +12,12 @@ from docutils.parsers.rst import Directive
 from matplotlib.mathtext import math_to_image
 from sphinx.errors import SphinxError
 
+import coldray
+
 project = "coldray"
 author = "The coldray authors"
 copyright = "The coldray authors"
-try:
-    release = metadata.version("coldray")
-except metadata.PackageNotFoundError:
-    from coldray import __version__ as release
-version = release
+version = release = coldray.__version__
 
 extensions = [
     "myst_nb",
@@ -96,6 +93,16 @@ def _types_are_prose(app, doctree):
             node.replace_self(node.children)
 
 
+LONGEST_WHOLE = 32
+
+
+def _options_stay_whole(app, doctree):
+    """A short option is not broken behind its hyphens at the end of a line: it is read, and copied, as one."""
+    for node in doctree.findall(nodes.literal):
+        if node.astext().startswith("-") and len(node.astext()) <= LONGEST_WHOLE:
+            node["classes"].append("option")
+
+
 RED_BOX = re.compile(r'class="(system-message|contents )')
 """What a page shows as an error: a message of docutils, or a table of contents, which the theme paints over."""
 
@@ -113,6 +120,7 @@ def setup(app):
     """Register the hooks; docstrings are escaped before napoleon reads them."""
     app.add_directive("equation", Equation)
     app.connect("doctree-read", _types_are_prose)
+    app.connect("doctree-read", _options_stay_whole)
     app.connect("autodoc-process-docstring", _plain_text, priority=400)
     app.connect("build-finished", _no_red_boxes)
     return {"parallel_read_safe": True}

@@ -67,9 +67,12 @@ def test_a_box_of_an_error_stops_the_build(tmp_path):
     kinds = {"message": "system-message", "table": "contents local topic", "index": "contentment"}
     for name, kind in kinds.items():
         listed = "```{toctree}\nmessage\ntable\n```\n" if name == "index" else ""
-        page = f'# Page\n\nGive "it" --even.\n\n```{{raw}} html\n<div class="{kind}">no</div>\n```\n{listed}'
+        page = f'# Page\n\nGive "it" --even, `--json` and `{"-" * 40}`.\n\n```{{raw}} html\n<div class="{kind}">no</div>\n```\n{listed}'
         (tmp_path / f"{name}.md").write_text(page, encoding="utf-8")
     done = build(tmp_path, tmp_path / "html")
     assert done.returncode != 0
     assert "boxes of errors (class system-message or contents) in message.html, table.html;" in done.stderr
-    assert "&quot;it&quot; --even" in (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
+    written = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
+    assert "&quot;it&quot; --even" in written
+    whole = re.findall(r'<code class="[^"]*\boption\b[^"]*"><span class="pre">([^<]*)', written)
+    assert whole == ["--json"], "short options are not broken at the end of a line, long ones may be"
