@@ -39,7 +39,7 @@ def answers(results):
     return {c["claim"]: c["answer"] for c in claims(results)}
 
 
-METHODS = {key: {"label": key} for key in KEYS}
+METHODS = {key: {"label": key, "options": {"steps": 10, "samples": 8}} for key in KEYS}
 PSNR = dict.fromkeys(KEYS, 30.0) | {"wiener_scalar": 35.0, "cold_small_4": 36.0, "cdm_sample": 31.0, "cdm_mean": 33.0}
 
 
@@ -64,7 +64,8 @@ def test_who_leads_is_asked_at_every_exposure():
     swapped = PSNR | {"wiener_scalar": 40.0}
     both = answers({"methods": METHODS, "summary": summary(PSNR) + summary(swapped, exposure=0.05)})
     assert both["Wiener has the highest PSNR"] == both["cold diffusion has the highest SSIM"] == PARTLY
-    alike = answers({"methods": METHODS, "summary": summary(PSNR | {"cdm_sample": 33.5})})
+    # a sample that is hardly worse than the mean is no draw: the last step jumped to the mean
+    alike = answers({"methods": METHODS, "summary": summary(PSNR | {"cdm_sample": 32.5})})
     assert alike["generative methods are inconsistent (cdm_mean)"] == NO
 
 
