@@ -153,3 +153,15 @@ def test_names_must_differ(fake):
 def test_unknown_parts_are_refused():
     with pytest.raises(SettingsError, match="no part"):
         PaperSettings(parts=("scores", "magic"))
+
+
+def test_the_models_that_come_with_coldray_are_what_their_names_say():
+    found = C.peers()
+    assert set(found) <= set(C.PEERS) and found, "the comparison ships models of its own"
+    for name, model in found.items():
+        assert model.header["method"] == C.PEERS[name][0]
+        assert C.updates(model.header["training"]) and model.header["training"]["patches"] == 15000
+        line = C.extra(name, model, 4, 10, 8)
+        assert all(c.trained_for.endswith("updates") for c in line)
+    size = sum(path.stat().st_size for path in C.PEERS_FOLDER.iterdir())
+    assert size < 12e6
