@@ -18,6 +18,8 @@ from coldray.settings import checked, declared, laid_over
 
 SETTINGS, RULES, UNKNOWN = "settings", "rule", "without_rule"
 KEYS = (SETTINGS, RULES, UNKNOWN)
+WITHOUT_RULE = "without a rule"
+"""Name of what becomes of images that no rule fits."""
 RULE_KEYS = ("name", "when", SETTINGS)
 OF_FILE = ("folder", "file", "pitch_um")
 """Conditions that are no tags."""
@@ -127,7 +129,7 @@ class Profile:
 
     def every_settings(self) -> list[tuple[str, dict[str, Any]]]:
         """Name and settings of everything that may happen to an image."""
-        rest = [] if self.refuses else [("without a rule", self.settings_of(None))]
+        rest = [] if self.refuses else [(WITHOUT_RULE, self.settings_of(None))]
         return [*((rule.name, self.settings_of(rule)) for rule in self.rules), *rest]
 
 

@@ -88,11 +88,8 @@ class Opened:
     restored: Restored = None
 
 
-def _menu(stated: dict[str, Any], files: Files = None) -> Menu:
-    """What the page starts with, checked as far as it does not depend on an image, before anything is opened.
-
-    With a profile, by the rule that fits the first of the files.
-    """
+def _menu(stated: dict[str, Any]) -> Menu:
+    """What the page starts with, and what the rules of a profile would make of it, checked before anything is opened."""
     from coldray.app.recipe import Recipe
     from coldray.app.viewer.settings import Menu
     from coldray.errors import DetectorError
@@ -100,23 +97,18 @@ def _menu(stated: dict[str, Any], files: Files = None) -> Menu:
     from coldray.plugins import plugin
     from coldray.restoration.model import load_model
 
-    start = Recipe.of_stated(stated)
-    if start.profile is not None and files:
-        from coldray.app.files import expand
-        from coldray.formats import read_image
-
-        first = expand(files)[0][0]
-        start, _ = start.for_image(first, read_image(first))
-    check_settings(start)
-    plugin("method", start.method)
-    if start.model is not None:
-        load_model(start.model)
-    for source in (start.blurred, start.sharp):
-        try:
-            load_detector(source, pixel_pitch_mm=start.pixel_pitch_mm or 0.05)
-        except DetectorError as problem:
-            raise SettingsError(str(problem)) from None
-    return Menu(start)
+    menu = Menu(Recipe.of_stated(stated))
+    for recipe in (menu.start, *menu.rules.values()):
+        check_settings(recipe)
+        plugin("method", recipe.method)
+        if recipe.model is not None:
+            load_model(recipe.model)
+        for source in (recipe.blurred, recipe.sharp):
+            try:
+                load_detector(source, pixel_pitch_mm=recipe.pixel_pitch_mm or 0.05)
+            except DetectorError as problem:
+                raise SettingsError(str(problem)) from None
+    return menu
 
 
 def _command(verb: Callable[..., int]) -> Callable[..., int]:
@@ -150,7 +142,7 @@ def view(
     """Open images in the browser: compare, measure, restore. On this machine only."""
     from coldray.app.viewer.run import Address, read_token
 
-    menu = _menu(stated, opened.files)
+    menu = _menu(stated)
     address = Address(port=port, token=read_token(None))
     return _run(address, opened, menu, browser, as_json, None)
 

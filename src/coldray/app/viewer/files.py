@@ -19,7 +19,9 @@ from coldray.formats import named_tags, writable_suffixes, write_image
 from coldray.restoration.pipeline import Restoration
 
 
-def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe) -> tuple[Downloads, dict[str, Any]]:
+def write_files(
+    folder: Path, study: Study, result: Restoration, recipe: Recipe, led: dict[str, Any] | None = None
+) -> tuple[Downloads, dict[str, Any]]:
     """Write restored image, provenance layers and record; the same bytes as the command line writes.
 
     Returns
@@ -42,6 +44,8 @@ def write_files(folder: Path, study: Study, result: Restoration, recipe: Recipe)
         downloads = {"image": (target, stem + suffix)}
         written = {"sha256_out": file_sha256(staged(target))}
         entry = entry_of(study.image, result, recipe, study.name, stem + suffix, study.name) | written
+        if led is not None:
+            entry["profile"] = led
         if result.provenance is not None:
             layers_path = folder / f"{mark}.provenance.tif"
             write_image(staged(layers_path), provenance_image(result))

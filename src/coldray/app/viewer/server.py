@@ -118,7 +118,7 @@ def _add_state(app: FastAPI, desk: Desk, access: Access) -> None:
             plain(
                 {
                     "version": __version__,
-                    "studies": [study.to_json() for study in desk.shelf.studies()],
+                    "studies": [study.to_json() | {"rule": desk.menu.rule_of(study)} for study in desk.shelf.studies()],
                     "tasks": [task.to_json() for task in desk.workshop.tasks()],
                     "suffixes": list(suffixes()),
                     "max_upload_bytes": access.max_upload_bytes,
@@ -228,7 +228,7 @@ def _add_work(app: FastAPI, desk: Desk) -> None:
             raise HTTPException(409, "this image was restored already; open its original to restore it again")
         recipe = await run_in_threadpool(desk.menu.recipe, request, desk.flats.paths(request.flats))
         try:
-            task = desk.workshop.submit(study, recipe)
+            task = desk.workshop.submit(study, recipe, desk.menu.led(request))
         except QueueFullError:
             raise HTTPException(429, "the queue is full; try again when one is done", {"Retry-After": "10"}) from None
         return JSONResponse(plain(task.to_json()), 202)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field, create_model
 
+from coldray.app.console import one_line
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.flats import MOST_FILES
 from coldray.declaration import SOURCES, Setting
-from coldray.errors import SettingsError
+from coldray.errors import ColdrayError, SettingsError
+from coldray.restoration.profile import WITHOUT_RULE
 from coldray.settings import declared
+
+if TYPE_CHECKING:
+    from coldray.app.viewer.shelf import Study
 
 LONGEST_TEXT = 256
 """Of a name that a page may send."""
@@ -45,11 +50,15 @@ _Stated: Any = create_model("_Stated", **_FIELDS)
 
 
 class RestoreRequest(_Stated):
-    """Settings of one restoration, as the page sends them; flat fields by the handles of their uploads."""
+    """Settings of one restoration, as the page sends them; flat fields by the handles of their uploads.
+
+    With a rule of the profile, they count over those of the rule.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     flats: list[Annotated[str, Field(pattern="^[0-9a-f]{16}$")]] = Field(default=[], max_length=MOST_FILES)
+    rule: str | None = Field(default=None, max_length=LONGEST_TEXT)
 
 
 @dataclass(frozen=True)
@@ -59,18 +68,48 @@ class Menu:
     Parameters
     ----------
     start : Recipe
-        What the command line chose: what counts where the page states nothing, and detectors and model that the page may name.
+        What the command line chose: what counts where the page states nothing, and the profile, detectors and model that the
+        page may name.
     """
 
     start: Recipe
+
+    @cached_property
+    def rules(self) -> dict[str, Recipe]:
+        """Recipes of the profile by the names of their rules; none without a profile."""
+        return {} if self.start.profile is None else dict(self.start.every())
+
+    @property
+    def _all(self) -> list[Recipe]:
+        return [self.start, *self.rules.values()]
+
+    def rule_of(self, study: Study) -> dict[str, str] | None:
+        """Rule of the profile that fits an image, or why it refuses the image; None without a profile."""
+        if not self.rules:
+            return None
+        try:
+            led = self.start.for_image(study.home, study.image)[1] or {}
+        except ColdrayError as problem:
+            return {"name": "", "refused": one_line(problem)}
+        return {"name": led["rule"] or WITHOUT_RULE, "refused": ""}
+
+    def led(self, request: RestoreRequest) -> dict[str, Any] | None:
+        """What of the profile a request follows, for the record; None if it follows none."""
+        if request.rule is None:
+            return None
+        from coldray.restoration.profile import read_profile
+
+        profile = read_profile(str(self.start.profile))
+        rule = None if request.rule == WITHOUT_RULE else request.rule
+        return {"file": profile.path.name, "sha256": profile.sha256, "rule": rule}
 
     def detectors(self) -> dict[str, str]:
         """Detectors by the name the page knows; files given on the command line appear by file name."""
         from coldray.physics.detector import built_in_detectors
 
         known = {name: name for name in built_in_detectors()}
-        for source in (self.start.blurred, self.start.sharp):
-            known[Path(source).name if Path(source).is_file() else source] = source
+        for recipe in self._all:
+            known |= {_named(source): source for source in (recipe.blurred, recipe.sharp)}
         return known
 
     def methods(self) -> list[dict[str, Any]]:
@@ -80,7 +119,7 @@ class Menu:
         out = []
         for name in plugin_names("method"):
             method = plugin("method", name)
-            if method.LEARNS and not _model_fits(self.start.model, name):
+            if method.LEARNS and not any(_model_fits(recipe.model, name) for recipe in self._all):
                 continue
             out.append(
                 {
@@ -97,31 +136,35 @@ class Menu:
         from coldray.restoration.model import DEFAULT_MODEL, shipped_models
 
         shipped: dict[str, str | None] = {name: name for name in shipped_models()}
-        chosen = self.start.model
-        if chosen is None or chosen in shipped:
-            first = chosen or DEFAULT_MODEL
-            return {first: chosen} | {name: source for name, source in shipped.items() if name != first}
-        return {Path(chosen).name: chosen} | shipped
+        named = {DEFAULT_MODEL if each.model is None else _named(each.model): each.model for each in self._all}
+        return named | {name: source for name, source in shipped.items() if name not in named}
 
     def choices(self) -> dict[str, Any]:
         """What the page may choose from, and what it starts with."""
-        names = {source: name for name, source in self.detectors().items()}
         methods = self.methods()
-        plain = {
-            name: said.shown(getattr(self.start, field))
-            for name, (field, said) in on_page().items()
-            if said.kind not in SOURCES
-        }
         words = {name: list(said.words) for name, (_, said) in on_page().items() if said.words}
-        return plain | {
+        rules = {name: self._shown(recipe) for name, recipe in self.rules.items()}
+        profile = None if self.start.profile is None else {"name": Path(self.start.profile).name, "rules": rules}
+        return self._shown(self.start) | {
             "methods": methods,
-            "detectors": sorted(names.values()),
+            "detectors": sorted(self.detectors()),
+            "profile": profile,
             "models": list(self.models()),
             "words": words,
             "method": self.start.method if self.start.method in [m["name"] for m in methods] else "wiener",
-            "blurred": names[self.start.blurred],
-            "sharp": names[self.start.sharp],
         }
+
+    def _shown(self, recipe: Recipe) -> dict[str, Any]:
+        """Settings of a recipe by the names and in the units of the page."""
+        from coldray.restoration.model import DEFAULT_MODEL
+
+        plain = {
+            name: said.shown(getattr(recipe, field))
+            for name, (field, said) in on_page().items()
+            if said.kind not in SOURCES
+        }
+        model = DEFAULT_MODEL if recipe.model is None else _named(recipe.model)
+        return plain | {"blurred": _named(recipe.blurred), "sharp": _named(recipe.sharp), "model": model}
 
     def recipe(self, request: RestoreRequest, flats: tuple[str, ...] = ()) -> Recipe:
         """Build the recipe of a request, as the command line would.
@@ -139,27 +182,42 @@ class Menu:
         ColdrayError
             If method and model do not fit.
         """
-        stated: dict[str, Any] = {"flats": flats or None, "provenance": True}
+        base = self.start
+        if request.rule is not None:
+            if request.rule not in self.rules:
+                raise SettingsError(f"no rule {request.rule!r} here; choose {', '.join(self.rules) or 'none'}")
+            base = self.rules[request.rule]
+        # the page offers the files itself
+        stated: dict[str, Any] = {"provenance": True, "report": False, "certificate_map": False}
+        if flats:
+            stated["flats"] = flats
         for name, (field, said) in on_page().items():
             if said.kind != "flats" and getattr(request, name) is not None:
                 stated[field] = said.taken(getattr(request, name))
+        # of two files with one name, that of the rule is meant
+        detectors = self.detectors() | {_named(source): source for source in (base.blurred, base.sharp)}
+        models = self.models() | ({} if base.model is None else {_named(base.model): base.model})
         for name, known in (
             ("method", {known["name"]: known["name"] for known in self.methods()}),
-            ("model", self.models()),
-            ("blurred", self.detectors()),
-            ("sharp", self.detectors()),
+            ("model", models),
+            ("blurred", detectors),
+            ("sharp", detectors),
         ):
-            asked = stated.get(name, self.start.method if name == "method" else None)
+            asked = stated.get(name, base.method if name == "method" else None)
             if asked is None:
                 continue
             if asked not in known:
                 kind = "detector" if declared()[name].kind == "detector" else name
                 raise SettingsError(f"no {kind} {asked!r} here; choose {', '.join(known)}")
             stated[name] = known[asked]
-        # the page states all that rules could set
-        recipe = replace(self.start, **stated, profile=None, stated=())
+        recipe = replace(base, **stated, profile=None, stated=())
         recipe.job()
         return recipe
+
+
+def _named(source: str) -> str:
+    """Name under which a page knows a detector or a model: a file by its own."""
+    return Path(source).name if Path(source).is_file() else source
 
 
 @cache
@@ -171,7 +229,6 @@ def _loaded(model: str | None) -> Any:
 
 def _model_fits(model: str | None, method: str) -> bool:
     """Whether the model at hand was trained for a method."""
-    from coldray.errors import ColdrayError
     from coldray.plugins import plugin
 
     try:

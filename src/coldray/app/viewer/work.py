@@ -40,6 +40,7 @@ class Task:
 
     study: Study
     recipe: Recipe
+    led: dict[str, Any] | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: str = "queued"
     fraction: float = 0.0
@@ -101,15 +102,15 @@ class Workshop:
         with self._lock:
             return list(self._tasks.values())
 
-    def submit(self, study: Study, recipe: Recipe) -> Task:
-        """Put a restoration into the queue.
+    def submit(self, study: Study, recipe: Recipe, led: dict[str, Any] | None = None) -> Task:
+        """Put a restoration into the queue; what of a profile led to it goes into its record.
 
         Raises
         ------
         QueueFullError
             If too many wait.
         """
-        task = Task(study, recipe)
+        task = Task(study, recipe, led)
         try:
             self._queue.put_nowait(task)
         except queue.Full:
@@ -152,7 +153,7 @@ class Workshop:
                 continue
             self._set(task, state="running", note="restoring", began=time.monotonic())
             try:
-                finish(self._shelf, task.study, task.recipe, partial(self._progress, task), self._reports)
+                finish(self._shelf, task.study, task.recipe, partial(self._progress, task), self._reports, task.led)
             except Cancelled:
                 self._set(task, state="cancelled", note="cancelled", ended=time.monotonic())
             except ColdrayError as problem:
@@ -172,7 +173,12 @@ class Workshop:
 
 
 def finish(
-    shelf: Shelf, study: Study, recipe: Recipe, progress: Callable[[float, str], None], reports: bool = True
+    shelf: Shelf,
+    study: Study,
+    recipe: Recipe,
+    progress: Callable[[float, str], None],
+    reports: bool = True,
+    led: dict[str, Any] | None = None,
 ) -> None:
     """Restore a study, write the files to hand out, and put the layers on the shelf.
 
@@ -185,6 +191,8 @@ def finish(
         ``progress(fraction, note)``; may raise to stop.
     reports : bool
         Whether to write reports after the image is on the shelf.
+    led : dict, optional
+        What of a profile led to the recipe.
 
     Raises
     ------
@@ -222,7 +230,7 @@ def finish(
         whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
         layers |= certificate_layers((evidence, result.replaced, result.corrected), pitch)
-    downloads, record = write_files(shelf.folder, study, result, recipe)
+    downloads, record = write_files(shelf.folder, study, result, recipe, led)
     try:
         shelf.put_restored(study, result.image, record, layers)
     except ColdrayError:

@@ -11,6 +11,13 @@ const ANSWERS = {
   contradiction: { correct: "corrected, or the linear filter", linear: "linear filter stands in", keep: "keep the network's result", refuse: "refuse the image" },
 };
 
+// Fields of the dialog with the settings they state, and what an empty one means.
+const FIELDS = [
+  ["r-method", "method"], ["r-blurred", "blurred"], ["r-sharp", "sharp"], ["r-model", "model"], ["r-gain", "gain"], ["r-even", "even"],
+  ["r-contradiction", "on_contradiction"], ["r-steps", "steps", "the method's own"], ["r-exposure", "exposure_s", "noise estimated from image"],
+  ["r-open-beam", "open_beam", "from the file"], ["r-pitch", "pitch_um", "from the file"],
+];
+
 export class Restoration {
   constructor(desk) {
     this.desk = desk;
@@ -63,8 +70,8 @@ export class Restoration {
     try {
       const used = study.result?.settings;
       const asked = used && desk.choices.detectors.includes(used.blurred) && desk.choices.detectors.includes(used.sharp) ? { blurred: used.blurred, sharp: used.sharp } : {};
-      const method = desk.choices.method;
-      const found = await api.call("POST", `api/studies/${study.id}/curves`, { method, ...asked });
+      const asking = !used && study.rule?.name ? { rule: study.rule.name } : { method: desk.choices.method, ...asked };
+      const found = await api.call("POST", `api/studies/${study.id}/curves`, asking);
       if (desk.study?.id !== study.id) return;
       if (found.unavailable) {
         $("mtf-note").textContent = worded(found.unavailable);
@@ -110,27 +117,49 @@ export class Restoration {
   async _askRestore() {
     const { desk } = this, choices = desk.choices;
     if (!desk.study?.restorable || !choices) return;
-    const options = (id, names, chosen, words = {}) => $(id).replaceChildren(...names.map((n) => new Option(words[n] || n, n, false, n === chosen)));
-    if (!$("r-method").options.length) {
-      options("r-method", choices.methods.map((m) => m.name), choices.method);
-      options("r-blurred", choices.detectors, choices.blurred);
-      options("r-sharp", choices.detectors, choices.sharp);
-      for (const [id, key] of [["r-steps", "steps"], ["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) if (choices[key]) $(id).value = choices[key];
-      options("r-model", choices.models, choices.models[0]);
-      for (const [id, key] of [["gain", "gain"], ["even", "even"], ["contradiction", "on_contradiction"]]) options(`r-${id}`, choices.words[key], choices[key], ANSWERS[id]);
-      // what a method does not have cannot be chosen for it
-      const fit = () => {
-        const method = choices.methods.find((m) => m.name === $("r-method").value);
-        $("r-steps").disabled = !method?.steps;
-        $("r-gain").disabled = !method?.corrects;
-        for (const id of ["r-model", "r-even", "r-contradiction"]) $(id).disabled = !method?.learns;
-      };
-      $("r-method").onchange = fit;
-      fit();
+    if (!$("r-method").options.length) this._offer(choices);
+    if (choices.profile && this.askedOf !== desk.study.id) {
+      const { name, refused } = desk.study.rule;
+      this.askedOf = desk.study.id;
+      $("r-rule").value = name;
+      $("r-refused").textContent = refused;
+      $("r-refused").hidden = !refused;
+      this._fill(choices.profile.rules[name] || choices);
     }
     $("restore-name").textContent = desk.study.name;
     $("restore-error").hidden = true;
     $("restore-dialog").showModal();
+  }
+
+  _offer(choices) {
+    const options = (id, names, words = {}) => $(id).replaceChildren(...names.map((n) => new Option(words[n] || n, n)));
+    options("r-method", choices.methods.map((m) => m.name));
+    options("r-blurred", choices.detectors);
+    options("r-sharp", choices.detectors);
+    options("r-model", choices.models);
+    for (const [id, key] of [["gain", "gain"], ["even", "even"], ["contradiction", "on_contradiction"]]) options(`r-${id}`, choices.words[key], ANSWERS[id]);
+    $("r-method").onchange = () => this._fit();
+    $("r-profile").hidden = !choices.profile;
+    if (choices.profile) {
+      $("r-profile-name").textContent = `Profile ${choices.profile.name}`;
+      $("r-rule").replaceChildren(...Object.keys(choices.profile.rules).map((n) => new Option(n, n)), new Option("none: settings of your own", ""));
+      $("r-rule").onchange = () => this._fill(choices.profile.rules[$("r-rule").value] || choices);
+    }
+    this._fill(choices);
+  }
+
+  // What a method does not have cannot be chosen for it.
+  _fit() {
+    const method = this.desk.choices.methods.find((m) => m.name === $("r-method").value);
+    $("r-steps").disabled = !method?.steps;
+    $("r-gain").disabled = !method?.corrects;
+    for (const id of ["r-model", "r-even", "r-contradiction"]) $(id).disabled = !method?.learns;
+  }
+
+  _fill(settings) {
+    for (const [id, key] of FIELDS) $(id).value = settings[key] ?? "";
+    for (const [id, , empty] of FIELDS) if (empty) $(id).placeholder = $("r-rule").value ? "as the rule says" : empty;
+    this._fit();
   }
 
   async _startRestore() {
@@ -138,6 +167,7 @@ export class Restoration {
     for (const [id, key] of [["r-model", "model"], ["r-gain", "gain"], ["r-even", "even"], ["r-contradiction", "on_contradiction"]]) {
       if (!$(id).disabled) body[key] = $(id).value;
     }
+    if ($("r-rule").value) body.rule = $("r-rule").value;
     body.flats = this.flats.map((f) => f.id);
     for (const [id, key] of [["r-steps", "steps"], ["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) {
       if ($(id).value !== "" && !$(id).disabled) body[key] = Number($(id).value);
