@@ -125,13 +125,18 @@ def test_an_image_without_a_rule_may_be_refused(plant, call, monkeypatch):
     assert code == 1 and "no rule of plant.toml fits" in err and (plant / "out/line1/a.tif").is_file()
 
 
-def test_a_page_starts_with_what_fits_its_first_image(plant):
+def test_a_page_knows_the_rule_of_every_image_and_states_otherwise_over_it(plant):
     from coldray.app.commands.view import _menu
     from coldray.app.viewer.settings import RestoreRequest
+    from coldray.app.viewer.shelf import Shelf
 
-    profile = str(plant / "plant.toml")
-    menu = _menu({"profile": profile}, [plant / "in" / "b.tif"])
-    assert menu.choices()["blurred"] == "phosphor:150" and menu.choices()["method"] == "wiener"
-    recipe = menu.recipe(RestoreRequest(exposure_s=3))
+    menu = _menu({"profile": str(plant / "plant.toml")})
+    shelf = Shelf()
+    for name, rule in RULES.items():
+        path = plant / "in" / name
+        assert menu.rule_of(shelf.open(path, path.name, stays=True)) == {"name": rule, "refused": ""}
+    shelf.close()
+    assert menu.choices()["profile"]["rules"]["coarse"]["blurred"] == "phosphor:150"
+    recipe = menu.recipe(RestoreRequest(rule="coarse", exposure_s=3))
     assert recipe.exposure_s == 3 and recipe.sharp == "phosphor:40" and "profile" not in recipe.settings()
-    assert _menu({"profile": profile}).start.exposure_s is None
+    assert menu.start.exposure_s is None and menu.start.method == "wiener"

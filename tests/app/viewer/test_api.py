@@ -209,7 +209,7 @@ def test_the_queue_is_short_and_a_waiting_task_can_be_cancelled(serve, scan, mon
 
     gate = threading.Event()
     monkeypatch.setattr(
-        work, "finish", lambda shelf, study, recipe, progress, reports: (gate.wait(30), progress(0.5, "half"))
+        work, "finish", lambda shelf, study, recipe, progress, *_more: (gate.wait(30), progress(0.5, "half"))
     )
     with serve(queue_length=2) as served:
         study = served.upload(scan).json()["id"]

@@ -840,6 +840,18 @@ DRAG = """async (rounds) => {
   }
   fire("pointerup", 420, 340);
 }"""
+SWIPE = """async (rounds) => {
+  const handle = document.querySelector(".handle"), stage = document.getElementById("stage").getBoundingClientRect();
+  handle.setPointerCapture = () => {};
+  const fire = (kind, x) => handle.dispatchEvent(new PointerEvent(kind, { clientX: x, clientY: 300, pointerId: 1, bubbles: true }));
+  const frame = () => new Promise(done => requestAnimationFrame(done));
+  fire("pointerdown", stage.x + stage.width / 2);
+  for (let i = 0; i < rounds; i++) {
+    for (let k = 0; k < 4; k++) fire("pointermove", stage.x + stage.width * (0.3 + 0.4 * ((4 * i + k) % 9) / 9));
+    await frame();
+  }
+  fire("pointerup", stage.x + stage.width / 2);
+}"""
 COUNT = """async () => {
   const { GlRenderer } = await import(new URL("static/gl.js", document.baseURI)), { Picture } = await import(new URL("static/pixels.js", document.baseURI));
   const gl = WebGL2RenderingContext.prototype, counts = window.counts = { draws: 0, uploads: 0, pictures: 0, scans: 0 };
@@ -860,18 +872,31 @@ def large_image(tmp_path, size):
     return stored, tmp_path / f"{size}.npy"
 
 
-def test_4096_by_4096_costs_four_draw_calls_a_frame_and_nothing_else(visit, tmp_path):
-    """Window and zoom on 16 Mpixel: no pixel is sent or scanned again, and several events make one picture."""
+def swiped_pair(desk, path):
+    """Open an image and itself as its reference, and wait until both were drawn."""
+    desk.open(path)
+    study = desk.page.evaluate("document.documentElement.dataset.study")
+    desk.served.upload(path, query=f"/api/studies/{study}/layers/reference")
+    desk.page.wait_for_selector("#images [data-role=reference]", timeout=600_000)
+    desk.settle()
+
+
+def test_4096_by_4096_costs_four_draw_calls_an_image_and_frame_and_nothing_else(visit, tmp_path):
+    """Window, zoom and swipe on twice 16 Mpixel: no pixel is sent or scanned again, and several events make one picture."""
     stored, path = large_image(tmp_path, 4096)
     desk = visit("renderer=webgl")
-    desk.open(path)
+    swiped_pair(desk, path)
     desk.press("w")
     desk.page.evaluate(COUNT)
-    desk.page.evaluate(DRAG, 12)
-    counts = desk.page.evaluate("() => window.counts")
-    assert counts["uploads"] == 0 and counts["scans"] == 0
-    assert 6 <= counts["pictures"] <= 14
-    assert counts["draws"] <= 4 * counts["pictures"]
+    for action, rounds in ((DRAG, 12), (SWIPE, 12)):
+        desk.page.evaluate("() => Object.keys(window.counts).forEach(key => (window.counts[key] = 0))")
+        desk.page.evaluate(action, rounds)
+        counts = desk.page.evaluate("() => window.counts")
+        assert counts["uploads"] == 0 and counts["scans"] == 0
+        assert 6 <= counts["pictures"] <= 14
+        # each image is four tiles; those that the swipe hides are not drawn
+        assert counts["draws"] <= 8 * counts["pictures"]
+    desk.page.click("#images [data-role=reference]")
     desk.type(low=8000, high=52000)
     left, top = desk.one_to_one()
     desk.point(400.5, 300.5)
@@ -891,13 +916,17 @@ def test_a_frame_of_4096_by_4096_touches_no_more_pixels_than_one_of_1024_by_1024
         return put.call(this, image, ...all);
       };
     }"""
+    desk.page.evaluate(count)
     for size in (1024, 4096):
         _, path = large_image(tmp_path, size)
-        desk.open(path)
+        swiped_pair(desk, path)
         desk.press("w")
-        desk.page.evaluate(count)
+        desk.page.evaluate("() => (window.touched = [])")
         desk.page.evaluate(DRAG, 4)
-        touched[size] = max(desk.page.evaluate("() => window.touched"))
+        desk.page.evaluate(SWIPE, 4)
+        # two images a frame, cut where the handle stands
+        frames = desk.page.evaluate("() => window.touched")
+        touched[size] = max(a + b for a, b in zip(frames[::2], frames[1::2], strict=True))
         desk.page.click("#close-study")
         desk.page.wait_for_selector("#empty", state="visible")
     assert 0 < touched[4096] <= 1.3 * touched[1024]

@@ -126,15 +126,15 @@ def test_curves_are_measured_in_turn_and_a_crowd_is_sent_away(serve, scan, monke
         sent_away = threading.Semaphore(0)
         answers = [pool.submit(ask, n) for n in range(30)]
         assert entered.wait(hangs_s)
-        for _ in range(30 - server.CURVES_AT_ONCE - server.CURVES_WAITING):
+        for _ in range(30 - server.MEASURED_AT_ONCE - server.MEASURING_WAIT):
             assert sent_away.acquire(timeout=hangs_s)
         assert served.client.get("/health").status_code == 200
         go.set()
         codes = [answer.result() for answer in answers]
-    assert codes.count(200) == server.CURVES_AT_ONCE + server.CURVES_WAITING and codes.count(429) == 30 - codes.count(
+    assert codes.count(200) == server.MEASURED_AT_ONCE + server.MEASURING_WAIT and codes.count(429) == 30 - codes.count(
         200
     )
-    assert most == server.CURVES_AT_ONCE
+    assert most == server.MEASURED_AT_ONCE
 
 
 @pytest.mark.parametrize("closed", ["before the files", "before the reports", "after the reports"])

@@ -21,6 +21,7 @@ from coldray.app.console import one_line, plain
 from coldray.app.viewer.browsing import add_folders
 from coldray.app.viewer.curves import detector_curves
 from coldray.app.viewer.desk import Desk, TooManyPagesError
+from coldray.app.viewer.edges import EdgeRequest, measured_edge
 from coldray.app.viewer.guard import Access, Guard
 from coldray.app.viewer.handles import Id, offered_as, study_of
 from coldray.app.viewer.notes import add_notes
@@ -34,7 +35,7 @@ from coldray.errors import ColdrayError
 from coldray.formats import suffixes
 
 UPLOADS_AT_ONCE = 2
-CURVES_AT_ONCE, CURVES_WAITING = 1, 8
+MEASURED_AT_ONCE, MEASURING_WAIT = 1, 8
 MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -191,7 +192,7 @@ def _add_arrivals(app: FastAPI, desk: Desk) -> None:
 
 def _add_studies(app: FastAPI, desk: Desk) -> None:
     """What is asked of one image."""
-    measuring = Turns(CURVES_AT_ONCE, CURVES_WAITING)
+    measuring = Turns(MEASURED_AT_ONCE, MEASURING_WAIT)
 
     @app.delete("/api/studies/{study_id}", status_code=204)
     async def close(study_id: Id) -> None:
@@ -211,13 +212,19 @@ def _add_studies(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/studies/{study_id}/curves")
     async def curves(study_id: Id, request: RestoreRequest) -> Response:
         study = study_of(desk, study_id)
-        async with measuring.turn("the curves of several images are being measured"):
+        async with measuring.turn("several images are being measured"):
             recipe = await run_in_threadpool(desk.menu.recipe, request, desk.flats.paths(request.flats))
             try:
                 found = await run_in_threadpool(detector_curves, study.image, recipe.job())
             except ColdrayError as problem:  # an image of another detector is nothing wrong
                 found = {"unavailable": one_line(problem)}
         return JSONResponse(plain(found))
+
+    @app.post("/api/studies/{study_id}/edge")
+    async def edge(study_id: Id, asked: EdgeRequest) -> Response:
+        study = study_of(desk, study_id)
+        async with measuring.turn("several images are being measured"):
+            return JSONResponse(plain(await run_in_threadpool(measured_edge, study, asked)))
 
 
 def _add_work(app: FastAPI, desk: Desk) -> None:

@@ -1,6 +1,7 @@
 // Line profile and regions: numbers at full resolution, in millimetres where the pitch is known.
 
 import * as api from "./api.js";
+import { Edge } from "./edge.js";
 import { $, fill, number, unitOf } from "./panel.js";
 import { cnr, edgeWidth } from "./pixels.js";
 import { plot } from "./plots.js";
@@ -10,6 +11,7 @@ const mean = (values) => values.reduce((s, v) => s + v, 0) / values.length;
 export class Measures {
   constructor(desk) {
     this.desk = desk;
+    this.edge = new Edge(desk);
     for (const key of ["x0", "y0", "x1", "y1", "width"]) {
       $(`p-${key}`).onchange = () => {
         const v = number(`p-${key}`);
@@ -117,6 +119,7 @@ export class Measures {
     }
     if (desk.available().includes("restored")) notes.push("On a restored image SNR and CNR describe detector and network together: take compliance values on the original.");
     $("roi-note").textContent = notes.join(" ");
+    this.edge.show();
   }
 
   _regionCsv() {

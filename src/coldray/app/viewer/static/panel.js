@@ -9,7 +9,7 @@ export const unitOf = (desk) => (desk.base()?.meta.unit === "DN" ? "DN" : "× op
 const FIELDS = {
   open_beam: "Open beam", exposure_s: "Exposure", pixel_pitch_mm: "Pixel pitch", pitch_um: "Pixel pitch", noise: "Flat fields", flats: "Flat fields",
   blurred: "Taken with", sharp: "Restore towards", steps: "Steps", method: "Method", model: "Model", gain: "Data consistency", even: "Even ground",
-  on_contradiction: "Contradicted places",
+  on_contradiction: "Contradicted places", roi: "Signal",
 };
 export const worded = (text) => String(text).replace(/--([a-z][a-z-]*)(?: (?:DN|FLATS|MODEL|SHARE|DET)\b)?|-m (MODEL)|`(\w+)`/g, (found, flag, model, parameter) => {
   const field = FIELDS[model ? "model" : (flag || parameter).replaceAll("-", "_")];

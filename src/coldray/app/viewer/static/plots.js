@@ -19,15 +19,15 @@ export function short(v) {
   return String(+v.toPrecision(4));
 }
 
-// series: [{x, y, name}] with equal lengths; bands: [{from, to, name}]; lines: [{at, name}]
-export function plot(svg, { series, xLabel, yLabel, bands = [], lines = [], yRange = null, onHover = null }) {
+// series: [{x, y, name}] with equal lengths; areas: [{x, low, high, name}]; bands: [{from, to, name}]; lines: [{at, name}]
+export function plot(svg, { series, xLabel, yLabel, areas = [], bands = [], lines = [], yRange = null, onHover = null }) {
   const w = svg.clientWidth || 300, h = svg.clientHeight || 150;
   svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
   svg.replaceChildren();
   if (!series.length) return;
   const xs = series.flatMap((s) => [s.x[0], s.x[s.x.length - 1]]);
   const x0 = Math.min(...xs), x1 = Math.max(...xs);
-  let [y0, y1] = yRange || extent(series);
+  let [y0, y1] = yRange || extent([...series, ...areas.flatMap((a) => [{ y: a.low }, { y: a.high }])]);
   if (!yRange) {
     const pad = (y1 - y0 || Math.abs(y1) || 1) * 0.06;
     y0 -= pad;
@@ -51,6 +51,10 @@ export function plot(svg, { series, xLabel, yLabel, bands = [], lines = [], yRan
   const turned = label(svg, 10, EDGE.top + inner.h / 2, yLabel, "middle", "axis");
   turned.setAttribute("transform", `rotate(-90 10 ${EDGE.top + inner.h / 2})`);
   for (const line of lines) svg.append(node("line", { x1: px(line.at), x2: px(line.at), y1: EDGE.top, y2: EDGE.top + inner.h, class: `rule ${line.name}` }));
+  for (const { x, low, high, name } of areas) {
+    const at = (y) => x.map((v, i) => `${px(v).toFixed(1)} ${py(y[i]).toFixed(1)}`);
+    svg.append(node("path", { d: `M${[...at(high), ...at(low).reverse()].join("L")}Z`, class: `area ${name}` }));
+  }
   for (const s of series) {
     const path = [];
     let pen = false;
