@@ -3,6 +3,9 @@
 import pytest
 
 pytest.importorskip("fastapi", reason="the viewer needs the extra view")
+
+from coldray.app.viewer.folders import Folders
+
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="accessibility is tested with axe-core")
 
 RUNNING = {"study": "0" * 16, "name": "scan.tif", "method": "wiener", "note": "network, 1 of 2 steps", "seconds": 1.0,
@@ -24,6 +27,12 @@ def served_with_reports(serve):
 @pytest.fixture
 def page(browser, served_with_reports, request):
     scheme, width = request.param
+    folder = request.getfixturevalue("tmp_path") / "folder"
+    folder.mkdir()
+    for number in range(2):
+        request.getfixturevalue("write_scan")(folder / f"{number}.tif", number, shape=(64, 96))
+    served_with_reports.desk.folders = Folders()
+    served_with_reports.desk.folders.add(folder)
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 820})
     page = context.new_page()
     page.goto(served_with_reports.link)
@@ -36,12 +45,23 @@ def page(browser, served_with_reports, request):
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(("light", 1280), marks=pytest.mark.slow), ("dark", 1280), ("light", 420)],
+    [
+        pytest.param(("light", 1280), marks=pytest.mark.slow),
+        ("dark", 1280),
+        ("light", 420),
+        pytest.param(("dark", 420), marks=pytest.mark.slow),
+    ],
     indirect=True,
     ids=str,
 )
 def test_no_state_of_the_page_has_a_violation(page, served_with_reports, scan, tmp_path):
-    found = {"start": violations(page)}
+    page.wait_for_selector("#folder-dialog[open] .card >> nth=1")
+    page.click("#folder-dialog [data-decision=rejected] >> nth=0")
+    page.click("#folder-dialog [data-decision=accepted] >> nth=1")
+    page.wait_for_selector("#folder-dialog .card:nth-child(2) [aria-pressed=true]")
+    found = {"folder": violations(page)}
+    page.click("#folder-close")
+    found["start"] = violations(page)
     page.set_input_files("#file-input", str(scan))
     page.wait_for_selector("#images [data-role=original]")
     page.locator("#stage").focus()
@@ -53,8 +73,11 @@ def test_no_state_of_the_page_has_a_violation(page, served_with_reports, scan, t
         page.mouse.down()
         page.mouse.move(x + drag, y + drag)
         page.mouse.up()
-    for section in page.locator("#dock > details:not([open]) > summary").all():
-        section.click()
+    page.click("#sec-file > summary")
+    page.click("#preset-keeping > summary")
+    page.fill("#preset-name", "balls")
+    page.click("#preset-keep")
+    page.wait_for_selector("[data-preset=balls]")
     found["image"] = violations(page)
     page.click("[data-tool=rectangle]")
     page.mouse.move(x, y)
@@ -97,6 +120,14 @@ def test_no_state_of_the_page_has_a_violation(page, served_with_reports, scan, t
         page.click("[data-download=report]")
     report = tmp_path / "report.html"
     report.write_bytes(caught.value.path().read_bytes())
+    other = tmp_path / "other.tif"
+    other.write_bytes(scan.read_bytes())
+    study = page.evaluate("document.documentElement.dataset.study")
+    served_with_reports.upload(other, query=f"/api/studies/{study}/layers/restored")
+    page.wait_for_selector("#images [data-role=compared]")
+    page.click("[data-overlay=comparison]")
+    page.wait_for_function("() => document.querySelector('[data-overlay=comparison]').ariaChecked === 'true'")
+    found["compared"] = violations(page)
     page.goto(report.as_uri())
     found["report"] = violations(page)
     assert {state: broken for state, broken in found.items() if broken} == {}

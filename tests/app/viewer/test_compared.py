@@ -46,13 +46,18 @@ def test_a_second_restored_file_keeps_the_first_to_be_compared_with(shelf, scan,
         assert shelf.open(path, path.name) is study
     shelf.open(results[1], results[1].name)  # the same bytes again: nothing to compare
     layers = study.layers
+    assert layers["restored"].title == "Restored: detail.tif" and study.to_json()["warnings"] == study.warnings
     assert [layers[role].pixels[0, 0] for role in ("restored", "compared")] == [
         read_image(path).pixels[0, 0] for path in (results[1], results[0])
     ]
     assert layers["restored"].id != layers["compared"].id and layers["compared"].title == "Compared · cold"
     assert study.result["settings"]["gain"] == "detail" and study.compared["settings"]["gain"] == "calibrated"
+    made = results[0].with_name("made.json")
+    made.write_text("{}")
+    shelf.offer(study, {"record": (made, "made.json")})
     shelf.attach(study, "restored", results[0], results[0].name)
     assert study.compared["settings"]["gain"] == "detail"
+    assert study.downloads == {} and not made.exists()  # files of another result are not offered with this one
     shelf.forget_compared(study)
     assert study.compared is None and "compared" not in study.layers and "restored" in study.layers
 

@@ -40,6 +40,9 @@ class Study:
     sha256 : str
         Of the file.
     warnings : list of str
+        Of the image itself.
+    of_result : list of str
+        Warnings of what lies beside the restored image.
     id : str
     layers : dict of str to Layer
         By role.
@@ -62,6 +65,7 @@ class Study:
     image: Radiograph
     sha256: str
     warnings: list[str] = field(default_factory=list)
+    of_result: list[str] = field(default_factory=list)
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     layers: dict[str, Layer] = field(default_factory=dict)
     restored: Radiograph | None = None
@@ -93,7 +97,7 @@ class Study:
             "facts": [*facts(self.image), {"name": "SHA-256", "value": self.sha256}],
             "hints": display_hints(self.image),
             "history": history(shown),
-            "warnings": self.warnings,
+            "warnings": [*self.warnings, *self.of_result],
             "result": self.result,
             "compared": self.compared,
             "downloads": sorted(self.downloads),
@@ -197,7 +201,7 @@ class Shelf:
         if source is not None:
             beside = found_beside(path, image, digest)
             study.restored, study.result = image, beside.result
-            study.warnings += beside.warnings
+            study.of_result = beside.warnings
             layers |= beside.layers
         with self._lock:
             self._check_room(sum(layer.pixels.nbytes for layer in layers.values()), new=True)
@@ -263,7 +267,11 @@ class Shelf:
             is_other = known.get("sha256_out") != (result or {}).get("sha256_out") or not known
             compared = study.compared
             if before is not None and "original" in study.layers and is_other:
-                how = f"Compared · {known['method']}" if "method" in known else "Compared"
+                how = (
+                    f"Compared · {known['method']}"
+                    if "method" in known
+                    else before.title.replace("Restored", "Compared")
+                )
                 kept = replace(before, role="compared", title=how, id=secrets.token_hex(8))
                 layers, compared = layers | {"compared": kept}, known or None
             self.put(study, *layers.values(), drop=OVERLAYS)
@@ -324,10 +332,10 @@ class Shelf:
     def _attach_restored(self, study: Study, image: Radiograph, name: str, path: Path, digest: str) -> None:
         open_beam = study.layers["original"].open_beam if "original" in study.layers else _open_beam(image)[0]
         beside = found_beside(path, image, digest)
-        layers = {"restored": image_layer("restored", "Restored", image, open_beam)} | beside.layers
+        layers = {"restored": image_layer("restored", f"Restored: {name}", image, open_beam)} | beside.layers
         self.put_restored(study, image, beside.result, layers)
-        study.warnings = [*study.warnings, f"the restored image is {name}", *beside.warnings]
-        self.changed()
+        study.of_result = beside.warnings
+        self.offer(study, {}, anew=True)  # files of another result
 
     def _check_room(self, more_bytes: int, *, new: bool) -> None:
         if new and len(self._studies) >= MAX_STUDIES:
