@@ -17,6 +17,7 @@ Float = NDArray[np.float64]
 LEAST_ROWS = 16
 MOST_BAD = 0.5  # of the pixels of a row that is used
 WHOLE = 0.8  # of the usual sensitivity of a row to its place, below which masked pixels spoil it
+STEADY_PX = 5e-4  # a line that moves by less is found; the next step would move it by a third of that
 FARTHEST_PX = 2.0  # a row is moved by no more than this in one step
 STANDS_OUT = 6.0  # of the standard deviation of a variance from independent rows, correlated noise included
 
@@ -207,7 +208,7 @@ def fit_line(
         centre, slope = float(centre_new), float(slope_new)
         if turn == 0:
             reach = int(min(max(8, 2 * coarse_px + 4), reach))
-        elif turn > 2 and moved < 2e-4:
+        elif turn > 1 and moved < STEADY_PX:
             break
     away = min(2 * int(np.ceil(max(3.0, 3 * width) / cosine)) + 2, int(room) - reach)
     whole = power > WHOLE * _median(power)
