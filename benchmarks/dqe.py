@@ -140,8 +140,9 @@ def page(results: Sequence[dict[str, Any]], options: argparse.Namespace) -> str:
     lines = [
         "# DQE of simulated quanta",
         "",
-        f"{date.today().isoformat()}, `python benchmarks/dqe.py --repeats {options.repeats} --flats {options.flats} "
-        f"--edges {options.edges} --random-state {options.random_state}`, simulated images.",
+        f"{date.today().isoformat()}, `python benchmarks/dqe.py --sigmas {' '.join(f'{one:g}' for one in options.sigmas)} "
+        f"--repeats {options.repeats} --flats {options.flats} --edges {options.edges} --random-state {options.random_state}`, "
+        "simulated images.",
         "",
         f"{options.flats} flats of {SIDE}² and {options.edges} edges in each direction, {QUANTA:g} quanta per pixel. "
         "Required per repeat, to 0.4 cycles/px: mean within 2 %, worst bin within 5 %.",
