@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import ImageReadError
 from coldray.files import Location, refuse_writing, shown, told
+from coldray.scratch import strips
 
 MAX_PIXELS = 2**28
 """Largest declared image read by default [pixels]; `COLDRAY_MAX_MPIXEL` in the environment raises it."""
@@ -164,9 +165,15 @@ def check_finite(path: Location, pixels: NDArray[Any]) -> None:
 
 def _not_finite(pixels: NDArray[Any]) -> str | None:
     """Count what is not finite; None if all is well."""
-    if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
+    if pixels.dtype.kind != "f" or not pixels.size:
         return None
-    nan, infinite = int(np.isnan(pixels).sum()), int(np.isinf(pixels).sum())
+    nan = infinite = 0
+    for rows in strips(pixels.shape) if pixels.ndim > 1 else [slice(None)]:
+        part = pixels[..., rows, :] if pixels.ndim > 1 else pixels
+        if not np.isfinite(part).all():
+            nan, infinite = nan + int(np.isnan(part).sum()), infinite + int(np.isinf(part).sum())
+    if not nan + infinite:
+        return None
     return f"has {nan + infinite} of {pixels.size} pixels that are not finite ({nan} NaN, {infinite} infinite)"
 
 

@@ -36,6 +36,8 @@ class TiffCarrier:
         Whether a predictor was used.
     photometric : int
         0 for MinIsWhite, 1 for MinIsBlack.
+    tile : (rows, cols), optional
+        Size of its tiles; None for strips.
     source : dict of str to str
         Description, software and date of the original.
     carried : tuple
@@ -45,6 +47,7 @@ class TiffCarrier:
     compressed: bool
     differenced: bool
     photometric: int
+    tile: tuple[int, int] | None = None
     source: dict[str, str] = field(default_factory=dict)
     carried: tuple[tuple[int, int, int, Any, bool], ...] = ()
 

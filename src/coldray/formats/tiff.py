@@ -24,6 +24,7 @@ from coldray.formats._tiff_layout import Layout, Page
 from coldray.formats._tiff_tags import TiffCarrier
 from coldray.radiograph import Radiograph
 from coldray.reading import Location, check_declared, check_writable, checked, one_channel, opened, reading, refuse
+from coldray.scratch import is_large, release, scratch_array
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -89,6 +90,7 @@ def read(path: Location) -> Radiograph:
             compressed=pages[0].compression != 1,
             differenced=pages[0].predictor != 1,
             photometric=pages[0].photometric if pages[0].photometric in _GREY else 1,
+            tile=pages[0].segment if pages[0].tiled else None,
             source=record.source,
             carried=_tiff_tags.carried(layout, pages[0]),
         )
@@ -194,8 +196,10 @@ def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[np.
             if len(numbers) == 1:
                 return frame
             if stack is None:
-                stack = np.empty((len(numbers), page.rows, page.cols), frame.dtype.newbyteorder("="))
+                shape, kind = (len(numbers), page.rows, page.cols), frame.dtype.newbyteorder("=")
+                stack = scratch_array(shape, kind) if is_large(shape) else np.empty(shape, kind)
             stack[k] = frame
+            release(stack)
     assert stack is not None
     return stack
 
@@ -203,7 +207,10 @@ def _decode(layout: Layout, numbers: list[int], notes: list[str]) -> NDArray[np.
 def _samples(layout: Layout, number: int, tif: TiffFile) -> NDArray[np.number]:
     """Values of one page, (rows, cols) or (rows, cols, samples)."""
     page = layout.pages[number]
-    samples: NDArray[np.number] = np.asarray(tif.pages[number].asarray(maxworkers=1))
+    large = is_large((page.rows, page.cols)) and page.samples == 1
+    kept = scratch_array((page.rows, page.cols), tif.pages[number].dtype) if large else None
+    samples: NDArray[np.number] = np.asarray(tif.pages[number].asarray(out=kept, maxworkers=1))
+    release(kept)
     shape = (page.rows, page.cols) + ((page.samples,) if page.samples > 1 else ())
     if page.planar == 2 and page.samples > 1:
         samples = np.moveaxis(samples, 0, -1)
@@ -242,7 +249,7 @@ def write(path: Location, radiograph: Radiograph) -> None:
     Notes
     -----
     Little endian, no date. Pixel pitch as an exact rational per centimetre
-    (49.5 um gives 20000/99). Compressed only if the source was; BigTIFF above 4 GB.
+    (49.5 um gives 20000/99). Compressed only if the source was, in tiles only if the source was; BigTIFF above 4 GB.
     """
     pixels = check_writable(path, radiograph.pixels, "TIFF", DTYPES, "convert it to float32 or uint16")
     carrier = radiograph.carrier if isinstance(radiograph.carrier, TiffCarrier) else None
@@ -250,9 +257,9 @@ def write(path: Location, radiograph: Radiograph) -> None:
     resolution = _pitch.pixels_per_cm(pitch) if pitch else None
     description = _record.dumps(radiograph, carrier.source if carrier else None)
     frames = pixels.shape[0] if pixels.ndim == 3 else 1
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"tile": carrier.tile if carrier else None}
     if carrier and carrier.compressed:
-        options = {"compression": "zlib", "compressionargs": {"level": _LEVEL}, "maxworkers": 1}
+        options |= {"compression": "zlib", "compressionargs": {"level": _LEVEL}, "maxworkers": 1}
         options["predictor"] = carrier.differenced and pixels.dtype.kind != "f"
 
     def save(file: BinaryIO) -> None:

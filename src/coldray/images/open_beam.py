@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.scratch import strips
+
 BLOCK_PX = 8
 LEAST_SIDE_PX = 32
 TOP_SHARE = 0.002
@@ -62,16 +64,24 @@ def bright_plateau(pixels: NDArray[np.number]) -> Plateau | None:
     frame = pixels if pixels.ndim == 2 else pixels[0]
     if min(frame.shape) < LEAST_SIDE_PX:
         return None
-    rows, cols = (n // BLOCK_PX for n in frame.shape)
-    cut = frame[: rows * BLOCK_PX, : cols * BLOCK_PX].astype(np.float32)
-    blocks = cut.reshape(rows, BLOCK_PX, cols, BLOCK_PX)
-    mean = blocks.mean(axis=(1, 3), dtype=np.float64)
+    mean, varies = _of_blocks(frame)
     top = float(np.quantile(mean, 1 - TOP_SHARE))
     if not top > 0:
         return None
-    varies = blocks.std(axis=(1, 3))
     near = mean >= (1 - PLATEAU_WIDTH) * top
     spread = float(np.median(varies[near])) / BLOCK_PX
     near = mean >= top - max(PLATEAU_WIDTH * top, 2 * SPREADS * spread)
     even = near & (varies <= EVEN * np.median(varies[near]) + 1e-12)
     return Plateau(float(np.median(mean[even])), float(np.mean(even)))
+
+
+def _of_blocks(frame: NDArray[np.number]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Mean and standard deviation of every block."""
+    rows, cols = (n // BLOCK_PX for n in frame.shape)
+    mean, varies = np.empty((rows, cols)), np.empty((rows, cols), dtype=np.float32)
+    for part in strips((rows * BLOCK_PX, cols * BLOCK_PX), BLOCK_PX):
+        cut = frame[part, : cols * BLOCK_PX].astype(np.float32)
+        blocks = cut.reshape(-1, BLOCK_PX, cols, BLOCK_PX)
+        lines = slice(part.start // BLOCK_PX, part.stop // BLOCK_PX)
+        mean[lines], varies[lines] = blocks.mean(axis=(1, 3), dtype=np.float64), blocks.std(axis=(1, 3))
+    return mean, varies

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError, MetadataError
 from coldray.images.open_beam import bright_plateau
 from coldray.radiograph import Radiograph
+from coldray.scratch import strips
 
 LARGEST_VALUE = 1e30
 """Largest pixel value restored: single precision ends at 3e38, and powers and sums of pixels are taken."""
@@ -133,8 +134,7 @@ def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool
         raise ImageError(
             f"the image is {why}; restoration needs values proportional to the signal: export the linear image"
         )
-    if image.dtype.kind == "f" and not np.all(np.isfinite(image.pixels)):
-        bad = int(np.count_nonzero(~np.isfinite(image.pixels)))
+    if image.dtype.kind == "f" and (bad := _count(image.pixels, lambda part: ~np.isfinite(part))):
         raise ImageError(f"{bad} pixels are NaN or infinite; correct bad pixels first (coldray correct)")
     largest = max(abs(float(image.pixels.max())), abs(float(image.pixels.min())))
     if largest > LARGEST_VALUE:
@@ -183,7 +183,13 @@ def _level_of_image(image: Radiograph, plateau: bool) -> tuple[Scale, str]:
 def _saturation(image: Radiograph) -> list[str]:
     if image.dtype.kind not in "ui":
         return []
-    share = float(np.mean(image.pixels == np.iinfo(image.dtype).max))
+    top = np.iinfo(image.dtype).max
+    share = _count(image.pixels, lambda part: part == top) / image.pixels.size
     if share <= SATURATED_SHARE:
         return []
     return [f"{100 * share:.2g} % of the pixels are saturated; what is restored in and near them is not measured"]
+
+
+def _count(pixels: NDArray[np.number], of: Callable[[NDArray[np.number]], NDArray[np.bool_]]) -> int:
+    """Number of pixels for which something is true, strip by strip."""
+    return sum(int(np.count_nonzero(of(pixels[..., rows, :]))) for rows in strips(pixels.shape))

@@ -1,0 +1,79 @@
+"""TIFF files of frames too large for memory: tiled and BigTIFF, read onto disk and written as they came."""
+
+import mmap
+
+import numpy as np
+import pytest
+import tifffile
+
+from coldray import scratch
+from coldray.errors import ImageReadError
+from coldray.formats import read_image, write_image
+
+
+def on_disk(array):
+    owner = array
+    while owner is not None and not isinstance(owner, mmap.mmap):
+        owner = getattr(owner, "base", None)
+    return owner is not None
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 4000, (150, 170), dtype=np.uint16)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    monkeypatch.setattr(scratch, "LARGEST_WHOLE_PIXELS", 100 * 100)
+
+
+KINDS = [
+    {},
+    {"tile": (32, 48)},
+    {"tile": (64, 64), "compression": "zlib", "predictor": True},
+    {"bigtiff": True, "tile": (16, 16)},
+    {"rowsperstrip": 7, "compression": "zlib"},
+    {"byteorder": ">"},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_page_is_read_onto_disk(tmp_path, pixels, large, kind):
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **kind)
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert on_disk(image.pixels) and image.pixels.dtype.isnative
+
+
+def test_small_ones_are_kept_in_memory(tmp_path, pixels):
+    tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(32, 32))
+    assert not on_disk(read_image(tmp_path / "a.tif").pixels)
+
+
+def test_a_stack_of_large_pages_is_read_onto_disk(tmp_path, pixels, large):
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([pixels, pixels + 1]), tile=(32, 32), photometric="minisblack")
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, [pixels, pixels + 1])
+    assert on_disk(image.pixels)
+
+
+@pytest.mark.parametrize("kind", [{"tile": (32, 48)}, {"tile": (64, 64), "compression": "zlib"}, {}])
+def test_tiles_stay_tiles(tmp_path, pixels, kind):
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **kind)
+    write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "b.tif") as found:
+        page = found.pages[0]
+        assert page.is_tiled == ("tile" in kind)
+        if "tile" in kind:
+            assert (page.tilelength, page.tilewidth) == kind["tile"]
+        np.testing.assert_array_equal(page.asarray(), pixels)
+
+
+def test_pixels_that_are_not_finite_are_counted_strip_by_strip(tmp_path, large, monkeypatch):
+    monkeypatch.setattr(scratch, "STRIP_PIXELS", 1000)
+    pixels = np.ones((120, 130), dtype=np.float32)
+    pixels[5, 5], pixels[70, 80], pixels[119, 129] = np.nan, np.inf, np.nan
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    with pytest.raises(ImageReadError, match=r"3 of 15600 pixels .* \(2 NaN, 1 infinite\)"):
+        read_image(tmp_path / "a.tif")
