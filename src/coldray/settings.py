@@ -186,6 +186,15 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         page=False,
         since=4,
     )
+    device: str = setting(
+        "cpu",
+        "text",
+        "Where the network runs: cpu (default), gpu or gpu:NUMBER (through Vulkan, with the extra `fast`), or auto, a GPU if "
+        "there is one.",
+        metavar="DEVICE",
+        page=False,
+        recorded=False,
+    )
     filter_signal: float | None = setting(
         None,
         "number",

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from coldray.networks.compact import Network  # noqa: E402
-from coldray.restoration.model import TorchEngine  # noqa: E402
+from coldray.restoration.engines import TorchEngine  # noqa: E402
 from coldray.restoration.tiles import TiledPredictor  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from coldray.methods import ddim  # noqa: E402
 from coldray.networks.unet import Network  # noqa: E402
-from coldray.restoration.model import TorchEngine  # noqa: E402
+from coldray.restoration.engines import TorchEngine  # noqa: E402
 from coldray.restoration.tiles import TiledPredictor  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -10,8 +10,9 @@ ncnn = pytest.importorskip("ncnn", reason="needs the extra fast")
 
 from coldray.checkpoint import read_tensors  # noqa: E402
 from coldray.restoration import fast  # noqa: E402
+from coldray.restoration.engines import OnnxEngine  # noqa: E402
 from coldray.restoration.fast import FastEngine, available, fast_engine, probe_input  # noqa: E402
-from coldray.restoration.model import OnnxEngine, load_model  # noqa: E402
+from coldray.restoration.model import load_model  # noqa: E402
 from coldray.restoration.tiles import TiledPredictor  # noqa: E402
 
 LSB = 1 / 65535

@@ -118,7 +118,7 @@ class Guess:
     def familiar(self, frame, degradation):
         return frame
 
-    def predictor(self, progress=None):
+    def predictor(self, progress=None, device="cpu"):
         def answer(channels, conditions):
             return channels[1]
 
@@ -165,7 +165,7 @@ def half_even(blend, pair, frame_of):
 class Inventive(Guess):
     """A network that draws stripes all over, which the measurement denies."""
 
-    def predictor(self, progress=None):
+    def predictor(self, progress=None, device="cpu"):
         def answer(channels, conditions):
             return channels[1] + 0.1 * np.cos(0.8 * np.arange(channels[1].shape[1])).astype(np.float32)
 
@@ -203,7 +203,7 @@ def test_tiles_of_the_network_leave_gate_and_even_ground_as_they_are(half_even):
     """The gate is worked out on the whole frame: with small tiles of the network even ground has the same bits."""
 
     class Small(type(load_model())):
-        def predictor(self, progress=None):
+        def predictor(self, progress=None, device="cpu"):
             return TiledPredictor(self.engine, 200 * 200, progress, told=self.places)
 
     whole = load_model()
@@ -220,12 +220,12 @@ def test_sparing_the_network_on_even_ground_changes_nothing_that_is_seen(half_ev
     made = []
 
     class Watched(type(load_model())):
-        def predictor(self, progress=None):
+        def predictor(self, progress=None, device="cpu"):
             made.append(TiledPredictor(self.engine, 200 * 200, progress, told=self.places))
             return made[-1]
 
     class Everywhere(type(load_model())):
-        def predictor(self, progress=None):
+        def predictor(self, progress=None, device="cpu"):
             class Whole(TiledPredictor):
                 needed = property(lambda self: None, lambda self, mask: None)
 

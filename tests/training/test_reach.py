@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from coldray.errors import ImageError
-from coldray.restoration.model import OnnxEngine, load_model
+from coldray.restoration.engines import OnnxEngine
+from coldray.restoration.model import load_model
 from coldray.training.export import parity_input
 from coldray.training.reach import acting_reach
 

@@ -311,7 +311,7 @@ def recipe_record(recipe: Recipe, *sources: Path, workers: int = 1) -> dict[str,
         "format": RECORD_FORMAT,
         "settings": recipe.settings(),
         "sources": recipe.sources(),
-        "environment": environment(workers),
+        "environment": environment(workers, recipe.device),
     }
     if sources:
         found["input"] = str(sources[0].absolute())

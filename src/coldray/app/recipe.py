@@ -262,13 +262,15 @@ def _job(recipe: Recipe) -> Job:
     return job
 
 
-def environment(workers: int = 1) -> dict[str, Any]:
-    """What besides the settings can move the last bit of a result: build, versions, processor, threads of each process."""
+def environment(workers: int = 1, device: str = "cpu") -> dict[str, Any]:
+    """What besides the settings can move the last bit of a result: build, versions, processor, device, threads of each process."""
+    from coldray.restoration.device import device_of
     from coldray.restoration.fast import available
 
     packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
     fast = available()
-    packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}"
+    used, _ = device_of(device)
+    packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}" + (f" on {used}" if used else "")
     outside = {"plugins": from_outside()} if from_outside() else {}
     threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
     return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads} | outside

@@ -119,7 +119,7 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
         return Estimate(gated.out, 0, share, warnings + list(gated.warnings), gated)
     if share == 0:
         return Estimate(linear_filter(frame, degradation), 0, share, warnings)
-    predictor = model.predictor(job.progress)
+    predictor = model.predictor(job.progress, job.device)
     if reading is not None and tuple(method.CHANNELS) == CHANNELS and isinstance(predictor, TiledPredictor):
         predictor.needed, predictor.base = reading.needed(predictor.stride), CHANNELS.index(CORRECTED)
     if isinstance(predictor, TiledPredictor) and predictor.note:

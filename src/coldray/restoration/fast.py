@@ -1,4 +1,4 @@
-"""The extra `fast`: our own networks in ncnn, single precision with Winograd convolutions, on the CPU."""
+"""The extra `fast`: our own networks in ncnn, single precision with Winograd convolutions, on the processor or a GPU."""
 
 from __future__ import annotations
 
@@ -34,6 +34,41 @@ PARITY = 0.1 / 65535
 """Largest difference from the stored answer at which the engine is used [fraction of open beam]."""
 KEPT_NETS = 2
 """Conditions whose folded weights are kept."""
+
+
+BYTES_PER_PIXEL = 500
+"""That the features of a network take of a tile, measured with the networks of the release."""
+MEMORY_SHARE = 0.5
+"""Share of a device's memory that one tile may take."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A graphics processor that Vulkan lists.
+
+    Parameters
+    ----------
+    number : int
+        In the list.
+    name : str
+        As its driver says it.
+    software : bool
+        Whether it is the processor, dressed up.
+    memory_mb : float
+        What it has for us.
+    """
+
+    number: int
+    name: str
+    software: bool
+    memory_mb: float
+
+    def __str__(self) -> str:
+        return f"gpu:{self.number} {self.name}"
+
+    def tile_pixels(self, most: int) -> int:
+        """Largest tile that fits its memory, at most `most` [pixels]."""
+        return max(min(most, int(MEMORY_SHARE * self.memory_mb * 2**20 / BYTES_PER_PIXEL)), 1)
 
 
 class _Layers:
@@ -177,7 +212,7 @@ def available() -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class FastEngine:
-    """The network `compact` in ncnn, fp32 on the CPU; safe to call from several threads.
+    """The network `compact` in ncnn, fp32; safe to call from several threads.
 
     Parameters
     ----------
@@ -185,10 +220,13 @@ class FastEngine:
         State of the network.
     stride : int
         Grid of the network [pixels].
+    device : Device, optional
+        Graphics processor; the processor by default.
     """
 
     tensors: Mapping[str, NDArray[np.number]] = field(repr=False)
     stride: int
+    device: Device | None = None
     _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -246,6 +284,9 @@ class FastEngine:
             setattr(net.opt, f"use_{half}", False)
         # the block of the transform would depend on the size of the tile otherwise, and with it the last bits
         net.opt.use_winograd23_convolution = net.opt.use_winograd63_convolution = False
+        if self.device is not None:
+            net.opt.use_vulkan_compute = True
+            net.set_vulkan_device(self.device.number)
         with scratch_folder(Path(gettempdir()), "coldray-ncnn-") as folder:
             write_text(folder / "n.param", param)
             write_bytes(folder / "n.bin", weights)
@@ -275,7 +316,7 @@ def probe_input(channels: int, conditions: Float) -> tuple[Float, Float]:
     return image[None].astype(np.float32), np.asarray(conditions, dtype=np.float32)[None]
 
 
-def fast_engine(path: Path, header: dict[str, Any]) -> tuple[FastEngine | None, str]:
+def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None) -> tuple[FastEngine | None, str]:
     """Engine for a model, if ncnn is there, the network is one of ours, and its answer is the stored one.
 
     Parameters
@@ -284,6 +325,8 @@ def fast_engine(path: Path, header: dict[str, Any]) -> tuple[FastEngine | None, 
         ONNX file; the safetensors file beside it holds the weights.
     header : dict
         Of the model; its entry ``probe`` holds ``conditions`` and the ``answer`` to `probe_input`.
+    device : Device, optional
+        Graphics processor; the processor by default.
 
     Returns
     -------
@@ -297,16 +340,17 @@ def fast_engine(path: Path, header: dict[str, Any]) -> tuple[FastEngine | None, 
     if available() is None or probe is None or not ours or not weights.is_file():
         return None, ""
     tensors, _ = read_tensors(weights)
-    engine = FastEngine(tensors, int(header["stride"]))
+    engine = FastEngine(tensors, int(header["stride"]), device)
+    name, instead = ("ncnn", "ONNX Runtime is used") if device is None else (str(device), "the processor is used")
     try:
         answer = engine.run(*probe_input(3, np.array(probe["conditions"])))
     except CheckpointError as problem:
-        return None, f"{problem}; ONNX Runtime is used"
+        return None, f"{name}: {problem}; {instead}"
     apart = float(np.abs(probed(answer) - np.array(probe["answer"])).max())
     if not apart <= PARITY:
         return None, (
-            f"the engine ncnn misses the model's stored answer by {65535 * apart:.2g} steps of 16 bits (at most "
-            f"{65535 * PARITY:.2g} may); ONNX Runtime is used"
+            f"the engine {name} misses the model's stored answer by {65535 * apart:.2g} steps of 16 bits (at most "
+            f"{65535 * PARITY:.2g} may); {instead}"
         )
     return engine, ""
 

@@ -12,6 +12,7 @@ from coldray.errors import SettingsError
 from coldray.physics.detector import Detector
 from coldray.physics.transfer import SHARED, Operators
 from coldray.plugins import check_options, degradation_of, plugin, plugin_names, settings_of
+from coldray.restoration.device import chosen
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import Model
 from coldray.settings import EVEN_LINEAR, Settings, check_settings, defaults, documented
@@ -70,6 +71,7 @@ def check_job(job: Job) -> dict[str, Any]:
         If the model was trained for another method.
     """
     check_settings(job)
+    chosen(job.device)
     if not job.judged and (job.on_contradiction == "refuse" or job.keep_certificate):
         raise SettingsError("a contradiction is refused, or shown, by the certificate; let every result be judged")
     degradation_of(job.degradation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -24,139 +24,18 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.card import check_header
+from coldray.restoration.device import CPU, device_of
 from coldray.restoration.domain import BOX_REACH, Domain, asked_for, noise_in_training
+from coldray.restoration.engines import OnnxEngine, TorchEngine
 from coldray.restoration.evidence import EvenConstants
-from coldray.restoration.fast import fast_engine
-from coldray.restoration.tiles import TiledPredictor
+from coldray.restoration.fast import Device, FastEngine, fast_engine
+from coldray.restoration.tiles import TILE_BUDGET_PIXELS, TiledPredictor
 
 DEFAULT_MODEL = "compact"
-FATAL = 4
-"""ONNX Runtime's log level: what goes wrong is raised, and told once."""
 RAISES = np.arange(0.0, 1.5, 0.05)
 """By how much more than to the weakest noise of the whole family weak noise may be raised [units of a noise condition]."""
 KNOWN_SHARE = 0.98
 """How much the network must count for a frame not to be raised further."""
-FLOATS = "tensor(float)"
-INPUTS = {"channels": (FLOATS, 4), "conditions": (FLOATS, 2)}
-"""Type and number of axes of what a network is told, by name."""
-
-
-@dataclass(frozen=True, eq=False)
-class OnnxEngine:
-    """Network in ONNX Runtime, fp32 on the CPU.
-
-    Parameters
-    ----------
-    path : Path
-        ONNX file without external data.
-    stride, radius : int
-        Grid of the network, and its reach that tiles allow for [pixels].
-    note : str
-        Why a faster engine is not used although it is there; else empty.
-    """
-
-    path: Path
-    stride: int
-    radius: int
-    note: str = ""
-    _sizes: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def alignment(self) -> int:
-        """Grid on which tiles begin [pixels]."""
-        return self.stride
-
-    @cached_property
-    def _session(self) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
-        if threads:
-            options.intra_op_num_threads = threads
-        options.log_severity_level = FATAL
-        # waiting threads that spin take the cores of other processes
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            # from bytes, so that a crafted file cannot name other files as its weights
-            session = onnxruntime.InferenceSession(self.path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except Exception as problem:
-            raise CheckpointError(f"{self.path.name}: not a usable ONNX model ({type(problem).__name__})") from None
-        self._check_signature(session)
-        return session
-
-    def _check_signature(self, session: Any) -> None:
-        """Refuse a graph that is no network of ours: other inputs, or an answer that is not one image of floats."""
-        given = {node.name: (node.type, len(node.shape)) for node in session.get_inputs()}
-        answers = [(node.type, len(node.shape)) for node in session.get_outputs()]
-        if given != INPUTS or answers[:1] != [(FLOATS, 4)]:
-            raise CheckpointError(
-                f"{self.path.name}: the graph takes {_told(given)} and answers with {_told(dict(enumerate(answers)))}; "
-                f"{_told(INPUTS)} and one {FLOATS} of 4 axes are needed. Export the model with coldray"
-            )
-
-    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Evaluate one tile."""
-        told = {"channels": channels, "conditions": conditions}
-        session = self._session
-        try:
-            answer = session.run(None, told, self._options(channels.shape))
-        except Exception as problem:
-            raise CheckpointError(
-                f"{self.path.name}: the network cannot be run ({type(problem).__name__}) on {channels.shape[1]} images and "
-                f"{conditions.shape[1]} conditions; its header does not describe it, or memory is short"
-            ) from None
-        return np.asarray(answer[0], dtype=np.float32)
-
-    def _options(self, shape: tuple[int, ...]) -> Any:
-        """Options of a run: the arena keeps its memory from tile to tile, but not that of other tile sizes."""
-        import onnxruntime
-
-        options = onnxruntime.RunOptions()
-        options.log_severity_level = FATAL
-        if self._sizes.get("last") != shape:
-            self._sizes["last"] = shape
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        return options
-
-
-@dataclass(frozen=True, eq=False)
-class TorchEngine:
-    """Network in torch, fp32, on any device.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        With `stride` and `radius`.
-    device : str
-        torch device.
-    """
-
-    network: Any
-    device: str = "cpu"
-
-    @property
-    def stride(self) -> int:
-        """Grid of the network [pixels]."""
-        return int(self.network.stride)
-
-    @property
-    def radius(self) -> int:
-        """Reach of the network [pixels]."""
-        return int(self.network.radius)
-
-    @property
-    def alignment(self) -> int:
-        """Grid on which tiles begin [pixels]."""
-        return self.stride
-
-    def run(self, channels: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Evaluate one tile."""
-        import torch
-
-        with torch.no_grad():
-            image = torch.from_numpy(channels).to(self.device, memory_format=torch.channels_last)
-            return np.asarray(self.network(image, torch.from_numpy(conditions).to(self.device)).cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +57,7 @@ class Model:
     path: Path
     header: dict[str, Any]
     sha256: str
+    _checked: dict[Device, tuple[FastEngine | None, str]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Any:
@@ -192,9 +72,35 @@ class Model:
         """How far content acts on the network's answer [pixels]: as measured when it was written, else its formal reach."""
         return int(self.header.get("reach", {}).get("acting_px", self.header["radius"]))
 
-    def predictor(self, progress: Callable[[float], None] | None = None) -> TiledPredictor:
-        """Return the network as a function of whole frames; `progress` as for `TiledPredictor`."""
-        return TiledPredictor(self.engine, progress=progress, told=self.places)
+    def predictor(self, progress: Callable[[float], None] | None = None, device: str = CPU) -> TiledPredictor:
+        """Return the network as a function of whole frames.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            As for `TiledPredictor`.
+        device : str
+            See `coldray.restoration.device.device_of`. Where that cannot be used the processor is, with a note.
+        """
+        wanted, note = device_of(device)
+        engine, budget = None, TILE_BUDGET_PIXELS
+        if wanted is not None:
+            engine, note = self._on(wanted)
+            budget = wanted.tile_pixels(budget) if engine else budget
+        made = TiledPredictor(engine or self.engine, budget, progress, self.places)
+        made.note = " ".join(part for part in (note, made.note) if part)
+        return made
+
+    def _on(self, device: Device) -> tuple[FastEngine | None, str]:
+        """Engine on a graphics processor, checked once; else why there is none."""
+        if device not in self._checked:
+            if self.path.suffix == ".onnx":
+                found, note = fast_engine(self.path, self.header, device)
+                missing = "this network does not run on a graphics processor; the processor is used"
+                self._checked[device] = found, note or ("" if found else missing)
+            else:
+                self._checked[device] = None, "models in safetensors run on the processor; export this one"
+        return self._checked[device]
 
     @cached_property
     def places(self) -> list[int]:
@@ -314,11 +220,6 @@ class Model:
                 chosen = float(raised)
                 break
         return frame if chosen <= 1e-6 else frame.told(frame.noise.scaled(10 ** (LEVEL_DECADES * chosen)))
-
-
-def _told(nodes: Mapping[Any, tuple[str, int]]) -> str:
-    """Inputs or outputs of a graph in words."""
-    return ", ".join(f"{name!r} ({kind}, {axes} axes)" for name, (kind, axes) in list(nodes.items())[:4]) or "nothing"
 
 
 def network_of(path: Path) -> Any:

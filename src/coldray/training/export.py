@@ -21,9 +21,9 @@ from coldray.frame import Frame
 from coldray.gain import unshared_gain
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.build import build_network
+from coldray.restoration.engines import OnnxEngine, TorchEngine
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import NETWORK, probe_of
-from coldray.restoration.model import OnnxEngine, TorchEngine
 from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency
 from coldray.training.reach import acting_reach

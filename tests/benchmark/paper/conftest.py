@@ -48,7 +48,7 @@ class FakeModel:
     def consistency_share(self):
         return FrequencyCurve([0.0, 0.5], [self.share, self.share])
 
-    def predictor(self, progress=None):
+    def predictor(self, progress=None, device="cpu"):
         return Predictor(self.answer)
 
     def check_fits(self, method, name):
