@@ -29,6 +29,12 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e ".[docs]"
 	touch $@
 
+# Apart: napari brings plug-ins of pytest, which would be loaded in every run of the tests.
+$(VENV)/napari/.done: constraints.txt | $(VENV)/.dev
+	$(BIN)/python -m venv $(VENV)/napari
+	$(VENV)/napari/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) "napari[pyqt6]"
+	touch $@
+
 demo: $(VENV)/.core
 	$(BIN)/coldray demo -o coldray-demo
 
@@ -50,8 +56,8 @@ test-random: $(VENV)/.dev
 test-often: $(VENV)/.dev
 	$(BIN)/python .ci/often.py
 
-test-slow: $(VENV)/.dev
-	$(BIN)/pytest $(PYTEST_ARGS) -m slow
+test-slow: $(VENV)/.dev $(VENV)/napari/.done
+	NAPARI=$(abspath $(VENV))/napari/bin/python $(BIN)/pytest $(PYTEST_ARGS) -m slow
 
 # Mutated files through every reader of what others made; FUZZ_ARGS="--seconds 1800 --random-state 1" for longer and others.
 fuzz: $(VENV)/.dev
