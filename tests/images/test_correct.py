@@ -119,11 +119,14 @@ def test_an_object_in_the_frames_is_not_noise():
     assert average_frames(frames).temporal_nsr == pytest.approx(0.01, rel=0.05)
 
 
-@pytest.mark.parametrize(("radius_px", "size_px"), [(9, 256), (14, 512), (60, 256)])
-def test_what_is_open_in_a_small_disc_only_is_measured_there(radius_px, size_px):
+@pytest.mark.parametrize(
+    ("radius_px", "size_px", "middle_px"),
+    [(12, 256, 115), (14, 512, 230), (60, 256, 115), (30, 160, 40), (24, 160, 81.3)],
+)
+def test_what_is_open_in_a_small_disc_only_is_measured_there(radius_px, size_px, middle_px):
     """Nearly all is opaque, and the disc may hold no block of the usual size: edges of it are not noise."""
     rng = np.random.default_rng(8)
-    y, x = np.mgrid[:size_px, :size_px] - 0.45 * size_px
+    y, x = np.mgrid[:size_px, :size_px] - middle_px
     lit = np.where(x**2 + y**2 < radius_px**2, 9000.0, 0.0)
     average = average_frames([rng.normal(lit, np.sqrt(lit + 400.0)) for _ in range(8)])
     assert average.level == pytest.approx(9000, rel=0.01)

@@ -26,9 +26,10 @@ STRUCTURE_LEAST = 0.05
 """Power that repeats, in powers of the temporal noise, under which structure does not matter."""
 
 LEAST_LEVEL = 0.1
-"""Share of the open field under which a part of a block counts as opaque: it has noise but no signal to compare it with."""
-LIT_DEVIATIONS = 5.0
-"""A block is lit if its mean is more than this many standard deviations of a mean of its pixels above zero."""
+"""Share of the open field under which a place counts as opaque: it has noise but no signal to compare it with."""
+WINDOWS_PX = (3, 5, 9)
+TOLD_APART = 6.0
+"""Open field and opaque parts are told apart by means over windows in which the field is this many standard deviations."""
 LAG_MATTERS = 0.03
 """Correlation of successive frames above which their noise no longer averages as that of independent ones."""
 
@@ -227,18 +228,14 @@ class _Blocks:
         mask = np.zeros(frame.shape, dtype=bool) if mask is None else mask
         largest = min(LARGEST_BLOCK, *frame.shape)
         sizes = [largest, *(size for size in (largest // 2, largest // 4) if size >= SMALLEST_BLOCK)]
-        self._take(sizes[-1])
-        clean = self._clean(mask)
-        # not the mean: a few hot pixels would pass for an open field
-        open_level = float(np.quantile(self._cut(frame)[clean], 0.75, axis=(1, 2)).max())
-        self.is_evenly_lit = True
+        level = self._lit_level(frame, mask, sizes[-1])
         for size in sizes:
             self._take(size)
-            lit = self._clean(mask) & self._is_lit(frame, LEAST_LEVEL * open_level)
-            if lit.any():
+            lit = self._clean(mask) & (self._cut(level).min(axis=(1, 2)) >= LEAST_LEVEL)
+            self.is_evenly_lit = bool(lit.any())
+            if self.is_evenly_lit:
                 break
         else:
-            self.is_evenly_lit = False
             self._take(largest)
             lit = self._brightest(frame, self._clean(mask))
         sd = np.sqrt(np.mean(self._flat(self._cut(frame)) ** 2, axis=(1, 2)))
@@ -254,13 +251,21 @@ class _Blocks:
         clean = self._cut(mask).max(axis=(1, 2)) == 0
         return clean if clean.any() else ~clean
 
-    def _is_lit(self, frame: NDArray[Any], least: float) -> NDArray[np.bool_]:
-        """Blocks that are lit in every one of their sixteen parts, by more than their noise."""
-        blocks, part = self._cut(frame), max(self.size // 4, 1)
-        within = self.size // part * part
-        parts = blocks[:, :within, :within].reshape(len(blocks), within // part, part, within // part, part)
-        noise = blocks.std(axis=(1, 2)) / self.size
-        return (parts.mean(axis=(2, 4)).min(axis=(1, 2)) >= least) & (blocks.mean(axis=(1, 2)) > LIT_DEVIATIONS * noise)
+    def _lit_level(self, frame: NDArray[Any], mask: NDArray[np.bool_], size: int) -> Float:
+        """Lowest mean signal near each pixel over the open field; windows are as small as the noise allows."""
+        from scipy import ndimage
+
+        self._take(size)
+        blocks = self._cut(frame)[self._clean(mask)]
+        # not the mean: a few hot pixels would pass for an open field
+        levels = np.quantile(blocks, 0.75, axis=(1, 2))
+        brightest, level = blocks[levels.argmax()], float(levels.max())
+        noise = float(brightest.std())
+        window = next((width for width in WINDOWS_PX if width * level > TOLD_APART * noise), None)
+        if window is None or not level > 0:
+            return np.full(frame.shape, -np.inf)
+        mean = ndimage.uniform_filter(np.asarray(frame, dtype=np.float64), window, mode="nearest")
+        return np.asarray(ndimage.minimum_filter(mean, 5, mode="nearest") / level)
 
     def _brightest(self, frame: NDArray[Any], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where the noise hides which blocks are lit: those above a tenth of the brightest hundredth."""
