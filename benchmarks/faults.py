@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import contextlib
 import errno
 import importlib
 import io
@@ -308,6 +309,10 @@ def commands(place: Path) -> dict[str, Command]:
     code, _ = run(training(recipe, trained), Faults(), place)
     if code != 0:
         raise SystemExit(f"training: {(place / 'log').read_text()}")
+    export = ["model", "export", str(trained / "run")]
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        # what the exporter loads late, 8 s of it, is loaded before processes are forked
+        main([*export, "-o", str(source / "m.onnx")])
     return {
         "restore_folder": Command(lambda out: ["restore", scans, "-o", str(out), *FAST, "--provenance", "--map"], resumes=True),
         "restore_file": Command(lambda out: ["restore", one, "-o", str(out / "a.tif"), *FAST, "--provenance"], True),
@@ -329,7 +334,7 @@ def commands(place: Path) -> dict[str, Command]:
             "--test-patches", "4", "--workers", "1", "--patch-px", "32", "--context-px", "8", "--size-px", "96",
         ], resumes=True),
         "train": Command(lambda out: training(recipe, out), resumes=True),
-        "export": Command(lambda out: ["model", "export", str(trained / "run"), "-o", str(out / "m.onnx")], True),
+        "export": Command(lambda out: [*export, "-o", str(out / "m.onnx")], True),
     }  # fmt: skip
 
 
