@@ -116,7 +116,7 @@ def main() -> int:
     for size in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
             first, second = images(size, Path(folder))
-            command = [sys.executable, "-m", "coldray.app.cli", "serve", str(first), "--reference", str(second), "--port", "0",
+            command = [sys.executable, "-m", "coldray", "serve", str(first), "--reference", str(second), "--port", "0",
                        "--method", "wiener", "--json"]  # fmt: skip
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
                 assert server.stdout is not None
