@@ -20,9 +20,25 @@ if TYPE_CHECKING:
 DPI = 150
 WIDTH_IN = 7.08
 """Text width of an A4 page [inch]."""
+LEFT_IN, RIGHT_IN, BOTTOM_IN = 0.48, 0.12, 0.42
+"""Margins for labels [inch]."""
 DETAIL_PX = 112
 MARK = "#d62728"
 PLACES_DRAWN = 12
+
+
+def _figure(height_in: float, across: int = 1, *, between_in: float = 0.36, top_in: float = 0.24) -> Figure:
+    """Figure of panels side by side whose margins are stated: to work them out takes longer than all drawing."""
+    figure = new_figure(WIDTH_IN, height_in, fitted=False)
+    panel_in = (WIDTH_IN - LEFT_IN - RIGHT_IN - (across - 1) * between_in) / across
+    figure.subplots_adjust(
+        left=LEFT_IN / WIDTH_IN,
+        right=1 - RIGHT_IN / WIDTH_IN,
+        bottom=BOTTOM_IN / height_in,
+        top=1 - top_in / height_in,
+        wspace=between_in / panel_in,
+    )
+    return figure
 
 
 def _show(
@@ -62,7 +78,7 @@ def images_picture(
     if reference is not None:
         shown["reference"] = reference
     low, high = grey_range(restored)
-    figure = new_figure(WIDTH_IN, _height(certificate, len(shown)))
+    figure = _figure(_height(certificate, len(shown)), len(shown))
     axes = np.atleast_1d(figure.subplots(1, len(shown)))
     for axis, (name, image) in zip(axes, shown.items(), strict=True):
         _show(axis, shrunk(image), _whole(certificate), name, cmap="gray", vmin=low, vmax=high)
@@ -103,7 +119,7 @@ def detail_picture(
     if reference is not None:
         shown["reference"] = reference
     low, high = grey_range(restored[part])
-    figure = new_figure(WIDTH_IN, WIDTH_IN / (len(shown) + 1) + 0.45)
+    figure = _figure(WIDTH_IN / (len(shown) + 1) + 0.45, len(shown) + 1)
     axes = figure.subplots(1, len(shown) + 1)
     for axis, (name, image) in zip(axes, shown.items(), strict=False):
         _show(axis, image[part], extent, name, cmap="gray", vmin=low, vmax=high)
@@ -120,7 +136,7 @@ def detail_picture(
 def layers_picture(certificate: Certificate, parts: Provenance) -> bytes:
     """The provenance layers side by side: measured, linear part, prior part, under a gate the network's share; PNG."""
     count = len(parts.layers)
-    figure = new_figure(WIDTH_IN, _height(certificate, count, 1.3))
+    figure = _figure(_height(certificate, count, 1.3), count)
     axes = figure.subplots(1, count)
     for number, (axis, layer, title) in enumerate(zip(axes, parts.layers, parts.names, strict=True)):
         if number == 0:
@@ -139,14 +155,14 @@ def layers_picture(certificate: Certificate, parts: Provenance) -> bytes:
 
 
 def _bar(figure: Figure, drawn: Any, axis: Axes, label: str) -> None:
-    bar = figure.colorbar(drawn, ax=axis, orientation="horizontal", shrink=0.85, aspect=26)
+    bar = figure.colorbar(drawn, ax=axis, orientation="horizontal", shrink=0.85, aspect=26, pad=0.2)
     bar.set_label(label, fontsize=7)
     bar.ax.tick_params(labelsize=6.5)
 
 
 def certificate_picture(certificate: Certificate) -> bytes:
     """Residual in units of its noise, and the evidence of contradiction; PNG."""
-    figure = new_figure(WIDTH_IN, _height(certificate, 2, 1.3))
+    figure = _figure(_height(certificate, 2, 1.3), 2)
     axes = figure.subplots(1, 2)
     coarse = shrunk(certificate.residual.whitened)
     residual = _show(axes[0], coarse, _whole(certificate), "residual / noise", cmap="RdBu_r", vmin=-4, vmax=4)
@@ -174,7 +190,7 @@ def curves_picture(certificate: Certificate) -> bytes:
     pair = frame.pair
     nyquist = pair.blurred.nyquist_lp_mm
     f = np.linspace(0, nyquist, 201)
-    figure = new_figure(WIDTH_IN, 2.9)
+    figure = _figure(2.9, 2, between_in=0.7, top_in=0.1)
     left, right = figure.subplots(1, 2)
     left.plot(f, pair.sharp.mtf(f), label=f"sharp: {pair.sharp.name}")
     left.plot(f, pair.blurred.mtf(f), label=f"blurred: {pair.blurred.name}")
@@ -199,7 +215,7 @@ def curves_picture(certificate: Certificate) -> bytes:
 
 def bands_picture(bands: list[dict[str, Any]]) -> bytes:
     """Residual energy per band over the noise, with what is allowed and what a linear estimate leaves; PNG."""
-    figure = new_figure(WIDTH_IN, 2.4)
+    figure = _figure(2.4, top_in=0.1)
     axis = figure.subplots()
     place = np.arange(len(bands))
     found = [np.nan if b["found_over_noise"] is None else b["found_over_noise"] for b in bands]
