@@ -28,8 +28,10 @@ from speed import EXPOSURE_S, OPEN_BEAM, PITCH_MM, RL, THREADS, peer, scene
 
 FRAMES = 8
 """Different frames that come in turn: one board, turned and mirrored."""
-REPORT_S, EARLY_S = 5.0, 60.0
-"""Time between two reports, and when the resident memory is first told [s]."""
+REPORT_S = 5.0
+"""Time between two reports [s]."""
+EARLY_FRAMES = 120
+"""When the resident memory is first told: a minute's frames at two per second, however long they took here."""
 CORES, EFFICIENCY = 8, 0.75
 """Of the estimate: one frame per core, and what of a core is left when all are busy (assumed, not measured)."""
 TICK_S, PAGE_BYTES = 1 / os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
@@ -108,7 +110,7 @@ def run(given: argparse.Namespace, frames: list[np.ndarray], folder: Path) -> di
     last = watch.last()
     told = [report for report in watch.reports if "core_s" in report and report["frames"] > 0]
     first, end = told[0], told[-1]
-    early = next((report for report in told if report["t_s"] >= EARLY_S), first)
+    early = next((report for report in told if report["frames"] >= EARLY_FRAMES), first)
     taken = end["frames"] - first["frames"]
     return {
         "frames": last["frames"],
