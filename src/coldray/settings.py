@@ -91,6 +91,15 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         above=0,
         stated=("pitch_um", "um", 1e-3),
     )
+    interval: bool = setting(
+        False,
+        "switch",
+        "Also give a lower and an upper image, between which the noise-free sharp image lies at 90 % of the pixels of an "
+        "object like those that the model was calibrated on.",
+        page=False,
+        beside=True,
+        since=7,
+    )
     provenance: bool = setting(False, "switch", "Also give the provenance layers.", page=False, beside=True)
     report: bool = setting(
         False, "switch", "Also write reports as HTML and PDF.", python=False, page=False, beside=True

@@ -50,6 +50,8 @@ class Restored(Result):
         Measurement, linear part and prior part as fractions of the open beam, and the share of the network, if asked for.
     measured : Radiograph
         What went in.
+    interval : ndarray, float32, shape (2, rows, cols), optional
+        Lower and upper image as fractions of the open beam, before a `response`, if asked for.
     """
 
     image: Radiograph
@@ -58,6 +60,7 @@ class Restored(Result):
     layers: NDArray[np.float32] | None
     measured: Radiograph
     warnings: tuple[str, ...] = field(default=())
+    interval: NDArray[np.float32] | None = None
 
     @property
     def _title(self) -> str:  # type: ignore[override]
@@ -248,7 +251,9 @@ class Restorer:
         )
         warnings = tuple(dict.fromkeys([*notes, *found.warnings]))
         layers = None if found.provenance is None else found.provenance.layers
-        return Restored(found.image, found.consistency["verdict"], found.consistency, layers, measured, warnings)
+        bounds = None if found.interval is None else found.interval.bounds
+        verdict = found.consistency["verdict"]
+        return Restored(found.image, verdict, found.consistency, layers, measured, warnings, bounds)
 
     def __call__(self, image: Images) -> NDArray[np.number]:
         """Restored pixels of one image, in its units and dtype."""

@@ -18,6 +18,9 @@ BESIDE = ".provenance.tif"
 """Ending of what `restore` leaves beside its results; never an input found in a folder."""
 CERTIFICATE = ".certificate.tif"
 """The same for the map of the consistency certificate."""
+INTERVAL = ".interval.tif"
+"""The same for the lower and the upper image."""
+SIDE_IMAGES = (BESIDE, CERTIFICATE, INTERVAL)
 REPORTS = (".report.html", ".report.pdf")
 """Endings of the reports beside a result."""
 DEEPEST = 100
@@ -94,7 +97,7 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         path = Path(entry.path)
-        if path.suffix.lower() in known and not entry.name.lower().endswith((BESIDE, CERTIFICATE)):
+        if path.suffix.lower() in known and not entry.name.lower().endswith(SIDE_IMAGES):
             yield path
         if not entry.is_dir(follow_symlinks=False) or (path / LEDGER).exists():
             continue

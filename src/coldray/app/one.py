@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldray.app.files import BESIDE, Pairing, check_names
+from coldray.app.files import BESIDE, INTERVAL, Pairing, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError, MetadataError
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 def provenance_path(target: Path) -> Path:
     """Where the layers of an output go: NAME.provenance.tif beside it."""
     return target.with_name(target.stem + BESIDE)
+
+
+def interval_path(target: Path) -> Path:
+    """Where the lower and the upper image of an output go: NAME.interval.tif beside it."""
+    return target.with_name(target.stem + INTERVAL)
 
 
 def record_path(target: Path) -> Path:
@@ -181,6 +186,10 @@ def _write(
             beside.append(staged(provenance_path(target)))
             write_image(beside[-1], provenance_image(result))
             entry["provenance"] = str(provenance_path(target))
+        if result.interval is not None:
+            beside.append(staged(interval_path(target)))
+            write_image(beside[-1], _beside(result, result.interval.bounds, result.interval.to_history()))
+            entry["interval"] = str(interval_path(target))
         write_image(made, result.image)
         entry["sha256_out"] = file_sha256(made)
         if recipe.certificate_map:
@@ -233,6 +242,7 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
     return [
         target,
         *([provenance_path(target)] if recipe.provenance else []),
+        *([interval_path(target)] if recipe.interval else []),
         *([certificate_path(target)] if recipe.certificate_map else []),
         *(report_paths(target) if recipe.report else []),
         *([record_path(target)] if record else []),
@@ -254,12 +264,17 @@ def noted(image: Radiograph, **more: Any) -> Radiograph:
 
 def provenance_image(result: Restoration) -> Radiograph:
     """Layers of a result that has them, as an image in fractions of the open beam that carries the same record."""
+    assert result.provenance is not None
+    return _beside(result, result.provenance.layers, result.provenance.to_history())
+
+
+def _beside(result: Restoration, layers: Any, more: dict[str, Any]) -> Radiograph:
+    """Layers in fractions of the open beam with the result's own record, and more in its last step."""
     from coldray.radiograph import Radiograph
 
-    assert result.provenance is not None
     *before, last = result.image.history
-    step = replace(last, details=dict(last.details) | result.provenance.to_history())
-    return Radiograph(result.provenance.layers, replace(result.image.acquisition, open_beam=1.0), (*before, step))
+    step = replace(last, details=dict(last.details) | more)
+    return Radiograph(layers, replace(result.image.acquisition, open_beam=1.0), (*before, step))
 
 
 def entry_of(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from coldray.app.files import BESIDE, LEDGER
+from coldray.app.files import LEDGER, SIDE_IMAGES
 from coldray.app.one import record_path
 from coldray.app.recipe import RECORD_FORMAT, record_format
 from coldray.document import read_object
@@ -112,7 +112,7 @@ def find_record(path: Path) -> Record:
     MetadataError
         If it was not restored by coldray, nothing says how, or the ledger is of another version.
     """
-    if path.name.endswith(BESIDE):
+    if path.name.endswith(SIDE_IMAGES):
         raise MetadataError(f"{shown(path)}: give the restored image itself; what lies beside it is checked with it")
     image = read_image(path)
     details = _restore_details(image)

@@ -20,6 +20,7 @@ UNDETERMINED = (
     ("sha256_out",),
     ("side_files",),
     ("provenance",),
+    ("interval",),
     ("report",),
     ("certificate_map",),
     ("recipe", "input"),

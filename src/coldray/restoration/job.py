@@ -14,6 +14,7 @@ from coldray.physics.transfer import SHARED, Operators
 from coldray.plugins import check_options, degradation_of, plugin, plugin_names, settings_of
 from coldray.restoration.device import chosen
 from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.interval import interval_scale_of
 from coldray.restoration.model import Model
 from coldray.settings import EVEN_LINEAR, Settings, check_settings, defaults, documented
 
@@ -56,7 +57,7 @@ def is_stochastic(method: Any) -> bool:
 
 
 def check_job(job: Job) -> dict[str, Any]:
-    """Check that method, model and options fit; nothing is read or computed.
+    """Check that method, model and options fit; no image is read and nothing computed.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def check_job(job: Job) -> dict[str, Any]:
     SettingsError
         If a setting is outside its range, the method needs a model and there is none, or has no such option.
     CheckpointError
-        If the model was trained for another method.
+        If the model was trained for another method, or an interval is asked for and the model was not calibrated for it.
     """
     check_settings(job)
     chosen(job.device)
@@ -76,6 +77,13 @@ def check_job(job: Job) -> dict[str, Any]:
         raise SettingsError("a contradiction is refused, or shown, by the certificate; let every result be judged")
     degradation_of(job.degradation)
     method = plugin("method", job.method)
+    if job.interval:
+        if even_constants(job) is None:
+            raise SettingsError(
+                "an `interval` is that of a network under the gate: give such a method, and `even` = linear"
+            )
+        assert job.model is not None
+        interval_scale_of(job.model)
     if method.LEARNS:
         if job.model is None:
             raise SettingsError(f"the method {job.method!r} needs a `model`")

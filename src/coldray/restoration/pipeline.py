@@ -30,6 +30,7 @@ from coldray.restoration.certificate.words import (
 from coldray.restoration.estimate import estimate, run_method
 from coldray.restoration.even import GatedResult
 from coldray.restoration.guard import refuse, saturated
+from coldray.restoration.interval import Interval, interval_of
 from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
 from coldray.restoration.judge import Judge
 from coldray.restoration.noise_as_recorded import noise_as_in_0_1
@@ -55,6 +56,8 @@ class Restoration:
         In the input's units, dtype and shape, with one more history step.
     provenance : Provenance, optional
         The layers of a single frame as fractions of the open beam, if the job asks for them.
+    interval : Interval, optional
+        Lower and upper image of a single frame, if the job asks for them.
     clipped_pixels : int
         Pixels that left the range of the dtype.
     evaluations : int
@@ -87,6 +90,7 @@ class Restoration:
 
     image: Radiograph
     provenance: Provenance | None
+    interval: Interval | None
     clipped_pixels: int
     evaluations: int
     seconds: float
@@ -218,6 +222,11 @@ def restore(
         parts = provenance_of(worst.judged, prepared.judged_by, worst.fraction, worst.gated, even_constants(job))
     if job.provenance and len(notes) > 1:
         warnings.append("provenance layers are written for single frames only; this image is a stack")
+    interval = None
+    if job.interval:
+        known = worst.judged, prepared.judged_by, worst.gated, worst.fraction, even_constants(job), job.model
+        interval, limits = interval_of(*known, frames=len(notes), network_share=min(n.network_share for n in notes))
+        warnings += limits
     clipped = sum(n.clipped for n in notes)
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
@@ -233,6 +242,7 @@ def restore(
     return Restoration(
         image=restored_image,
         provenance=parts if job.provenance and len(notes) == 1 else None,
+        interval=interval,
         clipped_pixels=clipped,
         evaluations=notes[-1].evaluations,
         seconds=time.perf_counter() - began,

@@ -172,7 +172,9 @@ def _ground_of(image: Radiograph, job: Job) -> Ground:
 
         return restored
 
-    plain = replace(job, open_beam=None, provenance=False, keep_certificate=False, average=False, response=None)
+    plain = replace(
+        job, open_beam=None, provenance=False, keep_certificate=False, average=False, response=None, interval=False
+    )
     linear = replace(plain, method="wiener", model=None, steps=None, options={})
     degradation = degradation_of(job.degradation)(pair)
     notes = (*warnings, *more, *seen.warnings)

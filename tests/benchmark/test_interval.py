@@ -1,0 +1,88 @@
+"""The interval's calibration: it finds a known scale, keeps its promise for further objects, and refuses too few."""
+
+import json
+
+import numpy as np
+import pytest
+
+from coldray.benchmark.interval import Errors, conformal, coverage, fit_scale, oracle_width
+from coldray.errors import CheckpointError, MeasurementError
+from coldray.restoration.interval import PARTS, IntervalScale
+
+PIXELS = 900
+
+
+def drawn(number, rng, *, spread=0.0, weight=4.0):
+    """An object whose errors are Gaussian of variance noise + weight * slope, times a factor of its own."""
+    parts = np.exp(rng.normal(-9, 1.5, (len(PARTS), PIXELS))).astype(np.float32)
+    parts[0] = 1e-4
+    sd = np.sqrt(parts[0] + weight * parts[PARTS.index("slope")]) * np.exp(spread * rng.standard_normal())
+    error = (sd * rng.standard_normal(PIXELS)).astype(np.float32)
+    edge, gate = sd > np.median(sd), (rng.random(PIXELS) > 0.3).astype(np.float32)
+    return Errors(f"object {number}", "drawn", 1.0, parts, gate, error, edge, sd.astype(np.float32))
+
+
+def objects(first, count, seed, **how):
+    rng = np.random.default_rng(seed)
+    return [drawn(first + k, rng, **how) for k in range(count)]
+
+
+def test_a_known_scale_is_found():
+    scale = fit_scale(objects(0, 40, 1))
+    parts = objects(0, 1, 2)[0].parts
+    wanted = np.sqrt(parts[0] + 4.0 * parts[PARTS.index("slope")])
+    found = scale.scale(parts)[0]
+    assert np.median(np.abs(found / wanted - 1)) < 0.1
+    half = scale.half_width(parts, np.ones(PIXELS))
+    assert np.median(half / wanted) == pytest.approx(1.645, rel=0.1)
+
+
+def test_further_objects_are_covered_as_promised():
+    """Objects that differ by 20 % in their errors: coverage over objects is 90 %, everywhere."""
+    scale = conformal(fit_scale(objects(0, 30, 3, spread=0.2)), objects(30, 40, 4, spread=0.2), "of a model")
+    found = coverage(scale, objects(100, 150, 5, spread=0.2))
+    assert found["coverage"] == pytest.approx(0.91, abs=0.02)
+    assert scale.objects == 40 and scale.model_sha256 == "of a model"
+    assert all(0.87 < at["coverage"] < 0.95 for at in found["places"].values())
+    assert set(found["places"]) == {"edges", "flats", "g = 0", "g > 0"}
+
+
+def test_intervals_that_know_where_errors_are_large_are_narrower():
+    scale = conformal(fit_scale(objects(0, 30, 6, weight=200.0)), objects(40, 30, 7, weight=200.0))
+    assert coverage(scale, objects(80, 30, 8, weight=200.0))["width_over_constant"] < 0.85
+
+
+def test_errors_that_are_alike_everywhere_leave_nothing_to_gain():
+    alike = [Errors(**(vars(one) | {"nearby": np.full(PIXELS, 0.01, np.float32)})) for one in objects(0, 5, 16)]
+    assert oracle_width(alike) == pytest.approx(1.0, abs=0.001)
+
+
+def test_frames_of_one_object_count_as_one():
+    rng = np.random.default_rng(9)
+    with pytest.raises(MeasurementError, match="9 objects"):
+        conformal(fit_scale(objects(0, 5, 10)), [drawn(number % 9, rng) for number in range(30)])
+
+
+def test_errors_that_no_factor_covers_are_refused():
+    scale = fit_scale(objects(0, 20, 11))
+    wild = [Errors(**(vars(one) | {"error": one.error * 1e4})) for one in objects(20, 12, 12)]
+    with pytest.raises(MeasurementError, match="too few"):
+        conformal(scale, wild)
+
+
+def test_the_file_holds_the_whole_calibration():
+    scale = conformal(fit_scale(objects(0, 12, 13)), objects(20, 12, 14), "abc")
+    assert IntervalScale.from_dict(json.loads(json.dumps(scale.to_dict()))) == scale
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"format": "x"}, {"version": 2}, {"parts": ["noise"]}, {"weights": [1.0]}, {"factor": float("nan")},
+        {"factor": -1.0}, {"places": [0.0] * 9}, {"shut": [1.0]}, {"weights": "none"}, {"objects": None},
+    ],
+)  # fmt: skip
+def test_what_is_no_calibration_is_refused(changed):
+    good = fit_scale(objects(0, 12, 15)).to_dict()
+    with pytest.raises(CheckpointError):
+        IntervalScale.from_dict(good | changed)
