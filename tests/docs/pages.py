@@ -93,6 +93,8 @@ def world(folder: Path) -> dict[str, object]:
     for name, mtf in tables.items():
         rows = "\n".join(f"{f:.6g},{m:.6g}" for f, m in zip(frequency, mtf, strict=True))
         (folder / f"{name}.csv").write_text(f"frequency_lp_mm,mtf\n{rows}\n", encoding="utf-8")
+    steps = "\n".join(f"{level:.2f},{level**0.95:.4f}" for level in (0.1, 0.3, 0.5, 0.7, 0.9))
+    (folder / "wedge.csv").write_text(f"sharp,blurred\n{steps}\n", encoding="utf-8")
     for name, source in (("thick", "gos135"), ("thin", "gos34")):
         shipped = Path(coldray.__file__).parent / "detectors" / f"{source}.json"
         (folder / f"{name}.json").write_bytes(shipped.read_bytes())
