@@ -44,6 +44,7 @@ MISSING = {
     "stability": ["absent.json", "absent-too.json"],
     "profile check": ["absent.toml"],
     "profile init": ["absent/plant.toml"],
+    "dossier": ["-o", "out.html", "-m", "absent.onnx"],
     "pod": ["absent.tif", "-o", "out.html", "--method", "wiener"],
     "degrade": ["absent.tif", "-o", "out.tif"],
     "demo": ["-o", "out", "-m", "absent.onnx"],

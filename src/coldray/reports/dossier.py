@@ -1,0 +1,319 @@
+"""The qualification file: what exists for one detector pair, model and procedure, by twenty questions; gaps are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coldray import __version__
+from coldray.errors import SettingsError
+from coldray.reports.blocks import Facts, Note, Report, Section, Table
+from coldray.reports.restoration import NOT_CLAIMED
+
+Block = Note | Facts | Table
+
+EVIDENCE: Mapping[str, str] = {
+    "metrology": "coldray panel, or coldray characterise",
+    "stability": "coldray stability",
+    "trust": "benchmarks/trust_marks.py, or coldray benchmark trust",
+    "efficiency": "coldray evaluate --flats",
+    "pod": "coldray pod",
+    "interval": "benchmarks/interval.py check",
+    "pairs": "coldray evaluate --pairs",
+    "trial": "readings of people, by a protocol of your own",
+    "anomalies": "docs/reference/known_anomalies.md of this version",
+}
+"""What may be given beside the model, and what makes it."""
+SETTINGS, MODEL, DOMAIN, DATA, CHECK, LIMITS = "settings", "model", "domain", "data", "check", "limits"
+MOST_ROWS = 60
+"""Rows that are shown of one table."""
+LONGEST = 160
+"""Characters that are shown of one value."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of a certifying body, and where it is answered: a section of ours, or evidence that must be given."""
+
+    text: str
+    place: str
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question("For which detectors, pixel pitch, method and settings is this?", SETTINGS),
+    Question("Which model and version is it, and by which hash is it recognised?", MODEL),
+    Question("Can the model change unnoticed, and how is a change told?", MODEL),
+    Question("For which detectors, exposures and noise may it be used?", DOMAIN),
+    Question("What notices an image outside of that, and what is written then?", DOMAIN),
+    Question("On which data was the model trained?", DATA),
+    Question("On which data was it chosen and calibrated, and are they apart from the training?", DATA),
+    Question("On which data was it tested, and are they apart from both?", "trust"),
+    Question("How sharp and how noisy are the detectors, with uncertainty?", "metrology"),
+    Question("Are the detectors still what they were when that was measured?", "stability"),
+    Question("Does it invent structure, or remove any?", "trust"),
+    Question("How do its figures depend on contrast, exposure and object?", "trust"),
+    Question("How much of a faint detail is left where nothing else is seen?", "efficiency"),
+    Question("From which size are known defects found, raw and restored, at which false-call rate?", "pod"),
+    Question("How far may a pixel be from the truth, and how often is that kept?", "interval"),
+    Question("What proves a gain on parts of the user's own?", "pairs"),
+    Question("What do people find with it, compared with the raw image?", "trial"),
+    Question("What is known to be wrong?", "anomalies"),
+    Question("How is a single result checked, traced and repeated?", CHECK),
+    Question("What is not claimed?", LIMITS),
+)
+"""Asked after ENIQ RP 13 (qualification of AI in NDT), the scope of ASTM E3327 and FDA's draft on AI-enabled devices; no conformity
+with any of them is claimed."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One file that was given.
+
+    Parameters
+    ----------
+    name : str
+        One of `EVIDENCE`.
+    file, sha256 : str
+    content : dict or str
+        Of a JSON file, or text.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    content: Mapping[str, Any] | str
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Everything that was gathered.
+
+    Parameters
+    ----------
+    settings : dict
+        Of the procedure: detectors, method, pitch and so on, as stated.
+    header : dict
+        The model's card.
+    sha256 : str
+        Of the model's file.
+    evidence : tuple of Evidence
+
+    Raises
+    ------
+    SettingsError
+        If evidence has an unknown name.
+    """
+
+    settings: Mapping[str, Any]
+    header: Mapping[str, Any]
+    sha256: str
+    evidence: tuple[Evidence, ...] = ()
+
+    def __post_init__(self) -> None:
+        for one in self.evidence:
+            if one.name not in EVIDENCE:
+                raise SettingsError(f"evidence {one.name!r} is unknown; choose one of {', '.join(EVIDENCE)}")
+
+    def sections(self) -> dict[str, tuple[Block, ...]]:
+        """What is known, by the places that `QUESTIONS` name; places about which nothing is known are missing."""
+        own = {SETTINGS: _facts(self.settings), MODEL: self._model(), DOMAIN: self._domain(), DATA: self._data()}
+        own |= {CHECK: (Note(CHECKED),), LIMITS: (Note(NOT_CLAIMED), Note(ALSO_NOT))}
+        for one in self.evidence:
+            own[one.name] = (*own.get(one.name, ()), *_shown(one, self.sha256))
+        return {name: blocks for name, blocks in own.items() if blocks}
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """Questions that nothing given answers, by their number, with what would."""
+        known = self.sections()
+        return [
+            {
+                "number": number,
+                "question": one.text,
+                "missing": one.place,
+                "made_by": EVIDENCE.get(one.place, "the model's card"),
+            }
+            for number, one in enumerate(QUESTIONS, 1)
+            if one.place not in known
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form: the sections by name, the questions, and the gaps."""
+        known = self.sections()
+        return {
+            "coldray": __version__,
+            "settings": dict(self.settings),
+            "model": {"name": self.header.get("name"), "sha256": self.sha256},
+            "questions": [
+                {"number": number, "question": one.text, "section": one.place if one.place in known else None}
+                for number, one in enumerate(QUESTIONS, 1)
+            ],
+            "gaps": self.gaps(),
+            "evidence": {
+                name: [
+                    {"file": e.file, "sha256": e.sha256, "content": e.content} for e in self.evidence if e.name == name
+                ]
+                for name in EVIDENCE
+                if any(e.name == name for e in self.evidence)
+            },
+            "card": dict(self.header),
+        }
+
+    def _model(self) -> tuple[Block, ...]:
+        known = {
+            name: self.header[name]
+            for name in ("name", "method", "degradation", "network", "reach")
+            if name in self.header
+        }
+        return (Facts(tuple(_scalars(known | {"sha256": self.sha256, "coldray": __version__}))), Note(FROZEN))
+
+    def _domain(self) -> tuple[Block, ...]:
+        family = self.header.get("family")
+        if not family:
+            return ()
+        plain = {
+            name: value for name, value in family.items() if name not in ("cloud", "conditions_low", "conditions_high")
+        }
+        names = ["strength", *self.header.get("conditions", [])[1:]]
+        spans = zip(names, family.get("conditions_low", ()), family.get("conditions_high", ()), strict=False)
+        rows = tuple((str(name), f"{low:.4g}", f"{high:.4g}") for name, low, high in spans)
+        table = (Table(("what the network is told", "from", "to"), rows),) if rows else ()
+        return (*_facts(plain), *table, Note(GUARDED))
+
+    def _data(self) -> tuple[Block, ...]:
+        training = self.header.get("training")
+        if not training:
+            return ()
+        found = {"training": training, "validation": self.header.get("validation", {})}
+        return (Facts(tuple(_scalars(found))[:MOST_ROWS]), Note(APART))
+
+
+FROZEN = (
+    "The model is one file and its header. Its sha256 stands in the history of every restored image and in its record; a file that differs "
+    "from its header's sha256 is refused, and a result restored by another model does not verify."
+)
+GUARDED = (
+    "Every image's MTF ratio and noise are compared with those of the training. Outside, the network's share fades to 0 and the linear filter is "
+    "what is written, with a warning; where the measurement contradicts the network the linear filter stands in; where the result would be "
+    "clipped or shifted nothing is written."
+)
+APART = (
+    "Training, validation and test draw from families of objects that are apart by name; validation sets what is chosen and calibrated. The card "
+    "says how many fields there were; it does not list them."
+)
+CHECKED = (
+    "Every result has a certificate: it is blurred again, subtracted from the measurement and tested against the noise. Its record holds hashes of "
+    "input, output, model and detectors, the settings and the build; `coldray verify` restores the input again and compares; records may be signed."
+)
+ALSO_NOT = (
+    "This file gathers what its makers measured. It is no qualification: whoever qualifies judges whether the evidence fits the parts, the "
+    "defects and the rates that matter. What stands under gaps was not measured, or was not given."
+)
+
+
+def dossier_report(found: Dossier) -> Report:
+    """Lay out a dossier: the questions first, each with its section or its gap, then what was gathered."""
+    known, gaps = found.sections(), found.gaps()
+    rows = tuple(
+        (
+            str(number),
+            one.text,
+            _title(one.place)
+            if one.place in known
+            else f"GAP: give {one.place}, from {EVIDENCE.get(one.place, 'the card')}",
+        )
+        for number, one in enumerate(QUESTIONS, 1)
+    )
+    order = dict.fromkeys(one.place for one in QUESTIONS)
+    sections = [Section("Twenty questions", (Table(("", "question", "answered under"), rows),))]
+    sections += [Section(_title(name), known[name]) for name in order if name in known]
+    open_ = f"{len(gaps)} of {len(QUESTIONS)} questions are open"
+    missing = tuple(dict.fromkeys(gap["missing"] for gap in gaps))
+    statement = (
+        (f"Nothing was given for: {', '.join(missing)}.",)
+        if gaps
+        else ("Every question has a section; whether it suffices is the reader's to judge.",)
+    )
+    name = found.header.get("name", "no model")
+    return Report(
+        title=f"Qualification file: {found.settings.get('blurred')} to {found.settings.get('sharp')}",
+        subtitle=f"coldray {__version__}, model {name}, sha256 {found.sha256[:16]}",
+        verdict=open_ if gaps else "No question is open",
+        tone="doubtful" if gaps else "unknown",
+        statement=statement,
+        sections=tuple(sections),
+    )
+
+
+def _title(place: str) -> str:
+    return place[:1].upper() + place[1:]
+
+
+def _shown(one: Evidence, model_sha256: str) -> tuple[Block, ...]:
+    """A file as it is: where it is from, whether it speaks of this model, its figures."""
+    head = [("file", one.file), ("sha256", one.sha256)]
+    if isinstance(one.content, str):
+        return (Facts(tuple(head)), *(Note(line) for line in one.content.splitlines() if line.strip()))
+    named = _model_of(one.content)
+    other = named is not None and not model_sha256.startswith(named) and named != model_sha256
+    warning = (
+        (Note(f"This was measured with ANOTHER model, sha256 {named[:16]}: it does not answer for this one."),)
+        if named and other
+        else ()
+    )
+    return (Facts((*head, *tuple(_scalars(one.content))[:MOST_ROWS])), *warning, *_tables(one.content))
+
+
+def _model_of(content: Mapping[str, Any]) -> str | None:
+    """Hash of the model that evidence names; None if it names none."""
+    model = content.get("model")
+    found = model.get("sha256") if isinstance(model, Mapping) else content.get("model_sha256")
+    return found if isinstance(found, str) else None
+
+
+def _facts(found: Mapping[str, Any]) -> tuple[Block, ...]:
+    rows = tuple(_scalars(found))[:MOST_ROWS]
+    return (Facts(rows),) if rows else ()
+
+
+def _scalars(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Name and value of everything that is no table, through all levels."""
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _scalars(value, f"{before}{name}: ")
+        elif isinstance(value, list | tuple):
+            if value and not any(isinstance(one, Mapping | list | tuple) for one in value):
+                yield f"{before}{name}", _short(", ".join(map(_plain, value)))
+        elif value is not None:
+            yield f"{before}{name}", _short(_plain(value))
+
+
+def _tables(found: Mapping[str, Any], before: str = "") -> Iterator[Table]:
+    """A table for every list of records, through all levels."""
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _tables(value, f"{before}{name}: ")
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            columns = tuple(
+                dict.fromkeys(key for one in value for key, cell in one.items() if not isinstance(cell, Mapping | list))
+            )
+            rows = tuple(tuple(_short(_plain(one.get(key, ""))) for key in columns) for one in value[:MOST_ROWS])
+            left = f"; {len(value) - MOST_ROWS} more rows stand in the file" if len(value) > MOST_ROWS else ""
+            if columns:
+                yield Table(columns, rows, f"{before}{name}{left}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.5g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def gathered(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Evidence in the order of `EVIDENCE`."""
+    order = list(EVIDENCE)
+    return tuple(sorted(evidence, key=lambda one: order.index(one.name) if one.name in order else len(order)))
