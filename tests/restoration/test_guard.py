@@ -83,7 +83,7 @@ def test_what_is_written_is_compared_with_the_input():
     result[0], result[1, :2] = 2.0, -0.1
     found = written(stored, result, SCALE)
     # ten above and two below; of these five and one were at a limit before
-    assert found.losses.clipped == 12 and found.losses.newly_clipped_share == pytest.approx(0.06)
+    assert found.clipped == 12 and found.newly_clipped_share == pytest.approx(0.06)
     assert "6 % of the pixels" in found.fault and "0 to 65535" in found.fault
     np.testing.assert_array_equal(found.fraction, SCALE.to_fraction(found.pixels))
     assert at_limit(stored).sum() == 6 and at_limit(result) is None
