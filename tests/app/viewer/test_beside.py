@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 
 from coldray.app.cli import main
+from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Shelf
+from coldray.app.viewer.work import finish
 from coldray.formats import read_image, write_image
 from coldray.radiograph import Radiograph
 
@@ -17,6 +19,10 @@ def restored(source, target, *more):
     with pytest.raises(SystemExit) as left:
         main(["restore", str(source), "-o", str(target), "--method", "wiener", "--exposure-s", "0.25", *more])
     assert left.value.code == 0
+
+
+def told(study):
+    return study.to_json()["warnings"]
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def test_a_folder_of_results_tells_its_verdicts_by_its_ledger(shelf, scan, tmp_p
     restored(folder, tmp_path / "out")
     study = shelf.open(tmp_path / "out" / "scan.tif", "scan.tif")
     assert study.result["consistency"]["verdict"] in ("consistent", "contradicted in places")
-    assert study.warnings == []
+    assert told(study) == []
 
 
 def test_a_record_of_another_file_is_not_believed(shelf, one):
@@ -66,7 +72,7 @@ def test_a_record_of_another_file_is_not_believed(shelf, one):
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"sha256_out": "0" * 64}))
     study = shelf.open(one, one.name)
     assert "consistency" not in study.result and study.result["method"] == "wiener"
-    assert any("of another file" in warning for warning in study.warnings)
+    assert any("of another file" in warning for warning in told(study))
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "[" * 1000])
@@ -74,7 +80,7 @@ def test_a_damaged_record_is_named_and_the_image_opens(shelf, one, text):
     one.with_name("one.tif.json").write_text(text)
     study = shelf.open(one, one.name)
     assert "consistency" not in study.result and "restored" in study.layers
-    assert any("one.tif.json" in warning for warning in study.warnings)
+    assert any("one.tif.json" in warning for warning in told(study))
 
 
 def test_layers_that_changed_after_the_restoration_are_not_shown(shelf, one):
@@ -82,4 +88,13 @@ def test_layers_that_changed_after_the_restoration_are_not_shown(shelf, one):
     write_image(path, Radiograph(read_image(path).pixels * 2))
     study = shelf.open(one, one.name)
     assert set(study.layers) == {"restored", "certificate"}
-    assert any("was changed" in warning for warning in study.warnings)
+    assert any("was changed" in warning for warning in told(study))
+
+
+def test_warnings_of_what_lay_beside_one_result_go_with_it(shelf, scan, one):
+    study = shelf.open(scan, scan.name)
+    one.with_name("one.tif.json").write_text("{")
+    shelf.open(one, one.name)
+    assert any("one.tif.json" in warning for warning in told(study))
+    finish(shelf, study, Recipe(method="wiener", exposure_s=0.25), lambda *_: None, reports=False)
+    assert study.result["consistency"] and told(study) == study.warnings

@@ -131,6 +131,7 @@ def test_an_inspector_rejects_a_ball_for_its_voids(walk, tmp_path, until):
     page.keyboard.press("Tab")
 
     beside = folder / "ball 2.tif.inspection.json"
+    until(beside.is_file)
     notes = until(lambda: (d := json.loads(beside.read_text()))["decision"] == "rejected" and d["inspector"] and d)
     assert notes["sha256"] == file_sha256(folder / "ball 2.tif") and notes["calibration"]["known_mm"] == 1.05
     assert [(m["kind"], m["defect"], m["decision"]) for m in notes["marks"]] == [

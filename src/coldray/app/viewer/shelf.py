@@ -253,9 +253,16 @@ class Shelf:
         self.changed()
 
     def put_restored(
-        self, study: Study, image: Radiograph, result: dict[str, Any] | None, layers: dict[str, Layer]
+        self,
+        study: Study,
+        image: Radiograph,
+        result: dict[str, Any] | None,
+        layers: dict[str, Layer],
+        warnings: Collection[str] = (),
     ) -> None:
-        """Give a study a restored image with its layers and record; the restored image before stays, to be compared with.
+        """Give a study a restored image with its layers, its record and what was wrong with what lies beside it.
+
+        The restored image before stays, to be compared with; its warnings go.
 
         Raises
         ------
@@ -276,6 +283,7 @@ class Shelf:
                 layers, compared = layers | {"compared": kept}, known or None
             self.put(study, *layers.values(), drop=OVERLAYS)
             study.restored, study.result, study.compared = image, result, compared
+            study.of_result = list(warnings)
 
     def forget_compared(self, study: Study) -> None:
         """Let the restored image go that another one was compared with."""
@@ -333,8 +341,7 @@ class Shelf:
         open_beam = study.layers["original"].open_beam if "original" in study.layers else _open_beam(image)[0]
         beside = found_beside(path, image, digest)
         layers = {"restored": image_layer("restored", f"Restored: {name}", image, open_beam)} | beside.layers
-        self.put_restored(study, image, beside.result, layers)
-        study.of_result = beside.warnings
+        self.put_restored(study, image, beside.result, layers, beside.warnings)
         self.offer(study, {}, anew=True)  # files of another result
 
     def _check_room(self, more_bytes: int, *, new: bool) -> None:
