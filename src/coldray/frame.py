@@ -165,8 +165,11 @@ class Frame:
         return self.directional_operator(lambda _, d: lambda f: d.transfer(f, strength), degradation)
 
     def towards_aim(self, sharp: Any) -> Any:
-        """Result as far as the detectors' tables are trusted: the sharp image, no sharper than the measurement beyond."""
-        if self.pair.fully_trusted:
+        """Result as far as the detectors' tables are trusted: the sharp image, no sharper than the measurement beyond.
+
+        Of a frame `as_restored` it is that already.
+        """
+        if self.pair.fully_trusted or self.pair.aims_at_trusted:
             return sharp
         targets = [pair.target for pair in self.pair.by_direction()]
         return directional_operator(targets, self.shape, self.pair.pixel_pitch_mm, self.operators)(sharp)

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from coldray.errors import ImageError
 from coldray.frame import Frame
+from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
+from coldray.restoration import even
 from coldray.restoration.even import apply, even_filter, even_gain, read
 from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.guard import linear_filter
+from coldray.restoration.provenance import provenance_of
 
 CONSTANTS = EvenConstants()
 
@@ -163,6 +167,28 @@ def test_noise_that_nothing_shows_gives_the_linear_filter_everywhere(scene, blen
     small = apply(replace(frame, blurred=busy), blend, np.zeros_like(busy), CONSTANTS)
     assert not small.gate.any()
     assert any("linear filter is used everywhere" in w for w in small.warnings)
+
+
+@pytest.mark.parametrize(("sd", "share"), [(0.079, 0.0), (0.12, 0.5), (0.161, 1.0)])
+def test_ground_whose_noise_takes_the_beam_gets_the_wiener_filter(pair, blend, monkeypatch, sd, share):
+    """And the provenance names the filter that made it, with its gain."""
+    white = NoiseModel(FrequencyCurve([0.0, 20.0], np.full(2, (sd * 0.048) ** 2)), 0.0, 0.048, "flats")
+    flat = np.full((128, 128), 0.6, dtype=np.float32)
+    frame = Frame(flat + white.draw(flat, np.random.default_rng(0)), pair, white)
+    found = read(frame, blend, CONSTANTS).alone()
+    monkeypatch.setattr(even, "DROWNED", (8.0, 16.0))
+    dry = read(frame, blend, CONSTANTS).alone()
+    assert found.stood_in == pytest.approx(share, abs=0.01) and dry.stood_in == 0
+    wanted = dry.out + np.float32(found.stood_in) * (linear_filter(frame, blend) - dry.out)
+    np.testing.assert_allclose(found.out, wanted, atol=1e-6)
+    said, fixed, wiener = (
+        provenance_of(frame, blend, one.out, one, CONSTANTS).filter
+        for one in (found, dry, dry.faded(0.0, linear_filter(frame, blend)))
+    )
+    assert said["name"] == {0.0: "even ground", 0.5: "even ground and wiener", 1.0: "wiener"}[share]
+    assert (fixed["name"], wiener["name"]) == ("even ground", "wiener")
+    mixed = (1 - found.stood_in) * np.array(fixed["gain"]) + found.stood_in * np.array(wiener["gain"])
+    np.testing.assert_allclose(said["gain"], mixed, atol=2e-6)
 
 
 def test_wrong_predictions_are_refused(scene, blend):

@@ -7,9 +7,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from coldray.errors import CheckpointError, ImageError, RefusalError
+from coldray.frame import Frame
 from coldray.images.scale import Scale
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
+from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.answer import NETWORK_CONTRADICTED, NETWORK_CORRECTED
@@ -275,3 +277,16 @@ def test_the_linear_filter_is_the_method_of_that_name(scene, frame_of, blend):
 
     frame = frame_of(scene[0])
     np.testing.assert_array_equal(linear_filter(frame, blend), plugin("method", "wiener").restore(frame, blend))
+
+
+def test_the_linear_filter_aims_at_the_same_from_either_side(pair, blend, scene):
+    """Of tables trusted in part: the frame, and the frame as the blur of what a result aims at."""
+    mtf = pair.blurred.mtf
+    unsure = FrequencyCurve(mtf.frequency_lp_mm, mtf.value, 0.4 * mtf.value, np.minimum(1.6 * mtf.value, 1.0))
+    part = DetectorPair(replace(pair.blurred, mtf=unsure), pair.sharp)
+    measured = (scene[1].pixels / OPEN_BEAM).astype(np.float32)
+    frame = Frame(measured, part, NoiseModel.of_detector(part.blurred, 0.25))
+    assert not part.fully_trusted
+    here = linear_filter(frame, type(blend)(part))
+    there = linear_filter(frame.as_restored(), type(blend)(part.as_restored()))
+    np.testing.assert_allclose(there, here, atol=1e-4)
