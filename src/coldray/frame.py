@@ -206,16 +206,18 @@ class Frame:
         zero frequency, so the mean is kept.
         """
         level = self.mean_signal if signal is None else signal
+        return self.directional_operator(lambda own, blur: wiener_gain(own, blur, level, regularisation), degradation)
 
-        def gain_of(frame: Frame, degradation: Degradation) -> Gain:
-            def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
-                transfer = degradation.transfer(f, 1.0)
-                noise = frame.noise.power(f, level) * regularisation
-                return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / frame.contrast_power(f)))
 
-            return gain
+def wiener_gain(frame: Frame, degradation: Degradation, signal: float, regularisation: float = 1.0) -> Gain:
+    """Gain of `Frame.wiener_operator` over radial frequency [cycles/mm]."""
 
-        return self.directional_operator(gain_of, degradation)
+    def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        transfer = degradation.transfer(f, 1.0)
+        noise = frame.noise.power(f, signal) * regularisation
+        return np.where(f == 0, 1.0, transfer / (transfer**2 + noise / frame.contrast_power(f)))
+
+    return gain
 
 
 def _between(degradation: Degradation, pair: DetectorPair) -> Degradation:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.frame import Frame, Gain
+from coldray.frame import Frame, Gain, wiener_gain
 from coldray.gain import consistency_curve, unshared_gain
 from coldray.physics.curves import FrequencyCurve
 from coldray.plugins import Degradation, plugin
@@ -141,7 +141,7 @@ def _answered(case: _Case, said: Answer, how: str) -> Answer:
     )
     linear, corrected = (
         _risk(case.judge(each.image, None).certificate, gain)
-        for each, gain in zip(answers, (_wiener_gain, unshared_gain), strict=True)
+        for each, gain in zip(answers, (_linear_gain, unshared_gain), strict=True)
     )
     if much and linear[certificate.marked].sum() <= corrected[certificate.marked].sum():
         return _linear_everywhere(case, said)
@@ -186,11 +186,9 @@ def _correction(case: _Case, image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(frame.corrected(image, blur, correction) - image, dtype=np.float32)
 
 
-def _wiener_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+def _linear_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gain W of the linear filter."""
-    transfer, contrast = degradation.transfer(frequency_lp_mm, 1.0), frame.contrast_power(frequency_lp_mm)
-    noise = frame.noise.power(frequency_lp_mm, frame.mean_signal)
-    return np.asarray(transfer * contrast / (transfer**2 * contrast + noise))
+    return wiener_gain(frame, degradation, frame.mean_signal)(frequency_lp_mm)
 
 
 def _risk(certificate: Certificate | None, gain: Callable[..., NDArray[np.float64]]) -> NDArray[np.float32]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from coldray.document import Json, read_object
 from coldray.errors import CheckpointError
-from coldray.frame import Frame, Gain
+from coldray.frame import Frame, Gain, wiener_gain
 from coldray.plugins import Degradation
-from coldray.restoration.even import GatedResult, fixed_gain
+from coldray.restoration.even import DROWNED, GatedResult, fixed_gain
 from coldray.restoration.even_power import Power
 from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants
 from coldray.restoration.model import Model
@@ -63,7 +63,7 @@ def scale_parts(frame: Frame, degradation: Degradation, gated: GatedResult, cons
     pitch = frame.pair.pixel_pitch_mm
     signal = np.maximum(mean(gated.out, NEAR_PX), np.float32(LEAST_SIGNAL))
     even = passed_noise(frame, lambda f: fixed_gain(degradation, constants, pitch, f), signal)
-    wiener = passed_noise(frame, _wiener_gain(frame, degradation), signal)
+    wiener = passed_noise(frame, wiener_gain(frame, degradation, frame.mean_signal), signal)
     detail = np.square(gated.out - gated.measured)
     down, across = np.gradient(mean(gated.out, SLOPE_PX))
     rest = np.square(gated.measured - frame.operator(degradation)(gated.out))
@@ -94,15 +94,6 @@ def passed_noise(frame: Frame, gain: Gain, signal: Image) -> Image:
     squared = gain(f) ** 2
     dark, bright = (float(np.mean(squared * frame.noise.power(f, level))) / pitch**2 for level in (0.0, 1.0))
     return np.asarray(dark + (bright - dark) * signal, dtype=np.float32)
-
-
-def _wiener_gain(frame: Frame, degradation: Degradation) -> Gain:
-    def gain(f: Float) -> Float:
-        transfer = degradation.transfer(f, 1.0)
-        noise = frame.noise.power(f, frame.mean_signal)
-        return np.asarray(transfer / (transfer**2 + noise / frame.contrast_power(np.maximum(f, 1e-6))))
-
-    return gain
 
 
 @dataclass(frozen=True)
