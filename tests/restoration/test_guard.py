@@ -228,6 +228,18 @@ def test_a_network_that_is_wrong_everywhere_gives_the_linear_result_and_says_so_
     assert found.warnings[0] == NETWORK_CONTRADICTED
 
 
+def test_a_correction_that_cannot_be_written_gives_way_to_the_linear_filter(scene, monkeypatch):
+    """What is written is what must not clip, whatever the network's own result did."""
+    from coldray.restoration import answer
+
+    steep = 10 * (checkerboard(scene[0]) - np.float32(0.5))
+    monkeypatch.setattr(answer, "_correction", lambda case, image: steep)
+    found = restore(scene[1], job(invented))
+    np.testing.assert_array_equal(found.image.pixels, wiener(scene[1]))
+    assert found.replaced_share == 1 and found.corrected_share == 0
+    assert any(w.startswith("the network's result is not written") and "leave the range" in w for w in found.warnings)
+
+
 def test_a_result_that_cannot_be_right_is_not_written(scene):
     """Tables that do not belong to the image: a hundredfold exposure, sharpened until pixels leave the range."""
     radiograph = scene[1]

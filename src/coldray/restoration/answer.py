@@ -1,4 +1,4 @@
-"""What is written where the measurement contradicts the network (decisions 0017 and 0021)."""
+"""What is written where the measurement contradicts the network (decisions 0017 and 0020)."""
 
 from __future__ import annotations
 
@@ -101,8 +101,9 @@ def answer(frame: Frame, degradation: Degradation, job: Job, found: Estimate, ju
     if found.share > 0:
         if marked > 0 and job.on_contradiction in ("correct", "linear"):
             out = _answered(case, out, job.on_contradiction)
-        if verdict.written.fault is not None and out.replaced.min() < 1:
-            reason = f"the network's result is not written, the linear filter's is: {verdict.written.fault}"
+        fault = verdict.written.fault or out.verdict.written.fault
+        if fault is not None and out.replaced.min() < 1:
+            reason = f"the network's result is not written, the linear filter's is: {fault}"
             out = replace(_linear_everywhere(case, out), leading=[], warnings=[reason])
     network["replaced_share"] = round(float(np.mean(out.replaced > 0)), 4)
     if job.on_contradiction == "correct":
