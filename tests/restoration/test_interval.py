@@ -84,6 +84,23 @@ def test_outside_of_the_domain_nothing_is_promised():
         assert "coverage is not known here" in unsure(share, power)[0]
 
 
+def test_where_something_else_than_the_calibrated_result_is_written_nothing_is_promised():
+    right = Power((1.0,), (1.0,), EVEN_GROUND)
+    assert "in the 12 % of the image" in unsure(1.0, right, answered_share=0.12)[0]
+    assert "less than 8 % of the beam: its coverage is not known here" in unsure(1.0, right, stood_in=0.3)[0]
+
+
+def test_a_contradicted_network_says_so_of_its_interval(image, calibrated):
+    """The certificate marks a picture that the stated detectors cannot have taken."""
+    rippled = image + 0.03 * np.cos(2.2 * np.arange(96)).astype(np.float32)
+    stated = {"model": calibrated, "interval": True, **STATED}
+    for way in ("correct", "keep"):
+        found = coldray.restore(rippled, on_contradiction=way, **stated)
+        assert found.consistency["network"]["marked_share"] > 0
+        said = [w for w in found.warnings if "its coverage is not known" in w]
+        assert len(said) == (way == "correct") and all("corrects the network" in w for w in said)
+
+
 @pytest.mark.parametrize("stated", [{"method": "wiener"}, {"even": "network"}])
 def test_only_a_network_under_the_gate_has_intervals(stated, image):
     with pytest.raises(SettingsError, match="interval"):

@@ -214,6 +214,7 @@ def interval_of(
     *,
     frames: int = 1,
     network_share: float = 1.0,
+    answered_share: float = 0.0,
 ) -> tuple[Interval | None, list[str]]:
     """Interval around a result as it is written, and what limits it.
 
@@ -233,6 +234,8 @@ def interval_of(
         Of the image; a stack gets no interval.
     network_share : float
         How much the network counts, less than 1 outside its domain.
+    answered_share : float
+        Share of the pixels where the measurement contradicted the network and something else was written.
 
     Raises
     ------
@@ -244,11 +247,22 @@ def interval_of(
     assert gated is not None and constants is not None and model is not None, "checked with the job"
     scale = interval_scale_of(model)
     half = scale.half_width(scale_parts(frame, degradation, gated, constants), gated.gate)
-    return Interval(np.stack([written - half, written + half]), scale), unsure(network_share, gated.evidence.power)
+    limits = unsure(network_share, gated.evidence.power, answered_share, gated.stood_in)
+    return Interval(np.stack([written - half, written + half]), scale), limits
 
 
-def unsure(network_share: float, power: Power) -> list[str]:
-    """What limits the interval of a restoration: where it was not calibrated, nothing is promised."""
+def unsure(network_share: float, power: Power, answered_share: float = 0.0, stood_in: float = 0.0) -> list[str]:
+    """What limits the interval of a restoration: where it was not calibrated, nothing is promised.
+
+    Parameters
+    ----------
+    network_share, answered_share : float
+        As of `interval_of`.
+    power : Power
+        What the frame shows of its noise.
+    stood_in : float
+        As of `GatedResult`.
+    """
     if network_share < 1:
         return [
             "the interval was calibrated within the model's domain, which detectors or noise leave: its coverage is not known here"
@@ -256,6 +270,15 @@ def unsure(network_share: float, power: Power) -> list[str]:
     if power.warnings():
         return [
             "the frame does not show the noise that is stated, with which the interval was calibrated: its coverage is not known here"
+        ]
+    if answered_share > 0:
+        return [
+            f"the interval was calibrated on networks' own results: in the {100 * answered_share:.2g} % of the image where the "
+            "measurement corrects the network or the linear filter stands in, its coverage is not known"
+        ]
+    if stood_in > 0:
+        return [
+            f"the interval was calibrated where noise takes less than {100 * DROWNED[0]:g} % of the beam: its coverage is not known here"
         ]
     return []
 

@@ -217,16 +217,8 @@ def restore(
     leads = (CONTRADICTED_EVERYWHERE, NETWORK_CONTRADICTED, NETWORK_CORRECTED)
     leading = [w for w in leads if any(w in n.leading for n in notes)]
     warnings = list(dict.fromkeys([*leading, *warnings, *more, *(w for n in notes for w in n.warnings)]))
-    parts = None
-    if job.provenance or job.keep_certificate:
-        parts = provenance_of(worst.judged, prepared.judged_by, worst.fraction, worst.gated, even_constants(job))
-    if job.provenance and len(notes) > 1:
-        warnings.append("provenance layers are written for single frames only; this image is a stack")
-    interval = None
-    if job.interval:
-        known = worst.judged, prepared.judged_by, worst.gated, worst.fraction, even_constants(job), job.model
-        interval, limits = interval_of(*known, frames=len(notes), network_share=min(n.network_share for n in notes))
-        warnings += limits
+    parts, interval, limits = _beside(prepared, worst, len(notes))
+    warnings += limits
     clipped = sum(n.clipped for n in notes)
     if clipped:
         warnings.append(f"{clipped} pixels left the range of {image.dtype} and were clipped")
@@ -258,6 +250,32 @@ def restore(
         corrected=worst.answered.corrected if job.keep_certificate else None,
         parts=parts if job.keep_certificate else None,
     )
+
+
+def _beside(
+    prepared: _Prepared, found: _FrameResult, frames: int
+) -> tuple[Provenance | None, Interval | None, list[str]]:
+    """Layers and interval that the job asks for, of one frame, and what limits them."""
+    job, answered, limits = prepared.job, found.answered, []
+    known = found.judged, prepared.judged_by
+    parts, interval = None, None
+    if job.provenance or job.keep_certificate:
+        parts = provenance_of(*known, found.fraction, found.gated, even_constants(job))
+    if job.provenance and frames > 1:
+        limits.append("provenance layers are written for single frames only; this image is a stack")
+    if job.interval:
+        interval, more = interval_of(
+            *known,
+            found.gated,
+            found.fraction,
+            even_constants(job),
+            job.model,
+            frames=frames,
+            network_share=found.note.network_share,
+            answered_share=float(np.mean((answered.replaced > 0) | (answered.corrected > 0))),
+        )
+        limits += more
+    return parts, interval, limits
 
 
 def _consistency(found: _FrameResult, number: int | None) -> dict[str, Any]:
