@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldray.channels import conditions
+from coldray.channels import RATIO_FREQUENCIES, conditions
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
-from coldray.restoration.domain import FADE, NEAR, Domain, KeptInside, thinned
+from coldray.restoration.domain import (
+    ALL_TO_RESTORE,
+    FADE,
+    NEAR,
+    NOTHING_TO_RESTORE,
+    Domain,
+    KeptInside,
+    asked_for,
+    thinned,
+)
 from coldray.restoration.model import load_model
 
 
@@ -80,6 +89,27 @@ def test_the_shipped_model_counts_nothing_under_noise_whiter_than_its_training(p
     white = NoiseModel(FrequencyCurve([0.0, 20.0], np.full(2, (sd * 0.048) ** 2)), 0.0, 0.048, "flats")
     for noise, share in ((white, 0), (NoiseModel.of_detector(pair.blurred, 0.25), 1)):
         assert domain.share(domain.distance(conditions(Frame(grey, pair, noise), blend))) == share
+
+
+@pytest.mark.parametrize(("part", "decades"), [(1.0, 0.0), (2.0, 0.0), (0.5, np.log10(2)), (0.25, np.log10(4))])
+def test_a_ratio_far_below_any_trained_is_far_however_small_the_difference_is(part, decades):
+    trained = np.full(len(RATIO_FREQUENCIES), 0.04)
+    cloud = np.tile(2 * trained - 1, (5, 1))
+    domain = Domain(cloud[0], cloud[0], cloud, 0.05)
+    told = np.array([1.0, *(2 * part * trained - 1)])
+    assert domain.deeper(domain.chosen(told)) == pytest.approx(decades, abs=1e-9)
+    assert (domain.share(domain.distance(told)) == 1) == (decades == 0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "share"), [(0.0, 0.0), (NOTHING_TO_RESTORE, 0.0), (0.175, 0.5), (ALL_TO_RESTORE, 1.0), (0.9, 1.0)]
+)
+def test_detectors_that_are_alike_ask_for_no_network(loss, share):
+    """By the largest loss at any frequency, whatever the strength and the noise."""
+    ratio = np.ones(len(RATIO_FREQUENCIES))
+    ratio[-1] -= loss
+    for rest in (-1.0, 1.0):
+        assert asked_for(np.array([rest, *(2 * ratio - 1), rest, rest])) == pytest.approx(share, abs=1e-9)
 
 
 def test_share_falls_once_from_one_to_zero(domain):

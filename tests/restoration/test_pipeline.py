@@ -267,7 +267,7 @@ def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_e
 def test_the_dial_and_old_records(half_even):
     from coldray.app.recipe import Recipe
     from coldray.declaration import FIRST_FORMAT
-    from coldray.settings import declared
+    from coldray.settings import declared, newest_format
 
     contrast = {}
     for value in (None, 0.2, 0.9):
@@ -290,6 +290,11 @@ def test_the_dial_and_old_records(half_even):
     again = Recipe.of_record({name: value for name, value in settings.items() if name not in newer}, {})
     assert {name: getattr(again, name) for name in since_0_1} == since_0_1
     assert Recipe.of_record(settings, {}).even == "linear"
+    # since then a record says what was done about contradictions, whatever the default has become
+    for written_by in range(4, newest_format() + 1):
+        newer = {name for name, said in declared().items() if said.recorded and said.since > written_by}
+        then = {name: value for name, value in settings.items() if name not in newer} | {"on_contradiction": "linear"}
+        assert Recipe.of_record(then, {}).on_contradiction == "linear"
 
 
 @pytest.mark.parametrize(
