@@ -219,7 +219,7 @@ class Restorer:
             acquisition counts by default.
         judged : bool
             Whether it gets a certificate, unless the job of `of_job` goes without. Without one no contradiction is found, and
-            nothing stands in for the network.
+            nothing corrects the network or stands in for it.
         filter_signal : float, optional
             For this image, in place of the one that the restorer was given.
 

@@ -265,7 +265,7 @@ def stream(
         something moves; its noise is that of the weights in it, see `coldray.images.recursive`.
     certificate_every : int
         Every how many frames the result is judged by a certificate; 0 for none. In the frames between, no contradiction is
-        found and no linear filter stands in for the network; their history says ``judged: false``.
+        found, and nothing corrects the network or stands in for it; their history says ``judged: false``.
     workers : int
         Frames worked on at once.
     room : int

@@ -80,7 +80,7 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def _quiet_drivers() -> Iterator[None]:
-    """Keep what drivers and their loader print off the console; Python's own messages wait meanwhile."""
+    """Keep what drivers and their loader print off the console; what other threads write to it meanwhile is lost too."""
     with _one_at_a_time:
         try:
             kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
