@@ -56,7 +56,7 @@ def test_one_image_with_report_map_and_reference(call, tmp_path):
     assert str(tmp_path) not in page
     assert (out.parent / "r.report.pdf").read_bytes().startswith(b"%PDF")
     evidence = read_image(out.parent / "r.certificate.tif")
-    assert evidence.shape == (2, 96, 112) and evidence.dtype == np.float32
+    assert evidence.shape == (3, 96, 112) and evidence.dtype == np.float32
     share = float(np.mean(evidence.pixels[0] >= 2 - 1e-6))
     assert share == pytest.approx(entry["consistency"]["marked_share"], abs=1e-3)
     assert evidence.history[-1].details["verdict"] == entry["consistency"]["verdict"]

@@ -170,7 +170,10 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / path.name
         try:
-            restore_files(sources, again, _recipe(record, given), record=True)
+            recipe = _recipe(record, given)
+            restore_files(sources, again, recipe, record=True)
+        except MetadataError as problem:
+            raise MetadataError(f"{shown(path)}: {problem}") from None
         except (SettingsError, PluginError, StrengthError) as problem:
             # what the user typed is right; what was recorded is not
             raise MetadataError(f"{shown(path)}: its record cannot be repeated: {problem}") from None
