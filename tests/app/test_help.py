@@ -13,6 +13,7 @@ from coldray.app.cli import app
 from coldray.app.described import in_words
 from coldray.app.each import Warnings
 from coldray.app.help import GROUPS, WITHOUT_PLUGINS, first_sentence
+from coldray.app.options import flagged
 from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -56,6 +57,11 @@ def test_a_group_without_a_verb_shows_its_help_and_nothing_else(call):
     for words in ((), ("measure",), ("profile",)):
         code, out, err = call(*words)
         assert code == 2 and not out and err.startswith("Usage: coldray") and "--help" not in err.splitlines()[-1]
+
+
+def test_an_extra_is_not_taken_for_the_option_of_the_same_name():
+    text = "With `sign` (extra `sign`, or the extra `fast`) and `report`: `unknown`."
+    assert flagged(text) == "With --sign (extra sign, or the extra fast) and --report: unknown."
 
 
 def test_verbs_that_use_no_plugin_run_no_file():

@@ -28,9 +28,14 @@ def flag_of(name: str, said: Setting) -> str:
 
 
 def flagged(text: str) -> str:
-    """Text with options where it names settings in backticks."""
+    """Text with options where it names settings in backticks; extras may have the names of settings."""
     known = declared()
-    return re.sub(r"`(\w+)`", lambda found: flag_of(found[1], known[found[1]]) if found[1] in known else found[1], text)
+
+    def named(found: re.Match[str]) -> str:
+        extra, name = found[1] or "", found[2]
+        return extra + name if extra or name not in known else flag_of(name, known[name])
+
+    return re.sub(r"(extra )?`(\w+)`", named, text)
 
 
 def option(name: str, said: Setting, default: Any, help: str) -> inspect.Parameter:
