@@ -24,10 +24,7 @@ BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
 ROUGH_LOSS = 0.006  # of the MTF
 LEAST_TAIL, TAIL_NOISE = 0.002, 2.0  # of the line spread, and of its standard error, extrapolated and told
 ANTICORRELATED_SD, ANTICORRELATED = 4.0, 0.004  # of neighbouring pixels: what sharpening leaves, and nothing else
-COLUMN_NOISE, COLUMN_STEP = (
-    8.0,
-    0.004,
-)  # over that of independent pixels (correlation over 4 px makes 4), and of the step
+COLUMN_NOISE, COLUMN_STEP = 8.0, 0.004  # over independent pixels (correlation over 4 px makes 4), and of the step
 LONE_PIXELS = 2e-4  # share that is told
 CLIPPED_MEAN = 0.005  # of the step
 LEAST_CLIPPED = 0.02
@@ -99,11 +96,11 @@ def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> 
 
 def _of_texture(images: Sequence[Located], noise: float) -> list[str]:
     """Sharpening by the noise it leaves, and columns that differ, from the parts of the image beside the edge."""
-    beside = [_beside(one) for one in images]
+    beside = [] if noise < NOISELESS else [_beside(one) for one in images]
+    if not any(len(two) == 2 for two in beside):
+        return []
     parts = [_flat(part) for two in beside for part in two]
     pairs = sum(part.size for part in parts)
-    if noise < NOISELESS or not any(len(two) == 2 for two in beside):
-        return []
     step = float(np.mean([abs(np.subtract(*(part.mean() for part in two))) for two in beside if len(two) == 2]))
     apart, expected = (max(one) for one in zip(*(_columns(part) for part in parts), strict=True))
     if apart > max(COLUMN_NOISE * expected, COLUMN_STEP * step):
