@@ -15,13 +15,13 @@ from coldray.errors import ImageWriteError
 from coldray.leftovers import TEMPORARY_PREFIX
 
 LARGEST_WHOLE_PIXELS = 8192**2
-"""Frames with more pixels are kept on disk, and filtered in blocks."""
+"""Pages with more pixels are read onto disk."""
 STRIP_PIXELS = 2**22
 """How much of an array is looked at at once."""
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
-    """Whether a frame, or each frame of a stack, is kept on disk and filtered in blocks."""
+    """Whether a frame, or each frame of a stack, is read onto disk."""
     return shape[-2] * shape[-1] > LARGEST_WHOLE_PIXELS
 
 
