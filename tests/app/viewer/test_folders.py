@@ -88,6 +88,13 @@ def test_an_image_is_opened_with_its_result_and_a_result_with_its_original(plant
         open_entry(shelf, found.entry(scans, lists[0]["torn.tif"]["id"]))
 
 
+def test_a_result_of_other_content_is_opened_once_as_an_image_of_its_own(plant, shelf):
+    entry = folders.Entry(plant / "scans" / "b.tif", "b.tif", restored=plant / "restored" / "a.tif")
+    study = open_entry(shelf, entry)
+    assert open_entry(shelf, entry) is study and "restored" not in study.layers
+    assert [(s.name, s.browsed) for s in shelf.studies()] == [("b.tif", True), ("a.tif", True)]
+
+
 def test_handles_stay_and_what_is_new_or_gone_is_seen(plant, tmp_path):
     folder = tmp_path / "belt"
     folder.mkdir()

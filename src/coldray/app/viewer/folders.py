@@ -196,7 +196,11 @@ def open_entry(shelf: Shelf, entry: Entry) -> Study:
         study.browsed = True
     if "restored" not in study.layers:
         for path in wanted[1:]:
-            shelf.open(path, shown(path), stays=True)
+            if _open_already(shelf, path) is None:
+                known = shelf.studies()
+                other = shelf.open(path, shown(path), stays=True)
+                # one that does not belong to the original any more is an image of its own
+                other.browsed |= other not in known
     _leave_room(shelf, study)
     return study
 
