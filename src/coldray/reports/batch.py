@@ -30,6 +30,7 @@ LABELS = {
     "certificate_map": ("maps of the certificate", ""),
     "report": ("reports", ""),
     "provenance": ("provenance layers", ""),
+    "interval": ("lower and upper images", ""),
     "about": ("part and inspection", ""),
     "raw": ("geometry of raw files", ""),
 }

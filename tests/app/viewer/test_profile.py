@@ -19,7 +19,7 @@ method = "wiener"
 [[rule]]
 name = "fine"
 when = { pitch_um = "40..60" }
-settings = { exposure_s = 0.25, report = true, random_state = 3 }
+settings = { exposure_s = 0.25, report = true, interval = true, random_state = 3 }
 [[rule]]
 name = "coarse"
 when = { pitch_um = "90..110" }
@@ -41,7 +41,8 @@ def menu(tmp_path):
 def test_a_rule_is_the_base_and_what_the_page_states_counts_over_it(menu, tmp_path):
     recipe = menu.recipe(RestoreRequest(rule="fine"))
     assert (recipe.method, recipe.exposure_s, recipe.random_state) == ("wiener", 0.25, 3)
-    assert recipe.profile is None and recipe.provenance and not recipe.report  # the page offers the reports itself
+    assert recipe.profile is None and recipe.provenance
+    assert not (recipe.report or recipe.interval)  # the page offers the reports itself, and no intervals
     recipe = menu.recipe(RestoreRequest(rule="coarse", blurred="thick.json", exposure_s=2.0))
     assert recipe.blurred == str(tmp_path / "screens" / "thick.json") and recipe.exposure_s == 2.0
     with pytest.raises(SettingsError, match="no rule 'absent'"):

@@ -188,7 +188,10 @@ class Menu:
                 raise SettingsError(f"no rule {request.rule!r} here; choose {', '.join(self.rules) or 'none'}")
             base = self.rules[request.rule]
         # the page offers the files itself
-        stated: dict[str, Any] = {"provenance": True, "report": False, "certificate_map": False}
+        stated: dict[str, Any] = {
+            name: False for name, said in declared().items() if said.beside and said.kind == "switch"
+        }
+        stated["provenance"] = True
         if flats:
             stated["flats"] = flats
         for name, (field, said) in on_page().items():
