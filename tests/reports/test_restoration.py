@@ -17,6 +17,7 @@ from coldray.radiograph import Acquisition, Radiograph
 from coldray.reports import restoration
 from coldray.reports.batch import Row, batch_csv, batch_report, settings_in_words
 from coldray.reports.blocks import Facts, Note, Picture, Table
+from coldray.reports.done import what_was_done
 from coldray.reports.html import to_html
 from coldray.reports.pdf import drawable, to_pdf
 from coldray.reports.restoration import Source, restoration_report
@@ -98,6 +99,28 @@ def test_it_says_what_the_issue_of_a_restoration_is(report, case):
     metrics = next(t for t in blocks_of(report, Table) if "PSNR [dB]" in t.columns)
     psnr = {row[0]: float(row[1]) for row in metrics.rows}
     assert psnr["restored"] > psnr["original"] + 3
+
+
+@pytest.mark.parametrize(
+    ("how", "network", "told"),
+    [
+        (
+            "correct",
+            {"corrected_share": 0.02, "replaced_share": 0.01},
+            "corrected by the measurement in 2 %; the linear filter stands in, in 1 %",
+        ),
+        ("linear", {"replaced_share": 0.04}, "the linear filter stands in, in 4 %"),
+        ("keep", {"replaced_share": 0.0}, "kept; the linear filter stands in, in 0 %"),
+        # what could not be written was not kept either
+        ("keep", {"replaced_share": 1.0}, "the linear filter stands in, in 100 %"),
+    ],
+)
+def test_it_says_what_became_of_a_contradicted_network(case, how, network, told):
+    _, job, result, _ = case
+    said = {"share": 1.0, "verdict": "contradicted in places", "marked_share": 0.03} | network
+    result = replace(result, consistency=result.consistency | {"network": said})
+    rows = dict(what_was_done(result, replace(job, on_contradiction=how), "scan.tif", {}).rows)
+    assert rows["Network against the measurement"] == f"contradicted in places (3 % of the image); {told}"
 
 
 def test_every_column_of_numbers_has_a_unit(report):

@@ -66,25 +66,7 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
         rows.append(("Data-consistency gain", meaning.get(job.gain, job.gain)))
     if "random_state" in details:
         rows.append(("Random state", str(details["random_state"])))
-    network = result.consistency.get("network")
-    if network is not None:
-        answer = {
-            "correct": f"corrected by the measurement in {100 * network.get('corrected_share', 0.0):.2g} %, the linear filter stands in",
-            "linear": "the linear filter stands in",
-            "keep": "kept",
-            "refuse": "refused",
-        }[job.on_contradiction]
-        rows += [
-            (
-                "Weight of the network",
-                f"{100 * network['share']:.3g} % (less where detectors or noise are strange to it)",
-            ),
-            (
-                "Network against the measurement",
-                f"{network['verdict']} ({100 * network['marked_share']:.2g} % of the image); {answer}, "
-                f"in {100 * network['replaced_share']:.2g} % of the image",
-            ),
-        ]
+    rows += _network_rows(result.consistency.get("network"), job.on_contradiction)
     hits = result.hits
     rows += [
         ("Clipped pixels", f"{result.clipped_pixels} pixels"),
@@ -95,6 +77,20 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
         ),
     ]
     return Facts(tuple(rows))
+
+
+def _network_rows(network: Mapping[str, Any] | None, on_contradiction: str) -> list[tuple[str, str]]:
+    """How much the network counts, and what was written where the measurement contradicts it; nothing without a network."""
+    if network is None:
+        return []
+    told = [f"{network['verdict']} ({100 * network['marked_share']:.3g} % of the image)"]
+    if "corrected_share" in network:
+        told.append(f"corrected by the measurement in {100 * network['corrected_share']:.3g} %")
+    if on_contradiction == "keep" and network["marked_share"] and not network["replaced_share"]:
+        told.append("kept")
+    told.append(f"the linear filter stands in, in {100 * network['replaced_share']:.3g} %")
+    weight = f"{100 * network['share']:.3g} % (less where detectors or noise are strange to it)"
+    return [("Weight of the network", weight), ("Network against the measurement", "; ".join(told))]
 
 
 def detectors(certificate: Certificate) -> Table:

@@ -194,8 +194,8 @@ FROZEN = (
 )
 GUARDED = (
     "Every image's MTF ratio and noise are compared with those of the training. Outside, the network's share fades to 0 and the linear filter is "
-    "what is written, with a warning; where the measurement contradicts the network the linear filter stands in; where the result would be "
-    "clipped or shifted nothing is written."
+    "what is written, with a warning; where the measurement contradicts the network it corrects its result, or the linear filter stands in, unless "
+    "the setting on_contradiction says otherwise; where the result would be clipped or shifted the linear filter is written, or nothing."
 )
 APART = (
     "Training, validation and test draw from families of objects that are apart by name; validation sets what is chosen and calibrated. The card "

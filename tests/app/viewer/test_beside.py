@@ -1,6 +1,8 @@
 """A restored file opened from disk brings what lies beside it: verdict, places, layers; and nothing of another file."""
 
 import json
+import re
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 
 from coldray.app.cli import main
 from coldray.app.recipe import Recipe
+from coldray.app.viewer.beside import certificate_layers
+from coldray.app.viewer.layers import OVERLAYS
 from coldray.app.viewer.shelf import Shelf
 from coldray.app.viewer.work import finish
 from coldray.formats import read_image, write_image
@@ -98,3 +102,21 @@ def test_warnings_of_what_lay_beside_one_result_go_with_it(shelf, scan, one):
     assert any("one.tif.json" in warning for warning in told(study))
     finish(shelf, study, Recipe(method="wiener", exposure_s=0.25), lambda *_: None, reports=False)
     assert study.result["consistency"] and told(study) == study.warnings
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+def test_what_a_map_says_of_the_network_is_a_layer_where_it_says_anything(pages):
+    """Maps of version 0.1 have one page."""
+    roles = ("certificate", "replaced", "corrected")[:pages]
+    found = np.zeros((pages, 4, 5), np.float32)
+    assert set(certificate_layers(found, 0.048)) == {"certificate"}
+    found[:, 1, 2] = np.arange(1, pages + 1)
+    layers = certificate_layers(found, 0.048)
+    assert {role: layer.pixels[1, 2] for role, layer in layers.items()} == dict(zip(roles, (1, 2, 3), strict=False))
+    assert {layers[role].unit for role in roles[1:]} <= {"share"}
+
+
+def test_the_page_has_words_for_every_overlay():
+    script = resources.files("coldray.app.viewer").joinpath("static/desk.js").read_text(encoding="utf-8")
+    told = script[script.index("const OVERLAYS = {") : script.index("export class Desk")]
+    assert set(OVERLAYS) <= set(re.findall(r"^  (\w+): { name: .+ help: ", told, re.MULTILINE))

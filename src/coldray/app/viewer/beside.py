@@ -83,7 +83,7 @@ def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Lay
 
 
 def certificate_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
-    """Contradictions, and where the linear filter stands in for a contradicted network, if it does anywhere."""
+    """Contradictions; where the linear filter stands in for a contradicted network, and where the measurement corrects it, if anywhere."""
     layers = _named(found, CERTIFICATE_LAYERS, pixel_pitch_mm)
     return {role: layer for role, layer in layers.items() if role == "certificate" or layer.pixels.any()}
 

@@ -238,11 +238,12 @@ export class Restoration {
     if (h) facts.push(["Replaced pixels", `${h.bright} direct hits, ${h.dark} dead, ${h.masked} masked`]);
     if (Number.isFinite(c.linear_share)) facts.push(["Linear filter alone", `${share(c.linear_share)} of the image: no network enters there`]);
     if (c.network) {
-      const answer = { correct: "corrected", linear: "the linear filter stands in", keep: "kept" }[used.on_contradiction] || used.on_contradiction;
+      const { marked_share: marked, replaced_share: replaced = 0, corrected_share: corrected } = c.network;
+      const kept = used.on_contradiction === "keep" && !replaced ? "; kept" : "";
       facts.push(["Weight of the network", share(c.network.share)]);
-      facts.push(["Network alone", `${c.network.verdict}${c.network.marked_share ? ` (${share(c.network.marked_share)} of the image); ${answer}` : ""}`]);
-      if (Number.isFinite(c.network.corrected_share)) facts.push(["Corrected", `${share(c.network.corrected_share)} of the image`]);
-      facts.push(["Replaced", `${share(c.network.replaced_share ?? 0)} of the image`]);
+      facts.push(["Network alone", `${c.network.verdict}${marked ? ` (${share(marked)} of the image)${kept}` : ""}`]);
+      if (Number.isFinite(corrected)) facts.push(["Corrected by the measurement", `${share(corrected)} of the image`]);
+      facts.push(["Replaced by the linear filter", `${share(replaced)} of the image`]);
     }
     this._showVerdict(c);
     this._showCompared(desk.study.compared, used);
