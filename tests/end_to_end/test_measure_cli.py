@@ -334,6 +334,23 @@ def test_correct_into_a_folder(run, raw, tmp_path):
     assert found["nsr"] < 0.01
 
 
+@pytest.mark.parametrize(("suffix", "holds"), [("npy", False), ("tif", True)])
+def test_correct_says_what_a_file_cannot_hold(run, raw, tmp_path, suffix, holds):
+    """The map of replaced pixels, and whatever lies below the dark level in unsigned integers."""
+    below = read_image(raw / "frame" / "0.tif").pixels.copy()
+    below[40:60, 40:50] = 60
+    save(tmp_path / "below.tif", below, exposure_s=0.25)
+    whole, part = (
+        run("correct", frames, *corrections(raw), "-o", tmp_path / f"{name}.{suffix}", "--json")[1]
+        for name, frames in (("whole", raw / "frame"), ("part", tmp_path / "below.tif"))
+    )
+    for found, clipped in ((whole, 0), (part, 200)):
+        assert any(f".{suffix} cannot hold the map of the 1 replaced" in w for w in found["warnings"]) != holds
+        assert found["clipped_pixels"] == clipped
+        said = f"{clipped} pixels left the range of uint16 and were clipped (below dark"
+        assert any(w.startswith(said) for w in found["warnings"]) == (clipped > 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,16 +124,7 @@ def correct(
         clipped += lost
         warnings += [w for w in notes if w not in warnings]
         contents[path] = _writer(image)
-    if clipped:
-        warnings.append(
-            f"{clipped} pixels left the range of {frames.images[0].dtype} and were clipped (below dark, behind an opaque "
-            "part, or above the range); --fraction keeps them"
-        )
-    if corrected.bad_pixels.count and (lossy := sorted({p.suffix.lower() for p in contents if not _carries_mask(p)})):
-        warnings.append(
-            f"{' and '.join(lossy)} cannot hold the map of the {corrected.bad_pixels.count} replaced pixels: measurements "
-            "will take them for measured; write TIFF or DICOM"
-        )
+    warnings += _lost_in_writing(contents, clipped, frames.images[0].dtype, corrected.bad_pixels.count)
     result |= {
         "output": str(out),
         "files": [str(path) for path, _, _ in products],
@@ -149,6 +140,22 @@ def correct(
     write_files(contents | sheets(plot, report, protocol))
     assert isinstance(corrected, Correction)
     return finish(result, protocol.rows, max(group.code for group in everything), as_json)
+
+
+def _lost_in_writing(files: Iterable[Path], clipped: int, dtype: Any, replaced: int) -> list[str]:
+    """What the written files do not hold: pixels out of range, and the map of replaced pixels."""
+    found = []
+    if clipped:
+        found.append(
+            f"{clipped} pixels left the range of {dtype} and were clipped (below dark, behind an opaque part, or above the "
+            "range); --fraction keeps them"
+        )
+    if replaced and (lossy := sorted({path.suffix.lower() for path in files if not _carries_mask(path)})):
+        found.append(
+            f"{' and '.join(lossy)} cannot hold the map of the {replaced} replaced pixels: measurements will take them for "
+            "measured; write TIFF or DICOM"
+        )
+    return found
 
 
 def _carries_mask(path: Path) -> bool:
