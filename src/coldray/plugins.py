@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import file_sha256
-from coldray.errors import PluginError, SettingsError
+from coldray.errors import PluginError
 from coldray.radiograph import Radiograph
 
 
@@ -390,18 +390,3 @@ def settings_of(method: Method) -> dict[str, Any]:
     if isinstance(method, CorrectingMethod):
         del found["consistency"]
     return found
-
-
-def check_options(known: Mapping[str, Any], names: Iterable[str], owner: str) -> None:
-    """Refuse options that are not known.
-
-    Raises
-    ------
-    SettingsError
-        If one is unknown; the message suggests the nearest one.
-    """
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SettingsError(f"{owner} has no option {name!r}{hint} (it has {', '.join(sorted(known)) or 'none'})")

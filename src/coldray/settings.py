@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Generic, TypeVar
 
 from coldray.declaration import Setting, setting
+from coldray.errors import SettingsError
 
 GAINS = ("calibrated", "detail", "paper", "network")
 """Choices of the gain K: measured to have the least error, at least `coldray.gain.DETAIL_SHARE`, 1, or 0: the prediction alone."""
@@ -301,6 +303,21 @@ def check_settings(settings: Settings[Any, Any, Any]) -> None:
     """
     for name in declared():
         checked(name, getattr(settings, name))
+
+
+def check_options(known: Mapping[str, Any], names: Iterable[str], owner: str) -> None:
+    """Refuse options that are not known.
+
+    Raises
+    ------
+    SettingsError
+        If one is unknown; the message suggests the nearest one.
+    """
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"{owner} has no option {name!r}{hint} (it has {', '.join(sorted(known)) or 'none'})")
 
 
 def checked(name: str, value: Any) -> Any:

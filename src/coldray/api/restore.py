@@ -23,10 +23,9 @@ from coldray.api.results import Result
 from coldray.document import Json
 from coldray.errors import ImageError
 from coldray.physics.transfer import Operators
-from coldray.plugins import check_options
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import DEFAULT_METHOD, Job
-from coldray.settings import checked, declared, defaults, documented
+from coldray.settings import check_options, checked, declared, defaults, documented
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

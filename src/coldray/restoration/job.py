@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from coldray.errors import SettingsError
 from coldray.physics.detector import Detector
 from coldray.physics.transfer import SHARED, Operators
-from coldray.plugins import check_options, degradation_of, plugin, plugin_names, settings_of
+from coldray.plugins import degradation_of, plugin, plugin_names, settings_of
 from coldray.restoration.device import chosen
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.interval import interval_scale_of
 from coldray.restoration.model import Model
-from coldray.settings import EVEN_LINEAR, Settings, check_settings, defaults, documented
+from coldray.settings import EVEN_LINEAR, Settings, check_options, check_settings, defaults, documented
 
 DEFAULT_METHOD = defaults()["method"]
 

@@ -22,8 +22,9 @@ from torch.optim.swa_utils import AveragedModel
 from coldray.document import parse_json
 from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
-from coldray.plugins import Degradation, check_options, plugin, settings_of, shown_by
+from coldray.plugins import Degradation, plugin, settings_of, shown_by
 from coldray.restoration.build import build_network
+from coldray.settings import check_options
 from coldray.training import validation
 from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource

@@ -14,7 +14,8 @@ from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
-from coldray.plugins import Degradation, check_options, degradation_of, options_of, plugin
+from coldray.plugins import Degradation, degradation_of, options_of, plugin
+from coldray.settings import check_options
 from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe
 
