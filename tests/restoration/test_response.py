@@ -51,6 +51,13 @@ def test_the_result_is_mapped_and_the_certificate_is_the_same():
     assert "response" not in plain.image.history[-1].details and "response" not in before
 
 
+def test_what_was_not_judged_was_not_judged_before_the_curve_either():
+    found = coldray.Restorer(response=LAW, **STATED).restore(IMAGE, judged=False)
+    assert found.verdict == "not judged" and "response" not in found.consistency
+    assert "judged before" not in found.consistency["statement"]
+    assert "response" in found.image.history[-1].details
+
+
 def test_a_mapped_result_is_certified_as_what_it_was():
     """`certify` brings it back by its history; without that the measurement contradicts it."""
     plain, mapped = (coldray.restore(IMAGE, response=curve, **STATED).image for curve in (None, "hardening:0.5,0.3"))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coldray.images.scale import Scale
 from coldray.physics.pair import DetectorPair
 from coldray.physics.response import ResponseCurve
+from coldray.restoration.certificate.words import NOT_JUDGED
 from coldray.restoration.guard import Written
 
 JUDGED_BEFORE = (
@@ -39,8 +40,8 @@ def brought(
 
 
 def with_response(said: dict[str, Any], curve: ResponseCurve | None) -> dict[str, Any]:
-    """A certificate in words that also says what it did not see."""
-    if curve is None:
+    """A certificate in words that also says what it did not see; where there is none nothing is added."""
+    if curve is None or said["verdict"] == NOT_JUDGED:
         return said
     return said | {"response": "judged before the curve", "statement": f"{said['statement']} {JUDGED_BEFORE}"}
 
