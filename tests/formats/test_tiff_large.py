@@ -9,6 +9,7 @@ import tifffile
 from coldray import scratch
 from coldray.errors import ImageReadError
 from coldray.formats import read_image, write_image
+from coldray.formats._tiff_layout import stored_bytes
 
 
 def on_disk(array):
@@ -68,6 +69,22 @@ def test_tiles_stay_tiles(tmp_path, pixels, kind):
         if "tile" in kind:
             assert (page.tilelength, page.tilewidth) == kind["tile"]
         np.testing.assert_array_equal(page.asarray(), pixels)
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16), (64, 128), (256, 256)])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_size_of_a_file_is_known_before_it_is_written(tmp_path, pixels, tile, frames):
+    """The form for more than 4 GB is chosen by it: what tiles hold beyond the image counts."""
+    stack = pixels if frames == 1 else np.stack([pixels] * frames)
+    tifffile.imwrite(tmp_path / "a.tif", stack, tile=tile, photometric="minisblack")
+    image = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "b.tif", image)
+    size = (tmp_path / "b.tif").stat().st_size
+    expected = stored_bytes(image.pixels.shape, image.pixels.itemsize, tile)
+    with tifffile.TiffFile(tmp_path / "b.tif") as found:
+        tables = sum(tag.count * 8 for page in found.pages for tag in page.tags.values() if tag.code in (324, 325))
+        beside = len(found.pages[0].description) + 1024 * frames
+    assert expected - tables <= size <= expected + beside
 
 
 def test_pixels_that_are_not_finite_are_counted_strip_by_strip(tmp_path, large, monkeypatch):

@@ -6,6 +6,7 @@ absent strips. Here a page is described only if its every part lies inside the f
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -279,3 +280,11 @@ class Layout:
             self.file.seek(offset)
             shape = (needed * height // limit, width, samples)
             check_segment(self.path, page.compression, self.file.read(count), needed, limit, shape)
+
+
+def stored_bytes(shape: tuple[int, ...], itemsize: int, tile: tuple[int, int] | None) -> int:
+    """Bytes of uncompressed pixels in a file: tiles are stored whole, and each has its place and length in a table."""
+    if tile is None:
+        return math.prod(shape) * itemsize
+    tiles = math.prod(shape[:-2]) * math.prod(-(-n // side) for n, side in zip(shape[-2:], tile, strict=True))
+    return tiles * (math.prod(tile) * itemsize + 16)

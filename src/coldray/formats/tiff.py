@@ -20,7 +20,7 @@ from coldray.files import write_atomically
 from coldray.formats import _pitch, _record, _tiff_tags
 from coldray.formats._kinds import check_kind
 from coldray.formats._tiff_codecs import DEFLATE, PACKBITS, check_codec
-from coldray.formats._tiff_layout import Layout, Page
+from coldray.formats._tiff_layout import Layout, Page, stored_bytes
 from coldray.formats._tiff_tags import TiffCarrier
 from coldray.radiograph import Radiograph
 from coldray.reading import Location, check_declared, check_writable, checked, one_channel, opened, reading, refuse
@@ -257,7 +257,9 @@ def write(path: Location, radiograph: Radiograph) -> None:
     resolution = _pitch.pixels_per_cm(pitch) if pitch else None
     description = _record.dumps(radiograph, carrier.source if carrier else None)
     frames = pixels.shape[0] if pixels.ndim == 3 else 1
-    options: dict[str, Any] = {"tile": carrier.tile if carrier else None}
+    tile = carrier.tile if carrier else None
+    size = stored_bytes(pixels.shape, pixels.itemsize, tile) + len(description) + 1024 * frames
+    options: dict[str, Any] = {"tile": tile}
     if carrier and carrier.compressed:
         options |= {"compression": "zlib", "compressionargs": {"level": _LEVEL}, "maxworkers": 1}
         options["predictor"] = carrier.differenced and pixels.dtype.kind != "f"
@@ -268,7 +270,7 @@ def write(path: Location, radiograph: Radiograph) -> None:
         tifffile.imwrite(
             file,
             pixels,
-            bigtiff=pixels.nbytes + len(description) + 1024 * frames > 2**32 - 2**25,
+            bigtiff=size > 2**32 - 2**25,
             byteorder="<",
             photometric="miniswhite" if carrier and carrier.photometric == 0 else "minisblack",
             resolution=(resolution, resolution) if resolution else None,
