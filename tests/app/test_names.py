@@ -7,6 +7,7 @@ import pytest
 
 from coldray.app import console
 from coldray.app.files import DEEPEST, Pairing, check_names, walk
+from coldray.app.recipe import Recipe, switches_beside
 from coldray.app.watch import Watcher
 from coldray.errors import ImageReadError, ImageWriteError, MetadataError
 from coldray.formats import noting
@@ -72,3 +73,20 @@ def test_a_note_made_while_reading_is_told_with_the_error_that_follows(tmp_path)
     line = console.one_line(caught.value)
     assert line == "the pixel pitch is not known (noted before: e.dcm: pixels are not square)"
     assert Pairing(tmp_path, tmp_path, False).rival is None
+
+
+@pytest.mark.parametrize("flag", ["--interval", "--provenance", "--map", "--report"])
+def test_two_inputs_that_would_leave_one_file_beside_them_are_refused(tmp_path, flag):
+    from coldray.app.cli import main
+
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", "a.png"):
+        (tmp_path / "in" / name).touch()
+    with pytest.raises(SystemExit, match="2"):
+        main(["restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), flag])
+    assert not list(tmp_path.glob("out/a*"))
+
+
+def test_every_switch_that_leaves_a_file_beside_the_image_is_known():
+    assert set(switches_beside()) == {"interval", "provenance", "report", "certificate_map"}
+    assert not Recipe().leaves_more and all(Recipe(**{name: True}).leaves_more for name in switches_beside())

@@ -101,6 +101,11 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         return self.of_rule(profile.settings_of(rule)), led
 
     @property
+    def leaves_more(self) -> bool:
+        """Whether files are left beside the image."""
+        return any(getattr(self, name) for name in switches_beside())
+
+    @property
     def geometry(self) -> Any:
         """Geometry of raw files, parsed; None if there is none."""
         from coldray.formats.raw import RawGeometry
@@ -186,6 +191,11 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         except SettingsError as problem:
             raise MetadataError(f"its record cannot be repeated: {problem}") from None
         return made
+
+
+def switches_beside() -> list[str]:
+    """Settings each of which leaves files beside the image."""
+    return [name for name, said in declared().items() if said.beside and said.kind == "switch"]
 
 
 def _source_keys() -> list[str]:

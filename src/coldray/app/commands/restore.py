@@ -79,8 +79,7 @@ def restore(
         if overwrite:
             raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
         return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
-    ever = [one for _, one in recipe.every()]
-    beside = any(one.provenance or one.report or one.certificate_map for one in ever)
+    beside = any(one.leaves_more for _, one in recipe.every())
     pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=beside)
     if pairs[0].is_file:
         clear_leftovers(out.parent, deep=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, Field, create_model
 
 from coldray.app.console import one_line
-from coldray.app.recipe import Recipe
+from coldray.app.recipe import Recipe, switches_beside
 from coldray.app.viewer.flats import MOST_FILES
 from coldray.declaration import SOURCES, Setting
 from coldray.errors import ColdrayError, SettingsError
@@ -188,10 +188,7 @@ class Menu:
                 raise SettingsError(f"no rule {request.rule!r} here; choose {', '.join(self.rules) or 'none'}")
             base = self.rules[request.rule]
         # the page offers the files itself
-        stated: dict[str, Any] = {
-            name: False for name, said in declared().items() if said.beside and said.kind == "switch"
-        }
-        stated["provenance"] = True
+        stated: dict[str, Any] = dict.fromkeys(switches_beside(), False) | {"provenance": True}
         if flats:
             stated["flats"] = flats
         for name, (field, said) in on_page().items():
