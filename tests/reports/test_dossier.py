@@ -66,6 +66,7 @@ def test_figures_are_shown_as_they_were_given(model):
 def test_evidence_of_another_model_is_called_so(model):
     for content, told in (
         ({"model": {"sha256": "0" * 64}}, True), ({"model_sha256": "0" * 64}, True),
+        ({"model": "0" * 64}, True), ({"model": model.sha256}, False), ({"model": "compact", "model_sha256": "0" * 64}, True),
         ({"model": {"sha256": model.sha256}}, False), ({"model": "compact"}, False),
     ):  # fmt: skip
         assert ("ANOTHER model" in to_html(dossier_report(of(model, trust=content)))) is told

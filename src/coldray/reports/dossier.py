@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ MOST_ROWS = 60
 """Rows that are shown of one table."""
 LONGEST = 160
 """Characters that are shown of one value."""
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -255,10 +257,9 @@ def _shown(one: Evidence, model_sha256: str) -> tuple[Block, ...]:
     if isinstance(one.content, str):
         return (Facts(tuple(head)), *(Note(line) for line in one.content.splitlines() if line.strip()))
     named = _model_of(one.content)
-    other = named is not None and not model_sha256.startswith(named) and named != model_sha256
     warning = (
         (Note(f"This was measured with ANOTHER model, sha256 {named[:16]}: it does not answer for this one."),)
-        if named and other
+        if named is not None and named != model_sha256
         else ()
     )
     return (Facts((*head, *tuple(_scalars(one.content))[:MOST_ROWS])), *warning, *_tables(one.content))
@@ -267,8 +268,9 @@ def _shown(one: Evidence, model_sha256: str) -> tuple[Block, ...]:
 def _model_of(content: Mapping[str, Any]) -> str | None:
     """Hash of the model that evidence names; None if it names none."""
     model = content.get("model")
-    found = model.get("sha256") if isinstance(model, Mapping) else content.get("model_sha256")
-    return found if isinstance(found, str) else None
+    stated = model.get("sha256") if isinstance(model, Mapping) else model
+    named = (one for one in (stated, content.get("model_sha256")) if isinstance(one, str) and SHA256.fullmatch(one))
+    return next(named, None)
 
 
 def _facts(found: Mapping[str, Any]) -> tuple[Block, ...]:
