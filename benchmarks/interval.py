@@ -6,7 +6,7 @@ python benchmarks/interval.py check [-m MODEL] [--objects 20] [--side 128] [--wo
 `calibrate` draws objects of the validation role, boards and every other kind, restores frames of three doses, fits the scale on
 half of the objects and sets its factor on the other half; it writes NAME.interval.json beside the model. `check` draws boards of test
 families, batteries and plates of the ranges for tests. All objects are simulated. WORK keeps the restored frames, so that a run that
-is cut goes on, and a changed scale needs no restoration; give a new folder for another model.
+is cut goes on, and a changed scale needs no restoration; those of another model or side are kept apart.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def frames(
     kind: str, number: int, role: str, given: argparse.Namespace, model: Model
 ) -> Iterator[tuple[str, Any, Any]]:
     """Name, frame with what was made of it, and truth of one object at every dose."""
-    place = given.work / f"{role}-{kind}-{number}.npz"
+    place = given.work / f"{model.sha256[:12]}-{given.side}-{role}-{kind}-{number}.npz"
     if not place.is_file():
         name, pair = seen(kind, number, role, given.side)
         kept = {"name": name, "truth": pair.target}
