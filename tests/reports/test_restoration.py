@@ -252,6 +252,13 @@ def test_a_batch_shows_small_pictures_in_its_order_and_all_of_it_as_csv(case):
     assert float(found[0]["prior_percent"]) == pytest.approx(100 * good["prior_share"])
 
 
+def test_the_whole_of_an_image_is_100_percent(case):
+    found = case[2].consistency | {"verdict": "contradicted", "marked_share": 1.0, "prior_share": 1.0}
+    entry = {"consistency": found, "warnings": [], **HASHES}
+    page = to_html(batch_report([Row(entry, "a.tif")], {}))
+    assert "1e+02" not in page and page.count(">100<") == 2
+
+
 @pytest.mark.parametrize("cell", ["bga_001.tif", "line1/part_00017_side_b.tif", "x" * 200])
 def test_columns_of_a_pdf_break_no_word_that_has_room(cell):
     from coldray.reports import pdf

@@ -113,7 +113,7 @@ def batch_report(
         + (f", {len(failed)} could not be." if failed else ".")
         + "".join(f" {count[v]} {v}." for v in ORDER if count[v]),
         "Each image was tested on its own, with a chance of at most 1 % that one without fault is marked: among many images without "
-        f"fault, about one in a hundred is. Expected here: at most {0.01 * len(done):.2g} such images.",
+        f"fault, about one in a hundred is. Expected here: at most {0.01 * len(done):.3g} such images.",
         *([_inspected_in_words(seen)] if seen else ()),
     )
     words = "Some images need a look" if failed or worst != "consistent" else ""
@@ -205,8 +205,8 @@ def _table(images: Sequence[Row], pictures: tuple[bytes | None, ...]) -> Table:
         found = one.entry["consistency"]
         rows.append(
             (
-                one.name, found["verdict"], f"{100 * found['marked_share']:.2g}", str(found["place_count"]), f"{found['residual_over_noise']:.3g}",
-                f"{100 * found['prior_share']:.2g}", str(len(one.entry["warnings"])),
+                one.name, found["verdict"], f"{100 * found['marked_share']:.3g}", str(found["place_count"]), f"{found['residual_over_noise']:.3g}",
+                f"{100 * found['prior_share']:.3g}", str(len(one.entry["warnings"])),
             )
         )  # fmt: skip
     return Table(

@@ -65,7 +65,7 @@ def _saturation(image: Radiograph) -> str:
         return "not known for floating-point pixels"
     full = int(np.iinfo(image.dtype).max)
     count = int(np.count_nonzero(image.pixels == full))
-    return f"{count} pixels at {full} DN, {100 * count / image.pixels.size:.2g} % of the image"
+    return f"{count} pixels at {full} DN, {100 * count / image.pixels.size:.3g} % of the image"
 
 
 def _noise(certificate: Certificate) -> str:

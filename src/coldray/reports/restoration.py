@@ -255,7 +255,7 @@ def _layers(certificate: Certificate, parts: Provenance, found: Mapping[str, Any
             _layers_caption(parts),
         ),
         Note(
-            f"The prior part holds {100 * found['prior_share']:.2g} % of the result's contrast energy; {100 * found['unverifiable_share_of_prior']:.2g} % "
+            f"The prior part holds {100 * found['prior_share']:.3g} % of the result's contrast energy; {100 * found['unverifiable_share_of_prior']:.3g} % "
             f"of it lies above {limit:.3g} lp/mm, where the noise outweighs the contrast of ordinary objects and this measurement can confirm little."
         ),
     )
