@@ -215,7 +215,9 @@ def measured(
         path = Path(folder) / "scene.tif"
         # by a process of its own: the peak of those that this one starts is at least what it holds itself
         subprocess.run([sys.executable, __file__, "--scene", str(size), str(path)], check=True)
-        wanted = [(name, None) for name in names] + [(f"model {Path(one).stem}", one) for one in models]
+        wanted = [(name, None) for name in names] + [
+            (f"model {Path(one).name.removesuffix('.onnx').removesuffix('.safetensors')}", one) for one in models
+        ]
         if size > LARGEST_OF_ALL:
             wanted = [(name, model) for name, model in wanted if name in ("default", "wiener")]
         runs = [Run(name, model, path, threads) for name, model in wanted]
