@@ -150,6 +150,7 @@ def test_an_inspector_rejects_a_ball_for_its_voids(walk, tmp_path, until):
     # the list knows both decisions, and the marks come back with the image
     page.keyboard.press("e")
     page.wait_for_selector("#folder-dialog[open] .card >> nth=1")
+    page.wait_for_selector(".card [data-decision=rejected][aria-pressed=true]")
     pressed = page.locator(".card [aria-pressed=true]").evaluate_all("all => all.map(b => b.dataset.decision)")
     assert pressed == ["accepted", "rejected"] and "1 defect" in page.locator(".card:nth-child(2)").inner_text()
     page.click("#folder-close")
