@@ -239,7 +239,8 @@ def test_a_batch_is_looked_through_decided_and_stepped(browser, desk, plant, unt
     page.click(".card:first-child .thumb")
     page.wait_for_function("() => document.title.startsWith('b.tif')")
     page.wait_for_selector("#images [data-role=restored]")
-    assert page.locator("#verdict").inner_text().lower() == shown["b.tif"]
+    said = "wanted => document.querySelector('#verdict').innerText.toLowerCase() === wanted"
+    page.wait_for_function(said, arg=shown["b.tif"])
     page.locator("#stage").focus()
     page.keyboard.press("PageDown")
     page.wait_for_function("() => document.title.startsWith('c.tif')")
@@ -254,6 +255,7 @@ def test_a_batch_is_looked_through_decided_and_stepped(browser, desk, plant, unt
     # what is noted on the page is seen in the list
     page.click(".card .thumb")
     page.wait_for_function("() => document.title.startsWith('a.tif')")
-    assert page.input_value("#i-decision") == "rejected" and page.input_value("#i-inspector") == "N. N."
+    page.wait_for_function("() => document.querySelector('#i-decision').value === 'rejected'")
+    page.wait_for_function("() => document.querySelector('#i-inspector').value === 'N. N.'")
     context.close()
     assert complaints == []
