@@ -313,6 +313,7 @@ def test_the_training_of_a_model_counts_all_its_runs():
     assert _updates({"steps": 12}) == "12 updates"
     chain = {"steps": 300, "started_from": {"steps": 500, "name": "x", "started_from": {"steps": 7}}}
     assert _updates(chain) == "807 updates in 3 runs (7 + 500 + 300)"
+    assert _updates({"steps": 9, "started_from": {"file": "lost.safetensors", "steps": None}}) == "at least 9 updates"
 
 
 def test_whose_picture_it_is_is_told_in_the_names_of_the_file():

@@ -122,13 +122,13 @@ def model(job: Job, result: Restoration) -> list[Section]:
 
 
 def _updates(training: Mapping[str, Any]) -> str:
-    """Updates of all runs, each started from the one before it."""
+    """Updates of all runs, each started from the one before it; at least these, where a model's card does not know an earlier run."""
     runs: list[int] = []
     run: Mapping[str, Any] | None = training
-    while run:
-        runs.insert(0, int(run.get("steps", 0)))
+    while run and run.get("steps") is not None:
+        runs.insert(0, int(run["steps"]))
         run = run.get("started_from")
-    total = f"{sum(runs)} updates"
+    total = f"{'at least ' if run else ''}{sum(runs)} updates"
     return total if len(runs) == 1 else f"{total} in {len(runs)} runs ({' + '.join(str(n) for n in runs)})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.residual import band_mean, tile_frequency
 from coldray.restoration.certificate.words import MUCH_OF_THE_IMAGE, NOT_JUDGED, verdict_of
 from coldray.restoration.estimate import Estimate, gain_left, share_of_gain
-from coldray.restoration.guard import RAMP_PX, ramp, refuse
+from coldray.restoration.guard import RAMP_PX, linear_filter, ramp, refuse
 from coldray.restoration.job import Job
 from coldray.restoration.judge import Judge, Verdict
 
@@ -26,8 +27,6 @@ NETWORK_CORRECTED = (
     "the measurement contradicts the network in much of the image, and the linear filter still more: what is written there is the "
     "network's result as far as the measurement corrects it"
 )
-
-
 LEAST_LEFT = 1e-6
 """Share of a wrong prediction below which nothing is left to correct."""
 
@@ -122,6 +121,11 @@ class _Case:
     """What the method's own data-consistency step leaves of a wrong prediction, for `certify`."""
     share: FrequencyCurve | None
 
+    @cached_property
+    def linear(self) -> NDArray[np.float32]:
+        """Result of the linear filter; a candidate, and what is written of it, are one."""
+        return linear_filter(self.frame, self.degradation)
+
 
 def _answered(case: _Case, said: Answer, how: str) -> Answer:
     """Answer a contradiction as the job says."""
@@ -132,12 +136,12 @@ def _answered(case: _Case, said: Answer, how: str) -> Answer:
     if how == "linear":
         if much:
             return _linear_everywhere(case, said)
-        found = said.found.with_linear(places, case.frame, case.degradation)
+        found = said.found.with_linear(places, case.linear)
         return replace(said, found=found, verdict=case.judge(found.image, case.left), replaced=places)
     whole = np.ones_like(places)
     correction = _correction(case, said.found.image)
     answers = (
-        said.found.with_linear(whole, case.frame, case.degradation, even=False),
+        said.found.with_linear(whole, case.linear, even=False),
         said.found.with_correction(whole, correction),
     )
     linear, corrected = (
@@ -148,7 +152,7 @@ def _answered(case: _Case, said: Answer, how: str) -> Answer:
         return _linear_everywhere(case, said)
     better = _smooth((linear < corrected).astype(np.float32))
     replaced = places * better
-    found = said.found.with_correction(places, correction).with_linear(replaced, case.frame, case.degradation)
+    found = said.found.with_correction(places, correction).with_linear(replaced, case.linear)
     verdict = case.judge(found.image, case.left)
     assert verdict.certificate is not None
     stays = np.where(better < 1, certificate.evidence, np.float32(0.0)) * certificate.marked
@@ -162,7 +166,7 @@ def _answered(case: _Case, said: Answer, how: str) -> Answer:
 def _linear_everywhere(case: _Case, said: Answer) -> Answer:
     """The linear filter's result in all of the image."""
     whole = np.ones(case.frame.shape, dtype=np.float32)
-    found = said.found.with_linear(whole, case.frame, case.degradation)
+    found = said.found.with_linear(whole, case.linear)
     verdict = case.judge(found.image, None)
     return replace(
         said, found=found, verdict=verdict, replaced=whole, corrected=0 * whole, leading=[NETWORK_CONTRADICTED]

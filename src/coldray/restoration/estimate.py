@@ -42,21 +42,16 @@ class Estimate:
     warnings: list[str]
     gated: GatedResult | None = None
 
-    def with_linear(
-        self, weight: NDArray[np.float32], frame: Frame, degradation: Degradation, even: bool = True
-    ) -> Estimate:
+    def with_linear(self, weight: NDArray[np.float32], linear: NDArray[np.float32], even: bool = True) -> Estimate:
         """The same with the linear filter in place of the network where `weight` is 1.
 
         Parameters
         ----------
-        weight : ndarray, shape (rows, cols)
-        frame : Frame
-        degradation : object
-            Offers ``transfer(frequency, strength)``.
+        weight, linear : ndarray, float32, shape (rows, cols)
+            Where, and the filter's result.
         even : bool
             Whether a weight of 1 everywhere puts it in place of even ground too.
         """
-        linear = linear_filter(frame, degradation)
         if self.gated is not None:
             everywhere = even and weight.min() == 1
             gated = self.gated.faded(0.0, linear) if everywhere else self.gated.replaced(weight, linear)
