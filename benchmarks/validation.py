@@ -1,9 +1,10 @@
-"""What gate and gain cost on validation fields, by the least share of the data-consistency gain where the gate is open.
+"""A model on the validation fields of a training: what gate and gain cost, and its network alone against another's. Simulated.
 
-python benchmarks/open_share.py MODEL --config configs/compact.toml --fields runs/fields_wide [-o FILE]
+python benchmarks/validation.py MODEL --config configs/compact.toml --fields runs/fields_wide [--against compact-0.1] [-o FILE]
 
-Simulated: the validation fields of a training, those before the built-in pair. PSNR with data range 1 (open beam) and SSIM of the default minus those of the
-same network without gate and gain. The share of a shipped model is the largest whose price on boards is at most 0.1 dB at every dose.
+Price, on the fields before the built-in pair: PSNR with data range 1 (open beam) and SSIM of the default minus those of the same network
+without gate and gain, by the least share of the data-consistency gain where the gate is open. Against: PSNR of the
+network everywhere, without gain, minus that of another model's, on all fields.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ SIDE = 320
 BUILT_IN = {"sharp_shape": None, "pixel_pitch_mm": 0.048, "sharp_loading_mg_cm2": 33.91}
 
 
+PRICED = ("boards", "other objects")
+
+
 class Shared:
     """A model with another share."""
 
@@ -49,28 +53,61 @@ def scores(image, truth):
     return np.array([psnr_db(image, truth, convention), ssim(image, truth, convention)])
 
 
+def alone(model):
+    """The network everywhere, without gain and safeguards."""
+    return Job(method="cold", model=model, even="network", gain="network", safeguards=False)
+
+
+def grouped(fields):
+    """Numbers of the fields by kind of object and pair."""
+    groups = {}
+    for number, (_, note) in enumerate(fields):
+        kind = "other objects" if note["board"].split("-")[0] in KINDS else "boards"
+        pair = "" if all(note["pair"][key] == value for key, value in BUILT_IN.items()) else ", other pairs"
+        groups.setdefault(kind + pair, []).append(number)
+    return groups
+
+
+def against(model, other, source, groups):
+    """PSNR of a network minus another's, by group and exposure [dB]."""
+    gains = {}
+    for group, numbers in sorted(groups.items()):
+        for exposure in EXPOSURES_S:
+            found = []
+            for number in numbers:
+                pair, degradation = source.pair(number, np.random.default_rng([11, number]), exposure, SIDE)
+                ours, theirs = (
+                    scores(estimate(pair.frame, degradation, alone(one)).image, pair.sharp)[0] for one in (model, other)
+                )
+                found.append(ours - theirs)
+            gains.setdefault(group, {})[f"{exposure:g} s"] = round(float(np.mean(found)), 3)
+            print(
+                f"{group:26s} {exposure:4g} s  {len(numbers)} fields  network against network {np.mean(found):+.2f} dB",
+                flush=True,
+            )
+    return gains
+
+
 def main():
     """Print the table, and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--fields", type=Path, required=True)
+    parser.add_argument("--against", help="another model, by name or file")
     parser.add_argument("-o", "--out", type=Path)
     chosen = parser.parse_args()
     model, fields = load_model(chosen.model), FieldSet(chosen.fields / "validation")
     source = PairSource(fields, read_recipe(chosen.config))
-    groups = {"boards": [], "other objects": []}
-    for number, (_, note) in enumerate(fields):
-        if all(note["pair"][key] == value for key, value in BUILT_IN.items()):
-            groups["other objects" if note["board"].split("-")[0] in KINDS else "boards"].append(number)
+    groups = grouped(fields)
     table = {}
-    for group, numbers in groups.items():
+    for group in PRICED:
         for exposure in EXPOSURES_S:
+            numbers = groups.get(group, [])
             found = {share: [] for share in SHARES}
             for number in numbers:
                 pair, degradation = source.pair(number, np.random.default_rng([11, number]), exposure, SIDE)
-                alone = Job(method="cold", model=model, even="network", gain="network")
-                bare = scores(estimate(pair.frame, degradation, alone).image, pair.sharp)
+                bare = scores(estimate(pair.frame, degradation, alone(model)).image, pair.sharp)
                 for share in SHARES:
                     job = Job(method="cold", model=Shared(model, share))
                     found[share].append(scores(estimate(pair.frame, degradation, job).image, pair.sharp) - bare)
@@ -78,9 +115,13 @@ def main():
             table.setdefault(group, {})[f"{exposure:g} s"] = row
             said = "  ".join(f"{share:g}: {db:+.3f} dB {s:+.4f}" for share, (db, s) in row.items())
             print(f"{group:14s} {exposure:4g} s  {len(numbers)} fields  {said}", flush=True)
+    other = None if chosen.against is None else load_model(chosen.against)
+    gains = {} if other is None else against(model, other, source, groups)
     if chosen.out is not None:
         note = {"date": date.today().isoformat(), "kind": "simulated", "model": model.sha256}
         note |= {"fields": {k: len(v) for k, v in groups.items()}, "columns": ["psnr_db", "ssim"], "shares": table}
+        if other is not None:
+            note["against"] = {"model": other.sha256, "psnr_db": gains}
         chosen.out.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 
