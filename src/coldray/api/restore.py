@@ -26,6 +26,7 @@ from coldray.physics.transfer import Operators
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import DEFAULT_METHOD, Job
 from coldray.settings import check_options, checked, declared, defaults, documented
+from coldray.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +82,7 @@ class Restored(Result):
         return [
             ("certificate", self.verdict),
             ("method", f"{done['method']}, {done['steps']} network evaluation{'s' if done['steps'] != 1 else ''}"),
-            ("noise", f"{100 * deviation:.2g} % of the open beam per pixel ({done['noise']})"),
+            ("noise", f"{percent(deviation)} of the open beam per pixel ({done['noise']})"),
         ]
 
     def columns(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise import noise_of_flats
 from coldray.restoration.pipeline import Job, run_method
 from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
+from coldray.words import percent
 
 LARGEST_PX = 768
 """Side of the middle part of the flats that is restored [pixels]."""
@@ -85,7 +86,7 @@ def notes_of_flats(flats: NDArray[Any]) -> list[str]:
     if share is None:
         return []
     return [
-        f"{100 * share:.2g} % of the finest variation of a flat is a fixed pattern that all share: restorations take it for "
+        f"{percent(share)} of the finest variation of a flat is a fixed pattern that all share: restorations take it for "
         "structure, and the figures are those of ground that is not even; correct them first (`coldray correct --flat`)"
     ]
 

@@ -14,6 +14,7 @@ from coldray.errors import ImageError
 from coldray.images.averaging import FrameAverage, average_frames
 from coldray.images.bad_pixels import BadPixels, classified, find_bad_pixels, replace_bad_pixels
 from coldray.images.calibration_frames import lone_levels, saturated_pixels, saturation, without_strangers
+from coldray.words import percent
 
 ENOUGH_FLATS = 100
 """Flats (and darks) that keep the noise penalty of the correction under 1 % of the variance."""
@@ -302,7 +303,7 @@ def saturation_warning(stack: NDArray[Any]) -> list[str]:
     share, top = max(saturation(frame) for frame in stack)
     if share == 0:
         return []
-    return [f"saturated: {100 * share:.2g} % of the pixels of a raw frame are at {top:.6g}; they hold no measurement"]
+    return [f"saturated: {percent(share)} of the pixels of a raw frame are at {top:.6g}; they hold no measurement"]
 
 
 def _even(signal: Float, response: Float, level: Float) -> Float:

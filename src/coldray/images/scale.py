@@ -13,6 +13,7 @@ from coldray.errors import ImageError, MetadataError
 from coldray.images.open_beam import bright_plateau
 from coldray.radiograph import Radiograph
 from coldray.scratch import strips
+from coldray.words import percent
 
 LARGEST_VALUE = 1e30
 """Largest pixel value restored: single precision ends at 3e38, and powers and sums of pixels are taken."""
@@ -172,7 +173,7 @@ def _level_of_image(image: Radiograph, plateau: bool) -> tuple[Scale, str]:
     scale = Scale(seen.level, image.dtype, "image")
     if seen.found:
         return scale, (
-            f"open-beam level not stated: {seen.level:.5g}, the bright plateau on {100 * seen.share:.2g} % of the image, "
+            f"open-beam level not stated: {seen.level:.5g}, the bright plateau on {percent(seen.share)} of the image, "
             f"is taken; {remedy}"
         )
     return scale, (
@@ -187,7 +188,7 @@ def _saturation(image: Radiograph) -> list[str]:
     share = _count(image.pixels, lambda part: part == top) / image.pixels.size
     if share <= SATURATED_SHARE:
         return []
-    return [f"{100 * share:.2g} % of the pixels are saturated; what is restored in and near them is not measured"]
+    return [f"{percent(share)} of the pixels are saturated; what is restored in and near them is not measured"]
 
 
 def _count(pixels: NDArray[np.number], of: Callable[[NDArray[np.number]], NDArray[np.bool_]]) -> int:

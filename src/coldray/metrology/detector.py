@@ -21,6 +21,7 @@ from coldray.metrology.noise import NoiseMeasurement, flat_nnps
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import ANISOTROPY_TOLD, Detector
 from coldray.radiograph import Radiograph
+from coldray.words import percent
 
 FEWEST_LEVELS = 3
 BARS_AGREE = 0.03
@@ -199,9 +200,7 @@ def characterise(
     found = [*edge.warnings, *neq.warnings, *(w for one in measured_bars for w in one.warnings)]
     warnings = [*of_kerma, *of_budget, *of_exposure, *found, *_disagreement(edge, measured_bars)]
     if detector.anisotropy > ANISOTROPY_TOLD:
-        warnings.append(
-            f"MTF50 differs by {100 * detector.anisotropy:.2g} % between the directions; both are in the file"
-        )
+        warnings.append(f"MTF50 differs by {percent(detector.anisotropy)} between the directions; both are in the file")
     unique = tuple(dict.fromkeys(warnings))
     return DetectorMeasurement(detector, edge, directions, levels, measured_bars, neq, budget, unique)
 

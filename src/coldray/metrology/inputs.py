@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import ImageError, MeasurementError
 from coldray.radiograph import Radiograph
+from coldray.words import percent
 
 Images: TypeAlias = NDArray[Any] | Radiograph | Sequence[NDArray[Any] | Radiograph]
 
@@ -73,7 +74,7 @@ def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[li
         saturated_fraction(frame if mask is None else np.where(mask, frame[~mask].min(), frame)) for frame in frames
     )
     if saturated > SATURATED_FRACTION:
-        warnings.append(f"saturated: {100 * saturated:.2g} % of the pixels share the largest value")
+        warnings.append(f"saturated: {percent(saturated)} of the pixels share the largest value")
     return frames, warnings
 
 

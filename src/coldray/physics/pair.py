@@ -12,6 +12,7 @@ from coldray.errors import DetectorError
 from coldray.physics.detector import ANISOTROPY_TOLD, PITCH_TOLERANCE, Detector
 from coldray.physics.ratio import TransferRatio
 from coldray.physics.tables import check_axis, check_order
+from coldray.words import percent
 
 DIRECTION_NODES = 9
 """Directions between the axes at which gains are computed; linear between."""
@@ -132,7 +133,7 @@ class DetectorPair:
     def notes(self) -> list[str]:
         """What a user should know of the tables: unequal directions, and where trust ends below Nyquist."""
         notes = [
-            f"the MTF50 of {detector.name!r} differs by {100 * detector.anisotropy:.2g} % between the directions; blur, linear "
+            f"the MTF50 of {detector.name!r} differs by {percent(detector.anisotropy)} between the directions; blur, linear "
             "filter and certificate use both, a network is told the radial mean"
             for detector in (self.blurred, self.sharp)
             if detector.anisotropy > ANISOTROPY_TOLD

@@ -21,6 +21,7 @@ from coldray.restoration.estimate import Estimate, gain_left, share_of_gain
 from coldray.restoration.guard import RAMP_PX, linear_filter, ramp, refuse
 from coldray.restoration.job import Job
 from coldray.restoration.judge import Judge, Verdict
+from coldray.words import percent
 
 NETWORK_CONTRADICTED = "the measurement contradicts the network in much of the image, and the linear filter's result stands in for all of it"
 NETWORK_CORRECTED = (
@@ -94,7 +95,7 @@ def answer(frame: Frame, degradation: Degradation, job: Job, found: Estimate, ju
     network = {"share": round(found.share, 4), **_said_of(certificate)}
     marked = 0.0 if certificate is None else certificate.marked_share
     if marked > 0 and job.on_contradiction == "refuse":
-        raise refuse(f"the measurement contradicts the network in {100 * marked:.2g} % of the image")
+        raise refuse(f"the measurement contradicts the network in {percent(marked)} of the image")
     out = Answer(found, verdict, none, none, network, [], [])
     case = _Case(frame, degradation, judge, left, share_of_gain(job))
     if found.share > 0:

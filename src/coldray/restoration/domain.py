@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coldray.channels import CONDITIONS, NOISE_CONDITION, RATIO_FREQUENCIES
 from coldray.errors import CheckpointError
+from coldray.words import percent
 
 BOX_REACH = 0.05
 """How far conditions may leave the trained span of a model whose header holds no cloud; conditions span about +-1."""
@@ -68,7 +69,7 @@ def asked_for(conditions: NDArray[np.floating]) -> float:
 def noise_in_training(family: Mapping[str, Any], end: int) -> str:
     """End of the noise in training, in words: 0 the weakest, 1 the strongest."""
     if "noise_relative_sd" in family.get("in_units", {}):
-        return f"{100 * family['in_units']['noise_relative_sd'][end]:.2g} % of the open beam in one pixel"
+        return f"{percent(family['in_units']['noise_relative_sd'][end])} of the open beam in one pixel"
     return f"frames of {family['exposure_s'][1 - end]:g} s"
 
 

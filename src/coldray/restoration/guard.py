@@ -12,6 +12,7 @@ from coldray.errors import RefusalError
 from coldray.frame import Frame
 from coldray.images.scale import Scale
 from coldray.plugins import Degradation, plugin
+from coldray.words import percent
 
 CLIPPED_SHARE = 0.01
 """Share of the pixels that may be clipped without having been at a limit before."""
@@ -60,7 +61,7 @@ class Written:
         if self.newly_clipped_share > CLIPPED_SHARE:
             limits = np.iinfo(self.pixels.dtype)
             return (
-                f"{100 * self.newly_clipped_share:.2g} % of the pixels would leave the range {limits.min} to "
+                f"{percent(self.newly_clipped_share)} of the pixels would leave the range {limits.min} to "
                 f"{limits.max} of {self.pixels.dtype} (at most {100 * CLIPPED_SHARE:g} % may)"
             )
         if abs(self.mean_shift) > MEAN_SHIFT:

@@ -18,6 +18,7 @@ from coldray.restoration.even import DROWNED, GatedResult, fixed_gain
 from coldray.restoration.even_power import Power
 from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants
 from coldray.restoration.model import Model
+from coldray.words import percent
 
 FILE_FORMAT, FILE_VERSION = "coldray-interval", 1
 ENDING = ".interval.json"
@@ -273,7 +274,7 @@ def unsure(network_share: float, power: Power, answered_share: float = 0.0, stoo
         ]
     if answered_share > 0:
         return [
-            f"the interval was calibrated on networks' own results: in the {100 * answered_share:.2g} % of the image where the "
+            f"the interval was calibrated on networks' own results: in the {percent(answered_share)} of the image where the "
             "measurement corrects the network or the linear filter stands in, its coverage is not known"
         ]
     if stood_in > 0:

@@ -16,6 +16,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise_blocks import quiet_blocks
 from coldray.restoration.noise_fit import NoiseFamily, fit_noise
+from coldray.words import percent
 
 OCTAVES = ((1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
 """Bands in which stated and found noise are compared [cycles/pixel]; structure matters least in the last."""
@@ -317,7 +318,7 @@ def choose_noise(
     if stated is None:
         return found, []
     if flats is not None and (share := shared_pattern(image, flats)) is not None:
-        return found, [PATTERN.format(share=f"{100 * share:.2g} %")]
+        return found, [PATTERN.format(share=percent(share))]
     single = flats is not None and (flats.ndim == 2 or len(flats) == 1)
     ratio = contradiction(
         found, stated, max(float(image.mean()), 1e-3), too_little=ONE_FLAT if single else DISAGREEMENT

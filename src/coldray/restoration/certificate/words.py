@@ -12,6 +12,7 @@ from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.limits import POWER, Detectable, detectable
 from coldray.restoration.certificate.residual import LEAST_GAIN, band_mean, tile_frequency
 from coldray.restoration.certificate.tiles import BAND_EDGES, BANDS, TILE_PX
+from coldray.words import percent
 
 CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE, LINEAR = (
     "consistent", "contradicted in places", "contradicted", "not testable", "linear",
@@ -100,7 +101,7 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
     out: list[str] = []
     if numbers["verdict"] == LINEAR:
         out.append(
-            f"{_percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters it, and there is "
+            f"{percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters it, and there is "
             "nothing to certify."
         )
         return out
@@ -126,23 +127,23 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
         )
     out.append(
         f"Above {numbers['verifiable_to_lp_mm']:.3g} lp/mm the noise outweighs the contrast of ordinary objects, and this "
-        f"measurement can confirm little: {_percent(numbers['unverifiable_share_of_prior'])} of the prior part lies there; the "
-        f"prior part is {_percent(numbers['prior_share'])} of the result's contrast energy."
+        f"measurement can confirm little: {percent(numbers['unverifiable_share_of_prior'])} of the prior part lies there; the "
+        f"prior part is {percent(numbers['prior_share'])} of the result's contrast energy."
     )
     if certificate.linear_share > 0:
         out.append(
-            f"{_percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters there, and there is "
+            f"{percent(certificate.linear_share)} of this picture is a fixed linear filter of the measurement: no network enters there, and there is "
             "nothing to certify."
         )
     if certificate.excluded_share > 0:
-        out.append(f"{_percent(certificate.excluded_share)} of the tiles hold saturated pixels and were not tested.")
+        out.append(f"{percent(certificate.excluded_share)} of the tiles hold saturated pixels and were not tested.")
     untested = [b for b in numbers["bands"] if b["status"] != "tested"]
     if untested:
         listed = ", ".join(f"{b['low_lp_mm']:.3g} to {b['high_lp_mm']:.3g}" for b in untested)
         out.append(f"Not testable, because the method itself ties it to the data: {listed} lp/mm.")
     error = certificate.model_error
     out.append(
-        f"Errors of up to {100 * error.transfer:.2g} % in the MTF ratio and {100 * error.noise:.2g} % in the noise power are "
+        f"Errors of up to {percent(error.transfer)} in the MTF ratio and {percent(error.noise)} in the noise power are "
         "allowed for. Agreement does not prove a detail true; it says that the data do not refute it."
     )
     return out
@@ -157,7 +158,7 @@ def _found_in_words(certificate: Certificate, numbers: dict[str, Any]) -> list[s
         ]
     count = numbers["place_count"]
     found = [
-        f"The measurement contradicts this result in {count} place{'s' if count != 1 else ''} ({_percent(certificate.marked_share)} of the image): "
+        f"The measurement contradicts this result in {count} place{'s' if count != 1 else ''} ({percent(certificate.marked_share)} of the image): "
         "the result shows structure there that the data deny, or lacks structure that they hold. "
         "Judge these places on the original."
     ]
@@ -173,7 +174,7 @@ def _limits_in_words(limits: list[Detectable]) -> str:
     if not seen:
         return f"No false or missing disc of any contrast would be found with {100 * POWER:.0f} % chance in this image."
     listed = "; ".join(
-        f"{_percent(d.contrast)} of the open beam (CNR {d.cnr:.2g}) at {d.diameter_mm:.2g} mm" for d in seen
+        f"{percent(d.contrast)} of the open beam (CNR {d.cnr:.2g}) at {d.diameter_mm:.2g} mm" for d in seen
     )
     return (
         f"At the mean signal, a false or missing disc is found with {100 * POWER:.0f} % chance from a contrast of {listed}; "
@@ -275,8 +276,3 @@ def _round(value: float) -> float:
 
 def _finite(value: float) -> float | None:
     return _round(value) if np.isfinite(value) else None
-
-
-def _percent(share: float) -> str:
-    percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
