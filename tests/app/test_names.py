@@ -87,6 +87,21 @@ def test_two_inputs_that_would_leave_one_file_beside_them_are_refused(tmp_path, 
     assert not list(tmp_path.glob("out/a*"))
 
 
+@pytest.mark.parametrize("name", ["r.interval.tif", "r.provenance.tif", "r.certificate.tif"])
+@pytest.mark.parametrize("average", [(), ("b.tif", "--average")])
+def test_what_lies_beside_a_result_replaces_no_input(tmp_path, monkeypatch, capsys, name, average):
+    from coldray.app.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for one in (name, "b.tif"):
+        (tmp_path / one).write_bytes(b"kept")
+    flags = ("--provenance", "--map", "--overwrite", "--method", "wiener")
+    with pytest.raises(SystemExit, match="3"):
+        main(["restore", name, "-o", "r.tif", *average, *flags])
+    assert f"{name}: the output would replace an input" in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == b"kept"
+
+
 def test_every_switch_that_leaves_a_file_beside_the_image_is_known():
     assert set(switches_beside()) == {"interval", "provenance", "report", "certificate_map"}
     assert not Recipe().leaves_more and all(Recipe(**{name: True}).leaves_more for name in switches_beside())

@@ -14,13 +14,13 @@ from coldray.formats import suffixes
 UNWRITABLE = (".jpg", ".jpeg")
 LEDGER = ".coldray-ledger.sqlite"
 """A folder with one holds results of `restore`."""
-BESIDE = ".provenance.tif"
-"""Ending of what `restore` leaves beside its results; never an input found in a folder."""
+PROVENANCE = ".provenance.tif"
+"""Ending of the provenance layers that `restore` leaves beside a result; never an input found in a folder."""
 CERTIFICATE = ".certificate.tif"
 """The same for the map of the consistency certificate."""
 INTERVAL = ".interval.tif"
 """The same for the lower and the upper image."""
-SIDE_IMAGES = (BESIDE, CERTIFICATE, INTERVAL)
+SIDE_IMAGES = (PROVENANCE, CERTIFICATE, INTERVAL)
 REPORTS = (".report.html", ".report.pdf")
 """Endings of the reports beside a result."""
 DEEPEST = 100
@@ -157,7 +157,7 @@ def pair_outputs(
     """Decide where each input goes; nothing is written.
 
     With a ledger, an output folder may hold results already: the ledger decides which are this work's own.
-    With `beside`, every output also has a file `NAME.provenance.tif`.
+    With `beside`, every output may have files beside it, such as `NAME.provenance.tif`.
 
     Raises
     ------
@@ -177,22 +177,33 @@ def pair_outputs(
     if len(set(targets)) < len(pairs):
         raise SettingsError("two inputs have the same relative name; restore them into different folders")
     if beside:
-        targets += [t.with_name(t.stem + BESIDE) for t in targets]
-        if len(set(targets)) < 2 * len(pairs):
+        every = [one for target in targets for one in (target, *side_images(target))]
+        if len(set(every)) < len(every):
             raise SettingsError("two inputs differ only in their suffix; restore them into different folders")
-    # realpath, unlike Path.resolve, is not stopped by a link to itself
-    inputs = {os.path.realpath(p.source) for p in pairs}
-    for target in targets:
-        if os.path.realpath(target) in inputs:
-            raise ImageWriteError(f"{target.name}: the output would replace an input; choose another OUT")
+        targets = every
+    _keep_inputs(targets, (p.source for p in pairs))
     for pair in pairs:
         if pair.target.exists() and not overwrite and not (ledger and not single):
             raise ImageWriteError(f"{pair.target.name}: exists already; give --overwrite or another OUT")
     return pairs
 
 
-def gather(paths: list[Path], out: Path, *, overwrite: bool) -> tuple[list[Path], Pairing]:
-    """Decide what goes into one average and where that goes; nothing is written.
+def side_images(target: Path) -> list[Path]:
+    """Images that `restore` may leave beside an output."""
+    return [target.with_name(target.stem + ending) for ending in SIDE_IMAGES]
+
+
+def _keep_inputs(targets: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Refuse what would replace an input."""
+    # realpath, unlike Path.resolve, is not stopped by a link to itself
+    inputs = {os.path.realpath(source) for source in sources}
+    for target in targets:
+        if os.path.realpath(target) in inputs:
+            raise ImageWriteError(f"{target.name}: the output would replace an input; choose another OUT")
+
+
+def gather(paths: list[Path], out: Path, *, overwrite: bool, beside: bool = False) -> tuple[list[Path], Pairing]:
+    """Decide what goes into one average and where that goes; nothing is written. `beside` as for `pair_outputs`.
 
     Returns
     -------
@@ -215,14 +226,13 @@ def gather(paths: list[Path], out: Path, *, overwrite: bool) -> tuple[list[Path]
     pairs = [Pairing(file, out, True, root) for file, _, root in _expand(paths)]
     for pair in pairs:
         pair.check()
-    inputs = [os.path.realpath(pair.source) for pair in pairs]
-    if os.path.realpath(out) in inputs:
-        raise ImageWriteError(f"{out.name}: the output would replace an input; choose another OUT")
-    if len(set(inputs)) < len(inputs):
+    sources = [pair.source for pair in pairs]
+    _keep_inputs([out, *side_images(out)] if beside else [out], sources)
+    if len({os.path.realpath(source) for source in sources}) < len(sources):
         raise SettingsError("an input is named twice; every frame counts once in an average")
     if out.exists() and not overwrite:
         raise ImageWriteError(f"{out.name}: exists already; give --overwrite or another OUT")
-    return [pair.source for pair in pairs], pairs[0]
+    return sources, pairs[0]
 
 
 def check_names(paths: Iterable[Path]) -> None:

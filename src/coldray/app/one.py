@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldray.app.files import BESIDE, INTERVAL, Pairing, check_names
+from coldray.app.files import INTERVAL, PROVENANCE, Pairing, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
 from coldray.errors import ImageReadError, MetadataError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def provenance_path(target: Path) -> Path:
     """Where the layers of an output go: NAME.provenance.tif beside it."""
-    return target.with_name(target.stem + BESIDE)
+    return target.with_name(target.stem + PROVENANCE)
 
 
 def interval_path(target: Path) -> Path:

@@ -102,8 +102,8 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
 
     @property
     def leaves_more(self) -> bool:
-        """Whether files are left beside the image."""
-        return any(getattr(self, name) for name in switches_beside())
+        """Whether files are left beside the image, or of a profile beside some."""
+        return any(getattr(one, name) for _, one in self.every() for name in switches_beside())
 
     @property
     def geometry(self) -> Any:

@@ -79,8 +79,7 @@ def restore(
         if overwrite:
             raise SettingsError("--watch goes on with what is there; --overwrite would not know when to stop")
         return _into_folder(verb, recipe, out, Watcher(folders, out, settle_s, idle_s), None, workers, scheduler)
-    beside = any(one.leaves_more for _, one in recipe.every())
-    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=beside)
+    pairs = pair_outputs(inputs, out, overwrite=overwrite, ledger=True, beside=recipe.leaves_more)
     if pairs[0].is_file:
         clear_leftovers(out.parent, deep=False)
         return run_each(verb, pairs, 1)
@@ -94,7 +93,7 @@ def _average(inputs: list[Path], out: Path, recipe: Recipe, overwrite: bool, as_
     from coldray.app.one import Restoring, line_of
     from coldray.leftovers import clear_leftovers
 
-    sources, pair = gather(inputs, out, overwrite=overwrite)
+    sources, pair = gather(inputs, out, overwrite=overwrite, beside=recipe.leaves_more)
     clear_leftovers(out.parent, deep=False)
     return run_each(Verb("restore", Restoring(recipe, tuple(sources)), line_of, as_json, debug), [pair], 1)
 
