@@ -173,9 +173,16 @@ def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST
     error
         Also if the file holds something else than an object.
     """
-    found = read_json(path, error, largest_bytes)
+    return parse_object(content_of(path, error, largest_bytes), path.name, error, largest_bytes)
+
+
+def parse_object(
+    content: str | bytes, name: str, error: type[Exception], largest_bytes: int = LARGEST_BYTES
+) -> dict[str, Any]:
+    """Object of a JSON text; `read_object` says what is refused."""
+    found = parse_json(content, name, error, largest_bytes)
     if not isinstance(found, dict):
-        raise error(f"{path.name}: holds a JSON {type(found).__name__}, not an object of names and values")
+        raise error(f"{name}: holds a JSON {type(found).__name__}, not an object of names and values")
     return found
 
 

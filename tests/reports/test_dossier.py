@@ -1,10 +1,11 @@
 """The qualification file: twenty questions, gaps by name, and nothing that was not given."""
 
+import hashlib
 import json
 
 import pytest
 
-from coldray.errors import SettingsError
+from coldray.errors import MetadataError, SettingsError
 from coldray.reports.dossier import EVIDENCE, QUESTIONS, Dossier, Evidence, dossier_report, gathered
 from coldray.reports.html import to_html
 from coldray.restoration.model import load_model
@@ -112,3 +113,20 @@ def test_the_command_writes_page_and_json(tmp_path, capsys):
         with pytest.raises(SystemExit, match=str(code)):
             main(["dossier", "-o", str(tmp_path / "other.html"), *wrong])
         assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "other.html").exists()
+
+
+def test_evidence_is_hashed_whole_as_it_was_read_or_refused(tmp_path, monkeypatch):
+    from coldray import document
+    from coldray.app.commands.dossier import _read
+
+    text, data = b"# Known\n", json.dumps(POD).encode()
+    (tmp_path / "known.md").write_bytes(text)
+    (tmp_path / "pod.json").write_bytes(data)
+    opened, read = [], document.content_of
+    monkeypatch.setattr(document, "content_of", lambda path, *rest: opened.append(path.name) or read(path, *rest))
+    for name, content in (("known.md", text), ("pod.json", data)):
+        assert _read(f"pod={tmp_path / name}").sha256 == hashlib.sha256(content).hexdigest()
+    assert opened == ["known.md", "pod.json"]
+    monkeypatch.setattr(document, "LARGEST_BYTES", len(text) - 1)
+    with pytest.raises(MetadataError, match=r"known\.md: larger than"):
+        _read(f"anomalies={tmp_path / 'known.md'}")

@@ -20,7 +20,6 @@ Example: coldray dossier -o qualification.html --blurred thick.json --sharp thin
 
 Example: coldray dossier -o qualification.pdf --profile plant.toml --evidence pod=pod.json --evidence metrology=sheet.json
 """
-LARGEST_BYTES = 20_000_000
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +83,7 @@ def _read(text: str) -> Evidence:
     """Evidence from NAME=FILE."""
     import hashlib
 
-    from coldray.document import content_of, read_object
+    from coldray.document import LARGEST_BYTES, content_of, parse_object
     from coldray.reports.dossier import Evidence
 
     name, mark, file = text.partition("=")
@@ -92,7 +91,13 @@ def _read(text: str) -> Evidence:
         raise SettingsError(f"--evidence {text!r}: write NAME=FILE")
     path = Path(file)
     raw = content_of(path, MetadataError, LARGEST_BYTES)
-    content: Any = (
-        read_object(path, MetadataError) if path.suffix.lower() == ".json" else raw.decode("utf-8", "replace")
-    )
+    content: Any
+    if path.suffix.lower() == ".json":
+        content = parse_object(raw, path.name, MetadataError)
+    elif len(raw) > LARGEST_BYTES:
+        raise MetadataError(
+            f"{path.name}: larger than {LARGEST_BYTES >> 20} MiB, the most that is read; give its summary"
+        )
+    else:
+        content = raw.decode("utf-8", "replace")
     return Evidence(name, file, hashlib.sha256(raw).hexdigest(), content)
