@@ -18,6 +18,8 @@ Kind: TypeAlias = Literal[
 ]
 SOURCES = ("model", "detector", "flats", "response")
 """Kinds that name a file, or an object that Python holds; recorded by the hash of their content."""
+MAPPINGS = ("options", "texts")
+"""Kinds that hold values by name; the names of texts are given as `words`, those of options are the method's."""
 
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     **dict.fromkeys(("text", "path"), ("a text", lambda value: isinstance(value, str), str)),
@@ -37,8 +39,6 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = 
         dict,
     ),
 }
-MAPPINGS = ("options", "texts")
-"""Kinds that hold values by name; the names of texts are given as `words`, those of options are the method's."""
 """What each kind takes in words, whether a value is of it, and the value as plain Python holds it."""
 
 

@@ -9,7 +9,7 @@ from coldray.app.one import record_path, restore_files
 from coldray.app.recipe import Recipe
 from coldray.app.records import find_record
 from coldray.app.verify import Sources, verify
-from coldray.errors import ColdrayError, MetadataError
+from coldray.errors import ColdrayError, MetadataError, SettingsError
 from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -58,7 +58,7 @@ def test_an_odd_value_in_any_place_is_read_or_damaged(restored):
                 Recipe.of_record(found.settings, found.sources)
                 damaged += bool(found.problems)
                 read += 1
-            except MetadataError as problem:
+            except (MetadataError, SettingsError) as problem:
                 assert len(str(problem).splitlines()) == 1
                 damaged += 1
     record_path(out).write_text(json.dumps(record))

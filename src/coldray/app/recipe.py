@@ -16,7 +16,7 @@ from coldray import __version__
 from coldray.app.build import build
 from coldray.declaration import FIRST_FORMAT, MAPPINGS, SOURCES
 from coldray.document import shortened
-from coldray.errors import MetadataError, SettingsError
+from coldray.errors import MetadataError
 from coldray.plugins import from_outside
 from coldray.settings import Settings, check_settings, declared, defaults, laid_over, newest_format, recorded
 
@@ -171,7 +171,9 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         Raises
         ------
         MetadataError
-            If the record lacks a setting, or one is of another type or outside its range.
+            If the record lacks a setting, or what it holds of a file is of another type.
+        SettingsError
+            If a setting is of another type or outside its range.
         """
         stated: dict[str, Any] = {}
         known = as_now(settings)
@@ -186,10 +188,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
             else:
                 stated[name] = value
         made = cls(**stated)
-        try:
-            check_settings(made)
-        except SettingsError as problem:
-            raise MetadataError(f"its record cannot be repeated: {problem}") from None
+        check_settings(made)
         return made
 
 
