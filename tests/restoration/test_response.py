@@ -36,6 +36,13 @@ def test_the_curve_of_the_law_is_the_law():
     np.testing.assert_allclose(law_curve(0.158, 0.67)(signal), hardened(signal, 0.158, 0.67), atol=1e-5)
 
 
+def test_the_law_states_what_a_fitted_curve_states():
+    found, plain = law_curve(0.158, 0.67), law_curve(0.0, 1.0)
+    assert found.rms["unmatched"] > found.rms["gain"] > found.rms["curve"] == 0
+    assert found.removed_db > 100
+    assert plain.gain == 1.0 and max(plain.rms.values()) == 0
+
+
 def test_the_result_is_mapped_and_the_certificate_is_the_same():
     plain = coldray.restore(IMAGE, **STATED)
     mapped = coldray.restore(IMAGE, response=LAW, **STATED)

@@ -12,7 +12,7 @@ from coldray.dataset._hardening import fit_hardening, fit_rises, ramp_images
 from coldray.errors import MeasurementError
 from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
-from coldray.physics.response import LEAST_SPACING, ResponseCurve, hardened
+from coldray.physics.response import LEAST_SPACING, ResponseCurve, gain_and_rms, hardened
 
 KNOTS = 12
 LEAST_SLOPE = 0.05
@@ -88,12 +88,7 @@ def fit_response(images: Sequence[CalibrationImage], *, sharp: str, blurred: str
     law = fit_hardening(seen, y)
     ramps = seen(lambda signal: ramp_images(signal, x))
     rises = fit_rises(ramps.T, y, np.diff(x), np.diff(hardened(x, *law)), least_slope=LEAST_SLOPE)
-    gain = float(plain @ y / (plain @ plain))
-    rms = {
-        "unmatched": float(np.sqrt(np.mean((y - plain) ** 2))),
-        "gain": float(np.sqrt(np.mean((y - gain * plain) ** 2))),
-        "curve": float(np.sqrt(np.mean((y - rises @ ramps) ** 2))),
-    }
+    gain, rms = gain_and_rms(plain, y, rises @ ramps)
     response = np.concatenate([[0.0], np.cumsum(rises)])
     return ResponseCurve(x, response, sharp, blurred, gain, tuple(i.name for i in images), rms)
 

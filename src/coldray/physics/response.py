@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -181,11 +181,18 @@ def load_response(path: Path) -> ResponseCurve:
     MetadataError
         If it is missing or not one.
     """
+    data = read_object(path, MetadataError)
     try:
-        return ResponseCurve.from_dict(read_object(path, MetadataError))
+        return ResponseCurve.from_dict(data)
     except MetadataError as problem:
-        named = str(problem).startswith(f"{path.name}:")
-        raise MetadataError(str(problem) if named else f"{path.name}: {problem}") from None
+        raise MetadataError(f"{path.name}: {problem}") from None
+
+
+def gain_and_rms(signal: Float, response: Float, fitted: NDArray[np.floating]) -> tuple[float, dict[str, float]]:
+    """Best plain factor from a signal to a response, and what is left of it: the `gain` and `rms` of a `ResponseCurve`."""
+    gain = float(signal @ response / (signal @ signal))
+    tries = {"unmatched": signal, "gain": gain * signal, "curve": fitted}
+    return gain, {name: float(np.sqrt(np.mean((response - one) ** 2))) for name, one in tries.items()}
 
 
 def law_curve(a: float, c: float) -> ResponseCurve:
@@ -200,8 +207,7 @@ def law_curve(a: float, c: float) -> ResponseCurve:
         if not low <= value <= high:
             raise MetadataError(f"{name} of the hardening law is {value}; it must be {low} to {high}")
     signal, response = LAW_KNOTS, hardened(LAW_KNOTS, a, c)
-    rms = {"unmatched": float(np.sqrt(np.mean((response - signal) ** 2)))}
-    gain = float(signal @ response / (signal @ signal))
+    gain, rms = gain_and_rms(signal, response, response)
     return ResponseCurve(signal, response, "sharp", "blurred", gain, (f"hardening law, a {a:g}, c {c:g}",), rms)
 
 
@@ -233,20 +239,9 @@ def fit_levels(
     # pool what noise has turned round, from dark to bright, and keep a rising curve
     level = np.maximum.accumulate(level)
     level = level + 1e-6 * np.arange(len(level))
-    gain = float(x @ y / (x @ x))
-    curve = ResponseCurve(
-        at, level / level[-1], sharp, blurred, gain, (name,), {"unmatched": 0.0, "gain": 0.0, "curve": 0.0}
-    )
-    rest = {"unmatched": y - x, "gain": y - gain * x, "curve": y - curve(x)}
-    return ResponseCurve(
-        at,
-        level / level[-1],
-        sharp,
-        blurred,
-        gain,
-        (name,),
-        {k: float(np.sqrt(np.mean(r**2))) for k, r in rest.items()},
-    )
+    curve = ResponseCurve(at, level / level[-1], sharp, blurred, 1.0, (name,), {})
+    gain, rms = gain_and_rms(x, y, curve(x))
+    return replace(curve, gain=gain, rms=rms)
 
 
 def response_of(source: str | os.PathLike[str] | ResponseCurve) -> ResponseCurve:
@@ -278,19 +273,17 @@ def response_of(source: str | os.PathLike[str] | ResponseCurve) -> ResponseCurve
 
 def _wedge(path: Path) -> ResponseCurve:
     """Curve through the steps of a wedge in a CSV."""
+    content = content_of(path, MetadataError, LARGEST_BYTES)
     try:
-        lines = content_of(path, MetadataError, LARGEST_BYTES).decode("utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
         rows = csv.DictReader(io.StringIO("\n".join(line for line in lines if not line.startswith("#"))))
         levels = [(float(row["sharp"]), float(row["blurred"])) for row in rows]
         if not np.isfinite(levels).all():
             raise ValueError("a level is not finite")
         sharp, blurred = zip(*levels, strict=True)
         return fit_levels(sharp, blurred, sharp="sharp", blurred="blurred", name=path.name)
-    except (ValueError, KeyError, TypeError, csv.Error) as problem:
-        named = isinstance(problem, ColdrayError)
-        why = (
-            str(problem)
-            if named
-            else "two columns sharp,blurred are needed, each step's mean as a fraction of the open beam"
-        )
-        raise MetadataError(why if why.startswith(f"{path.name}:") else f"{path.name}: {why}") from None
+    except ColdrayError as problem:
+        raise MetadataError(f"{path.name}: {problem}") from None
+    except (ValueError, KeyError, TypeError, csv.Error):
+        needed = "two columns sharp,blurred are needed, each step's mean as a fraction of the open beam"
+        raise MetadataError(f"{path.name}: {needed}") from None
