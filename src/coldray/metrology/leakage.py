@@ -82,16 +82,15 @@ def windowed(
     all of them, in all frames, where leakage is seen, since the result is then read from here.
     """
     size = lines.size
-    look, used = _look(frames, means, places, mask, size, thorough=False), False
     plain_sd = np.sqrt(spread / (lines.count * independent_regions(places, size)))
-    while True:
+    for thorough in (False, True):
+        look = _look(frames, means, places, mask, size, thorough=thorough)
         first = lines.average(look.power * lines.pitch_mm**2, horizontal=True)
         sd = np.sqrt(HANN * max(spread, 1 / len(frames)) * len(frames) / (lines.count * look.independent))
         limit = 3 * float(np.median(np.hypot(sd * np.sqrt(HANN), plain_sd))) / np.sqrt(2 * np.sqrt(np.pi) * SMOOTHED)
         start, ratio = _leakage(plain, first, SEEN + limit)
-        if used or start is None:
+        if start is None:
             break
-        look, used = _look(frames, means, places, mask, size, thorough=True), True
     second = lines.average(look.power * lines.pitch_mm**2, horizontal=False)
     above = None if start is None else float(lines.frequency[start])
     return Windowed(first, second, sd, above, ratio, ratio > TOLD + limit, look.structure)
