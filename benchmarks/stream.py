@@ -26,6 +26,8 @@ import _one_thread  # noqa: F401
 import numpy as np
 from speed import EXPOSURE_S, OPEN_BEAM, PITCH_MM, RL, THREADS, peer, scene
 
+from coldray.restoration.model import DEFAULT_MODEL
+
 FRAMES = 8
 """Different frames that come in turn: one board, turned and mirrored."""
 REPORT_S = 5.0
@@ -142,7 +144,7 @@ def main() -> None:
         found = run(given, frames, Path(name))
         reference = (before + rl_core_seconds(frames[0])) / 2
     asked = {what: getattr(given, what) for what in ("size", "workers", "threads", "pace")}
-    row = {"date": date.today().isoformat(), "kind": "simulated", **asked, **found}
+    row = {"date": date.today().isoformat(), "kind": "simulated", "model": DEFAULT_MODEL, **asked, **found}
     row["rl30_core_s"] = round(reference, 3)
     row["over_rl30"] = round(found["core_s_per_frame"] / reference, 3)
     row["estimate"] = {"cores": CORES, "efficiency_assumed": EFFICIENCY}
@@ -157,7 +159,7 @@ def main() -> None:
     print(f"estimate: {row['estimate']['frames_per_s']} frames/s on {CORES} cores, {EFFICIENCY:.0%} of each (assumed)")
     if given.out:
         kept = json.loads(given.out.read_text())["rows"] if given.out.is_file() else []
-        kept = [one for one in kept if any(one[what] != asked[what] for what in ("size", "workers", "pace"))]
+        kept = [one for one in kept if any(one[what] != value for what, value in asked.items())]
         note = {"machine": platform.machine(), "cores": os.cpu_count(), "rows": [*kept, row]}
         given.out.write_text(json.dumps(note, indent=1) + "\n")
 
