@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 
+from coldray.benchmark.paper.scenes import screens
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.objects.kinds import draw_kind
 from coldray.simulation.acquire import PairProjection, project_pair
-from coldray.simulation.detector import ScreenDetector
-from coldray.simulation.paper import BLURRED_MG_CM2, PITCH_MM, SHARP_MG_CM2
+from coldray.simulation.paper import PITCH_MM
 
 OVERSAMPLING = 3
 BOARD = "board"
@@ -25,5 +25,4 @@ def seen(kind: str, number: int, role: str, side_px: int) -> tuple[str, PairProj
     else:
         maps = draw_kind(kind, cells, grid_mm, 9000 + number, role)
         name = maps.name
-    thin, thick = (ScreenDetector.gos(loading, PITCH_MM) for loading in (SHARP_MG_CM2, BLURRED_MG_CM2))
-    return name, project_pair(maps, thin, thick, OVERSAMPLING, workers=1)
+    return name, project_pair(maps, *screens(), OVERSAMPLING, workers=1)

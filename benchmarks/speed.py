@@ -278,8 +278,7 @@ def keep(out: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows beside those of other sizes and threads that are there."""
     before = json.loads(out.read_text())["rows"] if out.is_file() else []
     anew = {(row["size"], row["threads"]) for row in rows}
-    # rows of the benchmark before this one say neither threads nor core-seconds
-    kept = [row for row in before if "threads" in row and (row["size"], row["threads"]) not in anew]
+    kept = [row for row in before if (row["size"], row["threads"]) not in anew]
     ordered = sorted([*kept, *rows], key=lambda row: (row["threads"], row["size"]))
     note = {"kind": "simulated", "cores": os.cpu_count(), "machine": platform.machine(), "rows": ordered}
     out.write_text(json.dumps(note, indent=1) + "\n")
