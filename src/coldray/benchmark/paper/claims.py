@@ -13,8 +13,9 @@ from coldray.benchmark.paper.curves import STRONG, transfer_of
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
 from coldray.simulation.paper import SHARP_FRAMES
 
+SNR = "snr_box_1"
 TIED = 0.01
-"""Share of a value, or difference of a CTF, within which two methods are level."""
+"""Share of an SNR, or difference of a CTF, within which two methods are level; PSNR and SSIM have no such room."""
 SAMPLES_DB = 1.0
 """Least PSNR by which one sample is worse than the mean of several if samples differ; less, and it does not sample."""
 QUIET = 1.05
@@ -57,7 +58,7 @@ def claims(results: Mapping[str, Any]) -> list[dict[str, str]]:
     if results.get("summary"):
         said += _leads(results, rows, "psnr_db_truth", "Wiener", "Wiener has the highest PSNR", 1)
         said += _leads(results, rows, "ssim_truth", "cold diffusion", "cold diffusion has the highest SSIM", 3)
-        said += _leads(results, rows, "snr_box_1", "cold diffusion", "cold diffusion has the highest SNR", 0)
+        said += _leads(results, rows, SNR, "cold diffusion", "cold diffusion has the highest SNR", 0)
     measured = next(iter(results.get("fourier", [])), None)
     if measured is not None:
         there = {name: key for name, key in rows.items() if key in measured["methods"]}
@@ -90,7 +91,7 @@ def _leads(
             if leader not in values or len(values) < 2:
                 continue
             best = max(values.values())
-            answers.append(values[leader] >= best * (1 - TIED * (digits == 0)))
+            answers.append(values[leader] >= (best * (1 - TIED) if field == SNR else best))
             where = "without noise" if kind == NOISE_FREE else f"at {exposure:g} s"
             parts.append(f"{where} {_listed(values, digits)}")
     return [_said(claim, parts, answers)] if answers else []

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray import __version__
 from coldray.benchmark.paper import scores
-from coldray.benchmark.paper.contestants import Contestant, absent, updates
-from coldray.benchmark.paper.conventions import conventions
-from coldray.benchmark.paper.run import PaperSettings, line_up, typical
+from coldray.benchmark.paper.contestants import Contestant
+from coldray.benchmark.paper.run import PaperSettings, head, line_up, typical
 from coldray.benchmark.paper.scenes import OWN, THICK, Scene
 from coldray.channels import conditions
 from coldray.frame import Frame
+from coldray.metrology.metrics import Convention
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
 Image = NDArray[np.float32]
-BORDER_PX = 16
 NOT_HERE = (
     "The thin screen at the same exposure has no row: a data folder holds its frames for the reference, and none that is to be judged.",
     "MTF, NNPS and CTF of every method (Fig. 3) have no figure: they need targets, not boards.",
@@ -127,14 +124,9 @@ def run_own(
         shown.append((scenes[0], made[0]))
         first += scenes[:1]
     compared = scores.comparisons(rows, labels)
-    results: dict[str, Any] = {
-        "coldray": __version__,
-        "benchmark": "paper",
-        "convention": conventions(),
-        "settings": asdict(how),
-        "model": {"name": model.name, "sha256": model.sha256, "updates": updates(model.header.get("training", {}))},
-        "methods": {c.key: c.to_json() for c in line},
-        "absent": [*absent(others or {}), *NOT_HERE],
+    results = head(model, others or {}, how, line)
+    results["absent"] += NOT_HERE
+    results |= {
         "own": {"folder": folder, "boards": seen, "warnings": list(dict.fromkeys(warnings))},
         "ceiling": scores.ceiling(first),
         "summary": scores.summarise(rows),
@@ -170,10 +162,11 @@ def without_truth(image: NDArray[np.floating], frame: Frame, degradation: Degrad
     Returns
     -------
     dict
-        "residual_over_noise": standard deviation of y - H x, 16 px of border left out, over that of the frame's stated noise at its
+        "residual_over_noise": standard deviation of y - H x, the border of the scores left out, over that of the frame's stated noise at its
         mean signal. 1 is what the truth has; far above, the result contradicts the frame; far below, it holds the frame's noise.
     """
-    inner = (slice(BORDER_PX, -BORDER_PX),) * 2
+    border = Convention().border_px
+    inner = (slice(border, -border),) * 2
     rest = (frame.blurred - frame.operator(degradation)(np.asarray(image, dtype=np.float64)))[inner]
     return {"residual_over_noise": float(np.std(rest) / frame.noise.relative_sd(frame.mean_signal))}
 

@@ -132,6 +132,21 @@ def line_up(model: Model, others: Mapping[str, Model], settings: PaperSettings) 
     return in_order(found)
 
 
+def head(
+    model: Model, others: Mapping[str, Model], settings: PaperSettings, contestants: Sequence[Contestant]
+) -> dict[str, Any]:
+    """What every comparison says of itself: conventions, settings, models, who takes part and who does not."""
+    return {
+        "coldray": __version__,
+        "benchmark": "paper",
+        "convention": conventions(),
+        "settings": asdict(settings),
+        "model": {"name": model.name, "sha256": model.sha256, "updates": updates(model.header.get("training", {}))},
+        "methods": {c.key: c.to_json() for c in contestants},
+        "absent": absent(others),
+    }
+
+
 def run_paper(
     model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
     judge: Path | None = None, say: Say = lambda _: None,
@@ -168,15 +183,7 @@ def run_paper(
         tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
     contestants = [replace(c, by_exposure=tuned.get(c.key, {})) for c in contestants]
     by_key = {c.key: c for c in contestants}
-    results: dict[str, Any] = {
-        "coldray": __version__,
-        "benchmark": "paper",
-        "convention": conventions(),
-        "settings": asdict(how),
-        "model": {"name": model.name, "sha256": model.sha256, "updates": updates(model.header.get("training", {}))},
-        "methods": {c.key: c.to_json() for c in contestants},
-        "absent": absent(others or {}),
-    }
+    results = head(model, others or {}, how, contestants)
     pictures: dict[str, Any] = {}
     if "scores" in how.parts:
         found, candidates = _scores(contestants, how, judge, prior, say)
