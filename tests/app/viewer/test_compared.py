@@ -62,6 +62,23 @@ def test_a_second_restored_file_keeps_the_first_to_be_compared_with(shelf, scan,
     assert study.compared is None and "compared" not in study.layers and "restored" in study.layers
 
 
+def test_whoever_is_told_of_a_restored_image_finds_its_record_with_it(scan, results):
+    seen = []
+    shelf = Shelf(changed=lambda: seen.extend(study.to_json() for study in shelf.studies()))
+    study = shelf.open(scan, scan.name)
+    for path in results:
+        shelf.open(path, path.name)
+    shelf.forget_compared(study)
+    titles = {"Restored: default.tif": "calibrated", "Restored: detail.tif": "detail"}
+    for told in seen:
+        by_role = {layer["role"]: layer["title"] for layer in told["layers"]}
+        gain = told["result"] and told["result"]["settings"]["gain"]
+        assert titles.get(by_role.get("restored")) == gain
+        assert ("compared" in by_role) == (told["compared"] is not None)
+    assert {told["result"]["settings"]["gain"] for told in seen if told["result"]} == {"calibrated", "detail"}
+    shelf.close()
+
+
 def test_what_is_kept_costs_no_second_room_and_a_refusal_leaves_the_record_of_what_is_shown(scan, results):
     size = read_image(scan).pixels.nbytes
     shelf = Shelf(max_bytes=3 * size)

@@ -281,15 +281,17 @@ class Shelf:
                 )
                 kept = replace(before, role="compared", title=how, id=secrets.token_hex(8))
                 layers, compared = layers | {"compared": kept}, known or None
-            self.put(study, *layers.values(), drop=OVERLAYS)
+            self._place(study, layers.values(), OVERLAYS)
             study.restored, study.result, study.compared = image, result, compared
             study.of_result = list(warnings)
+        self.changed()
 
     def forget_compared(self, study: Study) -> None:
         """Let the restored image go that another one was compared with."""
         with self._lock:
+            self._place(study, drop=("compared",))
             study.compared = None
-            self.put(study, drop=("compared",))
+        self.changed()
 
     def put(self, study: Study, *layers: Layer, drop: Collection[str] = ()) -> None:
         """Add or replace layers of a study, and drop roles that belonged to older ones.
@@ -300,14 +302,18 @@ class Shelf:
             If there is no room, or the study was closed meanwhile.
         """
         with self._lock:
-            if study.id not in self._studies:
-                raise closed_meanwhile(study)
-            held = {id(layer.pixels) for each in self._studies.values() for layer in each.layers.values()}
-            self._check_room(sum(one.pixels.nbytes for one in layers if id(one.pixels) not in held), new=False)
-            # a new dict, never a changed one: other threads iterate over it
-            kept = {role: layer for role, layer in study.layers.items() if role not in drop}
-            study.layers = kept | {layer.role: layer for layer in layers}
+            self._place(study, layers, drop)
         self.changed()
+
+    def _place(self, study: Study, layers: Collection[Layer] = (), drop: Collection[str] = ()) -> None:
+        """As `put`, under the lock and without a word to anybody: what belongs to the layers may be missing yet."""
+        if study.id not in self._studies:
+            raise closed_meanwhile(study)
+        held = {id(layer.pixels) for each in self._studies.values() for layer in each.layers.values()}
+        self._check_room(sum(one.pixels.nbytes for one in layers if id(one.pixels) not in held), new=False)
+        # a new dict, never a changed one: other threads iterate over it
+        kept = {role: layer for role, layer in study.layers.items() if role not in drop}
+        study.layers = kept | {layer.role: layer for layer in layers}
 
     def offer(self, study: Study, downloads: Downloads, *, anew: bool = False) -> None:
         """Hand out files with a study, instead of all earlier ones if `anew`; of a closed study they are deleted.
