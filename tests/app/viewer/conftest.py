@@ -163,6 +163,34 @@ def scan(tmp_path, write_scan):
     return path
 
 
+STANDS = """name => {
+  const open = document.getElementById("study");
+  return open.selectedOptions[0]?.text === name && open.value === document.documentElement.dataset.study;
+}"""
+
+
+@pytest.fixture(scope="session")
+def stands():
+    """Wait until an image stands on a page with all that is shown of it: the title changes before its pixels are there."""
+
+    def wait(page, name):
+        page.wait_for_function(STANDS, arg=name)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def list_anew():
+    """Open the list of the folder, and wait until its cards are those of an answer that was asked for now."""
+
+    def look(page, opens):
+        page.evaluate("() => document.querySelectorAll('.card').forEach(card => card.classList.add('before'))")
+        opens()
+        page.wait_for_selector("#folder-dialog[open] .card:not(.before) >> nth=0")
+
+    return look
+
+
 BROWSER_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader-webgl",
     "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -58,7 +58,8 @@ def test_no_state_of_the_page_has_a_violation(page, served_with_reports, scan, t
     page.wait_for_selector("#folder-dialog[open] .card >> nth=1")
     page.click("#folder-dialog [data-decision=rejected] >> nth=0")
     page.click("#folder-dialog [data-decision=accepted] >> nth=1")
-    page.wait_for_selector("#folder-dialog .card:nth-child(2) [aria-pressed=true]")
+    for card in (1, 2):
+        page.wait_for_selector(f"#folder-dialog .card:nth-child({card}) [aria-pressed=true]")
     found = {"folder": violations(page)}
     page.click("#folder-close")
     found["start"] = violations(page)

@@ -211,7 +211,7 @@ def test_over_the_interface_only_what_was_listed_is_reached(desk):
     assert other.status_code == 401
 
 
-def test_a_batch_is_looked_through_decided_and_stepped(browser, desk, plant, until):
+def test_a_batch_is_looked_through_decided_and_stepped(browser, desk, plant, stands, list_anew):
     context = browser.new_context(viewport={"width": 900, "height": 700})
     page, complaints = context.new_page(), []
     page.on("pageerror", lambda problem: complaints.append(str(problem)))
@@ -237,24 +237,23 @@ def test_a_batch_is_looked_through_decided_and_stepped(browser, desk, plant, unt
     page.select_option("#folder-filter", "open")
     assert page.locator(".thumb .name").all_inner_texts() == ["b.tif", "line 2/c.tif", "torn.tif"]
     page.click(".card:first-child .thumb")
-    page.wait_for_function("() => document.title.startsWith('b.tif')")
+    stands(page, "b.tif")
     page.wait_for_selector("#images [data-role=restored]")
     said = "wanted => document.querySelector('#verdict').innerText.toLowerCase() === wanted"
     page.wait_for_function(said, arg=shown["b.tif"])
     page.locator("#stage").focus()
     page.keyboard.press("PageDown")
-    page.wait_for_function("() => document.title.startsWith('c.tif')")
+    stands(page, "c.tif")
     page.wait_for_selector("#loading", state="hidden")
     page.keyboard.press("PageDown")
     # the note of a contradicted image may still stand there
     page.wait_for_function("() => document.querySelector('#notice.error')?.innerText.includes('torn.tif')")
-    page.keyboard.press("e")
-    page.wait_for_selector("#folder-dialog[open]")
+    list_anew(page, lambda: page.keyboard.press("e"))
     page.select_option("#folder-filter", "rejected")
     assert page.locator(".thumb .name").all_inner_texts() == ["a.tif"]
     # what is noted on the page is seen in the list
     page.click(".card .thumb")
-    page.wait_for_function("() => document.title.startsWith('a.tif')")
+    stands(page, "a.tif")
     page.wait_for_function("() => document.querySelector('#i-decision').value === 'rejected'")
     page.wait_for_function("() => document.querySelector('#i-inspector').value === 'N. N.'")
     context.close()

@@ -71,7 +71,8 @@ def marked_on_the_page(browser, link, verdict, hangs_s):
     page.goto(link)
     page.wait_for_selector("html[data-drawn]", state="attached")
     page.wait_for_selector("#images [data-role=restored]", state="attached")
-    assert page.text_content("#verdict").casefold() == verdict
+    said = "wanted => document.querySelector('#verdict').textContent.toLowerCase() === wanted"
+    page.wait_for_function(said, arg=verdict)
     page.locator("#stage").focus()
     page.keyboard.press("f")
     page.keyboard.press("z")

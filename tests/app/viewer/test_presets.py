@@ -77,7 +77,7 @@ def test_pages_share_them_and_nonsense_is_refused(served):
     assert served.client.put("/api/presets", json={"presets": []}).status_code == 204
 
 
-def test_a_preset_brings_window_region_and_shapes_to_the_next_image(browser, served, tmp_path, write_scan):
+def test_a_preset_brings_window_region_and_shapes_to_the_next_image(browser, served, tmp_path, write_scan, stands):
     context = browser.new_context(viewport={"width": 1280, "height": 820})
     page, complaints = context.new_page(), []
     page.on("pageerror", lambda problem: complaints.append(str(problem)))
@@ -87,7 +87,7 @@ def test_a_preset_brings_window_region_and_shapes_to_the_next_image(browser, ser
     page.goto(served.link)
     page.wait_for_selector("html[data-drawn][data-study]", state="attached")
     page.set_input_files("#file-input", str(tmp_path / "second.tif"))
-    page.wait_for_selector("#images [data-role=original]")
+    stands(page, "second.tif")
     page.click("[data-preset=balls]")
     # shares of the open beam: 0.2 and 0.6 of 40 000
     assert (page.input_value("#low"), page.input_value("#high")) == ("8000", "24000")
@@ -102,7 +102,7 @@ def test_a_preset_brings_window_region_and_shapes_to_the_next_image(browser, ser
     page.click("#preset-keep")
     page.wait_for_selector("#own-presets .pair >> nth=1")
     page.set_input_files("#file-input", str(tmp_path / "first.tif"))
-    page.wait_for_function("() => document.title.startsWith('first')")
+    stands(page, "first.tif")
     page.click("#own-presets .pair:nth-child(2) button:first-child")
     assert (page.input_value("#low"), page.input_value("#high")) == ("12500", "30000")
     assert page.locator("#own-presets").inner_text().split("\n")[0].startswith("balls")

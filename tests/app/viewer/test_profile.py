@@ -53,7 +53,7 @@ def test_a_rule_is_the_base_and_what_the_page_states_counts_over_it(menu, tmp_pa
     assert "thick.json" in told and str(tmp_path) not in told
 
 
-def test_the_dialog_has_the_rule_that_fits_and_the_record_says_so(browser, serve, menu, tmp_path, write_scan):
+def test_the_dialog_has_the_rule_that_fits_and_the_record_says_so(browser, serve, menu, tmp_path, write_scan, stands):
     write_scan(tmp_path / "fine.tif")
     write_scan(tmp_path / "odd.tif", pixel_pitch_mm=0.2)
     with serve(menu) as served:
@@ -63,13 +63,13 @@ def test_the_dialog_has_the_rule_that_fits_and_the_record_says_so(browser, serve
         page.goto(served.link)
         page.wait_for_selector("html[data-drawn][data-study]", state="attached")
         page.set_input_files("#file-input", str(tmp_path / "odd.tif"))
-        page.wait_for_selector("#images [data-role=original]")
+        stands(page, "odd.tif")
         page.click("#restore")
         assert "no rule of plant.toml fits" in page.locator("#r-refused").inner_text()
         assert page.input_value("#r-rule") == "" and page.input_value("#r-exposure") == ""
         page.click("#restore-dialog [value=cancel]")
         page.set_input_files("#file-input", str(tmp_path / "fine.tif"))
-        page.wait_for_function("() => document.title.startsWith('fine')")
+        stands(page, "fine.tif")
         page.click("#restore")
         assert page.input_value("#r-rule") == "fine" and page.input_value("#r-exposure") == "0.25"
         page.select_option("#r-rule", "coarse")
