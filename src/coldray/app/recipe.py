@@ -23,6 +23,7 @@ from coldray.settings import Settings, check_settings, declared, defaults, laid_
 if TYPE_CHECKING:
     from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import Job
+    from coldray.restoration.profile import Profile
 
 RECORD_FORMAT = newest_format()
 """Of what is recorded of a restoration: 1 had no recipe, 2 no reports in it, 3 no safeguards; each later setting says when
@@ -81,8 +82,18 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
 
         return [(name, self.of_rule(settings)) for name, settings in read_profile(self.profile).every_settings()]
 
-    def for_image(self, source: Path | None, image: Radiograph) -> tuple[Recipe, dict[str, Any] | None]:
+    def for_image(
+        self, source: Path | None, image: Radiograph, profile: Profile | None = None
+    ) -> tuple[Recipe, dict[str, Any] | None]:
         """The recipe for one image, and what of the profile led to it; itself and None without one.
+
+        Parameters
+        ----------
+        source : Path, optional
+            File of the image, whose name and folder rules may ask for.
+        image : Radiograph
+        profile : Profile, optional
+            As it was read before; by default it is read now.
 
         Raises
         ------
@@ -94,11 +105,10 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         from coldray.formats import tag_text
         from coldray.restoration.profile import Seen, read_profile
 
-        profile = read_profile(self.profile)
+        profile = profile or read_profile(self.profile)
         seen = Seen(source, image.acquisition.pixel_pitch_mm, lambda keyword: tag_text(image, keyword))
         rule = profile.rule_for(seen)
-        led = {"file": profile.path.name, "sha256": profile.sha256, "rule": None if rule is None else rule.name}
-        return self.of_rule(profile.settings_of(rule)), led
+        return self.of_rule(profile.settings_of(rule)), profile.led(None if rule is None else rule.name)
 
     @property
     def leaves_more(self) -> bool:

@@ -127,6 +127,10 @@ class Profile:
         """Settings of the images that a rule counts for: those of every image, and over them those of the rule."""
         return laid_over(self.settings, rule.settings if rule is not None else {})
 
+    def led(self, rule: str | None) -> dict[str, str | None]:
+        """What the record of an image says of the profile: its file, and the rule that fitted, None without one."""
+        return {"file": self.path.name, "sha256": self.sha256, "rule": rule}
+
     def every_settings(self) -> list[tuple[str, dict[str, Any]]]:
         """Name and settings of everything that may happen to an image."""
         rest = [] if self.refuses else [(WITHOUT_RULE, self.settings_of(None))]

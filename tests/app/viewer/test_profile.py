@@ -10,6 +10,7 @@ pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.settings import Menu, RestoreRequest
+from coldray.app.viewer.shelf import Shelf
 from coldray.errors import SettingsError
 
 PROFILE = """
@@ -51,6 +52,21 @@ def test_a_rule_is_the_base_and_what_the_page_states_counts_over_it(menu, tmp_pa
         Menu(Recipe()).recipe(RestoreRequest(rule="fine"))
     told = json.dumps(menu.choices(), default=str)
     assert "thick.json" in told and str(tmp_path) not in told
+
+
+def test_a_profile_that_changes_meanwhile_is_neither_followed_nor_recorded(menu, tmp_path, write_scan):
+    """What is recorded is the content that the settings are of."""
+    write_scan(tmp_path / "fine.tif")
+    path = tmp_path / "plant.toml"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert menu.recipe(RestoreRequest(rule="fine")).exposure_s == 0.25
+    path.write_text(PROFILE.replace('"fine"', '"finer"').replace("exposure_s = 0.25", "exposure_s = 4.0"))
+    shelf = Shelf()
+    study = shelf.open(tmp_path / "fine.tif", "fine.tif")
+    assert menu.rule_of(study) == {"name": "fine", "refused": ""}
+    assert menu.recipe(RestoreRequest(rule="fine")).exposure_s == 0.25
+    assert menu.led(RestoreRequest(rule="fine")) == {"file": "plant.toml", "sha256": digest, "rule": "fine"}
+    shelf.close()
 
 
 def test_the_dialog_has_the_rule_that_fits_and_the_record_says_so(browser, serve, menu, tmp_path, write_scan, stands):

@@ -15,7 +15,7 @@ from coldray.app.recipe import Recipe, switches_beside
 from coldray.app.viewer.flats import MOST_FILES
 from coldray.declaration import SOURCES, Setting
 from coldray.errors import ColdrayError, SettingsError
-from coldray.restoration.profile import WITHOUT_RULE
+from coldray.restoration.profile import WITHOUT_RULE, Profile, read_profile
 from coldray.settings import declared
 
 if TYPE_CHECKING:
@@ -75,9 +75,15 @@ class Menu:
     start: Recipe
 
     @cached_property
+    def profile(self) -> Profile | None:
+        """The profile, read once: what a page may choose, what is done and what is recorded are of the same content."""
+        return None if self.start.profile is None else read_profile(self.start.profile)
+
+    @cached_property
     def rules(self) -> dict[str, Recipe]:
         """Recipes of the profile by the names of their rules; none without a profile."""
-        return {} if self.start.profile is None else dict(self.start.every())
+        every = () if self.profile is None else self.profile.every_settings()
+        return {name: self.start.of_rule(settings) for name, settings in every}
 
     @property
     def _all(self) -> list[Recipe]:
@@ -85,23 +91,19 @@ class Menu:
 
     def rule_of(self, study: Study) -> dict[str, str] | None:
         """Rule of the profile that fits an image, or why it refuses the image; None without a profile."""
-        if not self.rules:
+        if self.profile is None:
             return None
         try:
-            led = self.start.for_image(study.home, study.image)[1] or {}
+            led = self.start.for_image(study.home, study.image, self.profile)[1] or {}
         except ColdrayError as problem:
             return {"name": "", "refused": one_line(problem)}
         return {"name": led["rule"] or WITHOUT_RULE, "refused": ""}
 
     def led(self, request: RestoreRequest) -> dict[str, Any] | None:
         """What of the profile a request follows, for the record; None if it follows none."""
-        if request.rule is None:
+        if request.rule is None or self.profile is None:
             return None
-        from coldray.restoration.profile import read_profile
-
-        profile = read_profile(str(self.start.profile))
-        rule = None if request.rule == WITHOUT_RULE else request.rule
-        return {"file": profile.path.name, "sha256": profile.sha256, "rule": rule}
+        return dict(self.profile.led(None if request.rule == WITHOUT_RULE else request.rule))
 
     def detectors(self) -> dict[str, str]:
         """Detectors by the name the page knows; files given on the command line appear by file name."""
@@ -144,7 +146,7 @@ class Menu:
         methods = self.methods()
         words = {name: list(said.words) for name, (_, said) in on_page().items() if said.words}
         rules = {name: self._shown(recipe) for name, recipe in self.rules.items()}
-        profile = None if self.start.profile is None else {"name": Path(self.start.profile).name, "rules": rules}
+        profile = None if self.profile is None else {"name": self.profile.path.name, "rules": rules}
         return self._shown(self.start) | {
             "methods": methods,
             "detectors": sorted(self.detectors()),
