@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+import coldray
 from coldray.errors import MetadataError, SettingsError
-from coldray.reports.dossier import EVIDENCE, QUESTIONS, Dossier, Evidence, dossier_report, gathered
+from coldray.reports.dossier import EVIDENCE, QUESTIONS, Dossier, Evidence, dossier_report
 from coldray.reports.html import to_html
 from coldray.restoration.model import load_model
 
@@ -27,7 +30,7 @@ def model():
 
 def of(model, **content):
     evidence = tuple(Evidence(name, f"{name}.json", "ab" * 32, found) for name, found in content.items())
-    return Dossier(SETTINGS, model.header, model.sha256, gathered(evidence))
+    return Dossier(SETTINGS, model.header, model.sha256, evidence)
 
 
 def test_there_are_twenty_questions_each_with_a_place():
@@ -35,6 +38,12 @@ def test_there_are_twenty_questions_each_with_a_place():
     places = {one.place for one in QUESTIONS}
     assert set(EVIDENCE) <= places
     assert all(one.text.endswith("?") for one in QUESTIONS)
+
+
+def test_the_page_of_the_manual_has_these_questions_and_this_evidence():
+    page = (Path(coldray.__file__).parents[2] / "docs/howto/dossier.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\d+\. (.+)$", page, re.MULTILINE) == [one.text for one in QUESTIONS]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(EVIDENCE)
 
 
 def test_without_evidence_every_open_question_is_a_gap(model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -313,9 +313,3 @@ def _plain(value: Any) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-
-
-def gathered(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """Evidence in the order of `EVIDENCE`."""
-    order = list(EVIDENCE)
-    return tuple(sorted(evidence, key=lambda one: order.index(one.name) if one.name in order else len(order)))

@@ -51,7 +51,7 @@ def dossier(
     Nothing is measured and nothing is judged: files that were measured before are shown as they are, with their hashes.
     """
     from coldray.app.commands._inputs import REPORT_SUFFIXES, check_outputs, of_bytes, write_files
-    from coldray.reports.dossier import Dossier, dossier_report, gathered
+    from coldray.reports.dossier import Dossier, dossier_report
     from coldray.reports.html import rendered
 
     given = [_read(text) for text in evidence or ()]
@@ -60,7 +60,7 @@ def dossier(
     recipe = recipe_of(stated)
     model = recipe.job().model
     header, digest = ({}, "") if model is None else (model.header, model.sha256)
-    found = Dossier(recipe.settings(), header, digest, gathered(given))
+    found = Dossier(recipe.settings(), header, digest, tuple(given))
     told: dict[str, Any] = console.plain(found.to_dict() | {"report": str(out)})
     write_files(
         {
