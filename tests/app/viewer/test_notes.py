@@ -160,6 +160,23 @@ def test_an_inspector_marks_measures_decides_and_finds_it_all_again(page, image,
     assert float(rows[3]["length_px"]) == 100 and float(rows[3]["pixel_mm"]) == pytest.approx(0.02)
 
 
+def test_news_that_overtake_a_change_on_its_way_do_not_undo_it(page, served, image, until):
+    held = []
+    page.route("**/inspection", lambda route: held.append(route))
+    draw(page, "circle", (20, 20), (60, 60))
+    while not held:  # the handler above runs while we wait
+        page.wait_for_timeout(20)
+    # another image comes in: the page asks for the state, which does not have the mark yet
+    write_image(image.with_name("other.tif"), Radiograph(np.zeros((20, 20), np.uint16), Acquisition(open_beam=50000.0)))
+    other = served.upload(image.with_name("other.tif")).json()["id"]
+    page.wait_for_function("() => document.querySelectorAll('#study option').length > 1")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.locator("#note-list .entry").count() == 1
+    held[0].continue_()
+    kept(image, until, lambda notes: len(notes["marks"]) == 1)
+    served.client.delete(f"/api/studies/{other}")
+
+
 def test_a_grip_moves_a_corner_and_a_click_is_no_shape(page, image, until):
     draw(page, "ellipse", (20, 20), (80, 60))
     draw(page, "circle", (100, 100), (100, 100))

@@ -17,6 +17,7 @@ export class Inspection {
     this.notes = null;
     this.study = null;
     this.unsaved = false;
+    this.onTheWay = 0; // changes sent, but not taken yet
     this.stage = new Marks(this);
     this._wire();
   }
@@ -48,7 +49,7 @@ export class Inspection {
 
   // ---- what changes ----
 
-  // What the server holds; changes that were not sent yet are newer.
+  // What the server holds; changes that were not sent yet, or not taken yet, are newer.
   take(study) {
     const same = study?.id === this.study?.id;
     if (!same) this.send().catch((problem) => this.desk.say(problem.message, true));
@@ -57,7 +58,7 @@ export class Inspection {
       this.selected = -1;
       this.stage.forget();
     }
-    if (!this.unsaved) this.notes = study ? structuredClone(study.inspection) : null;
+    if (!same || !(this.unsaved || this.onTheWay)) this.notes = study ? structuredClone(study.inspection) : null;
     this.selected = Math.min(this.selected, this.marks.length - 1);
     this.show();
   }
@@ -131,11 +132,14 @@ export class Inspection {
     if (!this.unsaved || !this.study) return;
     const { id } = this.study;
     this.unsaved = false;
+    this.onTheWay++;
     try {
       await api.call("PUT", `api/studies/${id}/inspection`, this.notes);
     } catch (problem) {
       if (this.study?.id === id) this.unsaved = true;
       throw problem;
+    } finally {
+      this.onTheWay--;
     }
   }
 
