@@ -511,6 +511,7 @@ def test_a_file_can_be_dropped_and_becomes_the_reference(visit, served, scan, th
     desk = visit()
     drop(desk.page, thin, "reference")
     desk.page.wait_for_selector("#images [data-role=reference]")
+    desk.settle()
     assert desk.page.locator(".label").all_inner_texts() == ["Original", "Reference: thin.tif"]
 
 
