@@ -209,13 +209,14 @@ def coverage(scale: IntervalScale, found: Sequence[Errors]) -> dict[str, Any]:
         ``objects``, ``coverage`` with its standard error ``coverage_se`` over objects, ``width_over_constant``, and ``places``: coverage
         of all pixels at edges, beside them, and where the gate is shut or not, where they are at least 1 % of the pixels.
     """
-    inside = [np.abs(one.error) <= scale.half_width(one.parts, one.gate) for one in found]
+    widths = [scale.half_width(one.parts, one.gate) for one in found]
+    inside = [np.abs(one.error) <= width for one, width in zip(found, widths, strict=True)]
     names = sorted({one.name for one in found})
     shares = np.array([inner.mean() for inner in inside])
     of_object = np.array([np.mean([s for s, one in zip(shares, found, strict=True) if one.name == n]) for n in names])
     every = np.concatenate(inside)
     error = np.abs(np.concatenate([one.error for one in found]))
-    width = np.concatenate([scale.half_width(one.parts, one.gate) for one in found])
+    width = np.concatenate(widths)
     constant = float(np.quantile(error, every.mean()))
     edge = np.concatenate([one.edge for one in found])
     shut = np.concatenate([one.gate == 0 for one in found])
