@@ -12,7 +12,7 @@ from typing import Any
 from coldray import __version__
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.done import part
-from coldray.reports.inspection import DECISIONS, Noted, decision_in_words, marked_in_words
+from coldray.reports.inspection import DECISIONS, Noted, counted_in_words, decision_in_words, marked_in_words
 from coldray.reports.restoration import NOT_CLAIMED, TONE_OF, VERDICT_WORDS
 from coldray.settings import ABOUT
 
@@ -164,9 +164,7 @@ def _sections(
 
 def _inspected_in_words(seen: Sequence[Noted]) -> str:
     """What inspectors decided, in one sentence or two."""
-    counts = Counter(one.notes.decision for one in seen)
-    told = ", ".join(f"{counts[d]} {DECISIONS[d]}" for d in ("rejected", "accepted", "open") if counts[d])
-    return f"Inspected: {told}. {marked_in_words([mark for one in seen for mark in one.notes.defects])}"
+    return f"Inspected: {counted_in_words(one.notes.decision for one in seen)}. {marked_in_words([mark for one in seen for mark in one.notes.defects])}"
 
 
 def _inspection(images: Sequence[Row]) -> list[Section]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,17 @@ def decision_in_words(notes: Inspection) -> str:
     return DECISIONS[notes.decision] + by
 
 
+def counted_in_words(decisions: Iterable[str]) -> str:
+    """How often each decision was made, rejections first."""
+    counts = Counter(decisions)
+    return ", ".join(f"{counts[d]} {DECISIONS[d]}" for d in ("rejected", "accepted", "open") if counts[d])
+
+
 def marked_in_words(defects: Sequence[Mark]) -> str:
     """How many defects are marked, and what was decided on them."""
     if not defects:
         return "No defect is marked."
-    counts = ", ".join(
-        f"{n} {DECISIONS[d]}" for d in ("rejected", "accepted", "open") if (n := sum(m.decision == d for m in defects))
-    )
+    counts = counted_in_words(mark.decision for mark in defects)
     return f"{len(defects)} defect{'s' if len(defects) != 1 else ''} marked ({counts})."
 
 
