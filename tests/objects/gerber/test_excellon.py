@@ -82,6 +82,9 @@ DIALECTS = {
     ),
     "small letters": text("M48", "METRIC,TZ", tools(), "%", lines(digits(3, 3, False))).lower(),
     "small letters without a header": text("%", "M71", INLINE).lower(),
+    "y before x": text("M48", "METRIC", tools(), "%", [re.sub("(X.*)(Y.*)", r"\2\1", line) for line in lines(point)]),
+    "remarks behind statements": text("M48", "METRIC", [f"{line} ; of a via" for line in [*tools(), "%", *lines(point)]]),
+    "the end of Gerber files": text("M48", "METRIC", tools(), "%", lines(point)).replace("M30", "M02\nX1.0Y1.0"),
     "a tool and its hole in one line": text("M48", "METRIC", tools(), "%", "T1X4.1Y3.2", "X21.5", "X4.1Y17.9", "T2", "X12.6Y9.4", "X25Y20"),
 }  # fmt: skip
 
@@ -142,6 +145,30 @@ def test_holes_that_fit_nowhere_are_refused():
     far = text("M48", "METRIC,TZ", "T1C1.0", "%", "T1", *(f"X{3 * 10**k}Y{3 * 10**k}" for k in range(9)))
     with pytest.raises(GerberError, match=r"b\.drl: no usual number format"):
         holes(far)
+
+
+LISTED = "Code  Size       Used\n T01  0.0276in   3\n T02  1.3mm   2\n"
+UNSIZED = text("%", lines(digits(2, 4, False), 25.4))
+
+
+def test_sizes_of_tools_are_taken_from_a_list_beside_the_file_and_that_is_said():
+    found, _, notes = holes(UNSIZED, x__drl=LISTED, readme__txt="T1 is the small one\n")
+    assert {(round(h.x_mm, 1), round(h.y_mm, 1), round(h.diameter_mm, 1)) for h in found} == WANTED
+    assert any("diameters" in note and "x.drl" in note for note in notes)
+    own, _, _ = holes(UNSIZED, b__lst="T1 0.4mm\nT2 0.5mm\n", x__drl=LISTED)  # the list of its own name counts
+    assert {round(h.diameter_mm, 2) for h in own} == {0.4, 0.5}
+    _, _, notes = holes(DIALECTS["usual"], x__drl="T1 9.0mm\nT2 9.0mm\n")
+    assert not any("diameters" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [({}, "T1 has no diameter"), ({"x__drl": "T02 1.3mm\n"}, "T1 has no diameter"),
+     ({"x__drl": LISTED, "y__drl": "T1 0.9mm\nT2 1.3mm\n"}, "other diameters of tool T1")],
+)  # fmt: skip
+def test_tools_without_a_size_are_refused(lists, said):
+    with pytest.raises(GerberError, match=said):
+        holes(UNSIZED, **lists)
 
 
 def test_parameters_beside_the_file_state_its_numbers():

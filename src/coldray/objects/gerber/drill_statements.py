@@ -36,6 +36,8 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
 LONGEST = 300
 """Characters of a line that are looked at; statements have tens, and no pattern may take long on more."""
 PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in STATEMENTS)
+_Y_FIRST = re.compile(rf"(Y{NUMBER})(X{NUMBER})")
+_LISTED = re.compile(r"\s*T0*(\d{1,6})\s+(\d*\.?\d+)\s*(in(?:ch)?|mils?|mm)\b", re.IGNORECASE)
 _COORDINATES = re.compile(rf"(?:G\d\d)?(?:X{NUMBER}|Y{NUMBER})+.*")
 
 
@@ -97,12 +99,23 @@ def looks_like_drill(text: str) -> bool:
     return located > 0 and tools and known >= 0.9 * len(lines[:2000])
 
 
+def tool_list(text: str) -> dict[int, float]:
+    """Diameters [mm] by the number of the tool, of a list of tools that lies beside drill data without sizes."""
+    lines = [line for line in text[:100_000].splitlines() if line.strip()]
+    listed = [found for line in lines if (found := _LISTED.match(line[:LONGEST])) is not None]
+    mm = {"in": 25.4, "mi": 0.0254, "mm": 1.0}
+    return {int(f.group(1)): float(f.group(2)) * mm[f.group(3)[:2].lower()] for f in listed}
+
+
 def spaceless(line: str) -> str:
-    """A line in capitals and without blanks; comments stay. A line longer than any statement becomes an unknown one."""
+    """A line in capitals, without blanks and what is noted behind it, x before y; lines of comment stay.
+
+    A line longer than any statement becomes an unknown one.
+    """
     line = line.strip()
     if line.startswith(";"):
         return line[:LONGEST]
-    line = re.sub(r"\s+", "", line).upper()
+    line = _Y_FIRST.sub(r"\2\1", re.sub(r"\s+", "", line.partition(";")[0]).upper()[: LONGEST + 1])
     return line if len(line) <= LONGEST else f"?{line[:40]}"
 
 

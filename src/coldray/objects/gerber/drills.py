@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from coldray.objects.gerber.apertures import GerberError
-from coldray.objects.gerber.drill_statements import Format, parameters_format
+from coldray.objects.gerber.drill_statements import Format, looks_like_drill, parameters_format, tool_list
 from coldray.objects.gerber.excellon import Drill, read_excellon
 from coldray.objects.gerber.marks import Budget, drilled
 from coldray.objects.gerber.names import words_of
@@ -27,6 +27,8 @@ _DIGITS = {
 }
 """Formats that are met, the usual first."""
 _PAD_MM = 0.1
+_LIST_BYTES = 100_000
+"""What is looked at of a list of tools."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,11 @@ def read_holes(
                 found = drilled(read_gerber(text, budget).marks)
                 rows = [(*h[:5], None if not h[5] else not h[5].startswith("nonplated")) for h in found]
             else:
-                drill, assumed = _best(text, _beside(members, name), copper, usual)
+                sizes, lists = _listed(members, name)
+                drill, assumed = _best(text, _beside(members, name), sizes, copper, usual)
                 rows = drill.holes
+                if drill.sizes_from_list:
+                    notes.append(f"{name}: diameters of its tools are those of {lists}")
                 if assumed is not None:
                     notes.append(f"{name}: read as {assumed}, which the file does not say; its holes fit the copper so")
                     usual.insert(0, assumed)
@@ -178,9 +183,32 @@ def _beside(members: Mapping[str, bytes], name: str) -> Format:
     return Format()
 
 
-def _best(text: str, beside: Format, copper: Copper, usual: Sequence[Format]) -> tuple[Drill, Format | None]:
+def _listed(members: Mapping[str, bytes], name: str) -> tuple[dict[int, float], str]:
+    """Diameters [mm] of tools that lists in the same folder state, those of the same stem alone if there are any."""
+    folder, stem = PurePosixPath(name).parent, PurePosixPath(name).stem
+    found: dict[str, dict[int, float]] = {}
+    for other, content in members.items():
+        if other != name and PurePosixPath(other).parent == folder and not is_gerber(content):
+            text = content[:_LIST_BYTES].decode("latin-1")
+            listed = {} if looks_like_drill(text) else tool_list(text)
+            found.update({other: listed} if listed else {})
+    own = {other: listed for other, listed in found.items() if PurePosixPath(other).stem == stem}
+    lists = own or found
+    sizes: dict[int, float] = {}
+    for listed in lists.values():
+        for number, size in listed.items():
+            if abs(sizes.setdefault(number, size) - size) > 1e-3:
+                raise GerberError(
+                    f"{' and '.join(lists)} state other diameters of tool T{number}; remove the wrong one"
+                )
+    return sizes, " and ".join(lists)
+
+
+def _best(
+    text: str, beside: Format, sizes: Mapping[int, float], copper: Copper, usual: Sequence[Format]
+) -> tuple[Drill, Format | None]:
     """Holes under what the file states, else under the reading that puts them on the copper."""
-    first = read_excellon(text, beside.filled(Format(1.0)))
+    first = read_excellon(text, beside.filled(Format(1.0)), sizes=sizes)
     stated = first.stated.filled(beside)
     open_unit = stated.mm is None
     open_digits = first.bare_numbers and stated.digits is None
@@ -191,7 +219,7 @@ def _best(text: str, beside: Format, copper: Copper, usual: Sequence[Format]) ->
     seen: set[bytes] = set()
     for form in _readings(stated, first.bare_numbers, usual):
         try:
-            drill = read_excellon(text, form)
+            drill = read_excellon(text, form, sizes=sizes)
         except GerberError:  # this reading puts a hole kilometres away
             continue
         points = np.array([h[:2] for h in drill.holes])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from coldray.objects.gerber.apertures import GerberError
 from coldray.objects.gerber.drill_statements import PATTERNS, XY, Format, spaceless
@@ -29,14 +30,22 @@ class Drill:
         What the file says of its numbers.
     bare_numbers : bool
         Whether it has coordinates without a decimal point.
+    sizes_from_list : bool
+        Whether diameters were taken from a list beside it.
     """
 
     holes: list[tuple[float, float, float, float, float, bool | None]] = field(default_factory=list)
     stated: Format = field(default_factory=Format)
     bare_numbers: bool = False
+    sizes_from_list: bool = False
 
 
-def read_excellon(text: str, assumed: Format | None = None, budget: Budget | None = None) -> Drill:
+def read_excellon(
+    text: str,
+    assumed: Format | None = None,
+    budget: Budget | None = None,
+    sizes: Mapping[int, float] = MappingProxyType({}),
+) -> Drill:
     """Holes of a drill file.
 
     Parameters
@@ -48,6 +57,8 @@ def read_excellon(text: str, assumed: Format | None = None, budget: Budget | Non
         leading zeros kept, as the machines do.
     budget : Budget, optional
         Takes the number of holes.
+    sizes : mapping of int to float
+        Diameters [mm] of tools whose sizes the file does not hold.
 
     Returns
     -------
@@ -58,7 +69,7 @@ def read_excellon(text: str, assumed: Format | None = None, budget: Budget | Non
     GerberError
         With the line and the statement, if it is not known or not carried out.
     """
-    machine = _Machine(assumed or Format(), Budget() if budget is None else budget)
+    machine = _Machine(assumed or Format(), Budget() if budget is None else budget, sizes)
     lines = [spaceless(raw.replace("\x00", "").replace("\x1a", "")) for raw in text.splitlines()]
     machine.look_ahead(lines)
     for number, line in enumerate(lines, start=1):
@@ -83,8 +94,9 @@ class _Tool:
 class _Machine:
     """The state of the drilling machine."""
 
-    def __init__(self, assumed: Format, budget: Budget) -> None:
+    def __init__(self, assumed: Format, budget: Budget, sizes: Mapping[int, float]) -> None:
         self.drill = Drill()
+        self._sizes = sizes
         self.ended = False
         self._assumed = assumed
         self._budget = budget
@@ -178,6 +190,9 @@ class _Machine:
         if self._tool is None:
             raise GerberError("a hole comes before any tool is chosen")
         tool = self._tools.get(self._tool)
+        if tool is None and self._tool in self._sizes:
+            tool = self._tools[self._tool] = _Tool(self._sizes[self._tool], self._plated)
+            self.drill.sizes_from_list = True
         if tool is None:
             raise GerberError(f"tool T{self._tool} has no diameter; add its tool list, or export sizes into the file")
         self._budget.spend(1)
@@ -314,6 +329,9 @@ class _Machine:
     def _do_pattern_repeat(self, count: str | None, x: str | None, y: str | None) -> None:
         """Holes of the pattern once more, each time shifted further."""
         if self._pattern is None:
+            if count is x is y is None:  # as in Gerber files: the end
+                self.ended = True
+                return
             raise GerberError("a pattern is repeated that has no beginning (M25)")
         first = self.drill.holes[self._pattern : self._pattern_end]
         self._budget.spend(int(count or 1) * len(first), int(count or 1))
