@@ -80,6 +80,7 @@ NAMINGS = {
     "Fritzing": ("p_copperTop.gtl", "p_copperBottom.gbl", "p_contour.gm1", "p_drill.txt"),
     "Target 3001!": ("p.Top", "p.Bot", "p.Outline", "p.Drill"), "gEDA": ("p.top.gbr", "p.bottom.gbr", "p.outline.gbr", "p.plated-drill.cnc"),
     "Siemens": ("EtchLayerTop.gdo", "EtchLayerBottom.gdo", "BoardOutline.gdo", "ThruHolePlated.ncd"),
+    "sides by their use": ("component_side.gbr", "solder_side.gbr", "outline.gbr", "p.drl"),
     "Zuken": ("Conductive-1.fph", "Conductive-2.fph", "Outline.fph", "p_Drill_plt.fdr"),
     "two letters": ("tl", "bl", "ko", "drl"), "front and back": ("front.grb", "back.grb", "contour.grb", "holes.txt"),
 }  # fmt: skip
@@ -141,10 +142,13 @@ def test_what_every_layer_is_called_makes_no_file_copper(tmp_path, other):
     assert {f.name: f.role for f in board.files}[other] == "left out"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("form", ["folder", "zip"])
-def test_a_mark_that_an_editor_put_before_the_text_changes_nothing(tmp_path, form):
-    files = {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER, "p.gko": EDGE, "p.drl": DRILL}
-    marked = folder(tmp_path / "in", {name: "\ufeff" + content for name, content in files.items()})
+def test_a_mark_that_an_editor_put_before_the_text_changes_nothing(tmp_path, form, encoding):
+    marked = tmp_path / "in"
+    marked.mkdir()
+    for name, content in {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER, "p.gko": EDGE, "p.drl": DRILL}.items():
+        (marked / name).write_bytes(("\ufeff" + content).encode(encoding))
     if form == "zip":
         marked = Path(shutil.make_archive(str(tmp_path / "in"), "zip", marked))
     board = read_board(marked, 0.1)
@@ -158,9 +162,52 @@ def test_attributes_outweigh_names(tmp_path):
 
     files = {
         "bottom.gbr": x2("Copper,L1,Top", TOP_COPPER), "top.gbr": x2("Copper,L2,Bot", BOTTOM_COPPER, comment=True),
-        "paste.gbr": x2("Profile,NP", EDGE), "outline.gbr": x2("Other,User", TOP_COPPER), "p.drl": DRILL,
+        "paste.gbr": x2("Profile,NP", EDGE), "outline.gbr": x2("Other,User", TOP_COPPER),
+        "mask.gbr": x2("MixedPlating,1,2", HEAD.replace("1.4", "0.6") + dots(*CORNERS) + "M02*\n"),
     }  # fmt: skip
     check(read_board(folder(tmp_path, files), 0.1))
+
+
+def test_an_extension_that_says_more_than_the_file_holds(tmp_path):
+    """Copper is not left out in silence; other data are, with a word."""
+    whole = {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER, "p.gko": EDGE, "p.drl": DRILL}
+    for copper in ("p.gtl", "p.gbl"):
+        bare = "D10*\nX0010000Y0020000D03*\nM02*\n"  # apertures were in another file
+        with pytest.raises(ImageReadError, match=rf"{copper} is copper by its extension.*RS-274X"):
+            read_board(folder(tmp_path / copper, whole | {copper: bare}), 0.1)
+    board = read_board(folder(tmp_path / "drill", whole | {"p.drl": "Holes were ordered by telephone.\n"}), 0.1)
+    assert not board.holes
+    assert any("p.drl" in note and "drill" in note for note in board.notes)
+    check(read_board(folder(tmp_path / "more", whole | {"q.ncd": "nothing\n", "p.gto": "nothing\n"}), 0.1))
+
+
+def test_a_layer_called_after_its_net_is_copper(tmp_path):
+    files = {
+        "p.TOP": TOP_COPPER,
+        "p.GND": TOP_COPPER,
+        "p.PWR": TOP_COPPER,
+        "p.BOT": BOTTOM_COPPER,
+        "thruhole.tap": DRILL,
+    }
+    board = read_board(folder(tmp_path, files), 0.1)
+    assert [f.layer for f in sorted(board.files, key=lambda f: f.name)] == [4, 2, 3, 1, None]
+
+
+def test_without_an_outline_the_board_is_the_box_of_all_copper(tmp_path):
+    small = gerber(dots((12, 9), (16, 9)))
+    board = read_board(folder(tmp_path, {"p.gtl": small, "p.g1": small, "p.gbl": BOTTOM_COPPER, "p.drl": DRILL}), 0.1)
+    assert area(board.outline, 0.1) == pytest.approx((26 + 1.4) * (14 + 1.4), rel=0.01)
+    assert any("no outline" in note for note in board.notes)
+
+
+@pytest.mark.parametrize(("inset", "told"), [(0.7, True), (0.02, False)])
+def test_of_two_outlines_the_one_that_is_not_used_is_said(tmp_path, inset, told):
+    inner = path(*((x + (inset if x == 0 else -inset), y + (inset if y == 0 else -inset))
+                   for x, y in [(0, 0), (WIDE, 0), (WIDE, HIGH), (0, HIGH), (0, 0)]))  # fmt: skip
+    files = {"p.gtl": TOP_COPPER, "p.gbl": BOTTOM_COPPER, "p.gml": EDGE, "p.gko": gerber(inner), "p.drl": DRILL}
+    board = read_board(folder(tmp_path, files), 0.1)
+    check(board)
+    assert any("p.gko" in note and f"{WIDE - 2 * inset:.1f} x" in note for note in board.notes) == told
 
 
 def test_order_of_inner_layers():

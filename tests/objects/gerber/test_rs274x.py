@@ -300,10 +300,21 @@ def test_primitives_may_leave_out_their_rotation(turn):
 
 
 @pytest.mark.parametrize(
-    "body", ["9,1,2", "7,0,0,2", "5,1,2,0,0,1", "4,1,3,0,0,1,0", "1,1,1/0,0,0", "1,1,((1,0,0", "1,1,2 3x,0,0"]
+    "body",
+    [
+        "9,1,2",
+        "1,2,1,0,0",
+        "21,0.5,1,1,0,0",
+        "7,0,0,2",
+        "5,1,2,0,0,1",
+        "4,1,3,0,0,1,0",
+        "1,1,1/0,0,0",
+        "1,1,((1,0,0",
+        "1,1,2 3x,0,0",
+    ],
 )
 def test_wrong_macros_are_refused_by_name(body):
-    with pytest.raises(GerberError, match="macro|modifier|corners"):
+    with pytest.raises(GerberError, match="macro|modifier|corners|exposure"):
         macro_aperture("ODD", [body], [], 1.0)
 
 

@@ -307,7 +307,9 @@ def _primitive(code: str, values: list[float], mm: float) -> Iterator[Part]:
     if code == "6":
         yield from (Part(turned(o, turn), d, convex=False) for o, d in _moire(values, mm))
         return
-    dark, sizes = values[0] != 0, [v * mm for v in values]
+    if values[0] not in (0, 1):  # old files reverse the exposure so
+        raise GerberError(f"primitive {code} has exposure {values[0]:g}; 0 and 1 are carried out")
+    dark, sizes = values[0] == 1, [v * mm for v in values]
     if code == "1":
         outline = disc(sizes[2], sizes[3], sizes[1])
     elif code in ("2", "20"):

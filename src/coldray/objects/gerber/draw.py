@@ -30,6 +30,8 @@ _MECHANICAL, _SHEET = 6.0, 1.6
 """How much larger than its copper a board may be that a mechanical layer, or a drawing, shows."""
 _PLAIN_STROKES = 100
 """Drawings of no more strokes show little beside an outline."""
+_APART_MM = 0.1
+"""Two outlines whose boxes differ by more show different boards."""
 _CORNERS = 8
 """Corners of a shape that are asked whether they lie on the board."""
 
@@ -212,24 +214,19 @@ def _edge(
         np.array([[h.x_mm, h.y_mm] for h in holes]).reshape(-1, 2), np.concatenate(shown or [np.zeros((0, 2))])
     )
     refused = ""
-    for name in (*table["outline"], *(d for d in table["drawings"] if d not in table["outline"])):
+    names = [*table["outline"], *(d for d in table["drawings"] if d not in table["outline"])]
+    for name in names:
         try:
             strokes = centre_lines(_drawing(path, name, members[name], budget).marks)
         except ImageReadError:
             if name in table["drawings"] or name in table["mechanical"]:
                 continue
             raise
-        plain = len(strokes) <= _PLAIN_STROKES
-        ratio = (
-            _SHEET
-            if name in table["drawings"] and not plain
-            else _MECHANICAL
-            if name in table["mechanical"] or name in table["drawings"]
-            else math.inf
-        )
-        edge, note = edge_of(strokes, content, ratio) if strokes else (None, "")
+        edge, note = edge_of(strokes, content, _roomiest(name, strokes, table)) if strokes else (None, "")
         if edge is not None:
             notes += [f"{name}: {note}"] if note else []
+            rest = {n: members[n] for n in names[names.index(name) + 1 :] if n not in table["drawings"]}
+            notes += _other_edges(path, name, edge, rest, content)
             return edge, name
         if name not in table["drawings"] and not refused:
             if note:
@@ -244,7 +241,33 @@ def _edge(
     if len(boxes) == 0:
         raise ImageReadError(f"{path}: no outline and no positive copper layer; add the outline or give board_mm")
     notes.append("no outline: the board is taken as the box of its copper")
-    return box_edge(*np.median(boxes[:, :2], axis=0), *np.median(boxes[:, 2:], axis=0)), None
+    _check_overlap(path, copper, (), box_edge(*np.median(boxes[:, :2], axis=0), *np.median(boxes[:, 2:], axis=0)))
+    return box_edge(*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)), None
+
+
+def _roomiest(name: str, strokes: Sequence[NDArray[np.float64]], table: Mapping[str, Any]) -> float:
+    """How much larger than its copper a board may be that a file shows."""
+    if name in table["drawings"] and len(strokes) > _PLAIN_STROKES:
+        return _SHEET
+    return _MECHANICAL if name in table["mechanical"] or name in table["drawings"] else math.inf
+
+
+def _other_edges(path: Path, used: str, edge: Edge, rest: Mapping[str, bytes], content: Content) -> list[str]:
+    """Outlines that were not used and show another board."""
+    told = []
+    for name, held in rest.items():
+        try:
+            strokes = centre_lines(_drawing(path, name, held, Budget()).marks)
+        except ImageReadError:
+            continue
+        other = edge_of(strokes, content, _MECHANICAL)[0] if 0 < len(strokes) <= _PLAIN_STROKES else None
+        if other is not None and np.max(np.abs([*(other.low - edge.low), *(other.high - edge.high)])) > _APART_MM:
+            width, height = other.high - other.low
+            told.append(
+                f"{name}: shows another outline, {width:.1f} x {height:.1f} mm, which is not used; if {used} is not the "
+                "board's edge, name this one in a layers.json"
+            )
+    return told
 
 
 def _check_overlap(path: Path, copper: Sequence[_Layer], holes: Sequence[Hole], edge: Edge) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 
 from coldray.document import read_object
 from coldray.errors import ImageReadError
-from coldray.objects.gerber.names import BOTTOM, SHEET, SURE_OUTLINE, TOP, Role
-from coldray.objects.gerber.roles import FileUse, boards_of, choose_board, copper_order, roles_of
+from coldray.objects.gerber.names import BOTTOM, SHEET, SURE_OUTLINE, TOP, Role, role_of_extension
+from coldray.objects.gerber.roles import NO_DATA, FileUse, boards_of, choose_board, copper_order, roles_of
 
 _MAX_MEMBERS = 500
 _MAX_MEMBER_BYTES = 200_000_000
 _MAX_TOTAL_BYTES = 600_000_000
-_MARK = b"\xef\xbb\xbf"
-"""What some editors put before a text; no file of a board is anything else."""
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""What some editors put before a text, and the encoding it tells; no file of a board is anything else."""
 _ROLES = ("copper", "paste", "mask", "drill", "placement", "outline")
 
 
@@ -56,7 +56,7 @@ def read_members(path: Path) -> dict[str, bytes]:
                 _check_member(path, entry.filename)
                 inside = PurePosixPath(entry.filename.replace("\\", "/"))
                 if not _is_side_file(inside):
-                    members[str(inside)] = archive.read(entry).removeprefix(_MARK)
+                    members[str(inside)] = _plain(archive.read(entry))
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise ImageReadError(f"{path}: not a readable zip archive ({error}); export the Gerber files again") from error
     except OSError as error:
@@ -70,6 +70,14 @@ def read_members(path: Path) -> dict[str, bytes]:
     return members
 
 
+def _plain(content: bytes) -> bytes:
+    """A text without the mark of its encoding, its characters as single bytes; everything else as it is."""
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding, "replace").encode("utf-8")
+    return content
+
+
 def _read_folder(path: Path) -> dict[str, bytes]:
     """Plain files of a folder and its sub-folders; links to folders are not followed."""
     files: list[Path] = []
@@ -81,7 +89,7 @@ def _read_folder(path: Path) -> dict[str, bytes]:
                 break
         files = [p for p in files if p.is_file() and not _is_side_file(p.relative_to(path))]
         _check_size(path, [p.stat().st_size for p in files])
-        return {p.relative_to(path).as_posix(): p.read_bytes().removeprefix(_MARK) for p in files}
+        return {p.relative_to(path).as_posix(): _plain(p.read_bytes()) for p in files}
     except OSError as error:
         if isinstance(error, ImageReadError):
             raise
@@ -211,6 +219,7 @@ def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], othe
     if unclear:
         raise ImageReadError(f"{path}: the name of {unclear[0]} says top and bottom; name the layers in a layers.json")
     order, notes = copper_order(roles)
+    notes += _not_what_named(path, roles)
     if not order:
         raise ImageReadError(
             f"{path}: no copper layer among {len(roles)} files; name the layers in a layers.json beside it"
@@ -238,6 +247,22 @@ def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], othe
     ] + [FileUse(p, "left out", None, "another board") for p in sorted(others)]
     table["notes"] = notes
     return table
+
+
+def _not_what_named(path: Path, roles: Mapping[str, Role]) -> list[str]:
+    """Files of a layer's extension that hold no such data: copper is refused, the others are told."""
+    notes = []
+    for name in sorted(p for p, r in roles.items() if r.why == NO_DATA):
+        called = role_of_extension(PurePosixPath(name).name)
+        if called is None or not called.kind:
+            continue
+        if called.kind == "copper":
+            raise ImageReadError(
+                f"{path}: {name} is copper by its extension, but no Gerber file with a format (%FS) and apertures "
+                "(RS-274X); export this layer again, or remove the file"
+            )
+        notes.append(f"{name}: left out; its extension says {called.kind}, and it holds no such data")
+    return notes
 
 
 def _beside(path: Path) -> Mapping[str, Any] | None:

@@ -100,6 +100,8 @@ _KINDS: tuple[tuple[str, str, frozenset[str]], ...] = (
 _SHEETS = frozenset({"fab", "fabrication", "mechanical", "mech"})
 """Drawings that may show the board's edge; tried where no file is called an outline."""
 _METAL_MASK = ("metal", "mask")
+_SOLDER_SIDE = ("solder", "side")
+"""The bottom, from when parts had leads: `solder` alone is met in the names of masks and stencils of either side."""
 _TOP_WORDS = frozenset("top front component comp cmp primary prm pri tslk smt sst spt pst smc spc tcream upper".split())
 _BOTTOM_WORDS = frozenset("bottom bot back secondary sec bslk smb ssb spb psb sms sps bcream lower".split())
 _TOP_LETTERS, _BOTTOM_LETTERS = frozenset("fta"), frozenset("b")
@@ -124,7 +126,8 @@ def words_of(name: str) -> list[str]:
     stem, dot, extension = name.rpartition(".")
     if not dot:
         stem, extension = name, ""
-    if extension.lower() not in _PLAIN_EXTENSIONS and not re.fullmatch(r"g[a-z]{2}", extension.lower()):
+    low = extension.lower()
+    if low not in _PLAIN_EXTENSIONS and (low in _VOCABULARY or not re.fullmatch(r"g[a-z]{2}", low)):
         stem = f"{stem} {extension}"
     found = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", stem)
     return [w for word in found for w in (_pieces(word.lower()) or [word.lower()])]
@@ -247,6 +250,7 @@ def _kind_of(words: Sequence[str]) -> tuple[str, str] | None:
 def _side_of(words: Sequence[str]) -> float | None:
     """Side of the board: a word, or a lone letter right before or after a word for a layer; NaN where both are said."""
     bottom, top = (any(w in group for w in words) for group in (_BOTTOM_WORDS, _TOP_WORDS))
+    bottom |= _SOLDER_SIDE in itertools.pairwise(words)
     if bottom or top:
         return math.nan if bottom and top else BOTTOM if bottom else TOP
     layer = frozenset().union(*(g for _, _, g in _KINDS)) | _FILLERS

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from coldray.errors import ImageReadError
-from coldray.objects.gerber.drill_statements import looks_like_drill
+from coldray.objects.gerber.drill_statements import looks_like_drill, tool_list
 from coldray.objects.gerber.names import BOTTOM, PLANES, TOP, Role, role_of_words, roles_of_names, words_of
 
 _HEAD_BYTES = 20_000
-_X2_KINDS = {"paste": "paste", "soldermask": "mask", "profile": "outline", "plated": "drill", "nonplated": "drill"}
+_X2_KINDS = {
+    "paste": "paste", "soldermask": "mask", "profile": "outline",
+    "plated": "drill", "nonplated": "drill", "mixedplating": "drill",
+}  # fmt: skip
 _NOT_DATA = re.compile(
     r"\.(gbrjob|ipc|d356|pdf|svg|png|jpe?g|gif|html?|md|py|zip|rar|7z|tgz|gz|rul|ldp|rep|extrep|apr\w*|drr|log|json|"
     r"kicad_\w+|brd|sch|step|stp|dxf|xlsx?|docx?)$",
@@ -84,6 +87,7 @@ def roles_of(members: Mapping[str, bytes]) -> dict[str, Role]:
 
 
 _GERBER_DRILL = "drill data in Gerber form"
+NO_DATA = "neither Gerber nor drill data"
 
 
 def _by_content(name: str, content: bytes) -> Role | None:
@@ -97,7 +101,7 @@ def _by_content(name: str, content: bytes) -> Role | None:
         return _by_attribute(head)
     text = content.decode("latin-1")
     if not looks_like_drill(text):
-        return Role("", TOP, "neither Gerber nor drill data")
+        return Role("", TOP, "a list of tools" if tool_list(text) else NO_DATA)
     if not re.search(r"(?im)^T\d+.*C\.?\d|Holesize", text) and re.search(r"(?im)^G0?0X", text):
         return Role("", TOP, "a routing path without tool sizes")
     return Role("drill", TOP, "drill data")
