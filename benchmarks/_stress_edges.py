@@ -204,6 +204,11 @@ def _field(x: float = 0.0, quadratic: float = 0.0) -> Change:
     return change
 
 
+def _along(fall: float) -> Change:
+    """A field that changes from the first row to the last."""
+    return lambda image, rng: image * (1 + fall * np.linspace(-0.5, 0.5, image.shape[0])[:, None])
+
+
 def _median(size: int) -> Change:
     return lambda image, rng: ndimage.median_filter(image, size)
 
@@ -324,6 +329,7 @@ def bad_cases() -> list[Case]:
     cases += [
         of(f"quadratic field {q:+g}", "field trend", before=_field(quadratic=q)) for q in (0.02, 0.05, -0.05, 0.1)
     ]
+    cases += [of(f"field along the edge {y:+g}", "field trend", before=_along(y)) for y in (0.05, -0.2, 0.5)]
     cases += [of(f"gamma {g:g}", "not linear", before=_gamma(g), untold=True) for g in (2.2, 1.3, 0.7, 0.45)]
     cases += [of(f"median {n}", "filtered", after=_median(n)) for n in (3, 5)]
     cases += [of("total variation", "filtered", after=_denoised), of("sharpened", "filtered", after=_sharpened)]

@@ -283,3 +283,14 @@ def test_columns_of_unlike_gain_are_told_and_correlated_noise_is_not():
     assert told(edge_mtf(image * gain + noise(image.shape), PITCH), "columns differ")
     smooth = gaussian_filter(np.random.default_rng(2).standard_normal(image.shape), 4.0, mode="wrap")
     assert not told(edge_mtf(image + 0.01 * smooth / smooth.std(), PITCH), "columns differ")
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(-0.5, 0.5), st.floats(-0.1, 0.1), st.floats(-0.2, 0.2), st.sampled_from([1.7, -3.0, 5.2]))
+def test_what_changes_along_the_edge_changes_no_mtf(fall, bend, offset, angle):
+    image, truth = slanted_edge((256, 256), GaussianBlur(0.6), 1.0, angle_deg=angle)
+    row = np.linspace(-1, 1, 256)[:, None]
+    found = edge_mtf(image * (1 + fall / 2 * row + bend * row**2) + offset * row, 1.0)
+    f = found.mtf.frequency_lp_mm
+    assert np.abs(found.mtf.value - truth(f)).max() < 2e-3
+    assert np.all((found.mtf.low <= truth(f))[4:] & (truth(f) <= found.mtf.high)[4:])

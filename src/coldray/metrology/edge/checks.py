@@ -20,6 +20,7 @@ Sides: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
 FEW_ROWS = 100
 ANGLES_DEG = (0.95, 10.05)
 UNEVEN_STEP, UNEVEN_NOISE = 0.01, 5.0  # of the step, and of the noise between rows; correlated noise reaches 2.5
+UNEVEN_ALONG = 0.05  # of the step
 BOWED_PX = 0.1  # lowers the MTF at Nyquist by 0.4 %
 ROUGH_LOSS = 0.006  # of the MTF
 LEAST_TAIL, TAIL_NOISE = 0.002, 2.0  # of the line spread, and of its standard error, extrapolated and told
@@ -91,6 +92,12 @@ def of_pixels(images: Sequence[Located], sides: Sequence[Sides], snr: float) -> 
             )
         if found:
             break
+    along = max(one.along for one in images)
+    if along > UNEVEN_ALONG:
+        found.append(
+            f"the sides vary along the edge by {100 * along:.0f} % of the step: an uneven field, whose trend was taken off "
+            "(correct the flat field)"
+        )
     return found + _of_texture(images, 1 / snr)
 
 

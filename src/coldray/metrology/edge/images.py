@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError, MeasurementError
 from coldray.metrology.edge.find import EdgeSite, coarse_factor, find_edge
 from coldray.metrology.edge.lattice import UPRIGHT, Lattice, along_diagonal
+from coldray.metrology.edge.level import levelled
 from coldray.metrology.edge.line import EdgeLine, fit_line
 from coldray.metrology.edge.pixels import bad_columns, filled, outliers
 from coldray.metrology.edge.projection import half_length
@@ -41,6 +42,8 @@ class Located:
         What must not count.
     lines, singles : int
         Rows and columns, and single pixels, that were found bad here and not known before.
+    along : float
+        Change of either side along the edge that was taken off, over the step.
     """
 
     pixels: Float
@@ -48,6 +51,7 @@ class Located:
     bad: Mask | None
     lines: int
     singles: int
+    along: float
     rising: bool
     vertical: bool
     rows: tuple[int, int]
@@ -149,7 +153,19 @@ def _fitted(
     if singles:
         values = np.asarray(filled(values, single), dtype=np.float64)
         bad = single if bad is None else single | bad
-    line, width = fit_line(values, site, coarse_factor(turned.shape), lattice, bad)
+    coarse = coarse_factor(turned.shape)
+    line, width = fit_line(values, site, coarse, lattice, bad)
+    half = _half(line, site, values)
+    values, along = levelled(values, line, width, half)
+    if along:  # rows of unlike contrast had drawn the line to one side
+        line, width = fit_line(values, site, coarse, lattice, bad)
+        half = _half(line, site, values)
+    return Located(
+        values, raw[window], bad, lines, singles, along, site.rising, site.vertical, site.rows, line, width, half
+    )
+
+
+def _half(line: EdgeLine, site: EdgeSite, values: Float) -> float:
+    """Distance along the normal that every row holds on both sides, up to the next structure."""
     half = half_length(line, *site.rows, 0, values.shape[1] - 1)
-    half = min(half, site.clear_left * line.cosine, site.clear_right * line.cosine)
-    return Located(values, raw[window], bad, lines, singles, site.rising, site.vertical, site.rows, line, width, half)
+    return min(half, site.clear_left * line.cosine, site.clear_right * line.cosine)
