@@ -90,3 +90,13 @@ def test_the_band_of_the_cnr_holds_the_truth():
         m = contrast(frame, SIGNAL, BACKGROUND)
         held.append(abs(m.cnr - 10) < 2 * m.cnr_sd)
     assert 0.85 < np.mean(held)
+
+
+@pytest.mark.parametrize(("level", "told"), [(0.1, False), (0.5, False), (2.0, True)])
+@pytest.mark.parametrize("stored", [np.uint16, np.float32])
+def test_noise_below_one_grey_level_is_told(level, told, stored):
+    noisy = np.rint((150 + np.random.default_rng(4).standard_normal((100, 100))) / level).astype(stored)
+    found = contrast(noisy, srb_um=88.6)
+    assert any("grey levels" in w for w in found.warnings) == told
+    if not told:
+        assert found.snr_n == pytest.approx(150, rel=0.05)

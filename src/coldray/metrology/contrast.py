@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.document import Json
 from coldray.errors import MeasurementError
+from coldray.metrology import flat_checks
 from coldray.metrology.inputs import Images, as_frames, crop, crop_mask, filled, joined_mask, require_signal
 from coldray.metrology.strays import without_strays
 from coldray.physics.trend import Detrend
@@ -182,6 +183,9 @@ def contrast(
         cnr = _ratio(abs(signal.mean - background.mean), noise)
         relative = np.hypot(signal.sd_noise_relative, background.sd_noise_relative) / 2
         cnr_sd = float(np.hypot(cnr * relative, _ratio(np.hypot(signal.mean_sd, background.mean_sd), noise)))
+    level = flat_checks.grey_level(crop(frames[0], signal_roi))
+    if signal.sd_noise and level:
+        warnings += flat_checks.of_levels(signal.sd_noise / level)
     if signal.sd == 0:
         warnings.append("the signal region has no noise: its SNR is infinite")
     elif signal.sd > 1.5 * signal.sd_detrended:

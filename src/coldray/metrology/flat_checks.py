@@ -153,8 +153,13 @@ def words(look: Windowed, levels: float) -> list[str]:
             f"a region holds {look.structure:.1f} times the usual power at the lowest frequencies: structure or an uneven "
             "field, not noise; the NNPS there is too high"
         )
-    if levels < FINE:
-        found.append(
-            f"the noise is only {levels:.2f} grey levels: rounding changes its power by tens of per cent; store finer levels"
-        )
-    return found
+    return found + of_levels(levels)
+
+
+def of_levels(levels: float) -> list[str]:
+    """One sentence where the noise is smaller than the distance of the grey levels."""
+    if levels >= FINE:
+        return []
+    return [
+        f"the noise is only {levels:.2f} grey levels: rounding changes its power by tens of per cent; store finer levels"
+    ]
