@@ -72,6 +72,21 @@ class Mark:
             **self.detail,
         }
 
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Mark:
+        """The mark that `to_dict` wrote."""
+        own = {"part", "mark", "unit", "low", "high", "coldray", "met", "peers"}
+        return cls(
+            content["part"],
+            content["mark"],
+            math.inf if content["coldray"] is None else content["coldray"],
+            -math.inf if content["low"] is None else content["low"],
+            math.inf if content["high"] is None else content["high"],
+            content["unit"],
+            {name: Figure(**given) for name, given in content["peers"].items()},
+            {key: value for key, value in content.items() if key not in own},
+        )
+
     def cell(self, peer: str) -> str:
         """A peer's number, what failed, and in brackets how many times coldray's seconds it took."""
         figure = self.peers.get(peer)

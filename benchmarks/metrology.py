@@ -2,6 +2,7 @@
 
     python benchmarks/peers/setup.py     once: installs the peers, each in its own environment
     python benchmarks/metrology.py [--quick] [--peers NAME ...] [--trials N] [--out benchmarks/results/metrology.json]
+    python benchmarks/metrology.py --ask speed clean --out FILE.json    some questions; the others stay as in FILE
 
 Every number is against a known truth (`coldray.objects.phantoms`), with one default setting for everything. Peers
 measure the same images and are told what they need (angle, polarity, regions), which coldray finds itself; a slow one
@@ -19,6 +20,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import _one_thread
 import metrology_edge
@@ -27,15 +29,47 @@ import numpy as np
 from _marks import Mark, table
 from _peers import PACKAGES, Peers
 
+QUESTIONS = ("clean", "noisy", "coverage", "speed", "targets", "flats")
 
-def page(marks: Sequence[Mark], peers: Peers, quick: bool) -> str:
+
+def answered(question: str, peers: Peers, quick: bool, trials: int, workers: int) -> list[Mark]:
+    """Marks of one question."""
+    if question == "coverage":
+        return metrology_edge.coverage(trials, workers)
+    ask = {
+        "clean": metrology_edge.noise_free,
+        "noisy": metrology_edge.noisy,
+        "targets": metrology_noise.targets,
+        "flats": metrology_noise.nnps,
+        "speed": metrology_edge.speed,
+    }[question]
+    return ask(peers, quick)
+
+
+def kept(out: Path | None, anew: Sequence[str]) -> list[dict[str, Any]]:
+    """Runs of the other questions in a file of this benchmark."""
+    if out is None or not out.is_file() or len(anew) == len(QUESTIONS):
+        return []
+    return [run for run in json.loads(out.read_text()).get("runs", []) if run["question"] not in anew]
+
+
+def marks_of(runs: Sequence[dict[str, Any]]) -> list[Mark]:
+    """All marks, the speeds together at the end."""
+    marks = [Mark.from_dict(content) for run in runs for content in run["marks"]]
+    return sorted(marks, key=lambda mark: mark.part.startswith("Speed"))
+
+
+def page(runs: Sequence[dict[str, Any]], peers: Peers) -> str:
     """The whole result as Markdown."""
+    marks = marks_of(runs)
+    quick = any(run["quick"] for run in runs)
+    days = sorted({run["date"] for run in runs})
     judged = [mark for mark in marks if mark.met is not None]
     missed = [mark for mark in judged if not mark.met]
     lines = [
         "# Metrology against known truth, beside the peers",
         "",
-        f"{date.today().isoformat()}, `python benchmarks/metrology.py{' --quick' if quick else ''}`, "
+        f"{' and '.join(days)}, `python benchmarks/metrology.py{' --quick' if quick else ''}`, "
         f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}.",
         "",
         f"{len(judged) - len(missed)} of {len(judged)} marks are met.",
@@ -59,40 +93,46 @@ def page(marks: Sequence[Mark], peers: Peers, quick: bool) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="minutes: fewer angles, images and trials")
+    parser.add_argument("--ask", nargs="+", choices=QUESTIONS, default=QUESTIONS, metavar="QUESTION",
+                        help=f"of {', '.join(QUESTIONS)} (default all); with --out the others stay as in the file")  # fmt: skip
     parser.add_argument("--trials", type=int, help="noise trials for the coverage (default 1000, quick 100)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes for the coverage")
     parser.add_argument("--peers", nargs="*", default=list(PACKAGES), choices=list(PACKAGES), metavar="NAME")
     parser.add_argument("--budget-s", type=float, help="processor time of a peer per question (default 30, quick 5)")
     parser.add_argument("--out", type=Path, help="write all numbers here, and the table beside it as .md")
     options = parser.parse_args(arguments)
-    began = time.perf_counter()
     peers = Peers(options.peers, options.budget_s or (5 if options.quick else 30))
     trials = options.trials or (100 if options.quick else 1000)
-    marks = [
-        *metrology_edge.all_marks(peers, options.quick, trials, options.workers),
-        *metrology_noise.all_marks(peers, options.quick),
-    ]
-    # The speeds of both parts stand together, at the end.
-    marks.sort(key=lambda mark: mark.part.startswith("Speed"))
-    text = page(marks, peers, options.quick)
+    runs = kept(options.out, options.ask)
+    for question in options.ask:
+        began = time.perf_counter()
+        found = [mark.to_dict() for mark in answered(question, peers, options.quick, trials, options.workers)]
+        runs.append(
+            {
+                "question": question,
+                "date": date.today().isoformat(),
+                "quick": options.quick,
+                "minutes": round((time.perf_counter() - began) / 60, 1),
+                "marks": found,
+            }
+        )
+    runs.sort(key=lambda run: QUESTIONS.index(run["question"]))
+    text = page(runs, peers)
     print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         result = {
-            "date": date.today().isoformat(),
-            "quick": options.quick,
-            "minutes": round((time.perf_counter() - began) / 60, 1),
             "python": platform.python_version(),
             "numpy": np.__version__,
             "machine": platform.machine(),
             "threads": _one_thread.THREADS,
             "peers": {PACKAGES[name]: version for name, version in peers.versions.items()},
             "absent": {PACKAGES[name]: reason for name, reason in peers.absent.items()},
-            "marks": [mark.to_dict() for mark in marks],
+            "runs": runs,
         }
         options.out.write_text(json.dumps(result, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
         options.out.with_suffix(".md").write_text(text)
-    return int(any(mark.met is False for mark in marks))
+    return int(any(mark.met is False for mark in marks_of(runs)))
 
 
 if __name__ == "__main__":

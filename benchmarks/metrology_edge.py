@@ -6,7 +6,7 @@ Run by `metrology.py`. Peers get the same images, and the angle and polarity as 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -318,8 +318,3 @@ def best_seconds(call: Callable[[], object], repeats: int) -> float:
         call()
         seconds.append(time.process_time() - start)
     return min(seconds)
-
-
-def all_marks(peers: Peers, quick: bool, trials: int, workers: int) -> Sequence[Mark]:
-    """Every mark of the edge."""
-    return [*noise_free(peers, quick), *noisy(peers, quick), *coverage(trials, workers), *speed(peers, quick)]

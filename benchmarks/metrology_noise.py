@@ -6,7 +6,7 @@ closed form and shares no code with the measurements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -282,6 +282,6 @@ def _answered(call: Callable[[], Any]) -> bool:
         return True
 
 
-def all_marks(peers: Peers, quick: bool) -> Sequence[Mark]:
-    """Every mark of noise, line targets and detectability."""
-    return [*ctf(peers, quick), *duplex(peers, quick), *d_prime(peers, quick), wrong_input(), *nnps(peers, quick)]
+def targets(peers: Peers, quick: bool) -> list[Mark]:
+    """Every mark of line targets, detectability and wrong input."""
+    return [*ctf(peers, quick), *duplex(peers, quick), *d_prime(peers, quick), wrong_input()]
