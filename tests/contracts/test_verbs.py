@@ -72,6 +72,21 @@ MISSING = {
     "simulate": ["board", "-o", "out", "--gerber", "absent.zip"],
     "stream": ["--source", "absent", "-o", "out", "--method", "wiener"],
     "train": ["absent.toml"],
+    "trial analyse": ["absent", "--sealed", "absent.json", "-o", "out.html"],
+    "trial make": [
+        "absent.tif",
+        "-o",
+        "out",
+        "--size-mm",
+        "0.3",
+        "--reader",
+        "A",
+        "--reader",
+        "B",
+        "--method",
+        "wiener",
+    ],
+    "trial serve": ["absent"],
     "verify": ["absent.tif"],
 }
 """For every verb that takes a file: arguments that name one that is not there."""
@@ -99,6 +114,7 @@ def test_the_verbs_of_the_contract_are_there() -> None:
     assert set(wanted.split()) <= {verb[0] for verb in VERBS}
     assert {"edge", "flat", "bars", "duplex", "snr"} <= {verb[1] for verb in VERBS if verb[0] == "measure"}
     assert {"new", "show"} <= {verb[1] for verb in VERBS if verb[0] == "key"}
+    assert {"make", "serve", "analyse"} <= {verb[1] for verb in VERBS if verb[0] == "trial"}
     assert {"list", "card", "verify", "export"} <= {verb[1] for verb in VERBS if verb[0] == "model"}
 
 

@@ -37,6 +37,7 @@ GROUPS = {
         "train": "models",
         "evaluate": "models",
         "pod": "pod",
+        "trial": "trial",
         "dossier": "dossier",
         "benchmark": "benchmark",
         "model": "models",

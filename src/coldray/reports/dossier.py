@@ -22,7 +22,7 @@ EVIDENCE: Mapping[str, str] = {
     "pod": "coldray pod",
     "interval": "benchmarks/interval.py check",
     "pairs": "coldray evaluate --pairs",
-    "trial": "readings of people, by a protocol of your own",
+    "trial": "coldray trial analyse",
     "anomalies": "docs/reference/known_anomalies.md of this version",
 }
 """What may be given beside the model, and what makes it."""

@@ -9,7 +9,8 @@ import secrets
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from coldray.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
+    from coldray.app.viewer.guard import Access
     from coldray.app.viewer.settings import Menu
 
 SHORTEST_TOKEN = 16
@@ -60,7 +62,7 @@ class Address:
         except ValueError:
             return False
 
-    def access(self) -> Any:
+    def access(self) -> Access:
         """Check the address and say who may talk to it.
 
         Raises
@@ -153,24 +155,64 @@ def serve_desk(
     SettingsError
         If the address is open and has no token, or cannot be bound.
     """
-    try:
-        import uvicorn  # noqa: F401
+    _check_installed()
+    from coldray.app.viewer.desk import Desk
+    from coldray.app.viewer.presets import user_folder
+    from coldray.app.viewer.server import create_app
 
-        from coldray.app.viewer.connections import Server
-        from coldray.app.viewer.desk import Desk
-        from coldray.app.viewer.presets import user_folder
-        from coldray.app.viewer.server import create_app
+    @contextmanager
+    def opened(access: Access) -> Iterator[Any]:
+        desk = Desk(menu, queue_length=queue_length, settings_folder=user_folder())
+        try:
+            open_files(desk)
+            yield create_app(desk, access)
+        finally:
+            desk.close()
+
+    serve_app(address, opened, ready)
+
+
+def _check_installed() -> None:
+    """Say what to install where what serves a page is missing."""
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
     except ImportError as problem:
         if (problem.name or "").partition(".")[0] not in ("uvicorn", "fastapi", "starlette"):
             raise
         raise MissingExtraError(problem.name or "fastapi", "view", "the viewer") from None
+
+
+def serve_app(
+    address: Address,
+    opened: Callable[[Access], AbstractContextManager[Any]],
+    ready: Callable[[dict[str, Any], str], None],
+) -> None:
+    """Serve an application until interrupted.
+
+    Parameters
+    ----------
+    address : Address
+    opened : callable
+        Given who may talk to it, a context that gives the guarded application and clears up after it.
+    ready : callable
+        As for `serve_desk`.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra `view` is not installed.
+    SettingsError
+        If the address is open and has no token, or cannot be bound.
+    """
+    _check_installed()
+    from coldray.app.viewer.connections import Server
+
     access = address.access()
     listener = _bind(address)
     try:
-        desk = Desk(menu, queue_length=queue_length, settings_folder=user_folder())
-        try:
-            open_files(desk)
-            server = Server(server_config(create_app(desk, access)))
+        with opened(access) as app:
+            server = Server(server_config(app))
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if address.host in ("0.0.0.0", "::", "localhost") else address.host
             shown = f"[{shown}]" if ":" in shown else shown
@@ -182,8 +224,6 @@ def serve_desk(
             with server.capture_signals():
                 threading.Timer(0.0, ready, (where, page + ticket)).start()
                 server.run(sockets=[listener])
-        finally:
-            desk.close()
     finally:
         listener.close()
 

@@ -6,15 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from coldray import __version__
 from coldray.app.console import one_line, plain
@@ -25,18 +22,17 @@ from coldray.app.viewer.edges import EdgeRequest, measured_edge
 from coldray.app.viewer.guard import Access, Guard
 from coldray.app.viewer.handles import Id, offered_as, study_of
 from coldray.app.viewer.notes import add_notes
+from coldray.app.viewer.pages import add_errors, add_page
 from coldray.app.viewer.settings import RestoreRequest
 from coldray.app.viewer.shelf import Study
 from coldray.app.viewer.turns import Turns
 from coldray.app.viewer.uploads import store_upload
 from coldray.app.viewer.work import QueueFullError
-from coldray.document import first_fault
 from coldray.errors import ColdrayError
 from coldray.formats import suffixes
 
 UPLOADS_AT_ONCE = 2
 MEASURED_AT_ONCE, MEASURING_WAIT = 1, 8
-MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def create_app(desk: Desk, access: Access) -> Guard:
@@ -59,8 +55,8 @@ def create_app(desk: Desk, access: Access) -> Guard:
         yield
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    _add_errors(app)
-    _add_page(app)
+    add_errors(app)
+    add_page(app, "index.html")
     _add_state(app, desk, access)
     _add_arrivals(app, desk)
     _add_studies(app, desk)
@@ -68,46 +64,6 @@ def create_app(desk: Desk, access: Access) -> Guard:
     add_folders(app, desk)
     _add_work(app, desk)
     return Guard(app, access)
-
-
-def _add_errors(app: FastAPI) -> None:
-    """Every failure is one JSON object with one line of text."""
-
-    @app.exception_handler(StarletteHTTPException)
-    async def on_http(_request: Request, problem: StarletteHTTPException) -> Response:
-        return JSONResponse({"error": str(problem.detail)}, problem.status_code, headers=problem.headers)
-
-    @app.exception_handler(ColdrayError)
-    async def on_coldray(_request: Request, problem: ColdrayError) -> Response:
-        return JSONResponse({"error": one_line(problem)}, 422)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(_request: Request, problem: RequestValidationError) -> Response:
-        fault = first_fault(problem.errors())
-        return JSONResponse({"error": f"{fault.name.partition('.')[2]}: {fault.reason}".lstrip(": ")}, 422)
-
-
-def _add_page(app: FastAPI) -> None:
-    # read once: a request chooses among names, it never becomes a path
-    folder = resources.files("coldray.app.viewer") / "static"
-    files = {f.name: f.read_bytes() for f in folder.iterdir() if Path(f.name).suffix in MEDIA}
-
-    def send(name: str) -> Response:
-        if name not in files:
-            raise HTTPException(404, "no such page")
-        return Response(files[name], media_type=MEDIA[Path(name).suffix])
-
-    @app.get("/")
-    async def page() -> Response:
-        return send("index.html")
-
-    @app.get("/static/{name}")
-    async def static(name: str) -> Response:
-        return send(name)
-
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
 
 
 def _add_state(app: FastAPI, desk: Desk, access: Access) -> None:

@@ -152,11 +152,29 @@ def pod_study(image: Radiograph, job: Job, question: Question, advance: Advance 
     ----------
     MIL-HDBK-1823A (2009).
     """
-    return read_study(_ground_of(image, job), question, advance)
+    return read_study(ground_of(image, job), question, advance)
 
 
-def _ground_of(image: Radiograph, job: Job) -> Ground:
-    """The frame, its detectors and noise, and the arms."""
+def ground_of(image: Radiograph, job: Job) -> Ground:
+    """The frame, its detectors and noise, and the arms: a Wiener filter, and the method of the job.
+
+    Parameters
+    ----------
+    image : Radiograph
+        One linear frame.
+    job : Job
+
+    Returns
+    -------
+    Ground
+
+    Raises
+    ------
+    ImageError
+        If it is no single frame.
+    ColdrayError
+        As for `coldray.restoration.pipeline.restore`.
+    """
     if image.pixels.ndim != 2:
         raise ImageError(f"the image has the shape {image.shape}; one frame (rows, cols) is studied")
     scale, warnings = scale_of(image, job.open_beam)
