@@ -120,3 +120,47 @@ def test_the_page_has_words_for_every_overlay():
     script = resources.files("coldray.app.viewer").joinpath("static/desk.js").read_text(encoding="utf-8")
     told = script[script.index("const OVERLAYS = {") : script.index("export class Desk")]
     assert set(OVERLAYS) <= set(re.findall(r"^  (\w+): { name: .+ help: ", told, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def with_interval(tmp_path_factory, write_scan):
+    """A scan restored by the network with an interval: the original, the result, and the file with the bounds."""
+    folder = tmp_path_factory.mktemp("interval")
+    write_scan(folder / "scan.tif", shape=(96, 128), exposure_s=1.0)
+    with pytest.raises(SystemExit) as left:
+        main(["restore", str(folder / "scan.tif"), "-o", str(folder / "one.tif"), "--exposure-s", "1", "--interval"])
+    assert left.value.code == 0
+    return folder
+
+
+def test_a_restored_file_brings_its_interval(shelf, with_interval):
+    study = shelf.open(with_interval / "one.tif", "one.tif")
+    bounds = read_image(with_interval / "one.interval.tif").pixels
+    assert np.array_equal(study.layers["lower"].pixels, bounds[0]) and np.array_equal(
+        study.layers["upper"].pixels, bounds[1]
+    )
+    assert study.layers["lower"].title == "90 % interval, lower" and study.layers["upper"].unit == "open beam"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("bytes", "was changed after the restoration"), ("history", "does not say what it covers"), ("response", "before its response curve")],
+)  # fmt: skip
+def test_an_interval_that_is_not_of_this_image_is_not_drawn(shelf, with_interval, tmp_path, change, words):
+    from dataclasses import replace
+
+    for name in ("one.tif", "one.tif.json", "one.interval.tif"):
+        (tmp_path / name).write_bytes((with_interval / name).read_bytes())
+    found = read_image(tmp_path / "one.interval.tif")
+    step = found.history[-1]
+    details = {
+        "bytes": dict(step.details),
+        "history": {},
+        "response": dict(step.details) | {"response": {"kind": "law"}},
+    }[change]
+    changed = Radiograph(found.pixels + 1, found.acquisition, (replace(step, details=details),))
+    write_image(tmp_path / "one.interval.tif", changed)
+    if change != "bytes":  # no record says which bytes it should be
+        (tmp_path / "one.tif.json").unlink()
+    study = shelf.open(tmp_path / "one.tif", "one.tif")
+    assert "lower" not in study.layers and any(words in text for text in told(study))

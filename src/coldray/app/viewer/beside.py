@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from coldray.app.files import LEDGER
-from coldray.app.one import provenance_path
+from coldray.app.one import interval_path, provenance_path
 from coldray.app.reports import certificate_path
-from coldray.app.viewer.layers import Layer
+from coldray.app.viewer.layers import BOUNDS, Layer
 from coldray.checkpoint import file_sha256
 from coldray.errors import ColdrayError, ImageReadError, MetadataError
 from coldray.radiograph import Radiograph
+from coldray.words import percent
 
 PROVENANCE_LAYERS = (
     ("linear", "Linear part", "open beam"),
@@ -66,14 +68,18 @@ def found_beside(path: Path, image: Radiograph, sha256: str) -> Beside:
     known = {"method": details.get("method", ""), "steps": details.get("steps"), "sha256_out": sha256, "warnings": []}
     out.result = known | (entry or {}) | {"settings": details}
     hashes = (entry or {}).get("side_files", {})
-    for beside, layers in ((provenance_path(path), provenance_layers), (certificate_path(path), certificate_layers)):
+    kinds: tuple[tuple[Path, Callable[[Radiograph, float | None], dict[str, Layer]]], ...] = (
+        (provenance_path(path), lambda found, pitch: provenance_layers(found.pixels, pitch)),
+        (certificate_path(path), lambda found, pitch: certificate_layers(found.pixels, pitch)),
+        (interval_path(path), interval_layers),
+    )
+    for beside, layers in kinds:
         try:
-            found = _pixels(beside, image, hashes.get(beside.name))
+            found = _layers_in(beside, image, hashes.get(beside.name))
+            if found is not None:
+                out.layers |= layers(found, image.acquisition.pixel_pitch_mm)
         except ColdrayError as problem:
             out.warnings.append(str(problem))
-            continue
-        if found is not None:
-            out.layers |= layers(found, image.acquisition.pixel_pitch_mm)
     return out
 
 
@@ -86,6 +92,26 @@ def certificate_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, La
     """Contradictions; where the linear filter stands in for a contradicted network, and where the measurement corrects it, if anywhere."""
     layers = _named(found, CERTIFICATE_LAYERS, pixel_pitch_mm)
     return {role: layer for role, layer in layers.items() if role == "certificate" or layer.pixels.any()}
+
+
+def interval_layers(found: Radiograph, pixel_pitch_mm: float | None) -> dict[str, Layer]:
+    """Lower and upper bound, from the file that `restore --interval` writes.
+
+    Raises
+    ------
+    ImageReadError
+        If the file does not say what its interval covers, or its bounds are those of the image before a response curve.
+    """
+    details = found.history[-1].details if found.history else {}
+    share = details.get("interval", {}).get("share")
+    if len(found.pixels) != len(BOUNDS) or not isinstance(share, float | int) or not 0 < share < 1:
+        raise ImageReadError("the file with the interval does not say what it covers; it is not shown")
+    if details.get("response"):
+        raise ImageReadError(
+            "the interval is that of the image before its response curve; it is not shown beside the image after it"
+        )
+    names = tuple((role, f"{percent(share)} interval, {role}", "open beam") for role in BOUNDS)
+    return _named(found.pixels, names, pixel_pitch_mm)
 
 
 def _named(found: Any, names: tuple[tuple[str, str, str], ...], pixel_pitch_mm: float | None) -> dict[str, Layer]:
@@ -113,7 +139,7 @@ def _entry(path: Path, warnings: list[str]) -> dict[str, Any] | None:
     return None if known is None else known[0]
 
 
-def _pixels(path: Path, image: Radiograph, sha256: str | None) -> Any:
+def _layers_in(path: Path, image: Radiograph, sha256: str | None) -> Radiograph | None:
     """Layers in a file beside a restored one; None if there is none."""
     from coldray.formats import read_image
 
@@ -121,7 +147,7 @@ def _pixels(path: Path, image: Radiograph, sha256: str | None) -> Any:
         return None
     if sha256 is not None and file_sha256(path) != sha256:
         raise ImageReadError(f"{path.name} was changed after the restoration; it is not shown")
-    found = read_image(path).pixels
-    if found.ndim != 3 or found.shape[1:] != image.shape[-2:]:
+    found = read_image(path)
+    if found.pixels.ndim != 3 or found.shape[1:] != image.shape[-2:]:
         raise ImageReadError(f"{path.name} does not fit {image.shape[-1]} × {image.shape[-2]} pixels; it is not shown")
     return found

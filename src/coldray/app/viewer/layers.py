@@ -16,6 +16,8 @@ from coldray.document import Json
 IMAGES = ("original", "restored", "compared", "reference")
 """In drawing order; `compared` is the restored image before."""
 OVERLAYS = ("linear", "prior", "gate", "residual", "certificate", "replaced", "corrected")
+BOUNDS = ("lower", "upper")
+"""Ends of the interval around the restored image, for profiles; never drawn as pictures."""
 CHUNK_BYTES = 2**20
 
 
@@ -26,7 +28,7 @@ class Layer:
     Parameters
     ----------
     role : str
-        One of `IMAGES` or `OVERLAYS`.
+        One of `IMAGES`, `OVERLAYS` or `BOUNDS`.
     title : str
     unit : str
         Of the stored values: "DN", "open beam", "noise SD", "share" or "-log10 p".

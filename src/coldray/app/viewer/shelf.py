@@ -13,7 +13,7 @@ from typing import Any
 
 from coldray.app.viewer.beside import found_beside
 from coldray.app.viewer.describe import display_hints, facts, history
-from coldray.app.viewer.layers import OVERLAYS, Layer, image_layer
+from coldray.app.viewer.layers import BOUNDS, OVERLAYS, Layer, image_layer
 from coldray.document import Json
 from coldray.errors import ColdrayError, SettingsError
 from coldray.files import scratch_folder
@@ -281,7 +281,7 @@ class Shelf:
                 )
                 kept = replace(before, role="compared", title=how, id=secrets.token_hex(8))
                 layers, compared = layers | {"compared": kept}, known or None
-            self._place(study, layers.values(), OVERLAYS)
+            self._place(study, layers.values(), (*OVERLAYS, *BOUNDS))
             study.restored, study.result, study.compared = image, result, compared
             study.of_result = list(warnings)
         self.changed()

@@ -8,6 +8,7 @@ import { $, worded } from "./panel.js";
 import { Picture, difference, inNoise, states } from "./pixels.js";
 import { Stage } from "./stage.js";
 
+const BOUNDS = ["lower", "upper"]; // of the interval around the restored image; for profiles
 const IMAGES = ["original", "restored", "compared", "reference"];
 // Overlays that the page makes of two layers.
 const MADE_OF = { states: ["gate", "certificate"], difference: ["restored", "original"], comparison: ["restored", "compared"], error: ["restored", "reference"] };
@@ -182,8 +183,27 @@ export class Desk {
 
   setProfile(change) {
     this.profile = change && { width: 1, x0: 0, y0: 0, x1: 1, y1: 0, ...this.profile, ...change };
+    if (this.profile) this._needBounds();
     this.dock.measures.showProfile();
     this.stage.redraw();
+  }
+
+  // The interval around the restored image, if it was written with it; null until it is here.
+  bounds() {
+    const found = BOUNDS.map((role) => this.pictures.get(role));
+    return this.pictures.has("restored") && found.every(Boolean) ? found : null;
+  }
+
+  // Fetched when the first profile is drawn, and again when another image or frame takes its place.
+  _needBounds() {
+    const there = BOUNDS.every((role) => this.study?.layers.some((l) => l.role === role));
+    if (!there || this.bounds()) return;
+    const study = this.study;
+    this.busy = this.busy.then(async () => {
+      if (this.study !== study || this.bounds()) return;
+      await this._load(BOUNDS);
+      this.dock.measures.showProfile();
+    }).catch(() => {});
   }
 
   setRegion(name, rectangle) {

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Edge } from "./edge.js";
+import { established, said } from "./interval.js";
 import { $, fill, number, unitOf } from "./panel.js";
 import { cnr, edgeWidth } from "./pixels.js";
 import { plot } from "./plots.js";
@@ -47,6 +48,15 @@ export class Measures {
     });
   }
 
+  // The interval along the line, in the units of the plot; null where none was written with the restored image.
+  _interval() {
+    const { desk } = this, found = desk.bounds();
+    if (!found) return null;
+    const open = desk.base().meta.open_beam;
+    const [lower, upper] = found.map((picture) => picture.profile(desk.profile, desk.scaleOf(picture)).values.map((v) => (v * open) / picture.meta.open_beam));
+    return { lower, upper, name: found[0].meta.title.split(",")[0] };
+  }
+
   showProfile() {
     const { desk } = this, on = Boolean(desk.profile && desk.base());
     $("profile-body").hidden = !on;
@@ -58,7 +68,11 @@ export class Measures {
     const { length, step } = found[0];
     $("p-length").textContent = pitch ? `${(length * pitch).toFixed(3)} mm (${length.toFixed(1)} px)` : `${length.toFixed(1)} px`;
     const x = Float64Array.from(found[0].values, (_, i) => i * step * per);
+    const interval = this._interval(), restored = found.find((f) => f.role === "restored");
+    $("p-interval").hidden = !interval;
+    if (interval) $("p-interval").textContent = `${said(established(restored.values, interval.lower, interval.upper), interval.name)} The interval holds at most pixels of an object, as its share says, not at every one.`;
     plot($("profile-plot"), {
+      areas: interval ? [{ x, low: interval.lower, high: interval.upper, name: "restored" }] : [],
       series: found.map((f) => ({ x, y: f.values, name: f.role })),
       xLabel: `distance, ${unit}`,
       yLabel: unitOf(desk),
@@ -72,9 +86,10 @@ export class Measures {
   }
 
   _profileCsv() {
-    const { desk } = this, found = this._profiles(), pitch = desk.pitch();
-    const head = `distance_${pitch ? "mm" : "px"},${found.map((f) => f.role).join(",")}`;
-    const lines = [...found[0].values].map((_, i) => [(i * found[0].step * (pitch || 1)).toFixed(6), ...found.map((f) => f.values[i])].join(","));
+    const { desk } = this, found = this._profiles(), pitch = desk.pitch(), interval = this._interval();
+    const columns = [...found.map((f) => [f.role, f.values]), ...(interval ? ["lower", "upper"].map((role) => [role, interval[role]]) : [])];
+    const head = `distance_${pitch ? "mm" : "px"},${columns.map(([name]) => name).join(",")}`;
+    const lines = [...found[0].values].map((_, i) => [(i * found[0].step * (pitch || 1)).toFixed(6), ...columns.map(([, values]) => values[i])].join(","));
     return `${head}\n${lines.join("\n")}\n`;
   }
 
