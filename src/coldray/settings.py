@@ -98,7 +98,6 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         "switch",
         "Also give a lower and an upper image, between which the noise-free sharp image lies at 90 % of the pixels of an "
         "object like those that the model was calibrated on.",
-        page=False,
         beside=True,
         since=7,
     )

@@ -188,7 +188,7 @@ def _write(
             entry["provenance"] = str(provenance_path(target))
         if result.interval is not None:
             beside.append(staged(interval_path(target)))
-            write_image(beside[-1], _beside(result, result.interval.bounds, result.interval.to_history()))
+            write_image(beside[-1], interval_image(result))
             entry["interval"] = str(interval_path(target))
         write_image(made, result.image)
         entry["sha256_out"] = file_sha256(made)
@@ -266,6 +266,12 @@ def provenance_image(result: Restoration) -> Radiograph:
     """Layers of a result that has them, as an image in fractions of the open beam that carries the same record."""
     assert result.provenance is not None
     return _beside(result, result.provenance.layers, result.provenance.to_history())
+
+
+def interval_image(result: Restoration) -> Radiograph:
+    """Lower and upper image of a result that has them, in fractions of the open beam, with the same record."""
+    assert result.interval is not None
+    return _beside(result, result.interval.bounds, result.interval.to_history())
 
 
 def _beside(result: Restoration, layers: Any, more: dict[str, Any]) -> Radiograph:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from coldray.app.console import plain
-from coldray.app.one import entry_of, provenance_image, recipe_record, record_of, with_record
+from coldray.app.one import entry_of, interval_image, provenance_image, recipe_record, record_of, with_record
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
@@ -27,7 +27,7 @@ def write_files(
     Returns
     -------
     downloads : dict of str to (Path, str)
-        By kind "image", "provenance", "record".
+        By kind "image", "provenance", "interval", "record".
     record : dict
         JSON-able.
     """
@@ -46,11 +46,14 @@ def write_files(
         entry = entry_of(study.image, result, recipe, study.name, stem + suffix, study.name) | written
         if led is not None:
             entry["profile"] = led
-        if result.provenance is not None:
-            layers_path = folder / f"{mark}.provenance.tif"
-            write_image(staged(layers_path), provenance_image(result))
-            downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
-            entry["side_files"] = {f"{stem}.provenance.tif": file_sha256(staged(layers_path))}
+        made = {"provenance": (result.provenance, provenance_image), "interval": (result.interval, interval_image)}
+        for kind, (found, image_of) in made.items():
+            if found is None:
+                continue
+            path, name = folder / f"{mark}.{kind}.tif", f"{stem}.{kind}.tif"
+            write_image(staged(path), image_of(result))
+            downloads[kind] = (path, name)
+            entry["side_files"] = entry.get("side_files", {}) | {name: file_sha256(staged(path))}
         # names only: where things are on the server is nobody's business
         names = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
         record = plain(record_of(entry, result, recipe_record(recipe) | names))

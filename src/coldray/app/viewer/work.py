@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from coldray.app.one import interval_image
 from coldray.app.recipe import Recipe
-from coldray.app.viewer.beside import certificate_layers, provenance_layers
+from coldray.app.viewer.beside import certificate_layers, interval_layers, provenance_layers
 from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study
@@ -230,6 +231,8 @@ def finish(
         whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
         layers |= certificate_layers((evidence, result.replaced, result.corrected), pitch)
+    if result.interval is not None and job.response is None:  # bounds are those before a response curve
+        layers |= interval_layers(interval_image(result), pitch)
     downloads, record = write_files(shelf.folder, study, result, recipe, led)
     try:
         shelf.put_restored(study, result.image, record, layers)
