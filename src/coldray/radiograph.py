@@ -55,7 +55,7 @@ class Acquisition:
     def not_proportional(self) -> str | None:
         """Why pixel values are not proportional to the signal; None if they are, or if the file does not say."""
         if self.linear is False:
-            return "log-scaled"
+            return "log-scaled, or made for display"
         return "inverted (values fall as the X-ray intensity rises)" if self.inverted else None
 
     def __post_init__(self) -> None:

@@ -100,6 +100,25 @@ def test_bytes_after_the_pixels_are_left_out_and_said(tmp_path: Path) -> None:
     assert np.array_equal(read.pixels, pixels) and "130 bytes after" in reading_notes(read)[0]
 
 
+@pytest.mark.parametrize("after", [b"\1", b"x" * 70, b"\xe0\x7f\x10\x00OW\0\0\xff\xff\0\0ab"])
+def test_what_follows_the_pixels_and_is_no_element_is_left_out(after: bytes, tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.dcm", IMAGES["noise"])
+    whole = path.read_bytes()
+    path.write_bytes(whole + after)
+    if after.startswith(b"x"):
+        read = read_image(path)
+        assert np.array_equal(read.pixels, IMAGES["noise"]) and "follows the pixels" in reading_notes(read)[0]
+    path.write_bytes(whole[:-2])
+    with pytest.raises(ImageReadError, match="ends within its element"):
+        read_image(path)
+
+
+def test_pixels_that_are_not_square_by_their_ratio_alone_are_said(tmp_path: Path) -> None:
+    read = read_image(_write(tmp_path / "a.dcm", IMAGES["noise"], PixelAspectRatio=[3, 2]))
+    assert "not square (1.5" in reading_notes(read)[0]
+    assert not reading_notes(read_image(_write(tmp_path / "b.dcm", IMAGES["noise"], PixelAspectRatio=[2, 2])))
+
+
 @pytest.mark.parametrize(
     ("dtype", "value", "stated"),
     [("u2", 65535, 65535), ("u2", 0, 0), ("i2", -2000, -2000), ("u2", 63536, 63536), ("i2", -1, -1), ("u1", 255, 255)],

@@ -40,6 +40,23 @@ def test_fits_image_in_an_extension_compressed_or_not(tmp_path):
     assert np.array_equal(read_image(tmp_path / "c.fits").pixels, FRAME)
 
 
+@pytest.mark.parametrize(("slope", "zero"), [(1, 0), (1, 32768), (0.5, 100)])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_fits_pixels_without_a_value_are_masked(slope, zero, frames, tmp_path):
+    stored = RNG.integers(-900, 900, (frames, 20, 30)).astype(np.int16)
+    stored[:, 3, 4], stored[-1, 7, 8] = -32768, -32768
+    unit = fits.PrimaryHDU(stored if frames > 1 else stored[0])
+    unit.header["BLANK"] = -32768
+    unit.writeto(tmp_path / "b.fits")
+    with fits.open(tmp_path / "b.fits", mode="update", do_not_scale_image_data=True) as units:
+        units[0].header["BSCALE"], units[0].header["BZERO"] = slope, zero
+    read = read_image(tmp_path / "b.fits")
+    assert np.argwhere(read.mask).tolist() == [[3, 4], [7, 8]]
+    wanted = stored * float(slope) + zero
+    np.testing.assert_array_equal(read.pixels if frames > 1 else read.pixels[None], wanted)
+    assert "blank" in reading_notes(read)[-1]
+
+
 @pytest.mark.parametrize("change", ["cut", "huge", "empty", "nan"])
 def test_fits_that_is_no_image_is_refused(change, tmp_path):
     path = tmp_path / "x.fits"
@@ -61,6 +78,18 @@ def test_hdf5_usual_names_win_and_ambiguous_files_are_refused(tmp_path):
     assert read_image(tmp_path / "n.nxs").shape == (2, 24, 31)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["one"], file["two"] = FRAME, FRAME
+    with pytest.raises(ImageReadError, match="2 images"):
+        read_image(tmp_path / "a.h5")
+    for named, first in (("one", ""), ("two", "run/plot")):
+        with h5py.File(tmp_path / "d.nxs", "w") as file:
+            group = file.create_group(first) if first else file
+            group["one"], group["two"] = FRAME, FRAME + 1
+            group.attrs["signal"] = named
+            if first:
+                file.attrs["default"], file["run"].attrs["default"] = "run", "plot"
+        assert np.array_equal(read_image(tmp_path / "d.nxs").pixels, FRAME + (named == "two"))
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.attrs["default"] = file.attrs["signal"] = "three"
     with pytest.raises(ImageReadError, match="2 images"):
         read_image(tmp_path / "a.h5")
     with h5py.File(tmp_path / "z.h5", "w") as file:

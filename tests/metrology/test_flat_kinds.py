@@ -77,6 +77,18 @@ def test_noise_has_no_outliers(make):
     assert not told(flat_nnps(make(), PITCH), "hits")
 
 
+@pytest.mark.parametrize("value", [0, 3 * LEVEL])
+@pytest.mark.parametrize("wide", [20, 30, 45])
+def test_a_masked_frame_around_the_field_changes_nothing(value, wide):
+    """Blocks that are nearly half masked hold noise as well: none of their pixels stands out."""
+    field = white()[:300, :300]
+    mask = np.zeros(field.shape, dtype=bool)
+    mask[:wide], mask[:, -wide:] = True, True
+    result = flat_nnps(np.where(mask, value, field), PITCH, 64, mask=mask)
+    assert not told(result, "bad pixels")
+    assert result.pixel_relative_sd == pytest.approx(0.01, rel=0.02)
+
+
 def test_too_many_bad_pixels_are_refused():
     spoilt = white()
     spoilt.flat[np.random.default_rng(1).choice(N * N, N * N // 25, replace=False)] = 0

@@ -75,6 +75,16 @@ def test_what_is_refused_names_the_remedy(content, message):
         read_table(content)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_table_as_unicode_text_is_read_and_a_workbook_is_named(tmp_path, encoding):
+    path = tmp_path / "screen.txt"
+    path.write_bytes("frequency_lp_mm\tmtf\r\n0\t1\r\n5,5\t0,25\r\n12\t0\r\n".encode(encoding))
+    assert load_detector(path, pixel_pitch_mm=PITCH_MM).mtf.value.tolist() == [1, 0.25, 0]
+    (tmp_path / "screen.csv").write_bytes(b"PK\x03\x04\x14\0\x06\0")
+    with pytest.raises(DetectorError, match=r"screen\.csv: a spreadsheet's workbook"):
+        load_detector(tmp_path / "screen.csv", pixel_pitch_mm=PITCH_MM)
+
+
 def test_a_text_table_in_any_suffix_and_its_band_reach_the_detector(tmp_path):
     path = tmp_path / "screen.txt"
     columns = {

@@ -97,7 +97,7 @@ def read(path: Location) -> Radiograph:
     with opened(path) as (file, size), reading(path, "DICOM"):
         check_kind(path, file, {"DICOM": suffixes})
         notes: list[str] = []
-        dataset = _dataset(path, file, size)
+        dataset = _dataset(path, file, size, notes)
         pixels = checked(path, _pixels(path, dataset, notes))
         padding = _dicom_padding.padded(dataset, pixels, notes)
         for name in _PIXELS:
@@ -111,9 +111,10 @@ def read(path: Location) -> Radiograph:
         return Radiograph(pixels, acquisition, history, DicomCarrier(dataset), mask).with_mask(padding)
 
 
-def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:
+def _dataset(path: Location, file: BinaryIO, size: int, notes: list[str]) -> Dataset:
     """Parse the object: first without pixels, to compare what it declares with what it has."""
     import pydicom
+    from pydicom.datadict import keyword_for_tag
     from pydicom.dataelem import RawDataElement
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
@@ -131,9 +132,14 @@ def _dataset(path: Location, file: BinaryIO, size: int) -> Dataset:
         raise refuse(path, f"is compressed ({syntax.name})", f"pip install {package}, or export it uncompressed")
     file.seek(0)
     dataset = pydicom.dcmread(file)
-    for element in dataset.values():
-        if isinstance(element, RawDataElement) and element.length not in (len(element.value or b""), 0xFFFFFFFF):
-            raise refuse(path, f"ends within its element {element.tag}", "it was cut; copy it again")
+    raw = [element for element in dataset.values() if isinstance(element, RawDataElement)]
+    pixels_at = [element.value_tell for element in raw if keyword_for_tag(element.tag) in _PIXELS]
+    for element in raw:
+        if element.length not in (len(element.value or b""), 0xFFFFFFFF):
+            if not any(element.value_tell > at for at in pixels_at):
+                raise refuse(path, f"ends within its element {element.tag}", "it was cut; copy it again")
+            del dataset[element.tag]
+            notes.append("what follows the pixels is no DICOM element and was left out")
     return dataset
 
 
@@ -301,6 +307,8 @@ def stated(dataset: Dataset, notes: list[str]) -> dict[str, Any]:
         if remark:
             notes.append(remark)
         break
+    if known["pixel_pitch_mm"] is None and (aspect := _aspect(dataset)) not in (None, 1.0):
+        notes.append(f"PixelAspectRatio says that pixels are not square ({aspect:.4g} times as high as wide)")
     relation = str(dataset.get("PixelIntensityRelationship", "")).upper()
     if relation in ("LIN", "LOG", "DISP"):
         known["linear"] = relation == "LIN"
@@ -308,6 +316,15 @@ def stated(dataset: Dataset, notes: list[str]) -> dict[str, Any]:
             known["inverted"] = True
             notes.append("pixel values fall as the X-ray intensity rises (PixelIntensityRelationshipSign -1)")
     return known
+
+
+def _aspect(dataset: Dataset) -> float | None:
+    """Height of a pixel over its width; None if it is not stated."""
+    try:
+        high, wide = (float(value) for value in dataset.PixelAspectRatio)
+        return high / wide if high > 0 and wide > 0 else None
+    except Exception:  # absent, one number, or malformed
+        return None
 
 
 def _merged(recorded: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

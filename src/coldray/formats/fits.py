@@ -71,19 +71,35 @@ def read(path: Location) -> Radiograph:
             if len(images) > 1:
                 notes.append(f"{len(images) - 1} further images of the file were left out")
             header = unit.header
-            bits = abs(int(header.get("ZBITPIX", header["BITPIX"])))
+            kind = int(header.get("ZBITPIX", header["BITPIX"]))
+            bits, stored = abs(kind), header.get("BLANK") if kind > 0 else None
             packed = DEFLATE_RATIO if isinstance(unit, fits.CompImageHDU) else 1
             check_declared(path, tuple(unit.shape), bits // 8, size, packed)
             slope, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
             if slope != 1:
                 notes.append(f"scale of the file applied: value = {zero:.9g} + {slope:.9g} x stored value")
-            pixels: NDArray[np.number] = checked(path, np.array(unit.data))
+            values: NDArray[np.number] = np.array(unit.data)
+            blank = _blank(values, stored, slope, zero)
+            pixels = checked(path, values)
+            if blank is not None:
+                notes.append(f"{100 * blank.mean():.3g} % of the image is blank (BLANK), not signal: it is masked")
         known: dict[str, Any] = {"exposure_s": _number(header, "EXPTIME")}
         x, y = _number(header, "XPIXSZ"), _number(header, "YPIXSZ")
         if x is not None:
             known["pixel_pitch_mm"] = _pitch.square_pitch(x * 1e-3, (y or x) * 1e-3, "XPIXSZ", notes)
         acquisition = _record.acquire(known, notes)
-        return Radiograph(pixels, acquisition, _record.noted((), "fits", notes))
+        return Radiograph(pixels, acquisition, _record.noted((), "fits", notes)).with_mask(blank)
+
+
+def _blank(values: NDArray[np.number], stored: Any, slope: float, zero: float) -> NDArray[np.bool_] | None:
+    """Where a frame of integers has no value, or None; what stands for none gets its number back."""
+    if not isinstance(stored, int) or isinstance(stored, bool):
+        return None
+    number = zero + slope * stored
+    off: NDArray[np.bool_] = np.isnan(values) if values.dtype.kind == "f" else values == number
+    values[off] = number
+    off = off if off.ndim == 2 else np.any(off, axis=0)
+    return off if off.any() else None
 
 
 def _number(header: Any, name: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -34,6 +35,7 @@ DTYPES = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 floa
 DATASET = "image"
 """Name of the written data set."""
 
+_DEEPEST = 8
 # Where NeXus, Data Exchange and this plug-in keep the image; they decide where a file holds several arrays.
 _USUAL = ("entry/data/data", "entry/instrument/detector/data", "exchange/data", DATASET, "data")
 
@@ -76,7 +78,7 @@ def read(path: Location) -> Radiograph:
 
             content.visititems(look)  # follows no link out of the file
             usual = [name for name in _USUAL if name in found]
-            names = usual[:1] or list(found)
+            names = _signals(content, found) or usual[:1] or list(found)
             if len(names) != 1:
                 listed = ", ".join(sorted(names)[:5])
                 cause = f"holds {len(names)} images ({listed})" if names else "holds no image"
@@ -88,6 +90,19 @@ def read(path: Location) -> Radiograph:
             check_declared(path, tuple(dataset.shape), dataset.dtype.itemsize, size, packed)
             pixels: NDArray[np.number] = np.asarray(dataset[()])
         return Radiograph(checked(path, pixels))
+
+
+def _signals(content: Any, found: Mapping[str, Any]) -> list[str]:
+    """The array that a NeXus file names as what to look at first, if it says so: `default` down to a `signal`."""
+    group, name = content, ""
+    for _ in range(_DEEPEST):
+        step, signal = (str(group.attrs.get(key, "")) for key in ("default", "signal"))
+        if signal:
+            return [name + signal] if name + signal in found else []
+        if not step or f"{name}{step}" in found or step not in group or not hasattr(group[step], "keys"):
+            return []
+        group, name = group[step], f"{name}{step}/"
+    return []
 
 
 def write(path: Location, radiograph: Radiograph) -> None:

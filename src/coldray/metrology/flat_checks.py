@@ -9,6 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
+from coldray.metrology.inputs import filled
 from coldray.metrology.leakage import Windowed
 
 Float = NDArray[np.float64]
@@ -70,7 +71,7 @@ def outliers(frames: Sequence[NDArray[np.number]], mask: Mask | None) -> Mask | 
     """
     found = np.zeros(frames[0].shape, dtype=bool)
     for frame in frames:
-        found |= _in_frame(frame)
+        found |= _in_frame(frame, mask)
     if mask is not None:
         found &= ~mask
     share = float(found.mean())
@@ -82,11 +83,13 @@ def outliers(frames: Sequence[NDArray[np.number]], mask: Mask | None) -> Mask | 
     return found if share else None
 
 
-def _in_frame(frame: NDArray[np.number]) -> Mask:
+def _in_frame(frame: NDArray[np.number], mask: Mask | None) -> Mask:
     """Outliers of one frame, grown onto neighbours that differ as well: clusters are found from their corners inwards."""
     value = frame.astype(np.float32)
+    if mask is not None:
+        value = filled(frame.astype(np.float64), mask).astype(np.float32)
     across, down = _differences(value)
-    spread = [_local_spread(d) for d in (across, down)]
+    spread = [_local_spread(d, mask) for d in (across, down)]
     far = (np.abs(across) > FAR * spread[0]) & (np.abs(down) > FAR * spread[1])
     new = far
     for _ in range(WIDEST_CLUSTER):
@@ -100,16 +103,24 @@ def _in_frame(frame: NDArray[np.number]) -> Mask:
     return far
 
 
-def _local_spread(difference: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Robust standard deviation in blocks; infinite where there is no noise."""
+def _local_spread(difference: NDArray[np.float32], mask: Mask | None) -> NDArray[np.float32]:
+    """Robust standard deviation of what is not masked, in blocks; infinite where there is no noise."""
     rows, cols = difference.shape
     size = np.abs(difference[::2, ::2])
+    if mask is not None:
+        size[mask[::2, ::2]] = np.nan
     tops, lefts = range(0, rows, BLOCK), range(0, cols, BLOCK)
     half = BLOCK // 2
-    spread = [[np.median(size[y // 2 : y // 2 + half, x // 2 : x // 2 + half]) for x in lefts] for y in tops]
+    spread = [[_median(size[y // 2 : y // 2 + half, x // 2 : x // 2 + half]) for x in lefts] for y in tops]
     known = 1.4826 * np.array(spread, dtype=np.float32)
     known[known <= 0] = np.inf
     return np.asarray(known.repeat(BLOCK, axis=0)[:rows].repeat(BLOCK, axis=1)[:, :cols])
+
+
+def _median(size: NDArray[np.float32]) -> float:
+    """Median of what is a number; 0 if nothing is."""
+    known = size[np.isfinite(size)]
+    return float(np.median(known)) if known.size else 0.0
 
 
 def _differences(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -279,10 +279,7 @@ def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None
         )
     if path.stat().st_size > 16_000_000:
         raise DetectorError(f"{path.name}: over 16 MB, not a detector file")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DetectorError(f"{path.name}: not a text file; a detector is a JSON file or a CSV table") from None
+    content = _text_of(path)
     try:
         if path.suffix.lower() == ".json" or content.lstrip().startswith("{"):
             found = Detector.from_dict(parse_json(content, path.name, DetectorError))
@@ -312,3 +309,14 @@ def _from_table(content: str, name: str, pixel_pitch_mm: float | None) -> Detect
         raise
     except PhysicsError as problem:
         raise DetectorError(str(problem)) from None
+
+
+def _text_of(path: Path) -> str:
+    """Text of a detector file, in UTF-8 or with a mark in UTF-16 (a spreadsheet's "Unicode text")."""
+    content = path.read_bytes()
+    if content.startswith(b"PK\x03\x04"):
+        raise DetectorError(f"{path.name}: a spreadsheet's workbook; save the table as 'CSV UTF-8'")
+    try:
+        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise DetectorError(f"{path.name}: not a text file; a detector is a JSON file or a CSV table") from None
