@@ -71,7 +71,7 @@ def test_a_skilled_arm_is_told_from_a_blind_one(read, truth):
 def test_the_page_says_what_it_rests_on_and_what_is_not_claimed(read):
     page = to_html(trial_report(analyse(*read), [{"role": "truth", "file": "t.json", "sha256": "0" * 64}]))
     for words in ("What is not claimed", "The defects are simulated", "linear - raw", "readers and cases like these",
-                  "no band: nothing scatters", "Hillis", "Readers may tell an arm by"):  # fmt: skip
+                  "no band: nothing scatters", "Hillis", "Area below the ROC curve (Wilcoxon): linear minus raw", "Readers may tell an arm by"):  # fmt: skip
         assert words in page
 
 

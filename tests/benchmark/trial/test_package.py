@@ -10,7 +10,7 @@ import pytest
 from coldray.benchmark.trial.cases import Simulated, read_table
 from coldray.benchmark.trial.documents import read_manifest, read_sealed, sha256_of
 from coldray.benchmark.trial.package import OPEN_BEAM, WRITTEN_AT, write_trial
-from coldray.errors import MeasurementError, MetadataError, SettingsError
+from coldray.errors import ImageError, MeasurementError, MetadataError, SettingsError
 from coldray.formats import read_image
 
 SIMULATED = Simulated(sizes_mm=(0.2, 0.3), contrast=0.5, cases=9, field_px=64)
@@ -171,3 +171,10 @@ def test_a_manifest_that_leaves_an_image_out_is_refused(written):
     os.remove(folder / "trial.json")
     with pytest.raises(MetadataError, match=r"holds no trial\.json"):
         read_manifest(folder)
+
+
+def test_an_image_that_cannot_be_read_so_is_named(make, source):
+    stack = source(3)
+    stack = replace(stack, image=replace(stack.image, pixels=np.stack([stack.image.pixels] * 2)))
+    with pytest.raises(ImageError, match=r"^3\.tif: the image has the shape \(2, 200, 200\); one frame"):
+        make(sources=[stack])

@@ -16,7 +16,7 @@ from coldray.benchmark.pod.places import allowed_places
 from coldray.benchmark.pod.study import ARMS, LINEAR, RAW, Ground, ground_of
 from coldray.benchmark.trial.documents import Defect
 from coldray.document import LARGEST_BYTES, content_of
-from coldray.errors import MeasurementError, MetadataError, SettingsError
+from coldray.errors import ImageError, MeasurementError, MetadataError, PhysicsError, SettingsError
 from coldray.radiograph import Radiograph
 from coldray.restoration.job import Job
 
@@ -161,7 +161,7 @@ def known_cases(
     shown, warnings = [], []
     for number, one in enumerate(sources):
         advance(number, len(sources), one.name)
-        ground = ground_of(one.image, job)
+        ground = _ground(one, job)
         rows, cols = ground.fraction.shape
         images = ground.images(ground.fraction)
         arms = {arm: images[arm] for arm in arms_of(job)}
@@ -225,6 +225,14 @@ def simulated_cases(
     return shown, list(dict.fromkeys(warnings))
 
 
+def _ground(source: Source, job: Job) -> Ground:
+    """An image and its arms; what is wrong with it is said with its name."""
+    try:
+        return ground_of(source.image, job)
+    except (ImageError, MetadataError, PhysicsError) as problem:
+        raise type(problem)(f"{source.name}: {problem}") from None
+
+
 def _check_counts(controls: int, defective: int) -> None:
     if min(controls, defective) < FEWEST:
         raise MeasurementError(
@@ -247,7 +255,7 @@ def _with_defects(
     source: Source, fields: list[tuple[int, int, bool]], wanted: Simulated, job: Job, rng: np.random.Generator
 ) -> tuple[list[Shown], tuple[str, ...]]:
     """The fields of one image, restored once with all its defects."""
-    ground, side = ground_of(source.image, job), wanted.field_px
+    ground, side = _ground(source, job), wanted.field_px
     placed: list[tuple[Stamp, int, int]] = []
     defects: list[tuple[Defect, ...]] = []
     for x, y, has_defect in fields:

@@ -77,7 +77,7 @@ def _verdict(found: Analysis) -> tuple[str, str]:
 def _sentence(found: Analysis, one: Figure) -> str:
     band = one.main.differences[len(found.arms) - 1, 0]
     return (
-        f"{FIGURES[one.name].partition(',')[0].capitalize()}: {found.arms[-1]} minus {found.arms[0]} {_banded(band, sign='+')}, "
+        f"{_heading(one).partition(',')[0]}: {found.arms[-1]} minus {found.arms[0]} {_banded(band, sign='+')}, "
         f"95 % band{'' if one.random else ' for these readers alone'}."
     )
 
@@ -163,7 +163,7 @@ def bands_figure(found: Analysis, one: Figure) -> Drawing:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axis = new_figure(1.3 * len(found.arms) + 1.0, 2.6)
+        figure, axis = new_figure(6.0, 2.6)
         for i, (band, colour) in enumerate(zip(one.main.arms, COLOURS, strict=False)):
             axis.plot([i - 0.15] * len(found.readers), one.by_reader[i], "o", ms=3, mfc="none", color=colour)
             if band.low is not None:
