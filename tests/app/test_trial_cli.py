@@ -132,3 +132,15 @@ def test_two_images_of_one_name_are_refused(plant, call):
     (plant / "in/more/even.tif").write_bytes((plant / "in/even.tif").read_bytes())
     code, _, err = call("trial", "make", "in", "-o", "t", *MAKE, "--reader", "A", "--reader", "B")
     assert code == 2 and "two images are called even.tif" in err
+
+
+def test_a_state_makes_the_same_trial_again_and_none_another(plant, call):
+    ids = []
+    for name, more in (("a", ("--random-state", "5")), ("b", ("--random-state", "5")), ("c", ()), ("d", ())):
+        code, out, err = call(
+            "trial", "make", "in", "-o", name, *MAKE, "--reader", "A", "--reader", "B", "--json", *more
+        )
+        assert code == 0, err
+        ids.append(json.loads(out)["id"])
+    assert ids[0] == ids[1] and len(set(ids)) == 3
+    assert (plant / "a.sealed.json").read_bytes() == (plant / "b.sealed.json").read_bytes()

@@ -34,6 +34,9 @@ Example: coldray trial make boards/ -o trial --kind void --size-mm 0.3 --size-mm
 SERVE_EXAMPLE = "Example: coldray trial serve trial --reader A"
 ANALYSE_EXAMPLE = "Example: coldray trial analyse trial --sealed trial.sealed.json -o trial.html"
 
+NOT_HERE = ("average", "interval", "profile", "response", "random_state")
+"""Settings of a restoration that a trial has no use for: all cases are read by one procedure, in the response of the raw frame."""
+
 Package = Annotated[Path, typer.Argument(metavar="TRIAL", help="Folder that coldray trial make wrote.")]
 AnswersIn = Annotated[
     Path | None, typer.Option("--answers", metavar="DIR", help="Folder of the answers; within TRIAL by default.")
@@ -74,6 +77,10 @@ def make(
         float, typer.Option("--tolerance-px", min=0, max=1000, help="How far from the rim of a defect a mark may lie [px].")
     ] = 10.0,
     question: Annotated[str | None, typer.Option(help="What readers are asked; a plain sentence by default.")] = None,
+    random_state: Annotated[
+        int | None,
+        typer.Option(min=0, help="Makes the same trial again; drawn by the system by default, and kept with the truth. Who knows it knows the order."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Restore cases with and without defects, hide which is which, and draw who reads what when.
@@ -93,12 +100,10 @@ def make(
         for path, image, record in zip(found.files, found.images, found.records(), strict=True)
     ]
     asked: dict[str, Any] = {} if question is None else {"question": question}
-    if "random_state" in stated:
-        asked["random_state"] = int(stated["random_state"])
     with console.progress("trial", None, quiet=as_json) as advance:
         made = make_trial(
             sources, what, recipe.job(), reader, washout_days=washout_days, tolerance_px=tolerance_px,
-            settings=recipe.settings(), advance=advance, **asked,
+            random_state=random_state, settings=recipe.settings(), advance=advance, **asked,
         )  # fmt: skip
     told = _made(made, out, sealed) | {"warnings": [*found.problems, *made.warnings]}
     if as_json:
@@ -133,9 +138,7 @@ def _made(made: Trial, out: Path, sealed: Path) -> dict[str, Any]:
 
 
 trial.command("make", epilog=MAKE_EXAMPLE)(
-    with_settings(
-        make, lambda name, said: said.command and not said.beside and name not in ("average", "interval", "profile")
-    )
+    with_settings(make, lambda name, said: said.command and not said.beside and name not in NOT_HERE)
 )
 
 
