@@ -134,8 +134,9 @@ class Frame:
         rest = spectrum_of(prediction - self.level)
         rest *= -blur.gain(rest.dtype)
         rest += self.spectrum
-        rest *= gain.gain(rest.dtype)
-        return prediction + image_of(rest)
+        change = image_of(rest, gain.gain(rest.dtype))
+        change += prediction
+        return change
 
     @cached_property
     def frequency_lp_mm(self) -> NDArray[np.float64]:

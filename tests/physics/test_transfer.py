@@ -12,7 +12,7 @@ from coldray.physics import transfer as transfer_module
 from coldray.physics.detector import load_detector
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.pair import DetectorPair
-from coldray.physics.transfer import PARALLEL_PIXELS, TransferOperator, radial_operator, spectrum_of
+from coldray.physics.transfer import PARALLEL_PIXELS, TransferOperator, image_of, radial_operator, spectrum_of
 
 PITCH = 0.048
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))
@@ -203,3 +203,23 @@ def test_a_spectrum_at_hand_gives_the_bits_of_the_image():
     before = spectrum.copy()
     np.testing.assert_array_equal(operator.of_spectrum(spectrum), operator(image))
     np.testing.assert_array_equal(spectrum, before)
+
+
+@pytest.mark.parametrize("shape", [(37, 53), (64, 32), (2, 37, 53)])
+def test_transforms_in_blocks_are_those_in_one_piece(shape, monkeypatch):
+    image = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+    gain = np.random.default_rng(3).uniform(0, 1, shape[-2:]).astype(np.float32)
+    before, whole = image.copy(), spectrum_of(image)
+    filtered = image_of(whole * gain)
+    monkeypatch.setattr(transfer_module, "PARALLEL_PIXELS", 1)
+    found = []
+    for block, cores in ((4, 1), (4, 3), (64, 2)):
+        monkeypatch.setattr(transfer_module, "BLOCK", block)
+        monkeypatch.setattr(transfer_module.os, "cpu_count", lambda n=cores: n)
+        spectrum = spectrum_of(image)
+        np.testing.assert_array_equal(image, before, "the image is left as it is")
+        np.testing.assert_allclose(spectrum, whole, rtol=0, atol=4e-6)
+        np.testing.assert_allclose(image_of(spectrum.copy()), image, rtol=0, atol=4e-6)
+        found.append(image_of(spectrum, gain))
+        np.testing.assert_allclose(found[-1], filtered, rtol=0, atol=4e-6)
+    assert all(np.array_equal(found[0], one) for one in found[1:]), "no bit depends on blocks or threads"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -28,22 +29,41 @@ KEPT_BYTES = 2**27
 KEPT_PLACES = 2**22
 """Largest image whose coefficients' places on the radial grid are kept for the next operator [pixels]."""
 STRIP_PIXELS = 2**17
+BLOCK = 64
+"""Columns, and rows, that one thread transforms at a time: a block stays in its cache, whatever the distance of rows in memory."""
 
 
 def spectrum_of(image: NDArray[Any]) -> NDArray[Any]:
     """Orthonormal DCT-II of the last two axes of a numpy array of floats."""
-    return np.asarray(scipy.fft.dctn(image, axes=(-2, -1), norm="ortho", workers=_workers(image)))
+    if image.size < PARALLEL_PIXELS:
+        return np.asarray(scipy.fft.dctn(image, axes=(-2, -1), norm="ortho"))
+    return _in_blocks(scipy.fft.dct, image, None, np.empty_like(image))
 
 
-def image_of(spectrum: NDArray[Any]) -> NDArray[Any]:
-    """Image of an orthonormal DCT-II; the spectrum is overwritten."""
-    return np.asarray(
-        scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", workers=_workers(spectrum), overwrite_x=True)
-    )
+def image_of(spectrum: NDArray[Any], gain: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Image of an orthonormal DCT-II, of its product with a gain if there is one; the spectrum is overwritten."""
+    if spectrum.size < PARALLEL_PIXELS:
+        if gain is not None:
+            spectrum *= gain
+        return np.asarray(scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", overwrite_x=True))
+    return _in_blocks(scipy.fft.idct, spectrum, gain, spectrum)
 
 
-def _workers(image: NDArray[Any]) -> int:
-    return -1 if image.size >= PARALLEL_PIXELS else 1
+def _in_blocks(transform: Any, image: NDArray[Any], gain: NDArray[Any] | None, out: NDArray[Any]) -> NDArray[Any]:
+    """Transform down columns, then along rows, block by block into `out`, which may be the image itself."""
+    workers = os.cpu_count() or 1
+    step = BLOCK * workers
+    for first in range(0, image.shape[-1], step):
+        block = (..., slice(first, first + step))
+        # a copy: rows whose distance is a power of two bytes would throw each other out of the cache
+        part = np.array(image[block], order="C") if gain is None else image[block] * gain[block]
+        out[block] = transform(part, axis=-2, norm="ortho", workers=workers, overwrite_x=True)
+    for first in range(0, image.shape[-2], step):
+        rows = out[..., first : first + step, :]
+        found = transform(rows, axis=-1, norm="ortho", workers=workers, overwrite_x=True)
+        if not np.may_share_memory(found, rows):
+            rows[...] = found
+    return out
 
 
 class TransferOperator:
@@ -91,13 +111,15 @@ class TransferOperator:
             if image.dtype.kind != "f":
                 raise PhysicsError(f"the operator acts on floats, the image holds {image.dtype}; convert it first")
             spectrum = spectrum_of(image)
-            spectrum *= self.gain(spectrum.dtype)
-            return image_of(spectrum)
+            return image_of(spectrum, self.gain(spectrum.dtype))
         return self._torch(image)
 
     def of_spectrum(self, spectrum: NDArray[Any]) -> NDArray[Any]:
         """Filtered image of a spectrum as `spectrum_of` gives it, which is left as it is."""
-        return image_of(spectrum * self.gain(spectrum.dtype))
+        gain = self.gain(spectrum.dtype)
+        if spectrum.size < PARALLEL_PIXELS:
+            return image_of(spectrum * gain)
+        return _in_blocks(scipy.fft.idct, spectrum, gain, np.empty_like(spectrum))
 
     def gain(self, dtype: Any) -> NDArray[np.floating]:
         """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""

@@ -320,7 +320,7 @@ def _linear_reading(
     left = spectrum_of(base)
     left *= -frame.operator(degradation).gain(left.dtype)
     left += frame.spectrum
-    left *= frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).gain(left.dtype)
-    base += image_of(left)
+    gain = frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).gain(left.dtype)
+    base += image_of(left, gain)
     base += level
     return base
