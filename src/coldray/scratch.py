@@ -18,6 +18,8 @@ LARGEST_WHOLE_PIXELS = 8192**2
 """Pages with more pixels are read onto disk."""
 STRIP_PIXELS = 2**22
 """How much of an array is looked at at once."""
+CACHED_PIXELS = 2**17
+"""How much of an array is worked on at once where several steps follow each other: it stays in the processor's cache."""
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
@@ -68,9 +70,9 @@ def release(*arrays: NDArray[Any] | None) -> None:
             owner.madvise(mmap.MADV_DONTNEED)
 
 
-def strips(shape: tuple[int, ...], step: int = 1) -> Iterator[slice]:
-    """Rows of an image in runs of about `STRIP_PIXELS`, each but the last a multiple of `step`."""
+def strips(shape: tuple[int, ...], step: int = 1, pixels: int = STRIP_PIXELS) -> Iterator[slice]:
+    """Rows of an image in runs of about `pixels`, each but the last a multiple of `step`."""
     rows, cols = shape[-2:]
-    height = max(STRIP_PIXELS // max(cols, 1) // step, 1) * step
+    height = max(pixels // max(cols, 1) // step, 1) * step
     for first in range(0, rows, height):
         yield slice(first, min(first + height, rows))

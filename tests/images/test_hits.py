@@ -358,3 +358,14 @@ def test_real_frames_of_a_plate_hold_direct_hits(number):
     assert np.ptp(np.quantile(found.filled[plate], [0.0005, 0.9995])) < 0.7 * np.ptp(
         np.quantile(frame[plate], [0.0005, 0.9995])
     )
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (130, 17), (64, 64)])
+@pytest.mark.parametrize("margin", [1, 2, 3])
+def test_strips_see_the_image_reflected_at_its_borders(shape, margin):
+    image = np.random.default_rng(0).uniform(size=shape)
+    whole = np.pad(image.astype(np.float32), margin, mode="reflect")
+    for first in range(0, shape[0], hits.SCREEN_ROWS):
+        last = min(first + hits.SCREEN_ROWS, shape[0])
+        strip = hits._with_reflected(image, first, last, margin)
+        np.testing.assert_array_equal(strip, whole[first : last + 2 * margin])

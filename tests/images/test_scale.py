@@ -114,3 +114,15 @@ def test_log_data_and_nan_are_refused():
         scale_of(image(np.ones((2, 2), np.uint16), linear=False))
     with pytest.raises(ImageError, match="2 pixels are NaN"):
         scale_of(image([[1.0, np.nan], [np.inf, 1.0]]))
+
+
+@given(st.floats(0.5, 1e5), st.integers(0, 99))
+def test_what_is_clipped_is_what_lies_beyond_the_range(open_beam, seed):
+    scale, _ = scale_of(image(np.zeros((7, 9), dtype=np.uint16)), open_beam)
+    asked = np.random.default_rng(seed).uniform(-1, 2, (7, 9)) * 65535 / open_beam
+    beyond = scale.beyond(asked)
+    stored, clipped = scale.to_stored(asked)
+    assert clipped == np.count_nonzero(beyond)
+    exact = np.rint(asked * open_beam)
+    np.testing.assert_array_equal(stored[~beyond], exact[~beyond])
+    assert set(stored[beyond]) <= {0, 65535}

@@ -161,7 +161,10 @@ def find_hits(
     _keep_borders(pixels, filled, marked, top)
     _fill_by_shape(filled, marked, single, _fill(filled, marked, single))
     found = (marked != 0) & (marked < _KNOWN)
-    return Hits(found & (pixels > filled), found & (pixels <= filled), filled.astype(np.float32))
+    where = np.flatnonzero(found)
+    bright = np.zeros_like(found)
+    bright.flat[where] = pixels.flat[where] > filled.flat[where]
+    return Hits(bright, found & ~bright, filled.astype(np.float32))
 
 
 _BRIGHT, _DARK, _KNOWN, _PADDING = 1, -1, 2, 3
@@ -323,9 +326,7 @@ def _screen(image: Float, predictor: Predictor, threshold: float, top: float) ->
     strong, by = [np.empty(0, dtype=np.intp)], [np.empty(0)]
     for first in range(0, rows, SCREEN_ROWS):
         last = min(first + SCREEN_ROWS, rows)
-        above, below = min(step, first), min(step, rows - last)
-        part = image[first - above : last + below].astype(np.float32)
-        part = np.pad(part, ((step - above, step - below), (step, step)), mode="reflect")
+        part = _with_reflected(image, first, last, step)
         ring = _ring_mean(part, predictor.hole)
         excess = part[step:-step, step:-step] - ring
         could = excess > limits[0].min()
@@ -347,6 +348,21 @@ def _screen(image: Float, predictor: Predictor, threshold: float, top: float) ->
         np.concatenate(by) > SCREENED_SHARE * threshold * predictor.least_spread(image, where, threshold, top)
     ]
     return _distinct(predictor.square(where), image.size)
+
+
+def _with_reflected(image: Float, first: int, last: int, margin: int) -> NDArray[np.float32]:
+    """Rows of an image in single precision, with so many pixels more on all sides, reflected at the image's borders."""
+    rows, cols = image.shape
+    out = np.empty((last - first + 2 * margin, cols + 2 * margin), dtype=np.float32)
+    seen = np.arange(first - margin, last + margin)
+    seen = np.abs(np.where(seen < rows, seen, 2 * (rows - 1) - seen))
+    inside = slice(max(margin - first, 0), min(rows + margin - first, len(out)))
+    out[inside, margin:-margin] = image[seen[inside][0] : seen[inside][-1] + 1]
+    for beyond in (slice(0, inside.start), slice(inside.stop, None)):
+        out[beyond, margin:-margin] = image[seen[beyond]]
+    out[:, :margin] = out[:, 2 * margin : margin : -1]
+    out[:, -margin:] = out[:, -margin - 2 : -2 * margin - 2 : -1]
+    return out
 
 
 def _bend(padded: NDArray[np.float32], places: NDArray[np.intp], step: int) -> NDArray[np.float32]:

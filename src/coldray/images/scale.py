@@ -79,14 +79,22 @@ class Scale:
         limits, clipped = np.iinfo(self.dtype), 0
         out = np.empty(fraction.shape, dtype=self.dtype)
         for part in _parts(fraction.shape):
-            values = self.exact(fraction[part])
+            values = self._exact(fraction[part])
             if values.min() < limits.min or values.max() > limits.max:
                 clipped += int(np.count_nonzero((values < limits.min) | (values > limits.max)))
                 np.clip(values, limits.min, limits.max, out=values)
             out[part] = values
         return out, clipped
 
-    def exact(self, fraction: NDArray[np.floating]) -> NDArray[np.float64]:
+    def beyond(self, fraction: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Where the stored value that a fraction asks for lies beyond the range of the type, an integer one."""
+        limits, out = np.iinfo(self.dtype), np.empty(fraction.shape, dtype=bool)
+        for part in _parts(fraction.shape):
+            values = self._exact(fraction[part])
+            np.logical_or(values < limits.min, values > limits.max, out=out[part])
+        return out
+
+    def _exact(self, fraction: NDArray[np.floating]) -> NDArray[np.float64]:
         """Whole stored values that fractions ask for, also those beyond the type's range."""
         values = np.asarray(fraction, dtype=np.float64) * self.open_beam
         return np.rint(values, out=values)

@@ -244,13 +244,16 @@ class FastEngine:
         """Evaluate one tile."""
         import ncnn
 
-        image = channels[0]
-        detail = np.stack([image[0], (image[1] - image[0]) * 4, (image[2] - image[1]) * 4])
-        _, rows, cols = detail.shape
-        down, across = rows // UNSHUFFLE, cols // UNSHUFFLE
-        cells = detail.reshape(3, down, UNSHUFFLE, across, UNSHUFFLE).transpose(0, 2, 4, 1, 3)
+        image = np.asarray(channels[0], dtype=np.float32)
+        down, across = (n // UNSHUFFLE for n in image.shape[1:])
         # the engine reads this array in place: it must live until the answer is out
-        held = np.ascontiguousarray(cells.reshape(-1, down, across), dtype=np.float32)
+        held = np.empty((3 * UNSHUFFLE**2, down, across), dtype=np.float32)
+        cells = held.reshape(3, UNSHUFFLE, UNSHUFFLE, down, across).transpose(0, 3, 1, 4, 2)
+        blurred, plain, sharp = image.reshape(3, down, UNSHUFFLE, across, UNSHUFFLE)
+        cells[0] = blurred
+        np.subtract(plain, blurred, out=cells[1])
+        np.subtract(sharp, plain, out=cells[2])
+        held[UNSHUFFLE**2 :] *= 4
         with self._net(conditions[0]).create_extractor() as extractor:
             extractor.input("in0", ncnn.Mat(held))
             failed, found = extractor.extract("out0")
@@ -258,8 +261,10 @@ class FastEngine:
             answer = None if failed else np.array(found, dtype=np.float32)
         if answer is None or answer.shape != (UNSHUFFLE**2, down, across):
             raise CheckpointError("the engine ncnn gave no answer; set COLDRAY_ENGINE=onnxruntime, or free memory")
-        fine = answer.reshape(UNSHUFFLE, UNSHUFFLE, down, across).transpose(2, 0, 3, 1).reshape(rows, cols)
-        return np.asarray(image[1] + np.float32(RESIDUAL_SCALE) * fine)[None, None]
+        answer *= np.float32(RESIDUAL_SCALE)
+        out = np.empty_like(plain)
+        np.add(plain, answer.reshape(UNSHUFFLE, UNSHUFFLE, down, across).transpose(2, 0, 3, 1), out=out)
+        return out.reshape(1, 1, *image.shape[1:])
 
     def _net(self, conditions: Float) -> Any:
         key = np.asarray(conditions, dtype=np.float32).tobytes()

@@ -112,8 +112,7 @@ def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) ->
     share, shift = 0.0, 0.0
     lost = np.zeros(0, dtype=np.intp)
     if clipped and (limited := at_limit(stored)) is not None:
-        values, limits = scale.exact(result), np.iinfo(pixels.dtype.str)
-        lost = np.flatnonzero(((values < limits.min) | (values > limits.max)) & ~limited)
+        lost = np.flatnonzero(scale.beyond(result) & ~limited)
         share = lost.size / stored.size
     if lost.size < stored.size:
         before, after = (_mean_without(image, lost) for image in (stored, pixels))

@@ -10,11 +10,12 @@ import scipy
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
+from coldray.restoration.coarse import STEP_PX, block_mean
 
 Float = NDArray[np.float64]
 
 BLOCK_PX = 16
-CELL_PX = 4
+CELL_PX = STEP_PX
 BAND_EDGES = (1 / 16, 1 / 8, 2**-2.5, 1 / 4, 2**-1.5, 1 / 2, 0.75)
 """Radial bands [cycles/pixel]; the first is a whole octave."""
 BANDS = len(BAND_EDGES) - 1
@@ -138,7 +139,7 @@ def quiet_blocks(image: NDArray[np.floating], most: int = MOST_BLOCKS) -> QuietB
 def _cut(image: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     """Copies of the quietest blocks that are neither dark nor cut off at a limit, shape (blocks, n, n)."""
     rows, cols = (n // CELL_PX for n in image.shape)
-    cells = image[: rows * CELL_PX, : cols * CELL_PX].reshape(rows, CELL_PX, cols, CELL_PX).mean(axis=(1, 3))
+    cells = block_mean(image[: rows * CELL_PX, : cols * CELL_PX])
     side = BLOCK_PX // CELL_PX
     step = side // 2 if image.size < DENSE_PIXELS else side
     windows = np.lib.stride_tricks.sliding_window_view(cells, (side, side))[::step, ::step]

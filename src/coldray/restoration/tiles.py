@@ -110,16 +110,19 @@ class _Counts:
         return np.diff(self._strips[key][:, [*across, -1]], axis=1)
 
 
-def _seen(image: NDArray[Any], down: Window, across: Window) -> NDArray[np.float32]:
-    """What a tile sees of an image, its half-sample symmetric extension included."""
+def _look(image: NDArray[Any], down: Window, across: Window, out: NDArray[np.float32]) -> None:
+    """Copy what a tile sees of an image, its half-sample symmetric extension included."""
     rows, cols = (mirrored(w.top, w.bottom, n) for w, n in zip((down, across), image.shape, strict=True))
-    left, right = max(across.top, 0), min(across.bottom, image.shape[1])
-    out = np.empty((rows.size, cols.size), dtype=np.float32)
-    # whole runs of rows are copied faster than pixels one by one
-    out[:, left - across.top : right - across.top] = image[rows, left:right]
-    for beyond in (slice(0, left - across.top), slice(right - across.top, None)):
+    (top, bottom), (left, right) = (
+        (max(w.top, 0), min(w.bottom, n)) for w, n in zip((down, across), image.shape, strict=True)
+    )
+    inside = slice(top - down.top, bottom - down.top), slice(left - across.top, right - across.top)
+    # the frame's own pixels are copied faster as a whole than one by one
+    out[inside] = image[top:bottom, left:right]
+    for beyond in (slice(0, inside[0].start), slice(inside[0].stop, None)):
+        out[beyond, inside[1]] = image[rows[beyond], left:right]
+    for beyond in (slice(0, inside[1].start), slice(inside[1].stop, None)):
         out[:, beyond] = image[np.ix_(rows, cols[beyond])]
-    return out
 
 
 class TiledPredictor:
@@ -203,7 +206,9 @@ class TiledPredictor:
         self.tiles_run += len(tiles)
         self.tiles_spared += self._spared_each
         for number, (down, across) in enumerate(tiles, start=1):
-            tile = np.stack([_seen(image, down, across) for image in images])
+            tile = np.empty((len(images), down.bottom - down.top, across.bottom - across.top), dtype=np.float32)
+            for image, seen in zip(images, tile, strict=True):
+                _look(image, down, across, seen)
             answer = self._engine.run(tile[None], told)
             if answer.shape != (1, 1, *tile.shape[1:]):
                 raise CheckpointError(
@@ -219,17 +224,22 @@ class TiledPredictor:
             inner = answer[
                 0, 0, down.first - down.top : down.last - down.top, across.first - across.top : across.last - across.top
             ]
-            if self.needed is None:
+            needed = self._needed_pixels(down, across)
+            if needed is None:
                 out[place] = inner
             else:
-                np.copyto(out[place], inner, where=self._needed_pixels(down, across))
+                np.copyto(out[place], inner, where=needed)
             if self._progress is not None:
                 self._progress(self.evaluations - 1 + number / len(tiles))
         return out
 
-    def _needed_pixels(self, down: Window, across: Window) -> NDArray[np.bool_]:
-        assert self.needed is not None
+    def _needed_pixels(self, down: Window, across: Window) -> NDArray[np.bool_] | None:
+        """Pixels that a tile answers for and whose cells are needed; None if all are."""
+        if self.needed is None:
+            return None
         rows, cols = (np.arange(w.first, w.last) // self.stride for w in (down, across))
+        if self.needed[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].all():
+            return None
         return self.needed[np.ix_(rows, cols)]
 
     def _tiles(self, rows: int, cols: int) -> list[tuple[Window, Window]]:

@@ -15,6 +15,7 @@ from coldray.physics.transfer import RADIAL_SAMPLES, image_of, radial_grid, radi
 from coldray.plugins import Degradation
 from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
 from coldray.restoration.noise import power_found
+from coldray.scratch import CACHED_PIXELS, strips
 
 LEAST_GAIN = 0.1
 """Where the method leaves less than this of a wrong prediction in its result, nothing can be tested."""
@@ -88,8 +89,7 @@ class Residual:
 
     def unit(self, signal: NDArray[np.floating]) -> NDArray[np.floating]:
         """Scale of `whitened` squared at a local signal: noise power averaged over the bands."""
-        level = float(self.electronic[1:].mean()) + LEAST_SIGNAL_POWER
-        return np.asarray(signal * float(self.quantum[1:].mean()) + level)
+        return _unit(signal, self.quantum, self.electronic)
 
     def noise_power(self, signal: NDArray[np.floating]) -> NDArray[np.float64]:
         """Noise power of every band of `whitened` at a tile's signal, shape (bands, *signal.shape)."""
@@ -245,15 +245,23 @@ def residual_of(
         y *= np.take(tables.white, at, mode="wrap")
         np.multiply(out, np.take(tables.error, at, mode="wrap"), out=bias[part])
     whitened, bias, signal = (image_of(image) for image in (rest, bias, spectrum))
-    signal += level
-    np.maximum(signal, 0, out=signal)
+    share = _quantum_share(frame)
+    quantum, electronic = share / frame.mean_signal, 1.0 - share
+    total = 0.0
+    for part in strips(shape, pixels=CACHED_PIXELS):
+        local = signal[part]
+        local += level
+        np.maximum(local, 0, out=local)
+        total += float(np.sum(local, dtype=np.float64))
+        scale = np.sqrt(_unit(local, quantum, electronic))
+        whitened[part] /= scale
+        bias[part] /= scale
     quantum_power, electronic_power = _pixel_power(frame)
-    expected = quantum_power * float(np.sum(signal, dtype=np.float64)) + electronic_power * signal.size
-    quantum = _quantum_share(frame)
+    expected = quantum_power * total + electronic_power * signal.size
     result = Residual(
         whitened=whitened,
-        quantum=quantum / frame.mean_signal,
-        electronic=1.0 - quantum,
+        quantum=quantum,
+        electronic=electronic,
         residual_over_noise=float(np.sqrt(sums[3] / max(expected, 1e-30))),
         noise_found=_noise_found(frame),
         contrast_energy=max(float(sums[0]) - mean, 0.0),
@@ -261,10 +269,15 @@ def residual_of(
         unverifiable_energy=float(sums[2]),
         verifiable_lp_mm=verifiable_limit(frame, degradation),
     )
-    scale = np.sqrt(result.unit(signal))
-    whitened /= scale
-    bias /= scale
     return result, bias, signal
+
+
+def _unit(
+    signal: NDArray[np.floating], quantum: NDArray[np.float64], electronic: NDArray[np.float64]
+) -> NDArray[np.floating]:
+    """Noise power averaged over the bands, in the type of the signal."""
+    level = float(electronic[1:].mean()) + LEAST_SIGNAL_POWER
+    return np.asarray(signal * float(quantum[1:].mean()) + level)
 
 
 def _noise_found(frame: Frame) -> float:
