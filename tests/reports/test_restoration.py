@@ -262,9 +262,10 @@ def test_the_whole_of_an_image_is_100_percent(case):
 @pytest.mark.parametrize("cell", ["bga_001.tif", "line1/part_00017_side_b.tif", "x" * 200])
 def test_columns_of_a_pdf_break_no_word_that_has_room(cell):
     from coldray.reports import pdf
+    from coldray.reports.canvas import fonts
 
     page = pdf._page_type()(format="A4")
-    for style, path in pdf._fonts().items():
+    for style, path in fonts().items():
         page.add_font("text", style, path)
     page.add_page()
     columns = ("image", "verdict", "residual / noise [rms]", "prior [% of energy]", "warnings [number]")
@@ -292,7 +293,7 @@ def test_a_pdf_is_made_to_be_kept(report):
 
 
 def test_huge_images_are_shrunk_for_overview():
-    from coldray.reports.pictures import shrunk
+    from coldray.reports.thumbnails import shrunk
 
     image = np.arange(3000 * 2001, dtype=np.float32).reshape(3000, 2001)
     small = shrunk(image)

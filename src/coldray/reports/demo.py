@@ -23,12 +23,12 @@ LABELS = {
 }
 
 
-def new_figure(width: float, height: float, *, fitted: bool = True) -> Figure:
-    """Return an empty figure of a size in inches, drawn without a display; `fitted` works out its margins when it is drawn."""
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained" if fitted else None)
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

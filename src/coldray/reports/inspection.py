@@ -16,8 +16,9 @@ from coldray import __version__
 from coldray.metrology.inspection import Inspection, Mark
 from coldray.metrology.shapes import CLOSED, measures, region
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
+from coldray.reports.canvas import DPI
 from coldray.reports.demo import new_figure, png_bytes
-from coldray.reports.pictures import DPI, WIDTH_IN
+from coldray.reports.pictures import WIDTH_IN
 from coldray.reports.thumbnails import grey_levels, grey_range, shrunk
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import io
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
+from coldray.reports.canvas import fonts
 
 MARGIN_MM = 15.0
 NAME_WIDTH_MM = 44.0
@@ -20,17 +20,10 @@ INK, SOFT, LINE = (27, 36, 45), (91, 104, 115), (211, 218, 224)
 PICTURE_DPI = 150
 CELL_PADDING_MM = 1.0
 SMALL_PICTURE_MM = 22.0
+FOOT = "page 0123456789 of {nb} …"
+"""Characters of the running foot, beside those of the report."""
 MADE = datetime(2000, 1, 1, tzinfo=UTC)
 """Time that every PDF states, so that the same report has the same bytes; when it was made is known from its file."""
-
-
-@cache
-def _fonts() -> dict[str, Path]:
-    """Fonts that know Greek, micro and minus signs; they come with matplotlib."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return {"": folder / "DejaVuSans.ttf", "B": folder / "DejaVuSans-Bold.ttf"}
 
 
 @cache
@@ -59,7 +52,7 @@ def _known() -> frozenset[int]:
     from fontTools.ttLib import TTFont
 
     maps = []
-    for path in _fonts().values():
+    for path in fonts().values():
         with TTFont(path, lazy=True) as font:
             maps.append(frozenset(font.getBestCmap()))
     return frozenset.intersection(*maps)
@@ -74,6 +67,15 @@ def drawable(part: Any) -> Any:
     if is_dataclass(part) and not isinstance(part, type):
         return replace(part, **{f.name: drawable(getattr(part, f.name)) for f in fields(part)})
     return part
+
+
+def characters(part: Any) -> frozenset[int]:
+    """Code points of all text in a report, or in any part of it."""
+    if isinstance(part, str):
+        return frozenset(map(ord, part))
+    if is_dataclass(part) and not isinstance(part, type):
+        part = tuple(getattr(part, f.name) for f in fields(part))
+    return frozenset().union(*map(characters, part)) if isinstance(part, tuple) else frozenset()
 
 
 def _fitting(pdf: Any, text: str, width_mm: float) -> str:
@@ -103,8 +105,10 @@ def to_pdf(report: Report) -> bytes:
     pdf.set_xmp_metadata(_about(report.title))
     pdf.set_title(report.title)
     pdf.set_lang("en")
-    for style, path in _fonts().items():
-        pdf.add_font("text", style, path)
+    # widths of the characters that occur, not of thousands
+    used = sorted(characters(FOOT) | characters(pdf.running) | characters(report))
+    for style, path in fonts().items():
+        pdf.add_font("text", style, path, unicode_range=used)
     pdf.set_margins(MARGIN_MM, MARGIN_MM, MARGIN_MM)
     pdf.set_auto_page_break(True, 16)
     pdf.add_page()
