@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.errors import CheckpointError
+from coldray.errors import CheckpointError, SettingsError
 from coldray.frame import Frame
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 RATIO_FREQUENCIES = tuple(k / 16 for k in range(1, 9))
 """Where the MTF ratio is told to the network [cycles/pixel]."""
@@ -75,7 +74,20 @@ def places(told: Sequence[str], names: Sequence[str]) -> list[int]:
     return [list(told).index(name) for name in names]
 
 
-def linear_estimates(frame: Frame, degradation: Degradation) -> tuple[Any, Any]:
+def needed(predictor: Predictor | None) -> Predictor:
+    """The network of a method that cannot do without.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    if predictor is None:
+        raise SettingsError("the method needs a network; give a `predictor`, or a model")
+    return predictor
+
+
+def linear_estimates(frame: Frame, degradation: Degradation) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Return the Wiener estimate and a sharper one, both of the frame's shape."""
     return (
         frame.wiener_estimate(degradation),

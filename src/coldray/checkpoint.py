@@ -6,14 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from coldray.document import parse_json
+from coldray.document import Json, parse_json
 from coldray.errors import CheckpointError
 from coldray.files import write_bytes
 
@@ -21,7 +20,7 @@ MODEL_FORMAT = "coldray-model"
 MODEL_VERSION = 1
 
 
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[np.number]], header: dict[str, Any]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[np.number]], header: Mapping[str, Json]) -> None:
     """Write tensors and a JSON header; whole or not at all.
 
     Parameters
@@ -43,7 +42,7 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[np.number]], header:
     write_bytes(path, packed(tensors, header))
 
 
-def packed(tensors: Mapping[str, NDArray[np.number]], header: dict[str, Any]) -> bytes:
+def packed(tensors: Mapping[str, NDArray[np.number]], header: Mapping[str, Json]) -> bytes:
     """Content of a tensor file; see `write_tensors`."""
     for name, value in tensors.items():
         _check_finite(name, value)
@@ -52,7 +51,7 @@ def packed(tensors: Mapping[str, NDArray[np.number]], header: dict[str, Any]) ->
     return save(whole, {"coldray": json.dumps(header)})
 
 
-def read_tensors(path: Path) -> tuple[dict[str, NDArray[np.number]], dict[str, Any]]:
+def read_tensors(path: Path) -> tuple[dict[str, NDArray[np.number]], dict[str, Json]]:
     """Read what `write_tensors` wrote.
 
     Raises

@@ -13,8 +13,11 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+from coldray.errors import MetadataError
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """What JSON can hold."""
@@ -100,7 +103,7 @@ def parse_json(
     def refuse(digits: str) -> NoReturn:
         raise error(f"{name}: the number {shortened(digits)} is not finite, or beyond what a float holds")
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Json]:
         found = dict(pairs)
         if len(found) < len(pairs):
             twice = Counter(known for known, _ in pairs).most_common(1)[0][0]
@@ -115,6 +118,65 @@ def parse_json(
         )
     except json.JSONDecodeError as problem:
         raise error(f"{name}: not valid JSON ({problem})") from None
+
+
+def as_table(found: Json) -> Mapping[str, Json]:
+    """An object of a document; of anything else a MetadataError says what it is.
+
+    Examples
+    --------
+    >>> from coldray.document import as_number, as_table
+    >>> as_number(as_table({"sd": 0.5})["sd"])
+    0.5
+    """
+    if not isinstance(found, Mapping):
+        raise _other(found, "an object of names and values")
+    return found
+
+
+def as_entries(found: Json) -> Sequence[Json]:
+    """A list of a document; of anything else a MetadataError says what it is."""
+    if isinstance(found, str) or not isinstance(found, Sequence):
+        raise _other(found, "a list")
+    return found
+
+
+def as_tables(found: Json) -> list[Mapping[str, Json]]:
+    """A list of objects; see `as_table`."""
+    return [as_table(entry) for entry in as_entries(found)]
+
+
+def as_number(found: Json) -> float:
+    """A number of a document; of anything else a MetadataError says what it is."""
+    if not isinstance(found, Real):
+        raise _other(found, "a number")
+    return found
+
+
+def as_numbers(found: Json) -> list[float]:
+    """A list of numbers; see `as_number`."""
+    return [as_number(entry) for entry in as_entries(found)]
+
+
+def as_text(found: Json) -> str:
+    """A text of a document; of anything else a MetadataError says what it is."""
+    if not isinstance(found, str):
+        raise _other(found, "a text")
+    return found
+
+
+def as_texts(found: Json) -> list[str]:
+    """A list of texts; see `as_text`."""
+    return [as_text(entry) for entry in as_entries(found)]
+
+
+def as_cell(found: Json) -> str | float | None:
+    """A value that has room in a table: a text, a number or nothing; of anything else a MetadataError says what it is."""
+    return found if found is None or isinstance(found, str) else as_number(found)
+
+
+def _other(found: Json, needed: str) -> MetadataError:
+    return MetadataError(f"{needed} is needed; found {shortened(repr(found))}")
 
 
 def shortened(text: str) -> str:
@@ -154,7 +216,7 @@ def read_json(path: Path, error: type[Exception], largest_bytes: int = LARGEST_B
     return parse_json(content_of(path, error, largest_bytes), path.name, error, largest_bytes)
 
 
-def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST_BYTES) -> dict[str, Any]:
+def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST_BYTES) -> dict[str, Json]:
     """Like `read_json`, for files that must hold an object.
 
     Parameters
@@ -178,7 +240,7 @@ def read_object(path: Path, error: type[Exception], largest_bytes: int = LARGEST
 
 def parse_object(
     content: str | bytes, name: str, error: type[Exception], largest_bytes: int = LARGEST_BYTES
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Object of a JSON text; `read_object` says what is refused."""
     found = parse_json(content, name, error, largest_bytes)
     if not isinstance(found, dict):
@@ -186,7 +248,7 @@ def parse_object(
     return found
 
 
-def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
+def read_toml(path: Path, error: type[Exception]) -> dict[str, Json]:
     """Tables of a TOML file.
 
     Parameters
@@ -207,7 +269,7 @@ def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
     return parse_toml(content_of(path, error, LARGEST_TOML_BYTES), path.name, error)
 
 
-def parse_toml(content: bytes, name: str, error: type[Exception]) -> dict[str, Any]:
+def parse_toml(content: bytes, name: str, error: type[Exception]) -> dict[str, Json]:
     """Tables of a TOML text; `read_toml` says what is refused."""
     if len(content) > LARGEST_TOML_BYTES:
         raise error(f"{name}: larger than {LARGEST_TOML_BYTES >> 20} MiB, the most that is read")

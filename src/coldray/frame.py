@@ -17,6 +17,7 @@ from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.transfer import (
     SHARED,
+    Gain,
     Operators,
     TransferOperator,
     directional_operator,
@@ -26,8 +27,6 @@ from coldray.physics.transfer import (
 )
 from coldray.plugins import Degradation
 
-Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Gain over radial frequency [cycles/mm]."""
 Known = TypeVar("Known")
 
 
@@ -51,7 +50,7 @@ class Frame:
         Where filters are kept for the next frame.
     """
 
-    blurred: Any
+    blurred: NDArray[np.floating]
     pair: DetectorPair
     noise: NoiseModel
     prior: ObjectPrior = field(default_factory=ObjectPrior)
@@ -80,7 +79,7 @@ class Frame:
         return image.dtype.type(image.mean(dtype=np.float64))
 
     @cached_property
-    def spectrum(self) -> NDArray[Any]:
+    def spectrum(self) -> NDArray[np.floating]:
         """DCT-II of the image less its `level`, a numpy array, for all who filter it; not to be written to."""
         found = spectrum_of(np.asarray(self.blurred) - self.level)
         found.flags.writeable = False
@@ -97,7 +96,7 @@ class Frame:
         found: Known = self._once[make]
         return found
 
-    def filtered(self, operator: TransferOperator) -> Any:
+    def filtered(self, operator: TransferOperator) -> NDArray[np.floating]:
         """The image through an operator; of a numpy array by the spectrum that is at hand."""
         if not isinstance(self.blurred, np.ndarray):
             return operator(self.blurred)
@@ -105,7 +104,7 @@ class Frame:
         found += self.level * operator.gain(found.dtype)[0, 0]
         return found
 
-    def wiener_estimate(self, degradation: Degradation) -> Any:
+    def wiener_estimate(self, degradation: Degradation) -> NDArray[np.floating]:
         """The image through `wiener_operator`, for all who begin with it; not to be written to."""
         operator = self.wiener_operator(degradation)
         if not isinstance(self.blurred, np.ndarray):
@@ -115,7 +114,9 @@ class Frame:
             self._once[operator].flags.writeable = False
         return self._once[operator]
 
-    def corrected(self, prediction: Any, blur: TransferOperator, gain: TransferOperator) -> Any:
+    def corrected(
+        self, prediction: NDArray[np.floating], blur: TransferOperator, gain: TransferOperator
+    ) -> NDArray[np.floating]:
         """One step of a prediction towards the image y.
 
         Parameters
@@ -165,7 +166,7 @@ class Frame:
         """Blur of the given strength as an operator on this frame."""
         return self.directional_operator(lambda _, d: lambda f: d.transfer(f, strength), degradation)
 
-    def towards_aim(self, sharp: Any) -> Any:
+    def towards_aim(self, sharp: NDArray[np.floating]) -> NDArray[np.floating]:
         """Result as far as the detectors' tables are trusted: the sharp image, no sharper than the measurement beyond.
 
         Of a frame `as_restored` it is that already.

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import file_sha256
+from coldray.document import Json
 from coldray.errors import PluginError
 from coldray.radiograph import Radiograph
 
@@ -50,7 +51,9 @@ class Degradation(Protocol):
 class Predictor(Protocol):
     """A network for whole frames; it tiles inside."""
 
-    def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> Any:
+    def __call__(
+        self, channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32], /
+    ) -> NDArray[np.floating]:
         """Return an estimate of the sharp image, shape of each channel."""
         ...
 
@@ -61,7 +64,9 @@ class Method(Protocol):
 
     LEARNS: bool
 
-    def restore(self, frame: Any, degradation: Degradation, predictor: Predictor | None, rng: Any) -> Any:
+    def restore(
+        self, frame: Any, degradation: Degradation, predictor: Predictor | None, rng: np.random.Generator | None
+    ) -> NDArray[np.floating]:
         """Return the restored frame, shape (rows, cols)."""
         ...
 
@@ -81,7 +86,7 @@ class LearningMethod(Method, Protocol):
     CHANNELS: tuple[str, ...]
     CONDITIONS: tuple[str, ...]
 
-    def example(self, pair: Any, degradation: Degradation, rng: Any) -> Any:
+    def example(self, pair: Any, degradation: Degradation, rng: np.random.Generator) -> Any:
         """Return one Example: channels, conditions and target."""
         ...
 
@@ -371,13 +376,13 @@ def shown_by(method: Any) -> tuple[list[str], list[str]]:
     return list(getattr(method, "CHANNELS", ())), list(getattr(method, "CONDITIONS", ()))
 
 
-def options_of(function: Callable[..., Any]) -> dict[str, Any]:
+def options_of(function: Callable[..., Any]) -> dict[str, Json]:
     """Keyword-only parameters of a function with their defaults."""
     found = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def settings_of(method: Method) -> dict[str, Any]:
+def settings_of(method: Method) -> dict[str, Json]:
     """Options of a method's `restore` with their defaults; what its own `gain` provides is none.
 
     Examples

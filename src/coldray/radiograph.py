@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import ImageError, MetadataError
 
 
@@ -70,7 +71,7 @@ class Step:
     """One entry of an image's history: a verb and its JSON-able details."""
 
     verb: str
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

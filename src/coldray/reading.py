@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def check_declared(path: Location, shape: tuple[int, ...], itemsize: int, stored
     return pixels * itemsize
 
 
-def check_finite(path: Location, pixels: NDArray[Any]) -> None:
+def check_finite(path: Location, pixels: NDArray[np.number]) -> None:
     """Refuse NaN and infinite pixels, saying how many there are.
 
     Parameters
@@ -163,7 +163,7 @@ def check_finite(path: Location, pixels: NDArray[Any]) -> None:
         raise refuse(path, message, "replace them by measured or interpolated values")
 
 
-def _not_finite(pixels: NDArray[Any]) -> str | None:
+def _not_finite(pixels: NDArray[np.number]) -> str | None:
     """Count what is not finite; None if all is well."""
     if pixels.dtype.kind != "f" or not pixels.size:
         return None
@@ -177,7 +177,7 @@ def _not_finite(pixels: NDArray[Any]) -> str | None:
     return f"has {nan + infinite} of {pixels.size} pixels that are not finite ({nan} NaN, {infinite} infinite)"
 
 
-def checked(path: Location, pixels: NDArray[Any]) -> NDArray[Any]:
+def checked(path: Location, pixels: NDArray[np.number]) -> NDArray[np.number]:
     """Give intensities in native byte order, C order and own memory, or refuse what is not an image."""
     if pixels.dtype.kind not in "uif" or pixels.dtype.itemsize > 8:
         raise refuse(path, f"holds {pixels.dtype}, not intensities", "store integers or float16, float32 or float64")
@@ -188,11 +188,11 @@ def checked(path: Location, pixels: NDArray[Any]) -> NDArray[Any]:
     return native if native.flags.writeable else native.copy()
 
 
-def one_channel(path: Location, samples: NDArray[Any], alpha: bool) -> tuple[NDArray[Any], list[str]]:
+def one_channel(path: Location, samples: NDArray[np.number], alpha: bool) -> tuple[NDArray[np.number], list[str]]:
     """Reduce (..., channels) to grey where nothing is lost: equal channels, opaque alpha."""
     notes = []
     if alpha:
-        opaque = 1.0 if samples.dtype.kind == "f" else np.iinfo(samples.dtype).max
+        opaque = 1.0 if samples.dtype.kind == "f" else np.iinfo(samples.dtype.str).max
         if (samples[..., -1] != opaque).any():
             raise refuse(path, "has an alpha channel that is not opaque", "flatten it and save it as greyscale")
         samples = samples[..., :-1]
@@ -205,7 +205,9 @@ def one_channel(path: Location, samples: NDArray[Any], alpha: bool) -> tuple[NDA
     return samples[..., 0], notes
 
 
-def check_writable(path: Location, pixels: NDArray[Any], kind: str, dtypes: str, remedy: str) -> NDArray[Any]:
+def check_writable(
+    path: Location, pixels: NDArray[np.number], kind: str, dtypes: str, remedy: str
+) -> NDArray[np.number]:
     """Require one of the named dtypes and finite values; give native, C-ordered pixels."""
     if pixels.dtype.name not in dtypes.split():
         raise refuse_writing(path, f"cannot be written: {kind} does not hold {pixels.dtype.name} pixels", remedy)

@@ -27,7 +27,7 @@ def is_large(shape: tuple[int, ...]) -> bool:
     return shape[-2] * shape[-1] > LARGEST_WHOLE_PIXELS
 
 
-def scratch_array(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+def scratch_array(shape: tuple[int, ...], dtype: Any) -> NDArray[np.number]:
     """Array of zeros in a nameless file of the system's folder for temporary files.
 
     Parameters
@@ -60,7 +60,7 @@ def scratch_array(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         ) from problem
 
 
-def release(*arrays: NDArray[Any] | None) -> None:
+def release(*arrays: NDArray[np.number] | None) -> None:
     """Let the system take the memory that pages of scratch arrays hold; what is in them stays. Others are left alone."""
     for array in arrays:
         owner: Any = array

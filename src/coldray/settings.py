@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 from coldray.declaration import Setting, setting
+from coldray.document import Json
 from coldray.errors import SettingsError
 
 GAINS = ("calibrated", "detail", "paper", "network")
@@ -98,6 +99,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         "switch",
         "Also give a lower and an upper image, between which the noise-free sharp image lies at 90 % of the pixels of an "
         "object like those that the model was calibrated on.",
+        page=False,
         beside=True,
         since=7,
     )
@@ -147,7 +149,7 @@ class Settings(Generic[DetectorT, ModelT, FlatsT]):
         page=False,
         profile=False,
     )
-    options: Mapping[str, Any] = setting(
+    options: Mapping[str, Json] = setting(
         None,
         "options",
         "Option of the method, e.g. samples=8.",
@@ -277,7 +279,7 @@ def laid_over(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str,
 
 
 @cache
-def defaults() -> Mapping[str, Any]:
+def defaults() -> Mapping[str, Json]:
     """Value of every setting that nobody states."""
     return {one.name: {} if one.default is MISSING else one.default for one in fields(Settings)}
 
@@ -304,7 +306,7 @@ def check_settings(settings: Settings[Any, Any, Any]) -> None:
         checked(name, getattr(settings, name))
 
 
-def check_options(known: Mapping[str, Any], names: Iterable[str], owner: str) -> None:
+def check_options(known: Iterable[str], names: Iterable[str], owner: str) -> None:
     """Refuse options that are not known.
 
     Raises

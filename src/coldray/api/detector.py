@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from coldray.reports.measurements import detector_protocol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from coldray.physics.tables import Column
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +51,7 @@ class MeasuredDetector(Result, Detector):
         """Pitch, MTF, noise, NEQ or DQE."""
         return detector_protocol(self.measured).rows
 
-    def columns(self) -> Mapping[str, Any]:
+    def columns(self) -> Mapping[str, Column]:
         """MTF with its band and NNPS over frequency: a table that `restore` takes for the detector."""
         frequency = self.mtf.frequency_lp_mm
         assert self.mtf.low is not None and self.mtf.high is not None and self.nnps is not None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.api.inputs import Images, number_of, pitch_of, radiographs_of
+from coldray.api.inputs import Image, Images, number_of, pitch_of, radiographs_of
 from coldray.api.results import Measurement
 from coldray.errors import MeasurementError
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
 
+if TYPE_CHECKING:
+    from coldray.physics.tables import Column
+
 Roi = tuple[int, int, int, int]
 
 
-def linearity(image: Sequence[Any], exposure: Sequence[float]) -> Measurement:
+def linearity(image: Sequence[Image], exposure: Sequence[float]) -> Measurement:
     """Measure how straight the signal of a detector follows the exposure.
 
     Parameters
@@ -47,7 +50,7 @@ def linearity(image: Sequence[Any], exposure: Sequence[float]) -> Measurement:
 
     images = radiographs_of(image)
     found = measure(images, [number_of(value, "exposure", "one unit") for value in exposure])
-    table = {"exposure": found.exposure, "signal": found.signal, "deviation": found.deviation}
+    table: Mapping[str, Column] = {"exposure": found.exposure, "signal": found.signal, "deviation": found.deviation}
     return Measurement(
         found, images[0].acquisition.pixel_pitch_mm, linearity_protocol(found), lambda ax: draw_linearity(ax, found),
         table, found.warnings,
@@ -95,7 +98,7 @@ def uniformity(
     pitch = pitch_of(images, pixel_pitch_mm)
     found = measure(images, pitch, tile_mm=number_of(tile_mm, "tile_mm", "mm"), mask=mask)
     rows, cols = np.indices(found.signal.shape)
-    table = {
+    table: Mapping[str, Column] = {
         "tile_row": rows.ravel(), "tile_column": cols.ravel(), "signal": found.signal.ravel(), "snr": found.snr.ravel()
     }  # fmt: skip
     return Measurement(
@@ -142,7 +145,7 @@ def wire_iqi(
     if len(images) > 1:
         raise MeasurementError(f"{len(images)} images were given; this measurement takes one")
     found = measure(images[0], pitch, roi, first_wire=first_wire)
-    table = {
+    table: Mapping[str, Column] = {
         "wire": [f"W{w.number}" for w in found.wires],
         "diameter_mm": [w.diameter_mm for w in found.wires],
         "contrast": [w.contrast for w in found.wires],
@@ -197,7 +200,7 @@ def task_transfer(
     found = measure(_frames(images), pitch, contrast=contrast, air_kerma_ugy=kerma, roi=roi)
     curve, response = found.ttf, found.response
     assert curve.low is not None and curve.high is not None
-    table = {
+    table: Mapping[str, Column | None] = {
         "frequency_lp_mm": curve.frequency_lp_mm, "ttf": curve.value, "ttf_low": curve.low, "ttf_high": curve.high,
         "response": response.value,
     }  # fmt: skip
@@ -240,7 +243,7 @@ def noise_mtf(
     pitch = pitch_of(images, pixel_pitch_mm)
     found = measure(by_level(pages(images)), pitch, stated=stated)
     curve = found.mtf
-    table = {
+    table: Mapping[str, Column | None] = {
         "frequency_lp_mm": curve.frequency_lp_mm, "noise_mtf": curve.value, "noise_mtf_low": curve.low,
         "noise_mtf_high": curve.high,
     }  # fmt: skip
@@ -251,7 +254,7 @@ def noise_mtf(
 
 
 def separate_blurs(
-    image: Sequence[Any], magnification: Sequence[float], pixel_pitch_mm: float | None = None
+    image: Sequence[Image], magnification: Sequence[float], pixel_pitch_mm: float | None = None
 ) -> Measurement:
     """Tell the blur of the focal spot from that of the detector, by edges at two or more distances.
 
@@ -286,7 +289,7 @@ def separate_blurs(
         found, warnings=tuple(dict.fromkeys([*found.warnings, *(w for edge in edges for w in edge.warnings)]))
     )
     curve = found.detector_mtf
-    table = {
+    table: Mapping[str, Column | None] = {
         "frequency_lp_mm": curve.frequency_lp_mm, "detector_mtf": curve.value, "detector_mtf_low": curve.low,
         "detector_mtf_high": curve.high,
     }  # fmt: skip
@@ -295,7 +298,7 @@ def separate_blurs(
     )
 
 
-def _frames(images: Sequence[Radiograph]) -> list[NDArray[Any]]:
+def _frames(images: Sequence[Radiograph]) -> list[NDArray[np.number]]:
     """Every page as a frame, all of one shape."""
     pages = [page for image in images for page in ([image.pixels] if image.pixels.ndim == 2 else list(image.pixels))]
     shapes = sorted({page.shape for page in pages})

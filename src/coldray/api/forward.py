@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from coldray.api.inputs import AnyDetector, Image, Images, radiograph_of, text_of
 from coldray.api.restore import Restorer
+from coldray.document import Json
 from coldray.errors import ImageError
 from coldray.radiograph import Radiograph
 
@@ -23,7 +23,7 @@ def certify(
     exposure_s: float | None = None,
     flats: Images | None = None,
     open_beam: float | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Test any restored image, of this or another program, against its measurement.
 
     Parameters
@@ -150,7 +150,7 @@ def degrade(
     rng = np.random.default_rng(random_state)
     frames = [blur(f) if noise is None else blur(f) + noise.draw(f, rng) for f in stack]
     stored, clipped = scale.to_stored(np.stack(frames).reshape(original.shape))
-    details = {
+    details: dict[str, Json] = {
         "blurred": pair.blurred.name,
         "sharp": pair.sharp.name,
         "strength": strength,

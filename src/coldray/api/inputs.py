@@ -27,7 +27,7 @@ PITCH_SPREAD = 1e-3
 """How far the pixel pitches of images that are measured together may differ."""
 
 
-def radiograph_of(image: Any, parameter: str = "image") -> Radiograph:
+def radiograph_of(image: Images, parameter: str = "image") -> Radiograph:
     """One image in any of its forms.
 
     Parameters
@@ -69,7 +69,7 @@ def radiograph_of(image: Any, parameter: str = "image") -> Radiograph:
     )
 
 
-def radiographs_of(images: Any, parameter: str = "image") -> list[Radiograph]:
+def radiographs_of(images: Images, parameter: str = "image") -> list[Radiograph]:
     """One or several images in any of their forms; `radiograph_of` says what is refused."""
     if isinstance(images, (list, tuple)):
         if not images:
@@ -129,7 +129,7 @@ def pitch_of(images: Sequence[Radiograph], stated_mm: Any) -> float:
     return known[0]
 
 
-def detector_of(source: Any, parameter: str, pixel_pitch_mm: float | None) -> Detector:
+def detector_of(source: AnyDetector, parameter: str, pixel_pitch_mm: float | None) -> Detector:
     """Detector in any of its forms.
 
     Parameters

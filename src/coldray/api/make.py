@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from coldray.objects.gerber.board import RasterBoard
+    from coldray.physics.tables import Column
     from coldray.simulation.detector import ScreenDetector
 
 LARGEST_PX = 4096
@@ -63,7 +65,7 @@ class Simulated(Result):
             ("pixel pitch", f"{known.pixel_pitch_mm} mm"),
         ]
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Mapping[str, Column]:
         """Profile of both frames and the truth along the middle row."""
         row = self.target.shape[0] // 2
         pitch = self.blurred.acquisition.pixel_pitch_mm or 1.0
@@ -169,7 +171,7 @@ def simulate(
             pixel_pitch_mm=pitch, exposure_s=exposure, frames=frames, open_beam=1.0, linear=True,
             detector=screens[role][0],
         )  # fmt: skip
-        details = {
+        details: dict[str, Json] = {
             "kind": "simulated", "object": maps.name, "random_state": int(random_state),
             "random_state_version": RANDOM_STATE_VERSION, "exposure_s": exposure,
         }  # fmt: skip

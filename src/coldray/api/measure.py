@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from coldray.api.inputs import Images, number_of, pitch_of, radiographs_of
 from coldray.api.results import Measurement
+from coldray.document import as_cell
 from coldray.errors import MeasurementError
 from coldray.radiograph import Radiograph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from coldray.physics.tables import Column
+    from coldray.reports.measurements import Protocol
 
 Roi = tuple[int, int, int, int]
 
@@ -77,7 +81,7 @@ def edge_mtf(
     pitch = pitch_of(images, pixel_pitch_mm)
     found = measure(_one_or_all(images), pitch, roi, mask=mask, half_length_mm=half_length_mm)
     assert found.mtf.low is not None and found.mtf.high is not None
-    table = {
+    table: Mapping[str, Column | float | None] = {
         "frequency_lp_mm": found.mtf.frequency_lp_mm,
         "mtf": found.mtf.value,
         "mtf_low": found.mtf.low,
@@ -141,7 +145,7 @@ def flat_nnps(
     masked = [image.with_mask(None if mask is None else np.asarray(mask)) for image in images]
     regions = [image.with_pixels(crop(image.pixels, roi)).with_mask(crop_mask(image.mask, roi)) for image in masked]
     found = measure(regions, pitch, roi_size)
-    table = {
+    table: Mapping[str, Column | float | None] = {
         "frequency_lp_mm": found.nnps.frequency_lp_mm,
         "nnps_mm2": found.nnps.value,
         "relative_sd": found.relative_sd,
@@ -190,7 +194,7 @@ def bars_ctf(
     images = radiographs_of(image)
     pitch = pitch_of(images, pixel_pitch_mm)
     found = measure(_one(images), pitch, roi, plateau=plateau)
-    table = {
+    table: Mapping[str, Column | float | None] = {
         "frequency_lp_mm": [g.frequency_lp_mm for g in found.groups],
         "ctf": [g.ctf for g in found.groups],
         "ctf_low": [g.ctf_low for g in found.groups],
@@ -236,7 +240,8 @@ def duplex_isrb(
     pitch = pitch_of(images, pixel_pitch_mm)
     found = measure(_one(images), pitch, roi, first_element=first_element)
     spacings, dips = [p.spacing_mm for p in found.pairs], [p.dip_percent for p in found.pairs]
-    table = {"element": [f"{p.element}D" for p in found.pairs], "spacing_mm": spacings, "dip_percent": dips}
+    names = [f"{p.element}D" for p in found.pairs]
+    table: Mapping[str, Column] = {"element": names, "spacing_mm": spacings, "dip_percent": dips}
 
     def draw(ax: Axes) -> None:
         ax.plot(spacings, dips, "o-")
@@ -297,7 +302,7 @@ def snr(
     recess = None if recess_percent is None else number_of(recess_percent, "recess_percent", "%")
     found = contrast(images, roi, background_roi, srb_um=srb, recess_percent=recess)
     content = found.to_json()
-    table = {name: value for name, value in content.items() if name != "warnings"}
+    table = {name: as_cell(value) for name, value in content.items() if name != "warnings"}
     protocol = snr_protocol(found, pages(images)[0], (roi, background_roi))
 
     def draw(ax: Axes) -> None:
@@ -359,10 +364,7 @@ def neq_dqe(mtf: Any, nnps: Any, *, air_kerma_ugy: float | None = None, beam_qua
         )
     kerma = None if air_kerma_ugy is None else number_of(air_kerma_ugy, "air_kerma_ugy", "uGy")
     found = measure(curve, noise, air_kerma_ugy=kerma, beam_quality=beam_quality)
-    table: dict[str, Any] = {
-        "frequency_lp_mm": found.neq.frequency_lp_mm,
-        "neq_per_mm2": found.neq.value,
-    }
+    table: dict[str, Column] = {"frequency_lp_mm": found.neq.frequency_lp_mm, "neq_per_mm2": found.neq.value}
     if found.dqe is not None:
         table["dqe"] = found.dqe.value
     pitch = nnps.pixel_pitch_mm if isinstance(nnps, Measurement) else 0.5 / found.neq.frequency_lp_mm[-1]
@@ -373,9 +375,9 @@ def _measurement(
     images: list[Radiograph],
     found: Any,
     pitch: float,
-    protocol: Any,
+    protocol: Protocol,
     draw: Callable[[Axes], None],
-    table: Mapping[str, Any],
+    table: Mapping[str, Column | float | None],
 ) -> Measurement:
     return Measurement(found, pitch, protocol, draw, table, _warnings(images, found))
 

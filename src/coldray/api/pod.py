@@ -12,11 +12,13 @@ from coldray.api.restore import Restorer
 from coldray.api.results import Result
 from coldray.benchmark.pod.design import DEFECTS, Question
 from coldray.benchmark.pod.study import Study, pod_study
-from coldray.document import Json
+from coldray.document import Json, as_cell
 from coldray.errors import SettingsError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from coldray.physics.tables import Column
 
 FEWEST_DEFECTS = 8
 
@@ -48,11 +50,12 @@ class Pod(Result):
             found.append((f"{kind}: a90 / a90/95 [mm]", ", ".join(cells)))
         return found
 
-    def columns(self) -> Mapping[str, Any]:
+    def columns(self) -> Mapping[str, Column]:
         """a90 and a90/95 by kind, arm and analysis."""
         rows = [one.to_json() for one in self.study.fits]
         return {
-            name: [row[name] for row in rows] for name in ("kind", "arm", "analysis", "a90_mm", "a90_95_mm", "note")
+            name: [as_cell(row[name]) for row in rows]
+            for name in ("kind", "arm", "analysis", "a90_mm", "a90_95_mm", "note")
         }
 
     def to_dict(self) -> dict[str, Json]:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from coldray.api.inputs import (
-    AnyDetector,
-    Images,
-    detector_of,
-    radiograph_of,
-    radiographs_of,
-)
+from coldray.api.inputs import AnyDetector, Images, detector_of, radiograph_of, radiographs_of
 from coldray.api.results import Result
-from coldray.document import Json
+from coldray.document import Json, as_cell, as_number, as_numbers, as_tables, as_text
 from coldray.errors import ImageError
 from coldray.physics.transfer import Operators
 from coldray.radiograph import Radiograph
@@ -31,6 +25,9 @@ from coldray.words import percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from coldray.physics.detector import Detector
+    from coldray.physics.tables import Column
+    from coldray.restoration.model import Model
     from coldray.restoration.profile import Profile
 
 
@@ -56,7 +53,7 @@ class Restored(Result):
 
     image: Radiograph
     verdict: str
-    consistency: dict[str, Any]
+    consistency: dict[str, Json]
     layers: NDArray[np.float32] | None
     measured: Radiograph
     warnings: tuple[str, ...] = field(default=())
@@ -72,24 +69,25 @@ class Restored(Result):
         """Restored pixels, in the input's units and dtype."""
         return self.image.pixels
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.number]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.number]:
         return np.array(self.image.pixels, dtype=dtype, copy=copy)
 
     def facts(self) -> list[tuple[str, str]]:
         """Method, verdict, and where the noise came from."""
         done = self.image.history[-1].details
-        deviation = np.max(done["noise_relative_sd"])
+        found = done["noise_relative_sd"]
+        deviation = max(as_numbers(found)) if isinstance(found, Sequence) else as_number(found)
         return [
             ("certificate", self.verdict),
             ("method", f"{done['method']}, {done['steps']} network evaluation{'s' if done['steps'] != 1 else ''}"),
             ("noise", f"{percent(deviation)} of the open beam per pixel ({done['noise']})"),
         ]
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Mapping[str, Column]:
         """What the certificate found in every band of frequency."""
-        bands = self.consistency["bands"]
+        bands = as_tables(self.consistency["bands"])
         return {
-            name: [band[name] for band in bands]
+            name: [as_cell(band[name]) for band in bands]
             for name in ("low_lp_mm", "high_lp_mm", "found_over_noise", "marked_tiles")
         }
 
@@ -252,7 +250,7 @@ class Restorer:
         warnings = tuple(dict.fromkeys([*notes, *found.warnings]))
         layers = None if found.provenance is None else found.provenance.layers
         bounds = None if found.interval is None else found.interval.bounds
-        verdict = found.consistency["verdict"]
+        verdict = as_text(found.consistency["verdict"])
         return Restored(found.image, verdict, found.consistency, layers, measured, warnings, bounds)
 
     def __call__(self, image: Images) -> NDArray[np.number]:
@@ -342,27 +340,27 @@ def _job(stated: Mapping[str, Any]) -> Job:
             values[name] = _frames(value, name)
         elif kind == "response" and value is not None:
             values[name] = response_of(value)
-    learns = plugin("method", values.get("method", DEFAULT_METHOD)).LEARNS
+    learns = plugin("method", as_text(values.get("method", DEFAULT_METHOD))).LEARNS
     own = {"model": _model(values.get("model")) if learns else None, "operators": Operators(OWN_BYTES)}
     job = Job(**values | own)
     check_job(job)
     return job
 
 
-def _ready(source: Any, parameter: str, pitch_mm: float | None) -> Any:
+def _ready(source: AnyDetector, parameter: str, pitch_mm: float | None) -> str | Detector:
     """Names, models and files stay as they are until the image tells the pitch; all else becomes a detector now."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return detector_of(source, parameter, pitch_mm)
 
 
-def _model(source: Any) -> Any:
+def _model(source: Model | str | os.PathLike[str] | None) -> Model:
     from coldray.restoration.model import Model, load_model
 
     return source if isinstance(source, Model) else load_model(source)
 
 
-def _frames(images: Any, parameter: str) -> NDArray[np.number]:
+def _frames(images: Images, parameter: str) -> NDArray[np.number]:
     """All frames of one or several images as one stack."""
     stacks = [image.pixels for image in radiographs_of(images, parameter)]
     stacks = [pixels if pixels.ndim == 3 else pixels[None] for pixels in stacks]

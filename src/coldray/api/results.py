@@ -22,6 +22,8 @@ from coldray.reports.measurements import Protocol
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from coldray.physics.tables import Column
+
 REPR_WIDTH = 110
 SHOWN_FACTS = 3
 """Facts in the printed form; it never has more than five lines."""
@@ -41,7 +43,7 @@ class Result(ABC):
         """What is worth knowing at a glance, name and text; the most important first."""
 
     @abstractmethod
-    def columns(self) -> Mapping[str, Any]:
+    def columns(self) -> Mapping[str, Column]:
         """Columns of the table by name; all of one length."""
 
     @abstractmethod
@@ -134,7 +136,7 @@ class Measurement(Result):
     pixel_pitch_mm: float | None
     protocol: Protocol
     draw: Callable[[Axes], None]
-    table: Mapping[str, Any]
+    table: Mapping[str, Column | float | None]
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -156,9 +158,11 @@ class Measurement(Result):
         """Facts by name and text."""
         return self.protocol.rows
 
-    def columns(self) -> Mapping[str, Any]:
+    def columns(self) -> Mapping[str, Column]:
         """Columns of the table by name."""
-        return {name: [v] if v is None or isinstance(v, Real) else v for name, v in self.table.items()}
+        return {
+            name: [v] if v is None or isinstance(v, (float, int, np.number)) else v for name, v in self.table.items()
+        }
 
     def to_dict(self) -> dict[str, Json]:
         """JSON-able form, with the keys of the command line."""

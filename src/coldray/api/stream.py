@@ -8,14 +8,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from coldray.api.inputs import Image, radiograph_of
 from coldray.api.line import Dropped, Line, as_error
 from coldray.api.restore import Restored, Restorer
+from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, SettingsError
 from coldray.images.recursive import RecursiveMean
 from coldray.images.scale import FOUND, Scale, scale_of
@@ -64,7 +65,7 @@ class StreamedFrame:
     moved: bool = False
     judged: bool = False
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.number]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.number]:
         if self.restored is None:
             raise ImageError(f"frame {self.number} was not restored ({self.error or self.outcome})")
         return np.array(self.restored.pixels, dtype=dtype, copy=copy)
@@ -153,7 +154,7 @@ class Stream:
             self._counts[frame.outcome] += 1
             yield frame
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Json]:
         """What became of all frames so far.
 
         Returns

@@ -7,11 +7,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
+from coldray.document import Json
 from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
 from coldray.files import shown, told
 
@@ -86,7 +87,7 @@ def exit_code(problem: ColdrayError) -> int:
     return USAGE if isinstance(problem, SettingsError | PluginError | StrengthError) else CANNOT_RUN
 
 
-def fail(message: str, code: int, as_json: bool = False, more: dict[str, Any] | None = None) -> NoReturn:
+def fail(message: str, code: int, as_json: bool = False, more: Mapping[str, Json] | None = None) -> NoReturn:
     """Print one line on stderr (and its JSON form, with what else is known, on stdout) and leave."""
     say(f"coldray: {message}")
     try:
@@ -98,7 +99,7 @@ def fail(message: str, code: int, as_json: bool = False, more: dict[str, Any] | 
     raise SystemExit(code)
 
 
-def emit(result: dict[str, Any]) -> None:
+def emit(result: Mapping[str, Json]) -> None:
     """Print one JSON object on stdout; NaN becomes null."""
     sys.stdout.write(json.dumps(plain(result), allow_nan=False) + "\n")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _KINDS = {"uint": "unsigned whole numbers", "int": "whole numbers", "float": "floating point"}
 
 
-def in_words(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def in_words(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Name and text of everything that is known of an image; what is not known has no line.
 
     Parameters
@@ -46,7 +46,7 @@ def in_words(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Response", linear.get(entry["linear"], "not stated") + (", falling as it rises" if entry["inverted"] else "")
 
 
-def _values(entry: dict[str, Any]) -> str:
+def _values(entry: Mapping[str, Any]) -> str:
     """Type and range of the stored values."""
     kind = entry["dtype"].rstrip("0123456789")
     bits = entry["dtype"].removeprefix(kind)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
 from coldray.app import console
 from coldray.app.engines import Outcome, Task, Tasks, Try, run_here, run_in_processes
@@ -17,6 +16,7 @@ from coldray.app.files import Pairing
 from coldray.app.ledger import Ledger
 from coldray.app.options import flagged
 from coldray.app.stopping import Stopped, code_of
+from coldray.document import Json, as_table, as_text, as_texts
 from coldray.errors import ColdrayError, WorkerError
 
 WARNINGS_COUNTED = 1000
@@ -76,12 +76,12 @@ class Verb:
     """
 
     name: str
-    work: Callable[[int, Pairing], dict[str, Any]]
-    line: Callable[[dict[str, Any]], str]
+    work: Callable[[int, Pairing], dict[str, Json]]
+    line: Callable[[dict[str, Json]], str]
     as_json: bool
     debug: bool = False
-    after: Callable[[list[dict[str, Any]]], None] | None = None
-    each: Callable[[dict[str, Any]], None] | None = None
+    after: Callable[[list[dict[str, Json]]], None] | None = None
+    each: Callable[[dict[str, Json]], None] | None = None
     aside: bool = False
 
 
@@ -92,7 +92,7 @@ class _Report:
     verb: Verb
     alone: bool
     pairs: dict[int, Pairing] = field(default_factory=dict)
-    entries: dict[int, dict[str, Any]] = field(default_factory=dict)
+    entries: dict[int, dict[str, Json]] = field(default_factory=dict)
     last: ColdrayError | None = None
     verdicts: Counter[str] = field(default_factory=Counter)
     warned: Warnings = field(default_factory=Warnings)
@@ -107,14 +107,14 @@ class _Report:
             if not self.alone:
                 console.say(f"coldray: {message}")
             return
-        outcome = outcome | {"warnings": [flagged(warning) for warning in outcome["warnings"]]}
+        outcome = {**outcome, "warnings": [flagged(warning) for warning in as_texts(outcome["warnings"])]}
         # a watch may go on for months: nothing is kept that nobody will read
         read_later = self.verb.as_json or self.verb.after is not None
-        if (verdict := outcome.get("consistency", {}).get("verdict")) is not None:
-            self.verdicts[verdict] += 1
+        if (verdict := as_table(outcome.get("consistency", {})).get("verdict")) is not None:
+            self.verdicts[as_text(verdict)] += 1
         self.entries[number] = outcome if read_later else {"input": outcome["input"]}
         if not self.verb.as_json:
-            for warning in outcome["warnings"]:
+            for warning in as_texts(outcome["warnings"]):
                 self.warned.tell(pair.source.name, warning)
             (console.say if self.verb.aside else console.tell)(console.printable(self.verb.line(outcome)))
         if self.verb.each is not None:
@@ -128,7 +128,7 @@ class _Report:
         if interrupted is None and not good and self.entries:
             assert self.last is not None
             many = f"{self.verb.name}: none of {len(self.entries)} inputs could be done"
-            message = next(iter(self.entries.values()))["error"] if self.alone else many
+            message = as_text(next(iter(self.entries.values()))["error"]) if self.alone else many
             files = {"files": self._in_order()} if not self.alone else {}
             console.fail(message, console.exit_code(self.last), self.verb.as_json, files)
         if self.verb.after is not None and interrupted is None:
@@ -137,7 +137,7 @@ class _Report:
         if not (self.alone or self.verb.as_json) and interrupted is None:
             console.say(self._total(good))
         if self.verb.as_json:
-            result: dict[str, Any] = {"files": self._in_order()}
+            result: dict[str, Json] = {"files": self._in_order()}
             console.emit(result if interrupted is None else result | {"interrupted": True})
         if interrupted is not None:
             console.say(f"coldray: interrupted; {good} of {len(self.entries)} inputs are done")
@@ -151,7 +151,7 @@ class _Report:
         failed = len(self.entries) - good
         return f"{self.verb.name}: {', '.join(parts)}" + (f"; {failed} failed" if failed else "")
 
-    def _in_order(self) -> list[dict[str, Any]]:
+    def _in_order(self) -> list[dict[str, Json]]:
         return [self.entries[number] for number in sorted(self.entries)]
 
 

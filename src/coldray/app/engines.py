@@ -16,6 +16,7 @@ from typing import Any
 
 from coldray.app.files import Pairing
 from coldray.app.stopping import Stopped, heeded
+from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 from coldray.plugins import load_plugin_files, loaded_files
@@ -27,14 +28,14 @@ NOTHING_READY_S = 0.2
 Task = tuple[int, Pairing]
 Tasks = Iterator[Task | None]
 """Pieces of work; None says that nothing is ready now but more may come."""
-Outcome = dict[str, Any] | ColdrayError
+Outcome = dict[str, Json] | ColdrayError
 
 
 @dataclass(frozen=True)
 class Try:
     """Work whose failures are values, so that they cross process borders and one bad input costs one input."""
 
-    work: Callable[[int, Pairing], dict[str, Any]]
+    work: Callable[[int, Pairing], dict[str, Json]]
     debug: bool = False
     plugins: tuple[str, ...] = field(default_factory=loaded_files)
     """Files with plug-ins that the user named: every process that works for this one loads them."""

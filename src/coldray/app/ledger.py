@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from coldray.app.files import LEDGER as NAME
 from coldray.checkpoint import file_sha256
-from coldray.document import parse_json
+from coldray.document import Json, parse_json
 from coldray.errors import ImageWriteError, MetadataError
 
 VERSION = 3
@@ -51,8 +51,8 @@ class Ledger:
     def __init__(
         self,
         folder: Path,
-        settings: dict[str, Any],
-        record: dict[str, Any] | None = None,
+        settings: Mapping[str, Json],
+        record: Mapping[str, Json] | None = None,
         *,
         fresh: bool = False,
         shared: bool = False,
@@ -106,7 +106,7 @@ class Ledger:
         """Leave the folder to others."""
         self._base.close()
 
-    def finished(self, source: Path, target: Path, *, replace: bool = False) -> dict[str, Any] | None:
+    def finished(self, source: Path, target: Path, *, replace: bool = False) -> dict[str, Json] | None:
         """Return the entry of work that is done and whole; None if it is to be done.
 
         Parameters
@@ -159,7 +159,7 @@ class Ledger:
                 "REPLACE INTO work VALUES (?, ?, ?, ?, NULL, NULL)", (name, _key(source), self._settings, self._run)
             )
 
-    def finish(self, target: Path, entry: dict[str, Any]) -> None:
+    def finish(self, target: Path, entry: Mapping[str, Json]) -> None:
         """Note that an output is whole."""
         text = json.dumps(entry)
         with _told(self._folder):
@@ -183,11 +183,11 @@ def _seal(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _unsealed(text: str | None, seal: str | None) -> dict[str, Any] | None:
+def _unsealed(text: str | None, seal: str | None) -> dict[str, Json] | None:
     """Entry of a row, unless it is open or was changed."""
     if text is None or seal != _seal(text):
         return None
-    found: dict[str, Any] = parse_json(text, NAME, MetadataError)
+    found: dict[str, Json] = parse_json(text, NAME, MetadataError)
     return found
 
 
@@ -230,7 +230,7 @@ def targets(folder: Path) -> list[Path]:
     return [folder / _path(row[0]) for row in rows]
 
 
-def entries(folder: Path) -> list[tuple[Path, Path, dict[str, Any]]]:
+def entries(folder: Path) -> list[tuple[Path, Path, dict[str, Json]]]:
     """Output, input and entry of everything that a folder's ledger knows as finished; rows that were changed are left out.
 
     Raises
@@ -262,7 +262,7 @@ def _read_only(folder: Path) -> Iterator[sqlite3.Connection]:
             base.close()
 
 
-def recorded(folder: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def recorded(folder: Path, target: Path) -> tuple[dict[str, Json], dict[str, Json]] | None:
     """Entry and record of one output in a folder's ledger, which is only read.
 
     Parameters

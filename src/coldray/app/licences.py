@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from coldray import __version__
+from coldray.document import Json, as_texts
 
 OURS = "coldray"
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -15,7 +16,7 @@ _EXTRA = re.compile(r"extra\s*==")
 _UNKNOWN = "see its files"
 
 
-def third_parties() -> list[dict[str, Any]]:
+def third_parties() -> list[dict[str, Json]]:
     """Every installed package that coldray, or a package that it needs, names as a requirement.
 
     Returns
@@ -48,10 +49,10 @@ def told() -> Iterator[str]:
     yield f"coldray {__version__}: BSD-3-Clause. It works with these packages, as far as they are installed:"
     for package in found:
         yield f"{package['name']} {package['version']}: {package['licence']}"
-        yield from (f"    {path}" for path in package["files"])
+        yield from (f"    {path}" for path in as_texts(package["files"]))
 
 
-def _described(package: metadata.Distribution) -> dict[str, Any]:
+def _described(package: metadata.Distribution) -> dict[str, Json]:
     known = package.metadata
     files = [str(package.locate_file(path)) for path in package.files or () if _is_text(path.name)]
     return {"name": known["Name"], "version": package.version, "licence": _licence(known), "files": sorted(files)}

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coldray.app.files import INTERVAL, PROVENANCE, Pairing, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
+from coldray.document import Json, as_number, as_table, as_texts
 from coldray.errors import ImageReadError, MetadataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from coldray.formats.raw import RawGeometry
     from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import Restoration
 
@@ -35,7 +40,7 @@ def record_path(target: Path) -> Path:
     return target.with_name(target.name + ".json")
 
 
-def read_whole(source: Path, geometry: Any = None) -> tuple[Any, str]:
+def read_whole(source: Path, geometry: RawGeometry | None = None) -> tuple[Radiograph, str]:
     """Read an image and hash its file, sure that both saw the same content.
 
     Returns
@@ -71,7 +76,7 @@ def _state(path: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = False, name: str = "") -> dict[str, Any]:
+def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = False, name: str = "") -> dict[str, Json]:
     """Restore one file; all of its outputs are written, or none.
 
     Parameters
@@ -93,7 +98,7 @@ def restore_file(source: Path, target: Path, recipe: Recipe, record: bool = Fals
 
 def restore_files(
     sources: Sequence[Path], target: Path, recipe: Recipe, record: bool = False, name: str = ""
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Restore one file, or the average of several if the recipe says so; all outputs are written, or none.
 
     Parameters
@@ -133,7 +138,7 @@ def restore_files(
     if repeats is not None:
         entry["inputs"] = [{"input": str(s), "sha256": h} for s, h in zip(sources, hashes, strict=True)]
         entry["average"] = dict(repeats.image.history[-1].details)
-        entry["warnings"] = [*repeats.warnings, *entry["warnings"]]
+        entry["warnings"] = [*repeats.warnings, *as_texts(entry["warnings"])]
     _write(sources[0], target, image, result, recipe, entry, recipe_record(recipe, *sources) if record else None)
     return entry
 
@@ -145,24 +150,24 @@ class Restoring:
     recipe: Recipe
     sources: tuple[Path, ...] = ()
 
-    def __call__(self, _number: int, pair: Pairing) -> dict[str, Any]:
+    def __call__(self, _number: int, pair: Pairing) -> dict[str, Json]:
         """The pairing's entry in the command's JSON."""
         if self.sources:
             return restore_files(self.sources, pair.target, self.recipe, record=True, name=pair.name)
         return restore_file(pair.source, pair.target, self.recipe, record=pair.is_file, name=pair.name)
 
 
-def line_of(entry: dict[str, Any]) -> str:
+def line_of(entry: Mapping[str, Json]) -> str:
     """One line of prose for what was restored."""
-    averaged = [f"mean of {entry['average']['frames']} frames"] if "average" in entry else []
+    averaged = [f"mean of {as_table(entry['average'])['frames']} frames"] if "average" in entry else []
     parts = [*averaged, str(entry["method"])]
     if entry.get("skipped"):
         parts.append("already there")
     else:
-        count = entry["steps"]
-        parts += [f"{count} network evaluation{'s' if count > 1 else ''}"] if count else []
-        parts.append(f"{entry['seconds']:.1f} s")
-    return f"{entry['output']}  ({', '.join(parts)}; {entry['consistency']['verdict']})"
+        count = as_number(entry["steps"])
+        parts += [f"{count:g} network evaluation{'s' if count > 1 else ''}"] if count else []
+        parts.append(f"{as_number(entry['seconds']):.1f} s")
+    return f"{entry['output']}  ({', '.join(parts)}; {as_table(entry['consistency'])['verdict']})"
 
 
 def _write(
@@ -171,8 +176,8 @@ def _write(
     image: Radiograph,
     result: Restoration,
     recipe: Recipe,
-    entry: dict[str, Any],
-    record: dict[str, Any] | None,
+    entry: dict[str, Json],
+    record: dict[str, Json] | None,
 ) -> None:
     """Write a result and what belongs beside it, all or nothing; the entry learns what was written."""
     from coldray.checkpoint import file_sha256
@@ -188,7 +193,7 @@ def _write(
             entry["provenance"] = str(provenance_path(target))
         if result.interval is not None:
             beside.append(staged(interval_path(target)))
-            write_image(beside[-1], interval_image(result))
+            write_image(beside[-1], _beside(result, result.interval.bounds, result.interval.to_history()))
             entry["interval"] = str(interval_path(target))
         write_image(made, result.image)
         entry["sha256_out"] = file_sha256(made)
@@ -208,7 +213,7 @@ def _write(
         _clear_record(target)
 
 
-def _write_record(place: Path, entry: dict[str, Any], content: dict[str, Any], recipe: Recipe) -> None:
+def _write_record(place: Path, entry: dict[str, Json], content: dict[str, Json], recipe: Recipe) -> None:
     """Write the record of a result, signed if the recipe says so; the entry learns by whom."""
     from coldray.app.console import plain
     from coldray.checkpoint import file_sha256
@@ -222,8 +227,8 @@ def _write_record(place: Path, entry: dict[str, Any], content: dict[str, Any], r
     write_text(place, json.dumps(content, indent=1))
     if recipe.sign is not None:
         # a ledger misses a signed record as it misses any other side file
-        entry["signed_by"] = content[BLOCK]["key"]
-        entry["side_files"] = entry.get("side_files", {}) | {place.name: file_sha256(place)}
+        entry["signed_by"] = as_table(content[BLOCK])["key"]
+        entry["side_files"] = {**as_table(entry.get("side_files", {})), place.name: file_sha256(place)}
 
 
 def _clear_record(target: Path) -> None:
@@ -251,12 +256,12 @@ def _planned(target: Path, recipe: Recipe, record: bool) -> list[Path]:
 
 def with_record(result: Restoration, hashes: Sequence[str], recipe: Recipe) -> Restoration:
     """Result whose history also names its input by hash, or all inputs of an average, and the settings that repeat it."""
-    more = {"sha256_inputs": list(hashes)} if recipe.average else {}
-    named = {"sha256_in": hashes[0], "format": RECORD_FORMAT, "settings": recipe.history()}
+    more: dict[str, Json] = {"sha256_inputs": list(hashes)} if recipe.average else {}
+    named: dict[str, Json] = {"sha256_in": hashes[0], "format": RECORD_FORMAT, "settings": recipe.history()}
     return replace(result, image=noted(result.image, **named, **more))
 
 
-def noted(image: Radiograph, **more: Any) -> Radiograph:
+def noted(image: Radiograph, **more: Json) -> Radiograph:
     """Image whose last step also says what is given."""
     *before, last = image.history
     return replace(image, history=(*before, replace(last, details=dict(last.details) | more)))
@@ -268,24 +273,18 @@ def provenance_image(result: Restoration) -> Radiograph:
     return _beside(result, result.provenance.layers, result.provenance.to_history())
 
 
-def interval_image(result: Restoration) -> Radiograph:
-    """Lower and upper image of a result that has them, in fractions of the open beam, with the same record."""
-    assert result.interval is not None
-    return _beside(result, result.interval.bounds, result.interval.to_history())
-
-
-def _beside(result: Restoration, layers: Any, more: dict[str, Any]) -> Radiograph:
+def _beside(result: Restoration, layers: NDArray[np.floating], more: Mapping[str, Json]) -> Radiograph:
     """Layers in fractions of the open beam with the result's own record, and more in its last step."""
     from coldray.radiograph import Radiograph
 
     *before, last = result.image.history
-    step = replace(last, details=dict(last.details) | more)
+    step = replace(last, details={**last.details, **more})
     return Radiograph(layers, replace(result.image.acquisition, open_beam=1.0), (*before, step))
 
 
 def entry_of(
     image: Radiograph, result: Restoration, recipe: Recipe, source: str, target: str, name: str
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """What the command's JSON says of a result that `with_record` names; the hash of what is written comes later."""
     from coldray.formats import named_tags
     from coldray.reports.done import about_of
@@ -308,9 +307,9 @@ def entry_of(
     }
 
 
-def record_of(entry: dict[str, Any], result: Restoration, recipe: dict[str, Any]) -> dict[str, Any]:
+def record_of(entry: Mapping[str, Json], result: Restoration, recipe: Json) -> dict[str, Json]:
     """Content of the JSON beside a result, for files without a ledger; `recipe` as from `recipe_record`."""
-    return entry | {"settings": dict(result.image.history[-1].details), "recipe": recipe}
+    return {**entry, "settings": dict(result.image.history[-1].details), "recipe": recipe}
 
 
 def remarks(image: Radiograph) -> list[str]:
@@ -326,9 +325,9 @@ def remarks(image: Radiograph) -> list[str]:
     return found
 
 
-def recipe_record(recipe: Recipe, *sources: Path, workers: int = 1) -> dict[str, Any]:
+def recipe_record(recipe: Recipe, *sources: Path, workers: int = 1) -> dict[str, Json]:
     """What `coldray verify` needs beside the image: settings, where their files are, and the environment."""
-    found: dict[str, Any] = {
+    found: dict[str, Json] = {
         "format": RECORD_FORMAT,
         "settings": recipe.settings(),
         "sources": recipe.sources(),

@@ -13,7 +13,7 @@ import typer
 
 from coldray.app.recipe import Recipe
 from coldray.declaration import Setting
-from coldray.document import value_of
+from coldray.document import Json, value_of
 from coldray.errors import ColdrayError, SettingsError
 from coldray.plugins import load_plugin_files
 from coldray.settings import declared, defaults
@@ -90,7 +90,7 @@ def with_settings(
     def command(context: typer.Context, **given: Any) -> int:
         # what nobody states is left to defaults, or to a profile
         given = {name: value for name, value in given.items() if name not in said or _is_stated(context, name)}
-        stated: dict[str, Any] = {}
+        stated: dict[str, Json] = {}
         for name, one in ((name, one) for name, one in said.items() if name in given):
             value = given.pop(name)
             if one.kind == "options":
@@ -121,17 +121,17 @@ def _as_field(said: Setting, value: Any) -> Any:
     return said.taken(value)
 
 
-def _named_values(name: str, changes: list[str], texts: Mapping[str, Setting]) -> dict[str, Any]:
+def _named_values(name: str, changes: list[str], texts: Mapping[str, Setting]) -> dict[str, Json]:
     """Values of options from NAME=VALUE, and of the texts that share their flag; what nobody states is left out."""
     given = _assigned(changes)
-    found: dict[str, Any] = {}
+    found: dict[str, Json] = {}
     for field, said in texts.items():
         found[field] = {word: given.pop(word) for word in said.words if word in given}
     found[name] = {word: value_of(text) for word, text in given.items()}
     return {field: values for field, values in found.items() if values}
 
 
-def recipe_of(stated: Mapping[str, Any]) -> Recipe:
+def recipe_of(stated: Mapping[str, Json]) -> Recipe:
     """Recipe of what the command line states, all of it loaded and checked."""
     if stated.get("reference") is not None and not stated.get("report"):
         raise SettingsError("`reference` is compared with in reports; give `report` too")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coldray.document import first_fault, read_toml
@@ -228,7 +229,7 @@ class _Files:
         self.folder, self.files = folder, list[Path]()
         self.calibration: Calibration | None = None
 
-    def stack(self, name: str) -> NDArray[Any]:
+    def stack(self, name: str) -> NDArray[np.number]:
         """Frames of a file or folder, shape (frames, rows, cols)."""
         import numpy as np
 
@@ -253,7 +254,7 @@ class _Files:
             )
         return np.stack(pages)
 
-    def corrected(self, name: str) -> NDArray[Any]:
+    def corrected(self, name: str) -> NDArray[np.number]:
         """Frames without offset and gain pattern, bad pixels replaced."""
         import numpy as np
 
@@ -262,7 +263,7 @@ class _Files:
         assert self.calibration is not None
         return np.stack([apply_calibration(frame, self.calibration) for frame in self.stack(name)])
 
-    def mean(self, name: str) -> NDArray[Any]:
+    def mean(self, name: str) -> NDArray[np.number]:
         """Corrected mean of the frames of a file."""
         import numpy as np
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from coldray import __version__
 from coldray.app.build import build
 from coldray.declaration import FIRST_FORMAT, MAPPINGS, SOURCES
-from coldray.document import shortened
+from coldray.document import Json, as_table, shortened
 from coldray.errors import MetadataError
 from coldray.plugins import from_outside
 from coldray.settings import Settings, check_settings, declared, defaults, laid_over, newest_format, recorded
 
 if TYPE_CHECKING:
+    from coldray.formats.raw import RawGeometry
     from coldray.radiograph import Radiograph
     from coldray.restoration.pipeline import Job
     from coldray.restoration.profile import Profile
@@ -32,7 +33,7 @@ REPEATABLE_FORMATS = range(FIRST_FORMAT, RECORD_FORMAT + 1)
 """Formats whose restorations this version repeats."""
 _OWN_METHODS = {("cold", "naive", True): "cold_naive", ("pnp", "denoiser", "tv"): "pnp_tv"}
 """Methods that were an option's value of another one in version 0.1; with any other value the option meant its default."""
-_AS_RECORDED: Mapping[str, Callable[[Any], bool]] = {
+_AS_RECORDED: Mapping[str, Callable[[Json], bool]] = {
     **dict.fromkeys(("model", "response"), lambda value: value is None or isinstance(value, str)),
     "detector": lambda value: isinstance(value, str),
     "flats": lambda value: value is None or (isinstance(value, list) and all(isinstance(one, str) for one in value)),
@@ -84,7 +85,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
 
     def for_image(
         self, source: Path | None, image: Radiograph, profile: Profile | None = None
-    ) -> tuple[Recipe, dict[str, Any] | None]:
+    ) -> tuple[Recipe, dict[str, Json] | None]:
         """The recipe for one image, and what of the profile led to it; itself and None without one.
 
         Parameters
@@ -108,7 +109,8 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         profile = profile or read_profile(self.profile)
         seen = Seen(source, image.acquisition.pixel_pitch_mm, lambda keyword: tag_text(image, keyword))
         rule = profile.rule_for(seen)
-        return self.of_rule(profile.settings_of(rule)), profile.led(None if rule is None else rule.name)
+        led: dict[str, Json] = {**profile.led(None if rule is None else rule.name)}
+        return self.of_rule(profile.settings_of(rule)), led
 
     @property
     def leaves_more(self) -> bool:
@@ -116,7 +118,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         return any(getattr(one, name) for _, one in self.every() for name in switches_beside())
 
     @property
-    def geometry(self) -> Any:
+    def geometry(self) -> RawGeometry | None:
         """Geometry of raw files, parsed; None if there is none."""
         from coldray.formats.raw import RawGeometry
 
@@ -126,7 +128,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
         """Return the job with model and flats loaded; the same object every time within a process."""
         return _job(self)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Json]:
         """Everything but the input that decides an output: values, and files by the hash of their content."""
         from coldray.checkpoint import file_sha256
 
@@ -156,18 +158,18 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
             values["profile"] |= {"rules": {name: one.settings() for name, one in self.every()}}
         return {**values, **further, "coldray": __version__, **{key: sources[key] for key in _source_keys()}}
 
-    def history(self) -> dict[str, Any]:
+    def history(self) -> dict[str, Json]:
         """Those of `settings` that decide the image itself, for its history: it is the same whatever lies beside it."""
         known = recorded()
         return {key: value for key, value in self.settings().items() if key not in known or not known[key][1].beside}
 
-    def sources(self) -> dict[str, Any]:
+    def sources(self) -> dict[str, Json]:
         """Where the files named in `settings` are, absolute; built-in names stay names."""
 
         def place(text: str | None) -> str | None:
             return str(Path(text).absolute()) if text and Path(text).is_file() else text
 
-        found: dict[str, Any] = {}
+        found: dict[str, Json] = {}
         for key in _source_keys():
             name, said = recorded()[key]
             value = getattr(self, name)
@@ -212,7 +214,7 @@ def _source_keys() -> list[str]:
     return [key for kind in SOURCES for key, (_, said) in recorded().items() if said.kind == kind]
 
 
-def as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+def as_now(settings: Mapping[str, Any]) -> dict[str, Json]:
     """Recorded settings as this version states them: what came since with what was done then, methods by their names now.
 
     What a history leaves out, because it only decides what lies beside the image, is as by default.
@@ -235,14 +237,14 @@ def as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
             raise MetadataError(
                 f"the recorded {key} is damaged ({shortened(repr(known[key]))}); the restoration cannot be repeated"
             )
-    options = dict(known["options"])
+    options = dict(as_table(known["options"]))
     for (method, option, value), now in _OWN_METHODS.items():
         if known["method"] == method and option in options and options.pop(option) == value:
             known |= {"method": now, "model": known["model"] if plugin("method", now).LEARNS else None}
     return known | {"options": options}
 
 
-def _written_as(settings: Mapping[str, Any]) -> int:
+def _written_as(settings: Mapping[str, Json]) -> int:
     """Format of recorded settings: the newest of which they hold one."""
     return max((said.since for key, (_, said) in recorded().items() if key in settings), default=FIRST_FORMAT)
 
@@ -281,7 +283,7 @@ def _job(recipe: Recipe) -> Job:
     return job
 
 
-def environment(workers: int = 1, device: str = "cpu") -> dict[str, Any]:
+def environment(workers: int = 1, device: str = "cpu") -> dict[str, Json]:
     """What besides the settings can move the last bit of a result: build, versions, processor, device, threads of each process."""
     from coldray.restoration.device import device_of
     from coldray.restoration.fast import available
@@ -292,7 +294,7 @@ def environment(workers: int = 1, device: str = "cpu") -> dict[str, Any]:
     packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}" + (f" on {used}" if used else "")
     outside = {"plugins": from_outside()} if from_outside() else {}
     threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
-    return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads} | outside
+    return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads, **outside}
 
 
 @cache

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from coldray.app.files import LEDGER, SIDE_IMAGES
 from coldray.app.one import record_path
 from coldray.app.recipe import RECORD_FORMAT, record_format
-from coldray.document import read_object
+from coldray.document import Json, as_table, as_text, as_texts, read_object
 from coldray.errors import MetadataError
 from coldray.files import shown
 from coldray.formats import read_image
@@ -80,24 +80,25 @@ class Record:
     """
 
     image: Radiograph
-    entry: dict[str, Any]
-    settings: dict[str, Any]
-    sources: dict[str, Any]
-    environment: dict[str, Any]
+    entry: dict[str, Json]
+    settings: Mapping[str, Json]
+    sources: Mapping[str, Json]
+    environment: Mapping[str, Json]
     input: str | None
     origin: str
     format: int = RECORD_FORMAT
     problems: list[str] = field(default_factory=list)
     inputs: tuple[str, ...] = ()
-    said: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Json] = field(default_factory=dict)
 
     @property
     def places(self) -> list[tuple[str | None, str | None]]:
         """Hash and path, where known, of the original; of all originals of an average."""
         details = _restore_details(self.image)
         if not self.settings.get("average"):
-            return [(self.entry.get("sha256_in") or details.get("sha256_in"), self.input)]
-        hashes = details.get("sha256_inputs") or []
+            own = self.entry.get("sha256_in") or details.get("sha256_in")
+            return [(None if own is None else as_text(own), self.input)]
+        hashes = as_texts(details.get("sha256_inputs") or [])
         paths = self.inputs if len(self.inputs) == len(hashes) else (None,) * len(hashes)
         return list(zip(hashes, paths, strict=True))
 
@@ -120,7 +121,7 @@ def find_record(path: Path) -> Record:
     if beside.is_file():
         try:
             found = read_object(beside, MetadataError)
-            first: dict[str, Any] = {"format": 1, "settings": found.get("settings"), "sources": {}, "environment": {}}
+            first: dict[str, Json] = {"format": 1, "settings": found.get("settings"), "sources": {}, "environment": {}}
             run = found.get("recipe", first)
             said = found if "recipe" in found else {}
             return _record(image, found, run, "file", said, [])
@@ -144,11 +145,11 @@ def find_record(path: Path) -> Record:
             f"{shown(path)}: nothing says how it was restored; verify needs what `coldray restore` wrote, "
             f"in a format that keeps its history, or {beside.name} beside it"
         )
-    return Record(image, {}, details["settings"], {}, {}, None, "history", record_format(details), problems)
+    return Record(image, {}, as_table(details["settings"]), {}, {}, None, "history", record_format(details), problems)
 
 
 def _record(
-    image: Radiograph, entry: dict[str, Any], run: dict[str, Any], origin: str, said: dict[str, Any], problems: list[str]
+    image: Radiograph, entry: Mapping[str, Json], run: Json, origin: str, said: dict[str, Json], problems: list[str]
 ) -> Record:  # fmt: skip
     """A record whose parts are of the right types; ValidationError if one is not."""
     known, how = _Entry.model_validate(entry), _Run.model_validate(run)
@@ -160,14 +161,14 @@ def _record(
         how.environment,
         how.input or known.input,
         origin,
-        record_format(run),
+        record_format(as_table(run)),
         problems,
         tuple(how.inputs),
         said,
     )
 
 
-def _restore_details(image: Radiograph) -> dict[str, Any]:
+def _restore_details(image: Radiograph) -> dict[str, Json]:
     """What the last restoration in an image's history says; nothing where its parts are of other types."""
     found = next((dict(step.details) for step in reversed(image.history) if step.verb == "restore"), {})
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from coldray.app.files import CERTIFICATE, REPORTS
+from coldray.document import Json, as_text
 from coldray.files import shown, together, write_bytes
 
 if TYPE_CHECKING:
@@ -52,17 +53,17 @@ def write_certificate(target: Path, result: Restoration) -> Path:
 
     assert result.certificate is not None and result.replaced is not None and result.corrected is not None
     pitch = result.image.acquisition.pixel_pitch_mm
-    what = {"layers": list(CERTIFICATE_LAYERS), "level": result.certificate.level}
+    what: dict[str, Json] = {"layers": list(CERTIFICATE_LAYERS), "level": result.certificate.level}
     image = Radiograph(np.stack([result.certificate.evidence, result.replaced, result.corrected])).with_acquisition(
         pixel_pitch_mm=pitch
     )
     path = certificate_path(target)
-    write_image(path, image.with_pixels(image.pixels, Step("certificate", what | dict(result.consistency))))
+    write_image(path, image.with_pixels(image.pixels, Step("certificate", {**what, **result.consistency})))
     return path
 
 
 def write_reports(
-    source: Path, image: Radiograph, result: Restoration, recipe: Recipe, entry: Mapping[str, Any], target: Path
+    source: Path, image: Radiograph, result: Restoration, recipe: Recipe, entry: Mapping[str, Json], target: Path
 ) -> list[Path]:
     """Write the HTML and the PDF report of one restoration beside its output.
 
@@ -81,8 +82,8 @@ def write_reports(
 
     reference, name = _reference(source, recipe)
     record = {key: entry[key] for key in ("sha256_in", "sha256_out")} | {"output": shown(target)}
-    notes = read_inspection(source, entry["sha256_in"])
-    what = Source(path_shown(entry["name"]), record, reference, name, named_tags(image), notes, recipe.about)
+    notes = read_inspection(source, as_text(entry["sha256_in"]))
+    what = Source(path_shown(as_text(entry["name"])), record, reference, name, named_tags(image), notes, recipe.about)
     report = restoration_report(image, result, recipe.job(), what)
     contents = (_bytes(to_html(report)), to_pdf(report))
     paths = report_paths(target)
@@ -108,7 +109,7 @@ def _reference(source: Path, recipe: Recipe) -> tuple[Any, str]:
     return scale_of(image)[0].to_fraction(image.pixels), path.name
 
 
-def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Path]:
+def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Json]], recipe: Recipe) -> list[Path]:
     """Write report.html, report.pdf and report.csv over all images of a folder; each links to its own report.
 
     What inspectors noted on the images meanwhile stands in it.
@@ -120,7 +121,7 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
     rows: list[Row] = []
     pictures = MOST_PICTURES
     for entry in entries:
-        target = Path(entry["output"]) if "output" in entry else None
+        target = Path(as_text(entry["output"])) if "output" in entry else None
         inside = target is not None and target.is_relative_to(folder)
         page = report_paths(target)[0] if target else None
         # any name is a path, none a scheme, a query or a fragment
@@ -128,7 +129,12 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
         found = _noted(entry, recipe, pictures)
         pictures -= 0 if found is None or isinstance(found, str) else len(found.pictures)
         rows.append(
-            Row(entry, path_shown(target.relative_to(folder) if target and inside else entry["name"]), link, found)
+            Row(
+                entry,
+                path_shown(target.relative_to(folder) if target and inside else as_text(entry["name"])),
+                link,
+                found,
+            )
         )
     settings = recipe.settings()
     if recipe.reference is not None:
@@ -142,7 +148,7 @@ def write_batch_report(folder: Path, entries: Sequence[Mapping[str, Any]], recip
     return paths
 
 
-def _noted(entry: Mapping[str, Any], recipe: Recipe, most_pictures: int) -> Noted | str | None:
+def _noted(entry: Mapping[str, Json], recipe: Recipe, most_pictures: int) -> Noted | str | None:
     """What was noted on an input, or on what became of it; the reason if that cannot be told."""
     from coldray.errors import ColdrayError
     from coldray.formats import read_image
@@ -151,11 +157,11 @@ def _noted(entry: Mapping[str, Any], recipe: Recipe, most_pictures: int) -> Note
 
     if "output" not in entry:
         return None
-    source, target = Path(entry["input"]), Path(entry["output"])
+    source, target = Path(as_text(entry["input"])), Path(as_text(entry["output"]))
     try:
-        notes = read_inspection(source, entry["sha256_in"])
+        notes = read_inspection(source, as_text(entry["sha256_in"]))
         of_input = notes is not None
-        notes = notes or read_inspection(target, entry["sha256_out"])
+        notes = notes or read_inspection(target, as_text(entry["sha256_out"]))
         if notes is None or notes.is_empty:
             return None
         image = read_image(source, raw=recipe.geometry) if of_input else read_image(target)
@@ -170,14 +176,14 @@ def path_shown(path: str | os.PathLike[str]) -> str:
     return "/".join(shown(part) for part in Path(path).parts)
 
 
-def _thumbnail(entry: Mapping[str, Any]) -> bytes | None:
+def _thumbnail(entry: Mapping[str, Json]) -> bytes | None:
     """Small picture of what was written; None if it is not there any more."""
     from coldray.errors import ColdrayError
     from coldray.formats import read_image
     from coldray.reports.thumbnails import thumbnail
 
     try:
-        return thumbnail(read_image(Path(entry["output"])).pixels)
+        return thumbnail(read_image(Path(as_text(entry["output"]))).pixels)
     except ColdrayError:
         return None
 

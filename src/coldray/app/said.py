@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.radiograph import Radiograph
 
 UNDETERMINED = (
@@ -45,7 +45,7 @@ LSB = 1 / 65535
 Place = tuple[str | int, ...]
 
 
-def leaves(found: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+def leaves(found: Json, place: Place = ()) -> Iterator[tuple[Place, Json]]:
     """Every value of a JSON document with its place; an empty list or object is a value too."""
     if isinstance(found, Mapping) and found:
         for name, part in found.items():
@@ -64,7 +64,7 @@ def determined(place: Place) -> bool:
     return not any(place[: len(part)] == part for part in UNDETERMINED)
 
 
-def differences(recorded: Any, repeated: Any, tolerance: float = 0.0) -> list[str]:
+def differences(recorded: Json, repeated: Json, tolerance: float = 0.0) -> list[str]:
     """What a record says otherwise than the repeated restoration.
 
     Parameters
@@ -93,7 +93,7 @@ def differences(recorded: Any, repeated: Any, tolerance: float = 0.0) -> list[st
     return found if more <= 0 else [*found[:LISTED], f"and {more} more of what the record says"]
 
 
-def _shown(values: Mapping[Place, Any], place: Place) -> str:
+def _shown(values: Mapping[Place, Json], place: Place) -> str:
     if place not in values:
         return "nothing"
     text = repr(values[place])
@@ -103,7 +103,7 @@ def _shown(values: Mapping[Place, Any], place: Place) -> str:
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
-def _alike(one: Any, other: Any, tolerance: float) -> bool:
+def _alike(one: Json, other: Json, tolerance: float) -> bool:
     if isinstance(one, bool) or isinstance(other, bool) or not tolerance:
         return type(one) is type(other) and bool(one == other)
     if isinstance(one, int | float) and isinstance(other, int | float):
@@ -126,6 +126,6 @@ def steps_apart(written: Radiograph, again: Radiograph) -> float | None:
     return float(np.max(np.abs(a - b))) / _step(written.pixels)
 
 
-def _step(pixels: NDArray[Any]) -> float:
+def _step(pixels: NDArray[np.number]) -> float:
     """What one step of 16 bits is in stored values: 1, or more for wider integers."""
     return max(1.0, float(2 ** (8 * pixels.dtype.itemsize - 16)))

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldray.document import parse_json
+from coldray.document import Json, parse_json
 from coldray.errors import MissingExtraError, SignatureError
 from coldray.files import is_file, shown, told, write_new
 
@@ -79,7 +79,7 @@ class Judgement:
     key: str | None = None
     problem: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         return {"state": self.state, "key": self.key}
 
@@ -203,7 +203,7 @@ def read_public(place: Path, private_too: bool = False) -> PublicKey:
     return PublicKey(found.public_bytes_raw())
 
 
-def canonical(record: Mapping[str, Any]) -> bytes:
+def canonical(record: Mapping[str, Json]) -> bytes:
     """Bytes of a record that are signed: all of it but its signature.
 
     Parameters
@@ -220,7 +220,7 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     return json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def signed(record: Mapping[str, Any], place: Path) -> dict[str, Any]:
+def signed(record: Mapping[str, Json], place: Path) -> dict[str, Json]:
     """Sign a record.
 
     Parameters
@@ -241,7 +241,7 @@ def signed(record: Mapping[str, Any], place: Path) -> dict[str, Any]:
         As `read_private`.
     """
     key = read_private(place)
-    whole: dict[str, Any] = parse_json(json.dumps(record, allow_nan=False), "the record", SignatureError)
+    whole: dict[str, Json] = parse_json(json.dumps(record, allow_nan=False), "the record", SignatureError)
     block = {
         "algorithm": ALGORITHM,
         "key": _public_of(key).fingerprint,

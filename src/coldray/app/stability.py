@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coldray.document import first_fault, read_object
+from coldray.document import Json, first_fault, read_object
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
 from coldray.metrology.stability import History
 
@@ -116,7 +116,7 @@ def read_occasion(path: Path) -> Occasion:
     return Occasion(path.name, "restorations" if kind == RESTORATIONS else "measurements", figures)
 
 
-def _entries(folder: Path) -> list[dict[str, Any]]:
+def _entries(folder: Path) -> list[dict[str, Json]]:
     """What a ledger says of all images of a folder, in the order in which they were restored."""
     from coldray.app.ledger import recorded, targets
 

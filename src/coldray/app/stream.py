@@ -25,6 +25,7 @@ from coldray.app.one import noted, read_whole, remarks
 from coldray.app.options import flagged
 from coldray.app.recipe import RECORD_FORMAT
 from coldray.app.stopping import heeded
+from coldray.document import Json
 from coldray.errors import ColdrayError, ImageReadError, ImageWriteError
 from coldray.formats import write_image
 from coldray.formats.raw import RawGeometry
@@ -175,17 +176,17 @@ class Teller:
 
     stream: Stream
     frames: Frames
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Json]
     as_json: bool
     every_s: float
     already_there: Callable[[], int] = int
     clock: Callable[[], float] = time.monotonic
     written: int = field(default=0, init=False)
-    _lost: list[dict[str, Any]] = field(default_factory=list, init=False)
+    _lost: list[dict[str, Json]] = field(default_factory=list, init=False)
     _gap: tuple[int, int] | None = field(default=None, init=False)
     _warned: Warnings = field(default_factory=Warnings, init=False)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> dict[str, Json]:
         """Deal with every frame; gives the last report, which is not told yet."""
         next_report = self.clock() + self.every_s
         for frame in self.stream:
@@ -203,7 +204,7 @@ class Teller:
         self._warned.tell_counts("frames")
         return self.report()
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Json]:
         """What became of all frames, and which were lost since the last report."""
         lost, self._lost = self._lost, []
         counted = {"written": self.written, "already_there": self.already_there()}
@@ -216,7 +217,7 @@ class Teller:
             self._lose(frame.number, name, frame.error or ImageReadError("its source ended"))
             return
         image = frame.restored.image
-        more: dict[str, Any] = {"sha256_in": origin.sha256}
+        more: dict[str, Json] = {"sha256_in": origin.sha256}
         if frame.averaged == 1:
             own = {"filter_signal": image.history[-1].details["filter_signal"], "judged": frame.judged}
             more |= {"format": RECORD_FORMAT, "settings": {**self.settings, **own}}
@@ -247,7 +248,7 @@ class Teller:
             console.say(f"coldray: {message}")
             self._gap = None
 
-    def _tell(self, report: dict[str, Any]) -> None:
+    def _tell(self, report: Mapping[str, Json]) -> None:
         if self.as_json:
             console.tell(json.dumps(console.plain(report), allow_nan=False))
         else:

@@ -17,7 +17,7 @@ from coldray.app.said import ANOTHER_MACHINE, differences, steps_apart
 from coldray.app.signature import PublicKey, judge
 from coldray.checkpoint import file_sha256
 from coldray.declaration import SOURCES
-from coldray.document import read_object
+from coldray.document import Json, as_entries, as_table, as_text, read_object
 from coldray.errors import (
     ColdrayError,
     DetectorError,
@@ -47,11 +47,11 @@ class Sources:
     """
 
     input: Path | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Json] = field(default_factory=dict)
     keys: tuple[PublicKey, ...] = ()
 
 
-def verify(path: Path, given: Sources) -> dict[str, Any]:
+def verify(path: Path, given: Sources) -> dict[str, Json]:
     """Recompute the hashes of a restored file and repeat its restoration.
 
     Parameters
@@ -87,7 +87,7 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
     }
     if record.entry and digest != record.entry["sha256_out"]:
         problems.append(f"{shown(path)} was changed after it was written: its sha256 is not the recorded one")
-    for name, wanted in record.entry.get("side_files", {}).items():
+    for name, wanted in as_table(record.entry.get("side_files", {})).items():
         side = path.with_name(name)
         if not side.is_file():
             problems.append(f"{name} is missing")
@@ -107,7 +107,7 @@ def verify(path: Path, given: Sources) -> dict[str, Any]:
     return result | {"matches": not problems, "problems": problems}
 
 
-def audit(folder: Path, given: Sources, told: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+def audit(folder: Path, given: Sources, told: Callable[[Mapping[str, Json]], None] = lambda _: None) -> dict[str, Json]:
     """Verify every result of a folder that its ledger knows, and every image there that it does not.
 
     Parameters
@@ -140,10 +140,10 @@ def audit(folder: Path, given: Sources, told: Callable[[dict[str, Any]], None] =
         raise MetadataError(
             f"{shown(folder)}: nothing there was written by `coldray restore`; give a folder of its results"
         )
-    files: list[dict[str, Any]] = []
+    files: list[dict[str, Json]] = []
     counts: Counter[str] = Counter()
     for path in found:
-        entry: dict[str, Any] = {"file": str(path), "matches": False}
+        entry: dict[str, Json] = {"file": str(path), "matches": False}
         if not path.is_file():
             kind, entry = "missing", entry | {"problems": [f"{shown(path)} is missing"]}
         else:
@@ -158,7 +158,7 @@ def audit(folder: Path, given: Sources, told: Callable[[dict[str, Any]], None] =
     return {"folder": str(folder), "matches": counts["matches"] == len(files), "counts": dict(counts), "files": files}
 
 
-def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str, Any]:
+def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str, Json]:
     """Restore the original again and compare."""
     if record.format not in REPEATABLE_FORMATS:
         raise MetadataError(
@@ -181,7 +181,7 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
         difference = None if same_bytes else steps_apart(record.image, read_image(again))
         repeated = read_object(again.with_name(again.name + ".json"), MetadataError)
     differs = {k: [record.environment.get(k), v] for k, v in here.items() if record.environment.get(k) != v}
-    compared: dict[str, Any] = {
+    compared: dict[str, Json] = {
         "same_bytes": same_bytes,
         "largest_difference_lsb16": 0.0 if same_bytes else difference,
         "environment_differs": differs,
@@ -204,17 +204,17 @@ def _repeat(path: Path, record: Record, given: Sources, digest: str) -> dict[str
             "agrees": False,
             "why": why if difference == 0 else "the same build, machine and threads give other pixels",
         }
-    found: dict[str, Any] = {"input": str(sources[0]), "sha256_in": record.places[0][0], "repeated": compared}
+    found: dict[str, Json] = {"input": str(sources[0]), "sha256_in": record.places[0][0], "repeated": compared}
     found["said_otherwise"] = _said_otherwise(record, repeated, differs)
     return found | {"inputs": [str(source) for source in sources]} if record.settings.get("average") else found
 
 
-def _said_otherwise(record: Record, repeated: dict[str, Any], differs: Mapping[str, Any]) -> list[str]:
+def _said_otherwise(record: Record, repeated: dict[str, Json], differs: Mapping[str, Json]) -> list[str]:
     """What the record says otherwise than the repeated restoration; only the build that wrote it says the same in the same words."""
     if not record.said or {"coldray", "build"} & set(differs):
         return []
     wanted = repeated if record.origin == "file" else {k: v for k, v in repeated.items() if k != "settings"}
-    beside, left = (set(found.get("side_files", {})) for found in (record.said, repeated))
+    beside, left = (set(as_table(found.get("side_files", {}))) for found in (record.said, repeated))
     stray = [
         f"{name} was recorded beside the image, and the recorded settings do not make it" for name in beside - left
     ]
@@ -284,12 +284,12 @@ def _recipe(record: Record, given: Sources) -> Recipe:
     for key, (name, said) in sources.items():
         if said.kind == "model" and not given.settings.get(name):
             # a model that ships under another name by now
-            chosen[key] = shipped_as(then[key]) or chosen[key]
+            chosen[key] = shipped_as(None if then[key] is None else as_text(then[key])) or chosen[key]
     recipe = Recipe.of_record(record.settings, chosen)
     now = recipe.settings()
     for key, (name, said) in sources.items():
-        if said.kind == "flats" and then[key] and len(getattr(recipe, name) or ()) != len(then[key]):
-            raise MetadataError(f"{len(then[key])} flat fields are needed; give `{name}`")
+        if said.kind == "flats" and then[key] and len(getattr(recipe, name) or ()) != len(as_entries(then[key])):
+            raise MetadataError(f"{len(as_entries(then[key]))} flat fields are needed; give `{name}`")
         if now[key] == then[key]:
             continue
         if said.kind == "detector":

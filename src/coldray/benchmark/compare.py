@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.benchmark.agreement import agreement
 from coldray.benchmark.statistics import interval, verdict
-from coldray.document import read_object
+from coldray.document import Json, as_number, as_text, read_object
 from coldray.errors import ImageReadError
 from coldray.files import write_text
 from coldray.formats import read_image
@@ -39,7 +39,7 @@ def _fraction(path: Path) -> NDArray[np.float32]:
 
 def read_pair(
     folder: Path,
-) -> tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]], dict[str, Any]]:
+) -> tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]], dict[str, Json]]:
     """Read one board folder: blurred frames, references by what they are (noise-free truth first), and pair.json.
 
     Raises
@@ -78,7 +78,7 @@ def evaluate_folder(
     methods: list[str] | None = None,
     progress: Callable[..., None] | None = None,
     degradation: str = "mtf_blend",
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Run every method on every blurred frame of a data folder.
 
     Parameters
@@ -114,13 +114,16 @@ def evaluate_folder(
         own = read_own_response(folder) if "noise-free truth" in references else None
         if own is not None:
             ceilings[folder.name] = _finite(response_ceiling(own, next(iter(references.values())), convention))
-        pitch = float(note["pixel_pitch_mm"])
+        pitch = as_number(note["pixel_pitch_mm"])
         pair = DetectorPair(
-            load_detector(note["blurred"], pixel_pitch_mm=pitch), load_detector(note["sharp"], pixel_pitch_mm=pitch)
+            load_detector(as_text(note["blurred"]), pixel_pitch_mm=pitch),
+            load_detector(as_text(note["sharp"]), pixel_pitch_mm=pitch),
         )
         blur = degradation_of(degradation)(pair)
         for index, image in enumerate(blurred):
-            noise, _ = choose_noise(image, pair.blurred, note.get("exposure_s"))
+            noise, _ = choose_noise(
+                image, pair.blurred, None if note.get("exposure_s") is None else as_number(note["exposure_s"])
+            )
             frame = Frame(image, pair, noise, model.prior)
             for name in table:
                 began = time.perf_counter()
@@ -150,11 +153,11 @@ def evaluate_folder(
 def _judged(
     restored: NDArray[np.float32], references: dict[str, NDArray[np.float32]], own: NDArray[np.float32] | None,
     pitch_mm: float, convention: Convention,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Json]:  # fmt: skip
     """Scores against the first reference in every response, and against the second where there is one."""
     (kind, first), *others = references.items()
     responses = response_scores(restored, first, own, convention)
-    row: dict[str, Any] = {
+    row: dict[str, Json] = {
         "reference": kind,
         **responses["thin"],
         "responses": {name: _finite(scores) for name, scores in responses.items()},
@@ -187,7 +190,7 @@ def _mean_scores(held: list[dict[str, float | None]]) -> dict[str, float]:
     return out
 
 
-def _mean_agreement(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _mean_agreement(rows: list[dict[str, Any]]) -> dict[str, Json] | None:
     """Mean of the Fourier metrics over images of one pitch; None where pitches differ."""
     if len({tuple(r["fourier"]["frequency_lp_mm"]) for r in rows}) != 1:
         return None
@@ -196,7 +199,7 @@ def _mean_agreement(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {"frequency_lp_mm": rows[0]["fourier"]["frequency_lp_mm"]} | mean
 
 
-def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str, Any]]:
+def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str, Json]]:
     """Paired differences from one method, a board each, with what they show in words."""
 
     def of_boards(name: str, field: str) -> list[float]:
@@ -205,7 +208,7 @@ def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str
             boards.setdefault(row["board"], []).append(row[field])
         return [float(np.mean(values)) for values in boards.values()]
 
-    out = []
+    out: list[dict[str, Json]] = []
     for name in table:
         for field, unit in (("psnr_db", "dB"), ("ssim", "")) if name != base else ():
             difference = interval(np.subtract(of_boards(name, field), of_boards(base, field)))
@@ -215,7 +218,7 @@ def _against(table: dict[str, list[dict[str, Any]]], base: str) -> list[dict[str
     return out
 
 
-def write_results(folder: Path, results: dict[str, Any]) -> Path:
+def write_results(folder: Path, results: Mapping[str, Json]) -> Path:
     """Write results.json and report.html; returns the report's path."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "results.json", json.dumps(results, indent=1))

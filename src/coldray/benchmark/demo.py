@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coldray import __version__
 from coldray.degradations.mtf_blend import Degradation
+from coldray.document import Json
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim_map
 from coldray.objects.boards import ROLES, procedural_board
@@ -31,7 +32,7 @@ EXPOSURE_S = 0.25
 
 def run_demo(
     model: Model, random_state: int = 2026, size_px: int = SIZE_PX, say: Callable[[str], None] = lambda _: None
-) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+) -> tuple[dict[str, Json], dict[str, NDArray[np.float32]]]:
     """Simulate a board of a family unseen in training, restore it and judge the result.
 
     Parameters
@@ -80,7 +81,7 @@ def run_demo(
             "snr_in_box": roi_snr(images[name], box),
         }
     images |= {"reference": seen.sharp, "truth": seen.sharp_truth}
-    results = {
+    results: dict[str, Json] = {
         "coldray": __version__,
         "kind": "simulated",
         "board": {"family": FAMILY, "role": "test", "random_state": random_state},

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.files import write_text
 from coldray.frame import Frame
@@ -33,7 +33,7 @@ Advance = Callable[[int, int, str], None]
 
 
 def efficiency_of_flats(
-    flats: NDArray[Any], jobs: Mapping[str, Job], pixel_pitch_mm: float, advance: Advance = lambda *_: None
+    flats: NDArray[np.number], jobs: Mapping[str, Job], pixel_pitch_mm: float, advance: Advance = lambda *_: None
 ) -> dict[str, Efficiency]:
     """Restore repeated flats and measure what is left of the information in them.
 
@@ -80,7 +80,7 @@ def efficiency_of_flats(
     return out
 
 
-def notes_of_flats(flats: NDArray[Any]) -> list[str]:
+def notes_of_flats(flats: NDArray[np.number]) -> list[str]:
     """What must be said of repeated flats, shape (frames, rows, cols), before figures are taken from them."""
     share = shared_pattern(flats[0], flats[1:])
     if share is None:
@@ -99,7 +99,7 @@ def usual_jobs(job: Job) -> dict[str, Job]:
     return found | {"wiener": replace(job, method="wiener", model=None, steps=None, options={})}
 
 
-def flats_results(found: Mapping[str, Efficiency], frames: int) -> dict[str, Any]:
+def flats_results(found: Mapping[str, Efficiency], frames: int) -> dict[str, Json]:
     """JSON-able results: the curve of what is restored on top, every method's below, and what they mean in words."""
     first = found["restored"].to_json()
     words = [
@@ -116,7 +116,7 @@ def flats_results(found: Mapping[str, Efficiency], frames: int) -> dict[str, Any
     }
 
 
-def write_flats(folder: Path, results: dict[str, Any]) -> Path:
+def write_flats(folder: Path, results: Mapping[str, Json]) -> Path:
     """Write results.json and report.html; returns the report's path."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "results.json", json.dumps(results, indent=1))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.plugins import Degradation
@@ -200,7 +200,7 @@ def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str =
     return replace(scale, factor=high * scale.factor, objects=len(names), model_sha256=model_sha256)
 
 
-def coverage(scale: IntervalScale, found: Sequence[Errors]) -> dict[str, Any]:
+def coverage(scale: IntervalScale, found: Sequence[Errors]) -> dict[str, Json]:
     """Coverage and mean width over objects, and the best constant width with the same coverage.
 
     Returns

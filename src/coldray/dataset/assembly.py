@@ -13,6 +13,7 @@ from coldray.dataset.note import PartNote
 from coldray.dataset.part import LAYERS, load_part
 from coldray.dataset.patches import NEAR_DUPLICATE, SPLITS, BoardName, check_leaks, digest, largest_overlap, nearest
 from coldray.dataset.store import OFFSET, STEP, file_digest, write_array, write_arrays
+from coldray.document import Json
 from coldray.errors import ImageError, MetadataError
 
 
@@ -27,7 +28,7 @@ def assemble(
     context_px: int,
     variants: int,
     random_state: int,
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Json], list[str]]:
     """Write train/, validation/ and test/ and return what the manifest says of them.
 
     Parameters
@@ -165,9 +166,9 @@ def _write_split(
     return {f"{n}.npy": file_digest(folder / f"{n}.npy") for n in (*layers, "bases", "patches")}
 
 
-def _detectors(notes: Sequence[PartNote]) -> dict[str, Any]:
+def _detectors(notes: Sequence[PartNote]) -> dict[str, Json]:
     """All detectors by key; two different ones of one name cannot be told apart."""
-    found: dict[str, Any] = {}
+    found: dict[str, Json] = {}
     for note in notes:
         for key, detector in note.detectors.items():
             if found.setdefault(key, detector) != detector:

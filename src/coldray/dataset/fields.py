@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.dataset.family import PairDraw, draw_pitch
-from coldray.document import read_object
+from coldray.document import Json, read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
@@ -69,7 +69,7 @@ class FieldRecipe:
 
 def make_field(
     recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Path | None = None
-) -> tuple[NDArray[np.float32], dict[str, Any]]:
+) -> tuple[NDArray[np.float32], dict[str, Json]]:
     """Make one noise-free sharp field in the blurred detector's response.
 
     Parameters
@@ -115,8 +115,8 @@ def make_field(
     fine = np.rot90(fine[:, ::-1] if flip else fine, turns)
     soft_px = float(rng.uniform(*SOFT_PX)) if rng.random() < recipe.soft_share else 0.0
     sharp = draw.sharp_image(fine, oversampling, soft_px * pitch)
-    seen = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px}
-    note = {"recipe": asdict(recipe), "pair": asdict(draw), **seen}
+    seen: dict[str, Json] = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px}
+    note: dict[str, Json] = {"recipe": asdict(recipe), "pair": asdict(draw), **seen}
     return sharp, note
 
 
@@ -153,7 +153,7 @@ class FieldSet:
     def __len__(self) -> int:
         return len(self._notes())
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], dict[str, Any]]]:
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], dict[str, Json]]]:
         for path in self._notes():
             yield np.load(path.with_suffix(".npy"), allow_pickle=False), read_object(path, SettingsError)
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.document import read_object
+from coldray.document import Json, as_number, read_object
 from coldray.errors import ImageError, ImageReadError, MetadataError
 from coldray.formats import read_image, suffixes
-from coldray.images.averaging import average_frames
+from coldray.images.averaging import FrameAverage, average_frames
 from coldray.images.correct import Calibration, apply_calibration, calibrate
 from coldray.images.registration import Registration
 from coldray.images.scale import scale_of
 from coldray.objects.boards import FAMILIES
-from coldray.physics.detector import load_detector
+from coldray.physics.detector import Detector, load_detector
 from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Radiograph
 
@@ -65,7 +65,7 @@ class BoardImages:
     frames: NDArray[np.float32] | None = None
     exposure_s: float | None = None
     registration: Registration | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Json] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -89,7 +89,7 @@ def board_folders(source: Path) -> list[Path]:
     return found
 
 
-def read_note(folder: Path) -> dict[str, Any]:
+def read_note(folder: Path) -> dict[str, Json]:
     """Read pair.json.
 
     Raises
@@ -113,7 +113,7 @@ def read_note(folder: Path) -> dict[str, Any]:
     return note
 
 
-def identity_of(folder: Path, note: dict[str, Any]) -> tuple[str, str]:
+def identity_of(folder: Path, note: Mapping[str, Json]) -> tuple[str, str]:
     """Name of the board and of its family.
 
     Notes
@@ -128,11 +128,11 @@ def identity_of(folder: Path, note: dict[str, Any]) -> tuple[str, str]:
     return board, family
 
 
-def pair_of(folder: Path, note: dict[str, Any]) -> DetectorPair:
+def pair_of(folder: Path, note: Mapping[str, Json]) -> DetectorPair:
     """Detectors that `pair.json` names; files may be given relative to the board folder."""
-    pitch = float(note["pixel_pitch_mm"])
+    pitch = as_number(note["pixel_pitch_mm"])
 
-    def load(name: str) -> Any:
+    def load(name: str) -> Detector:
         beside = folder / name
         return load_detector(beside if beside.is_file() else name, pixel_pitch_mm=pitch)
 
@@ -187,7 +187,7 @@ def read_board(folder: Path, *, acquired: bool = True) -> BoardImages:
             else None
         )
         frames = exposure = None
-        details: dict[str, Any] = {"sharp": sharp_details | _noise(average), "folder": folder.name}
+        details: dict[str, Json] = {"sharp": sharp_details | _noise(average), "folder": folder.name}
         if acquired:
             frames, blurred_details, exposure = _corrected(folder, "lr", hashes, warnings)
             details["blurred"] = blurred_details
@@ -195,7 +195,7 @@ def read_board(folder: Path, *, acquired: bool = True) -> BoardImages:
                 raise ImageError(
                     f"hr frames have shape {sharp.shape[1:]}, lr frames {frames.shape[1:]}; crop them to one shape"
                 )
-            exposure = float(note["exposure_s"]) if note.get("exposure_s") else exposure
+            exposure = as_number(note["exposure_s"]) if note.get("exposure_s") else exposure
             if exposure is None:
                 raise MetadataError("exposure_s of the lr frames is unknown; write it into pair.json")
         truth, is_matched = _truth(folder, average.mean.shape, acquired)
@@ -210,7 +210,7 @@ def read_board(folder: Path, *, acquired: bool = True) -> BoardImages:
     )  # fmt: skip
 
 
-def _noise(average: Any) -> dict[str, Any]:
+def _noise(average: FrameAverage) -> dict[str, Json]:
     """What averaging found, rounded."""
     return {
         "frames_used": average.frames,
@@ -242,7 +242,7 @@ def _role(folder: Path, what: str, role: str, hashes: dict[str, str]) -> list[Ra
 
 def _corrected(
     folder: Path, role: str, hashes: dict[str, str], warnings: list[str]
-) -> tuple[NDArray[np.float32], dict[str, Any], float | None]:
+) -> tuple[NDArray[np.float32], dict[str, Json], float | None]:
     """Frames of one detector as fractions of the open beam, (n, rows, cols)."""
     if not (folder / role).is_dir() or not (images := _images(folder / role, hashes, role)):
         raise ImageReadError(f"{role}/ holds no frame; NNN.tif files are needed")
@@ -250,7 +250,7 @@ def _corrected(
     if len(shapes) != 1:
         raise ImageError(f"{role} frames differ in shape: {sorted(shapes)}; all frames of a board must share one")
     darks, flats = _role(folder, "dark", role, hashes), _role(folder, "flat", role, hashes)
-    details: dict[str, Any] = {"frames": len(images), "darks": len(darks), "flats": len(flats)}
+    details: dict[str, Json] = {"frames": len(images), "darks": len(darks), "flats": len(flats)}
     exposure = images[0].acquisition.exposure_s
     if not (darks or flats):
         fractions = []

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from coldray.document import Json, read_object
-from coldray.errors import ImageReadError
+from coldray.document import Json, as_table, as_texts, read_object
+from coldray.errors import ImageReadError, MetadataError
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class BoardNote:
     pixel_pitch_mm: float
     exposure_s: float | None
     response_matched: bool
-    registration: dict[str, Any] | None
+    registration: dict[str, Json] | None
     base_patches: int
     empty_patches: int
     clipped_pixels: int
-    details: dict[str, Any]
+    details: dict[str, Json]
     warnings: tuple[str, ...]
     split: str = ""
 
@@ -56,7 +56,7 @@ class BoardNote:
         return asdict(self) | {"warnings": list(self.warnings)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> BoardNote:
+    def from_dict(cls, data: Mapping[str, Json]) -> BoardNote:
         """Inverse of `to_dict`.
 
         Raises
@@ -65,7 +65,7 @@ class BoardNote:
             If an entry is missing.
         """
         try:
-            known = {f.name: data[f.name] for f in fields(cls)}
+            known: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
         except (KeyError, TypeError) as problem:
             raise ImageReadError(f"the note of a board lacks {problem}; prepare the dataset again") from None
         return cls(**known | {"warnings": tuple(known["warnings"])})
@@ -89,7 +89,7 @@ class PartNote:
     key: str
     board: BoardNote
     layers: tuple[str, ...]
-    detectors: dict[str, Any]
+    detectors: dict[str, Json]
 
     def to_dict(self) -> dict[str, Json]:
         """The same as JSON holds it."""
@@ -112,7 +112,10 @@ class PartNote:
         data = read_object(path, ImageReadError)
         try:
             return cls(
-                str(data["key"]), BoardNote.from_dict(data["board"]), tuple(data["layers"]), dict(data["detectors"])
+                str(data["key"]),
+                BoardNote.from_dict(as_table(data["board"])),
+                tuple(as_texts(data["layers"])),
+                dict(as_table(data["detectors"])),
             )
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, MetadataError, TypeError, ValueError) as problem:
             raise ImageReadError(f"{path.name}: damaged ({problem}); remove it") from None

@@ -17,6 +17,7 @@ from coldray.dataset.patches import THUMBNAIL_SIDE, BoardName, block_means, is_e
 from coldray.dataset.response import ResponseCurve
 from coldray.dataset.simulated import BoardRecipe, simulate_board
 from coldray.dataset.store import decode, detector_key, encode, write_array, write_json
+from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, SettingsError
 from coldray.images.registration import register, resample
 from coldray.physics.ratio_blur import ratio_blur
@@ -65,7 +66,7 @@ class Job:
     name: BoardName
     source: Path | BoardRecipe
     cut: Cut
-    response: dict[str, Any] | None = None
+    response: dict[str, Json] | None = None
     must_match: bool = False
 
     def key(self) -> str:
@@ -133,9 +134,9 @@ def registered(images: BoardImages, *, measure: bool = False) -> BoardImages:
     )
 
 
-def _references(job: Job, images: BoardImages) -> tuple[dict[str, NDArray[Any]], bool, list[str]]:
+def _references(job: Job, images: BoardImages) -> tuple[dict[str, NDArray[np.floating]], bool, list[str]]:
     """Sharp images by layer, whether they are in the blurred detector's response, and what is to be warned of."""
-    references: dict[str, NDArray[Any]] = {"mean": images.mean}
+    references: dict[str, NDArray[np.floating]] = {"mean": images.mean}
     if images.halves is not None:
         references |= {"half_a": images.halves[0], "half_b": images.halves[1]}
     if images.truth is not None:
@@ -170,7 +171,7 @@ def _corners(images: BoardImages, cut: Cut) -> NDArray[np.int32]:
     return np.asarray(corners + np.array([window[0].start, window[1].start]), dtype=np.int32)
 
 
-def _cut_board(job: Job, key: str) -> tuple[dict[str, NDArray[Any]], PartNote]:
+def _cut_board(job: Job, key: str) -> tuple[dict[str, NDArray[np.number]], PartNote]:
     """Arrays and note of one board."""
     images = read_source(job)
     cut, pair = job.cut, images.pair
@@ -192,7 +193,7 @@ def _cut_board(job: Job, key: str) -> tuple[dict[str, NDArray[Any]], PartNote]:
         )
     core = slice(cut.context_px, cut.context_px + cut.patch_px)
     full = ~is_empty(layers["mean"][:, core, core])
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[np.number]] = {}
     clipped = 0
     for name in (n for n in LAYERS if n in layers):
         arrays[name], outside = encode(layers[name][full])
@@ -218,5 +219,7 @@ def _cut_board(job: Job, key: str) -> tuple[dict[str, NDArray[Any]], PartNote]:
         details=images.details,
         warnings=tuple(warnings),
     )
-    detectors = {detector_key(d.name, pair.pixel_pitch_mm): d.to_dict() for d in (pair.sharp, pair.blurred)}
+    detectors: dict[str, Json] = {
+        detector_key(d.name, pair.pixel_pitch_mm): d.to_dict() for d in (pair.sharp, pair.blurred)
+    }
     return arrays, PartNote(key, note, stored, detectors)

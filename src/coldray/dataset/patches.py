@@ -11,6 +11,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from coldray.arrays import Scalar
+from coldray.document import Json
 from coldray.errors import ImageError, SettingsError
 from coldray.objects.boards import ROLES
 
@@ -73,7 +75,7 @@ def largest_overlap(corners: NDArray[np.integer], side: int) -> float:
     return float(shared.max()) / side**2
 
 
-def turned(patch: NDArray[Any], variant: int) -> NDArray[Any]:
+def turned(patch: NDArray[Scalar], variant: int) -> NDArray[Scalar]:
     """One of the eight flips and rotations of the last two axes; 0 is the patch itself."""
     part = np.rot90(patch, variant % 4, axes=(-2, -1))
     return part[..., ::-1] if variant >= 4 else part
@@ -94,7 +96,7 @@ def is_empty(patches: NDArray[np.floating]) -> NDArray[np.bool_]:
     return np.asarray(coarse.std(axis=(-2, -1)) < EMPTY_CONTRAST)
 
 
-def digest(patch: NDArray[Any]) -> str:
+def digest(patch: NDArray[np.number]) -> str:
     """First 16 hex digits of the sha256 of a patch's bytes."""
     return hashlib.sha256(np.ascontiguousarray(patch).tobytes()).hexdigest()[:16]
 
@@ -241,7 +243,7 @@ def check_leaks(
     thumbnails: Sequence[NDArray[np.floating]],
     boards: Sequence[BoardName],
     splits: Sequence[str],
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Fail if two splits show the same thing under different names.
 
     Parameters

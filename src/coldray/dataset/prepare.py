@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from coldray import __version__
 from coldray.dataset.assembly import assemble
@@ -28,6 +28,7 @@ from coldray.dataset.simulated import (
     simulate_board,
 )
 from coldray.dataset.store import FILE_FORMAT, FILE_VERSION, MANIFEST, read_manifest, write_json
+from coldray.document import Json, as_texts
 from coldray.errors import ColdrayError, ImageWriteError, SettingsError
 from coldray.files import own_folder
 from coldray.physics.response import ResponseCurve, load_response
@@ -110,7 +111,7 @@ def prepare(
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Json], list[str]]:
     """Make a dataset of patches, or finish one that was interrupted.
 
     Parameters
@@ -152,7 +153,7 @@ def prepare(
         if (out / MANIFEST).exists() and not overwrite:
             found = read_manifest(out)
             if found["request"] == request:
-                return found, list(found["problems"])
+                return found, as_texts(found["problems"])
             raise ImageWriteError(f"{out.name}: holds another dataset; give --overwrite or another folder")
         curve, warnings = _response(sources, how, [n for n, s in zip(names, splits, strict=True) if s == "test"], parts)
         if curve is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coldray.dataset.frames import BoardImages
+from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.images.registration import Registration
 from coldray.objects.boards import FAMILIES, ROLES, procedural_board
@@ -127,7 +128,7 @@ def simulate_board(recipe: BoardRecipe, *, acquired: bool = True, stream: int = 
     frames = panels[1].corrected(seen.blurred.fine, OVERSAMPLING, exposure, workers=1)[None] if acquired else None
     # Eq. 1 stays in the sharp detector's response; an acquired pair is judged in the blurred one's
     truth = seen.target if acquired else seen.sharp.truth
-    details = {"sharp": {"frames_used": recipe.sharp_frames}, "source": "simulated"}
+    details: dict[str, Json] = {"sharp": {"frames_used": recipe.sharp_frames}, "source": "simulated"}
     return BoardImages(
         recipe.board, recipe.family, recipe.pair(), mean, None, truth, True, frames, exposure if acquired else None,
         Registration(), details,

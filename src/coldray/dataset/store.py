@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coldray.dataset.note import BoardNote
 from coldray.dataset.patches import turned
-from coldray.document import read_object
+from coldray.document import Json, as_number, as_table, as_tables, as_texts, read_object
 from coldray.errors import ImageReadError, MetadataError
 from coldray.files import write_atomically, write_text
 from coldray.physics.detector import Detector
@@ -37,7 +37,7 @@ def encode(image: NDArray[np.floating]) -> tuple[NDArray[np.uint16], int]:
     return np.clip(code, 0, 65535).astype(np.uint16), clipped
 
 
-def decode(stored: NDArray[np.uint16]) -> NDArray[np.float32]:
+def decode(stored: NDArray[np.number]) -> NDArray[np.float32]:
     """Stored values as fractions of the open beam."""
     return (stored.astype(np.float32) - np.float32(OFFSET)) * np.float32(STEP)
 
@@ -47,12 +47,14 @@ def detector_key(name: str, pixel_pitch_mm: float) -> str:
     return f"{name} at {pixel_pitch_mm:g} mm"
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
+def write_array(path: Path, array: NDArray[np.number]) -> None:
     """Write a .npy file whole or not at all."""
     write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
-def write_arrays(path: Path, pieces: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def write_arrays(
+    path: Path, pieces: Iterable[NDArray[np.number]], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
     """Write a .npy file of `shape` whole or not at all from pieces along its first axis, one in memory at a time."""
 
     def write(file: BinaryIO) -> None:
@@ -64,7 +66,7 @@ def write_arrays(path: Path, pieces: Iterable[NDArray[Any]], shape: tuple[int, .
     write_atomically(path, write)
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Json) -> None:
     """Write a JSON file whole or not at all; equal data give equal bytes."""
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
@@ -75,7 +77,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Json]:
     """Read a dataset's manifest.
 
     Raises
@@ -114,24 +116,24 @@ class PatchSet:
     split: str
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, Json]:
         """The dataset's manifest."""
         return read_manifest(self.folder)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of what is stored of every patch."""
-        return tuple(self.manifest["layers"])
+        return tuple(as_texts(self.manifest["layers"]))
 
     @property
     def patch_px(self) -> int:
         """Side of a patch without its context."""
-        return int(self.manifest["patch_px"])
+        return int(as_number(self.manifest["patch_px"]))
 
     @property
     def context_px(self) -> int:
         """Pixels of the image kept around every patch."""
-        return int(self.manifest["context_px"])
+        return int(as_number(self.manifest["context_px"]))
 
     @cached_property
     def _index(self) -> NDArray[np.int32]:
@@ -147,7 +149,7 @@ class PatchSet:
 
     @cached_property
     def _pairs(self) -> dict[tuple[str, str, float], DetectorPair]:
-        known = {k: Detector.from_dict(v) for k, v in self.manifest["detectors"].items()}
+        known = {k: Detector.from_dict(as_table(v)) for k, v in as_table(self.manifest["detectors"]).items()}
         keys = {(b.blurred, b.sharp, b.pixel_pitch_mm) for b in self.boards}
         return {
             (thick, thin, pitch): DetectorPair(known[detector_key(thick, pitch)], known[detector_key(thin, pitch)])
@@ -155,7 +157,8 @@ class PatchSet:
         }
 
     def __len__(self) -> int:
-        return int(self.manifest["splits"].get(self.split, {"patches": 0})["patches"])
+        own = as_table(self.manifest["splits"]).get(self.split)
+        return 0 if own is None else int(as_number(as_table(own)["patches"]))
 
     def patch(self, number: int, layer: str, margin: int = 0) -> NDArray[np.float32]:
         """Return one layer of patch `number` with `margin` pixels of context, fraction of the open beam.
@@ -179,7 +182,7 @@ class PatchSet:
     @cached_property
     def boards(self) -> tuple[BoardNote, ...]:
         """All boards of the dataset."""
-        return tuple(BoardNote.from_dict(data) for data in self.manifest["boards"])
+        return tuple(BoardNote.from_dict(data) for data in as_tables(self.manifest["boards"]))
 
     def board(self, number: int) -> BoardNote:
         """What is known of the board that patch `number` was cut from."""
@@ -190,15 +193,18 @@ class PatchSet:
         board = self.board(number)
         return self._pairs[board.blurred, board.sharp, board.pixel_pitch_mm]
 
+    @property
+    def _files(self) -> Mapping[str, Json]:
+        """Hashes of the files of the split, by name."""
+        return as_table(as_table(as_table(self.manifest["splits"])[self.split])["files"])
+
     def digest(self) -> str:
         """sha256 over the hashes of all files of the split."""
-        files = self.manifest["splits"][self.split]["files"]
-        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._files, sort_keys=True).encode()).hexdigest()
 
     def verify(self) -> list[str]:
         """Names of files that are not what the manifest says."""
-        files = self.manifest["splits"][self.split]["files"]
-        return [n for n, wanted in sorted(files.items()) if file_digest(self.folder / self.split / n) != wanted]
+        return [n for n, wanted in sorted(self._files.items()) if file_digest(self.folder / self.split / n) != wanted]
 
     def _load(self, name: str) -> NDArray[Any]:
         try:

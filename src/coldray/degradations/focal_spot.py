@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.degradations._strength import check_strength
+from coldray.document import Json
 from coldray.errors import PhysicsError, SettingsError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.focal_spot import FocalSpot
@@ -74,7 +74,7 @@ class Degradation:
         blur = np.maximum(self.pair.ratio(frequency_lp_mm) * self.geometry.transfer(frequency_lp_mm), self.pair.floor)
         return np.asarray(1.0 - strength * (1.0 - blur))
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Json]:
         """Geometry, pixel and MTF50 of both detectors in the plane of the object, for the history of a result."""
         geometry, pair = self.geometry, self.pair
         curves = {

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import iter_modules
 
+from coldray.document import as_texts
 from coldray.errors import ColdrayError, PluginError
 from coldray.formats._kinds import is_a, kinds_of
 from coldray.formats.raw import RawGeometry
@@ -172,7 +173,7 @@ def reading_notes(radiograph: Radiograph) -> tuple[str, ...]:
     """
     if not radiograph.history or radiograph.history[-1].verb != "read":
         return ()
-    return tuple(str(note) for note in radiograph.history[-1].details.get("notes", ()))
+    return tuple(as_texts(radiograph.history[-1].details.get("notes", ())))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
+from coldray.document import Json
 from coldray.formats import _record
 from coldray.formats._dicom_meta import RECORD_CREATOR, RECORD_ELEMENT, RECORD_GROUP
 from coldray.radiograph import Acquisition, Radiograph
@@ -41,7 +42,7 @@ _SERIES_KEYS = ("method", "model", "model_sha256", "blurred", "sharp", "strength
 
 
 def derived(
-    radiograph: Radiograph, pixels: NDArray[np.number], source: Dataset | None, stated: Mapping[str, Any]
+    radiograph: Radiograph, pixels: NDArray[np.number], source: Dataset | None, stated: Mapping[str, Json]
 ) -> Dataset:
     """Build the object to be written; the source is copied, never changed.
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.document import parse_json
+from coldray.document import Json, parse_json
 from coldray.errors import MetadataError
 from coldray.radiograph import Acquisition, Radiograph, Step
 
@@ -47,7 +47,7 @@ class Record(NamedTuple):
     known: dict[str, Any]
     history: tuple[Step, ...]
     source: dict[str, str]
-    mask: dict[str, Any] | None = None
+    mask: dict[str, Json] | None = None
 
 
 @cache
@@ -86,7 +86,7 @@ def dumps(radiograph: Radiograph, source: Mapping[str, str] | None = None) -> st
         Values that JSON does not know become lists, numbers or text.
     """
     known = {f.name: getattr(radiograph.acquisition, f.name) for f in fields(Acquisition)}
-    record: dict[str, Any] = {
+    record: dict[str, Json] = {
         _KEY: 1,
         "acquisition": {name: plain(value) for name, value in known.items() if value is not None},
         "history": [{"verb": step.verb, "details": plain(step.details)} for step in radiograph.history],

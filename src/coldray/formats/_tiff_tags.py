@@ -140,14 +140,14 @@ def _line(layout: Layout, offset: str | None, slope: str | None, source: str) ->
     return c0, c1, source
 
 
-def calibrated(pixels: NDArray[Any], line: tuple[float, float, str], notes: list[str]) -> NDArray[Any]:
+def calibrated(pixels: NDArray[np.number], line: tuple[float, float, str], notes: list[str]) -> NDArray[np.number]:
     """Grey values of stored ones: whole numbers in the smallest integer type that holds them, else floats."""
     c0, c1, source = line
     if (c0, c1) == (0.0, 1.0):
         return pixels
     notes.append(f"calibration of the file applied ({source}): grey value = {c0:.9g} + {c1:.9g} x stored value")
     if pixels.dtype.kind in "ui" and c0.is_integer() and c1.is_integer() and max(abs(c0), abs(c1)) < 2**31:
-        limits = np.iinfo(pixels.dtype)
+        limits = np.iinfo(pixels.dtype.str)
         ends = sorted(int(c0) + int(c1) * int(n) for n in (limits.min, limits.max))
         for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64"):
             if np.iinfo(name).min <= ends[0] and ends[1] <= np.iinfo(name).max:

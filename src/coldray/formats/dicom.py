@@ -7,12 +7,14 @@ display. What they would do is said in a history step.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.files import write_atomically
 from coldray.formats import _dicom_meta, _dicom_padding, _pitch, _record
 from coldray.formats._codestream import check_codestream
@@ -275,7 +277,7 @@ def _positive(dataset: Dataset, name: str, unit: float = 1.0) -> float | None:
     return value * unit if value is not None and value > 0 else None
 
 
-def stated(dataset: Dataset, notes: list[str]) -> dict[str, Any]:
+def stated(dataset: Dataset, notes: list[str]) -> dict[str, Json]:
     """Acquisition as the standard tags state it; None where they do not.
 
     Parameters
@@ -290,7 +292,7 @@ def stated(dataset: Dataset, notes: list[str]) -> dict[str, Any]:
     dict
         Fields of `Acquisition`, lengths in mm, times in s, voltage in kV.
     """
-    known: dict[str, Any] = {
+    known: dict[str, Json] = {
         "pixel_pitch_mm": None,
         "tube_voltage_kv": _positive(dataset, "KVP"),
         "exposure_s": _positive(dataset, "ExposureTimeInuS", 1e-6) or _positive(dataset, "ExposureTime", 1e-3),
@@ -327,7 +329,7 @@ def _aspect(dataset: Dataset) -> float | None:
         return None
 
 
-def _merged(recorded: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+def _merged(recorded: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:
     """Standard tags win over our private record, unless the record only has more digits."""
     merged = dict(recorded)
     for name, value in known.items():

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.files import write_atomically
 from coldray.formats import _pitch, _record
 from coldray.formats._kinds import check_kind
@@ -83,7 +84,7 @@ def read(path: Location) -> Radiograph:
             pixels = checked(path, values)
             if blank is not None:
                 notes.append(f"{100 * blank.mean():.3g} % of the image is blank (BLANK), not signal: it is masked")
-        known: dict[str, Any] = {"exposure_s": _number(header, "EXPTIME")}
+        known: dict[str, Json] = {"exposure_s": _number(header, "EXPTIME")}
         x, y = _number(header, "XPIXSZ"), _number(header, "YPIXSZ")
         if x is not None:
             known["pixel_pitch_mm"] = _pitch.square_pitch(x * 1e-3, (y or x) * 1e-3, "XPIXSZ", notes)

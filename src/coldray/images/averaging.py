@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +80,7 @@ class FrameAverage:
 
 
 def average_frames(
-    frames: Sequence[NDArray[Any]] | NDArray[Any],
+    frames: Sequence[NDArray[np.number]] | NDArray[np.number],
     *,
     drop: float = STOP_DROP,
     stop: bool = False,
@@ -224,7 +223,7 @@ class _Repeats:
 class _Blocks:
     """Detrended square blocks that hold no structure, as large as the open field leaves room for."""
 
-    def __init__(self, frame: NDArray[Any], mask: NDArray[np.bool_] | None) -> None:
+    def __init__(self, frame: NDArray[np.number], mask: NDArray[np.bool_] | None) -> None:
         mask = np.zeros(frame.shape, dtype=bool) if mask is None else mask
         largest = min(LARGEST_BLOCK, *frame.shape)
         sizes = [largest, *(size for size in (largest // 2, largest // 4) if size >= SMALLEST_BLOCK)]
@@ -251,7 +250,7 @@ class _Blocks:
         clean = self._cut(mask).max(axis=(1, 2)) == 0
         return clean if clean.any() else ~clean
 
-    def _lit_level(self, frame: NDArray[Any], mask: NDArray[np.bool_], size: int) -> Float:
+    def _lit_level(self, frame: NDArray[np.number], mask: NDArray[np.bool_], size: int) -> Float:
         """Lowest mean signal near each pixel over the open field; windows are as small as the noise allows."""
         from scipy import ndimage
 
@@ -267,7 +266,7 @@ class _Blocks:
         mean = ndimage.uniform_filter(np.asarray(frame, dtype=np.float64), window, mode="nearest")
         return np.asarray(ndimage.minimum_filter(mean, 5, mode="nearest") / level)
 
-    def _brightest(self, frame: NDArray[Any], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _brightest(self, frame: NDArray[np.number], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where the noise hides which blocks are lit: those above a tenth of the brightest hundredth."""
         signal = self._cut(frame).mean(axis=(1, 2))
         lit = clean & (signal >= LEAST_LEVEL * max(float(np.quantile(signal[clean], 0.99)), 0.0))
@@ -275,7 +274,7 @@ class _Blocks:
             raise self._not_positive(float(signal.max()))
         return lit
 
-    def residual(self, frame: NDArray[Any]) -> tuple[Float, Float, float]:
+    def residual(self, frame: NDArray[np.number]) -> tuple[Float, Float, float]:
         """Quiet blocks of a frame without trend, their finest detail (white noise keeps its power), and their level."""
         blocks = self._cut(frame)[self._keep]
         level = float(blocks.mean())
@@ -287,7 +286,7 @@ class _Blocks:
         where = "is" if self.is_evenly_lit else f"is, as {UNEVEN},"
         return ImageError(f"the mean signal {where} {level:.4g}; averaging needs positive, offset-corrected frames")
 
-    def _cut(self, image: NDArray[Any]) -> Float:
+    def _cut(self, image: NDArray[np.number | np.bool_]) -> Float:
         rows, cols = (n // self.size * self.size for n in image.shape)
         tiles = image[:rows, :cols].reshape(rows // self.size, self.size, cols // self.size, self.size)
         return np.asarray(tiles.swapaxes(1, 2).reshape(-1, self.size, self.size), dtype=np.float64)

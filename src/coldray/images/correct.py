@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ MANY_BAD, MOST_BAD = 0.01, 0.2
 """Share of bad pixels that no detector has, and above which a corrected image would be made of neighbours."""
 
 Float = NDArray[np.float64]
-Frames = NDArray[Any] | Sequence[NDArray[Any]]
+Frames = NDArray[np.number] | Sequence[NDArray[np.number]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +134,7 @@ def calibrate(
     Several exposures give a piecewise-linear response per pixel; use them when the response departs
     from a straight line by over 0.5 %.
     """
-    dark_stack = None if darks is None else _stack(darks)
+    dark_stack = None if darks is None else _stack(darks).astype(np.float64)
     levels = [] if flats is None else _levels(flats)
     known = [] if bad_pixels is None else [np.asarray(bad_pixels, dtype=bool)]
     everything = [*([] if dark_stack is None else [dark_stack]), *levels, *known]
@@ -229,7 +228,7 @@ def _check_share(bad: BadPixels, warnings: list[str]) -> None:
     warnings.append(f"{what} and are replaced by their neighbours: {why}")
 
 
-def apply_calibration(image: NDArray[Any], calibration: Calibration) -> NDArray[np.float32]:
+def apply_calibration(image: NDArray[np.number], calibration: Calibration) -> NDArray[np.float32]:
     """Correct offset, gain and bad pixels.
 
     Parameters
@@ -251,7 +250,7 @@ def apply_calibration(image: NDArray[Any], calibration: Calibration) -> NDArray[
     """
     if image.shape[-2:] != calibration.shape:
         raise ImageError(f"the image has shape {image.shape[-2:]}, the calibration {calibration.shape}")
-    signal = image - calibration.dark
+    signal = np.asarray(image - calibration.dark, dtype=np.float64)
     good = ~calibration.bad_pixels.mask
     if len(calibration.level):
         signal = _even(
@@ -285,11 +284,11 @@ def correct(frames: Frames, calibration: Calibration | None = None, *, stop: boo
     ----------
     ASTM E2597/E2597M-22; Oh et al., diffusion-inspired deblur model for X-ray detectors.
     """
-    stack = _stack(frames, dtype=None)
+    stack = _stack(frames)
     warnings = saturation_warning(stack)
     if calibration is None:
         bad = classified({"known": np.zeros(stack.shape[1:], dtype=bool)})
-        corrected: Any = stack
+        corrected: Iterable[NDArray[np.number]] = stack
     else:
         bad = calibration.bad_pixels
         warnings.extend(calibration.warnings)
@@ -298,7 +297,7 @@ def correct(frames: Frames, calibration: Calibration | None = None, *, stop: boo
     return Correction(average.mean, average, bad, (*warnings, *average.warnings))
 
 
-def saturation_warning(stack: NDArray[Any]) -> list[str]:
+def saturation_warning(stack: NDArray[np.number]) -> list[str]:
     """Say that raw frames reach the top of the detector's range: after correction nobody can see it any more."""
     share, top = max(saturation(frame) for frame in stack)
     if share == 0:
@@ -315,7 +314,7 @@ def _even(signal: Float, response: Float, level: Float) -> Float:
     return out
 
 
-def _stack(frames: Frames, dtype: Any = np.float64) -> NDArray[Any]:
+def _stack(frames: Frames) -> NDArray[np.number]:
     """Frames as (n, rows, cols); refuses NaN and mixed shapes."""
     arrays = [np.asarray(f) for f in ([frames] if isinstance(frames, np.ndarray) else frames)]
     if not arrays or any(a.ndim not in (2, 3) for a in arrays) or len({a.shape[-2:] for a in arrays}) != 1:
@@ -325,11 +324,11 @@ def _stack(frames: Frames, dtype: Any = np.float64) -> NDArray[Any]:
         raise ImageError(f"pixel type {stack.dtype} is not an intensity; integers or floats are needed")
     if stack.dtype.kind == "f" and not np.isfinite(stack).all():
         raise ImageError("a frame holds NaN or infinite pixels")
-    return stack if dtype is None else stack.astype(dtype)
+    return stack
 
 
 def _levels(flats: Frames | Sequence[Frames]) -> list[Float]:
     """One stack per exposure: a list of 3-D stacks is several exposures, anything else is one."""
     if not isinstance(flats, np.ndarray) and len(flats) > 0 and all(np.ndim(f) == 3 for f in flats):
-        return [_stack(level) for level in flats]  # type: ignore[arg-type]
-    return [_stack(flats)]  # type: ignore[arg-type]
+        return [_stack(level).astype(np.float64) for level in flats]  # type: ignore[arg-type]
+    return [_stack(flats).astype(np.float64)]  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy
@@ -176,7 +175,7 @@ def padding_of(known: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     return np.asarray(scipy.ndimage.binary_propagation(deep, mask=known)) if deep.any() else None
 
 
-def _from_nearest(pixels: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
+def _from_nearest(pixels: NDArray[np.number], known: NDArray[np.bool_]) -> NDArray[np.number]:
     """The image with pixels that are known to be none replaced by the nearest that is one."""
     nearest = scipy.ndimage.distance_transform_edt(known, return_distances=False, return_indices=True)
     return np.asarray(pixels[tuple(nearest)])
@@ -246,7 +245,7 @@ def _take_brighter_than_any_object(
     _fill(filled, marked, single)
 
 
-def _keep_borders(pixels: NDArray[Any], filled: Float, marked: NDArray[np.int8], top: float) -> None:
+def _keep_borders(pixels: NDArray[np.number], filled: Float, marked: NDArray[np.int8], top: float) -> None:
     """Give up, in place, marks that run on: a border sharper than the detector (padding, a large spot) is no hit."""
     found = (marked != 0) & (marked < _KNOWN)
     if not found.any():

@@ -134,8 +134,8 @@ class Registration:
 
 
 def register(
-    sharp: NDArray[np.floating],
-    blurred: NDArray[np.floating],
+    sharp: NDArray[np.number],
+    blurred: NDArray[np.number],
     pair: DetectorPair | None = None,
     *,
     tolerance_px: float = IDENTITY_PX,
@@ -205,7 +205,7 @@ def register(
     return Registration(residual=found.residual, correlation=found.correlation)
 
 
-def resample(image: NDArray[np.floating], registration: Registration) -> NDArray[np.float32]:
+def resample(image: NDArray[np.number], registration: Registration) -> NDArray[np.float32]:
     """Lay the sharp image on the grid of the blurred one.
 
     Parameters

@@ -120,7 +120,7 @@ def average_repeats(images: Sequence[Radiograph]) -> Repeats:
     return Repeats(image, changing, moved, (*warnings, *average.warnings))
 
 
-def _frames(images: Sequence[Radiograph]) -> tuple[list[NDArray[Any]], Acquisition]:
+def _frames(images: Sequence[Radiograph]) -> tuple[list[NDArray[np.number]], Acquisition]:
     """All frames of one shape, type and acquisition."""
     frames = [f for i in images for f in (i.pixels if i.pixels.ndim == 3 else i.pixels[None])]
     if len(frames) < 2:
@@ -139,7 +139,7 @@ def _frames(images: Sequence[Radiograph]) -> tuple[list[NDArray[Any]], Acquisiti
     return frames, images[0].acquisition
 
 
-def _registered(frames: list[NDArray[Any]]) -> tuple[tuple[Registration, ...], list[str]]:
+def _registered(frames: list[NDArray[np.number]]) -> tuple[tuple[Registration, ...], list[str]]:
     """Where every frame lies on the first, and frames of which nobody can tell."""
     found, unknown = [Registration()], 0
     level = float(np.mean(frames[0])) or 1.0

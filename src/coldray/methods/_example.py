@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray import channels
 from coldray.errors import SettingsError
@@ -24,7 +23,9 @@ def blend_example(pair: TrainingPair, degradation: Degradation, strength: float)
     return state_example(pair, degradation, state, strength)
 
 
-def state_example(pair: TrainingPair, degradation: Degradation, state: Any, strength: float) -> Example:
+def state_example(
+    pair: TrainingPair, degradation: Degradation, state: NDArray[np.floating], strength: float
+) -> Example:
     """Show a state of the given strength beside the frame's linear estimates; the answer is the sharp image."""
     linear, sharper = channels.linear_estimates(pair.frame, degradation)
     conditions = channels.conditions(pair.frame, degradation)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray import channels
 from coldray.errors import SettingsError
@@ -12,7 +11,7 @@ from coldray.frame import Example, Frame, TrainingPair
 from coldray.gain import consistency_gain, residual_gain
 from coldray.methods._example import blend_example, draw_strength
 from coldray.physics.transfer import TransferOperator
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -52,12 +51,12 @@ def example(
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = 1,
     consistency: TransferOperator | None = None,
-) -> Any:
+) -> NDArray[np.floating]:
     """Restore by cold sampling.
 
     Parameters
@@ -109,7 +108,7 @@ def restore(
         state = y if remainder is None or step == steps else y + remainder(total)
         at = conditions.copy()
         at[0] = step / steps
-        total = total + predictor((state, *linear), at) / steps
+        total = total + channels.needed(predictor)((state, *linear), at) / steps
     if consistency is not None:
         return frame.corrected(total, blur, consistency)
     assert remainder is not None

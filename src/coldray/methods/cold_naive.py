@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.methods import cold
 from coldray.physics.transfer import TransferOperator
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -23,11 +22,11 @@ example = cold.example
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = 1,
-) -> Any:
+) -> NDArray[np.floating]:
     """Restore by naive cold sampling, to compare with `coldray.methods.cold`.
 
     Parameters
@@ -71,6 +70,6 @@ def restore(
     for step in range(steps, 0, -1):
         at = conditions.copy()
         at[0] = step / steps
-        sharp = predictor((state, *linear), at)
+        sharp = channels.needed(predictor)((state, *linear), at)
         state = sharp - (step - 1) / steps * remainder(sharp)
     return state + (y.mean() - state.mean())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 STOCHASTIC = True
@@ -61,8 +60,15 @@ def noise_angle(kept: float) -> float:
 
 
 def step(
-    state: Any, eps: Any, kept: float, kept_next: float, *, eta: float = 0.0, noise: Any = None, clip: bool = False
-) -> Any:
+    state: NDArray[np.floating],
+    eps: NDArray[np.floating],
+    kept: float,
+    kept_next: float,
+    *,
+    eta: float = 0.0,
+    noise: NDArray[np.floating] | None = None,
+    clip: bool = False,
+) -> NDArray[np.floating]:
     """One DDIM step.
 
     Parameters
@@ -127,14 +133,14 @@ def noised(
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = 50,
     samples: int = 1,
     eta: float = 0.0,
     clip: bool = True,
-) -> Any:
+) -> NDArray[np.floating]:
     """Draw samples of the sharp image given the blurred one and return their mean.
 
     Parameters
@@ -177,7 +183,7 @@ def restore(
         raise SettingsError("conditional diffusion draws noise; give a random state")
     if samples < 1 or not 0 <= eta <= 1:
         raise SettingsError(f"{samples} samples with eta {eta}; needed are at least 1 and eta within 0 and 1")
-    path, kept = levels(steps), schedule()
+    path, kept, network = levels(steps), schedule(), channels.needed(predictor)
     blurred, *linear = _condition(frame, degradation)
     told = channels.conditions(frame, degradation)
     total = 0.0 * blurred
@@ -186,7 +192,7 @@ def restore(
         for now, after in pairwise(path):
             at = told.copy()
             at[0] = noise_angle(kept[now])
-            eps = predictor((blurred, state, *linear), at)
+            eps = network((blurred, state, *linear), at)
             noise = _draw(rng, blurred) if eta > 0 and after > 0 else None
             state = step(state, eps, kept[now], kept[after], eta=eta, noise=noise, clip=clip)
         total = total + state / samples
@@ -194,13 +200,15 @@ def restore(
     return sharp + (frame.blurred.mean() - sharp.mean())
 
 
-def _condition(frame: Frame, degradation: Degradation) -> tuple[Any, Any, Any]:
+def _condition(
+    frame: Frame, degradation: Degradation
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
     """Blurred frame and linear estimates, mapped from 0 ... open beam to -1 ... 1."""
     linear, sharper = channels.linear_estimates(frame, degradation)
     return 2 * frame.blurred - 1, 2 * linear - 1, 2 * sharper - 1
 
 
-def _draw(rng: np.random.Generator, like: Any) -> Any:
+def _draw(rng: np.random.Generator, like: NDArray[np.floating]) -> NDArray[np.floating]:
     """Standard normal noise of an image's shape, dtype and place."""
     if isinstance(like, np.ndarray):
         return np.asarray(rng.standard_normal(like.shape), dtype=like.dtype)

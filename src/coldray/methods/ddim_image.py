@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray import channels
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods import ddim
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 STOCHASTIC = True
@@ -27,14 +26,14 @@ def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generat
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = 50,
     samples: int = 1,
     eta: float = 0.0,
     clip: bool = True,
-) -> Any:
+) -> NDArray[np.floating]:
     """Draw samples of the sharp image given the blurred one and return their mean.
 
     Parameters
@@ -78,8 +77,8 @@ def restore(
     Salimans and Ho, Progressive distillation for fast sampling of diffusion models, arXiv:2202.00512, section 4.
     """
 
-    def noise(shown: Any, told: NDArray[np.float32]) -> Any:
-        signal = np.cos(np.pi / 2 * float(told[0])).item()
-        return (shown[STATE] - signal * predictor(shown, told)) / np.sqrt(1 - signal**2).item()
+    def noise(images: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32]) -> NDArray[np.floating]:
+        signal = np.cos(np.pi / 2 * float(conditions[0])).item()
+        return (images[STATE] - signal * channels.needed(predictor)(images, conditions)) / np.sqrt(1 - signal**2).item()
 
     return ddim.restore(frame, degradation, noise, rng, steps=steps, samples=samples, eta=eta, clip=clip)

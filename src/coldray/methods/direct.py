@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray import channels
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import blend_example
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -22,8 +21,8 @@ def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generat
 
 
 def restore(
-    frame: Frame, degradation: Degradation, predictor: Any = None, rng: np.random.Generator | None = None
-) -> Any:
+    frame: Frame, degradation: Degradation, predictor: Predictor | None = None, rng: np.random.Generator | None = None
+) -> NDArray[np.floating]:
     """Return the network's estimate of the sharp image.
 
     Parameters
@@ -43,5 +42,5 @@ def restore(
         Mean kept: the network's mean error, if any, is removed exactly.
     """
     linear = channels.linear_estimates(frame, degradation)
-    estimate = predictor((frame.blurred, *linear), channels.conditions(frame, degradation))
+    estimate = channels.needed(predictor)((frame.blurred, *linear), channels.conditions(frame, degradation))
     return estimate + (frame.blurred.mean() - estimate.mean())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray import channels
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.methods._example import draw_strength, state_example
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -53,11 +52,11 @@ def example(
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = 4,
-) -> Any:
+) -> NDArray[np.floating]:
     """Restore by the InDI step.
 
     Parameters
@@ -101,5 +100,5 @@ def restore(
     for step in range(steps, 0, -1):
         at = conditions.copy()
         at[0] = step / steps
-        state = state + (predictor((state, *linear), at) - state) / step
+        state = state + (channels.needed(predictor)((state, *linear), at) - state) / step
     return state + (frame.blurred.mean() - state.mean())

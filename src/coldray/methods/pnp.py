@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray import channels
 from coldray.errors import SettingsError
@@ -13,7 +13,7 @@ from coldray.frame import Frame
 from coldray.methods import cold
 from coldray.methods.tv import filtered_noise_sd
 from coldray.physics.transfer import TransferOperator
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = True
 CHANNELS = channels.CHANNELS
@@ -29,12 +29,12 @@ LAST_LEVEL = 0.5
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = STEPS,
     trust: float = TRUST,
-) -> Any:
+) -> NDArray[np.floating]:
     """Alternate between fitting the measurement and denoising.
 
     Parameters
@@ -81,18 +81,23 @@ def restore(
     conditions = channels.conditions(frame, degradation)
     own = filtered_noise_sd(frame, np.ones(frame.shape))
 
-    def denoise(x: Any, level: float) -> Any:
+    def denoise(x: NDArray[np.floating], level: float) -> NDArray[np.floating]:
         at = conditions.copy()
         at[0] = 0.0
         at[-2:] = conditions[-2:] + 2 * np.log10(level / own) / channels.LEVEL_DECADES
-        return predictor((x, *linear), at)
+        return channels.needed(predictor)((x, *linear), at)
 
     return half_quadratic(frame, degradation, linear[0], denoise, steps, trust)
 
 
 def half_quadratic(
-    frame: Frame, degradation: Degradation, start: Any, denoise: Callable[[Any, float], Any], steps: int, trust: float
-) -> Any:
+    frame: Frame,
+    degradation: Degradation,
+    start: NDArray[np.floating],
+    denoise: Callable[[NDArray[np.floating], float], NDArray[np.floating]],
+    steps: int,
+    trust: float,
+) -> NDArray[np.floating]:
     """Alternate between the data step and any denoiser.
 
     Parameters

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from coldray.frame import Frame
 from coldray.methods.pnp import STEPS, TRUST, half_quadratic
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = False
 TV_WEIGHT = 1.0
@@ -19,12 +18,12 @@ ITERATIONS = 60
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = STEPS,
     trust: float = TRUST,
-) -> Any:
+) -> NDArray[np.floating]:
     """Alternate between fitting the measurement and flattening.
 
     Parameters
@@ -56,7 +55,7 @@ def restore(
     """
     from skimage.restoration import denoise_tv_chambolle
 
-    def flatten(image: Any, level: float) -> Any:
+    def flatten(image: NDArray[np.floating], level: float) -> NDArray[np.floating]:
         return denoise_tv_chambolle(np.asarray(image), weight=TV_WEIGHT * level, max_num_iter=ITERATIONS)
 
     start = frame.wiener_operator(degradation)(frame.blurred)

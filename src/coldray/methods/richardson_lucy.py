@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.methods._psf import inner, mirrored, point_spread
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = False
 SMALLEST = 1e-4
@@ -20,7 +18,7 @@ SMALLEST = 1e-4
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     steps: int = 10,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +9,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.methods._psf import inner, mirrored, point_spread
 from coldray.physics.grids import dft_axes
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = False
 STOCHASTIC = True
@@ -20,7 +18,7 @@ STOCHASTIC = True
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     iterations: int = 60,

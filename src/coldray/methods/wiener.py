@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from coldray.errors import SettingsError
 from coldray.frame import Frame, Gain
 from coldray.physics.transfer import TransferOperator
-from coldray.plugins import Degradation
+from coldray.plugins import Degradation, Predictor
 
 LEARNS = False
 SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)
@@ -24,12 +22,12 @@ PRIOR_NODES = 256
 def restore(
     frame: Frame,
     degradation: Degradation,
-    predictor: Any = None,
+    predictor: Predictor | None = None,
     rng: np.random.Generator | None = None,
     *,
     noise: str = "local",
     regularisation: float = 1.0,
-) -> Any:
+) -> NDArray[np.floating]:
     """Linear restoration.
 
     Parameters

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.focal_spot import SHAPES, spot_transfer
@@ -64,7 +64,7 @@ class BlurSeparation:
     misfit: float
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure source`."""
         curve = self.detector_mtf
         assert curve.low is not None and curve.high is not None

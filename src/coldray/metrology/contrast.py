@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.arrays import Scalar
 from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology import flat_checks
@@ -205,7 +205,7 @@ def contrast(
 
 
 def _with_strays(
-    frame: NDArray[Any], roi: Roi | None, mask: NDArray[np.bool_] | None, warnings: list[str]
+    frame: NDArray[np.number], roi: Roi | None, mask: NDArray[np.bool_] | None, warnings: list[str]
 ) -> NDArray[np.bool_] | None:
     """The mask with the columns and rows of a region that stand out along its whole length."""
     inside = crop_mask(mask, roi)
@@ -217,7 +217,7 @@ def _with_strays(
     return joined
 
 
-def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_] | None) -> RegionNoise:
+def _region(frames: list[NDArray[np.number]], roi: Roi | None, mask: NDArray[np.bool_] | None) -> RegionNoise:
     """Signal and noise of the pixels that count in one region of all frames."""
     bad = np.zeros(frames[0].shape, dtype=bool) if mask is None else mask
     good = ~crop(bad, roi)
@@ -231,7 +231,7 @@ def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_]
         raise MeasurementError(f"{100 * (1 - good.mean()):.0f} % of the region is masked; choose another region")
     side = GROUP_SIDE
 
-    def grouped(image: NDArray[Any]) -> NDArray[Any]:
+    def grouped(image: NDArray[Scalar]) -> NDArray[Scalar]:
         tiles = image[: rows // side * side, : cols // side * side].reshape(rows // side, side, cols // side, side)
         return tiles.swapaxes(1, 2)
 
@@ -257,7 +257,7 @@ def _region(frames: list[NDArray[Any]], roi: Roi | None, mask: NDArray[np.bool_]
     )
 
 
-def _noise(groups: NDArray[Any], counted: NDArray[Any]) -> tuple[float, float, float] | None:
+def _noise(groups: NDArray[np.float64], counted: NDArray[np.bool_]) -> tuple[float, float, float] | None:
     """Noise about the trend of all groups, its relative uncertainty, and the degrees of freedom of one group.
 
     The trend is a second-order polynomial through the medians of the groups, and groups keep their means: noise with
@@ -270,7 +270,7 @@ def _noise(groups: NDArray[Any], counted: NDArray[Any]) -> tuple[float, float, f
     y = (np.arange(rows * side) - (rows * side - 1) / 2) / (rows * side)
     x = (np.arange(cols * side) - (cols * side - 1) / 2) / (cols * side)
 
-    def terms(v: NDArray[Any], u: NDArray[Any]) -> NDArray[Any]:
+    def terms(v: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([np.ones_like(v * u), v + 0 * u, u + 0 * v, v * u, v**2 + 0 * u, u**2 + 0 * v], axis=-1)
 
     middles = terms(y.reshape(rows, side).mean(axis=1)[:, None], x.reshape(cols, side).mean(axis=1)[None, :])
@@ -290,7 +290,7 @@ def _noise(groups: NDArray[Any], counted: NDArray[Any]) -> tuple[float, float, f
     return float(np.sqrt(unbiased)), relative, freedom
 
 
-def _freedom(groups: NDArray[Any]) -> float:
+def _freedom(groups: NDArray[np.float64]) -> float:
     """Degrees of freedom of the mean square of a group: pixels^2 over the sum of rho^2 over all pairs of pixels.
 
     The correlation rho of the groups is taken up to half of their side; the estimate of n groups scatters, which adds to

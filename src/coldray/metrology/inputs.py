@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from coldray.arrays import Scalar
 from coldray.errors import ImageError, MeasurementError
 from coldray.radiograph import Radiograph
 from coldray.words import percent
 
-Images: TypeAlias = NDArray[Any] | Radiograph | Sequence[NDArray[Any] | Radiograph]
+Images: TypeAlias = NDArray[np.number] | Radiograph | Sequence[NDArray[np.number] | Radiograph]
 
 SATURATED_FRACTION = 1e-3
 """Share of pixels at one common maximum above which an image counts as saturated."""
@@ -22,7 +23,7 @@ LEVELS_APART = 1.1
 """Ratio of two means above which flats are of two exposures."""
 
 
-def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[list[NDArray[Any]], list[str]]:
+def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[list[NDArray[np.number]], list[str]]:
     """Give a list of 2-D frames in their own dtype, and warnings about them.
 
     Parameters
@@ -44,13 +45,13 @@ def as_frames(images: Images, mask: NDArray[np.bool_] | None = None) -> tuple[li
         If an image is not 2-D or 3-D, not a real number, holds NaN, or frames differ in shape.
     """
     several = [images] if isinstance(images, (np.ndarray, Radiograph)) else list(images)
-    frames: list[NDArray[Any]] = []
+    frames: list[NDArray[np.number]] = []
     warnings: list[str] = []
     for image in several:
         if isinstance(image, Radiograph):
             if (why := image.acquisition.not_proportional) is not None:
                 warnings.append(f"the image is marked as {why}; this measurement needs linear intensities")
-        pixels: NDArray[Any] = np.asarray(image.pixels if isinstance(image, Radiograph) else image)
+        pixels: NDArray[np.number] = np.asarray(image.pixels if isinstance(image, Radiograph) else image)
         if pixels.ndim not in (2, 3) or pixels.size == 0:
             raise ImageError(f"an image is (rows, cols) or (frames, rows, cols); found shape {pixels.shape}")
         if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.shape[0] > 4:
@@ -115,7 +116,7 @@ def require_signal(images: Images) -> None:
 
 
 def as_frame(
-    image: NDArray[Any] | Radiograph, mask: NDArray[np.bool_] | None = None
+    image: NDArray[np.number] | Radiograph, mask: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Give one float64 image; a stack is averaged, masked pixels are filled. Raises like `as_frames`."""
     frames, warnings = as_frames(image, mask)
@@ -136,7 +137,7 @@ def filled(image: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> NDArra
     return np.where(mask, np.where(weight > 0.01, mean, good[tuple(nearest)]), image)
 
 
-def saturated_fraction(frame: NDArray[Any]) -> float:
+def saturated_fraction(frame: NDArray[np.number]) -> float:
     """Share of pixels at the largest value, where that value looks like a limit.
 
     An integer image has a limit at 2^n - 1; elsewhere a cut-off noise leaves speckle at the top, while
@@ -157,7 +158,7 @@ def saturated_fraction(frame: NDArray[Any]) -> float:
     return share if np.count_nonzero(edge) > SPECKLE * np.count_nonzero(top) else 0.0
 
 
-def crop(image: NDArray[Any], roi: tuple[int, int, int, int] | None) -> NDArray[Any]:
+def crop(image: NDArray[Scalar], roi: tuple[int, int, int, int] | None) -> NDArray[Scalar]:
     """Cut the region X, Y, W, H [pixels]; raises MeasurementError when it leaves the image."""
     if roi is None:
         return image

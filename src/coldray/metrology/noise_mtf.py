@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
 from coldray.metrology.noise import NoiseMeasurement, flat_nnps
@@ -55,7 +55,7 @@ class NoiseMtf:
     levels: int
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able result with the keys of `coldray measure blur`."""
         assert self.mtf.low is not None and self.mtf.high is not None
         return {

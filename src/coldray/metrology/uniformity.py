@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.arrays import Scalar
 from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
@@ -136,7 +136,7 @@ def uniformity(
     )  # fmt: skip
 
 
-def _tiles(image: NDArray[Any], side: int) -> NDArray[Any]:
+def _tiles(image: NDArray[Scalar], side: int) -> NDArray[Scalar]:
     """Whole tiles around the centre, shape (rows, cols, side, side)."""
     rows, cols = (n // side for n in image.shape)
     top, left = (image.shape[0] - rows * side) // 2, (image.shape[1] - cols * side) // 2

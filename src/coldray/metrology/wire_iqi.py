@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +89,7 @@ class WireIqiMeasurement:
 
 
 def wire_iqi(
-    image: NDArray[Any] | Radiograph,
+    image: NDArray[np.number] | Radiograph,
     pixel_pitch_mm: float,
     roi: tuple[int, int, int, int] | None = None,
     *,

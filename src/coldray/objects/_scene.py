@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.objects._visibility import depth_for
 from coldray.objects.canvas import Canvas, Frame, Map, sphere
 from coldray.objects.stroke import add_stroke, ellipsoid_chord
@@ -47,7 +48,7 @@ class Scene(Canvas):
         self.extent = max(self.width, self.height)
         self.zoom = float(np.sqrt(self.extent / REFERENCE_MM))
         self.crowd = 1.0
-        self.labels: dict[str, Any] = {}
+        self.labels: dict[str, Json] = {}
         self.y = ((np.arange(shape[0], dtype=np.float32) + np.float32(0.5)) * np.float32(pitch_mm))[:, None]
         self.x = ((np.arange(shape[1], dtype=np.float32) + np.float32(0.5)) * np.float32(pitch_mm))[None, :]
 

@@ -8,7 +8,6 @@ of a blur has a closed form (`coldray.objects._blur`). Images are fractions of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,5 +238,5 @@ def step_wedge(
     for k, level in enumerate(levels):
         inner = (k * step_px + step_px // 4, 0, step_px // 2, rows)
         steps.append((float(level), inner if orientation == "vertical" else (inner[1], inner[0], inner[3], inner[2])))
-    image: NDArray[Any] = np.broadcast_to(profile, (rows, cols))
+    image: NDArray[np.float64] = np.broadcast_to(profile, (rows, cols))
     return turned(image, orientation), tuple(steps)

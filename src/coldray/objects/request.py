@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coldray.document import Json
 from coldray.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from coldray.simulation.detector import ScreenDetector
     from coldray.simulation.thickness import ThicknessMaps
@@ -130,7 +132,7 @@ def _free_bytes() -> float | None:
 
 def target_truth(
     asked: ObjectRequest, maps: ThicknessMaps, detector: ScreenDetector, exposure_s: float
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """What a measurement on noise-free images of a target must give with one detector; empty for boards and cells.
 
     Notes
@@ -145,7 +147,7 @@ def target_truth(
 
     pitch = asked.pitch_mm
 
-    def mtf(frequency: Any) -> Any:
+    def mtf(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
         return detector.screen.mtf(frequency) * np.sinc(pitch * frequency)
 
     scale = 1 / asked.oversampling
@@ -216,7 +218,7 @@ def _board(asked: ObjectRequest, rng: np.random.Generator) -> ThicknessMaps:
     return procedural_board(name, (cells, cells), asked.step_mm, rng)
 
 
-def _told(account: dict[str, Any]) -> list[str]:
+def _told(account: Mapping[str, Any]) -> list[str]:
     """Lines that say which file became what, what was left out, and what was assumed."""
     width, height = account["size_mm"]
     lines = [

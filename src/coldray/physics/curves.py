@@ -107,7 +107,7 @@ class FrequencyCurve:
 
     def to_dict(self) -> dict[str, Json]:
         """JSON-able form."""
-        out: dict[str, Any] = {"frequency_lp_mm": self.frequency_lp_mm.tolist(), "value": self.value.tolist()}
+        out: dict[str, Json] = {"frequency_lp_mm": self.frequency_lp_mm.tolist(), "value": self.value.tolist()}
         if self.low is not None and self.high is not None:
             out |= {"low": self.low.tolist(), "high": self.high.tolist()}
         return out

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -141,7 +141,7 @@ class Detector:
 
     def to_dict(self) -> dict[str, Json]:
         """JSON-able form: the detector file."""
-        out: dict[str, Any] = {
+        out: dict[str, Json] = {
             "format": FILE_FORMAT,
             "version": FILE_VERSION,
             "name": self.name,
@@ -168,7 +168,7 @@ class Detector:
         return self.mtf_along or (self.mtf, self.mtf)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Detector:
+    def from_dict(cls, data: Mapping[str, Json]) -> Detector:
         """Read the JSON form; unknown keys other than `measurement` are an error."""
         known = {
             "format", "version", "name", "description", "pixel_pitch_mm", "loading_mg_cm2",

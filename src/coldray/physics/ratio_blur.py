@@ -10,7 +10,7 @@ from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.pair import DetectorPair
 
 
-def ratio_blur(image: NDArray[np.floating], pair: DetectorPair) -> NDArray[np.float32]:
+def ratio_blur(image: NDArray[np.number], pair: DetectorPair) -> NDArray[np.float32]:
     """Blur a sharp image as the pair's thick screen would.
 
     Parameters

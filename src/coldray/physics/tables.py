@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ ABOVE_APERTURE = 0.1
 FARTHEST = 10.0
 """Times Nyquist beyond which no MTF with the pixel aperture in it is tabulated."""
 
+Column: TypeAlias = Sequence[str | float | None] | NDArray[np.number]
+"""Values of a column; None where one is missing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -65,7 +68,7 @@ class Table:
 
 
 def write_table(
-    columns: Mapping[str, Sequence[Any] | NDArray[np.floating]],
+    columns: Mapping[str, Column],
     pixel_pitch_mm: float | None = None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -106,7 +109,7 @@ def write_table(
     return out.getvalue()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: str | float | None) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or not math.isfinite(value) else repr(float(value))

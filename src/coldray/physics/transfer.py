@@ -8,14 +8,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from coldray.arrays import Floating
 from coldray.errors import PhysicsError
 from coldray.physics.grids import across, dct_axes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 PARALLEL_PIXELS = 2**19
 """Images smaller than this are transformed on one thread; starting more costs more than it saves."""
@@ -32,24 +37,34 @@ STRIP_PIXELS = 2**17
 BLOCK = 64
 """Columns, and rows, that one thread transforms at a time: a block stays in its cache, whatever the distance of rows in memory."""
 
+Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Gain over radial frequency [cycles/mm]."""
+Key = tuple[bytes, tuple[int, ...], float]
+"""Digest of an operator's function, shape and pixel pitch [mm]."""
 
-def spectrum_of(image: NDArray[Any]) -> NDArray[Any]:
+
+def spectrum_of(image: NDArray[Floating]) -> NDArray[Floating]:
     """Orthonormal DCT-II of the last two axes of a numpy array of floats."""
     if image.size < PARALLEL_PIXELS:
         return np.asarray(scipy.fft.dctn(image, axes=(-2, -1), norm="ortho"))
     return _in_blocks(scipy.fft.dct, image, None, np.empty_like(image))
 
 
-def image_of(spectrum: NDArray[Any], gain: NDArray[Any] | None = None) -> NDArray[Any]:
+def image_of(spectrum: NDArray[Floating], gain: NDArray[np.floating] | None = None) -> NDArray[Floating]:
     """Image of an orthonormal DCT-II, of its product with a gain if there is one; the spectrum is overwritten."""
     if spectrum.size < PARALLEL_PIXELS:
         if gain is not None:
-            spectrum *= gain
+            np.multiply(spectrum, gain, out=spectrum)
         return np.asarray(scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", overwrite_x=True))
     return _in_blocks(scipy.fft.idct, spectrum, gain, spectrum)
 
 
-def _in_blocks(transform: Any, image: NDArray[Any], gain: NDArray[Any] | None, out: NDArray[Any]) -> NDArray[Any]:
+def _in_blocks(
+    transform: Callable[..., NDArray[np.floating]],
+    image: NDArray[Floating],
+    gain: NDArray[np.floating] | None,
+    out: NDArray[Floating],
+) -> NDArray[Floating]:
     """Transform down columns, then along rows, block by block into `out`, which may be the image itself."""
     workers = os.cpu_count() or 1
     step = BLOCK * workers
@@ -95,7 +110,8 @@ class TransferOperator:
         if transfer.ndim != 2 or not np.all(np.isfinite(transfer)):
             raise PhysicsError("a transfer function must be a finite 2-D array on the DCT grid")
         self.transfer = np.asarray(transfer)
-        self._cache: dict[Any, Any] = {}
+        self._gains: dict[np.dtype[Any], NDArray[np.floating]] = {}
+        self._mirrored: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -103,7 +119,11 @@ class TransferOperator:
         rows, cols = self.transfer.shape
         return rows, cols
 
-    def __call__(self, image: Any) -> Any:
+    @overload
+    def __call__(self, image: NDArray[np.floating]) -> NDArray[np.floating]: ...
+    @overload
+    def __call__(self, image: Tensor) -> Tensor: ...
+    def __call__(self, image: NDArray[np.floating] | Tensor) -> NDArray[np.floating] | Tensor:
         """Apply to an image of shape (..., rows, cols); numpy array or torch tensor."""
         if tuple(image.shape[-2:]) != self.shape:
             raise PhysicsError(f"the operator acts on {self.shape} pixels, the image has {tuple(image.shape[-2:])}")
@@ -114,39 +134,35 @@ class TransferOperator:
             return image_of(spectrum, self.gain(spectrum.dtype))
         return self._torch(image)
 
-    def of_spectrum(self, spectrum: NDArray[Any]) -> NDArray[Any]:
+    def of_spectrum(self, spectrum: NDArray[np.floating]) -> NDArray[np.floating]:
         """Filtered image of a spectrum as `spectrum_of` gives it, which is left as it is."""
         gain = self.gain(spectrum.dtype)
         if spectrum.size < PARALLEL_PIXELS:
             return image_of(spectrum * gain)
         return _in_blocks(scipy.fft.idct, spectrum, gain, np.empty_like(spectrum))
 
-    def gain(self, dtype: Any) -> NDArray[np.floating]:
+    def gain(self, dtype: DTypeLike) -> NDArray[np.floating]:
         """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""
-        found: NDArray[np.floating] = self._cached(np.dtype(dtype), lambda: self.transfer.astype(dtype, copy=False))
-        return found
+        key = np.dtype(dtype)
+        if key not in self._gains:
+            self._gains[key] = self.transfer.astype(key, copy=False)
+        return self._gains[key]
 
-    def _cached(self, key: Any, make: Any) -> Any:
-        if key not in self._cache:
-            self._cache[key] = make()
-        return self._cache[key]
-
-    def _torch(self, image: Any) -> Any:
+    def _torch(self, image: Tensor) -> Tensor:
         import torch
 
         rows, cols = self.shape
 
-        def mirrored_gain() -> Any:
+        key = (image.dtype, image.device)
+        if key not in self._mirrored:
             # rfft2 of the 2R x 2C mirror image: row index r and 2R - r carry DCT coefficient r
             full = np.zeros((2 * rows, cols + 1))
             full[:rows, :cols] = self.transfer
             full[rows + 1 :, :cols] = self.transfer[:0:-1, :]
-            return torch.as_tensor(full, dtype=image.dtype, device=image.device)
-
-        gain = self._cached((image.dtype, image.device), mirrored_gain)
+            self._mirrored[key] = torch.as_tensor(full, dtype=image.dtype, device=image.device)
         wide = torch.cat([image, image.flip(-1)], dim=-1)
         mirror = torch.cat([wide, wide.flip(-2)], dim=-2)
-        out = torch.fft.irfft2(torch.fft.rfft2(mirror) * gain, s=mirror.shape[-2:])
+        out = torch.fft.irfft2(torch.fft.rfft2(mirror) * self._mirrored[key], s=mirror.shape[-2:])
         return out[..., :rows, :cols]
 
 
@@ -166,9 +182,9 @@ class Operators:
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self._most = most_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Any, TransferOperator] = OrderedDict()
+        self._kept: OrderedDict[Key, TransferOperator] = OrderedDict()
 
-    def get(self, key: Any, make: Callable[[], TransferOperator]) -> TransferOperator:
+    def get(self, key: Key, make: Callable[[], TransferOperator]) -> TransferOperator:
         """Operator of a key; made outside the lock, so that two threads may make the same one."""
         with self._lock:
             if key in self._kept:
@@ -187,7 +203,7 @@ SHARED = Operators()
 
 
 def radial_operator(
-    transfer: Any, shape: tuple[int, int], pixel_pitch_mm: float, operators: Operators = SHARED
+    transfer: Gain, shape: tuple[int, int], pixel_pitch_mm: float, operators: Operators = SHARED
 ) -> TransferOperator:
     """Operator of a radial transfer function.
 
@@ -219,7 +235,7 @@ def radial_operator(
 
 
 def directional_operator(
-    transfers: Sequence[Any], shape: tuple[int, int], pixel_pitch_mm: float, operators: Operators = SHARED
+    transfers: Sequence[Gain], shape: tuple[int, int], pixel_pitch_mm: float, operators: Operators = SHARED
 ) -> TransferOperator:
     """Operator of a transfer function that changes with direction.
 

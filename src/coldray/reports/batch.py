@@ -7,10 +7,10 @@ import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from coldray import __version__
-from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
+from coldray.document import Json, as_number, as_table, as_text, as_texts
+from coldray.reports.blocks import Block, Facts, Note, Report, Section, Table
 from coldray.reports.done import part
 from coldray.reports.inspection import DECISIONS, Noted, counted_in_words, decision_in_words, marked_in_words
 from coldray.reports.restoration import NOT_CLAIMED, TONE_OF, VERDICT_WORDS
@@ -64,7 +64,7 @@ class Row:
         What an inspector noted on it, or why that cannot be told.
     """
 
-    entry: Mapping[str, Any]
+    entry: Mapping[str, Json]
     name: str
     link: str | None = None
     noted: Noted | str | None = None
@@ -77,13 +77,37 @@ class Row:
     @property
     def verdict(self) -> str:
         """That of its certificate."""
-        return str(self.entry["consistency"]["verdict"])
+        return str(self.certificate["verdict"])
+
+    @property
+    def certificate(self) -> Mapping[str, Json]:
+        """What its certificate says."""
+        return as_table(self.entry["consistency"])
+
+    def percent(self, name: str) -> float:
+        """A share that its certificate states [%]."""
+        return 100 * as_number(self.certificate[name])
+
+    @property
+    def over_noise(self) -> float:
+        """Residual over the noise."""
+        return as_number(self.certificate["residual_over_noise"])
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of."""
+        return as_texts(self.entry["warnings"])
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What its record says of part and inspection."""
+        return {name: as_text(said) for name, said in as_table(self.entry.get("about", {})).items()}
 
 
 def batch_report(
     images: Sequence[Row],
-    settings: Mapping[str, Any],
-    thumbnail: Callable[[Mapping[str, Any]], bytes | None] = lambda _: None,
+    settings: Mapping[str, Json],
+    thumbnail: Callable[[Mapping[str, Json]], bytes | None] = lambda _: None,
 ) -> Report:
     """Put the entries of a batch into one report.
 
@@ -103,9 +127,7 @@ def batch_report(
     done = [one for one in images if not one.failed]
     failed = [one for one in images if one.failed]
     count = Counter(one.verdict for one in done)
-    first = sorted(
-        done, key=lambda one: (ORDER.index(one.verdict), -one.entry["consistency"]["marked_share"], one.name)
-    )
+    first = sorted(done, key=lambda one: (ORDER.index(one.verdict), -one.percent("marked_share"), one.name))
     seen = [one.noted for one in first if isinstance(one.noted, Noted)]
     worst = next((v for v in ORDER if count[v]), "not testable")
     statement = (
@@ -132,8 +154,8 @@ def _sections(
     first: Sequence[Row],
     failed: Sequence[Row],
     count: Counter[str],
-    settings: Mapping[str, Any],
-    thumbnail: Callable[[Mapping[str, Any]], bytes | None],
+    settings: Mapping[str, Json],
+    thumbnail: Callable[[Mapping[str, Json]], bytes | None],
 ) -> list[Section]:
     """What follows the statement: images, counts, warnings, failures, settings, hashes."""
     counts = [(v, f"{count[v]} images") for v in ORDER if count[v]]
@@ -145,7 +167,7 @@ def _sections(
         sections.append(Section("Images, those to look at first", (_table(first, small if any(small) else ()),)))
     sections += [*_inspection(first), *part({}, _in_common(first))]
     sections.append(Section("Counts", (Facts(tuple(counts)),)))
-    warned = [Note(f"{one.name}: {w}") for one in first for w in one.entry["warnings"]]
+    warned = [Note(f"{one.name}: {w}") for one in first for w in one.warnings]
     if warned:
         sections.append(Section("Warnings", tuple(warned)))
     if failed:
@@ -169,7 +191,7 @@ def _inspected_in_words(seen: Sequence[Noted]) -> str:
 
 def _inspection(images: Sequence[Row]) -> list[Section]:
     """Decisions and defects that inspectors noted; nothing if none did."""
-    blocks: list[Note | Facts | Table | Picture] = [Note(one.noted) for one in images if isinstance(one.noted, str)]
+    blocks: list[Block] = [Note(one.noted) for one in images if isinstance(one.noted, str)]
     seen = [(one, one.noted) for one in images if isinstance(one.noted, Noted)]
     if seen:
         decided = tuple(
@@ -193,18 +215,17 @@ def _inspection(images: Sequence[Row]) -> list[Section]:
 
 def _in_common(images: Sequence[Row]) -> dict[str, str]:
     """What the records of all images say of part and inspection alike."""
-    said = [one.entry.get("about", {}) for one in images]
+    said = [one.about for one in images]
     return {name: text for name, text in (said[0] if said else {}).items() if all(s.get(name) == text for s in said)}
 
 
 def _table(images: Sequence[Row], pictures: tuple[bytes | None, ...]) -> Table:
     rows = []
     for one in images:
-        found = one.entry["consistency"]
         rows.append(
             (
-                one.name, found["verdict"], f"{100 * found['marked_share']:.3g}", str(found["place_count"]), f"{found['residual_over_noise']:.3g}",
-                f"{100 * found['prior_share']:.3g}", str(len(one.entry["warnings"])),
+                one.name, one.verdict, f"{one.percent('marked_share'):.3g}", str(one.certificate["place_count"]), f"{one.over_noise:.3g}",
+                f"{one.percent('prior_share'):.3g}", str(len(one.warnings)),
             )
         )  # fmt: skip
     return Table(
@@ -234,20 +255,19 @@ def batch_csv(images: Sequence[Row]) -> str:
     writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for one in images:
-        said: dict[str, Any] = {"image": one.name}
+        said: dict[str, Json] = {"image": one.name}
         if one.failed:
             said["error"] = one.entry["error"]
         else:
-            found = one.entry["consistency"]
             said |= {
-                "verdict": found["verdict"],
-                "marked_percent": f"{100 * found['marked_share']:.6g}",
-                "places": found["place_count"],
-                "residual_over_noise": f"{found['residual_over_noise']:.6g}",
-                "prior_percent": f"{100 * found['prior_share']:.6g}",
-                "warnings": len(one.entry["warnings"]),
+                "verdict": one.verdict,
+                "marked_percent": f"{one.percent('marked_share'):.6g}",
+                "places": one.certificate["place_count"],
+                "residual_over_noise": f"{one.over_noise:.6g}",
+                "prior_percent": f"{one.percent('prior_share'):.6g}",
+                "warnings": len(one.warnings),
                 **{key: one.entry[key] for key in ("method", "seconds", "sha256_in", "sha256_out") if key in one.entry},
-                **one.entry.get("about", {}),
+                **one.about,
             }
             if isinstance(one.noted, Noted):
                 notes = one.noted.notes
@@ -261,11 +281,11 @@ def batch_csv(images: Sequence[Row]) -> str:
     return out.getvalue()
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: Json) -> Json:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
-def settings_in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def settings_in_words(settings: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
     """Settings as name and value pairs with units; what is not set is left out."""
     rows = []
     for key, value in settings.items():

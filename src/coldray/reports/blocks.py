@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 TONES = ("good", "doubtful", "bad", "unknown")
 
@@ -60,12 +61,16 @@ class Picture:
     caption: str
 
 
+Block: TypeAlias = Note | Facts | Table | Picture
+"""What a section is made of."""
+
+
 @dataclass(frozen=True)
 class Section:
     """A heading with what follows it."""
 
     title: str
-    blocks: tuple[Note | Facts | Table | Picture, ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)

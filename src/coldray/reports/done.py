@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
+from coldray.document import Json, as_number, as_numbers, as_table
 from coldray.gain import DETAIL_SHARE
 from coldray.physics.detector import Detector
 from coldray.reports.blocks import Facts, Section, Table
@@ -27,7 +25,7 @@ ABOUT_TAGS: Mapping[str, tuple[str, ...]] = {
 """Names of `coldray.settings.ABOUT`: the tag that a stated one is shown as, and the tags of a file that say it."""
 
 
-def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str, Any]) -> Facts:
+def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str, Json]) -> Facts:
     """Files, method and settings.
 
     Parameters
@@ -51,7 +49,7 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
     rows += [
         ("Method", job.method),
         *([("Network evaluations per frame", str(result.evaluations))] if job.model is not None else []),
-        ("Options", ", ".join(f"{k} = {v}" for k, v in details.get("options", {}).items()) or "none"),
+        ("Options", ", ".join(f"{k} = {v}" for k, v in as_table(details.get("options", {})).items()) or "none"),
         (
             "Degradation",
             f"{job.degradation} (Eqs. 1–2 of the paper)" if job.degradation == "mtf_blend" else job.degradation,
@@ -79,17 +77,22 @@ def what_was_done(result: Restoration, job: Job, name: str, record: Mapping[str,
     return Facts(tuple(rows))
 
 
-def _network_rows(network: Mapping[str, Any] | None, on_contradiction: str) -> list[tuple[str, str]]:
+def _network_rows(found: Json, on_contradiction: str) -> list[tuple[str, str]]:
     """How much the network counts, and what was written where the measurement contradicts it; nothing without a network."""
-    if network is None:
+    if found is None:
         return []
-    told = [f"{network['verdict']} ({100 * network['marked_share']:.3g} % of the image)"]
+    network = as_table(found)
+
+    def percent(name: str) -> str:
+        return f"{100 * as_number(network[name]):.3g} %"
+
+    told = [f"{network['verdict']} ({percent('marked_share')} of the image)"]
     if "corrected_share" in network:
-        told.append(f"corrected by the measurement in {100 * network['corrected_share']:.3g} %")
+        told.append(f"corrected by the measurement in {percent('corrected_share')}")
     if on_contradiction == "keep" and network["marked_share"] and not network["replaced_share"]:
         told.append("kept")
-    told.append(f"the linear filter stands in, in {100 * network['replaced_share']:.3g} %")
-    weight = f"{100 * network['share']:.3g} % (less where detectors or noise are strange to it)"
+    told.append(f"the linear filter stands in, in {percent('replaced_share')}")
+    weight = f"{percent('share')} (less where detectors or noise are strange to it)"
     return [("Weight of the network", weight), ("Network against the measurement", "; ".join(told))]
 
 
@@ -121,13 +124,13 @@ def model(job: Job, result: Restoration) -> list[Section]:
     return [Section("Model", (_model_facts(job.model),))]
 
 
-def _updates(training: Mapping[str, Any]) -> str:
+def _updates(training: Mapping[str, Json]) -> str:
     """Updates of all runs, each started from the one before it; at least these, where a model's card does not know an earlier run."""
     runs: list[int] = []
-    run: Mapping[str, Any] | None = training
-    while run and run.get("steps") is not None:
-        runs.insert(0, int(run["steps"]))
-        run = run.get("started_from")
+    run: Mapping[str, Json] = training
+    while run.get("steps") is not None:
+        runs.insert(0, int(as_number(run["steps"])))
+        run = as_table(run.get("started_from") or {})
     total = f"{'at least ' if run else ''}{sum(runs)} updates"
     return total if len(runs) == 1 else f"{total} in {len(runs)} runs ({' + '.join(str(n) for n in runs)})"
 
@@ -178,31 +181,36 @@ DOMAIN_WORDS = (
 def _model_facts(model: Model) -> Facts:
     header = model.header
     rows = [("Name", model.name), ("SHA-256 of the file", model.sha256), ("Trained for", f"method {header['method']}")]
-    network = header["network"]
+    network = as_table(header["network"])
     rows.append(("Network", f"{network['name']}, reach {header['radius']} pixels, grid {header['stride']} pixels"))
-    training = header.get("training", {})
+    training = as_table(header.get("training", {}))
     if "steps" in training:
         rows.append(("Training", f"{_updates(training)} on simulated pairs"))
-    family = header.get("family", {})
+    family = as_table(header.get("family", {}))
     if "exposure_s" in family:
-        low, high = family["exposure_s"]
+        low, high = as_numbers(family["exposure_s"])
         rows.append(("Exposures in training", f"{low:g} s to {high:g} s per frame"))
     if "pixel_pitch_mm" in family:
-        low, high = np.min(family["pixel_pitch_mm"]), np.max(family["pixel_pitch_mm"])
+        pitches = as_numbers(family["pixel_pitch_mm"])
+        low, high = min(pitches), max(pitches)
         rows.append(("Pixel pitches in training", f"{1e3 * low:.4g} µm to {1e3 * high:.4g} µm"))
-    rows += _domain_of_use(family.get("in_units", {}))
-    scores = {k.removesuffix("_psnr_db"): v for k, v in header.get("validation", {}).items() if k.endswith("_psnr_db")}
+    rows += _domain_of_use(as_table(family.get("in_units", {})))
+    scores = {
+        k.removesuffix("_psnr_db"): as_number(v)
+        for k, v in as_table(header.get("validation", {})).items()
+        if k.endswith("_psnr_db")
+    }
     if scores:
         listed = ", ".join(f"{k.replace('_', ' at ', 1).replace('_', ' ')}: {v:.2f} dB" for k, v in scores.items())
         rows.append(("PSNR on validation boards", f"{listed} (simulated; data range = open beam)"))
     return Facts(tuple(rows))
 
 
-def _domain_of_use(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _domain_of_use(known: Mapping[str, Json]) -> list[tuple[str, str]]:
     """What frames and detectors were like in training, in the units of a user; nothing for models whose card does not say it."""
     rows = []
     if "mtf_ratio" in known:
-        ratio = known["mtf_ratio"]
+        ratio = {name: as_numbers(values) for name, values in as_table(known["mtf_ratio"]).items()}
         ends = ", ".join(
             f"{ratio['low'][at]:.2g} to {ratio['high'][at]:.2g} at {ratio['frequency_cycles_px'][at]:g} cycles/pixel"
             for at in (len(ratio["low"]) // 2 - 1, -1)
@@ -210,6 +218,6 @@ def _domain_of_use(known: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("MTF ratios in training", ends))
     for key, name, factor, unit in DOMAIN_WORDS:
         if key in known:
-            low, high = (factor * value for value in known[key])
+            low, high = (factor * value for value in as_numbers(known[key]))
             rows.append((name, f"{low:.3g} to {high:.3g} {unit}".strip()))
     return rows

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldray import __version__
+from coldray.document import Json, as_text
 from coldray.errors import SettingsError
-from coldray.reports.blocks import Facts, Note, Report, Section, Table
+from coldray.reports.blocks import Block, Facts, Note, Report, Section, Table
 from coldray.reports.restoration import NOT_CLAIMED
-
-Block = Note | Facts | Table
 
 EVIDENCE: Mapping[str, str] = {
     "metrology": "coldray panel, or coldray characterise",
@@ -84,7 +83,7 @@ class Evidence:
     name: str
     file: str
     sha256: str
-    content: Mapping[str, Any] | str
+    content: Mapping[str, Json] | str
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Dossier:
         If evidence has an unknown name.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Json]
     header: Mapping[str, Any]
     sha256: str
     evidence: tuple[Evidence, ...] = ()
@@ -125,7 +124,7 @@ class Dossier:
             own[one.name] = (*own.get(one.name, ()), *_shown(one, self.sha256))
         return {name: blocks for name, blocks in own.items() if blocks}
 
-    def gaps(self) -> list[dict[str, Any]]:
+    def gaps(self) -> list[dict[str, Json]]:
         """Questions that nothing given answers, by their number, with what would."""
         known = self.sections()
         return [
@@ -139,7 +138,7 @@ class Dossier:
             if one.place not in known
         ]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form: the sections by name, the questions, and the gaps."""
         known = self.sections()
         return {
@@ -230,7 +229,7 @@ def dossier_report(found: Dossier) -> Report:
     sections = [Section("Twenty questions", (Table(("", "question", "answered under"), rows),))]
     sections += [Section(_title(name), known[name]) for name in order if name in known]
     open_ = f"{len(gaps)} of {len(QUESTIONS)} questions are open"
-    missing = tuple(dict.fromkeys(gap["missing"] for gap in gaps))
+    missing = tuple(dict.fromkeys(as_text(gap["missing"]) for gap in gaps))
     statement = (
         (f"Nothing was given for: {', '.join(missing)}.",)
         if gaps
@@ -265,7 +264,7 @@ def _shown(one: Evidence, model_sha256: str) -> tuple[Block, ...]:
     return (Facts((*head, *tuple(_scalars(one.content))[:MOST_ROWS])), *warning, *_tables(one.content))
 
 
-def _model_of(content: Mapping[str, Any]) -> str | None:
+def _model_of(content: Mapping[str, Json]) -> str | None:
     """Hash of the model that evidence names; None if it names none."""
     model = content.get("model")
     stated = model.get("sha256") if isinstance(model, Mapping) else model
@@ -273,12 +272,12 @@ def _model_of(content: Mapping[str, Any]) -> str | None:
     return next(named, None)
 
 
-def _facts(found: Mapping[str, Any]) -> tuple[Block, ...]:
+def _facts(found: Mapping[str, Json]) -> tuple[Block, ...]:
     rows = tuple(_scalars(found))[:MOST_ROWS]
     return (Facts(rows),) if rows else ()
 
 
-def _scalars(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+def _scalars(found: Mapping[str, Json], before: str = "") -> Iterator[tuple[str, str]]:
     """Name and value of everything that is no table, through all levels."""
     for name, value in found.items():
         if isinstance(value, Mapping):
@@ -290,7 +289,7 @@ def _scalars(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield f"{before}{name}", _short(_plain(value))
 
 
-def _tables(found: Mapping[str, Any], before: str = "") -> Iterator[Table]:
+def _tables(found: Mapping[str, Json], before: str = "") -> Iterator[Table]:
     """A table for every list of records, through all levels."""
     for name, value in found.items():
         if isinstance(value, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
     from coldray.images.averaging import FrameAverage
     from coldray.metrology.bars.ctf import BarsMeasurement
-    from coldray.metrology.contrast import ContrastMeasurement
+    from coldray.metrology.contrast import ContrastMeasurement, Roi
     from coldray.metrology.dqe import DqeMeasurement
     from coldray.metrology.duplex.isrb import DuplexMeasurement
     from coldray.metrology.edge.mtf import EdgeMeasurement
     from coldray.metrology.noise import NoiseMeasurement
     from coldray.physics.curves import FrequencyCurve
 
-Roi = tuple[int, int, int, int]
+Given = ParamSpec("Given")
+Drawn = TypeVar("Drawn")
 
 # Okabe and Ito's colours, told apart by all readers and in grey.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "0.45"
@@ -43,16 +44,16 @@ DPI = 200
 SHOWN_LSF = 0.003
 """The edge panel reaches to where the line spread has fallen to this share of its peak."""
 
-LEFT_OF_NYQUIST: Any = {"loc": "upper right", "bbox_to_anchor": (0.92, 1.0), "borderaxespad": 0.2}
+LEFT_OF_NYQUIST: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (0.92, 1.0), "borderaxespad": 0.2}
 LEAST_FIXED = 0.1
 """A fixed pattern below this share of the noise is not drawn: its curve is the scatter of the estimate."""
 
 
-def _styled(draw: Callable[..., Any]) -> Callable[..., Any]:
+def _styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
     """Draw under our style: texts and lines take it when they are made."""
 
     @wraps(draw)
-    def drawn(*args: Any, **options: Any) -> Any:
+    def drawn(*args: Given.args, **options: Given.kwargs) -> Drawn:
         from matplotlib import rc_context
 
         with rc_context(STYLE):

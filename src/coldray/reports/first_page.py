@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from coldray.reports.figures import BLUE, GREY, ORANGE, STYLE, new_figure
 from coldray.reports.measurements import Protocol, number, percent
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from coldray.metrology.blurs import BlurSeparation
     from coldray.metrology.linearity import LinearityMeasurement
     from coldray.metrology.noise_mtf import NoiseMtf
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from coldray.physics.curves import FrequencyCurve
 
 
-def _drawn(columns: int, draw: Any) -> Any:
+def _drawn(columns: int, draw: Callable[[Any], None]) -> Figure:
     """A figure under our style."""
     from matplotlib import rc_context
 
@@ -31,7 +35,7 @@ def _drawn(columns: int, draw: Any) -> Any:
         return figure
 
 
-def draw_linearity(axis: Any, measured: LinearityMeasurement) -> None:
+def draw_linearity(axis: Axes, measured: LinearityMeasurement) -> None:
     """Deviation from the line over exposure."""
     axis.axhline(0, color=GREY, lw=0.8)
     axis.plot(measured.exposure, 100 * measured.deviation, "o-", color=BLUE, ms=3)
@@ -61,7 +65,7 @@ def linearity_protocol(measured: LinearityMeasurement) -> Protocol:
     )
 
 
-def draw_tiles(axis: Any, tiles: NDArray[np.float64], name: str) -> None:
+def draw_tiles(axis: Axes, tiles: NDArray[np.float64], name: str) -> None:
     """Map of tiles, relative to their mean."""
     relative = 100 * (tiles / np.nanmean(tiles) - 1)
     most = max(float(np.nanmax(np.abs(relative))), 1e-6)
@@ -74,7 +78,7 @@ def draw_tiles(axis: Any, tiles: NDArray[np.float64], name: str) -> None:
 def uniformity_protocol(measured: UniformityMeasurement, pixel_pitch_mm: float) -> Protocol:
     """Protocol of a uniformity map."""
 
-    def draw(axes: Any) -> None:
+    def draw(axes: Sequence[Axes]) -> None:
         draw_tiles(axes[0], measured.signal, "signal")
         draw_tiles(axes[1], measured.snr, "SNR")
 
@@ -100,7 +104,7 @@ def uniformity_protocol(measured: UniformityMeasurement, pixel_pitch_mm: float) 
     )
 
 
-def draw_wires(axis: Any, measured: WireIqiMeasurement) -> None:
+def draw_wires(axis: Axes, measured: WireIqiMeasurement) -> None:
     """Profile across the wires with their numbers."""
     axis.plot(measured.position_mm, 100 * measured.depth, color=BLUE, lw=0.8)
     for wire in measured.wires:
@@ -133,10 +137,11 @@ def iqi_protocol(measured: WireIqiMeasurement) -> Protocol:
     )  # fmt: skip
 
 
-def draw_ttf(axis: Any, measured: TaskTransfer) -> None:
+def draw_ttf(axis: Axes, measured: TaskTransfer) -> None:
     """TTF with its band, and times the contrast kept."""
     curve = measured.ttf
-    axis.fill_between(curve.frequency_lp_mm, curve.low, curve.high, color=BLUE, alpha=0.2, lw=0)
+    if curve.low is not None and curve.high is not None:
+        axis.fill_between(curve.frequency_lp_mm, curve.low, curve.high, color=BLUE, alpha=0.2, lw=0)
     axis.plot(curve.frequency_lp_mm, curve.value, color=BLUE, label="TTF, k = 2")
     axis.plot(curve.frequency_lp_mm, measured.response.value, color=ORANGE, ls="--", label="times the contrast kept")
     axis.set(xlabel="spatial frequency [lp/mm]", ylabel="task transfer", ylim=(0, None))
@@ -161,9 +166,10 @@ def ttf_protocol(measured: TaskTransfer, pixel_pitch_mm: float) -> Protocol:
     )
 
 
-def draw_band(axis: Any, curve: FrequencyCurve, name: str, stated: FrequencyCurve | None = None) -> None:
+def draw_band(axis: Axes, curve: FrequencyCurve, name: str, stated: FrequencyCurve | None = None) -> None:
     """A transfer with its band, and a stated one beside it."""
-    axis.fill_between(curve.frequency_lp_mm, curve.low, curve.high, color=BLUE, alpha=0.2, lw=0)
+    if curve.low is not None and curve.high is not None:
+        axis.fill_between(curve.frequency_lp_mm, curve.low, curve.high, color=BLUE, alpha=0.2, lw=0)
     axis.plot(curve.frequency_lp_mm, curve.value, color=BLUE, label=f"{name}, k = 2")
     if stated is not None:
         axis.plot(curve.frequency_lp_mm, stated(curve.frequency_lp_mm), color=ORANGE, ls="--", label="as stated")

@@ -6,9 +6,12 @@ import base64
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from coldray.reports.blocks import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def data_uri(png: bytes) -> str:
@@ -17,7 +20,7 @@ def data_uri(png: bytes) -> str:
 
 
 @cache
-def template(name: str) -> Any:
+def template(name: str) -> Template:
     """Template of a page, by its file in ``templates/``."""
     import jinja2
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from coldray.channels import conditions
 from coldray.errors import MeasurementError
 from coldray.images.scale import scale_of
 from coldray.radiograph import Radiograph
-from coldray.reports.blocks import Facts, Note
+from coldray.reports.blocks import Block, Facts, Note
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.noise import noise_factor
 from coldray.restoration.pipeline import Job, Restoration
 
 
-def input_check(image: Radiograph, result: Restoration, job: Job, certificate: Certificate) -> tuple[Any, ...]:
+def input_check(image: Radiograph, result: Restoration, job: Job, certificate: Certificate) -> tuple[Block, ...]:
     """Facts and warnings about the input: size, pitch, open beam, linearity, saturation, noise, domain of the model."""
     known, frame = image.acquisition, certificate.frame
     scale = scale_of(image, job.open_beam, plateau=job.safeguards)[0]
@@ -52,7 +50,7 @@ def input_check(image: Radiograph, result: Restoration, job: Job, certificate: C
         ("Acquisition", _acquisition(image)),
         ("In the model's domain", _domain(result, job, certificate)),
     ]
-    blocks: list[Any] = [Facts(tuple(checks))]
+    blocks: list[Block] = [Facts(tuple(checks))]
     if result.warnings:
         blocks += [Note("Warnings:"), *(Note(f"• {w}") for w in result.warnings)]
     else:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.metrology.inspection import Inspection, Mark
 from coldray.metrology.shapes import CLOSED, measures, region
-from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
+from coldray.radiograph import Radiograph
+from coldray.reports.blocks import Block, Facts, Note, Picture, Report, Section, Table
 from coldray.reports.canvas import DPI
 from coldray.reports.demo import new_figure, png_bytes
 from coldray.reports.pictures import WIDTH_IN
@@ -49,12 +50,12 @@ class Inspected:
     """
 
     notes: Inspection
-    images: Mapping[str, NDArray[Any]]
+    images: Mapping[str, NDArray[np.number]]
     pixel_mm: float | None
     unit: str = "DN"
 
 
-def inspected(image: Any, restored: Any, notes: Inspection) -> Inspected:
+def inspected(image: Radiograph, restored: Radiograph | None, notes: Inspection) -> Inspected:
     """First frames of an image and of its restoration, with what was noted.
 
     Parameters
@@ -94,7 +95,7 @@ def inspection_section(found: Inspected) -> list[Section]:
     """Section on what was noted; nothing if nothing was."""
     if found.notes.is_empty:
         return []
-    blocks: list[Any] = [Facts(_facts(found))]
+    blocks: list[Block] = [Facts(_facts(found))]
     if found.notes.marks:
         blocks.append(
             Picture(

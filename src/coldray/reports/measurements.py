@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coldray import __version__
+from coldray.document import Json
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from coldray.images.correct import Correction
     from coldray.metrology.bars.ctf import BarsMeasurement
-    from coldray.metrology.contrast import ContrastMeasurement
+    from coldray.metrology.contrast import ContrastMeasurement, Roi
     from coldray.metrology.detector import DetectorMeasurement
     from coldray.metrology.dqe import DqeMeasurement
     from coldray.metrology.duplex.isrb import DuplexMeasurement
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from coldray.physics.curves import FrequencyCurve
     from coldray.radiograph import Radiograph
 
-Roi = tuple[int, int, int, int]
 Row = tuple[str, str]
 
 
@@ -58,7 +58,7 @@ class Protocol:
     columns: tuple[str, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
     warnings: tuple[str, ...] = ()
-    inputs: tuple[dict[str, Any], ...] = ()
+    inputs: tuple[dict[str, Json], ...] = ()
 
     def of(self, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
         """The same of these input files, with everything that is to be said of them."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coldray import __version__
+from coldray.document import Json
 from coldray.metrology.panel.figure import BASIS, STANDARD, Figure, over_panels
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.figures import BLUE, GREEN, GREY, ORANGE, RED, STYLE, render
 from coldray.reports.measurements import number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
     from coldray.metrology.panel.sheet import PanelMeasurement
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9")
@@ -36,7 +40,7 @@ NOT_CLAIMED = (
 
 
 def panel_report(
-    panels: Sequence[PanelMeasurement], inputs: Sequence[dict[str, Any]], warnings: Sequence[str]
+    panels: Sequence[PanelMeasurement], inputs: Sequence[Mapping[str, Json]], warnings: Sequence[str]
 ) -> Report:
     """Lay out the sheet of one panel, or of several of one type.
 
@@ -179,7 +183,7 @@ def axis_value(figures: Sequence[Figure], beginning: str) -> float | None:
     return min(values) if beginning == "csa." else max(values) if beginning == "smtr2." else values[0]
 
 
-def panel_figure(panels: Sequence[PanelMeasurement]) -> Any:
+def panel_figure(panels: Sequence[PanelMeasurement]) -> Drawing:
     """Radar chart, SNR_N over air kerma, contrast sensitivity over thickness, and lag."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -221,7 +225,7 @@ def _radar(axis: Any, panels: Sequence[PanelMeasurement]) -> None:
         axis.legend(loc="upper left", bbox_to_anchor=(-0.75, 1.18), fontsize=6)
 
 
-def _efficiency(axis: Any, panels: Sequence[PanelMeasurement]) -> None:
+def _efficiency(axis: Axes, panels: Sequence[PanelMeasurement]) -> None:
     axis.set_title("efficiency")
     axis.set_xlabel("√(air kerma / mGy)")
     axis.set_ylabel("SNR_N")
@@ -237,7 +241,7 @@ def _efficiency(axis: Any, panels: Sequence[PanelMeasurement]) -> None:
     _end(axis, drawn, "no exposures")
 
 
-def _sensitivity(axis: Any, panel: PanelMeasurement) -> None:
+def _sensitivity(axis: Axes, panel: PanelMeasurement) -> None:
     axis.set_title("contrast sensitivity, longest time" + ("" if panel.name == "" else f", {panel.name}"))
     axis.set_xlabel("thickness [mm]")
     axis.set_ylabel("CSa [%]")
@@ -257,7 +261,7 @@ def _sensitivity(axis: Any, panel: PanelMeasurement) -> None:
     _end(axis, bool(shown), "no wedge")
 
 
-def _lag(axis: Any, panels: Sequence[PanelMeasurement]) -> None:
+def _lag(axis: Axes, panels: Sequence[PanelMeasurement]) -> None:
     axis.set_title("image lag")
     axis.set_xlabel("time after the beam [s]")
     axis.set_ylabel("signal left [%]")
@@ -273,7 +277,7 @@ def _lag(axis: Any, panels: Sequence[PanelMeasurement]) -> None:
     _end(axis, drawn, "no lag frames")
 
 
-def _end(axis: Any, drawn: bool, otherwise: str) -> None:
+def _end(axis: Axes, drawn: bool, otherwise: str) -> None:
     """Legend, or a word where there is nothing to draw."""
     if not drawn:
         axis.set_axis_off()

@@ -6,11 +6,14 @@ import io
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.canvas import fonts
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 MARGIN_MM = 15.0
 NAME_WIDTH_MM = 44.0
@@ -78,7 +81,7 @@ def characters(part: Any) -> frozenset[int]:
     return frozenset().union(*map(characters, part)) if isinstance(part, tuple) else frozenset()
 
 
-def _fitting(pdf: Any, text: str, width_mm: float) -> str:
+def _fitting(pdf: FPDF, text: str, width_mm: float) -> str:
     """Text cut to a width."""
     while text and pdf.get_string_width(text) > width_mm:
         text = text[:-2] + "…" if len(text) > 2 else ""
@@ -139,7 +142,7 @@ def _about(title: str) -> str:
 
 
 def _paragraph(
-    pdf: Any,
+    pdf: FPDF,
     text: str,
     size: float,
     *,
@@ -157,7 +160,7 @@ def _paragraph(
         pdf.ln(after)
 
 
-def _verdict(pdf: Any, report: Report) -> None:
+def _verdict(pdf: FPDF, report: Report) -> None:
     pdf.ln(3)
     top, page = pdf.get_y(), pdf.page_no()
     _paragraph(pdf, report.verdict, 12, style="B", colour=TONES_RGB[report.tone], line=6.5, x=MARGIN_MM + 5)
@@ -169,7 +172,7 @@ def _verdict(pdf: Any, report: Report) -> None:
         pdf.set_fill_color(255, 255, 255)
 
 
-def _section(pdf: Any, section: Section) -> None:
+def _section(pdf: FPDF, section: Section) -> None:
     first = section.blocks[0]
     # a heading stays with what it heads
     _room(pdf, 14 + (_picture_size(pdf, first)[1] if isinstance(first, Picture) else 12))
@@ -189,7 +192,7 @@ def _section(pdf: Any, section: Section) -> None:
             _picture(pdf, block)
 
 
-def _room(pdf: Any, height_mm: float) -> None:
+def _room(pdf: FPDF, height_mm: float) -> None:
     """Start a page unless this height is left."""
     if pdf.get_y() + height_mm > pdf.page_break_trigger:
         pdf.add_page()
@@ -222,7 +225,7 @@ def _wrapping(text: str) -> str:
     return "CHAR" if max((len(word) for word in text.split()), default=0) > 60 else "WORD"
 
 
-def _table(pdf: Any, table: Table) -> None:
+def _table(pdf: FPDF, table: Table) -> None:
     from fpdf.fonts import FontFace
 
     pdf.set_text_color(*INK)
@@ -255,7 +258,7 @@ def _table(pdf: Any, table: Table) -> None:
         _paragraph(pdf, table.note, 8, colour=SOFT, line=4, after=1.5)
 
 
-def _widths(pdf: Any, table: Table, room_mm: float) -> tuple[tuple[float, ...], bool]:
+def _widths(pdf: FPDF, table: Table, room_mm: float) -> tuple[tuple[float, ...], bool]:
     """Widths of columns in which no word is broken, if there are such, and whether words have to be broken.
 
     Every column gets what its longest word needs, and what is left in proportion to what whole cells need beyond it. If
@@ -281,7 +284,7 @@ def _widths(pdf: Any, table: Table, room_mm: float) -> tuple[tuple[float, ...], 
     return tuple(width * room_mm / sum(widths) for width in widths), False
 
 
-def _picture_size(pdf: Any, picture: Picture) -> tuple[float, float]:
+def _picture_size(pdf: FPDF, picture: Picture) -> tuple[float, float]:
     """Width and height on the page [mm]."""
     from PIL import Image
 

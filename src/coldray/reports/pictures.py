@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +66,11 @@ class Panel:
         Places to be framed.
     """
 
-    image: NDArray[Any]
+    image: NDArray[np.number]
     title: str
     shades: Shades
     bar: str = ""
-    places: Sequence[dict[str, Any]] = ()
+    places: Sequence[Mapping[str, Any]] = ()
 
 
 def _side_by_side(panels: Sequence[Panel], extent_mm: Extent) -> bytes:
@@ -106,7 +106,7 @@ def _scales(canvas: Canvas, box: Box, extent_mm: Extent, first: bool) -> None:
         canvas.turned_text(box.left - 58, box.top + box.height / 2, "mm", 7)
 
 
-def _frames(canvas: Canvas, box: Box, places: Sequence[dict[str, Any]], extent_mm: Extent) -> None:
+def _frames(canvas: Canvas, box: Box, places: Sequence[Mapping[str, Any]], extent_mm: Extent) -> None:
     left, right, bottom, top = extent_mm
     across, down = box.width / (right - left), box.height / (bottom - top)
     for place in places[:PLACES_DRAWN]:
@@ -131,7 +131,10 @@ def _whole(certificate: Certificate) -> Extent:
 
 
 def images_picture(
-    certificate: Certificate, restored: NDArray[np.floating], places: list[dict[str, Any]], reference: Any = None
+    certificate: Certificate,
+    restored: NDArray[np.floating],
+    places: Sequence[Mapping[str, Any]],
+    reference: NDArray[np.number] | None = None,
 ) -> bytes:
     """Original, restored and, if given, reference on one grey scale; contradicted places framed; PNG."""
     shades = Shades(GREY, *grey_range(restored))
@@ -145,7 +148,10 @@ def images_picture(
 
 
 def detail_picture(
-    certificate: Certificate, restored: NDArray[np.floating], centre_px: tuple[int, int] | None, reference: Any = None
+    certificate: Certificate,
+    restored: NDArray[np.floating],
+    centre_px: tuple[int, int] | None,
+    reference: NDArray[np.number] | None = None,
 ) -> bytes:
     """One window pixel by pixel: original, restored, (reference), whitened residual; PNG.
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
+from coldray.document import Json, as_number, as_text
 from coldray.errors import ImageError, SettingsError
 from coldray.images.scale import scale_of
 from coldray.metrology.inspection import Inspection
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.radiograph import Radiograph
-from coldray.reports.blocks import Note, Picture, Report, Section, Table
+from coldray.reports.blocks import Block, Note, Picture, Report, Section, Table
 from coldray.reports.done import detectors, model, part, what_was_done
 from coldray.reports.input_check import input_check
 from coldray.reports.inspection import inspected, inspection_section
@@ -72,8 +73,8 @@ class Source:
     """
 
     name: str
-    record: Mapping[str, Any]
-    reference: NDArray[np.floating] | None = None
+    record: Mapping[str, Json]
+    reference: NDArray[np.number] | None = None
     reference_name: str = "reference"
     tags: Mapping[str, str] = field(default_factory=dict)
     notes: Inspection | None = None
@@ -110,10 +111,10 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
     if source.reference is not None and source.reference.shape != shape:
         raise ImageError(f"the reference has {source.reference.shape} pixels, the restored image {shape}")
     stack = result.image.pixels.reshape(-1, *shape)
-    frame_number = int(result.consistency.get("frame", 0))
+    frame_number = int(as_number(result.consistency.get("frame", 0)))
     restored = np.asarray(scale_of(image, job.open_beam, plateau=job.safeguards)[0].to_fraction(stack[frame_number]))
     found = result.consistency
-    verdict, limits = _sentences(found["statement"])
+    verdict, limits = _sentences(as_text(found["statement"]))
     assert result.parts is not None
     sections = [
         Section("Images", _images(certificate, restored, found, source)),
@@ -133,8 +134,8 @@ def restoration_report(image: Radiograph, result: Restoration, job: Job, source:
     return Report(
         title=f"Restoration report: {source.name}",
         subtitle=f"coldray {__version__}, method {job.method}{number}",
-        verdict=VERDICT_WORDS[found["verdict"]],
-        tone=TONE_OF[found["verdict"]],
+        verdict=VERDICT_WORDS[as_text(found["verdict"])],
+        tone=TONE_OF[as_text(found["verdict"])],
         statement=verdict,
         sections=tuple(sections),
     )
@@ -149,7 +150,7 @@ def _sentences(statement: str) -> tuple[tuple[str, ...], tuple[Note, ...]]:
 
 def _images(
     certificate: Certificate, restored: NDArray[np.floating], found: Mapping[str, Any], source: Source
-) -> tuple[Any, ...]:
+) -> tuple[Block, ...]:
     low, high = (100 * v for v in np.quantile(restored[::4, ::4], [0.002, 0.998]))
     places = found["places"]
     framed = " Red frames: places that the measurement contradicts." if places else ""
@@ -178,7 +179,7 @@ def _excess(place: Mapping[str, Any]) -> str:
     return f"residual energy {place['energy_over_expected']:.3g} times the expected at {band} lp/mm; {side}"
 
 
-def _certificate(certificate: Certificate, found: Mapping[str, Any]) -> tuple[Any, ...]:
+def _certificate(certificate: Certificate, found: Mapping[str, Any]) -> tuple[Block, ...]:
     rows = [
         (
             f"{b['low_lp_mm']:.3g}–{b['high_lp_mm']:.3g}", b["status"], _plain(b["found_over_noise"]), _plain(b["allowed_over_noise"]),
@@ -186,7 +187,7 @@ def _certificate(certificate: Certificate, found: Mapping[str, Any]) -> tuple[An
         )
         for b in found["bands"]
     ]  # fmt: skip
-    blocks: list[Any] = [
+    blocks: list[Block] = [
         Note(
             f"The restored image was blurred again with the stated detectors and compared with the measurement in tiles of "
             f"{found['tile_mm']:.3g} mm and six bands: {found['tests']} tests, controlled so that an image without fault gets a mark "
@@ -247,7 +248,7 @@ def _places(places: list[dict[str, Any]], more: int) -> Table:
     return Table(columns, rows, note)
 
 
-def _layers(certificate: Certificate, parts: Provenance, found: Mapping[str, Any]) -> tuple[Any, ...]:
+def _layers(certificate: Certificate, parts: Provenance, found: Mapping[str, Any]) -> tuple[Block, ...]:
     limit = certificate.residual.verifiable_lp_mm
     return (
         Picture(
@@ -281,7 +282,7 @@ def _curves_caption(certificate: Certificate) -> str:
     )
 
 
-def _metrics(certificate: Certificate, restored: NDArray[np.floating], source: Source) -> tuple[Any, ...]:
+def _metrics(certificate: Certificate, restored: NDArray[np.floating], source: Source) -> tuple[Block, ...]:
     assert source.reference is not None
     convention = Convention()
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from coldray.reports.figures import BLUE, GREY, ORANGE, RED, STYLE, render
 from coldray.reports.measurements import number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from coldray.metrology.stability import Verdict
 
 COLUMNS, MOST_DRAWN = 3, 24
@@ -96,7 +99,7 @@ def _row(one: Verdict, occasions: Sequence[str]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def trend_figure(verdicts: Sequence[Verdict]) -> Any:
+def trend_figure(verdicts: Sequence[Verdict]) -> Figure:
     """One chart for each figure, changed ones first."""
     from matplotlib import rc_context
 
@@ -109,7 +112,7 @@ def trend_figure(verdicts: Sequence[Verdict]) -> Any:
         return figure
 
 
-def _draw(axis: Any, one: Verdict) -> None:
+def _draw(axis: Axes, one: Verdict) -> None:
     own = one.history
     count = len(own.baseline)
     axis.plot(range(1, count + 1), own.baseline, "o", color=GREY, ms=2.5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ OVERVIEW_PX = 1000
 THUMBNAIL_PX = 176
 
 
-def shrunk(image: NDArray[Any], longest: int = OVERVIEW_PX) -> NDArray[np.floating]:
+def shrunk(image: NDArray[np.number], longest: int = OVERVIEW_PX) -> NDArray[np.number]:
     """Image averaged over whole blocks so that no side exceeds `longest` pixels; blocks at the far edges that are not whole are left out."""
     block = -(-max(image.shape) // longest)
     if block == 1:
@@ -23,20 +22,20 @@ def shrunk(image: NDArray[Any], longest: int = OVERVIEW_PX) -> NDArray[np.floati
     return np.asarray(blocks.mean(axis=(1, 3)))
 
 
-def grey_range(image: NDArray[Any]) -> tuple[float, float]:
+def grey_range(image: NDArray[np.number]) -> tuple[float, float]:
     """Grey levels between which nearly all of an image lies."""
     low, high = (float(v) for v in np.quantile(image[:: max(1, image.shape[0] // 512)], [0.002, 0.998]))
     return (low, high) if high > low else (low - 0.01, high + 0.01)
 
 
-def grey_levels(image: NDArray[Any], grey: tuple[float, float]) -> NDArray[np.uint8]:
+def grey_levels(image: NDArray[np.number], grey: tuple[float, float]) -> NDArray[np.uint8]:
     """Image in 8 bits, from black at the first of two values to white at the second."""
     low, high = grey
     levels = np.rint(np.clip((np.asarray(image, dtype=np.float64) - low) / (high - low), 0, 1) * 255)
     return levels.astype(np.uint8)
 
 
-def thumbnail(image: NDArray[Any], longest: int = THUMBNAIL_PX) -> bytes:
+def thumbnail(image: NDArray[np.number], longest: int = THUMBNAIL_PX) -> bytes:
     """Small picture of an image or of the first frame of a stack.
 
     Parameters

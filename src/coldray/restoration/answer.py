@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.frame import Frame, Gain, wiener_gain
 from coldray.gain import consistency_curve, unshared_gain
 from coldray.physics.curves import FrequencyCurve
@@ -54,7 +54,7 @@ class Answer:
     verdict: Verdict
     replaced: NDArray[np.float32] = field(repr=False)
     corrected: NDArray[np.float32] = field(repr=False)
-    network: dict[str, Any] | None
+    network: dict[str, Json] | None
     leading: list[str]
     warnings: list[str]
 
@@ -232,7 +232,7 @@ def _smooth(choice: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(uniform_filter(choice, RAMP_PX, mode="nearest"), dtype=np.float32)
 
 
-def _said_of(certificate: Certificate | None) -> dict[str, Any]:
+def _said_of(certificate: Certificate | None) -> dict[str, Json]:
     """What the certificate said of the network's own result."""
     if certificate is None:
         return {"verdict": NOT_JUDGED}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coldray.document import Json
 from coldray.files import told
 from coldray.plugins import plugin
 
@@ -14,7 +15,7 @@ MOST_TENSORS = 10_000
 """Most tensors of a network for which no file says how many there are."""
 
 
-def build_network(name: str, settings: Mapping[str, Any], error: type[Exception], shapes: Any = None) -> Any:
+def build_network(name: str, settings: Mapping[str, Json], error: type[Exception], shapes: Any = None) -> Any:
     """Build a network; what cannot be built is refused before memory is taken.
 
     Parameters

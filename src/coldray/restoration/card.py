@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from coldray.channels import FIRST_CONDITIONS
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
+from coldray.document import Json, as_entries, as_numbers
 from coldray.errors import CheckpointError
 from coldray.plugins import plugin, plugin_names, shown_by
 from coldray.restoration.evidence import EvenConstants
@@ -20,12 +21,12 @@ LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192
 class Rule(NamedTuple):
     """What one key must hold, in code and in words, and whether it may be missing."""
 
-    holds: Callable[[Any], bool]
+    holds: Callable[[Json], bool]
     wanted: str
     needed: bool = False
 
 
-def _is_number(value: Any, low: float = -1e6, high: float = 1e6) -> bool:
+def _is_number(value: Json, low: float = -1e6, high: float = 1e6) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -34,21 +35,23 @@ def _is_number(value: Any, low: float = -1e6, high: float = 1e6) -> bool:
     )
 
 
-def _are_numbers(value: Any, low: float = -1e6, high: float = 1e6) -> bool:
+def _are_numbers(value: Json, low: float = -1e6, high: float = 1e6) -> bool:
     return isinstance(value, list) and all(_is_number(one, low, high) for one in value)
 
 
-def _is_table(value: Any) -> bool:
+def _is_table(value: Json) -> bool:
     """Whether it is a list of equally long lists of numbers."""
-    return isinstance(value, list) and all(map(_are_numbers, value)) and len({len(row) for row in value}) == 1
+    return (
+        isinstance(value, list) and all(map(_are_numbers, value)) and len({len(as_entries(row)) for row in value}) == 1
+    )
 
 
-def _rises(value: Any) -> bool:
-    return _are_numbers(value) and all(a < b for a, b in pairwise(value))
+def _rises(value: Json) -> bool:
+    return _are_numbers(value) and all(a < b for a, b in pairwise(as_numbers(value)))
 
 
 def _whole(low: int, high: int, needed: bool = False) -> Rule:
-    def holds(value: Any) -> bool:
+    def holds(value: Json) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
     return Rule(holds, f"a whole number from {low} to {high}", needed)
@@ -135,7 +138,7 @@ RULES: dict[str, dict[str, Rule]] = {
 """By the place in the header. Keys that are not named here describe the model and decide nothing."""
 
 
-def check_header(header: Any, name: str) -> None:
+def check_header(header: Json, name: str) -> None:
     """Refuse a header that is not a model's.
 
     Parameters
@@ -160,10 +163,10 @@ def check_header(header: Any, name: str) -> None:
             f"{name}: model version {_brief(header.get('version'))}; this coldray reads {MODEL_VERSION}"
         )
     for place, rules in RULES.items():
-        section: Any = header
+        section: Json = header
         for word in filter(None, place.split(".")):
-            section = (section or {}).get(word)
-        if section is not None:
+            section = section.get(word) if isinstance(section, Mapping) else None
+        if isinstance(section, Mapping):
             _check_section(section, rules, f"{place}." if place else "", name)
     if header["method"] not in plugin_names("method"):
         raise CheckpointError(
@@ -173,7 +176,7 @@ def check_header(header: Any, name: str) -> None:
     _check_together(header, name)
 
 
-def _check_section(section: Mapping[str, Any], rules: Mapping[str, Rule], place: str, name: str) -> None:
+def _check_section(section: Mapping[str, Json], rules: Mapping[str, Rule], place: str, name: str) -> None:
     for key, rule in rules.items():
         if key not in section:
             if rule.needed:
@@ -249,7 +252,7 @@ def _check_family(family: Mapping[str, Any], name: str) -> None:
         )
 
 
-def _brief(value: Any) -> str:
+def _brief(value: Json) -> str:
     """Value as it is shown in a message of one line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:40]}... ({type(value).__name__})"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.channels import CONDITIONS, NOISE_CONDITION, RATIO_FREQUENCIES
+from coldray.document import Json, as_numbers, as_table
 from coldray.errors import CheckpointError
+from coldray.plugins import Predictor
 from coldray.words import percent
 
 BOX_REACH = 0.05
@@ -66,11 +68,12 @@ def asked_for(conditions: NDArray[np.floating]) -> float:
     return smooth_step(float(np.max(np.abs(1 - ratio))), NOTHING_TO_RESTORE, ALL_TO_RESTORE)
 
 
-def noise_in_training(family: Mapping[str, Any], end: int) -> str:
+def noise_in_training(family: Mapping[str, Json], end: int) -> str:
     """End of the noise in training, in words: 0 the weakest, 1 the strongest."""
-    if "noise_relative_sd" in family.get("in_units", {}):
-        return f"{percent(family['in_units']['noise_relative_sd'][end])} of the open beam in one pixel"
-    return f"frames of {family['exposure_s'][1 - end]:g} s"
+    units = as_table(family.get("in_units", {}))
+    if "noise_relative_sd" in units:
+        return f"{percent(as_numbers(units['noise_relative_sd'])[end])} of the open beam in one pixel"
+    return f"frames of {as_numbers(family['exposure_s'])[1 - end]:g} s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +214,15 @@ class Domain:
         return 1.0 - smooth_step(distance, near, near + FADE) if np.isfinite(distance) else 0.0
 
 
+class CountingPredictor(Predictor, Protocol):
+    """A predictor that counts its evaluations."""
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations so far."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class KeptInside:
     """A predictor that is never told conditions outside its domain.
@@ -222,7 +234,7 @@ class KeptInside:
     domain : Domain
     """
 
-    predictor: Any
+    predictor: CountingPredictor
     domain: Domain
 
     @property
@@ -230,7 +242,9 @@ class KeptInside:
         """Evaluations so far."""
         return int(self.predictor.evaluations)
 
-    def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(
+        self, channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Predict a frame."""
         return np.asarray(self.predictor(channels, self.domain.kept(conditions)))
 

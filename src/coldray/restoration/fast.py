@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import read_tensors
+from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.files import scratch_folder, write_bytes, write_text
 
@@ -360,7 +361,7 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
     return engine, ""
 
 
-def probe_of(engine: Any, conditions: Float) -> dict[str, Any]:
+def probe_of(engine: Any, conditions: Float) -> dict[str, Json]:
     """Entry ``probe`` of a model's header, by the answer of a reference engine."""
     answer = engine.run(*probe_input(3, conditions))
     return {"conditions": [float(c) for c in conditions], "answer": probed(answer).round(8).tolist()}

@@ -19,7 +19,7 @@ LEAST_SIGNAL = 0.05
 """Darker pixels, as a share of the bright ones, are left out."""
 
 
-def shared_pattern(image: NDArray[np.floating], flats: NDArray[np.floating]) -> float | None:
+def shared_pattern(image: NDArray[np.number], flats: NDArray[np.number]) -> float | None:
     """Share of an image's finest variation that flat fields show too.
 
     Parameters
@@ -67,7 +67,7 @@ def shared_pattern(image: NDArray[np.floating], flats: NDArray[np.floating]) -> 
     return min(share, 1.0) if share > LEAST_SHARE and correlation > SURE_SD / np.sqrt(one.size) else None
 
 
-def _against_neighbours(image: NDArray[np.floating]) -> Float:
+def _against_neighbours(image: NDArray[np.number]) -> Float:
     """Every inner pixel over the mean of its four neighbours, less 1."""
     values = np.asarray(image, dtype=np.float64)
     around = 0.25 * (values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:])

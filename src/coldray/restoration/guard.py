@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +48,7 @@ class Written:
         Change of the mean of all other pixels as a share of it; 0 if there are none.
     """
 
-    pixels: NDArray[Any]
+    pixels: NDArray[np.number]
     fraction: NDArray[np.float32]
     clipped: int
     newly_clipped_share: float
@@ -59,7 +58,7 @@ class Written:
     def fault(self) -> str | None:
         """What forbids to write it, in words; None if nothing does."""
         if self.newly_clipped_share > CLIPPED_SHARE:
-            limits = np.iinfo(self.pixels.dtype)
+            limits = np.iinfo(self.pixels.dtype.str)
             return (
                 f"{percent(self.newly_clipped_share)} of the pixels would leave the range {limits.min} to "
                 f"{limits.max} of {self.pixels.dtype} (at most {100 * CLIPPED_SHARE:g} % may)"
@@ -72,19 +71,19 @@ class Written:
         return None
 
 
-def at_limit(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+def at_limit(stored: NDArray[np.number]) -> NDArray[np.bool_] | None:
     """Pixels at the bottom or the top of an integer type; None for other types."""
     if stored.dtype.kind not in "ui":
         return None
-    limits = np.iinfo(stored.dtype)
+    limits = np.iinfo(stored.dtype.str)
     return np.asarray((stored == limits.min) | (stored == limits.max))
 
 
-def saturated(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+def saturated(stored: NDArray[np.number]) -> NDArray[np.bool_] | None:
     """Pixels at the top of an integer type and their neighbours; None if there are none."""
     if stored.dtype.kind not in "ui":
         return None
-    full = stored == np.iinfo(stored.dtype).max
+    full = stored == np.iinfo(stored.dtype.str).max
     if not full.any():
         return None
     from scipy.ndimage import binary_dilation
@@ -92,7 +91,7 @@ def saturated(stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     return np.asarray(binary_dilation(full, np.ones((3, 3), dtype=bool), iterations=SATURATION_REACH_PX))
 
 
-def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) -> Written:
+def written(stored: NDArray[np.number], result: NDArray[np.floating], scale: Scale) -> Written:
     """Bring a result into the input's type and compare both.
 
     Parameters
@@ -120,7 +119,7 @@ def written(stored: NDArray[Any], result: NDArray[np.floating], scale: Scale) ->
     return Written(pixels, scale.to_fraction(pixels), clipped, share, shift)
 
 
-def _mean_without(image: NDArray[Any], places: NDArray[np.intp]) -> float:
+def _mean_without(image: NDArray[np.number], places: NDArray[np.intp]) -> float:
     """Mean of an image without some of its pixels, flat places."""
     left_out = float(image.ravel()[places].sum(dtype=np.float64))
     return (float(image.sum(dtype=np.float64)) - left_out) / (image.size - places.size)

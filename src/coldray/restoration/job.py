@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.physics.detector import Detector
 from coldray.physics.transfer import SHARED, Operators
@@ -23,7 +25,7 @@ DEFAULT_METHOD = defaults()["method"]
 
 @documented
 @dataclass(frozen=True, eq=False)
-class Job(Settings[str | Detector, Model, NDArray[Any]]):
+class Job(Settings[str | Detector, Model, NDArray[np.number]]):
     """What to do to every image of a restoration: its settings, with model and flat fields loaded.
 
     Parameters
@@ -56,7 +58,7 @@ def is_stochastic(method: Any) -> bool:
     return bool(getattr(method, "STOCHASTIC", False))
 
 
-def check_job(job: Job) -> dict[str, Any]:
+def check_job(job: Job) -> dict[str, Json]:
     """Check that method, model and options fit; no image is read and nothing computed.
 
     Returns

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coldray.channels import FIRST_CONDITIONS, LEVEL_DECADES, NOISE_CONDITION, conditions, places
 from coldray.checkpoint import file_sha256, read_tensors
-from coldray.document import read_object
+from coldray.document import Json, as_number, as_numbers, as_table, as_text, as_texts, read_object
 from coldray.errors import CheckpointError, PluginError
 from coldray.files import is_file
 from coldray.frame import Frame
@@ -55,7 +55,7 @@ class Model:
 
     name: str
     path: Path
-    header: dict[str, Any]
+    header: dict[str, Json]
     sha256: str
     _checked: dict[Device, tuple[FastEngine | None, str]] = field(default_factory=dict, init=False, repr=False)
 
@@ -64,13 +64,13 @@ class Model:
         """Engine for one tile: for ONNX files ncnn if it can be used, else ONNX Runtime; torch for safetensors."""
         if self.path.suffix == ".onnx":
             fast, note = fast_engine(self.path, self.header)
-            return fast or OnnxEngine(self.path, int(self.header["stride"]), self.reach, note)
+            return fast or OnnxEngine(self.path, int(as_number(self.header["stride"])), self.reach, note)
         return TorchEngine(network_of(self.path))
 
     @property
     def reach(self) -> int:
         """How far content acts on the network's answer [pixels]: as measured when it was written, else its formal reach."""
-        return int(self.header.get("reach", {}).get("acting_px", self.header["radius"]))
+        return int(as_number(as_table(self.header.get("reach", {})).get("acting_px", self.header["radius"])))
 
     def predictor(self, progress: Callable[[float], None] | None = None, device: str = CPU) -> TiledPredictor:
         """Return the network as a function of whole frames.
@@ -105,29 +105,33 @@ class Model:
     @cached_property
     def places(self) -> list[int]:
         """Where the conditions that this model knows stand in what its method tells."""
-        _, told = shown_by(plugin("method", self.header["method"]))
-        known = self.header["network"]["settings"].get("conditions", FIRST_CONDITIONS)
-        return places(told, self.header.get("conditions", told[:known]))
+        _, told = shown_by(plugin("method", as_text(self.header["method"])))
+        settings = as_table(as_table(self.header["network"])["settings"])
+        known = int(as_number(settings.get("conditions", FIRST_CONDITIONS)))
+        return places(told, as_texts(self.header.get("conditions", told[:known])))
 
     @property
     def prior(self) -> ObjectPrior:
         """Object prior of the linear estimates the network was trained with."""
-        return ObjectPrior(**self.header["prior"])
+        return ObjectPrior(**{name: as_number(value) for name, value in as_table(self.header["prior"]).items()})
 
     @cached_property
     def even(self) -> EvenConstants:
         """Constants of the gate between the network and the linear filter."""
-        return EvenConstants.of_header(self.header.get("even", {}))
+        return EvenConstants.of_header(as_table(self.header.get("even", {})))
 
     @property
     def consistency_share(self) -> FrequencyCurve | None:
         """Share of the data-consistency gain that helps this network, over cycles/pixel; None if not calibrated."""
         found = self.header.get("consistency_share")
-        return None if found is None else FrequencyCurve(found["frequency_cycles_px"], found["share"])
+        if found is None:
+            return None
+        known = as_table(found)
+        return FrequencyCurve(np.array(as_numbers(known["frequency_cycles_px"])), np.array(as_numbers(known["share"])))
 
     def fits(self, method: Any) -> bool:
         """Whether a method shows its network what this one was trained to see."""
-        return shown_by(method) == shown_by(plugin("method", self.header["method"]))
+        return shown_by(method) == shown_by(plugin("method", as_text(self.header["method"])))
 
     def check_fits(self, method: Any, name: str) -> None:
         """Refuse a method that shows its network something else.
@@ -151,8 +155,8 @@ class Model:
     @cached_property
     def _levels(self) -> NDArray[np.bool_]:
         """Which of its conditions, without the strength, are noise levels."""
-        told = np.array(shown_by(plugin("method", self.header["method"]))[1])
-        return np.array([name.startswith(NOISE_CONDITION) for name in told[self.places[1:]]], dtype=bool)
+        told = shown_by(plugin("method", as_text(self.header["method"])))[1]
+        return np.array([told[place].startswith(NOISE_CONDITION) for place in self.places[1:]], dtype=bool)
 
     def warnings_for(self, conditions: NDArray[np.float32]) -> list[str]:
         """Say where detectors or noise leave the family the model was trained over, and what is done about it.
@@ -167,7 +171,7 @@ class Model:
         domain = self.domain
         if domain is None:
             return alike
-        family, levels = self.header["family"], self._levels
+        family, levels = as_table(self.header["family"]), self._levels
         given = domain.chosen(conditions)
         below, above = given < domain.low - BOX_REACH, given > domain.high + BOX_REACH
         reasons = []
@@ -232,10 +236,13 @@ def network_of(path: Path) -> Any:
         raise MissingExtraError("torch", "train", f"running {path.name}") from None
     tensors, header = read_tensors(path)
     check_header(header, path.name)
-    named = header["network"]
+    named = as_table(header["network"])
     try:
         network = build_network(
-            named["name"], named["settings"], CheckpointError, {k: v.shape for k, v in tensors.items()}
+            as_text(named["name"]),
+            as_table(named["settings"]),
+            CheckpointError,
+            {k: v.shape for k, v in tensors.items()},
         )
     except (CheckpointError, PluginError) as problem:
         raise CheckpointError(f"{path.name}: {problem}") from None
@@ -254,7 +261,7 @@ def shipped_as(sha256: str | None) -> str | None:
     return next((name for name, path in shipped_models().items() if sha256 == file_sha256(path)), None)
 
 
-def load_model(source: str | Path | None = None) -> Model:
+def load_model(source: str | os.PathLike[str] | None = None) -> Model:
     """Load a model by shipped name or file.
 
     Parameters
@@ -297,4 +304,4 @@ def load_model(source: str | Path | None = None) -> Model:
         raise CheckpointError(
             f"{path.name}: sha256 {digest[:12]}… does not match its header; the file was changed or cut"
         )
-    return Model(header.get("name", path.stem), path, header, digest)
+    return Model(as_text(header.get("name", path.stem)), path, header, digest)

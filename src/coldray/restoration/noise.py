@@ -52,7 +52,7 @@ def reference_noise(detector: Detector) -> NoiseModel:
     return NoiseModel.of_detector(detector, detector.nnps_exposure_s)
 
 
-def noise_of_flats(flats: NDArray[np.floating], detector: Detector) -> NoiseModel:
+def noise_of_flats(flats: NDArray[np.number], detector: Detector) -> NoiseModel:
     """Noise model from flat fields of the same exposure as the image.
 
     Parameters
@@ -262,7 +262,7 @@ def choose_noise(
     image: NDArray[np.floating],
     detector: Detector,
     exposure_s: float | None = None,
-    flats: NDArray[np.floating] | None = None,
+    flats: NDArray[np.number] | None = None,
     frames: float = 1,
     changing: ChangingPower | None = None,
     open_beam: float = 1.0,

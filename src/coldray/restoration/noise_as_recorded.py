@@ -21,7 +21,7 @@ def noise_as_in_0_1(
     image: NDArray[np.floating],
     detector: Detector,
     exposure_s: float | None = None,
-    flats: NDArray[np.floating] | None = None,
+    flats: NDArray[np.number] | None = None,
 ) -> NoiseModel:
     """Noise that version 0.1 took for an image.
 
@@ -52,7 +52,7 @@ def noise_as_in_0_1(
     return NoiseModel(scaled.quantum, scaled.electronic_mm2, scaled.pixel_pitch_mm, "estimated")
 
 
-def _noise_of_flats(flats: NDArray[np.floating], detector: Detector) -> NoiseModel:
+def _noise_of_flats(flats: NDArray[np.number], detector: Detector) -> NoiseModel:
     """Noise of flats with everything that they show, a fixed pattern too."""
     from coldray.metrology.noise import flat_nnps
 

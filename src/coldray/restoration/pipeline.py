@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
+from coldray.document import Json
 from coldray.frame import Frame
 from coldray.images.repeats import ChangingPower
 from coldray.images.scale import Scale, scale_of
@@ -20,13 +22,7 @@ from coldray.plugins import Degradation, degradation_of, plugin, settings_of
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.answer import NETWORK_CONTRADICTED, NETWORK_CORRECTED, Answer, answer
 from coldray.restoration.certificate.certify import Certificate
-from coldray.restoration.certificate.words import (
-    CONTRADICTED,
-    NOT_JUDGED,
-    NOT_JUDGED_SUMMARY,
-    summary,
-    verdict_of,
-)
+from coldray.restoration.certificate.words import CONTRADICTED, NOT_JUDGED, NOT_JUDGED_SUMMARY, summary, verdict_of
 from coldray.restoration.estimate import estimate, run_method
 from coldray.restoration.even import GatedResult
 from coldray.restoration.guard import refuse, saturated
@@ -95,7 +91,7 @@ class Restoration:
     evaluations: int
     seconds: float
     certificate_seconds: float
-    consistency: dict[str, Any]
+    consistency: dict[str, Json]
     hits: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("bright", "dark", "masked"), 0))
     network_share: float = 0.0
     replaced_share: float = 0.0
@@ -278,7 +274,7 @@ def _beside(
     return parts, interval, limits
 
 
-def _consistency(found: _FrameResult, number: int | None) -> dict[str, Any]:
+def _consistency(found: _FrameResult, number: int | None) -> dict[str, Json]:
     """Certificate of a frame as data and in words; of a stack with the frame's number."""
     said = dict(NOT_JUDGED_SUMMARY) if found.certificate is None else summary(found.certificate)
     if found.answered.network is not None:
@@ -292,11 +288,11 @@ def _hits(prepared: _Prepared, notes: list[_FrameNote]) -> dict[str, int]:
     return {"bright": sum(n.bright for n in notes), "dark": sum(n.dark for n in notes), "masked": masked}
 
 
-def _details(prepared: _Prepared, chosen: dict[str, Any], notes: list[_FrameNote]) -> dict[str, Any]:
+def _details(prepared: _Prepared, chosen: Mapping[str, Json], notes: list[_FrameNote]) -> dict[str, Json]:
     """What the history says of a restoration; of a stack the noise of every frame."""
     job, method, pair = prepared.job, prepared.method, prepared.pair
     deviations = [n.noise.relative_sd() for n in notes]
-    details: dict[str, Any] = {
+    details: dict[str, Json] = {
         "coldray": __version__,
         "method": job.method,
         "options": {**settings_of(method), **chosen},

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from coldray.document import LARGEST_TOML_BYTES, content_of, parse_toml
+from coldray.document import LARGEST_TOML_BYTES, Json, content_of, parse_toml
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
 from coldray.settings import checked, declared, laid_over
 
@@ -78,7 +78,7 @@ class Rule:
 
     name: str
     when: tuple[tuple[str, tuple[str | float, ...]], ...]
-    settings: Mapping[str, Any] = field(hash=False)
+    settings: Mapping[str, Json] = field(hash=False)
 
     def fits(self, seen: Seen) -> bool:
         """Whether an image meets all conditions."""
@@ -102,7 +102,7 @@ class Profile:
 
     path: Path
     sha256: str
-    settings: Mapping[str, Any] = field(hash=False)
+    settings: Mapping[str, Json] = field(hash=False)
     rules: tuple[Rule, ...] = ()
     refuses: bool = False
 
@@ -123,7 +123,7 @@ class Profile:
             )
         return found
 
-    def settings_of(self, rule: Rule | None) -> dict[str, Any]:
+    def settings_of(self, rule: Rule | None) -> dict[str, Json]:
         """Settings of the images that a rule counts for: those of every image, and over them those of the rule."""
         return laid_over(self.settings, rule.settings if rule is not None else {})
 
@@ -131,7 +131,7 @@ class Profile:
         """What the record of an image says of the profile: its file, and the rule that fitted, None without one."""
         return {"file": self.path.name, "sha256": self.sha256, "rule": rule}
 
-    def every_settings(self) -> list[tuple[str, dict[str, Any]]]:
+    def every_settings(self) -> list[tuple[str, dict[str, Json]]]:
         """Name and settings of everything that may happen to an image."""
         rest = [] if self.refuses else [(WITHOUT_RULE, self.settings_of(None))]
         return [*((rule.name, self.settings_of(rule)) for rule in self.rules), *rest]
@@ -190,13 +190,13 @@ def _known(known: Iterable[str], found: Iterable[str], owner: str) -> None:
             raise SettingsError(f"{owner} has no key {name!r}{hint}")
 
 
-def _settings(found: Any, where: str, folder: Path) -> dict[str, Any]:
+def _settings(found: Json, where: str, folder: Path) -> dict[str, Json]:
     """Settings by their fields' names and units; files by their absolute path."""
     if not isinstance(found, dict):
         raise SettingsError(f"{where} is {found!r}; a table of settings is needed")
     fields = {said.told(name): name for name, said in declared().items() if said.command and said.profile}
     _known(fields, found, where)
-    out = {}
+    out: dict[str, Any] = {}
     for told, value in found.items():
         name = fields[told]
         said = declared()[name]
@@ -211,18 +211,18 @@ def _settings(found: Any, where: str, folder: Path) -> dict[str, Any]:
     return out
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _place(value: Any, told: str, folder: Path) -> str:
+def _place(value: Json, told: str, folder: Path) -> str:
     """A file beside the profile by its path, a name as it is."""
     if not isinstance(value, str):
         raise SettingsError(f"{told} is {value!r}; a name or a file is needed")
     return str(folder / value) if "\0" not in value and (folder / value).exists() else value
 
 
-def _rule(found: dict[str, Any], number: int, folder: Path) -> Rule:
+def _rule(found: Mapping[str, Json], number: int, folder: Path) -> Rule:
     """One rule, checked."""
     name = found.get("name", f"rule {number}")
     if not isinstance(name, str) or not name:
@@ -247,7 +247,7 @@ def _known_conditions(when: Iterable[str], owner: str) -> None:
         _known([*OF_FILE, *keyword_dict], when, f"when of {owner}")
 
 
-def _values(key: str, value: Any, owner: str) -> tuple[str | float, ...]:
+def _values(key: str, value: Json, owner: str) -> tuple[str | float, ...]:
     """Values of a condition; ranges must be possible."""
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(one, str) or _is_number(one) for one in values):

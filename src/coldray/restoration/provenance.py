@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,7 @@ class Provenance:
 
     layers: NDArray[np.float32]
     names: tuple[str, ...]
-    filter: dict[str, Any] = field(repr=False)
+    filter: dict[str, Json] = field(repr=False)
 
     def to_history(self) -> dict[str, Json]:
         """What the history of the file with the layers says of them."""
@@ -70,13 +69,13 @@ def provenance_of(
     if gated is None or constants is None:
         linear = frame.wiener_operator(degradation)(frame.blurred)
         layers = np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
-        return Provenance(layers, WIENER_NAMES, {"name": "wiener"} | _sampled(frame, _wiener_gain(frame, degradation)))
+        return Provenance(layers, WIENER_NAMES, {"name": "wiener", **_sampled(frame, _wiener_gain(frame, degradation))})
     layers = np.stack([gated.measured, gated.linear, gated.claim, gated.gate])
     gain, name = fixed_gain(degradation, constants, frame.pair.pixel_pitch_mm, _frequencies(frame)), "even ground"
     if gated.stood_in > 0:
         gain = gain + gated.stood_in * (_wiener_gain(frame, degradation) - gain)
         name = "wiener" if gated.stood_in == 1 else "even ground and wiener"
-    return Provenance(layers, GATED_NAMES, {"name": name} | _sampled(frame, gain))
+    return Provenance(layers, GATED_NAMES, {"name": name, **_sampled(frame, gain)})
 
 
 SAMPLES = 256

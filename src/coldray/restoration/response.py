@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.images.scale import Scale
 from coldray.physics.pair import DetectorPair
 from coldray.physics.response import ResponseCurve
@@ -39,14 +40,14 @@ def brought(
     return scale.to_stored(curve.inverse(image))
 
 
-def with_response(said: dict[str, Any], curve: ResponseCurve | None) -> dict[str, Any]:
+def with_response(said: dict[str, Any], curve: ResponseCurve | None) -> dict[str, Json]:
     """A certificate in words that also says what it did not see; where there is none nothing is added."""
     if curve is None or said["verdict"] == NOT_JUDGED:
         return said
     return said | {"response": "judged before the curve", "statement": f"{said['statement']} {JUDGED_BEFORE}"}
 
 
-def recorded(curve: ResponseCurve | None) -> dict[str, Any]:
+def recorded(curve: ResponseCurve | None) -> dict[str, Json]:
     """What the history says of the curve: the curve itself, so that the result can be brought back."""
     return {} if curve is None else {"response": curve.to_dict()}
 

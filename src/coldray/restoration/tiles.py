@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ class _Counts:
         return np.diff(self._strips[key][:, [*across, -1]], axis=1)
 
 
-def _look(image: NDArray[Any], down: Window, across: Window, out: NDArray[np.float32]) -> None:
+def _look(image: NDArray[np.floating], down: Window, across: Window, out: NDArray[np.float32]) -> None:
     """Copy what a tile sees of an image, its half-sample symmetric extension included."""
     rows, cols = (mirrored(w.top, w.bottom, n) for w, n in zip((down, across), image.shape, strict=True))
     (top, bottom), (left, right) = (
@@ -180,7 +180,9 @@ class TiledPredictor:
         self.base = 0
         self.tiles_run = self.tiles_spared = self._spared_each = 0
 
-    def __call__(self, channels: tuple[Any, ...], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(
+        self, channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Predict a frame.
 
         Parameters

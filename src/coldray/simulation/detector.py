@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 from coldray.errors import PhysicsError
 from coldray.physics.detector import Detector
 from coldray.physics.screen import ELECTRONS_PER_KEV, SWANK_FACTOR, Screen, gos_screen
-from coldray.physics.source import (
-    AIR_KERMA_RATE_UGY_S,
-    Attenuation,
-    Spectrum,
-    energy_bins,
-    spectrum_70kv,
-)
+from coldray.physics.source import AIR_KERMA_RATE_UGY_S, Attenuation, Spectrum, energy_bins, spectrum_70kv
 from coldray.simulation.cascade import (
     apply_aperture,
     apply_radial,

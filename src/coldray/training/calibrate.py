@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldray import channels
 from coldray.frame import Frame, TrainingPair
 from coldray.physics.curves import FrequencyCurve
+from coldray.plugins import Degradation, Predictor
 
 BIN_EDGES = np.array([0.0, 0.03, 0.08, 0.15, 0.25, 0.35, 0.5, 0.72])
 """Bins of radial frequency [cycles/pixel]; the last one reaches the diagonal Nyquist."""
@@ -23,7 +24,7 @@ class CalibrationPairs(Protocol):
     def __len__(self) -> int:
         """How many fields there are."""
 
-    def pair(self, number: int, rng: np.random.Generator, exposure_s: float) -> tuple[TrainingPair, Any]:
+    def pair(self, number: int, rng: np.random.Generator, exposure_s: float) -> tuple[TrainingPair, Degradation]:
         """Draw the pair of field `number` at an exposure [s], with its degradation."""
 
 
@@ -45,7 +46,10 @@ class Calibration:
 
 
 def calibrate_consistency(
-    predictor: Any, unshared_gain: Any, source: CalibrationPairs, exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05)
+    predictor: Predictor,
+    unshared_gain: Any,
+    source: CalibrationPairs,
+    exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05),
 ) -> Calibration:
     """Fit the share of the data-consistency gain on calibration fields.
 

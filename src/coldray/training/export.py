@@ -15,6 +15,7 @@ from coldray.channels import conditions, linear_estimates
 from coldray.checkpoint import file_sha256, write_tensors
 from coldray.dataset.family import PairDraw
 from coldray.degradations.mtf_blend import Degradation
+from coldray.document import Json, as_table, as_text
 from coldray.errors import CheckpointError
 from coldray.files import move_into_place, scratch_folder, write_text
 from coldray.frame import Frame
@@ -72,12 +73,12 @@ def check_model_path(out: Path) -> None:
 
 
 def write_model(
-    weights: dict[str, NDArray[Any]],
-    header: dict[str, Any],
+    weights: dict[str, NDArray[np.number]],
+    header: dict[str, Json],
     out: Path,
     pairs: CalibrationPairs | None = None,
     open_share: float | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Write a model: ONNX, its header beside it, and safetensors with both.
 
     Parameters
@@ -110,7 +111,8 @@ def write_model(
     if open_share is not None and not 0 <= open_share <= 1:
         raise CheckpointError(f"open_share {open_share:g}: a share is 0 to 1")
     header = dict(header)
-    network = build_network(header["network"]["name"], header["network"]["settings"], CheckpointError)
+    design = as_table(header["network"])
+    network = build_network(as_text(design["name"]), as_table(design["settings"]), CheckpointError)
     # half precision in storage: both files hold exactly the same rounded numbers
     stored = {k: v.astype(np.float16) for k, v in weights.items()}
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
@@ -126,7 +128,7 @@ def write_model(
     side = 2 * -(-network.radius // network.stride) * network.stride + 5 * network.stride
     acting = acting_reach(TorchEngine(network), *parity_input(network.settings, -(-side // 8) * 8))
     header["reach"] = {"acting_px": acting, "formal_px": network.radius}
-    even = EvenConstants.of_header(header.get("even", {}))
+    even = EvenConstants.of_header(as_table(header.get("even", {})))
     header["even"] = (even if open_share is None else replace(even, open_share=open_share)).to_header()
     # all three files or none: a model that fails its check leaves the one before as it was
     with scratch_folder(out.parent) as folder:
@@ -134,7 +136,7 @@ def write_model(
         write_tensors(made.with_suffix(".safetensors"), stored, header)
         _write_onnx(network, made)
         parity = _parity(network, made)
-        if header["network"]["name"] == NETWORK and network.settings["channels"] == 3:
+        if design["name"] == NETWORK and network.settings["channels"] == 3:
             told = parity_input(network.settings, 8 * network.stride)[1][0]
             header["probe"] = probe_of(OnnxEngine(made, network.stride, network.radius), told)
         if parity > PARITY:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from coldray.document import parse_json
+from coldray.document import Json, as_number, as_table, as_text, parse_json
 from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
-from coldray.plugins import Degradation, plugin, settings_of, shown_by
+from coldray.frame import Frame
+from coldray.plugins import Degradation, Method, plugin, settings_of, shown_by
 from coldray.restoration.build import build_network
 from coldray.settings import check_options
 from coldray.training import validation
@@ -92,7 +93,7 @@ def loss_of(
 
 def _ema(recipe: OptimiserRecipe) -> Any:
     @torch.no_grad()
-    def average(mean: list[Tensor], current: list[Tensor], count: Any) -> None:
+    def average(mean: list[Tensor], current: list[Tensor], count: Tensor) -> None:
         # a short memory at first, so that the average is not held back by the start
         decay = min(recipe.ema, (1 + float(count)) / (10 + float(count)))
         torch._foreach_lerp_(mean, current, 1 - decay)
@@ -100,7 +101,7 @@ def _ema(recipe: OptimiserRecipe) -> Any:
     return average
 
 
-def validation_method(recipe: Recipe) -> tuple[Any, str]:
+def validation_method(recipe: Recipe) -> tuple[Method, str]:
     """Method that scores a run, and its name.
 
     Returns
@@ -169,7 +170,7 @@ class Training:
         self._judge, self._judge_name = validation_method(recipe)
         network = network.to(memory_format=torch.channels_last)
         wide, others = split_weights(network) if optimiser.name == "muon" else ([], list(network.parameters()))
-        moments: list[Any] = [torch.optim.Adam(others, lr=optimiser.learning_rate)]
+        moments: list[torch.optim.Optimizer] = [torch.optim.Adam(others, lr=optimiser.learning_rate)]
         if wide:
             moments.append(Muon(wide, lr=optimiser.muon_learning_rate))
         self.network, *self._moments = self.accelerator.prepare(network, *moments)
@@ -185,7 +186,7 @@ class Training:
         """Averaged network, as it is used."""
         return self.average.module
 
-    def run(self, progress: Progress | None = None, stop_at: int | None = None) -> list[dict[str, Any]]:
+    def run(self, progress: Progress | None = None, stop_at: int | None = None) -> list[dict[str, Json]]:
         """Train until the recipe's last step (or `stop_at`) and return the validation scores so far."""
         optimiser, log = self.recipe.optimiser, self.recipe.log
         last = min(optimiser.steps, stop_at or optimiser.steps)
@@ -273,11 +274,15 @@ class Training:
         options = self.recipe.log.validate_options
         return validation.scores(self._validation, self._judge_name, self._restore, options)
 
-    def _restore(self, frame: Any, degradation: Degradation, rng: np.random.Generator, **options: Any) -> Any:
+    def _restore(
+        self, frame: Frame, degradation: Degradation, rng: np.random.Generator, **options: Any
+    ) -> NDArray[np.floating]:
         """Restore a frame by the averaged network."""
         network = self.plain_network.eval()
 
-        def predictor(channels: Any, conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        def predictor(
+            channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32]
+        ) -> NDArray[np.float32]:
             with torch.no_grad():
                 image = torch.from_numpy(np.stack(channels)[None].astype(np.float32)).to(self.accelerator.device)
                 answer = network(
@@ -285,7 +290,8 @@ class Training:
                 )
                 return np.asarray(answer[0, 0].cpu().numpy())
 
-        return self._judge.restore(frame, degradation, predictor, rng, **options)
+        found: NDArray[np.floating] = self._judge.restore(frame, degradation, predictor, rng, **options)
+        return found
 
     def save(self) -> None:
         """Write the resumable state."""
@@ -310,10 +316,10 @@ class Training:
         scored = {e["step"]: np.mean([e[k] for k in self._judged(e)]) for e in self.scores() if e["step"] in kept}
         return int(max(scored, key=lambda step: scored[step], default=self.step))
 
-    def _judged(self, entry: dict[str, Any]) -> list[str]:
+    def _judged(self, entry: Mapping[str, Json]) -> list[str]:
         return [k for k in entry if k.startswith(f"{self._judge_name}_") and k.endswith("_psnr_db")]
 
-    def scores(self) -> list[dict[str, Any]]:
+    def scores(self) -> list[dict[str, Json]]:
         """Validation scores of the run so far."""
         path = self.folder / "scores.jsonl"
         return (
@@ -330,15 +336,17 @@ class Training:
         if found is None:
             return
         tensors, header, self.warnings = found
+        recipe = as_table(header["recipe"])
+        network, optimiser_then = as_table(recipe["network"]), as_table(recipe["optimiser"])
         wanted = self.recipe.network.model_dump(mode="json")
-        if any(header["recipe"]["network"][key] != wanted[key] for key in ("name", "settings")):
+        if any(network[key] != wanted[key] for key in ("name", "settings")):
             raise SettingsError("the run folder holds another network; choose another run folder or delete this one")
-        if header["recipe"]["optimiser"].get("name", "adam") != self.recipe.optimiser.name:
+        if optimiser_then.get("name", "adam") != self.recipe.optimiser.name:
             raise SettingsError("the run folder was trained by another optimiser; choose another run folder")
-        began, here = (plugin("method", name) for name in (header["recipe"]["method"], self.recipe.method))
+        began, here = (plugin("method", name) for name in (as_text(recipe["method"]), self.recipe.method))
         if shown_by(began) != shown_by(here):
             raise SettingsError(
-                f"the run folder holds a network for {header['recipe']['method']!r}, which is shown other images than "
+                f"the run folder holds a network for {recipe['method']!r}, which is shown other images than "
                 f"for {self.recipe.method!r}; choose another run folder or delete this one"
             )
 
@@ -357,7 +365,7 @@ class Training:
                 moments.setdefault(int(number), {})[key] = value.reshape(()) if key == "step" else value
             state["state"] = moments
             optimiser.load_state_dict(state)
-        self.step = int(header["step"])
+        self.step = int(as_number(header["step"]))
 
     def _record(self, loss: float) -> None:
         # every process has its own part of the batch
@@ -367,7 +375,7 @@ class Training:
         entry = {"step": self.step, "loss": loss, "time": time.time(), **self.validate()}
         self.folder.mkdir(parents=True, exist_ok=True)
         # a killed run repeats steps; its later entries replace the earlier ones
-        kept = [e for e in self.scores() if e["step"] < self.step] + [entry]
+        kept = [e for e in self.scores() if as_number(e["step"]) < self.step] + [entry]
         write_text(self.folder / "scores.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
         sheet = io.StringIO(newline="")
         table = csv.DictWriter(sheet, fieldnames=list(kept[-1]), extrasaction="ignore")

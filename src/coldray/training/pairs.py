@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.dataset.family import PairDraw, draw_noise
 from coldray.dataset.fields import FieldSet
+from coldray.document import as_table
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
@@ -51,7 +51,7 @@ class PairSource:
         self._choose(recipe)
         self._fields, weights = [], []
         for sharp, note in fields:
-            draw = PairDraw.from_dict(note["pair"])
+            draw = PairDraw.from_dict(as_table(note["pair"]))
             pair = draw.pair()
             degradation = self._build(pair)
             noise = NoiseModel.of_detector(pair.blurred, 1.0)
@@ -84,7 +84,7 @@ class PairSource:
 
     def pair(
         self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None
-    ) -> tuple[TrainingPair, Any]:
+    ) -> tuple[TrainingPair, Degradation]:
         """Draw one noisy pair from field `number`.
 
         Parameters
@@ -111,7 +111,7 @@ class PairSource:
         exposure_s: float | None = None,
         window: int | None = None,
         extras: np.random.Generator | None = None,
-    ) -> tuple[TrainingPair, Any]:
+    ) -> tuple[TrainingPair, Degradation]:
         """Draw a pair; `extras` puts flat backgrounds and features in, in the recipe's shares."""
         data = self._recipe.data
         item = self._fields[number]
@@ -171,7 +171,7 @@ class PairSource:
         """Draw a field, each in its share."""
         return min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self) - 1)
 
-    def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Any]:
+    def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Degradation]:
         """Pair of example `number`: here with what the recipe adds to boards, from a stream of its own."""
         return self._draw(drawn, rng, extras=np.random.default_rng([self._recipe.random_state, 7, number, 1]))
 

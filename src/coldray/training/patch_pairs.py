@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
+from coldray.plugins import Degradation
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe
 
@@ -102,7 +102,7 @@ class PatchSource(PairSource):
             )
         self._reference = choose_reference(patches.layers, recipe.data.target, name)
         self._is_measured = "measured" in patches.layers
-        self._degradations: dict[int, Any] = {}
+        self._degradations: dict[int, Degradation] = {}
 
     def __len__(self) -> int:
         return len(self._patches)
@@ -118,7 +118,7 @@ class PatchSource(PairSource):
 
     def pair(
         self, number: int, rng: np.random.Generator, exposure_s: float | None = None, window: int | None = None
-    ) -> tuple[TrainingPair, Any]:
+    ) -> tuple[TrainingPair, Degradation]:
         """Return pair `number`.
 
         Parameters
@@ -157,7 +157,7 @@ class PatchSource(PairSource):
     def _number(self, rng: np.random.Generator) -> int:
         return int(rng.integers(len(self)))
 
-    def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Any]:
+    def _pair_of_example(self, drawn: int, rng: np.random.Generator, number: int) -> tuple[TrainingPair, Degradation]:
         return self.pair(drawn, rng)
 
     def _answer(self, number: int, pair: TrainingPair, shown: Example) -> NDArray[np.float32]:
@@ -170,7 +170,7 @@ class PatchSource(PairSource):
             )
         return self._patches.patch(number, self._reference.target, self._recipe.data.margin)
 
-    def _degradation(self, detectors: DetectorPair) -> Any:
+    def _degradation(self, detectors: DetectorPair) -> Degradation:
         """One degradation per detector pair."""
         key = id(detectors)
         if key not in self._degradations:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from coldray.document import first_fault, read_toml, value_of
+from coldray.document import Json, first_fault, read_toml, value_of
 from coldray.errors import SettingsError, SettingsReadError
 
 MOST_BATCH_PIXELS = 2**28
@@ -183,7 +184,7 @@ def read_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
         if not mark:
             raise SettingsError(f"--set {change!r}: write section.key=value")
         *sections, key = name.strip().split(".")
-        place = data
+        place: dict[str, Any] = data
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
@@ -192,7 +193,7 @@ def read_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
     return parse_recipe(data)
 
 
-def parse_recipe(data: dict[str, Any]) -> Recipe:
+def parse_recipe(data: Mapping[str, Json]) -> Recipe:
     """Validate a recipe given as nested dictionaries."""
     try:
         recipe = Recipe.model_validate(data)

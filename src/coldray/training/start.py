@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from coldray.checkpoint import file_sha256, read_tensors
+from coldray.document import Json, as_table
 from coldray.errors import CheckpointError, SettingsError
 from coldray.networks._blocks import ConditionedBlock
 from coldray.restoration.build import build_network
@@ -27,12 +28,12 @@ def weights_file(model: str) -> Path:
     return Path(model) if shipped is None else shipped.with_suffix(".safetensors")
 
 
-def described(model: str | None) -> dict[str, Any] | None:
+def described(model: str | None) -> dict[str, Json] | None:
     """A model that a run learnt from, for its card; the file may have been replaced since, then only its name is left to say."""
     if model is None:
         return None
     path = weights_file(model)
-    found: dict[str, Any] = {"file": path.name}
+    found: dict[str, Json] = {"file": path.name}
     try:
         header = read_tensors(path)[1]
     except (CheckpointError, OSError):
@@ -40,7 +41,7 @@ def described(model: str | None) -> dict[str, Any] | None:
     return (
         found
         | {"name": header.get("name"), "sha256": file_sha256(path)}
-        | {key: header.get("training", {}).get(key) for key in ("steps", "started_from")}
+        | {key: as_table(header.get("training", {})).get(key) for key in ("steps", "started_from")}
     )
 
 
@@ -64,10 +65,10 @@ def load_weights(network: nn.Module, path: Path, batch: Callable[[int], Any]) ->
         If its weights are those of another design.
     """
     tensors, header = read_tensors(path)
-    named = header.get("network", {})
+    named = as_table(header.get("network", {}))
     weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
     wanted: dict[str, Any] = getattr(network, "settings", {})
-    theirs: dict[str, Any] = named.get("settings", {})
+    theirs = as_table(named.get("settings", {}))
     if named.get("name") == PRUNED_NETWORK and wanted.get("hidden") != theirs.get("hidden") and "hidden" in wanted:
         larger = build_network(PRUNED_NETWORK, theirs, SettingsError, {k: v.shape for k, v in tensors.items()})
         larger.load_state_dict(weights)

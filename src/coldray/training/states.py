@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import file_sha256, packed, read_tensors
+from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.files import write_bytes, write_text
 
@@ -29,7 +30,7 @@ class RunStates:
         self._folder = folder
         self._keep = keep
 
-    def save(self, step: int, tensors: dict[str, NDArray[Any]], header: dict[str, Any], best: int) -> None:
+    def save(self, step: int, tensors: dict[str, NDArray[np.number]], header: dict[str, Json], best: int) -> None:
         """Save the state after `step` updates and drop the oldest ones, but not that after `best` updates.
 
         Raises
@@ -64,7 +65,7 @@ class RunStates:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("step-*.safetensors"))
 
-    def newest(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any], list[str]] | None:
+    def newest(self) -> tuple[dict[str, NDArray[np.number]], dict[str, Json], list[str]] | None:
         """Return the newest whole state and warnings about broken ones; None if there is none."""
         warnings: list[str] = []
         for path in reversed(self._paths()):

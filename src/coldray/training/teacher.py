@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from coldray.document import as_table
 from coldray.errors import SettingsError
 from coldray.restoration.model import load_model, network_of
 
@@ -43,9 +42,9 @@ class Teacher:
     Hinton et al., Distilling the knowledge in a neural network, arXiv:1503.02531.
     """
 
-    def __init__(self, source: str, channels: int, device: Any) -> None:
+    def __init__(self, source: str, channels: int, device: torch.device) -> None:
         model = load_model(source)
-        if model.header["network"]["settings"].get("channels") != channels:
+        if as_table(as_table(model.header["network"])["settings"]).get("channels") != channels:
             raise SettingsError(f"network.teacher: {source} is not shown the {channels} images of this method")
         self._network = network_of(model.path.with_suffix(".safetensors")).to(device)
         self._places, self._domain = model.places, model.domain

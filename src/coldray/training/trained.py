@@ -14,17 +14,11 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.channels import CONDITIONS, RATIO_FREQUENCIES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
-from coldray.dataset.family import (
-    ANISOTROPY,
-    PITCH_RANGE_MM,
-    PairDraw,
-    draw_noise,
-    draw_pitch,
-)
+from coldray.dataset.family import ANISOTROPY, PITCH_RANGE_MM, PairDraw, draw_noise, draw_pitch
 from coldray.dataset.fields import FieldSet
 from coldray.dataset.store import MANIFEST, PatchSet
 from coldray.degradations.mtf_blend import Degradation
-from coldray.document import parse_json
+from coldray.document import Json, as_table, as_text, parse_json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
@@ -57,7 +51,7 @@ class TrainedModel:
     """
 
     weights: dict[str, NDArray[np.number]]
-    header: dict[str, Any]
+    header: dict[str, Json]
     validation: PairSource | None
 
 
@@ -86,24 +80,27 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
         if scores_file.exists()
         else []
     )
-    settings = run["recipe"]["network"]
-    method = plugin("method", run["recipe"]["method"])
+    recipe = as_table(run["recipe"])
+    settings = as_table(recipe["network"])
+    method = plugin("method", as_text(recipe["method"]))
     shown, told = shown_by(method)
     network = build_network(
-        settings["name"],
-        {"channels": len(shown), "conditions": len(told)} | settings["settings"],
+        as_text(settings["name"]),
+        {"channels": len(shown), "conditions": len(told), **as_table(settings["settings"])},
         CheckpointError,
     )
     weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
-    stated = parse_recipe(run["recipe"])
+    stated = parse_recipe(recipe)
     train, fields = (_data_of(stated, role) for role in ("train", "validation"))
     header = header_of(run, network, scores, name, train if isinstance(train, PatchSet) else None)
     if train is not None:
         what = "patches" if isinstance(train, PatchSet) else "fields"
-        header["training"] |= {what: len(train), f"{what}_sha256": train.digest()}
+        header["training"] = {**as_table(header["training"]), what: len(train), f"{what}_sha256": train.digest()}
     if isinstance(fields, FieldSet) and len(fields) > 0:
         darkest, brightest = np.min([np.quantile(f, 1e-3) for f, _ in fields]), np.max([f.max() for f, _ in fields])
-        header["family"]["in_units"]["signal"] = [float(f"{v:.3g}") for v in (darkest, brightest)]
+        family = as_table(header["family"])
+        signal = [float(f"{v:.3g}") for v in (darkest, brightest)]
+        header["family"] = {**family, "in_units": {**as_table(family["in_units"]), "signal": signal}}
     corrects = isinstance(method, CorrectingMethod) and fields is not None and len(fields) > 0
     validation = source_of(fields, stated) if corrects and fields is not None else None
     return TrainedModel(weights, header, validation)
@@ -122,7 +119,7 @@ CLOUD_POINTS, CLOUD_CANDIDATES = 200, 2000
 """Points of the thinned cloud of conditions, and draws they are chosen from."""
 
 
-def family_limits(recipe: Recipe, random_state: int = 5, patches: PatchSet | None = None) -> dict[str, Any]:
+def family_limits(recipe: Recipe, random_state: int = 5, patches: PatchSet | None = None) -> dict[str, Json]:
     """Conditions that training draws from, MTF ratio and noise as the network is told them: span and cloud.
 
     Parameters
@@ -159,7 +156,7 @@ def family_limits(recipe: Recipe, random_state: int = 5, patches: PatchSet | Non
     }
 
 
-def _in_units(data: DataRecipe, span: Span, draws: bool) -> dict[str, Any]:
+def _in_units(data: DataRecipe, span: Span, draws: bool) -> dict[str, Json]:
     """Domain of use: what frames and detectors were like in training, lowest and highest each.
 
     Parameters
@@ -178,7 +175,7 @@ def _in_units(data: DataRecipe, span: Span, draws: bool) -> dict[str, Any]:
         the signal over a field, and the fixed pattern that a gain correction leaves.
     """
     ratio = slice(1, 1 + len(RATIO_FREQUENCIES))
-    out: dict[str, Any] = {
+    out: dict[str, Json] = {
         "mtf_ratio": {
             "frequency_cycles_px": list(RATIO_FREQUENCIES),
             "low": ((span.low[ratio] + 1) / 2).round(4).tolist(),
@@ -204,9 +201,9 @@ Drawn = Callable[[np.random.Generator], tuple[DetectorPair, NoiseModel]]
 class Span(NamedTuple):
     """Span and thinned cloud of what is drawn, with its reach; span of the noise in units of the open beam, and of its colour."""
 
-    low: NDArray[Any]
-    high: NDArray[Any]
-    points: NDArray[Any]
+    low: NDArray[np.number]
+    high: NDArray[np.number]
+    points: NDArray[np.number]
     reach: float
     noise_relative_sd: tuple[float, float]
     noise_colour: tuple[float, float]
@@ -269,7 +266,7 @@ def _real_boards(data: dict[str, Any]) -> list[str]:
 
 def header_of(
     run: dict[str, Any], network: Any, scores: list[dict[str, Any]], name: str, patches: PatchSet | None = None
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Build the model card as data."""
     recipe = run["recipe"]
     channels, told = shown_by(plugin("method", recipe["method"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.files import write_atomically
 from coldray.frame import Frame
 from coldray.methods import wiener
@@ -31,7 +32,7 @@ Float = NDArray[np.float32]
 Restore = Callable[..., Any]
 
 
-def scores(source: PairSource, name: str, restore: Restore, options: dict[str, Any]) -> dict[str, float]:
+def scores(source: PairSource, name: str, restore: Restore, options: Mapping[str, Json]) -> dict[str, float]:
     """Mean PSNR [dB] and SSIM per exposure, of one method and of the Wiener filter.
 
     Parameters
@@ -69,13 +70,13 @@ def scores(source: PairSource, name: str, restore: Restore, options: dict[str, A
     return out
 
 
-def _linear(source: PairSource, frame: Frame, degradation: Degradation) -> Any:
+def _linear(source: PairSource, frame: Frame, degradation: Degradation) -> NDArray[np.floating]:
     """Wiener estimate for the noise that is there."""
     told = frame if source.has_noise else frame.told(frame.noise.scaled(NO_NOISE))
     return wiener.restore(told, degradation)
 
 
-def efficiency(frame: Frame, degradation: Degradation, restore: Restore, options: dict[str, Any]) -> float:
+def efficiency(frame: Frame, degradation: Degradation, restore: Restore, options: Mapping[str, Json]) -> float:
     """Least detection efficiency from 0.03 to 0.35 cycles/pixel on flats with the noise of a frame.
 
     Parameters
@@ -98,7 +99,7 @@ def efficiency(frame: Frame, degradation: Degradation, restore: Restore, options
     return detection_efficiency(np.stack(measured), np.stack(restored), roi_px=64).lowest()
 
 
-def _score(restored: Any, sharp: Float) -> tuple[float, float]:
+def _score(restored: NDArray[np.floating], sharp: Float) -> tuple[float, float]:
     from skimage.metrics import structural_similarity
 
     inner = slice(BORDER_PX, -BORDER_PX)
@@ -109,7 +110,7 @@ def _score(restored: Any, sharp: Float) -> tuple[float, float]:
     return -10 * float(np.log10(np.mean((x - t) ** 2))), float(similarity)
 
 
-def write_picture(path: Path, source: PairSource, restore: Restore, options: dict[str, Any]) -> None:
+def write_picture(path: Path, source: PairSource, restore: Restore, options: Mapping[str, Json]) -> None:
     """Write a PNG of some validation fields at 0.25 s: blurred, Wiener, restored, sharp, and the error of the last two.
 
     Parameters

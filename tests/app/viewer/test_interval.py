@@ -9,7 +9,7 @@ pytest.importorskip("fastapi", reason="the viewer needs the extra view")
 pytest.importorskip("playwright.sync_api", reason="the viewer is tested with playwright")
 
 from coldray.app.viewer.layers import Layer
-from coldray.formats import read_image, write_image
+from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph, Step
 
 ASKED = """async ([values, lower, upper]) => {
@@ -132,40 +132,4 @@ def test_without_an_interval_the_profile_says_nothing_of_one(page, served, scan,
     page.mouse.up()
     page.wait_for_selector("#profile-plot .series", state="attached")
     assert page.is_hidden("#p-interval") and page.locator("#profile-plot .area").count() == 0
-    served.desk.shelf.remove(study.id)
-
-
-def test_an_interval_that_is_asked_for_in_the_dialog_is_drawn_and_handed_out(
-    page, served, tmp_path, write_scan, stands, call
-):
-    """The same bounds as the command line writes; the check box is off where the method has no network."""
-    path = tmp_path / "scan.tif"
-    write_scan(path, shape=(96, 128), exposure_s=1.0)
-    study = served.desk.shelf.open(path, "scan.tif")
-    stands(page, "scan.tif")
-    page.click("#restore")
-    page.select_option("#r-method", "wiener")
-    assert page.is_disabled("#r-interval")
-    page.select_option("#r-method", "cold")
-    page.fill("#r-exposure", "1")
-    page.check("#r-interval")
-    page.click("#restore-go")
-    page.wait_for_selector("[data-download=interval]")
-    handed = served.client.get(f"/api/studies/{study.id}/download/interval").content
-    assert call("restore", str(path), "-o", str(tmp_path / "one.tif"), "--exposure-s", "1", "--interval")[0] == 0
-    assert handed == (tmp_path / "one.interval.tif").read_bytes()
-    bounds = read_image(tmp_path / "one.interval.tif").pixels
-    assert np.array_equal(study.layers["lower"].pixels, bounds[0]) and np.array_equal(
-        study.layers["upper"].pixels, bounds[1]
-    )
-    assert "scan_restored.interval.tif" in study.result["side_files"]
-    # restored again without one, the bounds of the result before are gone
-    page.click("#restore")
-    page.uncheck("#r-interval")
-    page.select_option("#r-method", "wiener")
-    page.click("#restore-go")
-    page.wait_for_function(
-        "() => document.querySelector('[data-download=image]') && !document.querySelector('[data-download=interval]')"
-    )
-    assert "lower" not in study.layers
     served.desk.shelf.remove(study.id)

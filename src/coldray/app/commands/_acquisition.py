@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.files import write_text
 
@@ -81,7 +84,7 @@ class Scene:
     geometry: Geometry
     oversampling: int
     common: dict[str, Any]
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Json] = field(default_factory=dict)
 
 
 def screen_of(name: str, pitch_mm: float) -> tuple[Detector, ScreenDetector]:
@@ -162,7 +165,7 @@ def acquire(
     return files, truth
 
 
-def write_truth(folder: Path, name: str, data: dict[str, Any]) -> str:
+def write_truth(folder: Path, name: str, data: Mapping[str, Json]) -> str:
     """Write a JSON file beside the noise-free images."""
     path = folder / "truth" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +179,7 @@ def _raw_frames(
     seen: Projection,
     scene: Scene,
     how: Exposure,
-    known: dict[str, Any],
+    known: Mapping[str, Any],
     number: int,
 ) -> list[str]:
     """Raw frames of the object, darks and flats of one panel; the paths of the first."""
@@ -217,7 +220,7 @@ def _stored(image: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.clip(np.rint(image * OPEN_BEAM_DN), 0, 65535).astype(np.uint16)
 
 
-def _write(path: Path, pixels: NDArray[Any], known: dict[str, Any], details: dict[str, Any]) -> None:
+def _write(path: Path, pixels: NDArray[np.number], known: Mapping[str, Any], details: Mapping[str, Json]) -> None:
     from coldray.formats import write_image
     from coldray.radiograph import Acquisition, Radiograph, Step
 

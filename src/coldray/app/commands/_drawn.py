@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from coldray.app import console
 from coldray.app.commands._acquisition import Exposure, Scene, acquire, screen_of, write_truth
+from coldray.document import Json
 from coldray.errors import ImageWriteError, SettingsError
 from coldray.files import whole_folder, write_text
 from coldray.formats import write_image
@@ -73,7 +74,7 @@ class Drawn:
         """What draws the same object again."""
         return {"random_state": self.how.random_state, "random_state_version": RANDOM_STATE_VERSION}
 
-    def note(self, thing: ThicknessMaps, found: Sequence[Defect]) -> dict[str, Any]:
+    def note(self, thing: ThicknessMaps, found: Sequence[Defect]) -> dict[str, Json]:
         """All that a reader of the folder needs, for pair.json or frames.json."""
         account = thing.labels.get("fabrication")
         single = self.screens.get("frames")
@@ -97,7 +98,7 @@ class Drawn:
         }
 
 
-def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tuple[Path, dict[str, Any]]:
+def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tuple[Path, dict[str, Json]]:
     """Draw the object, take its frames, and write folder, truth and note whole or not at all.
 
     Returns
@@ -123,7 +124,7 @@ def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tup
             exposure_s=how.exposure_s,
             magnification=asked.magnification,
         )
-    step = {"board": thing.name, **drawn.drawing, "kind": "simulated"}
+    step: dict[str, Json] = {"board": thing.name, **drawn.drawing, "kind": "simulated"}
     common = {
         "pixel_pitch_mm": asked.pitch_mm,
         "tube_voltage_kv": TUBE_VOLTAGE_KV,
@@ -137,7 +138,7 @@ def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tup
             files, truth = acquire(place, scene, screens, how, advance)
         facts = {role: target_truth(asked, thing, screen, how.exposure_s) for role, (_, screen) in screens.items()}
         if any(facts.values()):
-            target = {"target": asked.kind, "pixel_pitch_mm": asked.pitch_mm, **facts}
+            target: dict[str, Json] = {"target": asked.kind, "pixel_pitch_mm": asked.pitch_mm, **facts}
             truth[asked.kind] = write_truth(place, asked.kind, target)
         if found:
             mask = Radiograph(

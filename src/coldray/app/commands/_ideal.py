@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from coldray.document import Json
 from coldray.errors import ImageWriteError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from coldray.objects.phantoms import Blur
 
 TARGETS = ("edge", "bars", "flat", "duplex")
@@ -21,7 +25,7 @@ BEYOND_TABLE = 8.0
 """A tabulated MTF goes on as 1 / f^2 up to here [cycles/pixel]."""
 
 
-def ideal_blur(detector: str | None, sigma_px: float, pitch_mm: float) -> tuple[Blur, dict[str, Any]]:
+def ideal_blur(detector: str | None, sigma_px: float, pitch_mm: float) -> tuple[Blur, dict[str, Json]]:
     """Blur without the pixel aperture, and how the truth describes it.
 
     Raises
@@ -56,7 +60,7 @@ def ideal(
     out: Path,
     *,
     blur: Blur,
-    blur_note: dict[str, Any],
+    blur_note: Mapping[str, Json],
     pitch_mm: float,
     size_px: int,
     frames: int,
@@ -64,7 +68,7 @@ def ideal(
     noise: float,
     random_state: int,
     overwrite: bool,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Write frames of one ideal target and its truth.
 
     Parameters
@@ -111,8 +115,8 @@ def ideal(
     folder = out / kind
     if folder.exists() and not overwrite:
         raise ImageWriteError(f"{folder.name}: exists already; give --overwrite or another folder")
-    truth: dict[str, Any]
-    stack: list[Any] = []
+    truth: dict[str, Json]
+    stack: list[NDArray[np.floating]] = []
     if kind == "flat":
         power = (noise * pitch_mm) ** 2
         image, curve = flat_field((size_px, size_px), pitch_mm, power, random_state, frames=frames)
@@ -125,7 +129,7 @@ def ideal(
         }
     else:
         image, truth = _TARGETS[kind](blur, pitch_mm, size_px, angle_deg)
-        truth |= blur_note | {"angle_deg": angle_deg}
+        truth |= {**blur_note, "angle_deg": angle_deg}
         for number in range(frames):
             # one stream per frame: their number changes none of them
             rng = np.random.default_rng([random_state, number])
@@ -143,7 +147,7 @@ def ideal(
     return {"files": files, "truth": {kind: str(folder / "truth.json")}}
 
 
-def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
+def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[NDArray[np.floating], dict[str, Json]]:
     from coldray.objects.phantoms import slanted_edge
 
     image, mtf = slanted_edge((size, size), blur, pitch, angle_deg=angle)
@@ -155,7 +159,7 @@ def _edge(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[
     }
 
 
-def _bars(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
+def _bars(blur: Blur, pitch: float, size: int, angle: float) -> tuple[NDArray[np.floating], dict[str, Json]]:
     from coldray.objects.phantoms import bars
 
     frequencies = [f / pitch for f in BAR_FREQUENCIES]
@@ -167,7 +171,7 @@ def _bars(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[
     }
 
 
-def _duplex(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dict[str, Any]]:
+def _duplex(blur: Blur, pitch: float, size: int, angle: float) -> tuple[NDArray[np.floating], dict[str, Json]]:
     from coldray.objects.phantoms import duplex_wires
 
     image, known = duplex_wires(blur, pitch, rows=size, tilt_deg=angle)
@@ -181,7 +185,7 @@ def _duplex(blur: Blur, pitch: float, size: int, angle: float) -> tuple[Any, dic
     }
 
 
-_TARGETS: dict[str, Callable[[Blur, float, int, float], tuple[Any, dict[str, Any]]]] = {
+_TARGETS: dict[str, Callable[[Blur, float, int, float], tuple[NDArray[np.floating], dict[str, Json]]]] = {
     "edge": _edge,
     "bars": _bars,
     "duplex": _duplex,

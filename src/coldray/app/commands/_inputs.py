@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app import console
+from coldray.document import Json, as_texts
 from coldray.errors import ColdrayError, ImageReadError, ImageWriteError, MetadataError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from coldray.radiograph import Radiograph
+    from coldray.reports.measurements import Protocol
 
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 CSV_SUFFIXES = (".csv",)
@@ -83,11 +88,11 @@ class Inputs:
         """Exit code as far as reading is concerned."""
         return console.SOME_FAILED if self.problems else console.OK
 
-    def masked(self, mask: Any) -> Inputs:
+    def masked(self, mask: NDArray[np.bool_] | None) -> Inputs:
         """The same images, with what a bad-pixel map marks masked too; None changes nothing."""
         return replace(self, images=[image.with_mask(mask) for image in self.images])
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Json]]:
         """Name and hash of every file, for reports and histories."""
         from coldray.checkpoint import file_sha256
 
@@ -195,7 +200,7 @@ def parse_roi(text: str) -> Roi:
     return x, y, width, height
 
 
-def read_mask(path: Path | None, raw: str | None = None) -> Any:
+def read_mask(path: Path | None, raw: str | None = None) -> NDArray[np.bool_] | None:
     """Bad-pixel map: an image, bad where it is not zero; None if no path is given."""
     if path is None:
         return None
@@ -258,7 +263,7 @@ def of_bytes(content: bytes) -> Callable[[Path], object]:
 
 
 def sheets(
-    plot: Path | None, report: Path | None, protocol: Any, csv: Path | None = None, table: str = ""
+    plot: Path | None, report: Path | None, protocol: Protocol, csv: Path | None = None, table: str = ""
 ) -> dict[Path, Callable[[Path], object]]:
     """Writers of the figure, the report and the table that were asked for."""
     from coldray.reports.figures import render
@@ -274,12 +279,12 @@ def sheets(
     return contents
 
 
-def finish(result: dict[str, Any], rows: Iterable[tuple[str, str]], code: int, as_json: bool) -> int:
+def finish(result: dict[str, Json], rows: Iterable[tuple[str, str]], code: int, as_json: bool) -> int:
     """Print a result as JSON, or as a table with its warnings on stderr; returns the exit code."""
     if as_json:
         console.emit(result)
         return code
-    for warning in result["warnings"]:
+    for warning in as_texts(result["warnings"]):
         console.say(f"warning: {warning}")
     rows = list(rows)
     width = max(len(name) for name, _ in rows)

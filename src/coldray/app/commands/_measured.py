@@ -22,6 +22,7 @@ from coldray.app.commands._inputs import (
 
 if TYPE_CHECKING:
     from coldray.api.results import Measurement
+    from coldray.physics.tables import Column
 
 Outputs = tuple[Path | None, Path | None, Path | None]
 """Figure, report and table."""
@@ -49,7 +50,7 @@ def check(outputs: Outputs, found: Inputs, overwrite: bool) -> None:
     check_outputs(zip(outputs, suffixes, strict=True), found.files, overwrite)
 
 
-def table(result: dict[str, Any], columns: Mapping[str, Any]) -> str:
+def table(result: dict[str, Any], columns: Mapping[str, Column]) -> str:
     """Text of a table that states its pitch, its files and its warnings in comments."""
     from coldray.physics.tables import write_table
 

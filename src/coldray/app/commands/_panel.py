@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from coldray.document import Json
 from coldray.errors import ImageWriteError
 from coldray.files import whole_folder, write_text
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from coldray.objects.panel.model import Panel
 
 
-def simulate_panel(out: Path, random_state: int, overwrite: bool) -> dict[str, Any]:
+def simulate_panel(out: Path, random_state: int, overwrite: bool) -> dict[str, Json]:
     """Write the acquisitions of a simulated panel; returns the files and the truth of its sheet."""
     from coldray.app.panel import FILE
     from coldray.formats import write_image

@@ -11,6 +11,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.help import SentencesHelp
+from coldray.document import as_tables
 from coldray.errors import SettingsError
 
 benchmark = typer.Typer(
@@ -145,7 +146,7 @@ def paper(
         console.emit(plain(results) | {"command": command, "report": str(written)})
         return console.OK
     _print_summary(results)
-    for mark in results.get("marks", []):
+    for mark in as_tables(results.get("marks", [])):
         measured = "" if mark["measured"] is None else f" (measured {mark['measured']:.4g})"
         if not mark["passed"]:
             console.say(f"warning: not reached: {mark['mark']}{measured}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,9 +28,13 @@ from coldray.app.commands._inputs import (
     sheets,
     write_files,
 )
+from coldray.document import Json, as_text
 from coldray.errors import ImageError, MetadataError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from coldray.images.correct import Calibration, Correction
     from coldray.radiograph import Radiograph
 
@@ -108,7 +112,7 @@ def correct(
     calibration, levels = _calibration(darks, flats, read_mask(bad_pixels))
     level, more = _open_beam(open_beam, frames, darks, calibration, levels)
     warnings += more
-    products: list[tuple[Path, Any, int]] = []
+    products: list[tuple[Path, NDArray[np.floating], int]] = []
     if single:
         corrected = correct_frames([f.pixels for f in frames.frames], calibration, stop=stop)
         products.append((out, corrected.pixels, corrected.average.frames))
@@ -165,7 +169,7 @@ def _carries_mask(path: Path) -> bool:
     return "mask" in getattr(format_for(path), "carries", ())
 
 
-def _writer(image: Radiograph) -> Any:
+def _writer(image: Radiograph) -> Callable[[Path], object]:
     from coldray.formats import write_image
 
     return lambda path: write_image(path, image)
@@ -204,7 +208,7 @@ def _contradictions(frames: Inputs) -> list[str]:
 
 
 def _calibration(
-    darks: Inputs, flats: Inputs, mask: Any
+    darks: Inputs, flats: Inputs, mask: NDArray[np.bool_] | None
 ) -> tuple[Calibration | None, list[tuple[list[Radiograph], float | None]]]:
     """Calibration of what was given, and the flats by exposure, weakest first, with their exposure [s]."""
     import numpy as np
@@ -281,7 +285,7 @@ def _open_beam(
 
 def _each(
     frames: Inputs, targets: dict[Path, Path], calibration: Calibration | None
-) -> tuple[list[tuple[Path, Any, int]], Correction]:
+) -> tuple[list[tuple[Path, NDArray[np.floating], int]], Correction]:
     """Correct every file on its own (pages of one file are averaged), and judge them as repeats."""
     import numpy as np
 
@@ -303,13 +307,13 @@ def _each(
     return products, Correction(average.mean, average, bad, (*saturated, *notes, *average.warnings))
 
 
-def _details(groups: tuple[Inputs, ...], corrected: Correction, calibration: Calibration | None) -> dict[str, Any]:
+def _details(groups: tuple[Inputs, ...], corrected: Correction, calibration: Calibration | None) -> dict[str, Json]:
     """What the history of the written image says."""
     import hashlib
 
     from coldray import __version__
 
-    digests = {group.role: [record["sha256"] for record in group.records()] for group in groups}
+    digests = {group.role: [as_text(record["sha256"]) for record in group.records()] for group in groups}
     joined = {
         f"sha256_{role}": values[0] if len(values) == 1 else hashlib.sha256("".join(values).encode()).hexdigest()
         for role, values in digests.items()
@@ -330,10 +334,10 @@ def _details(groups: tuple[Inputs, ...], corrected: Correction, calibration: Cal
 
 def _stored(
     first: Radiograph,
-    pixels: Any,
+    pixels: NDArray[np.floating],
     level: float | None,
     fraction: bool,
-    details: dict[str, Any],
+    details: dict[str, Json],
     count: int,
     corrected: Correction,
 ) -> tuple[Radiograph, int, list[str]]:

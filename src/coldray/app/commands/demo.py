@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from coldray.app import console
+from coldray.document import as_table
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +36,8 @@ def demo(
         console.emit(results | {"report": str(out / written["report"]), "picture": str(out / written["picture"])})
     else:
         typer.echo(f"{'method':10s} {'PSNR [dB]':>10s} {'SSIM':>8s} {'time [s]':>9s}")
-        for name, scores in results["methods"].items():
+        for name, found in as_table(results["methods"]).items():
+            scores = as_table(found)
             typer.echo(f"{name:10s} {scores['psnr_db']:10.2f} {scores['ssim']:8.4f} {scores['seconds']:9.2f}")
         typer.echo(
             f"against noise-free truth, data range 1 (open beam); simulated data\nreport: {out / written['report']}"

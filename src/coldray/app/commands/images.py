@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app import console
+from coldray.document import Json, as_table, as_texts
 from coldray.errors import ColdrayError
 
 if TYPE_CHECKING:
+    from coldray.radiograph import Radiograph
+
     pass
 
 
@@ -35,7 +38,7 @@ def info(
     from coldray.formats.raw import RawGeometry
 
     geometry = None if raw is None else RawGeometry.parse(raw)
-    entries: list[dict[str, Any]] = []
+    entries: list[dict[str, Json]] = []
     for path, _ in expand(files):
         try:
             entries.append(_describe(path, read_image(path, raw=geometry)))
@@ -49,22 +52,22 @@ def info(
             console.say(f"coldray: {entry['error']}")
         elif not as_json:
             typer.echo(console.printable(entry["path"]))
-            for name, text in (*in_words(entry), *entry["tags"].items()):
+            for name, text in (*in_words(entry), *as_table(entry["tags"]).items()):
                 typer.echo(f"  {name:20s} {console.printable(text)}")
-            for note in (*entry["notes"], *(f"missing: {m}" for m in entry["missing"])):
+            for note in (*as_texts(entry["notes"]), *(f"missing: {m}" for m in as_texts(entry["missing"]))):
                 typer.echo(f"  {note}")
     if len(failed) == len(entries):
         return console.CANNOT_RUN
     return console.SOME_FAILED if failed else console.OK
 
 
-def _describe(path: Path, image: Any) -> dict[str, Any]:
+def _describe(path: Path, image: Radiograph) -> dict[str, Json]:
     import numpy as np
 
     from coldray.formats import named_tags, reading_notes
 
     pixels, known = image.pixels, image.acquisition
-    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else float(pixels.max())
+    top = np.iinfo(pixels.dtype.str).max if pixels.dtype.kind in "ui" else float(pixels.max())
     at_top = float(np.mean(pixels >= top)) if pixels.dtype.kind in "ui" else 0.0
     missing = []
     if known.pixel_pitch_mm is None:
@@ -124,7 +127,7 @@ def degrade(
     degradation_of(degradation)  # an unknown one is a bad option, not a bad file
     pairs = pair_outputs(files, out, overwrite=overwrite)
 
-    def work(number: int, pair: Pairing) -> dict[str, Any]:
+    def work(number: int, pair: Pairing) -> dict[str, Json]:
         result = coldray.degrade(
             read_image(pair.source),
             blurred,
@@ -141,6 +144,6 @@ def degrade(
         write_image(pair.target, result)
         done = result.history[-1].details
         entry = {"input": str(pair.source), "output": str(pair.target), "clipped_pixels": done["clipped_pixels"]}
-        return entry | {"warnings": list(done["warnings"])}
+        return entry | {"warnings": as_texts(done["warnings"])}
 
     return run_each(Verb("degrade", work, lambda e: str(e["output"]), as_json), pairs, len(pairs))

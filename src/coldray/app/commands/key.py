@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from coldray.app import console
 from coldray.app.help import SentencesHelp
+from coldray.document import Json
 
 keys = typer.Typer(
     help="Keys that sign the records of restorations: new, show.",
@@ -54,7 +55,7 @@ def show(
     from coldray.app.signature import ALGORITHM, read_public
 
     key = read_public(file, private_too=True)
-    found: dict[str, Any] = {
+    found: dict[str, Json] = {
         "file": str(file),
         "algorithm": ALGORITHM,
         "fingerprint": key.fingerprint,

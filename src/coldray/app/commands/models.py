@@ -10,6 +10,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.help import SentencesHelp
+from coldray.document import as_table, as_text, as_texts
 from coldray.errors import MissingExtraError, SettingsError
 
 models = typer.Typer(
@@ -113,8 +114,8 @@ def verify(
     from coldray.restoration.model import load_model
 
     found = load_model(model)
-    shown, told = shown_by(plugin("method", found.header["method"]))
-    shown = found.header.get("channels", shown)
+    shown, told = shown_by(plugin("method", as_text(found.header["method"])))
+    shown = as_texts(found.header.get("channels", shown))
     # the predictor refuses what is not one finite image
     found.predictor()(tuple(np.ones((64, 64), np.float32) for _ in shown), np.zeros(len(told), np.float32))
     if as_json:
@@ -201,7 +202,8 @@ def evaluate(
     if as_json:
         console.emit(results | {"report": str(written)})
     else:
-        for name, scores in results["methods"].items():
+        for name, scored in as_table(results["methods"]).items():
+            scores = as_table(scored)
             typer.echo(f"{name:10s} {scores['psnr_db']:8.2f} dB  SSIM {scores['ssim']:.4f}")
         typer.echo(f"report: {written}")
     return console.OK
@@ -250,7 +252,7 @@ def _evaluate_flats(
         return console.OK
     for warning in warnings:
         console.say(f"warning: {warning}")
-    for sentence in results["statement"]:
+    for sentence in as_texts(results["statement"]):
         typer.echo(sentence)
     typer.echo(f"report: {written}")
     return console.OK

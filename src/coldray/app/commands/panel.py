@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from coldray.app import console
+from coldray.document import Json
 from coldray.errors import ImageWriteError, SettingsError
 from coldray.files import write_text
 
@@ -88,7 +89,7 @@ def _sheet(folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> in
             advance(len(measured))
     report = panel_report(measured, inputs, warnings)
     told = [*warnings, *(w for one in measured for w in one.warnings)]
-    result = {
+    result: dict[str, Json] = {
         "panels": [one.to_json() for one in measured],
         "warnings": told,
         "inputs": inputs,

@@ -10,6 +10,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.options import with_settings
+from coldray.document import Json
 
 EXAMPLE = """
 Example: coldray pod board.tif -o pod.html --exposure-s 0.25
@@ -56,14 +57,7 @@ def pod(
     The defects are simulated, the image is yours. POD curves with a90 and a90/95 after MIL-HDBK-1823A.
     """
     from coldray.api.pod import pod as measure
-    from coldray.app.commands._inputs import (
-        PAGE_SUFFIXES,
-        check_outputs,
-        of_bytes,
-        parse_roi,
-        read_inputs,
-        write_files,
-    )
+    from coldray.app.commands._inputs import PAGE_SUFFIXES, check_outputs, of_bytes, parse_roi, read_inputs, write_files
     from coldray.benchmark.pod.report import pod_report
     from coldray.benchmark.pod.results import readings_csv
     from coldray.reports.html import to_html
@@ -87,7 +81,7 @@ def pod(
             **asked,
             **stated,
         )
-    told: dict[str, Any] = console.plain(result.to_dict() | {"inputs": found.records(), "report": str(out)})
+    told: dict[str, Json] = console.plain(result.to_dict() | {"inputs": found.records(), "report": str(out)})
     write_files(
         {
             out: of_bytes(to_html(pod_report(result.study, found.records())).encode("utf-8", "backslashreplace")),

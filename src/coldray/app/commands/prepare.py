@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from coldray.app import console
+from coldray.document import Json, as_entries, as_number, as_table, as_tables, as_texts
 from coldray.errors import SettingsError
 
 EXAMPLE = """
@@ -101,21 +103,22 @@ def prepare(
     if as_json:
         console.emit(result)
     else:
-        for warning in result["warnings"]:
+        for warning in as_texts(result["warnings"]):
             console.say(f"warning: {warning}")
-        for split, found in manifest["splits"].items():
+        for split, held in as_table(manifest["splits"]).items():
+            found = as_table(held)
             typer.echo(
                 f"{split:10s} {found['patches']} patches: {found['distinct_base_patches']} distinct of "
-                f"{len(found['boards'])} boards, overlap at most {100 * found['largest_overlap']:.0f} %"
+                f"{len(as_entries(found['boards']))} boards, overlap at most {100 * as_number(found['largest_overlap']):.0f} %"
             )
         typer.echo(f"next: coldray train CONFIG.toml --set data.dataset=folder --set data.folder={out}")
     return console.SOME_FAILED if problems else console.OK
 
 
-def _result(out: Path, manifest: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _result(out: Path, manifest: Mapping[str, Json], seconds: float) -> dict[str, Json]:
     """What --json prints."""
-    splits = manifest["splits"]
-    total = sum(s["patches"] for s in splits.values())
+    splits = {name: as_table(split) for name, split in as_table(manifest["splits"]).items()}
+    total = sum(as_number(s["patches"]) for s in splits.values())
     shown = (
         "board",
         "family",
@@ -128,11 +131,11 @@ def _result(out: Path, manifest: dict[str, Any], seconds: float) -> dict[str, An
     )
     return {
         "dataset": str(out),
-        "boards": [{k: b[k] for k in shown} for b in manifest["boards"]],
-        **{s: splits.get(s, {"patches": 0})["patches"] for s in ("train", "validation", "test")},
+        "boards": [{k: b[k] for k in shown} for b in as_tables(manifest["boards"])],
+        **{s: splits[s]["patches"] if s in splits else 0 for s in ("train", "validation", "test")},
         "base_patches": {s: v["base_patches"] for s, v in splits.items()},
         "distinct_base_patches": {s: v["distinct_base_patches"] for s, v in splits.items()},
-        "largest_overlap": max(s["largest_overlap"] for s in splits.values()),
+        "largest_overlap": max(as_number(s["largest_overlap"]) for s in splits.values()),
         "kind": manifest["kind"],
         "layers": manifest["layers"],
         "response": manifest["response"],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from coldray.app import console
 from coldray.app.help import SentencesHelp
+from coldray.document import Json
 from coldray.errors import ImageWriteError
 
 profile = typer.Typer(
@@ -65,11 +66,11 @@ def check(
 
     recipe = recipe_of({"profile": str(file)})
     found = read_profile(file)
-    told: list[dict[str, Any]] = []
+    told: list[dict[str, Json]] = []
     problems = 0
     inputs = read_inputs(images, "profile") if images else None
     for path, image in zip(inputs.files, inputs.images, strict=True) if inputs is not None else ():
-        entry: dict[str, Any] = {"input": str(path), "rule": None}
+        entry: dict[str, Json] = {"input": str(path), "rule": None}
         try:
             one, led = recipe.for_image(path, image)
             entry["rule"] = None if led is None else led["rule"]
@@ -81,7 +82,13 @@ def check(
         told.append(entry)
     failed = problems or (inputs is not None and inputs.problems)
     rules = [rule.name for rule in found.rules]
-    result = {"profile": str(file), "sha256": found.sha256, "rules": rules, "refuses": found.refuses, "files": told}
+    result: dict[str, Json] = {
+        "profile": str(file),
+        "sha256": found.sha256,
+        "rules": rules,
+        "refuses": found.refuses,
+        "files": told,
+    }
     if as_json:
         console.emit(result)
     else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app import console
 from coldray.app.pacs.node import OWN_AET
+from coldray.document import Json
 from coldray.errors import ColdrayError, ImageReadError, SettingsError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _send(inputs: list[Path], node: Node, own: str, timeout_s: float, as_json: b
                 last = answer.problem
                 refused.append({"file": str(one.path), "error": console.one_line(last)})
             advance(len(sent) + len(refused), note=one.path.name)
-    result: dict[str, Any] = {"to": str(node), "sent": sent, "refused": refused}
+    result: dict[str, Json] = {"to": str(node), "sent": sent, "refused": refused}
     for message in dict.fromkeys(entry["error"] for entry in refused) if sent or total > 1 else ():
         count = sum(entry["error"] == message for entry in refused)
         console.say(f"coldray: {message}" + (f" ({count} files)" if count > 1 else ""))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app.options import with_settings
+from coldray.document import Json, as_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder; or one image file for one input.")],
-    stated: dict[str, Any],
+    stated: Mapping[str, Json],
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for many images.")] = 1,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that does the work, e.g. tcp://host:8786.")
@@ -120,7 +122,7 @@ def _into_folder(
         verb = replace(verb, after=partial(_batch_report, out, recipe))
     record = recipe_record(recipe, workers=workers)
     if scheduler is not None:
-        record["environment"]["machine"] = "Dask cluster"
+        record["environment"] = {**as_table(record["environment"]), "machine": "Dask cluster"}
     with Ledger(out, recipe.settings() | _signer(recipe), record, fresh=fresh) as ledger:
         clear_leftovers(out)
         try:
@@ -140,7 +142,7 @@ def _signer(recipe: Recipe) -> dict[str, str]:
     return {"signed_by": signer_of(Path(recipe.sign))}
 
 
-def _batch_report(out: Path, recipe: Recipe, entries: list[dict[str, Any]]) -> None:
+def _batch_report(out: Path, recipe: Recipe, entries: list[Mapping[str, Json]]) -> None:
     """Report over all images of this run."""
     from coldray.app.reports import write_batch_report
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from coldray.app import console
+from coldray.document import as_entries, as_table, as_text
 from coldray.errors import SettingsError
 from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
@@ -131,7 +132,7 @@ def _panel(out: Path, random_state: int, overwrite: bool, as_json: bool) -> int:
         console.emit(written)
     else:
         console.tell(
-            f"{Path(written['panel']).parent}: {len(written['files'])} acquisitions, panel.toml and truth.json"
+            f"{Path(as_text(written['panel'])).parent}: {len(as_entries(written['files']))} acquisitions, panel.toml and truth.json"
         )
     return console.OK
 
@@ -176,5 +177,7 @@ def _ideal_target(
     if as_json:
         console.emit(written)
     else:
-        typer.echo(f"{out / kind}: {frames} ideal frame(s), truth in {Path(written['truth'][kind]).name}")
+        typer.echo(
+            f"{out / kind}: {frames} ideal frame(s), truth in {Path(as_text(as_table(written['truth'])[kind])).name}"
+        )
     return console.OK

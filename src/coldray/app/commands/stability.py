@@ -22,6 +22,7 @@ from coldray.app.commands._inputs import (
     of_bytes,
     write_files,
 )
+from coldray.document import Json
 from coldray.errors import ColdrayError, SettingsError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _init(baseline: Path, files: Sequence[Path], overwrite: bool, as_json: bool)
             "10 or more, each set up anew, make limits that hold and are narrow"
         )
     write_files({baseline: of_bytes((json.dumps(made.model_dump(mode="json"), indent=1) + "\n").encode())})
-    result = {
+    result: dict[str, Json] = {
         "baseline": str(baseline),
         "kind": made.kind,
         "occasions": list(made.occasions),
@@ -152,7 +153,7 @@ def _judge(
         for one in verdicts
         if one.beyond_tolerance
     ]
-    result: dict[str, Any] = {
+    result: dict[str, Json] = {
         "changed": overall(verdicts),
         "false_alarms": rate,
         "statement": statement(verdicts, rate),

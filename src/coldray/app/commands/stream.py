@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from coldray.app.options import with_settings
 from coldray.declaration import Setting
+from coldray.document import Json
 
 if TYPE_CHECKING:
     from coldray.app.recipe import Recipe
@@ -35,7 +37,7 @@ def _of_frames(name: str, said: Setting) -> bool:
 
 def stream(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the results.")],
-    stated: dict[str, Any],
+    stated: Mapping[str, Json],
     source: Annotated[
         str,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from coldray.app import console
 from coldray.app.options import with_settings
 from coldray.declaration import SOURCES
+from coldray.document import as_table
 
 EXAMPLE = """
 Example: coldray verify restored.tif
@@ -61,7 +63,7 @@ def verify(
         if as_json:
             console.emit(found)
         else:
-            console.say("verify: " + ", ".join(f"{n} {kind}" for kind, n in found["counts"].items()))
+            console.say("verify: " + ", ".join(f"{n} {kind}" for kind, n in as_table(found["counts"]).items()))
         return console.OK if found["matches"] else console.SOME_FAILED
     result = check(file, given)
     if as_json:
@@ -71,7 +73,7 @@ def verify(
     return console.OK if result["matches"] else console.SOME_FAILED
 
 
-def _tell_one(result: dict[str, Any]) -> None:
+def _tell_one(result: Mapping[str, Any]) -> None:
     """One line for each file of a folder, and its problems."""
     typer.echo(f"{console.printable(result['file'])}: {'matches' if result['matches'] else 'DOES NOT MATCH'}")
     for problem in result["problems"]:

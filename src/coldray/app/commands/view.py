@@ -15,11 +15,13 @@ import typer
 from coldray.app import console
 from coldray.app.options import with_settings
 from coldray.app.pacs.node import OWN_AET
+from coldray.document import Json
 from coldray.errors import ImageReadError, SettingsError
 from coldray.settings import check_settings
 
 if TYPE_CHECKING:
     from coldray.app.pacs.station import Station
+    from coldray.app.viewer.desk import Desk
     from coldray.app.viewer.run import Address
     from coldray.app.viewer.settings import Menu
 
@@ -88,7 +90,7 @@ class Opened:
     restored: Restored = None
 
 
-def _menu(stated: dict[str, Any]) -> Menu:
+def _menu(stated: Mapping[str, Json]) -> Menu:
     """What the page starts with, and what the rules of a profile would make of it, checked before anything is opened."""
     from coldray.app.recipe import Recipe
     from coldray.app.viewer.settings import Menu
@@ -134,7 +136,7 @@ def register(app: typer.Typer) -> None:
 
 def view(
     opened: Opened,
-    stated: dict[str, Any],
+    stated: Mapping[str, Json],
     port: Port = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
     as_json: AsJson = False,
@@ -149,7 +151,7 @@ def view(
 
 def serve(
     opened: Opened,
-    stated: dict[str, Any],
+    stated: Mapping[str, Json],
     host: Host = "127.0.0.1",
     port: Port = 8765,
     token_file: TokenFile = None,
@@ -212,7 +214,7 @@ def _run(
     browser: bool,
     as_json: bool,
     queue: int | None,
-    more: Mapping[str, Any] = MappingProxyType({}),
+    more: Mapping[str, Json] = MappingProxyType({}),
 ) -> int:
     from coldray.app.viewer.run import serve_desk
 
@@ -220,10 +222,10 @@ def _run(
         raise SettingsError("--reference and --restored belong to an image; give a FILE")
     failed: list[ImageReadError] = []
 
-    def open_named(desk: Any) -> None:
+    def open_named(desk: Desk) -> None:
         failed.extend(_open(desk, opened))
 
-    def ready(where: dict[str, Any], link: str) -> None:
+    def ready(where: Mapping[str, Json], link: str) -> None:
         if as_json:
             console.emit({**where, **more})
         else:
@@ -240,7 +242,7 @@ def _run(
     return console.SOME_FAILED if failed else console.OK
 
 
-def _open(desk: Any, opened: Opened) -> list[ImageReadError]:
+def _open(desk: Desk, opened: Opened) -> list[ImageReadError]:
     """Put files on the desk and folders beside it; returns what could not be opened, told already."""
     named = opened.files or []
     failed, first = [], None

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from coldray.app.files import LEDGER
 from coldray.app.one import interval_path, provenance_path
 from coldray.app.reports import certificate_path
 from coldray.app.viewer.layers import BOUNDS, Layer
 from coldray.checkpoint import file_sha256
+from coldray.document import Json, as_table, as_text
 from coldray.errors import ColdrayError, ImageReadError, MetadataError
 from coldray.radiograph import Radiograph
 from coldray.words import percent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PROVENANCE_LAYERS = (
     ("linear", "Linear part", "open beam"),
@@ -41,7 +46,7 @@ class Beside:
     warnings : list of str
     """
 
-    result: dict[str, Any] | None = None
+    result: dict[str, Json] | None = None
     layers: dict[str, Layer] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -67,7 +72,7 @@ def found_beside(path: Path, image: Radiograph, sha256: str) -> Beside:
         entry = None
     known = {"method": details.get("method", ""), "steps": details.get("steps"), "sha256_out": sha256, "warnings": []}
     out.result = known | (entry or {}) | {"settings": details}
-    hashes = (entry or {}).get("side_files", {})
+    hashes = as_table((entry or {}).get("side_files", {}))
     kinds: tuple[tuple[Path, Callable[[Radiograph, float | None], dict[str, Layer]]], ...] = (
         (provenance_path(path), lambda found, pitch: provenance_layers(found.pixels, pitch)),
         (certificate_path(path), lambda found, pitch: certificate_layers(found.pixels, pitch)),
@@ -75,7 +80,7 @@ def found_beside(path: Path, image: Radiograph, sha256: str) -> Beside:
     )
     for beside, layers in kinds:
         try:
-            found = _layers_in(beside, image, hashes.get(beside.name))
+            found = _layers_in(beside, image, None if (own := hashes.get(beside.name)) is None else as_text(own))
             if found is not None:
                 out.layers |= layers(found, image.acquisition.pixel_pitch_mm)
         except ColdrayError as problem:
@@ -83,12 +88,12 @@ def found_beside(path: Path, image: Radiograph, sha256: str) -> Beside:
     return out
 
 
-def provenance_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
+def provenance_layers(found: NDArray[np.number], pixel_pitch_mm: float | None) -> dict[str, Layer]:
     """Linear and prior part, and the share of the network where a gate decides, from the provenance layers."""
     return _named(found[1:], PROVENANCE_LAYERS, pixel_pitch_mm)
 
 
-def certificate_layers(found: Any, pixel_pitch_mm: float | None) -> dict[str, Layer]:
+def certificate_layers(found: Iterable[NDArray[np.number] | None], pixel_pitch_mm: float | None) -> dict[str, Layer]:
     """Contradictions; where the linear filter stands in for a contradicted network, and where the measurement corrects it, if anywhere."""
     layers = _named(found, CERTIFICATE_LAYERS, pixel_pitch_mm)
     return {role: layer for role, layer in layers.items() if role == "certificate" or layer.pixels.any()}
@@ -103,7 +108,7 @@ def interval_layers(found: Radiograph, pixel_pitch_mm: float | None) -> dict[str
         If the file does not say what its interval covers, or its bounds are those of the image before a response curve.
     """
     details = found.history[-1].details if found.history else {}
-    share = details.get("interval", {}).get("share")
+    share = as_table(details.get("interval", {})).get("share")
     if len(found.pixels) != len(BOUNDS) or not isinstance(share, float | int) or not 0 < share < 1:
         raise ImageReadError("the file with the interval does not say what it covers; it is not shown")
     if details.get("response"):
@@ -114,15 +119,18 @@ def interval_layers(found: Radiograph, pixel_pitch_mm: float | None) -> dict[str
     return _named(found.pixels, names, pixel_pitch_mm)
 
 
-def _named(found: Any, names: tuple[tuple[str, str, str], ...], pixel_pitch_mm: float | None) -> dict[str, Layer]:
+def _named(
+    found: Iterable[NDArray[np.number] | None], names: tuple[tuple[str, str, str], ...], pixel_pitch_mm: float | None
+) -> dict[str, Layer]:
     """Overlays from layers by their order; there may be fewer than names."""
     return {
         role: Layer(role, title, unit, pixels, 1.0, pixel_pitch_mm)
         for pixels, (role, title, unit) in zip(found, names, strict=False)
+        if pixels is not None
     }
 
 
-def _entry(path: Path, warnings: list[str]) -> dict[str, Any] | None:
+def _entry(path: Path, warnings: list[str]) -> dict[str, Json] | None:
     """Entry of a file in the command's JSON: from the record beside it, or from the ledger of its folder."""
     from coldray.app.ledger import recorded
     from coldray.document import read_object

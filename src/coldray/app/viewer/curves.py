@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from coldray.document import Json
+
+if TYPE_CHECKING:
+    from coldray.radiograph import Radiograph
+    from coldray.restoration.job import Job
 
 POINTS = 129
 HALF = 0.5
 """Share of the expected power below which content counts as prior: less than half of it can come from the data."""
 
 
-def detector_curves(image: Any, job: Any) -> dict[str, Any]:
+def detector_curves(image: Radiograph, job: Job) -> dict[str, Json]:
     """MTFs, their ratio, and the share of the content that the data support, at the mean signal of an image.
 
     Parameters
@@ -56,11 +62,11 @@ def detector_curves(image: Any, job: Any) -> dict[str, Any]:
     support = power / (power + noise.power(frequency, frame.mean_signal))
     weak = np.flatnonzero(support[1:] < HALF)
     return {
-        "frequency_lp_mm": frequency,
-        "blurred": pair.blurred.mtf(frequency),
-        "sharp": pair.sharp.mtf(frequency),
-        "ratio": transfer,
-        "support": support,
+        "frequency_lp_mm": frequency.tolist(),
+        "blurred": pair.blurred.mtf(frequency).tolist(),
+        "sharp": pair.sharp.mtf(frequency).tolist(),
+        "ratio": transfer.tolist(),
+        "support": support.tolist(),
         "prior_from_lp_mm": float(frequency[weak[0] + 1]) if weak.size else None,
         "nyquist_lp_mm": pair.sharp.nyquist_lp_mm,
         "names": {"blurred": pair.blurred.name, "sharp": pair.sharp.name},

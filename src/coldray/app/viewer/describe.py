@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from coldray.document import Json
 from coldray.formats import named_tags
 from coldray.radiograph import Radiograph
 
@@ -45,7 +46,7 @@ def facts(image: Radiograph) -> list[dict[str, str]]:
     return [{"name": name, "value": _text(value)} for name, value in out]
 
 
-def display_hints(image: Radiograph) -> dict[str, Any]:
+def display_hints(image: Radiograph) -> dict[str, Json]:
     """What a DICOM object asks of a display: inversion and window; never applied to the stored values.
 
     Returns
@@ -67,7 +68,7 @@ def display_hints(image: Radiograph) -> dict[str, Any]:
     return {"invert": str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1", "window": window}
 
 
-def history(image: Radiograph) -> list[dict[str, Any]]:
+def history(image: Radiograph) -> list[dict[str, Json]]:
     """Steps of the image's history, oldest first."""
     return [{"verb": step.verb, "details": dict(step.details)} for step in image.history]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from coldray.app.console import plain
 from coldray.app.viewer.flats import Flats
@@ -16,6 +15,7 @@ from coldray.app.viewer.presets import Presets
 from coldray.app.viewer.settings import Menu
 from coldray.app.viewer.shelf import Shelf
 from coldray.app.viewer.work import Task, Workshop
+from coldray.document import Json
 
 MAX_LISTENERS = 32
 
@@ -35,7 +35,7 @@ class Broadcast:
         """Take the running loop as the one that pages are served from."""
         self._loop = asyncio.get_running_loop()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Mapping[str, Json]) -> None:
         """Send a message to all pages; from any thread."""
         loop, text = self._loop, json.dumps(plain(message))
         if loop is not None and not loop.is_closed():

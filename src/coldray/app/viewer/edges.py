@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from coldray.app.viewer.layers import IMAGES
 from coldray.app.viewer.shelf import Study
+from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.radiograph import Radiograph
 
@@ -36,7 +37,7 @@ class EdgeRequest(BaseModel):
     frame: Pixels = 0
 
 
-def measured_edge(study: Study, asked: EdgeRequest) -> dict[str, Any]:
+def measured_edge(study: Study, asked: EdgeRequest) -> dict[str, Json]:
     """Presampled MTF with its k = 2 band.
 
     Parameters
@@ -69,7 +70,7 @@ def measured_edge(study: Study, asked: EdgeRequest) -> dict[str, Any]:
     image = pixels if asked.role == "reference" else Radiograph(pixels, study.image.acquisition)
     x, y, width, height = asked.region
     measured = edge_mtf(image, layer.pixel_pitch_mm, (x, y, width, height))
-    found: dict[str, Any] = measured.found.to_json()
+    found: dict[str, Json] = measured.found.to_json()
     pitch = measured.pixel_pitch_mm
     notes = [
         f"measured from {study.name}: {layer.title.lower()}",

@@ -5,29 +5,29 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from coldray.app.console import plain
-from coldray.app.one import entry_of, interval_image, provenance_image, recipe_record, record_of, with_record
+from coldray.app.one import entry_of, provenance_image, recipe_record, record_of, with_record
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
+from coldray.document import Json, as_text
 from coldray.files import together, write_bytes, write_text
 from coldray.formats import named_tags, writable_suffixes, write_image
 from coldray.restoration.pipeline import Restoration
 
 
 def write_files(
-    folder: Path, study: Study, result: Restoration, recipe: Recipe, led: dict[str, Any] | None = None
-) -> tuple[Downloads, dict[str, Any]]:
+    folder: Path, study: Study, result: Restoration, recipe: Recipe, led: dict[str, Json] | None = None
+) -> tuple[Downloads, dict[str, Json]]:
     """Write restored image, provenance layers and record; the same bytes as the command line writes.
 
     Returns
     -------
     downloads : dict of str to (Path, str)
-        By kind "image", "provenance", "interval", "record".
+        By kind "image", "provenance", "record".
     record : dict
         JSON-able.
     """
@@ -46,17 +46,14 @@ def write_files(
         entry = entry_of(study.image, result, recipe, study.name, stem + suffix, study.name) | written
         if led is not None:
             entry["profile"] = led
-        made = {"provenance": (result.provenance, provenance_image), "interval": (result.interval, interval_image)}
-        for kind, (found, image_of) in made.items():
-            if found is None:
-                continue
-            path, name = folder / f"{mark}.{kind}.tif", f"{stem}.{kind}.tif"
-            write_image(staged(path), image_of(result))
-            downloads[kind] = (path, name)
-            entry["side_files"] = entry.get("side_files", {}) | {name: file_sha256(staged(path))}
+        if result.provenance is not None:
+            layers_path = folder / f"{mark}.provenance.tif"
+            write_image(staged(layers_path), provenance_image(result))
+            downloads["provenance"] = (layers_path, f"{stem}.provenance.tif")
+            entry["side_files"] = {f"{stem}.provenance.tif": file_sha256(staged(layers_path))}
         # names only: where things are on the server is nobody's business
-        names = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
-        record = plain(record_of(entry, result, recipe_record(recipe) | names))
+        names: dict[str, Json] = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
+        record = plain(record_of(entry, result, {**recipe_record(recipe), **names}))
         record_path = folder / f"{mark}.json"
         write_text(staged(record_path), json.dumps(record, indent=1))
     downloads["record"] = (record_path, f"{stem}{suffix}.json")
@@ -78,7 +75,7 @@ def write_reports(folder: Path, study: Study, result: Restoration, recipe: Recip
     tags = named_tags(study.image)
     what = Source(study.name, known, shown, name, tags, study.notes, recipe.about)
     report = restoration_report(study.image, result, recipe.job(), what)
-    stem = Path(record["output"]).stem
+    stem = Path(as_text(record["output"])).stem
     contents = {"report": ("html", to_html(report).encode()), "report_pdf": ("pdf", to_pdf(report))}
     written: Downloads = {}
     with together() as staged:
@@ -88,7 +85,7 @@ def write_reports(folder: Path, study: Study, result: Restoration, recipe: Recip
     return written
 
 
-def _name_of(source: Any) -> Any:
+def _name_of(source: Json) -> Json:
     if isinstance(source, list):
         return [_name_of(one) for one in source]
-    return Path(source).name if source else source
+    return Path(as_text(source)).name if source else source

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from coldray.app.files import LEDGER, Pairing, walk
 from coldray.app.ledger import entries
 from coldray.app.viewer.shelf import Shelf, Study
 from coldray.checkpoint import file_sha256
-from coldray.document import Json
+from coldray.document import Json, as_table
 from coldray.errors import ColdrayError, ImageReadError
 from coldray.files import shown
 from coldray.metrology.inspection import (
@@ -117,7 +116,8 @@ class Folders:
         for path in found[:MOST_FILES]:
             restored, as_source = by_source.get(_same(path), (None, {}))
             original, as_target = by_target.get(_same(path), (None, {}))
-            verdict = (as_target or as_source).get("consistency", {}).get("verdict", "")
+            verdict = (as_target or as_source).get("consistency", {})
+            verdict = as_table(verdict).get("verdict", "")
             name = "/".join(shown(part) for part in path.relative_to(root).parts)
             handle = self._handles.setdefault((folder, _same(path)), secrets.token_hex(8))
             at_hand = original if original is not None and original.is_file() else None
@@ -169,7 +169,7 @@ def _is_inside(path: Path, root: Path) -> bool:
     return True
 
 
-def _results(folder: Path) -> Iterable[tuple[Path, Path, Mapping[str, Any]]]:
+def _results(folder: Path) -> Iterable[tuple[Path, Path, Mapping[str, Json]]]:
     """Results, originals and entries that a folder's ledger knows; none if there is no ledger, or it cannot be read."""
     if not (folder / LEDGER).is_file():
         return []

@@ -7,16 +7,14 @@ import hmac
 import ipaddress
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from coldray.metrology.inspection import LARGEST_BYTES as NOTES_BYTES
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SMALL_BODY_BYTES = 65536
@@ -120,11 +118,11 @@ class Guard:
     a WebSocket wants it as a sub-protocol. Bodies are counted while they are read.
     """
 
-    def __init__(self, app: Any, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one connection and pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
@@ -156,7 +154,7 @@ class Guard:
         limit = _largest_body(scope, self._access.max_upload_bytes)
         await self._app(scope, _Counted(receive, limit), _with_headers(send))
 
-    def _below_root(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def _below_root(self, scope: Scope) -> Scope:
         """Connection with the path that the application knows."""
         root = self._access.root_path
         if not root or not (scope["path"] + "/").startswith(root + "/"):
@@ -165,7 +163,7 @@ class Guard:
         # percent-encoded or not, the root has no characters that need it
         return {**scope, "path": scope["path"][len(root) :], "raw_path": raw[len(root) :]}
 
-    def _folder(self, scope: MutableMapping[str, Any]) -> str:
+    def _folder(self, scope: Scope) -> str:
         """Address of the page for who left out its last slash: addresses on the page are relative to a folder."""
         query = scope["query_string"].decode("latin-1")
         return self._access.root_path.rpartition("/")[2] + "/" + (f"?{query}" if query else "")
@@ -176,7 +174,7 @@ class Guard:
             raise Refusal(403, "this server does not answer to that host name")
         return hosts[0].lower()
 
-    def _check_token(self, headers: dict[str, list[str]], scope: MutableMapping[str, Any], host: str) -> str | None:
+    def _check_token(self, headers: dict[str, list[str]], scope: Scope, host: str) -> str | None:
         """Check the token; for the link that opens the page, return the cookie to set."""
         path = scope["path"]
         if scope["type"] == "websocket":
@@ -229,7 +227,7 @@ class _Counted:
         return message
 
 
-def _query(scope: MutableMapping[str, Any]) -> str:
+def _query(scope: Scope) -> str:
     """What else the link asked for, such as ``?renderer=2d``, without its secret."""
     rest = [pair for pair in parse_qsl(scope["query_string"].decode("latin-1")) if pair[0] != "token"]
     return f"?{urlencode(rest)}" if rest else ""
@@ -240,7 +238,7 @@ def cookie_name(host: str) -> str:
     return f"coldray-{host.rpartition(':')[2] if ':' in host.rpartition(']')[2] else '80'}"
 
 
-def _check_origin(headers: dict[str, list[str]], host: str, scope: MutableMapping[str, Any]) -> None:
+def _check_origin(headers: dict[str, list[str]], host: str, scope: Scope) -> None:
     origins = headers.get("origin", [])
     if origins and (len(origins) > 1 or origins[0].lower() not in (f"http://{host}", f"https://{host}")):
         raise Refusal(403, "requests from other sites are refused")
@@ -250,11 +248,11 @@ def _check_origin(headers: dict[str, list[str]], host: str, scope: MutableMappin
         raise Refusal(403, "requests from other sites are refused")
 
 
-def _is_upload(scope: MutableMapping[str, Any]) -> bool:
+def _is_upload(scope: Scope) -> bool:
     return scope["method"] == "POST" and UPLOAD_PATHS.fullmatch(scope["path"]) is not None
 
 
-def _largest_body(scope: MutableMapping[str, Any], max_upload_bytes: int) -> int:
+def _largest_body(scope: Scope, max_upload_bytes: int) -> int:
     """Bytes that the body of a request may have."""
     if _is_upload(scope):
         return max_upload_bytes
@@ -262,7 +260,7 @@ def _largest_body(scope: MutableMapping[str, Any], max_upload_bytes: int) -> int
     return NOTES_BYTES if notes else SMALL_BODY_BYTES
 
 
-def _check_body(headers: dict[str, list[str]], scope: MutableMapping[str, Any], max_upload_bytes: int) -> None:
+def _check_body(headers: dict[str, list[str]], scope: Scope, max_upload_bytes: int) -> None:
     lengths = headers.get("content-length", [])
     upload = _is_upload(scope)
     if lengths:
@@ -280,7 +278,7 @@ def _check_body(headers: dict[str, list[str]], scope: MutableMapping[str, Any], 
         raise Refusal(415, f"the content type must be {' or '.join(wanted)}")
 
 
-async def _refuse(refusal: Refusal, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": ""})

@@ -6,12 +6,15 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.document import Json
+
+if TYPE_CHECKING:
+    from coldray.radiograph import Radiograph
 
 IMAGES = ("original", "restored", "compared", "reference")
 """In drawing order; `compared` is the restored image before."""
@@ -44,7 +47,7 @@ class Layer:
     role: str
     title: str
     unit: str
-    pixels: NDArray[Any]
+    pixels: NDArray[np.number]
     open_beam: float = 1.0
     pixel_pitch_mm: float | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -64,7 +67,7 @@ class Layer:
         """Smallest and largest value of all frames."""
         return float(self.pixels.min()), float(self.pixels.max())
 
-    def frame(self, number: int) -> NDArray[Any]:
+    def frame(self, number: int) -> NDArray[np.number]:
         """One frame, shape (rows, cols); IndexError if there is none of that number."""
         if not 0 <= number < self.frames:
             raise IndexError(number)
@@ -92,13 +95,13 @@ class Layer:
             "dtype": str(self.pixels.dtype),
             "minimum": self.limits[0],
             "maximum": self.limits[1],
-            "type_maximum": float(np.iinfo(self.pixels.dtype).max) if self.pixels.dtype.kind in "ui" else None,
+            "type_maximum": float(np.iinfo(self.pixels.dtype.str).max) if self.pixels.dtype.kind in "ui" else None,
             "open_beam": self.open_beam,
             "pixel_pitch_mm": self.pixel_pitch_mm,
         }
 
 
-def image_layer(role: str, title: str, image: Any, open_beam: float) -> Layer:
+def image_layer(role: str, title: str, image: Radiograph, open_beam: float) -> Layer:
     """Layer of a radiograph in its stored values."""
     unit = "DN" if image.dtype.kind in "ui" else "open beam"
     return Layer(role, title, unit, image.pixels, open_beam, image.acquisition.pixel_pitch_mm)

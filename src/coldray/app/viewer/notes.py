@@ -14,6 +14,7 @@ from coldray.app.viewer.desk import Desk
 from coldray.app.viewer.handles import Id, offered_as, study_of
 from coldray.app.viewer.presets import PresetFile
 from coldray.app.viewer.shelf import Study
+from coldray.document import as_table, as_text
 from coldray.metrology.inspection import ENDING, checked_inspection
 
 if TYPE_CHECKING:
@@ -75,14 +76,17 @@ def _report(study: Study) -> Report:
     files = [("File", study.name), ("SHA-256 of the file", study.sha256)]
     sentence = ""
     if study.result is not None:
-        verdict = study.result.get("consistency", {}).get("verdict")
+        verdict = as_table(study.result.get("consistency", {})).get("verdict")
         words = VERDICT_WORDS.get(str(verdict), "no verdict is at hand")
         files += [("Restored by", f"method {study.result.get('method', 'not stated')}"), ("Certificate", words)]
         if "sha256_out" in study.result:
             files.append(("SHA-256 of the restored image", str(study.result["sha256_out"])))
         sentence = f"It was restored; certificate: {words[0].lower()}{words[1:]}."
     more = (
-        *part(named_tags(study.image), (study.result or {}).get("about", {})),
+        *part(
+            named_tags(study.image),
+            {name: as_text(told) for name, told in as_table((study.result or {}).get("about", {})).items()},
+        ),
         Section("Files", (Facts(tuple(files)),)),
     )
     return inspection_report(found, study.name, more, sentence)

@@ -9,15 +9,17 @@ import secrets
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coldray.document import Json
 from coldray.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
+    from coldray.app.viewer.desk import Desk
     from coldray.app.viewer.guard import Access
     from coldray.app.viewer.settings import Menu
 
@@ -130,8 +132,8 @@ def read_token(token_file: Path | None) -> str | None:
 def serve_desk(
     address: Address,
     menu: Menu,
-    open_files: Callable[[Any], None],
-    ready: Callable[[dict[str, Any], str], None],
+    open_files: Callable[[Desk], None],
+    ready: Callable[[Mapping[str, Json], str], None],
     queue_length: int | None = None,
 ) -> None:
     """Serve until interrupted.
@@ -186,7 +188,7 @@ def _check_installed() -> None:
 def serve_app(
     address: Address,
     opened: Callable[[Access], AbstractContextManager[Any]],
-    ready: Callable[[dict[str, Any], str], None],
+    ready: Callable[[dict[str, Json], str], None],
 ) -> None:
     """Serve an application until interrupted.
 

@@ -14,12 +14,14 @@ from coldray.app.console import one_line
 from coldray.app.recipe import Recipe, switches_beside
 from coldray.app.viewer.flats import MOST_FILES
 from coldray.declaration import SOURCES, Setting
+from coldray.document import Json, as_text
 from coldray.errors import ColdrayError, SettingsError
 from coldray.restoration.profile import WITHOUT_RULE, Profile, read_profile
 from coldray.settings import declared
 
 if TYPE_CHECKING:
     from coldray.app.viewer.shelf import Study
+    from coldray.restoration.model import Model
 
 LONGEST_TEXT = 256
 """Of a name that a page may send."""
@@ -97,9 +99,9 @@ class Menu:
             led = self.start.for_image(study.home, study.image, self.profile)[1] or {}
         except ColdrayError as problem:
             return {"name": "", "refused": one_line(problem)}
-        return {"name": led["rule"] or WITHOUT_RULE, "refused": ""}
+        return {"name": as_text(led["rule"] or WITHOUT_RULE), "refused": ""}
 
-    def led(self, request: RestoreRequest) -> dict[str, Any] | None:
+    def led(self, request: RestoreRequest) -> dict[str, Json] | None:
         """What of the profile a request follows, for the record; None if it follows none."""
         if request.rule is None or self.profile is None:
             return None
@@ -114,11 +116,11 @@ class Menu:
             known |= {_named(source): source for source in (recipe.blurred, recipe.sharp)}
         return known
 
-    def methods(self) -> list[dict[str, Any]]:
+    def methods(self) -> list[dict[str, Json]]:
         """Methods that can run here, with what they need."""
         from coldray.plugins import CorrectingMethod, plugin, plugin_names, settings_of
 
-        out = []
+        out: list[dict[str, Json]] = []
         for name in plugin_names("method"):
             method = plugin("method", name)
             if method.LEARNS and not any(_model_fits(recipe.model, name) for recipe in self._all):
@@ -141,13 +143,14 @@ class Menu:
         named = {DEFAULT_MODEL if each.model is None else _named(each.model): each.model for each in self._all}
         return named | {name: source for name, source in shipped.items() if name not in named}
 
-    def choices(self) -> dict[str, Any]:
+    def choices(self) -> dict[str, Json]:
         """What the page may choose from, and what it starts with."""
         methods = self.methods()
         words = {name: list(said.words) for name, (_, said) in on_page().items() if said.words}
         rules = {name: self._shown(recipe) for name, recipe in self.rules.items()}
-        profile = None if self.profile is None else {"name": self.profile.path.name, "rules": rules}
-        return self._shown(self.start) | {
+        profile: Json = None if self.profile is None else {"name": self.profile.path.name, "rules": rules}
+        return {
+            **self._shown(self.start),
             "methods": methods,
             "detectors": sorted(self.detectors()),
             "profile": profile,
@@ -156,7 +159,7 @@ class Menu:
             "method": self.start.method if self.start.method in [m["name"] for m in methods] else "wiener",
         }
 
-    def _shown(self, recipe: Recipe) -> dict[str, Any]:
+    def _shown(self, recipe: Recipe) -> dict[str, Json]:
         """Settings of a recipe by the names and in the units of the page."""
         from coldray.restoration.model import DEFAULT_MODEL
 
@@ -199,8 +202,9 @@ class Menu:
         # of two files with one name, that of the rule is meant
         detectors = self.detectors() | {_named(source): source for source in (base.blurred, base.sharp)}
         models = self.models() | ({} if base.model is None else {_named(base.model): base.model})
+        methods = [as_text(known["name"]) for known in self.methods()]
         for name, known in (
-            ("method", {known["name"]: known["name"] for known in self.methods()}),
+            ("method", dict(zip(methods, methods, strict=True))),
             ("model", models),
             ("blurred", detectors),
             ("sharp", detectors),
@@ -223,7 +227,7 @@ def _named(source: str) -> str:
 
 
 @cache
-def _loaded(model: str | None) -> Any:
+def _loaded(model: str | None) -> Model:
     from coldray.restoration.model import load_model
 
     return load_model(model)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from coldray.app.viewer.beside import found_beside
 from coldray.app.viewer.describe import display_hints, facts, history
@@ -69,8 +68,8 @@ class Study:
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     layers: dict[str, Layer] = field(default_factory=dict)
     restored: Radiograph | None = None
-    result: dict[str, Any] | None = None
-    compared: dict[str, Any] | None = None
+    result: dict[str, Json] | None = None
+    compared: dict[str, Json] | None = None
     downloads: Downloads = field(default_factory=dict)
     home: Path | None = None
     notes: Inspection | None = None
@@ -256,7 +255,7 @@ class Shelf:
         self,
         study: Study,
         image: Radiograph,
-        result: dict[str, Any] | None,
+        result: dict[str, Json] | None,
         layers: dict[str, Layer],
         warnings: Collection[str] = (),
     ) -> None:

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from coldray.app.one import interval_image
 from coldray.app.recipe import Recipe
-from coldray.app.viewer.beside import certificate_layers, interval_layers, provenance_layers
+from coldray.app.viewer.beside import certificate_layers, provenance_layers
 from coldray.app.viewer.files import write_files, write_reports
 from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.shelf import Shelf, Study
-from coldray.document import Json
+from coldray.document import Json, as_number
 from coldray.errors import ColdrayError
 
 QUEUE_LENGTH = 4
@@ -41,7 +40,7 @@ class Task:
 
     study: Study
     recipe: Recipe
-    led: dict[str, Any] | None = None
+    led: dict[str, Json] | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: str = "queued"
     fraction: float = 0.0
@@ -103,7 +102,7 @@ class Workshop:
         with self._lock:
             return list(self._tasks.values())
 
-    def submit(self, study: Study, recipe: Recipe, led: dict[str, Any] | None = None) -> Task:
+    def submit(self, study: Study, recipe: Recipe, led: dict[str, Json] | None = None) -> Task:
         """Put a restoration into the queue; what of a profile led to it goes into its record.
 
         Raises
@@ -179,7 +178,7 @@ def finish(
     recipe: Recipe,
     progress: Callable[[float, str], None],
     reports: bool = True,
-    led: dict[str, Any] | None = None,
+    led: dict[str, Json] | None = None,
 ) -> None:
     """Restore a study, write the files to hand out, and put the layers on the shelf.
 
@@ -206,7 +205,7 @@ def finish(
     progress(0.01, "restoring")
     job = recipe.job()
     if job.model is not None:
-        steps = job.steps or int(settings_of(plugin("method", job.method)).get("steps", 1))
+        steps = job.steps or int(as_number(settings_of(plugin("method", job.method)).get("steps", 1)))
         frames = study.image.shape[0] if study.image.pixels.ndim == 3 else 1
         whole = max(1, steps * frames)
         before = latest = 0.0
@@ -231,8 +230,6 @@ def finish(
         whitened, evidence = result.certificate.residual.whitened, result.certificate.evidence
         layers["residual"] = Layer("residual", "Residual", "noise SD", whitened, 1.0, pitch)
         layers |= certificate_layers((evidence, result.replaced, result.corrected), pitch)
-    if result.interval is not None and job.response is None:  # bounds are those before a response curve
-        layers |= interval_layers(interval_image(result), pitch)
     downloads, record = write_files(shelf.folder, study, result, recipe, led)
     try:
         shelf.put_restored(study, result.image, record, layers)

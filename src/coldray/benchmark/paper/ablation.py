@@ -18,6 +18,7 @@ from coldray.benchmark.paper.contestants import DEFAULT, ONE_STEP, VAN_CITTERT, 
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scene, board_scenes
 from coldray.benchmark.statistics import verdict
+from coldray.document import Json, as_text
 from coldray.errors import SettingsError
 from coldray.files import write_text
 from coldray.plugins import Degradation
@@ -28,7 +29,7 @@ DOSES_S = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
 STEP_COUNTS = (1, 2, 4, 10, 20)
 SHIFT_PX = 0.5
 BLUR_ERROR = 0.10
-Table = list[dict[str, Any]]
+Table = list[dict[str, Json]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +190,7 @@ def _off_register(scene: Scene) -> list[tuple[str, Scene]]:
 def run_ablation(
     name: str, model: Model, others: Mapping[str, Model] | None = None, boards: BoardSet | None = None, *,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Json]:  # fmt: skip
     """Run one ablation.
 
     Parameters
@@ -220,10 +221,10 @@ def run_ablation(
             rows += scores.score_scene(scene, how.contestants, number, model.prior)
             for suffix, other in how.change(scene) if how.change else []:
                 changed = scores.score_scene(other, how.contestants, number, model.prior)
-                rows += [row | {"kind": row["kind"] + suffix} for row in changed]
+                rows += [row | {"kind": as_text(row["kind"]) + suffix} for row in changed]
             number += 1
     labels = {c.key: c.label for c in how.contestants}
-    paired = []
+    paired: list[dict[str, Json]] = []
     for kind, exposure in scores.cells(rows):
         here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
         for one, other_key in how.pairs:
@@ -232,10 +233,11 @@ def run_ablation(
                 if difference is not None:
                     what = f"{'PSNR' if unit else 'SSIM'} at {exposure:g} s, {kind} pairs"
                     paired.append(
-                        {"method": one, "against": other_key, "kind": kind, "exposure_s": exposure, "field": quantity}
-                        | difference.to_json()
-                        | {"verdict": verdict(difference, labels[one], labels[other_key], what, unit)}
-                    )
+                        {
+                            "method": one, "against": other_key, "kind": kind, "exposure_s": exposure, "field": quantity,
+                            **difference.to_json(), "verdict": verdict(difference, labels[one], labels[other_key], what, unit),
+                        }
+                    )  # fmt: skip
     return {
         "coldray": __version__,
         "benchmark": f"ablate {name}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from coldray.benchmark.paper.detection import (
 )
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
+from coldray.document import Json, as_number
 from coldray.frame import Frame
 from coldray.metrology.observer import crossed_scores, gabor_channels, laguerre_gauss_channels
 from coldray.metrology.tasks import Task, disc, line, together
@@ -81,7 +81,7 @@ def _with(sharp: Image, sites: Sequence[Site], shape: Float, cnr: float, noise: 
 def told_apart(
     contestant: Contestant, question: str, cnr: float, exposure_s: float, pairs: int, prior: ObjectPrior, *,
     size_px: int = 320, random_state: int = 71,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Json]]:  # fmt: skip
     """How well two defects are told apart after restoration, against the blurred frame itself.
 
     Parameters
@@ -136,17 +136,17 @@ def told_apart(
         yes, no = (np.stack(part).astype(np.float64) for part in (first, second))
         scores["npw"].append((np.tensordot(yes, template, 2), np.tensordot(no, template, 2)))
         scores["hotelling"].append(crossed_scores(yes, no, _channels()))
-    found = []
+    found: list[dict[str, Json]] = []
     for observer, (restored, raw) in scores.items():
         difference = auc_difference(restored, raw)
-        found.append({"task": question, "cnr": cnr, "observer": observer} | difference.to_json())
+        found.append({"task": question, "cnr": cnr, "observer": observer, **difference.to_json()})
     return found
 
 
 def characterisation(
     contestant: Contestant, exposure_s: float, pairs: int, prior: ObjectPrior, cnrs: Sequence[float] = CNRS
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """All questions at all contrasts: the cells, and the lowest end of an interval."""
     cells = [c for q in QUESTIONS for cnr in cnrs for c in told_apart(contestant, q, cnr, exposure_s, pairs, prior)]
-    lowest = min(c["low"] for c in cells)
+    lowest = min(as_number(c["low"]) for c in cells)
     return {"passed": bool(lowest >= LEAST_DIFFERENCE), "lowest_bound": lowest, "cells": cells}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, WIENER, WIENER_SCALAR
 from coldray.benchmark.paper.curves import STRONG, transfer_of
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
+from coldray.document import Json
 from coldray.simulation.paper import SHARP_FRAMES
 
 SNR = "snr_box_1"
@@ -25,7 +26,7 @@ YES, NO, PARTLY = "yes", "no", "in part"
 Float = NDArray[np.float64]
 
 
-def papers_rows(methods: Mapping[str, Any]) -> dict[str, str]:
+def papers_rows(methods: Mapping[str, Json]) -> dict[str, str]:
     """Keys of the paper's four methods by its own names, as far as they took part.
 
     Conditional diffusion counts as one sample, that of the network that answers with the noise if it is there; cold diffusion with
@@ -142,12 +143,12 @@ def _spectrum(method: Mapping[str, Any]) -> tuple[Float, Float]:
     return np.array(flat["frequency_lp_mm"])[1:-1], np.maximum(np.array(flat["nnps_mm2"])[1:-1], 1e-12)
 
 
-def _below_reference(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+def _below_reference(measured: Mapping[str, Json], rows: Mapping[str, str]) -> dict[str, str]:
     parts, answers = [], []
     for frames in (SHARP_FRAMES, 1):
         level = _reference(measured, frames)
 
-        def share(method: Mapping[str, Any], level: Callable[[Float], Float] = level) -> float:
+        def share(method: Mapping[str, Json], level: Callable[[Float], Float] = level) -> float:
             f, nnps = _spectrum(method)
             return 100 * float(np.mean(nnps < level(f)))
 
@@ -157,12 +158,12 @@ def _below_reference(measured: Mapping[str, Any], rows: Mapping[str, str]) -> di
     return _said("the NNPS of all methods is below that of HR", parts, answers)
 
 
-def roughness(method: Mapping[str, Any]) -> float:
+def roughness(method: Mapping[str, Json]) -> float:
     """How much an NNPS fluctuates: standard deviation of the second difference of its logarithm along frequency."""
     return float(np.std(np.diff(np.log(_spectrum(method)[1]), 2)))
 
 
-def _fluctuates(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+def _fluctuates(measured: Mapping[str, Json], rows: Mapping[str, str]) -> dict[str, str]:
     values = _of_rows(measured, rows, roughness)
     others = [values[name] for name in rows if name in values and name != "U-Net"]
     most = values["U-Net"] > max(others)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper.scenes import THICK, THIN
-from coldray.document import Json
+from coldray.document import Json, as_number, as_table
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain
 from coldray.plugins import CorrectingMethod, Degradation, plugin, plugin_names
@@ -85,11 +85,11 @@ class Contestant:
     key: str
     label: str
     method: str | None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict)
     model: Model | None = None
     gain: str = "calibrated"
     even: str = EVEN_NETWORK
-    by_exposure: Mapping[float, Mapping[str, Any]] = field(default_factory=dict)
+    by_exposure: Mapping[float, Mapping[str, Json]] = field(default_factory=dict)
     trained_for: str = ""
     screen: str = THICK
 
@@ -124,7 +124,7 @@ class Contestant:
         found = estimate(frame, degradation, self._job(self.method, options, first), *others)
         return Output(found.image, time.perf_counter() - wall, time.process_time() - cpu, found.evaluations)
 
-    def _job(self, method: str, options: Mapping[str, Any], random_state: int = 0) -> Job:
+    def _job(self, method: str, options: Mapping[str, Json], random_state: int = 0) -> Job:
         """The job that is compared: the method as it is, without what guards the results of users."""
         return Job(
             method=method,
@@ -157,7 +157,7 @@ class Contestant:
         }
 
 
-def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Any]]] | None = None) -> list[Contestant]:
+def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Json]]] | None = None) -> list[Contestant]:
     """Methods that need no network; `tuned` holds options by exposure per key."""
     found = tuned or {}
 
@@ -245,11 +245,11 @@ def absent(others: Mapping[str, Model]) -> list[str]:
     ]
 
 
-def updates(training: Mapping[str, Any]) -> int | None:
+def updates(training: Mapping[str, Json]) -> int | None:
     """Updates of a model through all runs, each started from the one before it; None if its header does not say."""
     if "steps" not in training:
         return None
-    return int(training["steps"]) + (updates(training.get("started_from") or {}) or 0)
+    return int(as_number(training["steps"])) + (updates(as_table(training.get("started_from") or {})) or 0)
 
 
 def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: int) -> list[Contestant]:
@@ -266,11 +266,11 @@ def extra(name: str, model: Model, steps: int, diffusion_steps: int, samples: in
         DDIM steps of conditional diffusion, and draws in its mean.
     """
     trained = str(model.header["method"])
-    total = updates(model.header.get("training", {}))
+    total = updates(as_table(model.header.get("training", {})))
     note = "" if total is None else f"{total} updates"
     words = PEERS[name][1] if name in PEERS else name
 
-    def one(key: str, label: str, options: Mapping[str, Any], gain: str = "calibrated") -> Contestant:
+    def one(key: str, label: str, options: Mapping[str, Json], gain: str = "calibrated") -> Contestant:
         return Contestant(f"{name}{key}", f"{words}{label}", trained, options, model, gain, trained_for=note)
 
     if trained in DIFFUSION:

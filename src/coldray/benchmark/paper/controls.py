@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.ndimage
@@ -36,7 +36,12 @@ class Memoriser(Contestant):
         object.__setattr__(self, "_golden", golden)
 
     def restore(
-        self, frame: Frame, degradation: Degradation, *, exposure_s: Any = None, random_state: Any = (0,)
+        self,
+        frame: Frame,
+        degradation: Degradation,
+        *,
+        exposure_s: float | None = None,
+        random_state: Sequence[int] = (0,),
     ) -> Output:
         """Return mostly the board it remembers."""
         linear = np.asarray(wiener.restore(frame, degradation), dtype=np.float32)
@@ -57,7 +62,12 @@ class Inventor(Contestant):
         super().__init__("control_inventor", "control: draws a faint lattice", None)
 
     def restore(
-        self, frame: Frame, degradation: Degradation, *, exposure_s: Any = None, random_state: Any = (0,)
+        self,
+        frame: Frame,
+        degradation: Degradation,
+        *,
+        exposure_s: float | None = None,
+        random_state: Sequence[int] = (0,),
     ) -> Output:
         """Return the linear result and what nothing has measured."""
         linear = np.asarray(wiener.restore(frame, degradation), dtype=np.float32)
@@ -74,7 +84,12 @@ class Smoother(Contestant):
         super().__init__("control_smoother", "control: flattens everything faint", None)
 
     def restore(
-        self, frame: Frame, degradation: Degradation, *, exposure_s: Any = None, random_state: Any = (0,)
+        self,
+        frame: Frame,
+        degradation: Degradation,
+        *,
+        exposure_s: float | None = None,
+        random_state: Sequence[int] = (0,),
     ) -> Output:
         """Return a flattened image."""
         image = tv.restore(frame, degradation, weight=self.WEIGHT, regularisation=1.0)

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from coldray.benchmark.paper.scenes import (
-    ACQUIRED,
-    DETECTORS,
-    JUDGE,
-    NOISE_FREE,
-    OWN,
-    SYNTHETIC,
-    paper_blend,
-)
+from coldray.benchmark.paper.scenes import ACQUIRED, DETECTORS, JUDGE, NOISE_FREE, OWN, SYNTHETIC, paper_blend
+from coldray.document import Json
 from coldray.metrology.metrics import Convention
 from coldray.simulation.paper import PITCH_MM, SHARP_FRAMES
 
 
-def conventions() -> dict[str, Any]:
+def conventions() -> dict[str, Json]:
     """Return every convention by name; JSON-able."""
     return Convention().to_dict() | {
         "truth": "first: noise-free image of the sharp detector in its own energy response",

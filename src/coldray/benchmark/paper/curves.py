@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, THIN_RAW
 from coldray.benchmark.paper.figures import COLOURS
+from coldray.document import Json
 from coldray.physics.grids import nyquist_lp_mm
 from coldray.reports.figures import GREY, STYLE, new_figure
 from coldray.simulation.paper import PITCH_MM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DASHES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (2, 1)), (0, (1, 1)))
 MARKERS = "os^vDP<>X*"
@@ -19,7 +24,7 @@ MARKED_EVERY = 9
 STRONG, FAINT = 0.80, 0.05
 
 
-def styles(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def styles(keys: Sequence[str]) -> dict[str, dict[str, Json]]:
     """Colour, dashes and marker of every row: no two rows share all three, nor colour and dashes.
 
     The frames as they are, are black and grey; the default is thicker than all.
@@ -43,7 +48,7 @@ def _spread(number: int) -> tuple[int, int]:
     return 1 + number % MARKED_EVERY, MARKED_EVERY
 
 
-def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Any:
+def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Figure:
     """Fig. 3 for every row: TTF at 80 and 5 % contrast, NNPS and CTF; below what all agree on, the difference from the thin screen.
 
     Parameters
@@ -83,7 +88,9 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Any:
         return figure
 
 
-def _draw_transfer(axes: Sequence[Any], measured: dict[str, Any], found: dict[str, Any], style: dict[str, Any]) -> None:
+def _draw_transfer(
+    axes: Sequence[Axes], measured: dict[str, Any], found: dict[str, Any], style: dict[str, Any]
+) -> None:
     """TTF of the 80 % edge, its difference from the thin screen's MTF, and TTF of the 5 % edge."""
     strong, off, faint = axes
     mtf = np.array(measured["sharp"]["mtf"])
@@ -97,13 +104,13 @@ def _draw_transfer(axes: Sequence[Any], measured: dict[str, Any], found: dict[st
             off.plot(x, y * float(curve["contrast_kept"]) - mtf, **style)
 
 
-def _draw_noise(axis: Any, flat: dict[str, Any], style: dict[str, Any]) -> None:
+def _draw_noise(axis: Axes, flat: Mapping[str, Json], style: Mapping[str, Any]) -> None:
     x, y = np.array(flat["frequency_lp_mm"]), np.array(flat["nnps_mm2"])
     # the last bin holds a few corners of the frequency plane only
     axis.semilogy(x[:-1], np.maximum(y[:-1], 1e-12), **style)
 
 
-def _draw_bars(axes: Sequence[Any], sharp: Any, found: Any, style: dict[str, Any]) -> None:
+def _draw_bars(axes: Sequence[Axes], sharp: Any, found: Any, style: Mapping[str, Any]) -> None:
     bars, missed = axes
     x = np.array([g["frequency_lp_mm"] for g in sharp])
     values, wanted = (np.array([g["ctf"] for g in groups]) for groups in (found, sharp))
@@ -111,7 +118,7 @@ def _draw_bars(axes: Sequence[Any], sharp: Any, found: Any, style: dict[str, Any
     missed.plot(x, values - wanted, **style)
 
 
-def _draw_sharp(axes: Sequence[Any], sharp: dict[str, Any]) -> None:
+def _draw_sharp(axes: Sequence[Axes], sharp: dict[str, Any]) -> None:
     """The thin screen's own curves, without noise; its noise as the mean of 20 frames."""
     strong, faint, noise, bars = axes
     f = np.array(sharp["frequency_lp_mm"])
@@ -125,7 +132,7 @@ def _draw_sharp(axes: Sequence[Any], sharp: dict[str, Any]) -> None:
     bars.plot([g["frequency_lp_mm"] for g in groups], [g["ctf"] for g in groups], **truth)
 
 
-def _name_axes(axes: dict[str, Any], limit_lp_mm: float) -> None:
+def _name_axes(axes: dict[str, Axes], limit_lp_mm: float) -> None:
     """Letters, labels, limits, and the region where a curve is prior and not data."""
     nyquist = nyquist_lp_mm(PITCH_MM)
     labels = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
+from coldray.document import Json
 from coldray.frame import Frame
 from coldray.metrology.observer import crossed_scores, gabor_channels, laguerre_gauss_channels
 from coldray.metrology.tasks import Task, disc, line
@@ -117,7 +118,7 @@ def channels_for(name: str) -> Float:
 def flat_detectability(
     contestants: Sequence[Contestant], exposure_s: float, pairs: int, prior: ObjectPrior, *, size_px: int = 320,
     random_state: int = 3,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Json]:  # fmt: skip
     """Detectability on an even background, of every contestant against the blurred frame itself.
 
     Parameters
@@ -180,7 +181,7 @@ def _template(
     return np.asarray(np.mean([images[0][s.window()] - images[1][s.window()] for s in sites], axis=0))
 
 
-def compare(patches: Patches, templates: dict[tuple[str, str, float], Float], keys: Sequence[str]) -> dict[str, Any]:
+def compare(patches: Patches, templates: dict[tuple[str, str, float], Float], keys: Sequence[str]) -> dict[str, Json]:
     """AUC of both observers per contestant and cell, and the difference from the blurred frame."""
     scores: dict[tuple[str, str, float, str], tuple[Float, Float]] = {}
     for key in keys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -13,6 +12,7 @@ from scipy.special import ndtr
 from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.detection import CELLS, FLAT_SIGNAL, TASKS, defect_image
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
+from coldray.document import Json
 from coldray.frame import Frame
 from coldray.metrology.efficiency import LOSSLESS, Efficiency, detection_efficiency
 from coldray.physics.noise import NoiseModel
@@ -55,7 +55,7 @@ def flat_efficiency(
     return detection_efficiency(np.stack(measured), np.stack(restored), roi_px=ROI_PX)
 
 
-def predicted_losses(efficiency: Efficiency, exposure_s: float, level: float = FLAT_SIGNAL) -> list[dict[str, Any]]:
+def predicted_losses(efficiency: Efficiency, exposure_s: float, level: float = FLAT_SIGNAL) -> list[dict[str, Json]]:
     """AUC of the best linear observer before and after, for every task of the comparison.
 
     Parameters
@@ -81,7 +81,7 @@ def predicted_losses(efficiency: Efficiency, exposure_s: float, level: float = F
         half, middle = small.shape[0] // 2, side // 2
         image[middle - half : middle + half + 1, middle - half : middle + half + 1] = small
         shown[name] = np.abs(scipy.fft.fft2(image * noise.relative_sd(level))) ** 2 / side**2
-    out = []
+    out: list[dict[str, Json]] = []
     for name, cnr in CELLS:
         index = cnr**2 * transfer**2 * shown[name] / power
         before, after = (float(ndtr(np.sqrt(v / 2))) for v in (index.sum(), (index * efficiency.at(u)).sum()))
@@ -91,16 +91,21 @@ def predicted_losses(efficiency: Efficiency, exposure_s: float, level: float = F
 
 def measure_efficiency(
     contestants: Sequence[Contestant], exposures_s: Sequence[float], frames: int, prior: ObjectPrior
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Json]]:
     """Efficiency of every contestant at every exposure with the losses it predicts; JSON-able."""
-    rows = []
+    rows: list[dict[str, Json]] = []
     for exposure_s in exposures_s:
         for contestant in contestants:
             found = flat_efficiency(contestant, exposure_s, frames, prior)
             rows.append(
-                {"method": contestant.key, "exposure_s": exposure_s, "lowest": found.lowest()}
-                | {"lossless": found.lowest() >= LOSSLESS, "predicted": predicted_losses(found, exposure_s)}
-                | found.to_json()
+                {
+                    "method": contestant.key,
+                    "exposure_s": exposure_s,
+                    "lowest": found.lowest(),
+                    "lossless": found.lowest() >= LOSSLESS,
+                    "predicted": predicted_losses(found, exposure_s),
+                    **found.to_json(),
+                }
             )
     return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,13 +20,18 @@ from coldray.benchmark.paper.contestants import (
     WIENER_SCALAR,
     WIENER_TV,
 )
-from coldray.benchmark.paper.scenes import OWN
+from coldray.benchmark.paper.scenes import OWN, Image, Scene
 from coldray.benchmark.paper.scores import flat_boxes
 from coldray.benchmark.statistics import FEWEST_BOARDS
+from coldray.document import Json
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
 from coldray.reports.demo import busiest_window
 from coldray.reports.figures import STYLE, new_figure
 from coldray.simulation.paper import PITCH_MM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, told apart by all readers."""
@@ -39,7 +44,7 @@ ERROR_SPAN = 0.1
 WORTH_FIELDS = (("psnr_db_truth", "PSNR [dB]"), ("ssim_truth", "SSIM"))
 BANDED = (THIN_RAW, DEFAULT)
 """Curves over exposure that show their interval; bands of all would cover each other."""
-WORTH_LOOK: dict[str, dict[str, Any]] = {
+WORTH_LOOK: dict[str, dict[str, Json]] = {
     THIN_RAW: {"color": "0.5", "marker": "o"},
     THIN_WIENER: {"color": COLOURS[3], "marker": "v"},
     THIN_NETWORK: {"color": COLOURS[2], "marker": "^"},
@@ -49,7 +54,7 @@ WORTH_LOOK: dict[str, dict[str, Any]] = {
 }
 
 
-def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Any:
+def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Figure:
     """One board: every method's image with SNR boxes, a window of it, its SSIM map and its signed error.
 
     Parameters
@@ -87,14 +92,14 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Any:
         return figure
 
 
-def _image_block(figure: Any, block: Sequence[tuple[str, Any]], scene: Any, first: int) -> None:
+def _image_block(figure: SubFigure, block: Sequence[tuple[str, Image]], scene: Scene, first: int) -> None:
     """One row of methods: image, window, SSIM map, error."""
     from matplotlib.patches import Rectangle
 
     truth, how = scene.truths["truth"], Convention()
     boxes, window = flat_boxes(truth), busiest_window(truth, min(SHOWN_PX, truth.shape[0] // 2))
     low, high = np.quantile(truth, [0.002, 0.998])
-    grey: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    grey: dict[str, Json] = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
     axes = figure.subplots(4, PER_ROW)
     for column in range(PER_ROW):
         if column >= len(block):
@@ -131,7 +136,7 @@ def _letter(number: int) -> str:
     return chr(ord("a") + number)
 
 
-def _scale_bar(axis: Any, columns: int) -> None:
+def _scale_bar(axis: Axes, columns: int) -> None:
     """A bar of whole millimetres, about a quarter of the image."""
     length_mm = max(1, round(columns * PITCH_MM / 4))
     start, row = columns * 0.05, columns * 0.95
@@ -147,7 +152,7 @@ def _wrapped(label: str, width: int = 22) -> str:
     return f"{first}\n{' '.join(words)}"
 
 
-def path_figure(path: dict[str, Any]) -> Any:
+def path_figure(path: dict[str, Any]) -> Figure:
     """Fig. 1: the states D_t(x_0) forward, and those of the samplers in reverse with the predictions they come from.
 
     Parameters
@@ -184,7 +189,7 @@ def path_figure(path: dict[str, Any]) -> Any:
         return figure
 
 
-def steps_figure(entries: Sequence[dict[str, Any]]) -> Any:
+def steps_figure(entries: Sequence[dict[str, Any]]) -> Figure:
     """PSNR and SSIM of the samplers over the number of network evaluations."""
     from matplotlib import rc_context
 
@@ -204,7 +209,7 @@ def steps_figure(entries: Sequence[dict[str, Any]]) -> Any:
         return figure
 
 
-def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Any:
+def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Figure:
     """Quality of thin, thick and restored frames over exposure, detection over exposure, and quality over phosphor loading.
 
     Parameters
@@ -258,7 +263,7 @@ def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Any:
 
 
 def _draw_over(
-    axis: Any, entries: Sequence[dict[str, Any]], along: str, field: str, methods: dict[str, Any], ls: str = "-"
+    axis: Axes, entries: Sequence[dict[str, Any]], along: str, field: str, methods: dict[str, Any], ls: str = "-"
 ) -> None:
     """One curve per method, with its interval as a band; methods have the same look wherever they stand."""
     for key in dict.fromkeys(e["method"] for e in entries):
@@ -267,5 +272,5 @@ def _draw_over(
         style: dict[str, Any] = {"ls": ls, "label": methods[key]["label"], "ms": 4} | WORTH_LOOK[key]
         axis.plot(x, [e[field]["mean"] for e in here], **style)
         if key in BANDED and all(e[field]["count"] >= FEWEST_BOARDS for e in here):
-            band = [[e[field][end] for e in here] for end in ("low", "high")]
-            axis.fill_between(x, *band, color=style["color"], alpha=0.1, lw=0)
+            low, high = ([e[field][end] for e in here] for end in ("low", "high"))
+            axis.fill_between(x, low, high, color=style["color"], alpha=0.1, lw=0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant
 from coldray.benchmark.paper.far_edge import known_edge_transfer
 from coldray.benchmark.paper.scenes import THIN, blend_of, pair_of, paper_pair, screens
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.metrology.bars.ctf import bars_ctf
@@ -136,7 +137,7 @@ def measured_limit_lp_mm(exposure_s: float, prior: ObjectPrior | None = None, si
     return float(f[below[0]]) if below.size else float(f[-1])
 
 
-def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> dict[str, Any]:
+def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> dict[str, Json]:
     """TTF at every contrast, and noise by repeats in flats and near the edge.
 
     Returns
@@ -153,7 +154,7 @@ def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrio
         blurred, truth = edge_images(contrast, angle)
         clean = truth if contestant.screen == THIN else blurred
         stack = repeats_of(contestant, clean, recipe, prior, stream)
-        entry: dict[str, Any] = {"contrast": contrast, "angle_deg": angle, "repeats": len(stack)}
+        entry: dict[str, Json] = {"contrast": contrast, "angle_deg": angle, "repeats": len(stack)}
         if abs(angle) > NEAR_UPRIGHT_DEG:
             curve = known_edge_transfer(stack, PITCH_MM, angle)
             transfers.append(entry | curve_entry(curve) | {"ttf50_lp_mm": curve.frequency_at(0.5), "warnings": []})
@@ -180,10 +181,10 @@ def _dependence(transfers: Sequence[TaskTransfer]) -> float | None:
         return None
 
 
-def curve_entry(curve: FrequencyCurve) -> dict[str, Any]:
+def curve_entry(curve: FrequencyCurve) -> dict[str, Json]:
     """Curve and band on a common grid up to Nyquist."""
     f = np.linspace(0, nyquist_lp_mm(PITCH_MM), CURVE_POINTS)
-    out: dict[str, Any] = {"frequency_lp_mm": f.round(4).tolist(), "value": curve(f).round(5).tolist()}
+    out: dict[str, Json] = {"frequency_lp_mm": f.round(4).tolist(), "value": curve(f).round(5).tolist()}
     for name in ("low", "high"):
         band = getattr(curve, name)
         if band is not None:
@@ -191,7 +192,7 @@ def curve_entry(curve: FrequencyCurve) -> dict[str, Any]:
     return out
 
 
-def edge_noise(stack: NDArray[np.float32], truth: Image) -> dict[str, Any]:
+def edge_noise(stack: NDArray[np.float32], truth: Image) -> dict[str, Json]:
     """Noise of the repeats near the edge over that of the flats on both sides, and spectra of both.
 
     Notes
@@ -219,7 +220,7 @@ def edge_noise(stack: NDArray[np.float32], truth: Image) -> dict[str, Any]:
             "edge_bias_rms": bias}  # fmt: skip
 
 
-def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> dict[str, Any]:
+def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> dict[str, Json]:
     """NNPS [mm2] of restored flats, from repeats."""
     clean = np.full(EDGE_SHAPE, BRIGHT, dtype=np.float32)
     stack = repeats_of(contestant, clean, recipe, prior, 60)
@@ -249,7 +250,7 @@ def measure(
     recipe: FourierRecipe,
     prior: ObjectPrior,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Everything of this module for every contestant, with the marks at this exposure.
 
     Returns
@@ -287,7 +288,7 @@ def measure(
     return results
 
 
-def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Json]:
     """How one contestant stands against the Fourier marks; None where a curve is missing.
 
     A TTF is 1 at zero for whatever step is left; compared is what becomes of the object, TTF times the contrast kept.

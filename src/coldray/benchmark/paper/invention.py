@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.detection import noisy
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
+from coldray.document import Json
 from coldray.metrology.observer import gabor_channels
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
@@ -63,7 +63,7 @@ def far_from_edges(truth: Image, sd: float) -> NDArray[np.bool_]:
 
 def invented(
     contestant: Contestant, truth: Image, exposure_s: float, repeats: int, prior: ObjectPrior, *, random_state: int = 83
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Places where the mean of repeats answers a template although the truth holds nothing.
 
     Parameters

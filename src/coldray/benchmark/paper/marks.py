@@ -8,6 +8,7 @@ from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, WIE
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
 from coldray.benchmark.paper.efficiency import LOSSLESS
 from coldray.benchmark.paper.fourier import MARKS
+from coldray.document import Json
 
 PSNR_GAINS_DB = {1.0: 2.0, 0.25: 3.0, 0.05: 3.5}
 """PSNR over NPS-Wiener on acquired pairs, by exposure [s]."""
@@ -15,7 +16,7 @@ TIE = 1e-6
 """Difference of SSIM that is rounding."""
 
 
-def judge_marks(results: dict[str, Any]) -> list[dict[str, Any]]:
+def judge_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
     """Compare the default method with every mark that the results allow.
 
     Returns
@@ -51,11 +52,11 @@ def judge_marks(results: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _mark(words: str, measured: float | None, passed: bool) -> dict[str, Any]:
+def _mark(words: str, measured: float | None, passed: bool) -> dict[str, Json]:
     return {"mark": words, "measured": measured, "passed": bool(passed)}
 
 
-def _image_marks(results: dict[str, Any]) -> list[dict[str, Any]]:
+def _image_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
     """PSNR over Wiener and best SSIM, on acquired and on frozen pairs."""
     out = []
     for kind in ("acquired", "judge"):
@@ -77,7 +78,7 @@ def _image_marks(results: dict[str, Any]) -> list[dict[str, Any]]:
     return out
 
 
-def _fourier_marks(measured: dict[str, Any], repeats: int) -> list[dict[str, Any]]:
+def _fourier_marks(measured: dict[str, Any], repeats: int) -> list[dict[str, Json]]:
     """TTF, CTF and noise near edges at one exposure."""
     if DEFAULT not in measured["methods"]:
         return []

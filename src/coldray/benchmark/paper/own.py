@@ -14,6 +14,7 @@ from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.run import PaperSettings, head, line_up, typical
 from coldray.benchmark.paper.scenes import OWN, THICK, Scene
 from coldray.channels import conditions
+from coldray.document import Json, as_table, as_text, as_texts
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention
 from coldray.physics.pair import DetectorPair
@@ -65,7 +66,7 @@ class SeenBoard(Protocol):
         """Exposure of one of them [s]."""
 
     @property
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Json]:
         """Where the images came from."""
 
     @property
@@ -76,7 +77,7 @@ class SeenBoard(Protocol):
 def run_own(
     boards: Iterable[SeenBoard], folder: str, model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+) -> tuple[dict[str, Json], dict[str, Json]]:  # fmt: skip
     """Run every method on a data folder in the layout of `coldray prepare`.
 
     Parameters
@@ -118,14 +119,14 @@ def run_own(
             made.append({})
             for row in scores.score_scene(scene, line, number, prior, made[-1]):
                 frame = scene.frame(prior)
-                found.append(row | without_truth(made[-1][row["method"]], frame, scene.degradation()))
+                found.append(row | without_truth(made[-1][as_text(row["method"])], frame, scene.degradation()))
             number += 1
         rows += _with_repeats(found, made)
         shown.append((scenes[0], made[0]))
         first += scenes[:1]
     compared = scores.comparisons(rows, labels)
     results = head(model, others or {}, how, line)
-    results["absent"] += NOT_HERE
+    results["absent"] = [*as_texts(results["absent"]), *NOT_HERE]
     results |= {
         "own": {"folder": folder, "boards": seen, "warnings": list(dict.fromkeys(warnings))},
         "ceiling": scores.ceiling(first),
@@ -153,7 +154,7 @@ def _reference(images: SeenBoard) -> str:
     """What the scores are against."""
     if images.truth is not None:
         return "noise-free truth" + (" in the blurred detector's response" if images.truth_is_matched else "")
-    return f"mean of {images.details['sharp']['frames_used']} sharp frames"
+    return f"mean of {as_table(images.details['sharp'])['frames_used']} sharp frames"
 
 
 def without_truth(image: NDArray[np.floating], frame: Frame, degradation: Degradation) -> dict[str, float]:
@@ -171,7 +172,7 @@ def without_truth(image: NDArray[np.floating], frame: Frame, degradation: Degrad
     return {"residual_over_noise": float(np.std(rest) / frame.noise.relative_sd(frame.mean_signal))}
 
 
-def _with_repeats(rows: list[dict[str, Any]], made: Sequence[Mapping[str, Image]]) -> list[dict[str, Any]]:
+def _with_repeats(rows: list[dict[str, Any]], made: Sequence[Mapping[str, Image]]) -> list[dict[str, Json]]:
     """Rows with the noise that repeated frames show: the SD over frames of one board, root of its mean over pixels, in percent."""
     if len(made) < 2:
         return rows

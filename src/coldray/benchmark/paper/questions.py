@@ -15,17 +15,12 @@ from coldray.benchmark.paper.contestants import DEFAULT, WIENER, Contestant, cla
 from coldray.benchmark.paper.controls import Inventor, Memoriser, Smoother
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
 from coldray.benchmark.paper.invention import LIMIT_SE, ground, invented
-from coldray.benchmark.paper.trust import (
-    TrustRecipe,
-    blank,
-    flat,
-    insertion,
-    removal,
-    removed_parts,
-    verdict,
-)
+from coldray.benchmark.paper.strangers import WarningsFor
+from coldray.benchmark.paper.trust import TrustRecipe, blank, flat, insertion, removal, removed_parts, verdict
 from coldray.channels import conditions
+from coldray.document import Json, as_entries
 from coldray.errors import SettingsError
+from coldray.frame import Frame
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
@@ -33,19 +28,19 @@ from coldray.restoration.model import Model
 Image = NDArray[np.float32]
 
 
-def characterised(contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior) -> dict[str, Any]:
+def characterised(contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior) -> dict[str, Json]:
     """Test 19: two defects of equal mass are told apart as well as in the blurred frame."""
     found = characterisation(contestant, recipe.exposure_s, recipe.pairs, prior)
     return verdict(
         19, "characterisation",
-        mark=f"AUC(restored) - AUC(blurred): lower end of the 95 % interval >= {LEAST_DIFFERENCE} in each of {len(found['cells'])} cells",
+        mark=f"AUC(restored) - AUC(blurred): lower end of the 95 % interval >= {LEAST_DIFFERENCE} in each of {len(as_entries(found['cells']))} cells",
         **found,
     )  # fmt: skip
 
 
 def invention(
     contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior, allowed: dict[str, Any]
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Test 20: in the mean of repeats nothing is drawn on even ground, far from edges, that a Wiener filter does not draw.
 
     `allowed` is what `invented` found of that.
@@ -70,9 +65,9 @@ CONTROLLED: dict[str, tuple[type[Contestant], ...]] = {
 
 
 def run_trust(
-    contestants: Sequence[Contestant], recipe: TrustRecipe, prior: ObjectPrior, warnings_for: Any = None,
+    contestants: Sequence[Contestant], recipe: TrustRecipe, prior: ObjectPrior, warnings_for: WarningsFor | None = None,
     say: Callable[[str], None] = lambda _: None, asked: Sequence[str] = ASKED,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Json]:  # fmt: skip
     """Ask the trust tests.
 
     Parameters
@@ -106,7 +101,7 @@ def run_trust(
     parts = list(removed_parts(recipe.boards)) if "removal" in asked else []
 
     @cache
-    def allowed() -> dict[str, Any]:
+    def allowed() -> dict[str, Json]:
         wiener = next(one for one in classical() if one.key == WIENER)
         return invented(wiener, ground(), recipe.exposure_s, recipe.repeats, prior, random_state=recipe.random_state)
 
@@ -139,10 +134,10 @@ def run_trust(
 
 def trust_of_model(
     model: Model, recipe: TrustRecipe, asked: Sequence[str] = QUESTIONS, say: Callable[[str], None] = lambda _: None
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Ask the trust tests of the default method with a model, and of a Wiener filter as control; see `run_trust`."""
 
-    def warnings_for(frame: Any, degradation: Degradation) -> list[str]:
+    def warnings_for(frame: Frame, degradation: Degradation) -> list[str]:
         return model.warnings_for(conditions(frame, degradation))
 
     contestants = [next(c for c in (*classical(), *learned(model, 1)) if c.key == key) for key in (WIENER, DEFAULT)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,13 @@ from coldray.benchmark.paper.words import (
     printed_beside_ours,
     said_of_worth,
 )
+from coldray.document import Json
 from coldray.files import write_bytes, write_text
 from coldray.reports.figures import render
 from coldray.reports.html import data_uri, template
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def plain(value: Any) -> Any:
@@ -38,7 +42,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def trust_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def trust_rows(results: dict[str, Any]) -> list[dict[str, Json]]:
     """One row per test, one verdict per method."""
     found = results.get("trust", {}).get("methods", {})
     tests = list(found.values())
@@ -50,9 +54,9 @@ def trust_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def drawn(results: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
+def drawn(results: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Figure]:
     """Every figure by the stem of its files."""
-    figures: dict[str, Any] = {}
+    figures: dict[str, Figure] = {}
     if pictures:
         figures["path"] = path_figure(pictures["path"])
         figures["images"] = image_figure(pictures, results["methods"])

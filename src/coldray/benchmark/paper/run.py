@@ -35,8 +35,11 @@ from coldray.benchmark.paper.path import path_of
 from coldray.benchmark.paper.questions import run_trust
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, KINDS, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.benchmark.paper.worth import measure_worth
+from coldray.document import Json, as_table, as_text
 from coldray.errors import SettingsError
+from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db
+from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
@@ -134,14 +137,18 @@ def line_up(model: Model, others: Mapping[str, Model], settings: PaperSettings) 
 
 def head(
     model: Model, others: Mapping[str, Model], settings: PaperSettings, contestants: Sequence[Contestant]
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """What every comparison says of itself: conventions, settings, models, who takes part and who does not."""
     return {
         "coldray": __version__,
         "benchmark": "paper",
         "convention": conventions(),
         "settings": asdict(settings),
-        "model": {"name": model.name, "sha256": model.sha256, "updates": updates(model.header.get("training", {}))},
+        "model": {
+            "name": model.name,
+            "sha256": model.sha256,
+            "updates": updates(as_table(model.header.get("training", {}))),
+        },
         "methods": {c.key: c.to_json() for c in contestants},
         "absent": absent(others),
     }
@@ -150,7 +157,7 @@ def head(
 def run_paper(
     model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
     judge: Path | None = None, say: Say = lambda _: None,
-) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+) -> tuple[dict[str, Json], dict[str, Json]]:  # fmt: skip
     """Run the comparison.
 
     Parameters
@@ -177,14 +184,14 @@ def run_paper(
     began = time.perf_counter()
     prior = model.prior
     contestants = line_up(model, others or {}, how)
-    tuned: dict[str, dict[float, dict[str, Any]]] = {}
+    tuned: dict[str, dict[float, dict[str, Json]]] = {}
     if how.tuning_boards and "scores" in how.parts:
         say("tuning the linear baselines on validation boards")
         tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
     contestants = [replace(c, by_exposure=tuned.get(c.key, {})) for c in contestants]
     by_key = {c.key: c for c in contestants}
     results = head(model, others or {}, how, contestants)
-    pictures: dict[str, Any] = {}
+    pictures: dict[str, Json] = {}
     if "scores" in how.parts:
         found, candidates = _scores(contestants, how, judge, prior, say)
         results |= found
@@ -212,9 +219,9 @@ def run_paper(
     return results, pictures
 
 
-def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say) -> dict[str, Any]:
+def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say) -> dict[str, Json]:
     """What an inspector asks: detectability, what is left of faint details, trust."""
-    results: dict[str, Any] = {}
+    results: dict[str, Json] = {}
     if "detection" in how.parts:
         say("detectability of voids and cracks")
         seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
@@ -232,7 +239,7 @@ def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSetting
         )
         from coldray.channels import conditions
 
-        def warnings_for(frame: Any, degradation: Degradation) -> list[str]:
+        def warnings_for(frame: Frame, degradation: Degradation) -> list[str]:
             return model.warnings_for(conditions(frame, degradation))
 
         results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, model.prior, warnings_for, say)
@@ -243,11 +250,11 @@ def _scores(
     contestants: Sequence[Contestant],
     how: PaperSettings,
     judge: Path | None,
-    prior: Any,
+    prior: ObjectPrior,
     say: Say,
-) -> tuple[dict[str, Any], list[Shown]]:
+) -> tuple[dict[str, Json], list[Shown]]:
     """Image quality on drawn boards and on the frozen pairs, and the boards that may be shown."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Json]] = []
     references: list[Scene] = []
     sources = [board_scenes(how.boards, how.exposures_s, how.kinds)]
     if judge is not None:
@@ -268,7 +275,7 @@ def _scores(
                 number += 1
     labels = {c.key: c.label for c in contestants}
     found = scores.comparisons(rows, labels)
-    results = {
+    results: dict[str, Json] = {
         "ceiling": scores.ceiling(references),
         "summary": scores.summarise(rows),
         "paired": found,
@@ -294,7 +301,7 @@ def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Mode
     return {"scene": scene, "images": images, "path": path_of(scene, model, others, steps)}
 
 
-def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Any]]:
+def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Json]]:
     """Scores of the samplers over the number of steps, on acquired pairs of the test boards."""
     samplers = [
         ("cold, K = 1", "cold", "paper"), ("cold, K calibrated", "cold", "calibrated"), ("InDI", "indi", "calibrated")
@@ -304,11 +311,12 @@ def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Any]]:
         for label, method, gain in samplers
         for steps in how.step_counts
     ]
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Json]] = []
     for number, scenes in enumerate(board_scenes(how.boards, how.exposures_s[1:2] or how.exposures_s, (ACQUIRED,))):
         for scene in scenes:
             rows += scores.score_scene(scene, contestants, number, model.prior)
     return [
-        entry | {"sampler": entry["method"].split("|")[0], "steps": int(entry["method"].split("|")[1])}
+        entry | {"sampler": sampler, "steps": int(taken)}
         for entry in scores.summarise(rows)
+        for sampler, taken in [as_text(entry["method"]).split("|")]
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from coldray.benchmark.paper.scenes import (
     paper_pair,
 )
 from coldray.benchmark.statistics import Interval, interval, verdict
+from coldray.document import Json
 from coldray.errors import ImageError
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
 from coldray.metrology.response import response_ceiling, response_scores
@@ -113,7 +114,7 @@ def contrast_to_noise(image: NDArray[np.floating], boxes: tuple[Box, Box]) -> fl
 
 def score_scene(
     scene: Scene, contestants: Sequence[Contestant], number: int, prior: ObjectPrior, keep: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Json]]:
     """Run every contestant on one scene.
 
     Parameters
@@ -171,7 +172,7 @@ def score_scene(
     return rows
 
 
-def ceiling(scenes: Iterable[Scene]) -> dict[str, Any]:
+def ceiling(scenes: Iterable[Scene]) -> dict[str, Json]:
     """What the references allow: 20 frames against the truth, one half of them against the other, and beam hardening."""
     how = Convention()
     found: dict[str, list[float]] = {"mean20_psnr_db": [], "mean20_ssim": [], "halves_psnr_db": [], "halves_ssim": []}
@@ -189,7 +190,7 @@ def ceiling(scenes: Iterable[Scene]) -> dict[str, Any]:
     return {name: interval(values).to_json() for name, values in found.items() if values}
 
 
-def values_of(rows: Sequence[dict[str, Any]], key: str, field: str) -> dict[str, float]:
+def values_of(rows: Sequence[Mapping[str, Any]], key: str, field: str) -> dict[str, float]:
     """One value per board of one contestant: the mean over its frames."""
     boards: dict[str, list[float]] = {}
     for row in rows:
@@ -198,7 +199,7 @@ def values_of(rows: Sequence[dict[str, Any]], key: str, field: str) -> dict[str,
     return {board: float(np.mean(values)) for board, values in boards.items()}
 
 
-def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Json]]:
     """Mean and interval over boards per method, exposure and kind of pair."""
     table = []
     for kind, exposure in cells(rows):
@@ -222,14 +223,14 @@ def cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
     return list(dict.fromkeys((r["kind"], r["exposure_s"]) for r in rows))
 
 
-def paired(rows: Sequence[dict[str, Any]], key: str, other: str, field: str) -> Interval | None:
+def paired(rows: Sequence[Mapping[str, Json]], key: str, other: str, field: str) -> Interval | None:
     """Difference of two contestants, board by board; None if they share no board."""
     mine, theirs = values_of(rows, key, field), values_of(rows, other, field)
     shared = [b for b in mine if b in theirs]
     return interval([mine[b] - theirs[b] for b in shared]) if shared else None
 
 
-def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
+def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Json]]:
     """Paired differences: every method against NPS-Wiener and one step plus Van Cittert, the default against the thin screen."""
     found = []
     present = {r["method"] for r in rows}
@@ -253,7 +254,7 @@ def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[
     return found
 
 
-def exposure_exchange(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
+def exposure_exchange(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Json]]:
     """What exposure the restoration saves: the default at a shorter exposure against the thin screen at a longer one.
 
     Parameters
@@ -298,7 +299,7 @@ def headline(found: Sequence[dict[str, Any]]) -> list[str]:
 def tune(
     contestants: Sequence[Contestant], exposures_s: Sequence[float], prior: ObjectPrior, *, boards: int = 4,
     size_px: int = 256, say: Callable[[str], None] = lambda _: None,
-) -> dict[str, dict[float, dict[str, Any]]]:  # fmt: skip
+) -> dict[str, dict[float, dict[str, Json]]]:  # fmt: skip
     """Choose options of the linear baselines per exposure, on boards of validation families.
 
     Parameters
@@ -330,7 +331,7 @@ def tune(
                     value = TUNED_FOR[contestant.key](trial.restore(*seen).image, scene.truths["truth"], how)
                     place = (contestant.key, scene.exposure_s, number)
                     total[place] = total.get(place, 0.0) + value
-    chosen: dict[str, dict[float, dict[str, Any]]] = {c.key: {} for c in wanted}
+    chosen: dict[str, dict[float, dict[str, Json]]] = {c.key: {} for c in wanted}
     for contestant in wanted:
         sets = TUNING_SETS[contestant.key]
         for exposure in exposures_s:

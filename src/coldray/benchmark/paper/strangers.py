@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.detection import noisy
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc
+from coldray.document import Json
 from coldray.frame import Frame
 from coldray.methods import wiener
 from coldray.metrology.metrics import Convention, psnr_db
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.plugins import Degradation
 from coldray.restoration.certificate.certify import certify
 
 Image = NDArray[np.float32]
@@ -100,10 +102,14 @@ def stranger_frames(
     }
 
 
+WarningsFor = Callable[[Frame, Degradation], Sequence[str]]
+"""What a model warns of a frame."""
+
+
 def out_of_distribution(
-    contestant: Contestant, boards: Sequence[Image], exposure_s: float, prior: ObjectPrior, warnings_for: Any = None,
-    random_state: int = 11,
-) -> dict[str, Any]:  # fmt: skip
+    contestant: Contestant, boards: Sequence[Image], exposure_s: float, prior: ObjectPrior,
+    warnings_for: WarningsFor | None = None, random_state: int = 11,
+) -> dict[str, Json]:  # fmt: skip
     """Test 7: are strangers flagged, and are those that are not flagged restored no worse than by Wiener.
 
     Notes
@@ -146,7 +152,8 @@ def out_of_distribution(
                 linear = np.asarray(wiener.restore(frame, blend), dtype=np.float32)
                 entry["gain_db"] = psnr_db(image, truth, how) - psnr_db(linear, truth, how)
             kinds.setdefault(kind, []).append(entry)
-    table, worst_loss, strangers_all = [], 0.0, []
+    table: list[dict[str, Json]] = []
+    worst_loss, strangers_all = 0.0, []
     for kind, entries in kinds.items():
         values = [e["statistic"] for e in entries]
         strangers_all += values

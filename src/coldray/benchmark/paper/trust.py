@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -15,6 +14,7 @@ from coldray.benchmark.paper.controls import Memoriser
 from coldray.benchmark.paper.detection import CELLS, LEAST_DIFFERENCE, defect_image, draw_sites, noisy, with_defects
 from coldray.benchmark.paper.scenes import BoardSet, paper_blend, paper_pair, screens
 from coldray.benchmark.statistics import auc_difference, interval
+from coldray.document import Json, as_number
 from coldray.errors import PhysicsError
 from coldray.frame import Frame
 from coldray.metrology.transfer import noise_by_repeats
@@ -64,14 +64,14 @@ class TrustRecipe:
     random_state: int = 11
 
 
-def verdict(number: int, name: str, passed: bool, mark: str, **measured: Any) -> dict[str, Any]:
+def verdict(number: int, name: str, passed: Json, mark: str, **measured: Json) -> dict[str, Json]:
     """Verdict of one test, as data."""
-    return {"number": number, "test": name, "passed": bool(passed), "mark": mark} | measured
+    return {"number": number, "test": name, "passed": bool(passed), "mark": mark, **measured}
 
 
 def insertion(
     contestant: Contestant, boards: Sequence[Image], recipe: TrustRecipe, prior: ObjectPrior
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Test 3: voids and cracks in test boards, put in before blur and noise.
 
     Notes
@@ -109,7 +109,8 @@ def insertion(
                     full = site.cnr * noise.relative_sd(float(sharp[site.row, site.col])) * float(np.vdot(shape, shape))
                     amplitudes[site.name, site.cnr].append(float(np.vdot(faulty[window] - sound[window], shape)) / full)
         turn += 1
-    cells, worst = [], np.inf
+    cells: list[dict[str, Json]] = []
+    worst = np.inf
     amplitude_kept = True
     for name, cnr in CELLS:
         found = scores[name, cnr]
@@ -119,12 +120,12 @@ def insertion(
         inside = kept.low >= AMPLITUDE[0] and kept.high <= AMPLITUDE[1]
         amplitude_kept &= inside or cnr < 3
         cells.append(
-            {"task": name, "cnr": cnr, "amplitude": kept.to_json(), "amplitude_kept": inside} | difference.to_json()
+            {"task": name, "cnr": cnr, "amplitude": kept.to_json(), "amplitude_kept": inside, **difference.to_json()}
         )
     return verdict(
         3, "defect insertion", worst >= LEAST_DIFFERENCE,
         f"AUC(restored) - AUC(blurred): lower end of the 95 % interval >= {LEAST_DIFFERENCE} in each of {len(CELLS)} cells",
-        lowest_bound=worst, pooled=float(np.mean([c["difference"] for c in cells])), amplitude_in_range=amplitude_kept,
+        lowest_bound=worst, pooled=float(np.mean([as_number(c["difference"]) for c in cells])), amplitude_in_range=amplitude_kept,
         amplitude_mark=f"amplitude within {AMPLITUDE[0]} to {AMPLITUDE[1]} of the sharp detector's at CNR >= 3",
         cells=cells,
     )  # fmt: skip
@@ -166,7 +167,7 @@ def removed_parts(
 def removal(
     contestant: Contestant, parts: Sequence[tuple[str, Image, Image, list[tuple[slice, slice]]]], recipe: TrustRecipe,
     prior: ObjectPrior,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Json]:  # fmt: skip
     """Test 4: is a part that is missing or displaced drawn back where it ought to be.
 
     Notes
@@ -208,7 +209,7 @@ def removal(
     )  # fmt: skip
 
 
-def blank(contestant: Contestant, prior: ObjectPrior, exposure_s: float) -> dict[str, Any]:
+def blank(contestant: Contestant, prior: ObjectPrior, exposure_s: float) -> dict[str, Json]:
     """Test 5: a constant image comes back constant."""
     pair, blend = paper_pair(), paper_blend()
     noise = NoiseModel.of_detector(pair.blurred, exposure_s)
@@ -237,7 +238,7 @@ def alarms(image: NDArray[np.floating], sd: float) -> int:
     return int(((off == scipy.ndimage.maximum_filter(off, 7)) & (off > FALSE_ALARM_SD * sd))[16:-16, 16:-16].sum())
 
 
-def flat(contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior) -> dict[str, Any]:
+def flat(contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior) -> dict[str, Json]:
     """Test 6: a flat field with detector noise stays a flat field with noise.
 
     Notes

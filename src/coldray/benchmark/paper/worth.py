@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.scenes import ACQUIRED, BoardSet, Scene, board_scenes, paper_pair
 from coldray.benchmark.statistics import interval
+from coldray.document import Json
 from coldray.metrology.detectability import detectability
 from coldray.metrology.tasks import Task, disc
 from coldray.physics.curves import FrequencyCurve
@@ -55,7 +56,7 @@ def measure_worth(
     contestants: Sequence[Contestant], boards: BoardSet, prior: ObjectPrior, *,
     exposures_s: Sequence[float] = EXPOSURES_S, loadings_mg_cm2: Sequence[float] = LOADINGS_MG_CM2,
     loading_exposures_s: Sequence[float] = LOADING_EXPOSURES_S, say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Json]:  # fmt: skip
     """Quality over exposure and over loading on acquired pairs, the exposure saved, and detection without any restoration.
 
     Parameters
@@ -81,12 +82,12 @@ def measure_worth(
         the exposure of the thin screen over that of equal quality, see `saved`; "detection": see `detection_saved`.
     """
     by_key = {c.key: c for c in contestants if c.key in CONTENDERS}
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Json]] = []
     for number, scenes in enumerate(board_scenes(boards, exposures_s, (ACQUIRED,))):
         say(f"quality over exposure: {scenes[0].board}")
         for scene in scenes:
             rows += scores.score_scene(scene, list(by_key.values()), number, prior)
-    loaded: list[dict[str, Any]] = []
+    loaded: list[dict[str, Json]] = []
     for number, scene in enumerate(loading_scenes(boards, loadings_mg_cm2, loading_exposures_s)):
         if number % (len(loadings_mg_cm2) * len(loading_exposures_s)) == 0:
             say(f"quality over phosphor loading: {scene.board}")
@@ -134,7 +135,7 @@ def pair_of_loading(loading_mg_cm2: float) -> DetectorPair:
     return DetectorPair(load_detector(f"phosphor:{loading_mg_cm2:g}", pixel_pitch_mm=PITCH_MM), paper_pair().sharp)
 
 
-def saved(rows: Sequence[dict[str, Any]], key: str, against: str, field: str) -> dict[str, Any]:
+def saved(rows: Sequence[Mapping[str, Any]], key: str, against: str, field: str) -> dict[str, Json]:
     """How many times less exposure a method needs for the quality that the thin screen has at `REFERENCE_S`.
 
     Parameters
@@ -166,7 +167,7 @@ def saved(rows: Sequence[dict[str, Any]], key: str, against: str, field: str) ->
             factors.append(REFERENCE_S / exposures[0])
         else:
             factors.append(REFERENCE_S / reached_at(exposures, curve, aim))
-    found: dict[str, Any] = {
+    found: dict[str, Json] = {
         "method": key, "against": against, "field": field, "boards": len(wanted), "at_least": shortest, "never": never,
         "reached": len(factors) - shortest, "least": min(factors) if factors and not never else None, "factor": None,
     }  # fmt: skip
@@ -185,11 +186,11 @@ def reached_at(exposures_s: NDArray[np.float64], curve: NDArray[np.float64], aim
     return float(np.exp(start + share * (end - start)))
 
 
-def _exposures(rows: Sequence[dict[str, Any]]) -> list[float]:
+def _exposures(rows: Sequence[Mapping[str, Any]]) -> list[float]:
     return sorted({r["exposure_s"] for r in rows})
 
 
-def detection_saved(widths_px: Sequence[float] = VOIDS_PX) -> dict[str, Any]:
+def detection_saved(widths_px: Sequence[float] = VOIDS_PX) -> dict[str, Json]:
     """Exposure that the thick screen saves at equal detection of a void, in raw frames and for the ideal observer.
 
     No restoration adds to what the ideal observer has. d' is that of NEQ: int |W|^2 MTF^2 / NNPS over the frequencies up to Nyquist.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from coldray.benchmark.pod.reading import FALSE_CALLS, Reading
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.pod.curve import CONFIDENCE, DETECTION, PodCurve
 from coldray.metrology.pod.hit_miss import hit_miss
@@ -50,7 +50,7 @@ class Fit:
     curve: PodCurve | None = None
     note: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """JSON-able form."""
         known = {name: getattr(self, name) for name in ("kind", "arm", "analysis", "a90_mm", "a90_95_mm", "note")}
         if self.curve is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from coldray.benchmark.pod.curves import ANALYSES, LARGEST_READING, LEAST_READIN
 from coldray.benchmark.pod.defects import KINDS
 from coldray.benchmark.pod.reading import FALSE_CALLS
 from coldray.benchmark.pod.study import ARMS, RAW, RESTORED, Study
+from coldray.document import Json
 from coldray.metrology.pod.curve import DETECTION
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure, render
@@ -37,7 +38,7 @@ METHOD = (
 )
 
 
-def pod_report(study: Study, inputs: Sequence[dict[str, Any]] = ()) -> Report:
+def pod_report(study: Study, inputs: Sequence[Mapping[str, Json]] = ()) -> Report:
     """Lay out a study.
 
     Parameters

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from coldray import __version__
 from coldray.benchmark.pod.defects import KINDS
 from coldray.benchmark.pod.reading import FALSE_CALLS
 from coldray.benchmark.pod.study import Study
+from coldray.document import Json
 from coldray.physics.tables import write_table
 
 
-def study_json(study: Study) -> dict[str, Any]:
+def study_json(study: Study) -> dict[str, Json]:
     """JSON-able results.
 
     Returns

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +93,7 @@ class BarsMeasurement:
 
 
 def bars_ctf(
-    image: NDArray[Any] | Radiograph,
+    image: NDArray[np.number] | Radiograph,
     pixel_pitch_mm: float,
     rois: Sequence[Roi] | Roi | None = None,
     *,

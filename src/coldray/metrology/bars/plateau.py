@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
 from coldray.metrology.bars.grating import Grating
+from coldray.metrology.bars.group import Roi
 from coldray.metrology.bars.targets import Target
 
 TAILS_PX = (1.0, 2.0, 3.0, 4.5, 7.0, 11.0, 17.0)
@@ -199,7 +199,7 @@ def transfers(squared_frequency: Float) -> list[Float]:
 
 
 def plateaus(
-    found: list[tuple[Grating, Any]], image: Float | None, target: Target | None, warnings: list[str]
+    found: list[tuple[Grating, Roi]], image: Float | None, target: Target | None, warnings: list[str]
 ) -> tuple[tuple[float, float], str, float]:
     """Levels of modulation 1, as measured or as fitted with the blur where that moves them.
 
@@ -241,7 +241,7 @@ def plateaus(
     return levels, source, float(np.linalg.norm([READING, change, own, OF_MISFIT * fit.misfit]))
 
 
-def _measured_plateau(found: list[tuple[Grating, Any]], target: Target | None) -> tuple[tuple[float, float], str, str]:
+def _measured_plateau(found: list[tuple[Grating, Roi]], target: Target | None) -> tuple[tuple[float, float], str, str]:
     """Levels read from a solid patch, the coarsest group, or the mean of the groups; and what that assumes."""
     coarse = found[0][0]
     low, high = coarse.extremes
@@ -259,7 +259,7 @@ def _measured_plateau(found: list[tuple[Grating, Any]], target: Target | None) -
     return (low, high), COARSEST, ""
 
 
-def _own_loss(found: list[tuple[Grating, Any]], levels: tuple[float, float]) -> float:
+def _own_loss(found: list[tuple[Grating, Roi]], levels: tuple[float, float]) -> float:
     """What the plateaus of the coarsest group lack, by a mixture of blurs through all harmonics that are seen."""
     frequency, swing = [], []
     for grating, _ in found:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.polynomial import Polynomial
@@ -113,7 +112,7 @@ class DuplexMeasurement:
 
 
 def duplex_isrb(
-    image: NDArray[Any] | Radiograph,
+    image: NDArray[np.number] | Radiograph,
     pixel_pitch_mm: float,
     roi: tuple[int, int, int, int] | None = None,
     *,

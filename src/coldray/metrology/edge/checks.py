@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from coldray.metrology.edge.line import EdgeLine
 from coldray.metrology.edge.projection import Projection
 from coldray.metrology.edge.transfer import Transfer
 
-Sides: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
+Sides: TypeAlias = tuple[NDArray[np.number], NDArray[np.number]]
 
 FEW_ROWS = 100
 ANGLES_DEG = (0.95, 10.05)
@@ -197,18 +197,18 @@ def sides_of(one: Located, half_px: float) -> Sides:
     return (right, left) if one.rising else (left, right)
 
 
-def _level(side: NDArray[Any]) -> float:
+def _level(side: NDArray[np.number]) -> float:
     """Median of a side."""
     return float(np.median(side[::MEDIAN_ROWS]))
 
 
-def _noise(side: NDArray[Any]) -> float:
+def _noise(side: NDArray[np.number]) -> float:
     """Robust pixel noise far from the edge, from second differences down the rows."""
     change = np.diff(side[:, side.shape[1] // 2 :: 2].astype(np.float64), 2, axis=0)
     return float(1.4826 * np.median(np.abs(change)) / np.sqrt(6)) if change.size else 0.0
 
 
-def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> tuple[float, float]:
+def _clipped(side: NDArray[np.number], other: NDArray[np.number], *, top: bool) -> tuple[float, float]:
     """Share of a plateau on its extreme value, and by how much of the step that moves its mean; infinite if unknown.
 
     Noise of standard deviation s clipped at c raises the mean by s (phi(z) + z Phi(z)), z = c / s; s follows from the
@@ -216,7 +216,7 @@ def _clipped(side: NDArray[Any], other: NDArray[Any], *, top: bool) -> tuple[flo
     """
     extreme = side.max() if top else side.min()
     at = float((side == extreme).mean())
-    if side.dtype.kind in "ui" and top and extreme == np.iinfo(side.dtype).max and at > 1e-3:
+    if side.dtype.kind in "ui" and top and extreme == np.iinfo(side.dtype.str).max and at > 1e-3:
         return at, np.inf
     if at < LEAST_CLIPPED:
         return 0.0, 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +46,7 @@ class Located:
     """
 
     pixels: Float
-    raw: NDArray[Any]
+    raw: NDArray[np.number]
     bad: Mask | None
     lines: int
     singles: int
@@ -60,7 +59,9 @@ class Located:
     half_px: float
 
 
-def checked(image: Radiograph | NDArray[Any], roi: Roi | None, mask: Mask | None) -> tuple[NDArray[Any], Mask | None]:
+def checked(
+    image: Radiograph | NDArray[np.number], roi: Roi | None, mask: Mask | None
+) -> tuple[NDArray[np.number], Mask | None]:
     """Pixels of the region and which of them are known to be bad, or a clear error."""
     if isinstance(image, Radiograph) and image.acquisition.linear is False:
         raise MeasurementError(
@@ -104,7 +105,7 @@ def checked(image: Radiograph | NDArray[Any], roi: Roi | None, mask: Mask | None
     return pixels, bad if bad is not None and bad.any() else None
 
 
-def locate(pixels: NDArray[Any], known: Mask | None) -> Located:
+def locate(pixels: NDArray[np.number], known: Mask | None) -> Located:
     """Find the edge, near an axis or else near a diagonal, and fit its line without bad pixels."""
     bad = known
     clean = pixels if known is None else filled(pixels, known)
@@ -133,7 +134,7 @@ def locate(pixels: NDArray[Any], known: Mask | None) -> Located:
 
 
 def _fitted(
-    turned: NDArray[Any], raw: NDArray[Any], bad: Mask | None, lines: int, site: EdgeSite, lattice: Lattice
+    turned: NDArray[np.number], raw: NDArray[np.number], bad: Mask | None, lines: int, site: EdgeSite, lattice: Lattice
 ) -> Located:
     """Fit the line of an edge that runs down the rows of a turned image."""
     column = site.column(np.array(site.rows, dtype=np.float64))

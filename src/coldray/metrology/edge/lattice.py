@@ -7,10 +7,11 @@ shifted by half that distance. An edge near the diagonal crosses these lines as 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coldray.arrays import Scalar
 
 Float = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class Lattice:
         """True along a diagonal."""
         return self.shift > 0
 
-    def shifts(self, row: NDArray[Any]) -> Float:
+    def shifts(self, row: Float) -> Float:
         """Columns by which rows lie further right."""
         return np.asarray(self.shift * (np.rint(row).astype(np.int64) % 2 == self.first_shifted), dtype=np.float64)
 
@@ -54,7 +55,7 @@ class Lattice:
 UPRIGHT = Lattice()
 
 
-def along_diagonal(image: NDArray[Any], mirrored: bool) -> tuple[NDArray[Any], Lattice]:
+def along_diagonal(image: NDArray[Scalar], mirrored: bool) -> tuple[NDArray[Scalar], Lattice]:
     """The middle of an image in rows along its main diagonal, or along the other one if `mirrored`.
 
     Parameters

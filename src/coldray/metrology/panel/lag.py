@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.arrays import Scalar
 from coldray.errors import MeasurementError
 from coldray.metrology.panel.figure import Figure, with_sd
 
@@ -46,8 +46,8 @@ class Lag:
 
 
 def image_lag(
-    exposed: NDArray[Any],
-    after: NDArray[Any],
+    exposed: NDArray[np.number],
+    after: NDArray[np.number],
     frame_time_s: float,
     *,
     offset_sd: float = 0.0,
@@ -102,7 +102,12 @@ def image_lag(
 
 
 def burn_in(
-    minutes: float, before: NDArray[Any], plate: NDArray[Any], after: NDArray[Any], *, mask: Mask | None = None
+    minutes: float,
+    before: NDArray[np.number],
+    plate: NDArray[np.number],
+    after: NDArray[np.number],
+    *,
+    mask: Mask | None = None,
 ) -> Figure:
     """Burn-in: how much more a part of the panel responds that a long exposure hit, beside one that a plate covered.
 
@@ -157,7 +162,7 @@ def _blocks(image: Float, inside: Mask) -> tuple[float, float]:
     rows, cols = (n // BLOCK_PX for n in image.shape)
     cut = np.s_[: rows * BLOCK_PX, : cols * BLOCK_PX]
 
-    def grouped(values: NDArray[Any]) -> NDArray[Any]:
+    def grouped(values: NDArray[Scalar]) -> NDArray[Scalar]:
         return values[cut].reshape(rows, BLOCK_PX, cols, BLOCK_PX).swapaxes(1, 2).reshape(-1, BLOCK_PX * BLOCK_PX)
 
     count = grouped(inside).sum(axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class WedgeImage:
     time_s: float
     thickness_mm: tuple[float, ...]
     groove_percent: float
-    image: NDArray[Any]
+    image: NDArray[np.number]
     roi: Roi | None = None
 
 
@@ -43,8 +43,8 @@ class WedgeImage:
 class LagFrames:
     """Corrected frames in the beam and after it, shape (frames, rows, cols), and the time from frame to frame [s]."""
 
-    exposed: NDArray[Any]
-    after: NDArray[Any]
+    exposed: NDArray[np.number]
+    after: NDArray[np.number]
     frame_time_s: float
 
 
@@ -52,9 +52,9 @@ class LagFrames:
 class BurnInImages:
     """Corrected images before the long exposure, of it with the plate, and after it by minutes."""
 
-    before: NDArray[Any]
-    plate: NDArray[Any]
-    after: Mapping[float, NDArray[Any]]
+    before: NDArray[np.number]
+    plate: NDArray[np.number]
+    after: Mapping[float, NDArray[np.number]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +86,15 @@ class Acquisitions:
     saturation: float
     mask: Mask
     bad_pixels: Mapping[str, int] = field(default_factory=dict)
-    darks: NDArray[Any] | None = None
-    duplex: NDArray[Any] | None = None
+    darks: NDArray[np.number] | None = None
+    duplex: NDArray[np.number] | None = None
     duplex_roi: Roi | None = None
     exposures: Mapping[str, Sequence[Exposure]] = field(default_factory=dict)
     open_roi: Roi | None = None
     wedges: Sequence[WedgeImage] = ()
     lag: LagFrames | None = None
     burn_in: BurnInImages | None = None
-    scatter: NDArray[Any] | None = None
+    scatter: NDArray[np.number] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,7 +276,7 @@ def _counts(bad_pixels: Mapping[str, int]) -> list[Figure]:
     ]
 
 
-def _offset_sd(darks: NDArray[Any] | None) -> float:
+def _offset_sd(darks: NDArray[np.number] | None) -> float:
     """Standard uncertainty of the mean offset of one frame, from that of the darks."""
     if darks is None or len(darks) < 2:
         return 0.0
@@ -284,7 +284,7 @@ def _offset_sd(darks: NDArray[Any] | None) -> float:
     return float(means.std(ddof=1) * np.sqrt(1 + 1 / means.size))
 
 
-def _offset(darks: NDArray[Any], mask: Mask, warnings: list[str]) -> list[Figure]:
+def _offset(darks: NDArray[np.number], mask: Mask, warnings: list[str]) -> list[Figure]:
     """Mean of the dark frames, and their noise from frame to frame."""
     if len(darks) < FEW_DARKS:
         warnings.append(f"only {len(darks)} dark frames; {FEW_DARKS} or more give offset and noise their bands")

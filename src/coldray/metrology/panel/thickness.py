@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +87,7 @@ class WedgeReading:
 
 
 def read_wedge(
-    image: NDArray[Any],
+    image: NDArray[np.number],
     material: str,
     time_s: float,
     thickness_mm: Sequence[float],
@@ -179,7 +178,7 @@ def read_wedge(
     return WedgeReading(material, time_s, tuple(steps), tuple(figures), tuple(notes))
 
 
-def _levelled(image: NDArray[Any], step: Step, mask: NDArray[np.bool_] | None) -> Float:
+def _levelled(image: NDArray[np.number], step: Step, mask: NDArray[np.bool_] | None) -> Float:
     """The image with both regions of a step free of what changes slowly along or across it, at their own means.
 
     Internal scatter lets the bright neighbours of a step and its groove reach into it; that is structure, not noise.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.document import read_object
+from coldray.document import Json, read_object
 from coldray.errors import ImageReadError, ImageWriteError, PhysicsError
 from coldray.files import whole_folder, write_atomically, write_text
 from coldray.objects.gerber.draw import draw_layers
@@ -78,7 +78,7 @@ class RasterBoard:
         rows, cols = self.outline.shape
         return rows, cols
 
-    def account(self) -> dict[str, Any]:
+    def account(self) -> dict[str, Json]:
         """What was made of which file, as JSON holds it: layers, holes, size, every file and every assumption.
 
         Returns
@@ -169,7 +169,7 @@ def read_board(
     )
 
 
-def _store(folder: Path, masks: NDArray[np.uint8], facts: dict[str, Any]) -> None:
+def _store(folder: Path, masks: NDArray[np.uint8], facts: Mapping[str, Json]) -> None:
     """Write masks and lists so that a reader never sees half of them."""
     try:
         with whole_folder(folder) as made:

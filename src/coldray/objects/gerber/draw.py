@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from coldray.document import Json
 from coldray.errors import ImageReadError, PhysicsError
 from coldray.objects.gerber.apertures import GerberError
 from coldray.objects.gerber.drills import Copper, Hole, read_holes
@@ -123,7 +124,7 @@ def draw_layers(
     return masks, facts
 
 
-def _told(use: FileUse, told: Mapping[str, str], table: Mapping[str, Any], used: str | None) -> FileUse:
+def _told(use: FileUse, told: Mapping[str, str], table: Mapping[str, Json], used: str | None) -> FileUse:
     """Use of a file with what reading it showed."""
     if use.role == "drill":
         return replace(use, why=f"{told[use.name]} ({use.why})")

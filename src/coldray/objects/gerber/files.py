@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from coldray.document import read_object
+from coldray.document import Json, read_object
 from coldray.errors import ImageReadError
 from coldray.objects.gerber.names import BOTTOM, SHEET, SURE_OUTLINE, TOP, Role, role_of_extension
 from coldray.objects.gerber.roles import NO_DATA, FileUse, boards_of, choose_board, copper_order, roles_of
@@ -213,7 +213,7 @@ def _apply(roles: dict[str, Role], given: Mapping[str, Any]) -> None:
         roles[path] = replace(roles[path], negative=True)
 
 
-def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], others: set[str]) -> dict[str, Any]:
+def _table(path: Path, roles: Mapping[str, Role], given: Mapping[str, Any], others: set[str]) -> dict[str, Json]:
     """Paths per role in order, and the use of every file."""
     unclear = [p for p, r in roles.items() if math.isnan(r.depth)]
     if unclear:
@@ -265,7 +265,7 @@ def _not_what_named(path: Path, roles: Mapping[str, Role]) -> list[str]:
     return notes
 
 
-def _beside(path: Path) -> Mapping[str, Any] | None:
+def _beside(path: Path) -> Mapping[str, Json] | None:
     """Entry of this board in a `layers.json` next to it."""
     table = path.parent / "layers.json"
     if not table.is_file():

@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from coldray.document import Json
 from coldray.objects.gerber.placements import Placement
 from coldray.objects.gerber.raster import Grid
 
@@ -53,7 +53,7 @@ def find_pads(paste: NDArray[np.uint8], grid: Grid) -> NDArray[np.float64]:
     return pads
 
 
-def register(placements: Sequence[Placement], pads: Mapping[str, Any]) -> list[Placement]:
+def register(placements: Sequence[Placement], pads: Mapping[str, Json]) -> list[Placement]:
     """Move placements into the frame of the copper: files differ in origin and in the sign of x below.
 
     The shift is the most frequent difference between a part's centre and the midpoint of two equal pads; with

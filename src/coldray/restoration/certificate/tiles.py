@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+
+from coldray.arrays import Scalar
 
 TILE_PX = 16
 """Least side of a tile [pixels]."""
@@ -44,7 +45,7 @@ class TileGrid:
         """Return the grid whose tiles are `count` x `count` of these; the last ones may be fewer."""
         return TileGrid(*(np.append(edges[:-1:count], edges[-1]) for edges in (self.rows, self.cols)))
 
-    def spread(self, values: NDArray[Any], shape: tuple[int, int], outside: float) -> NDArray[Any]:
+    def spread(self, values: NDArray[Scalar], shape: tuple[int, int], outside: float) -> NDArray[Scalar]:
         """Paint one value per tile onto the pixels, in its type; `outside` where no tile lies."""
         out = np.full(shape, outside, dtype=values.dtype)
         inner = np.repeat(np.repeat(values, np.diff(self.rows), axis=0), np.diff(self.cols), axis=1)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.limits import POWER, Detectable, detectable
 from coldray.restoration.certificate.residual import LEAST_GAIN, band_mean, tile_frequency
@@ -18,7 +20,7 @@ CONSISTENT, LOCAL, CONTRADICTED, UNTESTABLE, LINEAR = (
     "consistent", "contradicted in places", "contradicted", "not testable", "linear",
 )  # fmt: skip
 NOT_JUDGED = "not judged"
-NOT_JUDGED_SUMMARY: Mapping[str, Any] = {
+NOT_JUDGED_SUMMARY: Mapping[str, Json] = {
     "verdict": NOT_JUDGED,
     "statement": "Nothing is said of this result: no certificate was asked for.",
     "bands": (),
@@ -36,7 +38,7 @@ STRIDE_PX = 4
 ONE_SIDED_Z = 4.0
 
 
-def summary(certificate: Certificate) -> dict[str, Any]:
+def summary(certificate: Certificate) -> dict[str, Json]:
     """Return the certificate as JSON-able data.
 
     Parameters
@@ -55,7 +57,7 @@ def summary(certificate: Certificate) -> dict[str, Any]:
     verdict = verdict_of(certificate)
     prior_share = residual.prior_energy / max(residual.contrast_energy, 1e-30)
     unverifiable = residual.unverifiable_energy / residual.prior_energy if residual.prior_energy > 1e-12 else 0.0
-    numbers: dict[str, Any] = {
+    numbers: dict[str, Json] = {
         "verdict": verdict,
         "residual_over_noise": _round(residual.residual_over_noise),
         "noise_found": _round(residual.noise_found),
@@ -149,7 +151,7 @@ def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[De
     return out
 
 
-def _found_in_words(certificate: Certificate, numbers: dict[str, Any]) -> list[str]:
+def _found_in_words(certificate: Certificate, numbers: Mapping[str, Json]) -> list[str]:
     """What the tests found."""
     if numbers["verdict"] == CONSISTENT:
         return [
@@ -182,7 +184,7 @@ def _limits_in_words(limits: list[Detectable]) -> str:
     )
 
 
-def _bands(certificate: Certificate) -> list[dict[str, Any]]:
+def _bands(certificate: Certificate) -> list[dict[str, Json]]:
     """One entry per radial band: limits, status, what was found, what a linear estimate would leave."""
     frame = certificate.frame
     frequency, place = tile_frequency(frame)
@@ -192,12 +194,12 @@ def _bands(certificate: Certificate) -> list[dict[str, Any]]:
     gain = band_mean(np.abs(certificate.gain(frequency)), place)
     fine = certificate.levels[0]
     pitch = frame.pair.pixel_pitch_mm
-    out = []
+    out: list[dict[str, Json]] = []
     for band in range(BANDS):
         degrees = fine.found.degrees[band].sum()
         marks = sum(int(np.count_nonzero(t.chance[band] <= certificate.level)) for t in certificate.levels)
         low, high = _band_edges(band)
-        entry = {
+        entry: dict[str, Json] = {
             "low_lp_mm": _round(low / pitch),
             "high_lp_mm": _round(high / pitch),
             "status": "tested" if certificate.tested[band] else f"not testable (gain below {LEAST_GAIN:g})",
@@ -216,7 +218,7 @@ def _band_edges(band: int) -> tuple[float, float]:
     return BAND_EDGES[band], min(BAND_EDGES[band + 1], float(np.sqrt(0.5)))
 
 
-def marked_places(certificate: Certificate) -> tuple[list[dict[str, Any]], int]:
+def marked_places(certificate: Certificate) -> tuple[list[dict[str, Json]], int]:
     """Connected marked regions, the strongest first, and how many there are.
 
     Returns
@@ -255,7 +257,7 @@ def marked_places(certificate: Certificate) -> tuple[list[dict[str, Any]], int]:
     return out[:PLACES_LISTED], count
 
 
-def _strongest(certificate: Certificate, labels: Any, count: int) -> list[tuple[float, int, float]]:
+def _strongest(certificate: Certificate, labels: NDArray[np.integer], count: int) -> list[tuple[float, int, float]]:
     """Per label: the smallest adjusted p-value, its band, and energy over what was expected."""
     best = [(1.0, 0, 1.0)] * (count + 1)
     for tests in certificate.levels:

@@ -153,12 +153,11 @@ export class Restoration {
     const method = this.desk.choices.methods.find((m) => m.name === $("r-method").value);
     $("r-steps").disabled = !method?.steps;
     $("r-gain").disabled = !method?.corrects;
-    for (const id of ["r-model", "r-even", "r-contradiction", "r-interval"]) $(id).disabled = !method?.learns;
+    for (const id of ["r-model", "r-even", "r-contradiction"]) $(id).disabled = !method?.learns;
   }
 
   _fill(settings) {
     for (const [id, key] of FIELDS) $(id).value = settings[key] ?? "";
-    $("r-interval").checked = Boolean(settings.interval);
     for (const [id, , empty] of FIELDS) if (empty) $(id).placeholder = $("r-rule").value ? "as the rule says" : empty;
     this._fit();
   }
@@ -168,7 +167,6 @@ export class Restoration {
     for (const [id, key] of [["r-model", "model"], ["r-gain", "gain"], ["r-even", "even"], ["r-contradiction", "on_contradiction"]]) {
       if (!$(id).disabled) body[key] = $(id).value;
     }
-    body.interval = $("r-interval").checked && !$("r-interval").disabled;
     if ($("r-rule").value) body.rule = $("r-rule").value;
     body.flats = this.flats.map((f) => f.id);
     for (const [id, key] of [["r-steps", "steps"], ["r-exposure", "exposure_s"], ["r-open-beam", "open_beam"], ["r-pitch", "pitch_um"]]) {
@@ -256,7 +254,7 @@ export class Restoration {
     if (Number.isFinite(c.mean_shift)) facts.push(["Mean shift", `${+(100 * c.mean_shift).toPrecision(2)} % of open beam`]);
     facts.push(["SHA-256 out", result.sha256_out]);
     list($("result-facts"), facts);
-    const names = { image: "Restored image", provenance: "Provenance layers", interval: "Interval", record: "Record (JSON)", report: "Report (HTML)", report_pdf: "Report (PDF)" };
+    const names = { image: "Restored image", provenance: "Provenance layers", record: "Record (JSON)", report: "Report (HTML)", report_pdf: "Report (PDF)" };
     $("downloads").replaceChildren(...there.map((kind) => {
       const button = document.createElement("button"), icon = node("svg", {});
       icon.append(node("use", { href: "#i-save" }));
