@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from coldray.channels import FIRST_CONDITIONS
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
@@ -35,7 +35,7 @@ def _is_number(value: Json, low: float = -1e6, high: float = 1e6) -> bool:
     )
 
 
-def _are_numbers(value: Json, low: float = -1e6, high: float = 1e6) -> bool:
+def _are_numbers(value: Json, low: float = -1e6, high: float = 1e6) -> TypeGuard[list[float]]:
     return isinstance(value, list) and all(_is_number(one, low, high) for one in value)
 
 
