@@ -7,7 +7,7 @@ import { CanvasRenderer } from "./canvas2d.js";
 const SVG = "http://www.w3.org/2000/svg";
 const NEAR = 9;
 const TRIALS = 8;
-const SLOW_MS = 40; // a picture that takes longer is drawn without a GPU
+const SLOW_MS = 8; // half of the time between two pictures: what takes longer has no GPU, and is drawn without one
 
 export class Stage {
   // desk offers: shown(), picture(role), style(role), overlay(), spec changes; see main.js
@@ -251,20 +251,21 @@ export class Stage {
   }
 
   _drawLabels(panes) {
-    const labels = document.getElementById("labels");
-    labels.replaceChildren();
+    const labels = document.getElementById("labels"), width = this.element.clientWidth;
     const swipe = this.desk.mode === "swipe" && panes.length > 1;
-    panes.forEach((pane, i) => {
-      if (pane.clip.w < 40) return;
-      const label = document.createElement("div");
-      label.className = `label ${pane.role}`;
-      label.textContent = this.desk.label(pane.role);
+    const wide = panes.filter((pane) => pane.clip.w >= 40);
+    while (labels.children.length > wide.length) labels.lastChild.remove();
+    while (labels.children.length < wide.length) labels.append(document.createElement("div"));
+    wide.forEach((pane, i) => {
+      const label = labels.children[i], text = this.desk.label(pane.role), named = `label ${pane.role}`;
+      if (label.className !== named) label.className = named;
+      if (label.textContent !== text) label.textContent = text;
       label.style.top = `${pane.clip.y + 10}px`;
       // of a swipe each name stands at the cut that its image begins or ends with
-      if (swipe && i === 0) label.style.right = `${this.element.clientWidth - pane.clip.x - pane.clip.w + 10}px`;
-      else label.style.left = `${pane.clip.x + 10}px`;
+      const first = swipe && pane === panes[0];
+      label.style.right = first ? `${width - pane.clip.x - pane.clip.w + 10}px` : "";
+      label.style.left = first ? "" : `${pane.clip.x + 10}px`;
       label.style.maxWidth = `${pane.clip.w - 20}px`;
-      labels.append(label);
     });
   }
 
