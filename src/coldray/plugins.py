@@ -193,6 +193,12 @@ def plugin_names(kind: str) -> tuple[str, ...]:
     return tuple(sorted({*ours, *data, *_LOADED[kind], *_installed(kind)}))
 
 
+def is_plugin(kind: str, name: str) -> bool:
+    """Whether there is a plug-in of that name; installed packages are only asked if it is none of ours."""
+    ours, data = _of_folder(kind)
+    return name in ours or name in data or name in _LOADED[kind] or name in _installed(kind)
+
+
 def data_names(kind: str) -> tuple[str, ...]:
     """Names of the plug-ins of a kind that are data files of ours, sorted."""
     return tuple(sorted(_of_folder(kind)[1]))

@@ -19,6 +19,7 @@ from coldray.plugins import (
     LearningMethod,
     Method,
     data_names,
+    is_plugin,
     plugin,
     plugin_names,
     settings_of,
@@ -149,6 +150,12 @@ def test_detector(name):
     assert isinstance(detector, Detector)
     assert measured or detector.pixel_pitch_mm == 0.1
     assert Detector.from_dict(detector.to_dict()).to_dict() == detector.to_dict()
+
+
+@pytest.mark.parametrize("kind", ["degradation", "method", "network", "detector", "format"])
+def test_what_is_listed_is_a_plugin_and_nothing_else_is(kind):
+    assert all(is_plugin(kind, name) for name in plugin_names(kind))
+    assert not is_plugin(kind, "no_such_thing")
 
 
 def test_a_new_file_is_a_new_plugin(tmp_path, monkeypatch, pair):

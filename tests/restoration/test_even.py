@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import maximum_filter
 
 from coldray.errors import ImageError
 from coldray.frame import Frame
@@ -201,3 +202,15 @@ def test_wrong_predictions_are_refused(scene, blend):
     broken[0, 0] = np.nan
     with pytest.raises(ImageError, match="not finite"):
         apply(frame, blend, broken, CONSTANTS)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([8, 32, 50]), st.integers(0, 99))
+def test_cells_count_as_far_as_a_correction_carries_the_network(rows, cols, cell, seed):
+    gate = (np.random.default_rng(seed).uniform(size=(rows, cols)) < 2 / (rows * cols)).astype(np.float32)
+    nothing = np.zeros((rows, cols), dtype=np.float32)
+    found = even.Reading(nothing, nothing, gate, None).needed(cell)
+    open_cells = np.zeros((-(-rows // cell), -(-cols // cell)), dtype=bool)
+    for row, col in np.argwhere(gate > 0):
+        open_cells[row // cell, col // cell] = True
+    wanted = maximum_filter(open_cells, 2 * -(-even.NETWORK_REACH_PX // cell) + 1)
+    np.testing.assert_array_equal(found, wanted)

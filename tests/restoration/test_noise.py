@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from coldray.errors import DetectorError, MeasurementError
 from coldray.images.repeats import average_repeats
@@ -11,6 +12,7 @@ from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.screen import gos_screen
 from coldray.radiograph import Radiograph
+from coldray.restoration import noise_blocks
 from coldray.restoration.fixed_pattern import shared_pattern
 from coldray.restoration.noise import (
     choose_noise,
@@ -314,3 +316,13 @@ def test_equal_frames_tell_no_noise():
     stack = np.full((3, 64, 64), 0.5, dtype=np.float32)
     with pytest.raises(MeasurementError, match="equal each other"):
         noise_of_repeats(average_repeats([Radiograph(stack)]).changing, DETECTOR)
+
+
+def test_a_hit_in_a_quiet_block_gives_way_to_the_median_around_it():
+    blocks = np.random.default_rng(4).normal(0.5, 0.01, (7, 16, 16)).astype(np.float32)
+    blocks[2, 5, 9], blocks[4, 0, 15] = 0.9, 0.1
+    before, median = blocks.copy(), scipy.ndimage.median_filter(blocks, size=(1, 3, 3), mode="nearest")
+    noise_blocks._remove_hits(blocks)
+    changed = blocks != before
+    assert changed[2, 5, 9] and changed[4, 0, 15] and changed.sum() < 20
+    np.testing.assert_array_equal(blocks[changed], median[changed])

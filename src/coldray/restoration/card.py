@@ -11,7 +11,7 @@ from coldray.channels import FIRST_CONDITIONS
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
 from coldray.document import Json, as_entries, as_numbers
 from coldray.errors import CheckpointError
-from coldray.plugins import plugin, plugin_names, shown_by
+from coldray.plugins import is_plugin, plugin, plugin_names, shown_by
 from coldray.restoration.evidence import EvenConstants
 
 LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192
@@ -168,7 +168,7 @@ def check_header(header: Json, name: str) -> None:
             section = section.get(word) if isinstance(section, Mapping) else None
         if isinstance(section, Mapping):
             _check_section(section, rules, f"{place}." if place else "", name)
-    if header["method"] not in plugin_names("method"):
+    if not is_plugin("method", header["method"]):
         raise CheckpointError(
             f"{name}: the header names the method {_brief(header['method'])}; there are "
             f"{', '.join(plugin_names('method'))}. Install the plug-in, or choose another model"

@@ -221,11 +221,10 @@ class Reading:
         ndarray of bool, shape (ceil(rows / cell_px), ceil(cols / cell_px))
             True within `NETWORK_REACH_PX` of a pixel with an open gate.
         """
-        from scipy.ndimage import maximum_filter
-
         down, across = (np.arange(0, n, cell_px) for n in self.gate.shape)
         open_cells = np.logical_or.reduceat(np.logical_or.reduceat(self.gate > 0, down, axis=0), across, axis=1)
-        return np.asarray(maximum_filter(open_cells, 2 * -(-NETWORK_REACH_PX // cell_px) + 1))
+        reach = -(-NETWORK_REACH_PX // cell_px)
+        return _grown(_grown(open_cells, reach).T, reach).T
 
     def join(self, prediction: NDArray[np.floating] | None = None) -> GatedResult:
         """(1 - g) a + g prediction, with the linear reading a.
@@ -259,6 +258,14 @@ class Reading:
         warnings = tuple(self.evidence.power.warnings())
         out = (self.measured + self.linear) + claim
         return GatedResult(out, self.measured, self.linear, claim, gate, self.evidence, warnings, self.stood_in)
+
+
+def _grown(cells: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Whether any cell as near as `reach` along the first axis is true."""
+    length = len(cells)
+    counts = np.concatenate([np.zeros((1, cells.shape[1]), dtype=np.intp), cells.cumsum(axis=0)])
+    place = np.arange(length)
+    return np.asarray(counts[np.minimum(place + reach + 1, length)] > counts[np.maximum(place - reach, 0)])
 
 
 def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Reading:

@@ -230,9 +230,9 @@ def marked_places(certificate: Certificate) -> tuple[list[dict[str, Json]], int]
     count : int
     """
     marked = certificate.marked[::STRIDE_PX, ::STRIDE_PX]
-    labels, count = scipy.ndimage.label(marked, structure=np.ones((3, 3)))
-    if count == 0:
+    if not marked.any():
         return [], 0
+    labels, count = scipy.ndimage.label(marked, structure=np.ones((3, 3)))
     best = _strongest(certificate, labels, count)
     rows, cols = certificate.frame.shape
     pitch = certificate.frame.pair.pixel_pitch_mm
