@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
-from coldray.reports.canvas import fonts
+from coldray.reports.canvas import PNG_LEVEL, fonts
 
 if TYPE_CHECKING:
     from fpdf import FPDF
+    from fpdf.image_parsing import SETTINGS
+
+    SETTINGS.compression_level = PNG_LEVEL
 
 MARGIN_MM = 15.0
 NAME_WIDTH_MM = 44.0
