@@ -23,6 +23,9 @@ class Fields:
     def __len__(self):
         return 3
 
+    def looks(self):
+        return {"long": 1.0, "middle": 0.25, "short": 0.05}
+
     def pair(self, number, rng, exposure_s):
         blocks = np.random.default_rng(number).uniform(0.2, 0.9, (12, 12))
         sharp = np.kron(blocks, np.ones((8, 8))).astype(np.float32)
@@ -83,3 +86,26 @@ def test_a_network_that_left_much_is_corrected_more():
         calibrate_consistency(n, unshared_gain, Fields()).relative_error["calibrated"] for n in (lazy, linear)
     )
     assert left < used < 1
+
+
+class Measured(Fields):
+    """The same fields, each measured once."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def looks(self):
+        return {"own_exposure": None}
+
+    def pair(self, number, rng, exposure_s):
+        assert exposure_s is None
+        self.drawn.append(number)
+        return super().pair(number, rng, 0.25)
+
+
+def test_a_measured_field_counts_once():
+    """Counted again at every exposure that a simulation would draw, one measurement would look like three."""
+    fields = Measured()
+    found = calibrate_consistency(lazy, unshared_gain, fields)
+    assert fields.drawn == [0, 1, 2]
+    assert found.relative_error["calibrated"] < found.relative_error["network"]

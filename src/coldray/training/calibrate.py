@@ -24,7 +24,10 @@ class CalibrationPairs(Protocol):
     def __len__(self) -> int:
         """How many fields there are."""
 
-    def pair(self, number: int, rng: np.random.Generator, exposure_s: float) -> tuple[TrainingPair, Degradation]:
+    def looks(self) -> dict[str, float | None]:
+        """Exposures [s] at which a field is drawn, by name; None where it was measured at its own."""
+
+    def pair(self, number: int, rng: np.random.Generator, exposure_s: float | None) -> tuple[TrainingPair, Degradation]:
         """Draw the pair of field `number` at an exposure [s], with its degradation."""
 
 
@@ -45,12 +48,7 @@ class Calibration:
     relative_error: dict[str, float]
 
 
-def calibrate_consistency(
-    predictor: Predictor,
-    unshared_gain: Any,
-    source: CalibrationPairs,
-    exposures_s: tuple[float, ...] = (1.0, 0.25, 0.05),
-) -> Calibration:
+def calibrate_consistency(predictor: Predictor, unshared_gain: Any, source: CalibrationPairs) -> Calibration:
     """Fit the share of the data-consistency gain on calibration fields.
 
     Parameters
@@ -60,9 +58,7 @@ def calibrate_consistency(
     unshared_gain : callable
         ``unshared_gain(frame, degradation, frequency)``, the gain K_0.
     source : CalibrationPairs
-        Calibration fields, of boards never trained on.
-    exposures_s : tuple of float
-        Exposures that count alike [s].
+        Calibration fields, of boards never trained on, or with references never trained on; all its exposures count alike.
 
     Notes
     -----
@@ -73,7 +69,7 @@ def calibrate_consistency(
     """
     bins = len(BIN_EDGES) - 1
     tops, bottoms, powers, papers = [], [], [], []
-    for exposure in exposures_s:
+    for exposure in source.looks().values():
         for number in range(len(source)):
             pair, degradation = source.pair(number, np.random.default_rng([13, number]), exposure)
             frame: Frame = pair.frame
