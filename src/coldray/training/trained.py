@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -137,45 +137,63 @@ def family_limits(recipe: Recipe, random_state: int = 5, patches: PatchSet | Non
         ``in_units``: the same in the units of a user, see `_in_units`.
     """
     data = recipe.data
+    if patches is not None:
+        of_boards = [board.pixel_pitch_mm for board in patches.boards]
+        pitches = min(of_boards), max(of_boards)
+        return limits_of(_of_patches(patches, data.exposure_s), data.exposure_s, pitches, random_state)
     wide = data.wide_exposure_s if data.wide_share else None
     noises = data.exposure_s, wide, data.wide_share, data.white_share
-    pitches = list(PITCH_RANGE_MM)
-    if patches is None:
-        span = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
-    else:
-        span = _span(_of_patches(patches, data.exposure_s), random_state)
-        of_boards = [board.pixel_pitch_mm for board in patches.boards]
-        pitches = [min(of_boards), max(of_boards)]
+    span = _drawn_conditions(data.paper_share, data.other_share, noises, random_state)
+    return _limits(span, wide or data.exposure_s, PITCH_RANGE_MM, _nuisances(data))
+
+
+def limits_of(
+    draw: Drawn,
+    exposure_s: tuple[float, float],
+    pixel_pitch_mm: tuple[float, float],
+    random_state: int = 5,
+    more: Mapping[str, Json] | None = None,
+) -> dict[str, Json]:
+    """`family_limits` of measured pairs.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(rng)`` gives detectors and noise as training has them.
+    exposure_s, pixel_pitch_mm : (float, float)
+        Shortest and longest exposure [s], smallest and largest pitch [mm].
+    random_state : int
+    more : mapping, optional
+        What else ``in_units`` says.
+    """
+    return _limits(_span(draw, random_state), exposure_s, pixel_pitch_mm, more or {})
+
+
+def _limits(
+    span: Span, exposure_s: tuple[float, float], pixel_pitch_mm: tuple[float, float], more: Mapping[str, Json]
+) -> dict[str, Json]:
+    """What a header says of a span; `more` goes into ``in_units``."""
     return {
         "conditions_low": span.low.round(4).tolist(),
         "conditions_high": span.high.round(4).tolist(),
         "cloud": {"points": span.points.tolist(), "reach": round(span.reach, 4)},
-        "exposure_s": list(wide or data.exposure_s),
-        "pixel_pitch_mm": pitches,
-        "in_units": _in_units(data, span, patches is None),
+        "exposure_s": list(exposure_s),
+        "pixel_pitch_mm": list(pixel_pitch_mm),
+        "in_units": _in_units(span) | dict(more),
     }
 
 
-def _in_units(data: DataRecipe, span: Span, draws: bool) -> dict[str, Json]:
+def _in_units(span: Span) -> dict[str, Json]:
     """Domain of use: what frames and detectors were like in training, lowest and highest each.
-
-    Parameters
-    ----------
-    data : DataRecipe
-    span : Span
-    draws : bool
-        Whether detectors and nuisances were drawn; prepared patches have those of their boards.
 
     Returns
     -------
     dict
         MTF ratio of blurred over sharp detector at frequencies [cycles/pixel]; standard deviation of one pixel at the open
-        beam, as a share of it; colour of the noise, its power at 1/32 over that at 1/2 cycles/pixel; and, where drawn, the relative
-        difference of the blurred detector's MTF along rows and columns, the share of pixels without a measurement, the slope of
-        the signal over a field, and the fixed pattern that a gain correction leaves.
+        beam, as a share of it; colour of the noise, its power at 1/32 over that at 1/2 cycles/pixel.
     """
     ratio = slice(1, 1 + len(RATIO_FREQUENCIES))
-    out: dict[str, Json] = {
+    return {
         "mtf_ratio": {
             "frequency_cycles_px": list(RATIO_FREQUENCIES),
             "low": ((span.low[ratio] + 1) / 2).round(4).tolist(),
@@ -184,15 +202,24 @@ def _in_units(data: DataRecipe, span: Span, draws: bool) -> dict[str, Json]:
         "noise_relative_sd": [float(f"{v:.3g}") for v in span.noise_relative_sd],
         "noise_colour": [float(f"{v:.3g}") for v in span.noise_colour],
     }
-    if draws:
-        most = 1.0 if data.nuisance_share > 0 else 0.0
-        out |= {
-            "anisotropy": [0.0, ANISOTROPY if data.other_share > 0 else 0.0],
-            "direct_hit_share": [0.0, most * HIT_SHARE[1]],
-            "slope": [0.0, most * SLOPE],
-            "fixed_pattern_sd": [0.0, most * FIXED_PATTERN_SD[1]],
-        }
-    return out
+
+
+def _nuisances(data: DataRecipe) -> dict[str, Json]:
+    """What simulated frames had besides: lowest and highest each.
+
+    Returns
+    -------
+    dict
+        Relative difference of the blurred detector's MTF along rows and columns, share of pixels without a measurement, slope of
+        the signal over a field, and fixed pattern that a gain correction leaves.
+    """
+    most = 1.0 if data.nuisance_share > 0 else 0.0
+    return {
+        "anisotropy": [0.0, ANISOTROPY if data.other_share > 0 else 0.0],
+        "direct_hit_share": [0.0, most * HIT_SHARE[1]],
+        "slope": [0.0, most * SLOPE],
+        "fixed_pattern_sd": [0.0, most * FIXED_PATTERN_SD[1]],
+    }
 
 
 Drawn = Callable[[np.random.Generator], tuple[DetectorPair, NoiseModel]]
