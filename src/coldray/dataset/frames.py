@@ -103,9 +103,11 @@ def read_note(folder: Path) -> dict[str, Json]:
         note = read_object(folder / "pair.json", ImageReadError)
     except ImageReadError as problem:
         raise ImageReadError(f"{folder.name}/{problem}; is this a data folder?") from None
-    missing = [k for k in NEEDED if k not in note]
+    missing = [k for k in NEEDED if note.get(k) is None]
     if missing:
-        raise MetadataError(f"{folder.name}/pair.json: {', '.join(missing)} missing; {', '.join(NEEDED)} are needed")
+        raise MetadataError(
+            f"{folder.name}/pair.json: {', '.join(missing)} missing or null; {', '.join(NEEDED)} are needed, fill them in"
+        )
     for key in POSITIVE:
         value = note.get(key)
         if value is not None and not (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):

@@ -18,6 +18,8 @@ EXAMPLE = """
 Example: coldray prepare simulated:train:120 simulated:validation:6 simulated:test:40 -o dataset
 
 Example: coldray prepare boards/ --test other_boards/ --calibration wedge/ -o dataset
+
+Example: coldray prepare --init boards/ --boards 8
 """
 
 
@@ -28,13 +30,25 @@ def register(app: typer.Typer) -> None:
 
 def prepare(
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
             help="Data folders (BOARD/hr, BOARD/lr, BOARD/pair.json) or simulated:FAMILY|ROLE:COUNT.",
         ),
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DATASET", help="Dataset folder to write.")],
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DATASET", help="Dataset folder to write; needed but with --init."),
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            "--init",
+            metavar="FOLDER",
+            help="Only write empty board folders with a pair.json to fill in, for your own frames.",
+        ),
+    ] = None,
+    boards: Annotated[int, typer.Option("--boards", min=1, max=999, help="With --init: how many.")] = 6,
     patches: Annotated[int, typer.Option(min=1, help="Training patches.")] = 15000,
     test_patches: Annotated[int, typer.Option(min=0, help="Test patches; 0 for none.")] = 600,
     validation_patches: Annotated[int, typer.Option(min=0, help="Validation patches; 0 for none.")] = 64,
@@ -72,6 +86,10 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """Make patches for training and testing; the same command finishes a run that was cut."""
+    if init is not None:
+        return _init(init, boards, bool(sources) or out is not None, as_json)
+    if not sources or out is None:
+        raise SettingsError("give SOURCE... and -o DATASET, or --init FOLDER for empty board folders")
     from coldray.dataset.prepare import Cut, PrepareSettings, Sources
     from coldray.dataset.prepare import prepare as make
     from coldray.dataset.simulated import BoardRecipe
@@ -113,6 +131,21 @@ def prepare(
             )
         typer.echo(f"next: coldray train CONFIG.toml --set data.dataset=folder --set data.folder={out}")
     return console.SOME_FAILED if problems else console.OK
+
+
+def _init(folder: Path, boards: int, more: bool, as_json: bool) -> int:
+    """Write empty board folders and say what to do with them."""
+    from coldray.dataset.template import write_template
+
+    if more:
+        raise SettingsError("--init only writes empty board folders; leave out SOURCE and -o")
+    notes = write_template(folder, boards)
+    if as_json:
+        console.emit({"folder": str(folder), "boards": [str(note.parent) for note in notes]})
+    else:
+        typer.echo(f"{folder}: {len(notes)} board folders; README.txt says what goes where")
+        typer.echo(f"next: coldray adapt {folder} -o MODEL.onnx, or coldray prepare {folder} -o DATASET")
+    return console.OK
 
 
 def _result(out: Path, manifest: Mapping[str, Json], seconds: float) -> dict[str, Json]:
