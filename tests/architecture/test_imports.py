@@ -42,7 +42,8 @@ ALLOWED = {
     "reports": PHYSICS | {"images", "metrology", "restoration"},
     "benchmark": CORE - {"networks"} | {"simulation", "objects", "reports"},
     "api": CORE - {"networks", "detectors"} | {"simulation", "objects", "reports", "benchmark"},
-    "app": CORE | {"simulation", "objects", "dataset", "training", "reports", "benchmark", "api"},
+    "adaptation": PHYSICS | {"metrology", "restoration", "dataset", "training", "reports", "benchmark"},
+    "app": CORE | {"simulation", "objects", "dataset", "training", "adaptation", "reports", "benchmark", "api"},
 }
 HEAVY = ("torch", "matplotlib", "pydicom", "tifffile", "scipy", "skimage", "onnxruntime", "PIL", "pydantic", "typer")
 FILES = sorted(ROOT.rglob("*.py"))

@@ -35,6 +35,7 @@ VERBS = sorted(_verbs())
 verbs = pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 
 MISSING = {
+    "adapt": ["absent", "-o", "out.onnx"],
     "benchmark ablate": ["steps", "-o", "out", "-m", "absent.onnx"],
     "benchmark paper": ["-o", "out", "-m", "absent.onnx"],
     "benchmark trust": ["blank", "-o", "out", "-m", "absent.onnx"],

@@ -35,6 +35,7 @@ GROUPS = {
     "Train and compare": {
         "prepare": "prepare",
         "train": "models",
+        "adapt": "adapt",
         "evaluate": "models",
         "pod": "pod",
         "trial": "trial",

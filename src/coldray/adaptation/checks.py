@@ -1,0 +1,178 @@
+"""What two detectors' frames of one board say of each other, before anything is learnt from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from coldray.dataset.frames import BoardImages
+from coldray.errors import MeasurementError
+from coldray.physics.pair import DetectorPair
+
+BINS = np.linspace(0.0, 0.5, 26)
+"""Edges of the bins of radial frequency [cycles/pixel]."""
+LEVEL_BINS, LOOKED_AT = slice(0, 2), slice(2, 13)
+"""Bins whose ratio is the contrast of both responses, and bins whose ratio to that tells the blurrier detector."""
+DEPARTURE = 0.03
+"""Mean difference of measured and stated MTF ratio that is said; edges measure an MTF to 0.01 or so."""
+CLEARLY_BLURRED = 0.9
+"""Stated MTF ratio below which a bin tells."""
+COARSE_PX = 4
+"""Side of the blocks over which halves are compared: little of their noise is left."""
+LEAST_LIKENESS = 0.8
+"""Correlation of the halves' blocks under which they do not show one scene."""
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRatio:
+    """Transfer from the sharp to the blurred detector that boards show.
+
+    Parameters
+    ----------
+    frequency_cycles_px, ratio : ndarray, shape (bins,)
+        Radial frequency, and the ratio of blurred to sharp detail, that which is stated at the lowest frequencies.
+    stated : ndarray, shape (bins,)
+        The detectors' MTF ratio.
+    """
+
+    frequency_cycles_px: Float
+    ratio: Float
+    stated: Float
+
+    def departure(self) -> float:
+        """Mean of measured - stated over the bins from 0.04 to 0.26 cycles/pixel, without its sign."""
+        return abs(float(np.mean((self.ratio - self.stated)[LOOKED_AT])))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say where boards contradict what their detectors state."""
+        if self.departure() <= DEPARTURE:
+            return ()
+        return (
+            f"these boards show an MTF ratio that is {self.departure():.2f} off what their detectors state, on the average from "
+            f"{BINS[LOOKED_AT.start]:.2f} to {BINS[LOOKED_AT.stop]:.2f} cycles/pixel: measure both detectors (coldray characterise) "
+            "first; adapting makes up for a part of it",
+        )
+
+
+def check_halves(images: BoardImages) -> None:
+    """Refuse sharp frames whose halves do not show one scene.
+
+    Raises
+    ------
+    MeasurementError
+        If there are no halves, or their blocks do not correlate.
+    """
+    if images.halves is None:
+        raise MeasurementError(
+            f"{images.board}: one sharp frame has no halves, and its noise would be in target and score; give at least 2"
+        )
+    one, other = (_detail(_blocks(half)) for half in images.halves)
+    alike = float(np.vdot(one, other)) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-30)
+    if not alike >= LEAST_LIKENESS:
+        raise MeasurementError(
+            f"{images.board}: the two halves of its sharp frames do not show one scene (correlation {alike:.2f}, "
+            f"{LEAST_LIKENESS} is needed); put the frames of one board, taken without moving it, into its hr/"
+        )
+
+
+def check_roles(images: BoardImages) -> None:
+    """Refuse a board whose sharp frames are the blurrier ones; needs no registration.
+
+    Raises
+    ------
+    MeasurementError
+        If hr/ and lr/ are swapped, by the spectra of what they show.
+
+    Notes
+    -----
+    Power is the cross power of two means with independent noise.
+    """
+    assert images.frames is not None and images.halves is not None
+    sharp = _cross(*images.halves)
+    blurred = _cross(*(images.frames[first::2].mean(axis=0) for first in range(2)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.sqrt(np.maximum(blurred, 0.0) / sharp)
+    seen = _relative(ratio)[LOOKED_AT]
+    tells = (_stated(images.pair)[LOOKED_AT] < CLEARLY_BLURRED) & np.isfinite(seen)
+    if tells.any() and float(np.median(seen[tells])) > 1.0:
+        raise MeasurementError(
+            f"{images.board}: hr/ is blurrier than lr/ (contrast of detail in lr/ is {float(np.median(seen[tells])):.2f} of that "
+            f"in hr/, {float(np.median(_stated(images.pair)[LOOKED_AT][tells])):.2f} was expected): the detectors are swapped; "
+            "put the sharp detector's frames into hr/"
+        )
+
+
+def measured_ratio(boards: list[BoardImages]) -> MeasuredRatio:
+    """Transfer that registered boards in one response show together.
+
+    Notes
+    -----
+    T(f) = sum Re Y (A + B)* / 2 sum Re A B*, Y the mean of the blurred frames, A and B the halves of the sharp ones: no noise
+    is in two factors of a product, so that it biases neither. Scaled to the stated ratio at the lowest frequencies, where the
+    contrast of both responses, not the blur, decides.
+    """
+    top, bottom = np.zeros(len(BINS) - 1), np.zeros(len(BINS) - 1)
+    for images in boards:
+        assert images.frames is not None and images.halves is not None
+        window = seen_of(images)
+        blurred = images.frames.mean(axis=0)[window]
+        one, other = (half[window] for half in images.halves)
+        top += 0.5 * (_cross(blurred, one) + _cross(blurred, other))
+        bottom += _cross(one, other)
+    stated = _stated(boards[0].pair)
+    seen = _relative(top / np.maximum(bottom, 1e-30)) * float(np.mean(stated[LEVEL_BINS]))
+    return MeasuredRatio(_centres(), seen, stated)
+
+
+def seen_of(images: BoardImages) -> tuple[slice, slice]:
+    """Part of a registered board that both detectors saw."""
+    rows, cols = images.mean.shape
+    if images.registration is None or images.registration.is_identity:
+        return slice(0, rows), slice(0, cols)
+    return images.registration.seen((rows, cols))
+
+
+def _centres() -> Float:
+    return 0.5 * (BINS[1:] + BINS[:-1])
+
+
+def _stated(pair: DetectorPair) -> Float:
+    return np.asarray(pair.ratio(_centres() / pair.pixel_pitch_mm), dtype=np.float64)
+
+
+def _relative(ratio: Float) -> Float:
+    """Ratio over its mean at the lowest frequencies."""
+    return np.asarray(ratio / max(float(np.mean(ratio[LEVEL_BINS])), 1e-30))
+
+
+def _window(shape: tuple[int, int]) -> Float:
+    return np.asarray(np.hanning(shape[0])[:, None] * np.hanning(shape[1])[None, :])
+
+
+def _cross(one: NDArray[np.floating], other: NDArray[np.floating]) -> Float:
+    """Mean real part of the cross power of two images per bin of radial frequency."""
+    shape = (one.shape[0], one.shape[1])
+    window = _window(shape)
+    a, b = (scipy.fft.rfft2((image - image.mean()) * window) for image in (one, other))
+    radial = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
+    place = np.digitize(radial.ravel(), BINS) - 1
+    inside = place < len(BINS) - 1
+    power = np.real(a * np.conj(b)).ravel()[inside]
+    count = np.bincount(place[inside], minlength=len(BINS) - 1)
+    return np.asarray(np.bincount(place[inside], power, len(BINS) - 1) / np.maximum(count, 1))
+
+
+def _blocks(image: NDArray[np.floating]) -> Float:
+    rows, cols = (n // COARSE_PX for n in image.shape)
+    cut = np.asarray(image[: rows * COARSE_PX, : cols * COARSE_PX], dtype=np.float64)
+    return np.asarray(cut.reshape(rows, COARSE_PX, cols, COARSE_PX).mean(axis=(1, 3)))
+
+
+def _detail(blocks: Float) -> Float:
+    """What is left without shading."""
+    return np.asarray(blocks - scipy.ndimage.gaussian_filter(blocks, 4.0))

@@ -1,0 +1,255 @@
+"""The proof: both models on boards kept apart, scored against halves of the sharp frames whose noise cancels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.adaptation.checks import seen_of
+from coldray.adaptation.reference import reference_error
+from coldray.benchmark.statistics import Interval, interval, verdict
+from coldray.dataset.frames import BoardImages
+from coldray.document import Json, as_text
+from coldray.frame import Frame
+from coldray.metrology.metrics import gain_to
+from coldray.physics.noise import NoiseModel
+from coldray.plugins import degradation_of
+from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.model import Model
+from coldray.restoration.pipeline import Job, restore
+from coldray.training.features import add_change, draw_features
+
+BORDER_PX = 16
+LEAST_ERROR = 1e-9
+"""Mean squared error [fraction of the open beam, squared] below which nothing is told apart."""
+LOST = 0.02
+"""Share of small features' contrast that an adapted model may lose on the average."""
+BEFORE, AFTER, LINEAR = "before", "after", "wiener"
+
+Image = NDArray[np.float32]
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class HalfScores:
+    """Scores of one result against two halves of the sharp frames.
+
+    Parameters
+    ----------
+    psnr_noise_free_db : float
+        From the mean product of the errors to both halves: an estimate of the PSNR against a reference without noise. NaN if
+        that product is not positive.
+    psnr_of_half_db : float
+        Against one half as it is, noise and all.
+    ceiling_db : float
+        What a perfect result would reach against that half.
+    """
+
+    psnr_noise_free_db: float
+    psnr_of_half_db: float
+    ceiling_db: float
+
+
+def half_scores(result: NDArray[np.floating], one: NDArray[np.floating], other: NDArray[np.floating]) -> HalfScores:
+    """Score a result against two halves of independent noise.
+
+    Parameters
+    ----------
+    result, one, other : ndarray, shape (rows, cols)
+        Fractions of the open beam; `result` is multiplied by the factor that fits the mean of the halves best.
+
+    Returns
+    -------
+    HalfScores
+
+    Notes
+    -----
+    With A = t + a, B = t + b and noises a, b independent of each other and of x, E mean (x - A)(x - B) = mean (x - t)^2: the
+    noise of the reference cancels. What is common to both halves stays in it: fixed pattern, registration, response
+    (`coldray.adaptation.reference` says how much). Against
+    one half the error has var(b) on top, estimated as mean (A - B)^2 / 2, which is the ceiling.
+    """
+    inner = (slice(BORDER_PX, -BORDER_PX),) * 2
+    x, a, b = (np.asarray(image[inner], dtype=np.float64) for image in (result, one, other))
+    x = x * gain_to(x, 0.5 * (a + b))
+    return HalfScores(
+        _db(float(np.mean((x - a) * (x - b)))), _db(float(np.mean((x - b) ** 2))), _db(float(np.mean((a - b) ** 2)) / 2)
+    )
+
+
+def _db(power: float) -> float:
+    return -10 * float(np.log10(power)) if power > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class BoardScores:
+    """Scores of one board kept apart.
+
+    Parameters
+    ----------
+    board : str
+    frames : int
+    scores : dict
+        Means over its frames by arm: ``before``, ``after``, ``wiener``.
+    features_kept : dict
+        Share of their contrast that small features keep, by arm.
+    reference_error : float
+        Mean squared error that the reference has of its own, see `coldray.adaptation.reference`.
+    """
+
+    board: str
+    frames: int
+    scores: dict[str, HalfScores]
+    features_kept: dict[str, float]
+    reference_error: float
+
+    @property
+    def gain_seen_db(self) -> float:
+        """After over before, against the reference as it is."""
+        return self.scores[AFTER].psnr_noise_free_db - self.scores[BEFORE].psnr_noise_free_db
+
+    @property
+    def gain_db(self) -> float:
+        """The same with the reference's own error taken off the model before, which cannot know it, but not off the adapted one.
+
+        An adapted model may have learnt that error, as its target had it too: what it gains by that is no gain.
+        """
+        before, after = (10 ** (-self.scores[arm].psnr_noise_free_db / 10) for arm in (BEFORE, AFTER))
+        return 10 * float(np.log10(max(before - self.reference_error, LEAST_ERROR) / after))
+
+    @property
+    def reference_error_db(self) -> float:
+        """PSNR of the reference itself, but for its noise; NaN if no error was found."""
+        return _db(self.reference_error)
+
+    def to_dict(self) -> dict[str, Json]:
+        """JSON-able form."""
+        return {
+            "board": self.board,
+            "frames": self.frames,
+            "gain_db": self.gain_db,
+            "gain_seen_db": self.gain_seen_db,
+            "reference_error_db": self.reference_error_db,
+            "features_kept": {arm: value for arm, value in self.features_kept.items()},
+            **{arm: dict(vars(found)) for arm, found in self.scores.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the boards kept apart say.
+
+    Parameters
+    ----------
+    boards : tuple of BoardScores
+    gain_db, features : Interval
+        Paired difference, after less before, of the PSNR (`BoardScores.gain_db`) and of the share of contrast that small features keep.
+    """
+
+    boards: tuple[BoardScores, ...]
+    gain_db: Interval
+    features: Interval
+
+    @property
+    def holds(self) -> bool:
+        """Whether the gain's interval lies above 0 and small features are not lost for it."""
+        return self.gain_db.low > 0 and not self.loses_features
+
+    @property
+    def loses_features(self) -> bool:
+        """Whether small features are shown to keep less contrast, by more than `LOST`."""
+        return self.features.mean < -LOST and self.features.high < 0
+
+    def words(self) -> str:
+        """The finding in a sentence."""
+        said = verdict(self.gain_db, "the adapted model", "the model before", "PSNR", "dB")
+        if self.loses_features:
+            said += f" Small features keep {-100 * self.features.mean:.1f} % less of their contrast."
+        return said
+
+    def mean(self, arm: str) -> dict[str, float]:
+        """Means over the boards of one arm."""
+        names = HalfScores.__dataclass_fields__
+        found = {name: float(np.mean([getattr(b.scores[arm], name) for b in self.boards])) for name in names}
+        return found | {"features_kept": float(np.mean([b.features_kept[arm] for b in self.boards]))}
+
+
+def prove(boards: Sequence[BoardImages], before: Model, after: Model, progress: Progress | None = None) -> Proof:
+    """Restore the boards kept apart with both models, as a user would, and compare.
+
+    Parameters
+    ----------
+    boards : sequence of BoardImages
+        Registered, references in the blurred detector's response.
+    before, after : Model
+    progress : callable, optional
+        Called as progress(done, total, note).
+
+    Returns
+    -------
+    Proof
+        One value for each board: folders of one board are averaged first.
+    """
+    rows = []
+    for number, images in enumerate(boards):
+        rows.append(_scored(images, before, after, number))
+        if progress is not None:
+            progress(number + 1, len(boards), images.board)
+    of_board: dict[str, list[BoardScores]] = {}
+    for row in rows:
+        of_board.setdefault(row.board, []).append(row)
+    gains = [float(np.mean([row.gain_db for row in same])) for same in of_board.values()]
+    kept = [
+        float(np.mean([row.features_kept[AFTER] - row.features_kept[BEFORE] for row in same]))
+        for same in of_board.values()
+    ]
+    return Proof(tuple(rows), interval(gains), interval(kept))
+
+
+def _scored(images: BoardImages, before: Model, after: Model, number: int) -> BoardScores:
+    assert images.frames is not None and images.halves is not None
+    window = seen_of(images)
+    one, other = (half[window] for half in images.halves)
+    jobs = {BEFORE: _job(images, before), AFTER: _job(images, after), LINEAR: _job(images, None)}
+    scores: dict[str, HalfScores] = {}
+    kept: dict[str, float] = {}
+    changed, expected = _with_features(images, number)
+    for arm, job in jobs.items():
+        results = [_restored(frame, job) for frame in images.frames]
+        found = [half_scores(result[window], one, other) for result in results]
+        fields = HalfScores.__dataclass_fields__
+        scores[arm] = HalfScores(**{name: float(np.mean([getattr(f, name) for f in found])) for name in fields})
+        difference = (_restored(changed, job) - results[0])[window]
+        kept[arm] = float(np.vdot(difference, expected[window]) / np.vdot(expected[window], expected[window]))
+    return BoardScores(images.board, len(images.frames), scores, kept, reference_error(images))
+
+
+def _with_features(images: BoardImages, number: int) -> tuple[Image, Image]:
+    """First frame with small features put in through the stated physics, and how the sharp detector would show them."""
+    assert images.frames is not None and images.exposure_s is not None
+    noise = NoiseModel.of_detector(images.pair.blurred, images.exposure_s)
+    frame = images.frames[0]
+    flat = np.zeros_like(frame)
+    change = np.zeros_like(frame)
+    rng = np.random.default_rng([number, 41])
+    for _ in range(max(1, frame.size // 128**2)):
+        change += draw_features(images.mean, noise, rng)
+    model = degradation_of("mtf_blend")(images.pair)
+    sharp, blurred = add_change(flat, flat, change, Frame(frame, images.pair, noise), model)
+    return frame + blurred, sharp
+
+
+def _job(images: BoardImages, model: Model | None) -> Job:
+    method = "wiener" if model is None else as_text(model.header["method"])
+    pair, exposure_s = images.pair, images.exposure_s
+    return Job(
+        pair.blurred, pair.sharp, method=method, model=model, exposure_s=exposure_s, pixel_pitch_mm=pair.pixel_pitch_mm
+    )
+
+
+def _restored(frame: Image, job: Job) -> Image:
+    known = Acquisition(pixel_pitch_mm=job.pixel_pitch_mm, exposure_s=job.exposure_s, open_beam=1.0, linear=True)
+    return np.asarray(restore(Radiograph(frame, known), job).image.pixels, dtype=np.float32)
