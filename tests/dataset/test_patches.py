@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldray.dataset import assembly
+from coldray.dataset import prepare as preparation
 from coldray.dataset.frames import read_board
 from coldray.dataset.note import BoardNote, PartNote
 from coldray.dataset.patches import (
@@ -220,6 +222,31 @@ def test_a_cut_run_is_finished_without_doing_boards_again(boards, dataset, tmp_p
     assert (out / "manifest.json").stat().st_mtime_ns == before
     with pytest.raises(ImageWriteError, match="another dataset"):
         prepare(out, Sources((str(boards),)), PrepareSettings(cut=CUT, patches=10, test_patches=6))
+
+
+def test_a_run_cut_while_it_assembles_goes_on_where_it_was(boards, dataset, tmp_path, monkeypatch):
+    out, write = tmp_path / "d", assembly.write_arrays
+
+    def failing(path, *rest):
+        if path.parent.name == "test":
+            raise OSError("no space left")
+        write(path, *rest)
+
+    with monkeypatch.context() as planted, pytest.raises(OSError):
+        planted.setattr(assembly, "write_arrays", failing)
+        prepare(out, Sources((str(boards),)), SETTINGS)
+    made = {p: p.stat().st_mtime_ns for p in (out / "train").iterdir()}
+    spoilt = out / "train" / "mean.npy"
+    spoilt.write_bytes(b"not what was written")
+    with monkeypatch.context() as planted, pytest.raises(OSError):
+        planted.setattr(preparation.shutil, "rmtree", lambda path: failing(out / "test" / "x"))
+        prepare(out, Sources((str(boards),)), SETTINGS)
+    assert made.keys() == {p for p in made if (p.stat().st_mtime_ns == made[p]) == (p != spoilt)}
+    assert (out / "parts").is_dir()
+    prepare(out, Sources((str(boards),)), SETTINGS)
+    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in dataset[0].iterdir())
+    for path in (p for p in dataset[0].rglob("*") if p.is_file()):
+        assert (out / path.relative_to(dataset[0])).read_bytes() == path.read_bytes(), path.name
 
 
 def test_synthetic_pairs_need_no_blurred_frames(boards, tmp_path):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray import __version__
 from coldray.dataset.note import PartNote
 from coldray.dataset.part import LAYERS, load_part
 from coldray.dataset.patches import NEAR_DUPLICATE, SPLITS, BoardName, check_leaks, digest, largest_overlap, nearest
 from coldray.dataset.store import OFFSET, STEP, file_digest, write_array, write_arrays
 from coldray.document import Json
 from coldray.errors import ImageError, MetadataError
+from coldray.files import write_text
 
 
 def assemble(
@@ -103,12 +107,14 @@ def assemble(
             "families": sorted({notes[i].board.family for i, _ in chosen[split]}),
             "hashes": hashes,
         }
+    asked = [[n.key for n in notes], list(splits), wanted, patch_px, context_px, variants, random_state, layers]
+    marks = parts / hashlib.sha256(json.dumps([__version__, *asked], sort_keys=True).encode()).hexdigest()[:32]
     thumbnails = [np.asarray(load_part(parts, n, "thumbnail")) for n in notes]
     leakage = check_leaks(signature_of, label_of, thumbnails, names, splits)
     for number, split in enumerate(SPLITS):
         rng = np.random.default_rng([random_state, 29, number])
         found[split]["files"] = _write_split(
-            out / split, parts, notes, chosen[split], layers, found[split]["patches"], patch_px + 2 * context_px, rng
+            out / split, marks, notes, chosen[split], layers, found[split]["patches"], patch_px + 2 * context_px, rng
         )
     return {
         "layers": layers,
@@ -139,7 +145,7 @@ def _distinct(parts: Path, notes: Sequence[PartNote], numbers: Sequence[int]) ->
 
 def _write_split(
     folder: Path,
-    parts: Path,
+    marks: Path,
     notes: Sequence[PartNote],
     chosen: Sequence[tuple[int, NDArray[np.intp]]],
     layers: Sequence[str],
@@ -147,23 +153,41 @@ def _write_split(
     side: int,
     rng: np.random.Generator,
 ) -> dict[str, str]:
-    """Write one split and return the sha256 of its files."""
+    """Write what is missing of one split and return the sha256 of its files; `marks` begins the names of their marks."""
     if not patches:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
-    total = sum(len(keep) for _, keep in chosen)
-    for name in layers:
+    parts, total = marks.parent, sum(len(keep) for _, keep in chosen)
+
+    def layer(name: str) -> Callable[[Path], None]:
         pieces = (load_part(parts, notes[i], name)[keep] for i, keep in chosen)
-        write_arrays(folder / f"{name}.npy", pieces, (total, side, side), np.dtype(np.uint16))
+        return lambda path: write_arrays(path, pieces, (total, side, side), np.dtype(np.uint16))
+
     bases = [
         np.column_stack([np.full(len(keep), i), load_part(parts, notes[i], "corners")[keep]]) for i, keep in chosen
     ]
-    write_array(folder / "bases.npy", np.concatenate(bases).astype(np.int32))
     # every base patch once before any is shown a second time, flipped or turned
     rounds = -(-patches // total)
     index = np.array([(b, v) for v in range(rounds) for b in rng.permutation(total)], dtype=np.int32)[:patches]
-    write_array(folder / "patches.npy", index)
-    return {f"{n}.npy": file_digest(folder / f"{n}.npy") for n in (*layers, "bases", "patches")}
+    writers: dict[str, Callable[[Path], None]] = {name: layer(name) for name in layers}
+    writers["bases"] = lambda path: write_array(path, np.concatenate(bases).astype(np.int32))
+    writers["patches"] = lambda path: write_array(path, index)
+    return {
+        f"{name}.npy": _finished(folder / f"{name}.npy", Path(f"{marks}.{folder.name}.{name}.sha256"), write)
+        for name, write in writers.items()
+    }
+
+
+def _finished(path: Path, mark: Path, write: Callable[[Path], None]) -> str:
+    """The sha256 of an array, written unless an interrupted run with the same parts did."""
+    if mark.is_file() and path.is_file():
+        known = mark.read_text(encoding="ascii", errors="replace")
+        if known == file_digest(path):
+            return known
+    write(path)
+    found = file_digest(path)
+    write_text(mark, found)
+    return found
 
 
 def _detectors(notes: Sequence[PartNote]) -> dict[str, Json]:

@@ -153,6 +153,7 @@ def prepare(
         if (out / MANIFEST).exists() and not overwrite:
             found = read_manifest(out)
             if found["request"] == request:
+                shutil.rmtree(parts)  # what a run left that ended right after its manifest
                 return found, as_texts(found["problems"])
             raise ImageWriteError(f"{out.name}: holds another dataset; give --overwrite or another folder")
         curve, warnings = _response(sources, how, [n for n, s in zip(names, splits, strict=True) if s == "test"], parts)
