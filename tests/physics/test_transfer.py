@@ -223,3 +223,5 @@ def test_transforms_in_blocks_are_those_in_one_piece(shape, monkeypatch):
         found.append(image_of(spectrum, gain))
         np.testing.assert_allclose(found[-1], filtered, rtol=0, atol=4e-6)
     assert all(np.array_equal(found[0], one) for one in found[1:]), "no bit depends on blocks or threads"
+    for kind in (np.float16, np.float64):
+        assert spectrum_of(image.astype(kind)).dtype == (np.float64 if kind == np.float64 else np.float32)

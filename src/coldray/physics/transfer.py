@@ -47,7 +47,7 @@ def spectrum_of(image: NDArray[Floating]) -> NDArray[Floating]:
     """Orthonormal DCT-II of the last two axes of a numpy array of floats."""
     if image.size < PARALLEL_PIXELS:
         return np.asarray(scipy.fft.dctn(image, axes=(-2, -1), norm="ortho"))
-    return _in_blocks(scipy.fft.dct, image, None, np.empty_like(image))
+    return _in_blocks(scipy.fft.dct, image, None, np.empty(image.shape, np.result_type(image.dtype, np.float32)))
 
 
 def image_of(spectrum: NDArray[Floating], gain: NDArray[np.floating] | None = None) -> NDArray[Floating]:
@@ -139,7 +139,7 @@ class TransferOperator:
         gain = self.gain(spectrum.dtype)
         if spectrum.size < PARALLEL_PIXELS:
             return image_of(spectrum * gain)
-        return _in_blocks(scipy.fft.idct, spectrum, gain, np.empty_like(spectrum))
+        return _in_blocks(scipy.fft.idct, spectrum, gain, np.empty(spectrum.shape, spectrum.dtype))
 
     def gain(self, dtype: DTypeLike) -> NDArray[np.floating]:
         """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""
