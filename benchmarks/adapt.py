@@ -77,9 +77,7 @@ def score(folder: Path, stated: tuple[Detector, Detector], model: str | Path | N
     """Mean PSNR [dB] of a board's restored frames against the truth."""
     truth, convention = np.load(folder.with_suffix(".npy")), Convention(border_px=24)
     restore = coldray.Restorer(stated[1], stated[0], model=model, exposure_s=EXPOSURE_S)
-    images = [
-        np.asarray(restore(read_image(path)).image.pixels) / 50000.0 for path in sorted((folder / "lr").iterdir())
-    ]
+    images = [np.asarray(restore(read_image(path))) / 50000.0 for path in sorted((folder / "lr").iterdir())]
     return float(np.mean([psnr_db(image.astype(np.float32), truth, convention) for image in images]))
 
 
@@ -110,6 +108,7 @@ def scenario(name: str, given: argparse.Namespace) -> dict[str, Any]:
         "--json",
     )
     found = json.loads(told)
+    (given.work / f"{name}.json").write_text(told)
     print(f"{name}: code {code}; {found.get('finding', said)}", flush=True)
     row: dict[str, Any] = {
         "what": WORDS[name],

@@ -43,9 +43,9 @@ def boards(pairs):
 
 def proof_of(boards, gain_db, kept=0.0):
     scores = {
-        BEFORE: HalfScores(30.0, 29.0, 40.0),
-        AFTER: HalfScores(30.0 + gain_db, 29.5, 40.0),
-        LINEAR: HalfScores(28.0, 27.0, 40.0),
+        BEFORE: HalfScores(30.0, 30.0, 29.0, 40.0),
+        AFTER: HalfScores(30.0 + gain_db, 30.0 + gain_db, 29.5, 40.0),
+        LINEAR: HalfScores(28.0, 28.0, 27.0, 40.0),
     }
     rows = tuple(BoardScores(b.board, 2, scores, {BEFORE: 0.95, AFTER: 0.95 + kept, LINEAR: 0.9}, 1e-5) for b in boards)
     spread = (-0.01, 0.0, 0.01)

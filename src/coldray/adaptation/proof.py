@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.adaptation.checks import seen_of
-from coldray.adaptation.reference import reference_error
+from coldray.adaptation.reference import Reference
 from coldray.benchmark.statistics import Interval, interval, verdict
 from coldray.dataset.frames import BoardImages
 from coldray.document import Json, as_text
@@ -39,6 +38,9 @@ class HalfScores:
 
     Parameters
     ----------
+    psnr_db : float
+        Against the sharp image that the halves mean, without their noise and their own error: an estimate, see
+        `coldray.adaptation.reference`.
     psnr_noise_free_db : float
         From the mean product of the errors to both halves: an estimate of the PSNR against a reference without noise. NaN if
         that product is not positive.
@@ -48,18 +50,23 @@ class HalfScores:
         What a perfect result would reach against that half.
     """
 
+    psnr_db: float
     psnr_noise_free_db: float
     psnr_of_half_db: float
     ceiling_db: float
 
 
-def half_scores(result: NDArray[np.floating], one: NDArray[np.floating], other: NDArray[np.floating]) -> HalfScores:
+def half_scores(
+    result: NDArray[np.floating], one: NDArray[np.floating], other: NDArray[np.floating], error: float
+) -> HalfScores:
     """Score a result against two halves of independent noise.
 
     Parameters
     ----------
     result, one, other : ndarray, shape (rows, cols)
         Fractions of the open beam; `result` is multiplied by the factor that fits the mean of the halves best.
+    error : float
+        Mean squared error as `Reference.error_of` estimates it.
 
     Returns
     -------
@@ -75,9 +82,8 @@ def half_scores(result: NDArray[np.floating], one: NDArray[np.floating], other: 
     inner = (slice(BORDER_PX, -BORDER_PX),) * 2
     x, a, b = (np.asarray(image[inner], dtype=np.float64) for image in (result, one, other))
     x = x * gain_to(x, 0.5 * (a + b))
-    return HalfScores(
-        _db(float(np.mean((x - a) * (x - b)))), _db(float(np.mean((x - b) ** 2))), _db(float(np.mean((a - b) ** 2)) / 2)
-    )
+    seen = (np.mean((x - a) * (x - b)), np.mean((x - b) ** 2), np.mean((a - b) ** 2) / 2)
+    return HalfScores(_db(max(error, LEAST_ERROR)), *(_db(float(power)) for power in seen))
 
 
 def _db(power: float) -> float:
@@ -97,7 +103,7 @@ class BoardScores:
     features_kept : dict
         Share of their contrast that small features keep, by arm.
     reference_error : float
-        Mean squared error that the reference has of its own, see `coldray.adaptation.reference`.
+        Mean squared error that the reference has of its own, see `Reference.error`.
     """
 
     board: str
@@ -107,18 +113,14 @@ class BoardScores:
     reference_error: float
 
     @property
-    def gain_seen_db(self) -> float:
-        """After over before, against the reference as it is."""
-        return self.scores[AFTER].psnr_noise_free_db - self.scores[BEFORE].psnr_noise_free_db
+    def gain_db(self) -> float:
+        """After over before, without what could be learnt of the reference's own error."""
+        return self.scores[AFTER].psnr_db - self.scores[BEFORE].psnr_db
 
     @property
-    def gain_db(self) -> float:
-        """The same with the reference's own error taken off the model before, which cannot know it, but not off the adapted one.
-
-        An adapted model may have learnt that error, as its target had it too: what it gains by that is no gain.
-        """
-        before, after = (10 ** (-self.scores[arm].psnr_noise_free_db / 10) for arm in (BEFORE, AFTER))
-        return 10 * float(np.log10(max(before - self.reference_error, LEAST_ERROR) / after))
+    def gain_seen_db(self) -> float:
+        """After over before, against the reference as it is, noise apart."""
+        return self.scores[AFTER].psnr_noise_free_db - self.scores[BEFORE].psnr_noise_free_db
 
     @property
     def reference_error_db(self) -> float:
@@ -211,7 +213,8 @@ def prove(boards: Sequence[BoardImages], before: Model, after: Model, progress: 
 
 def _scored(images: BoardImages, before: Model, after: Model, number: int) -> BoardScores:
     assert images.frames is not None and images.halves is not None
-    window = seen_of(images)
+    reference = Reference(images)
+    window = reference.window
     one, other = (half[window] for half in images.halves)
     jobs = {BEFORE: _job(images, before), AFTER: _job(images, after), LINEAR: _job(images, None)}
     scores: dict[str, HalfScores] = {}
@@ -219,12 +222,13 @@ def _scored(images: BoardImages, before: Model, after: Model, number: int) -> Bo
     changed, expected = _with_features(images, number)
     for arm, job in jobs.items():
         results = [_restored(frame, job) for frame in images.frames]
-        found = [half_scores(result[window], one, other) for result in results]
+        errors = [reference.error_of(result, i) for i, result in enumerate(results)]
+        found = [half_scores(x[window], one, other, error) for x, error in zip(results, errors, strict=True)]
         fields = HalfScores.__dataclass_fields__
         scores[arm] = HalfScores(**{name: float(np.mean([getattr(f, name) for f in found])) for name in fields})
         difference = (_restored(changed, job) - results[0])[window]
         kept[arm] = float(np.vdot(difference, expected[window]) / np.vdot(expected[window], expected[window]))
-    return BoardScores(images.board, len(images.frames), scores, kept, reference_error(images))
+    return BoardScores(images.board, len(images.frames), scores, kept, reference.error)
 
 
 def _with_features(images: BoardImages, number: int) -> tuple[Image, Image]:

@@ -1,8 +1,8 @@
-"""How wrong a measured reference is, noise apart: what of it no noise-free blurred frame could give through any linear filter."""
+"""A measured reference and its own error: what of it no noise-free blurred frame gives, and how near results are to what it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import scipy
@@ -10,62 +10,102 @@ from numpy.typing import NDArray
 
 from coldray.adaptation.checks import seen_of
 from coldray.dataset.frames import BoardImages
+from coldray.metrology.metrics import gain_to
 
 STEP = 0.01
 """Width of the bins of radial frequency [cycles/pixel]: the blur hardly changes within one."""
 
 Float = NDArray[np.float64]
+Spectrum = NDArray[np.complexfloating]
 
 
-def reference_error(images: BoardImages) -> float:
-    """Mean squared error that both halves of a board's sharp frames share.
+class Reference:
+    """Two halves A, B of a board's sharp frames beside its blurred frames Y.
 
     Parameters
     ----------
     images : BoardImages
-        Registered, references in the blurred detector's response, with two blurred frames or more.
-
-    Returns
-    -------
-    float
-        [fraction of the open beam, squared]; not below 0.
+        Registered, halves in the blurred detector's response, with two blurred frames or more.
 
     Notes
     -----
-    sum over frequency of P_AB (1 - g^2), g^2 = P_YA^2 / (P_YY P_AB) the coherence of blurred frames Y and halves A, B of the sharp
-    ones, every power the cross power of two images with independent noise. A reference that is the sharp image of the same
-    scene in the same response has coherence 1 whatever the blur; registration, interpolation, aliasing, fixed pattern and a
-    response that differs between materials lower it. A scale in common (response) is not seen.
-    """
-    assert images.frames is not None and images.halves is not None and len(images.frames) > 1
-    window = seen_of(images)
-    halves = [half[window] for half in images.halves]
-    blurred = [images.frames[first::2].mean(axis=0)[window] for first in range(2)]
-    spectra = Spectra([*halves, *blurred])
-    sharp, thick = spectra.cross(0, 1), spectra.cross(2, 3)
-    between = 0.25 * sum(spectra.cross(y, a) for y in (2, 3) for a in (0, 1))
-    # where the blurred frames show nothing, nothing speaks for the reference
-    explained = np.where(thick > 0, between**2 / np.maximum(thick, 1e-30), 0.0)
-    return max(float(np.sum(sharp - explained)), 0.0)
+    Every power is the cross power of two images with independent noise, so that noise biases none. What a sharp image t of the
+    scene shows at some frequency is a factor away from a blurred frame without noise. What of the reference is not,
 
+    e = A - Y P_YA / P_YY,
 
-class Spectra:
-    """Windowed Fourier transforms of images of one shape, and their cross powers.
-
-    Parameters
-    ----------
-    images : sequence of ndarray, shape (rows, cols)
+    is its own error: registration, interpolation, aliasing, fixed pattern, a response that differs between materials. A factor
+    in common (level, response of all materials alike) is not seen.
     """
 
-    def __init__(self, images: Sequence[NDArray[np.floating]]) -> None:
-        rows, cols = images[0].shape
-        window = np.hanning(rows)[:, None] * np.hanning(cols)[None, :]
-        self._transforms = [scipy.fft.fft2((image - image.mean()) * window) for image in images]
-        radial = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(cols)[None, :])
+    def __init__(self, images: BoardImages) -> None:
+        assert images.frames is not None and images.halves is not None and len(images.frames) > 1
+        self.window = seen_of(images)
+        self._halves = [half[self.window] for half in images.halves]
+        rows, cols = self._halves[0].shape
+        self._taper = np.hanning(rows)[:, None] * np.hanning(cols)[None, :]
+        radial = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(cols)[None, :])
         self._place = (radial / STEP).astype(np.intp).ravel()
-        self._power = float(np.sum(window**2)) * rows * cols
+        # all frequencies but the first and, of an even number, the last column stand for two
+        twice = np.full(cols // 2 + 1, 2.0)
+        twice[0] = 1.0
+        if cols % 2 == 0:
+            twice[-1] = 1.0
+        self._weight = np.broadcast_to(twice, radial.shape) / (float(np.sum(self._taper**2)) * rows * cols)
+        self._sharp = [self._spectrum(half) for half in self._halves]
+        self._frames = [self._spectrum(frame[self.window]) for frame in images.frames]
 
-    def cross(self, one: int, other: int) -> Float:
+    @cached_property
+    def error(self) -> float:
+        """Mean squared error that the halves share, sum of P_AB - P_YA^2 / P_YY [fraction of the open beam, squared]; 0 at least."""
+        return max(float(np.sum(self._cross(*self._sharp) - self._between * self._factor)), 0.0)
+
+    def error_of(self, result: NDArray[np.floating], number: int) -> float:
+        """Mean squared error of a result against the sharp image that the reference means.
+
+        Parameters
+        ----------
+        result : ndarray, shape (rows, cols)
+            Of blurred frame `number`, without a border; multiplied here by the factor that fits the halves' mean best.
+        number : int
+
+        Returns
+        -------
+        float
+            [fraction of the open beam, squared]; an estimate, which can be negative.
+
+        Notes
+        -----
+        mean (x - t)^2 = mean (x - A)(x - B) + 2 mean x e - mean e^2: the error against the reference, in which the noise of the halves
+        cancels; plus what the result shares of the reference's own error, by which a model that learnt it looks better than it
+        is; less that error. For x e the frames that x was not made of stand for Y.
+        """
+        seen = np.asarray(result[self.window], dtype=np.float64)
+        x = self._spectrum(seen * gain_to(seen, 0.5 * (self._halves[0] + self._halves[1])))
+        one, other = self._sharp
+        rest = np.mean([frame for i, frame in enumerate(self._frames) if i != number], axis=0)
+        to_halves = 0.5 * (self._cross(x, one) + self._cross(x, other))
+        seen_error = self._cross(x, x) - 2 * to_halves + self._cross(one, other)
+        shared = to_halves - self._cross(x, rest) * self._factor
+        own = self._cross(one, other) - self._between * self._factor
+        return float(np.sum(seen_error + 2 * shared - own))
+
+    @cached_property
+    def _between(self) -> Float:
+        """P_YA."""
+        blurred = np.mean(self._frames, axis=0)
+        return np.asarray(0.5 * (self._cross(blurred, self._sharp[0]) + self._cross(blurred, self._sharp[1])))
+
+    @cached_property
+    def _factor(self) -> Float:
+        """P_YA / P_YY; 0 where the blurred frames show nothing, so that nothing speaks for the reference."""
+        power = self._cross(*(np.mean(self._frames[first::2], axis=0) for first in range(2)))
+        return np.where(power > 0, self._between / np.maximum(power, 1e-30), 0.0)
+
+    def _spectrum(self, image: NDArray[np.floating]) -> Spectrum:
+        return np.asarray(scipy.fft.rfft2((image - image.mean(dtype=np.float64)) * self._taper))
+
+    def _cross(self, one: Spectrum, other: Spectrum) -> Float:
         """Variance that two images share, per bin of radial frequency."""
-        product = np.real(self._transforms[one] * np.conj(self._transforms[other])).ravel()
-        return np.asarray(np.bincount(self._place, product) / self._power)
+        product = np.real(one * np.conj(other)) * self._weight
+        return np.asarray(np.bincount(self._place, product.ravel()), dtype=np.float64)
