@@ -151,7 +151,7 @@ def test_the_run_goes_on_only_from_the_same_question(boards):
 
 
 def test_the_card_states_the_pair_and_its_noise(boards, tmp_path):
-    from coldray.adaptation.source import FAINTEST, MeasuredSource
+    from coldray.adaptation.source import FAINTEST, MeasuredSource, noises_of
     from coldray.channels import conditions
     from coldray.frame import Frame
     from coldray.physics.noise import NoiseModel
@@ -174,7 +174,9 @@ def test_the_card_states_the_pair_and_its_noise(boards, tmp_path):
         frame = Frame(boards.tuned[0].frames[0], pair, noise)
         return domain.share(domain.distance(conditions(frame, degradation_of("mtf_blend")(pair))))
 
-    measured = NoiseModel.of_detector(pair.blurred, 0.25)
+    # these frames have white noise, their file states another: what counts is what a restoration is told of them
+    stated, measured = NoiseModel.of_detector(pair.blurred, 0.25), noises_of(boards.tuned[0])[0]
+    assert measured.relative_sd() != pytest.approx(stated.relative_sd(), rel=0.1)
     assert share(measured) == share(measured.scaled(2)) == share(measured.scaled(FAINTEST)) == 1
     assert share(measured.scaled(1000)) == 0
 

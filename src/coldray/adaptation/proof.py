@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.adaptation.reference import Reference
+from coldray.adaptation.source import noises_of
 from coldray.benchmark.statistics import Interval, interval, verdict
 from coldray.dataset.frames import BoardImages
 from coldray.document import Json, as_text
 from coldray.frame import Frame
 from coldray.metrology.metrics import gain_to
-from coldray.physics.noise import NoiseModel
 from coldray.plugins import degradation_of
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.model import Model
@@ -233,9 +233,8 @@ def _scored(images: BoardImages, before: Model, after: Model, number: int) -> Bo
 
 def _with_features(images: BoardImages, number: int) -> tuple[Image, Image]:
     """First frame with small features put in through the stated physics, and how the sharp detector would show them."""
-    assert images.frames is not None and images.exposure_s is not None
-    noise = NoiseModel.of_detector(images.pair.blurred, images.exposure_s)
-    frame = images.frames[0]
+    assert images.frames is not None
+    frame, noise = images.frames[0], noises_of(images)[0]
     flat = np.zeros_like(frame)
     change = np.zeros_like(frame)
     rng = np.random.default_rng([number, 41])

@@ -16,6 +16,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
 from coldray.plugins import Degradation
+from coldray.restoration.noise import choose_noise
 from coldray.training.features import add_change, draw_features
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe
@@ -36,7 +37,7 @@ class _Board:
     halves: tuple[Image, Image]
     blurred: tuple[Image, Image]
     pair: DetectorPair
-    noise: NoiseModel
+    noises: tuple[NoiseModel, ...]
     degradation: Degradation
 
 
@@ -75,7 +76,7 @@ class MeasuredSource(PairSource):
             )
 
     def _of(self, images: BoardImages) -> _Board:
-        assert images.frames is not None and images.halves is not None and images.exposure_s is not None
+        assert images.frames is not None and images.halves is not None
         rows, cols = seen_of(images)
         one, other = images.halves
         return _Board(
@@ -83,7 +84,7 @@ class MeasuredSource(PairSource):
             (one[rows, cols], other[rows, cols]),
             (ratio_blur(one, images.pair)[rows, cols], ratio_blur(other, images.pair)[rows, cols]),
             images.pair,
-            NoiseModel.of_detector(images.pair.blurred, images.exposure_s),
+            noises_of(images),
             self._build(images.pair),
         )
 
@@ -102,7 +103,7 @@ class MeasuredSource(PairSource):
     def told(self, rng: np.random.Generator) -> tuple[DetectorPair, NoiseModel]:
         """Draw detectors and noise as examples have them."""
         board = self._boards[int(rng.integers(len(self._boards)))]
-        return board.pair, board.noise.scaled(_noisier(rng))
+        return board.pair, board.noises[int(rng.integers(len(board.noises)))].scaled(_noisier(rng))
 
     def _number(self, rng: np.random.Generator) -> int:
         return int(rng.integers(len(self)))
@@ -118,7 +119,8 @@ class MeasuredSource(PairSource):
         """Draw a window of a board; `extras` adds noise and features."""
         board = self._boards[number // WINDOWS]
         side = window or self._recipe.data.window
-        frame = board.frames[int(rng.integers(len(board.frames)))]
+        shown = int(rng.integers(len(board.frames)))
+        frame, noise = board.frames[shown], board.noises[shown]
         row, col = (int(rng.integers(0, n - side + 1)) for n in frame.shape)
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
         if board.pair.directional:
@@ -129,18 +131,23 @@ class MeasuredSource(PairSource):
             return np.ascontiguousarray(part[:, ::-1] if flip else part)
 
         measured, sharp, blurred = (cut(i) for i in (frame, board.halves[self._half], board.blurred[self._half]))
-        noise = board.noise
         if extras is not None:
             factor = _noisier(extras)
             if factor > 1:
-                noise = board.noise.scaled(factor)
-                measured = measured + board.noise.scaled(factor - 1).draw(np.maximum(blurred, 0), extras)
+                measured = measured + noise.scaled(factor - 1).draw(np.maximum(blurred, 0), extras)
+                noise = noise.scaled(factor)
             if extras.random() < self._recipe.data.feature_share:
                 change = draw_features(sharp, noise, extras)
-                shown = Frame(blurred, board.pair, noise)
-                sharp, changed = add_change(sharp, blurred, change, shown, board.degradation)
+                clean = Frame(blurred, board.pair, noise)
+                sharp, changed = add_change(sharp, blurred, change, clean, board.degradation)
                 measured, blurred = measured + (changed - blurred), changed
         return TrainingPair(Frame(measured, board.pair, noise), sharp, blurred), board.degradation
+
+
+def noises_of(images: BoardImages) -> tuple[NoiseModel, ...]:
+    """Noise of every blurred frame as a restoration is told it: stated, or found in the frame where that disagrees."""
+    assert images.frames is not None
+    return tuple(choose_noise(frame, images.pair.blurred, images.exposure_s)[0] for frame in images.frames)
 
 
 def _noisier(rng: np.random.Generator) -> float:
