@@ -24,6 +24,8 @@ from coldray.document import Json
 from coldray.errors import PluginError
 from coldray.radiograph import Radiograph
 
+Image = NDArray[np.floating]
+
 
 @runtime_checkable
 class Degradation(Protocol):
@@ -51,9 +53,7 @@ class Degradation(Protocol):
 class Predictor(Protocol):
     """A network for whole frames; it tiles inside."""
 
-    def __call__(
-        self, channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32], /
-    ) -> NDArray[np.floating]:
+    def __call__(self, channels: tuple[Image, ...], conditions: NDArray[np.float32], /) -> Image:
         """Return an estimate of the sharp image, shape of each channel."""
         ...
 
@@ -65,8 +65,8 @@ class Method(Protocol):
     LEARNS: bool
 
     def restore(
-        self, frame: Any, degradation: Degradation, predictor: Predictor | None, rng: np.random.Generator | None
-    ) -> NDArray[np.floating]:
+        self, frame: Any, degradation: Degradation, predictor: Predictor | None, rng: np.random.Generator
+    ) -> Image:
         """Return the restored frame, shape (rows, cols)."""
         ...
 
@@ -250,13 +250,10 @@ def degradation_of(stated: str) -> Callable[[Any], Degradation]:
     if not hasattr(module, "with_argument"):
         if given:
             raise PluginError(f"the degradation {name!r} takes no argument; found {argument!r}")
-        made = module.Degradation
-    elif not argument:
+        return module.Degradation
+    if not argument:
         raise PluginError(f"the degradation {name!r} needs its argument: {name}:{module.ARGUMENT}")
-    else:
-        made = module.with_argument(argument)
-    found: Callable[[Any], Degradation] = made
-    return found
+    return module.with_argument(argument)
 
 
 def load_plugin_file(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:

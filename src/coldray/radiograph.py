@@ -130,7 +130,7 @@ class Radiograph:
         return tuple(self.pixels.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.number]:
         """Type of the pixel values."""
         return self.pixels.dtype
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from coldray.api.inputs import radiograph_of
+from coldray.api.inputs import Image, radiograph_of
 from coldray.errors import ImageReadError
 from coldray.radiograph import Radiograph
 
@@ -33,7 +32,7 @@ def read(path: str | os.PathLike[str]) -> Radiograph:
     return radiograph_of(path, "path")
 
 
-def write(path: str | os.PathLike[str], image: Any) -> Path:
+def write(path: str | os.PathLike[str], image: Image) -> Path:
     """Write an image in the format of its suffix, whole or not at all.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,7 +78,7 @@ def radiographs_of(images: Images, parameter: str = "image") -> list[Radiograph]
     return [radiograph_of(images, parameter)]
 
 
-def number_of(value: Any, parameter: str, unit: str) -> float:
+def number_of(value: float | str, parameter: str, unit: str) -> float:
     """Positive, finite number.
 
     Raises
@@ -95,7 +95,7 @@ def number_of(value: Any, parameter: str, unit: str) -> float:
     return number
 
 
-def text_of(value: Any, parameter: str) -> str:
+def text_of(value: str, parameter: str) -> str:
     """Text, such as the name of a method.
 
     Raises
@@ -108,7 +108,7 @@ def text_of(value: Any, parameter: str) -> str:
     return value
 
 
-def pitch_of(images: Sequence[Radiograph], stated_mm: Any) -> float:
+def pitch_of(images: Sequence[Radiograph], stated_mm: float | None) -> float:
     """Pixel pitch [mm]: what is stated, else what the images say.
 
     Raises

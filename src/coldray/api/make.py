@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +187,7 @@ def simulate(
     )
 
 
-def _screen(source: Any, parameter: str, pitch_mm: float) -> tuple[str, ScreenDetector]:
+def _screen(source: AnyDetector, parameter: str, pitch_mm: float) -> tuple[str, ScreenDetector]:
     """Name and simulator's screen of a detector."""
     from coldray.physics.detector import PITCH_TOLERANCE
     from coldray.simulation.detector import ScreenDetector

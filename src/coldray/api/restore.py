@@ -171,7 +171,7 @@ class Restorer:
         """Rules that choose what is done to an image, if there are any."""
         return self._profile
 
-    def job_for(self, image: Radiograph, source: Any = None) -> Job:
+    def job_for(self, image: Radiograph, source: Images | None = None) -> Job:
         """What is done to one image: by the profile's first rule that fits, if there is one.
 
         Parameters

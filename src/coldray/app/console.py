@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from coldray.document import Json
 from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
 from coldray.files import shown, told
+
+if TYPE_CHECKING:
+    from rich.progress import Task
 
 remembered: list[str] = []
 """What the readers noted so far; it is printed with an error that follows, whose cause it often is."""
@@ -160,7 +163,7 @@ def progress(title: str, total: int | None, quiet: bool = False, unit: str = "")
     from rich.text import Text
 
     class Remaining(TimeRemainingColumn):
-        def render(self, task: Any) -> Text:
+        def render(self, task: Task) -> Text:
             return Text() if task.finished else Text("ETA ") + super().render(task)
 
     columns = (

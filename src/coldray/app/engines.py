@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coldray.app.files import Pairing
 from coldray.app.stopping import Stopped, heeded
@@ -20,6 +20,9 @@ from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 from coldray.plugins import load_plugin_files, loaded_files
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
 
 TRIES = 3
 """How often a piece of work may kill its worker before it counts as failed."""
@@ -72,7 +75,7 @@ class _Worker:
     threads: int
     task: Task | None = None
     pipe: Connection = field(init=False)
-    process: Any = field(init=False)
+    process: SpawnProcess = field(init=False)
 
     def __post_init__(self) -> None:
         # fresh interpreters: threads of numerical libraries do not survive a fork

@@ -191,7 +191,7 @@ def _edge(document: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
     yield "edge.mtf_half_nyquist", _banded(f"MTF at {half_nyquist:.3g} lp/mm", "", *at)
 
 
-def _banded(name: str, unit: str, value: Any, low: Any, high: Any) -> Reading:
+def _banded(name: str, unit: str, value: float, low: float | None, high: float | None) -> Reading:
     """A value with a k = 2 band; a band without width is none."""
     sd = None if low is None or high is None or not high > low else (float(high) - float(low)) / 4
     return Reading(name, unit, (float(value),), sd)

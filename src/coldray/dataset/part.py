@@ -71,7 +71,7 @@ class Job:
 
     def key(self) -> str:
         """Hash of all that decides the part; equal keys give equal bytes."""
-        origin: Any = fingerprint(self.source) if isinstance(self.source, Path) else asdict(self.source)
+        origin: Json = fingerprint(self.source) if isinstance(self.source, Path) else asdict(self.source)
         known = [PART_VERSION, asdict(self.cut), self.response, self.must_match, origin]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
 

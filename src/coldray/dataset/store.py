@@ -53,7 +53,7 @@ def write_array(path: Path, array: NDArray[np.number]) -> None:
 
 
 def write_arrays(
-    path: Path, pieces: Iterable[NDArray[np.number]], shape: tuple[int, ...], dtype: np.dtype[Any]
+    path: Path, pieces: Iterable[NDArray[np.number]], shape: tuple[int, ...], dtype: np.dtype[np.number]
 ) -> None:
     """Write a .npy file of `shape` whole or not at all from pieces along its first axis, one in memory at a time."""
 

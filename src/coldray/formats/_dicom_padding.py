@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def padded(dataset: Dataset, pixels: NDArray[np.number], notes: list[str]) -> ND
     return None
 
 
-def _stated(dataset: Dataset, name: str, dtype: np.dtype[Any]) -> float | None:
+def _stated(dataset: Dataset, name: str, dtype: np.dtype[np.number]) -> float | None:
     """A padding value as the pixels would hold it; None if there is none, or none that they could hold."""
     try:
         value = float(dataset[name].value)
@@ -65,7 +65,7 @@ def _stated(dataset: Dataset, name: str, dtype: np.dtype[Any]) -> float | None:
     if not math.isfinite(value):
         return None
     if dtype.kind in "ui":
-        limits = np.iinfo(dtype)
+        limits = np.iinfo(dtype.str)
         turn = 2.0 ** (8 * dtype.itemsize)
         value += turn if value < limits.min else -turn if value > limits.max else 0
         return value if limits.min <= value <= limits.max else None

@@ -182,7 +182,7 @@ def mask_of(record: Record, pixels: NDArray[np.number], notes: list[str]) -> NDA
     return np.unpackbits(np.frombuffer(bits, np.uint8), count=rows * cols).reshape(rows, cols).astype(bool)
 
 
-def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
+def _is(value: Json, kind: type | tuple[type, ...]) -> bool:
     """Whether a value has the type a field needs; True is no number."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 

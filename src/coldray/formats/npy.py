@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def read(path: Location) -> Radiograph:
         return Radiograph(checked(path, values.reshape(shape, order="F" if fortran_order else "C")))
 
 
-def _header(path: Location, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(path: Location, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[np.number]]:
     """Shape, memory order and type; every length is checked before it is believed."""
     again = "save it again with numpy.save"
     version = tuple(file.read(8)[6:])

@@ -117,7 +117,7 @@ class RawGeometry:
         return cls(int(match.group(1)), int(match.group(2)), parts[0], **options)
 
     @property
-    def stored_dtype(self) -> np.dtype[Any]:
+    def stored_dtype(self) -> np.dtype[np.number]:
         """Pixel type with its byte order."""
         return np.dtype(self.dtype).newbyteorder("<" if self.byte_order == "little" else ">")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import ImageError
 from coldray.images._prediction import OUTLIERS, REACH_PX, SCREEN_LEVELS, SCREEN_TOP, Predictor
+from coldray.images._rings import ring_mean
 from coldray.images._shapes import REACH_PX as SHAPE_REACH_PX
 from coldray.images._shapes import has_shape, learn, surroundings
 from coldray.physics.curves import FrequencyCurve
@@ -326,7 +327,7 @@ def _screen(image: Float, predictor: Predictor, threshold: float, top: float) ->
     for first in range(0, rows, SCREEN_ROWS):
         last = min(first + SCREEN_ROWS, rows)
         part = _with_reflected(image, first, last, step)
-        ring = _ring_mean(part, predictor.hole)
+        ring = ring_mean(part, predictor.hole)
         excess = part[step:-step, step:-step] - ring
         could = excess > limits[0].min()
         if predictor.hole == 0:
@@ -384,24 +385,3 @@ def _distinct(places: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     there = np.zeros(size, dtype=bool)
     there[places] = True
     return np.flatnonzero(there)
-
-
-def _ring_mean(padded: NDArray[np.float32], hole: int) -> NDArray[np.float32]:
-    """Mean of the pixels that adjoin a square of this half-side around every pixel; `padded` by one more than that."""
-    inner, outer = 2 * hole + 1, 2 * hole + 3
-    whole = _box_sum(padded, outer)
-    whole -= _box_sum(padded[1:-1, 1:-1], inner)
-    whole *= np.float32(1 / (outer**2 - inner**2))
-    return whole
-
-
-def _box_sum(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Sum of squares of an odd side, where they fit."""
-    rows, cols = (n - side + 1 for n in image.shape)
-    down = image[:rows].copy()
-    for i in range(1, side):
-        down += image[i : i + rows]
-    out = down[:, :cols].copy()
-    for i in range(1, side):
-        out += down[:, i : i + cols]
-    return out

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from coldray.document import Json
+from coldray.document import Json, as_number, as_numbers, as_table
 from coldray.errors import ImageError, MeasurementError, MetadataError
 from coldray.physics.pair import DetectorPair
 from coldray.physics.ratio_blur import ratio_blur
@@ -112,7 +111,7 @@ class Registration:
         return asdict(self) | {"shift_px": list(self.shift_px), "identity": self.is_identity}
 
     @classmethod
-    def from_note(cls, note: Any) -> Registration | None:
+    def from_note(cls, note: Json) -> Registration | None:
         """Read `pair.json`'s entry: "identity", a dictionary, or None if unknown.
 
         Raises
@@ -125,9 +124,10 @@ class Registration:
         if note == "identity":
             return cls()
         try:
-            row, col = note["shift_px"]
-            return cls((float(row), float(col)), float(note.get("rotation_deg", 0)), float(note.get("scale", 1)))
-        except (TypeError, KeyError, ValueError, AttributeError):
+            known = as_table(note)
+            row, col = as_numbers(known["shift_px"])
+            return cls((row, col), as_number(known.get("rotation_deg", 0)), as_number(known.get("scale", 1)))
+        except (KeyError, MetadataError, ValueError):
             raise MetadataError(
                 f"registration {note!r} is not understood; write 'identity', 'unknown' or {{{', '.join(KEYS)}}}"
             ) from None

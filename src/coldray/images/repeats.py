@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from coldray.document import Json
 from coldray.errors import ImageError, MeasurementError
 from coldray.images.averaging import average_frames
 from coldray.images.registration import SMALLEST_PX, Registration, register, resample
@@ -103,7 +103,7 @@ def average_repeats(images: Sequence[Radiograph]) -> Repeats:
     exact = dtype.kind == "f"
     pixels = average.mean.astype(dtype) if exact else np.rint(average.mean).astype(dtype)
     first = images[0]
-    details: dict[str, Any] = {
+    details: dict[str, Json] = {
         "frames": len(frames),
         "registered": sum(not place.is_identity for place in moved),
         "nsr": average.nsr,

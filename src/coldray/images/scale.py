@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class Scale:
     """
 
     open_beam: float
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.number]
     source: str
 
     def to_fraction(self, pixels: NDArray[np.number]) -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ class Scale:
             raise ImageError(f"{bad} of {fraction.size} pixels to be written are NaN or infinite; nothing was written")
         if self.dtype.kind == "f":
             return (fraction * np.float32(self.open_beam)).astype(self.dtype), 0
-        limits, clipped = np.iinfo(self.dtype), 0
+        limits, clipped = np.iinfo(self.dtype.str), 0
         out = np.empty(fraction.shape, dtype=self.dtype)
         for part in _parts(fraction.shape):
             values = self._exact(fraction[part])
@@ -88,7 +88,7 @@ class Scale:
 
     def beyond(self, fraction: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Where the stored value that a fraction asks for lies beyond the range of the type, an integer one."""
-        limits, out = np.iinfo(self.dtype), np.empty(fraction.shape, dtype=bool)
+        limits, out = np.iinfo(self.dtype.str), np.empty(fraction.shape, dtype=bool)
         for part in _parts(fraction.shape):
             values = self._exact(fraction[part])
             np.logical_or(values < limits.min, values > limits.max, out=out[part])
@@ -100,7 +100,7 @@ class Scale:
         return np.rint(values, out=values)
 
 
-def _parts(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+def _parts(shape: tuple[int, ...]) -> Iterator[tuple[slice | EllipsisType, ...]]:
     """Runs of rows of an image or stack that stay in the processor's cache in double precision."""
     height = max(1, PART_PIXELS // max(shape[-1], 1))
     for first in range(0, shape[-2], height):
@@ -166,7 +166,7 @@ def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool
 
 def _level_of_image(image: Radiograph, plateau: bool) -> tuple[Scale, str]:
     """Open-beam level from the image's own bright plateau, and what to say about it."""
-    full = float(np.iinfo(image.dtype).max) if image.dtype.kind in "ui" else None
+    full = float(np.iinfo(image.dtype.str).max) if image.dtype.kind in "ui" else None
     seen = bright_plateau(image.pixels) if plateau else None
     remedy = "give `open_beam` if it is another"
     if seen is None or (full is not None and seen.level >= SATURATED_LEVEL * full):
@@ -192,7 +192,7 @@ def _level_of_image(image: Radiograph, plateau: bool) -> tuple[Scale, str]:
 def _saturation(image: Radiograph) -> list[str]:
     if image.dtype.kind not in "ui":
         return []
-    top = np.iinfo(image.dtype).max
+    top = np.iinfo(image.dtype.str).max
     share = _count(image.pixels, lambda part: part == top) / image.pixels.size
     if share <= SATURATED_SHARE:
         return []

@@ -13,8 +13,6 @@ GRID_SIDE = 255
 """Grid on which the point-spread function is computed [pixels]."""
 TAIL = 0.01
 """Share of the point-spread function that may lie outside its window; the rest is renormalised to 1."""
-DATA_RANGE = 1.0
-"""Methods see fractions of the open beam; nothing is rescaled and nothing is clipped."""
 
 
 def point_spread(frame: Frame, degradation: Degradation) -> NDArray[np.float64]:

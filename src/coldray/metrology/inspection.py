@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from coldray.document import first_fault, parse_json, read_object
+from coldray.document import Json, first_fault, parse_json, read_object
 from coldray.errors import MetadataError, SettingsError
 from coldray.files import shown, write_text
 from coldray.metrology.shapes import CLOSED, MOST_POINTS, Kind, check_points, measures
@@ -152,7 +152,7 @@ def inspection_path(image: Path) -> Path:
     return image.with_name(image.name + ENDING)
 
 
-def checked_inspection(document: Any, name: str) -> Inspection:
+def checked_inspection(document: Json, name: str) -> Inspection:
     """Notes from JSON that somebody wrote.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +114,7 @@ class FrequencyCurve:
         return out
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> FrequencyCurve:
+    def from_dict(cls, data: Mapping[str, Any]) -> FrequencyCurve:
         """Inverse of `to_dict`."""
         try:
             return cls(data["frequency_lp_mm"], data["value"], data.get("low"), data.get("high"))

@@ -155,7 +155,7 @@ class ResponseCurve:
         }
 
     @classmethod
-    def from_dict(cls, data: Any) -> ResponseCurve:
+    def from_dict(cls, data: Json) -> ResponseCurve:
         """Inverse of `to_dict`."""
         if not isinstance(data, dict) or data.get("format") != FILE_FORMAT or data.get("version") != FILE_VERSION:
             raise MetadataError(f"not a response file: 'format' must be {FILE_FORMAT!r} and 'version' {FILE_VERSION}")

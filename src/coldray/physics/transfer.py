@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import scipy
@@ -110,7 +110,7 @@ class TransferOperator:
         if transfer.ndim != 2 or not np.all(np.isfinite(transfer)):
             raise PhysicsError("a transfer function must be a finite 2-D array on the DCT grid")
         self.transfer = np.asarray(transfer)
-        self._gains: dict[np.dtype[Any], NDArray[np.floating]] = {}
+        self._gains: dict[str, NDArray[np.floating]] = {}
         self._mirrored: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     @property
@@ -143,7 +143,7 @@ class TransferOperator:
 
     def gain(self, dtype: DTypeLike) -> NDArray[np.floating]:
         """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""
-        key = np.dtype(dtype)
+        key = np.dtype(dtype).str
         if key not in self._gains:
             self._gains[key] = self.transfer.astype(key, copy=False)
         return self._gains[key]

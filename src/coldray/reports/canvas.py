@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.reports.thumbnails import shrunk
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
 
 Colour = tuple[int, int, int]
 
@@ -42,7 +46,7 @@ def fonts() -> dict[str, Path]:
 
 
 @cache
-def _font(pixels: int) -> Any:
+def _font(pixels: int) -> FreeTypeFont:
     from PIL import ImageFont
 
     return ImageFont.truetype(str(fonts()[""]), pixels)
@@ -122,7 +126,7 @@ class Shades:
         return ramp(self.colours)[np.clip(np.rint(place), 0, 255).astype(np.uint8)]
 
 
-def fitted(image: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
+def fitted(image: NDArray[np.number], width: int, height: int) -> NDArray[np.float32]:
     """Image at another size: averaged where it shrinks, pixels repeated where it grows."""
     from PIL import Image
 
@@ -193,7 +197,7 @@ class Canvas:
             if text:
                 self.text(box.left - TICK_PX - 4, y, text, points, "rm")
 
-    def smooth(self, box: Box, draw: Callable[[Any, int], None]) -> None:
+    def smooth(self, box: Box, draw: Callable[[ImageDraw, int], None]) -> None:
         """Draw with smooth rims into a part: ``draw(pen, scale)`` with a pen of Pillow and so many of its pixels per pixel."""
         from PIL import ImageDraw
 
@@ -257,7 +261,7 @@ def plot(
     def place(x: Any, y: Any) -> tuple[Any, Any]:
         return (x - left) / (right - left) * box.width, (top - y) / (top - bottom) * box.height
 
-    def draw(pen: Any, scale: int) -> None:
+    def draw(pen: ImageDraw, scale: int) -> None:
         if shaded is not None:
             first, last = (scale * place(x, top)[0] for x in shaded)
             pen.rectangle((first, 0, last, scale * box.height), fill=SOFT)
@@ -273,7 +277,7 @@ def plot(
     legend(canvas, box, [(c.label, c.colour, c.dashed) for c in curves])
 
 
-def line(pen: Any, points: NDArray[np.floating], curve: Curve, scale: int) -> None:
+def line(pen: ImageDraw, points: NDArray[np.floating], curve: Curve, scale: int) -> None:
     """Draw a curve through points [pixels of the pen]."""
     width = scale * (1 if curve.dashed else 2)
     if not curve.dashed:
@@ -296,7 +300,7 @@ def legend(canvas: Canvas, box: Box, entries: Sequence[tuple[str, Colour, bool]]
         part = Box(round(left), y - 3, 40, 6)
         curve = Curve(np.zeros(1), np.zeros(1), text, colour, dashed)
 
-        def draw(pen: Any, scale: int, curve: Curve = curve) -> None:
+        def draw(pen: ImageDraw, scale: int, curve: Curve = curve) -> None:
             line(pen, np.array([[0.0, 3.0], [40.0, 3.0]]) * scale, curve, scale)
 
         canvas.smooth(part, draw)

@@ -61,7 +61,7 @@ def input_check(image: Radiograph, result: Restoration, job: Job, certificate: C
 def _saturation(image: Radiograph) -> str:
     if image.dtype.kind not in "ui":
         return "not known for floating-point pixels"
-    full = int(np.iinfo(image.dtype).max)
+    full = int(np.iinfo(image.dtype.str).max)
     count = int(np.count_nonzero(image.pixels == full))
     return f"{count} pixels at {full} DN, {100 * count / image.pixels.size:.3g} % of the image"
 

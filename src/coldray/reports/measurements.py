@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Protocol:
     warnings: tuple[str, ...] = ()
     inputs: tuple[dict[str, Json], ...] = ()
 
-    def of(self, inputs: Sequence[dict[str, Any]], warnings: Sequence[str]) -> Protocol:
+    def of(self, inputs: Sequence[dict[str, Json]], warnings: Sequence[str]) -> Protocol:
         """The same of these input files, with everything that is to be said of them."""
         return replace(self, inputs=tuple(inputs), warnings=tuple(warnings))
 

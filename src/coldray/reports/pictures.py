@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ from coldray.reports.thumbnails import grey_range
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.tiles import BAND_EDGES
 from coldray.restoration.provenance import Provenance
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
 
 WIDTH_IN = 7.08
 """Text width of an A4 page [inch]."""
@@ -257,7 +260,7 @@ def curves_picture(certificate: Certificate) -> bytes:
     return canvas.png()
 
 
-def bands_picture(bands: list[dict[str, Any]]) -> bytes:
+def bands_picture(bands: Sequence[Mapping[str, Any]]) -> bytes:
     """Residual energy per band over the noise, with what is allowed and what a linear estimate leaves; PNG."""
     assert len(bands) == len(BAND_EDGES) - 1
     found = [b["found_over_noise"] for b in bands]
@@ -270,7 +273,7 @@ def bands_picture(bands: list[dict[str, Any]]) -> bytes:
     def height(value: float) -> float:
         return box.height * (1 - value / top)
 
-    def draw(pen: Any, scale: int) -> None:
+    def draw(pen: ImageDraw, scale: int) -> None:
         for number, band in enumerate(bands):
             middle = scale * step * (number + 0.5)
             if found[number] is not None:

@@ -229,7 +229,7 @@ class FastEngine:
     stride: int
     device: Device | None = None
     _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)
-    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @cached_property
     def radius(self) -> int:

@@ -38,7 +38,7 @@ class Camera:
     Notes
     -----
     Every frame has its own random stream, named by random state, kind and number: neither the number of
-    frames nor that of workers changes any of them. Chain of physics.md 4.2 and 4.4.
+    frames nor that of workers changes any of them. The chain stands in docs/theory/simulator.md.
     """
 
     detector: ScreenDetector

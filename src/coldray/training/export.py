@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,14 @@ from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency
 from coldray.training.reach import acting_reach
 
+if TYPE_CHECKING:
+    pass
+
 PARITY = 1e-5
 """Largest difference allowed between ONNX Runtime and torch [fraction of open beam]."""
 
 
-def parity_input(settings: dict[str, Any], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def parity_input(settings: Mapping[str, Any], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Input on which both engines are compared: blocks seen by the paper's pair at 0.25 s, as a method would show them.
 
     Parameters

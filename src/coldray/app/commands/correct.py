@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -146,7 +146,7 @@ def correct(
     return finish(result, protocol.rows, max(group.code for group in everything), as_json)
 
 
-def _lost_in_writing(files: Iterable[Path], clipped: int, dtype: Any, replaced: int) -> list[str]:
+def _lost_in_writing(files: Iterable[Path], clipped: int, dtype: np.dtype[np.number], replaced: int) -> list[str]:
     """What the written files do not hold: pixels out of range, and the map of replaced pixels."""
     found = []
     if clipped:

@@ -10,6 +10,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.options import recipe_of, with_settings
+from coldray.document import Json
 from coldray.errors import MetadataError, SettingsError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def dossier(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="Page to write, .html or .pdf; .json beside it.")
     ],
-    stated: dict[str, Any],
+    stated: dict[str, Json],
     evidence: Annotated[
         list[str] | None,
         typer.Option(

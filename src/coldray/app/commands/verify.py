@@ -11,7 +11,7 @@ import typer
 from coldray.app import console
 from coldray.app.options import with_settings
 from coldray.declaration import SOURCES
-from coldray.document import as_table
+from coldray.document import Json, as_table
 
 EXAMPLE = """
 Example: coldray verify restored.tif
@@ -33,7 +33,7 @@ def verify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE|DIR", help="Image that coldray restore wrote, or a whole folder of them.")
     ],
-    stated: dict[str, Any],
+    stated: dict[str, Json],
     source: Annotated[
         Path | None, typer.Option("--input", help="The original, or a folder in which it is found by its hash.")
     ] = None,

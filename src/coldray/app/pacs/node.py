@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coldray.errors import MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    import socket
+    from types import ModuleType
+
+    from pydicom.uid import UID
 
 OWN_AET = "COLDRAY"
 """Application entity title of ours, unless the user gives another."""
@@ -94,21 +100,21 @@ class Node:
         return f"{self.aet}@{host}:{self.port}"
 
 
-def uids(names: tuple[str, ...]) -> list[Any]:
+def uids(names: tuple[str, ...]) -> list[UID]:
     """UIDs by their names in pydicom."""
     from pydicom import uid
 
     return [getattr(uid, name) for name in names]
 
 
-def readable() -> list[Any]:
+def readable() -> list[UID]:
     """Transfer syntaxes whose pixels can be unpacked here."""
     from pydicom.pixels import get_decoder
 
     return [*uids(PLAIN), *(each for each in uids(PACKED) if get_decoder(each).is_available)]
 
 
-def library(purpose: str) -> Any:
+def library(purpose: str) -> ModuleType:
     """The package pynetdicom, quiet.
 
     Raises
@@ -134,7 +140,7 @@ def entity(aet: str, timeout_s: float, purpose: str) -> Any:
     class Entity(base):
         def __init__(self, **named: Any) -> None:
             super().__init__(**named)
-            self._opened: list[Any] = []
+            self._opened: list[socket.socket] = []
 
         def _create_socket(self, *given: Any) -> Any:
             line = super()._create_socket(*given)

@@ -16,12 +16,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from coldray.app.console import printable
 from coldray.app.pacs.node import KINDS, OWN_AET, PLAIN, VERIFICATION, Told, entity, library, readable, uids
 from coldray.errors import ColdrayError, SettingsError
 from coldray.files import told, write_atomically
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
+    from pynetdicom.events import Event
 
 PURPOSE = "`serve` with `dicom_port`"
 CONNECTIONS = 8
@@ -167,7 +172,7 @@ class Receiver:
         self._server.shutdown()
         self._thread.join(10)
 
-    def _begin(self, line: _Metered, address: Any) -> None:
+    def _begin(self, line: _Metered, address: tuple[str, int]) -> None:
         """Bound a new connection."""
 
         def exceeded(words: str) -> None:
@@ -175,18 +180,18 @@ class Receiver:
 
         line.begin(self._listening.max_bytes + OVERHEAD_BYTES, exceeded)
 
-    def _message_ends(self, event: Any) -> None:
+    def _message_ends(self, event: Event) -> None:
         """Called in the thread that reads, for each whole message that a handler will see."""
         if type(event.message).__name__ in ("C_STORE_RQ", "C_ECHO_RQ") and (line := _meter(event)) is not None:
             line.message_ends()
 
-    def _echo(self, event: Any) -> int:
+    def _echo(self, event: Event) -> int:
         """C-ECHO."""
         if (line := _meter(event)) is not None:
             line.message_done()
         return SUCCESS
 
-    def _store(self, event: Any) -> Any:
+    def _store(self, event: Event) -> Dataset:
         """C-STORE: a whole file, or a status that says why not."""
         from pydicom.dataset import Dataset
 
@@ -248,13 +253,13 @@ class Receiver:
         return SUCCESS, ""
 
 
-def _meter(event: Any) -> _Metered | None:
+def _meter(event: Event) -> _Metered | None:
     """Connection that an event came over, if it still stands."""
     line = getattr(event.assoc.dul.socket, "socket", None)
     return line if isinstance(line, _Metered) else None
 
 
-def _header(data: BytesIO, syntax: Any) -> Any:
+def _header(data: BytesIO, syntax: UID) -> Dataset:
     """Elements before the pixels."""
     from pydicom.filereader import read_dataset
 
@@ -263,7 +268,7 @@ def _header(data: BytesIO, syntax: Any) -> Any:
     return read_dataset(data, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=stop)
 
 
-def _meta(known: Any) -> bytes:
+def _meta(known: FileMetaDataset) -> bytes:
     """Preamble and meta group of a file."""
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_file_meta_info
@@ -279,20 +284,20 @@ def _server_class() -> Any:
     from pynetdicom.transport import AssociationServer
 
     class Server(AssociationServer):
-        def __init__(self, *args: Any, begin: Callable[[_Metered, Any], None], **more: Any) -> None:
+        def __init__(self, *args: Any, begin: Callable[[_Metered, tuple[str, int]], None], **more: Any) -> None:
             self._begin = begin
             super().__init__(*args, **more)
 
-        def get_request(self) -> tuple[socket.socket, Any]:
+        def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
             client, address = super().get_request()
             line = _Metered(client.family, client.type, client.proto, fileno=client.detach())
             self._begin(line, address)
             return line, address
 
-        def verify_request(self, request: Any, client_address: Any) -> bool:
+        def verify_request(self, request: Any, client_address: tuple[str, int]) -> bool:
             return len(self.active_associations) < CONNECTIONS
 
-        def handle_error(self, request: Any, client_address: Any) -> None:
+        def handle_error(self, request: Any, client_address: tuple[str, int]) -> None:
             """One connection that fails costs one connection."""
 
         def shutdown(self) -> None:

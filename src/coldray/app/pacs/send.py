@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from coldray.app.pacs.node import PLAIN, VERIFICATION, Node, entity, library, uids
 from coldray.errors import ImageReadError, PeerError
 from coldray.files import shown, told
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
 
 PURPOSE = "sending to a DICOM node"
 TIMEOUT_S = 30.0
@@ -73,7 +76,7 @@ def parcel(path: Path) -> Parcel:
 
 
 @contextmanager
-def _association(node: Node, aet: str, asked: set[Context], timeout_s: float) -> Iterator[Any]:
+def _association(node: Node, aet: str, asked: set[Context], timeout_s: float) -> Iterator[Association]:
     """Association with a node, released at the end; PeerError if there is none."""
     own = entity(aet, timeout_s, PURPOSE)
     echo = (VERIFICATION, tuple(uids(PLAIN)))
@@ -192,7 +195,7 @@ def _send_together(
         yield Answer(one, gone)
 
 
-def _store(line: Any, one: Parcel, node: Node) -> Answer:
+def _store(line: Association, one: Parcel, node: Node) -> Answer:
     """One C-STORE."""
     from pydicom.uid import UID
 

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from fastapi import HTTPException, Request
@@ -15,6 +15,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from coldray.errors import ColdrayError
 from coldray.formats import suffixes
+
+if TYPE_CHECKING:
+    from starlette.datastructures import UploadFile
 
 LONGEST_NAME = 200
 
@@ -45,7 +48,7 @@ async def store_upload(request: Request, folder: Path) -> tuple[Path, str]:
     return path, name
 
 
-async def _store_sent(sent: Any, folder: Path) -> tuple[Path, str]:
+async def _store_sent(sent: UploadFile | str | None, folder: Path) -> tuple[Path, str]:
     """Save the file of a form."""
     if sent is None or isinstance(sent, str):
         raise HTTPException(400, "the form needs one field 'file' with one file")

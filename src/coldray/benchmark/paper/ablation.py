@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from coldray import __version__
 from coldray.benchmark.paper import scores
-from coldray.benchmark.paper.contestants import DEFAULT, ONE_STEP, VAN_CITTERT, WIENER, Contestant, learned
+from coldray.benchmark.paper.contestants import DEFAULT, ONE_STEP, VAN_CITTERT, WIENER, Contestant, Output, learned
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scene, board_scenes
 from coldray.benchmark.statistics import verdict
 from coldray.document import Json, as_text
 from coldray.errors import SettingsError
 from coldray.files import write_text
+from coldray.frame import Frame
+from coldray.physics.pair import DetectorPair
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
@@ -47,7 +49,7 @@ class Stretched:
     factor: float
 
     @property
-    def pair(self) -> Any:
+    def pair(self) -> DetectorPair:
         """Pair of the right one."""
         return self.right.pair
 
@@ -61,7 +63,7 @@ class Misled(Contestant):
 
     factor: float = 1.0
 
-    def restore(self, frame: Any, degradation: Degradation, **told: Any) -> Any:
+    def restore(self, frame: Frame, degradation: Degradation, **told: Any) -> Output:
         """Restore with the wrong blur."""
         return super().restore(frame, Stretched(degradation, self.factor), **told)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
-from coldray.document import Json
+from coldray.document import Json, as_number
 from coldray.frame import Frame
 from coldray.metrology.observer import crossed_scores, gabor_channels, laguerre_gauss_channels
 from coldray.metrology.tasks import Task, disc, line
@@ -190,12 +189,12 @@ def compare(patches: Patches, templates: dict[tuple[str, str, float], Float], ke
             template = templates[key, name, cnr]
             scores[key, name, cnr, "npw"] = (np.tensordot(present, template, 2), np.tensordot(absent, template, 2))
             scores[key, name, cnr, "hotelling"] = crossed_scores(present, absent, channels_for(name))
-    out: dict[str, Any] = {}
+    out: dict[str, Json] = {}
     for key in keys:
-        found: list[dict[str, Any]] = []
+        found: list[dict[str, Json]] = []
         for name, cnr in CELLS:
             for observer in ("npw", "hotelling"):
                 difference = auc_difference(scores[key, name, cnr, observer], scores[BLURRED, name, cnr, observer])
-                found.append({"task": name, "cnr": cnr, "observer": observer} | difference.to_json())
-        out[key] = {"cells": found, "lowest_bound": min(c["low"] for c in found)}
+                found.append({"task": name, "cnr": cnr, "observer": observer, **difference.to_json()})
+        out[key] = {"cells": found, "lowest_bound": min(as_number(c["low"]) for c in found)}
     return out

@@ -105,7 +105,7 @@ def run_own(
     how, began, prior = settings or PaperSettings(), time.perf_counter(), model.prior
     line = [c for c in line_up(model, others or {}, how) if c.screen == THICK]
     labels = {c.key: c.label for c in line}
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Json]] = []
     seen, warnings, shown, first = [], [], [], []
     number = 0
     for images in boards:
@@ -114,12 +114,12 @@ def run_own(
         warnings += [*images.warnings, *_unfamiliar(line, scenes[0])]
         seen.append({"board": images.board, "frames": len(scenes), "reference": _reference(images), **images.details})
         made: list[dict[str, Image]] = []
-        found: list[dict[str, Any]] = []
+        found: list[dict[str, Json]] = []
         for scene in scenes:
             made.append({})
             for row in scores.score_scene(scene, line, number, prior, made[-1]):
                 frame = scene.frame(prior)
-                found.append(row | without_truth(made[-1][as_text(row["method"])], frame, scene.degradation()))
+                found.append({**row, **without_truth(made[-1][as_text(row["method"])], frame, scene.degradation())})
             number += 1
         rows += _with_repeats(found, made)
         shown.append((scenes[0], made[0]))

@@ -13,7 +13,7 @@ from coldray.benchmark.paper.scenes import Scene
 from coldray.frame import Frame
 from coldray.methods import cold, ddim
 from coldray.metrology.metrics import Convention, psnr_db
-from coldray.plugins import Degradation, plugin
+from coldray.plugins import Degradation, Predictor, plugin
 from coldray.restoration.model import Model
 
 Image = NDArray[np.float32]
@@ -33,12 +33,14 @@ class Recorder:
         Which image is the state.
     """
 
-    def __init__(self, predictor: Any, channel: int) -> None:
+    def __init__(self, predictor: Predictor, channel: int) -> None:
         self._predictor, self._channel = predictor, channel
         self.states: list[Image] = []
         self.answers: list[Image] = []
 
-    def __call__(self, channels: Any, conditions: NDArray[np.float32]) -> Any:
+    def __call__(
+        self, channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
         """Answer as the predictor does."""
         answer = self._predictor(channels, conditions)
         self.states.append(np.asarray(channels[self._channel], dtype=np.float32).copy())

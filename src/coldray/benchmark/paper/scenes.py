@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.simulation.acquire import project, project_pair
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_FRAMES, SHARP_MG_CM2
+from coldray.simulation.thickness import ThicknessMaps
 
 Image = NDArray[np.float32]
 
@@ -173,7 +173,7 @@ class BoardSet:
         """Random numbers of one board; each purpose has its stream."""
         return np.random.default_rng([self.random_state, 29, stream, zlib.crc32(family.encode()), index])
 
-    def maps(self, family: str, index: int) -> Any:
+    def maps(self, family: str, index: int) -> ThicknessMaps:
         """Thickness maps of one board."""
         cells = self.size_px * OVERSAMPLING
         return procedural_board(family, (cells, cells), PITCH_MM / OVERSAMPLING, self.rng(family, index, 0))

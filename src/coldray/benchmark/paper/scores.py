@@ -44,7 +44,6 @@ Box = tuple[int, int, int, int]
 BOX_SIDES_PX = (12, 8, 6)
 FLAT_SHARE = 0.2
 """Largest SD of the truth in a box, over the noise of one pixel."""
-SCORES = ("psnr_db", "ssim")
 _RESPONSES = {"own": "same_response", "curve": "curve", "thin": "truth"}
 """What the scores of `response_scores` are called in a row."""
 _WIENER_OPTIONS = [{"regularisation": r} for r in (0.25, 0.5, 1.0, 2.0, 4.0)]

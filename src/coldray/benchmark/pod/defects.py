@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from coldray.metrology.tasks import Task, disc, line
 from coldray.physics.grids import dft_axes
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
+from coldray.plugins import Degradation
 
 Float = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -109,7 +109,7 @@ def side_px(size_mm: float, pixel_pitch_mm: float) -> int:
     return max(LEAST_SIDE_PX, needed + 1 - needed % 2)
 
 
-def stamp(kind: str, size_mm: float, contrast: float, pair: DetectorPair, degradation: Any) -> Stamp:
+def stamp(kind: str, size_mm: float, contrast: float, pair: DetectorPair, degradation: Degradation) -> Stamp:
     """Make a class of defects.
 
     Parameters

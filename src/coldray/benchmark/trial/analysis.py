@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coldray.benchmark.trial.answers import Answers, Given
 from coldray.benchmark.trial.documents import ANSWERS, Defect, Manifest, Sealed, read_manifest, read_sealed
+from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.readers.merit import UNMARKED, auc_comparisons, jackknife_covariance, located_comparisons
 from coldray.metrology.readers.mrmc import Band, Mrmc, obuchowski_rockette
@@ -76,7 +77,7 @@ class Analysis:
         """Names of the arms, raw first."""
         return self.sealed.arms
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """JSON-able form."""
         defective = sum(bool(one.defects) for one in self.sealed.cases)
         return {
@@ -96,7 +97,7 @@ class Analysis:
             "warnings": list(self.warnings),
         }
 
-    def _figure(self, one: Figure) -> dict[str, Any]:
+    def _figure(self, one: Figure) -> dict[str, Json]:
         found = one.main
         return {
             "figure": one.name,

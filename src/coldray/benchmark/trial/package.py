@@ -17,6 +17,7 @@ from coldray.benchmark.trial.cases import Shown, Simulated, Source, Table, arms_
 from coldray.benchmark.trial.documents import IMAGES, MANIFEST, READER, Case, Item, Manifest, Sealed, sha256_of, written
 from coldray.benchmark.trial.plan import allocate
 from coldray.checkpoint import file_sha256
+from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.files import together, whole_folder, write_bytes
 from coldray.formats import write_image
@@ -69,7 +70,7 @@ def make_trial(
     tolerance_px: float = TOLERANCE_PX,
     question: str = QUESTION,
     random_state: int | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Json] | None = None,
     advance: Any = lambda *_: None,
 ) -> Trial:
     """Restore all cases, hide which arm each image belongs to, and draw who reads what when.

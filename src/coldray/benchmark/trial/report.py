@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from coldray import __version__
 from coldray.benchmark.trial.analysis import FIGURES, Analysis, Figure
+from coldray.document import Json
 from coldray.metrology.readers.mrmc import Band, Mrmc
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
 from coldray.reports.figures import BLUE, GREY, ORANGE, STYLE, new_figure, render
@@ -33,7 +34,7 @@ DEFECTS = {
 }
 
 
-def trial_report(found: Analysis, inputs: Sequence[dict[str, Any]] = ()) -> Report:
+def trial_report(found: Analysis, inputs: Sequence[Mapping[str, Json]] = ()) -> Report:
     """Lay out a trial.
 
     Parameters

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from coldray.metrology.edge.mtf import EdgeMeasurement
 from coldray.physics.curves import FrequencyCurve
 
+Shown = TypeVar("Shown")
+
 
 def by_direction(
-    images: Sequence[Any], measure: Callable[[Sequence[Any]], EdgeMeasurement]
+    images: Sequence[Shown], measure: Callable[[Sequence[Shown]], EdgeMeasurement]
 ) -> tuple[EdgeMeasurement, EdgeMeasurement] | None:
     """Measure edges that run from top to bottom and edges that run from side to side apart.
 

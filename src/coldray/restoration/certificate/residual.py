@@ -238,12 +238,13 @@ def residual_of(
             at += RADIAL_SAMPLES * np.rint((len(parts) - 1) * across(v[part], u)).astype(np.intp)
         out, y = spectrum[part], rest[part]
         prior = out - np.take(tables.linear, at, mode="wrap") * y
-        sums[:3] += _energy(out), _energy(prior), _energy(prior * np.take(tables.beyond, at, mode="wrap"))
+        energies = [_energy(out), _energy(prior), _energy(prior * np.take(tables.beyond, at, mode="wrap"))]
         out *= np.take(tables.blur, at, mode="wrap")
         y -= out
-        sums[3] += _energy(y)
+        sums += [*energies, _energy(y)]
         y *= np.take(tables.white, at, mode="wrap")
         np.multiply(out, np.take(tables.error, at, mode="wrap"), out=bias[part])
+    contrast, prior_part, unverifiable, left = sums.tolist()
     whitened, bias, signal = (image_of(image) for image in (rest, bias, spectrum))
     share = _quantum_share(frame)
     quantum, electronic = share / frame.mean_signal, 1.0 - share
@@ -262,11 +263,11 @@ def residual_of(
         whitened=whitened,
         quantum=quantum,
         electronic=electronic,
-        residual_over_noise=float(np.sqrt(sums[3] / max(expected, 1e-30))),
+        residual_over_noise=float(np.sqrt(left / max(expected, 1e-30))),
         noise_found=_noise_found(frame),
-        contrast_energy=max(float(sums[0]) - mean, 0.0),
-        prior_energy=float(sums[1]),
-        unverifiable_energy=float(sums[2]),
+        contrast_energy=max(contrast - mean, 0.0),
+        prior_energy=prior_part,
+        unverifiable_energy=unverifiable,
         verifiable_lp_mm=verifiable_limit(frame, degradation),
     )
     return result, bias, signal
