@@ -36,7 +36,7 @@ def test_reach_by_gradient_is_exactly_what_is_stated(settings):
     network = small(**settings).double()
     half = -(-(network.radius + 8) // network.stride) * network.stride
     reach = 0
-    for offset in range(0, network.stride, 1 if network.stride == 8 else 3):
+    for offset in range(0, network.stride, 1 if network.stride == 16 else 3):
         # one long strip: the reach is the same along both axes
         channels = torch.rand(1, 3, network.stride, 2 * half + network.stride, dtype=torch.float64, requires_grad=True)
         network(channels, torch.rand(1, 11, dtype=torch.float64))[0, 0, 3, half + offset].backward()
@@ -73,7 +73,7 @@ def test_brightness_far_away_does_not_matter():
 
 def test_four_levels_and_their_widths():
     network = Network(width=4, blocks=1)
-    assert network.stride == 8
+    assert network.stride == 16
     assert [s[0].spread.in_channels for s in network.down] + [network.middle[0].spread.in_channels] == [4, 8, 16, 32]
 
 

@@ -11,7 +11,7 @@ ncnn = pytest.importorskip("ncnn", reason="needs the extra fast")
 from coldray.checkpoint import read_tensors  # noqa: E402
 from coldray.restoration import fast  # noqa: E402
 from coldray.restoration.engines import OnnxEngine  # noqa: E402
-from coldray.restoration.fast import FastEngine, available, fast_engine, probe_input  # noqa: E402
+from coldray.restoration.fast import FastEngine, available, design_of, fast_engine, probe_input  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
 from coldray.restoration.tiles import TiledPredictor  # noqa: E402
 
@@ -25,7 +25,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def engine(model):
-    return FastEngine(read_tensors(model.path.with_suffix(".safetensors"))[0], 8)
+    return FastEngine(design_of(model.header, read_tensors(model.path.with_suffix(".safetensors"))[0]), 8)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_shipped_model_runs_in_it(model):
 
 
 def test_nothing_is_stored_in_half_precision(engine, model):
-    engine.run(*probe_input(3, told(model)))
+    engine.run(*probe_input(3, told(model), 8))
     (net,) = engine._nets.values()
     assert not any(getattr(net.opt, f"use_{half}") for half in ("fp16_storage", "fp16_packed", "fp16_arithmetic"))
     assert not any(getattr(net.opt, f"use_{half}") for half in ("bf16_storage", "bf16_packed"))
@@ -111,12 +111,57 @@ def test_last_bits_depend_on_no_more_than_the_stated_reach(content, engine, mode
     assert max(farthest) > engine.radius - 8
 
 
+@pytest.fixture(
+    scope="module", params=[{}, {"blocks": 2, "kernel": 5, "unshuffle": 1}, {"shown": [1, 0], "told": [0, 3]}]
+)
+def grown(request):
+    """Engine of a narrow U-Net, every weight random, and the network in torch."""
+    torch = pytest.importorskip("torch")
+    from coldray.networks.unet import Network
+
+    torch.manual_seed(5)
+    network = Network(
+        conditions=5, **{"width": 8, "blocks": 1, "kernel": 3, "unshuffle": 2, "residual": 1} | request.param
+    )
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(torch.randn_like(weight) / max(4, weight[0].numel() if weight.ndim > 1 else 16) ** 0.5)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    header = {"network": {"name": "unet", "settings": network.settings}, "radius": network.radius}
+    return FastEngine(design_of(header, state), network.stride), network.eval()
+
+
+@pytest.mark.torch
+def test_a_unet_answers_as_torch(grown):
+    torch = pytest.importorskip("torch")
+    engine, network = grown
+    image, given = probe_input(3, np.linspace(0.1, 1, 5, dtype=np.float32), network.stride)
+    assert image.shape[-2] % network.stride == image.shape[-1] % network.stride == 0
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image), torch.from_numpy(given)).numpy()
+    assert np.abs(expected - image[:, 1:2]).max() > 0.01
+    np.testing.assert_allclose(engine.run(image, given), expected, atol=0.1 * LSB)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("cols", [70, 133])
+def test_tiles_of_a_unet_give_the_bits_of_the_whole(grown, cols):
+    engine, network = grown
+    conditions = np.linspace(0.1, 1, 5, dtype=np.float32)
+    rng = np.random.default_rng(2)
+    channels = tuple(rng.uniform(0, 1.3, (3, 5 * network.radius, cols)).astype(np.float32))
+    whole = TiledPredictor(engine, 10**9)(channels, conditions)
+    predictor = TiledPredictor(engine, 3 * network.radius * (cols + 90))
+    np.testing.assert_array_equal(predictor(channels, conditions), whole)
+    assert predictor.tiles_run > 1
+
+
 def test_any_number_of_threads_gives_the_same_bits(engine, model, monkeypatch):
     image = shown(200, 264)[None]
     answers = []
     for threads in ("1", "2", "4"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        answers.append(FastEngine(engine.tensors, 8).run(image, told(model)[None]))
+        answers.append(FastEngine(engine.design, 8).run(image, told(model)[None]))
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[0], answers[2])
 
@@ -144,8 +189,10 @@ def test_an_engine_that_misses_the_stored_answer_is_not_used(model):
 
 
 def test_other_networks_other_versions_and_the_users_word_lead_to_onnx_runtime(model, monkeypatch):
-    other = model.header | {"network": {"name": "unet", "settings": {}}}
+    other = model.header | {"network": {"name": "mine", "settings": {}}}
     assert fast_engine(model.path, other) == (None, "")
+    alone = model.header | {"network": {"name": "unet", "settings": {"residual": None}}}
+    assert fast_engine(model.path, alone) == (None, "")
     assert fast_engine(model.path, {k: v for k, v in model.header.items() if k != "probe"}) == (None, "")
     monkeypatch.setattr(ncnn, "__version__", "1.0.20200101")
     assert fast_engine(model.path, model.header) == (None, "")

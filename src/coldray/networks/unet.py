@@ -115,8 +115,8 @@ class Network(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Pixel grid on which the network is shift-equivariant."""
-        return self.unshuffle * 2 ** len(self.down)
+        """Grid of tiles: two cells of the coarsest grid, whose even numbers matrix products treat alike to the last bit [pixels]."""
+        return 2 * self.unshuffle * 2 ** len(self.down)
 
     @property
     def radius(self) -> int:

@@ -25,7 +25,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.restoration.build import build_network
 from coldray.restoration.engines import OnnxEngine, TorchEngine
 from coldray.restoration.evidence import EvenConstants
-from coldray.restoration.fast import NETWORK, probe_of
+from coldray.restoration.fast import design_of, probe_of
 from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency
 from coldray.training.reach import acting_reach
@@ -140,7 +140,7 @@ def write_model(
         write_tensors(made.with_suffix(".safetensors"), stored, header)
         _write_onnx(network, made)
         parity = _parity(network, made)
-        if design["name"] == NETWORK and network.settings["channels"] == 3:
+        if design_of(header, stored) is not None:
             told = parity_input(network.settings, 8 * network.stride)[1][0]
             header["probe"] = probe_of(OnnxEngine(made, network.stride, network.radius), told)
         if parity > PARITY:
