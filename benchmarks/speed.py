@@ -106,6 +106,7 @@ def prepared(name: str, model: str | None, path: Path) -> tuple[Callable[[], Any
             return made[-1]
 
     counted = Counted(loaded.name, loaded.path, loaded.header, loaded.sha256)
+    _clocked(type(counted.engine))
     restorer, last = coldray.Restorer(exposure_s=EXPOSURE_S, model=counted), []
 
     def once() -> None:
@@ -123,15 +124,35 @@ def prepared(name: str, model: str | None, path: Path) -> tuple[Callable[[], Any
     return once, told
 
 
+NETWORK = {"core_s": 0.0}
+"""Processor time that this process spent in its network's engine."""
+
+
+def _clocked(engine: type) -> None:
+    """Add up the processor time of an engine's tiles in `NETWORK`."""
+    run = engine.run
+
+    def timed(self: Any, *given: Any) -> Any:
+        began = time.process_time()
+        try:
+            return run(self, *given)
+        finally:
+            NETWORK["core_s"] += time.process_time() - began
+
+    engine.run = timed  # type: ignore[attr-defined]
+
+
 def serve(name: str, model: str | None, path: Path) -> None:
     """Run once for every line on stdin; the end of it asks for the peak."""
     once, told = prepared(name, model, path)
     for _ in sys.stdin:
+        NETWORK["core_s"] = 0.0
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         once()
         wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
         core = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(json.dumps({"core_s": core, "wall_s": wall}), flush=True)
+        spent = {"network_core_s": NETWORK["core_s"]} if NETWORK["core_s"] else {}
+        print(json.dumps({"core_s": core, "wall_s": wall, **spent}), flush=True)
     print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **told()}), flush=True)
 
 
@@ -233,6 +254,9 @@ def measured(
         for what in ("warm_core_s", "command_core_s", "command_wall_s"):
             if what in row and what in reference:
                 row[f"{what}_over_rl30"] = round(row[what] / reference[what], 3)
+        if "warm_network_core_s" in row and "warm_core_s" in reference:
+            rest = row["warm_core_s"] - row["warm_network_core_s"]
+            row["warm_all_but_network_over_rl30"] = round(rest / reference["warm_core_s"], 3)
     return rows
 
 
@@ -268,6 +292,10 @@ def line(row: dict[str, Any]) -> str:
         said += f" {row['command_peak_mb']:6.0f} MB"
     if "warm_core_s_over_rl30" in row:
         said += f"   {row['warm_core_s_over_rl30']:5.2f} of RL(30)"
+    if "warm_network_core_s" in row:
+        said += f"   all but the network {row['warm_core_s'] - row['warm_network_core_s']:.2f} core-s"
+    if "warm_all_but_network_over_rl30" in row:
+        said += f" ({row['warm_all_but_network_over_rl30']:.2f} of RL(30))"
     if row.get("gate_open_share") is not None:
         said += f"   gate open on {100 * row['gate_open_share']:.1f} %, "
         said += f"{100 * row['tiles_spared_share']:.0f} % of tiles needed no network"
