@@ -311,3 +311,14 @@ def test_bars_that_are_not_parallel_are_told_by_what_they_cost(noise):
         if told:
             assert float(told[0].split("about ")[1].split(" %")[0]) == pytest.approx(100 * lost[-1], rel=0.5, abs=1)
     assert lost[0] < 0.01 < lost[1] < lost[2]
+
+
+@pytest.mark.parametrize("tilt", [0.0, 1.0])
+@pytest.mark.parametrize("noise", [0.002, 0.005])
+def test_a_single_broad_bar_is_no_group_of_fine_ones(tilt, noise):
+    image, truth = phantoms.bars([1.0, 3.0], phantoms.GaussianBlur(0.4), 0.05, tilt_deg=tilt)
+    for seed in range(4):
+        found = bars_ctf(image + noise * np.random.default_rng(seed).standard_normal(image.shape), 0.05)
+        assert [g.frequency_lp_mm for g in found.groups] == pytest.approx([1.0, 3.0], rel=0.01)
+        for group, one in zip(found.groups, truth, strict=True):
+            assert group.ctf == pytest.approx(one.ctf, abs=0.02)

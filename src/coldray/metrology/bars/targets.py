@@ -26,6 +26,10 @@ PLATE_EDGE = 5
 """Rim of a plate left out [pixels], where its blurred edge falls off."""
 NARROWEST = 8.5
 """Extent of a group across its bars [pixels]; the curved top of a single narrower bar is no group."""
+ALIKE, BESIDE = 0.08, (1.2, 5.2)
+"""Bars of one row differ in size by no more than this part of their width, and lie so many widths apart."""
+LONG, LEVEL = 2.0, 0.5
+"""A bar is longer than so many widths, and the next one of its row shifted along it by less than this part of its length."""
 MONOTONE = 0.8
 FAINT_PERIODS, FAINT_SIGNIFICANT, FAINT_SHARE = 2.9, 15.0, 0.01
 """Bars that swing little within their group count from so many periods, standard errors and part of its depth on."""
@@ -97,7 +101,9 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
     refused: set[tuple[int, int, int, int]] = set()
     for radius in CLOSINGS:
         labels, _ = ndimage.label(_closed(mask, radius), structure=np.ones((3, 3)))
-        for label, place in enumerate(ndimage.find_objects(labels), start=1):
+        places = ndimage.find_objects(labels)
+        bars = _in_rows(places) if radius == 0 else np.zeros(len(places), dtype=bool)
+        for label, place in enumerate(places, start=1):
             region = labels[place] == label
             if region.sum() < FEWEST_PIXELS or min(region.shape) < 6:
                 continue
@@ -108,7 +114,7 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
             refused.add(key)
             if radius == 0 and region.sum() > PLATE_SHARE * image.size:
                 plates.append(_spread(region, place, image.shape))
-            grating = _grating_in(image[place], region, background)
+            grating = None if bars[label - 1] else _grating_in(image[place], region, background)
             if grating is not None:
                 groups.append((_moved(grating, place), _spread(region, place, image.shape)))
                 mask[groups[-1][1]] = False
@@ -121,6 +127,23 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
     groups.sort(key=lambda g: g[0].frequency)
     groups = [g for i, g in enumerate(groups) if _plausible(g[0], groups[i + 1 :])]
     return Target(groups, background, patches), plates
+
+
+def _in_rows(places: list[tuple[slice, ...]]) -> Mask:
+    """Which regions are bars of one row: long, with two others of their size beside them, two widths apart and four.
+
+    The blurred sides of a single broad bar look like a grating of a few periods.
+    """
+    if not places:
+        return np.zeros(0, dtype=bool)
+    box = np.array([[s.start, s.stop] for place in places for s in place], dtype=np.float64).reshape(-1, 2, 2)
+    centre, size = box.mean(axis=2), box[..., 1] - box[..., 0]
+    alike = np.abs(size[:, None] - size[None]).max(axis=2) <= np.maximum(1.0, ALIKE * size.min(axis=1))[:, None]
+    narrow, each = size.argmin(axis=1), np.arange(len(places))
+    off = np.abs(centre[:, None] - centre[None]) / size[:, None]
+    apart, along = off[each, :, narrow], off[each, :, 1 - narrow]
+    beside = alike & (apart > BESIDE[0]) & (apart < BESIDE[1]) & (along < LEVEL)
+    return np.asarray((beside.sum(axis=1) >= 2) & (size.max(axis=1) > LONG * size.min(axis=1)))
 
 
 def _plausible(grating: Grating, finer: list[tuple[Grating, Mask]]) -> bool:
