@@ -1,5 +1,7 @@
 """A pixel that its neighbours replaced is no measurement: with the mask every figure is that of the intact image."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -78,9 +80,12 @@ def test_bars_are_fitted_without_the_replaced_lines():
             assert abs(c.ctf - a.ctf) > abs(b.ctf - a.ctf)
 
 
+drawn = functools.cache(duplex_wires)
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_dips_of_a_duplex_wire_without_the_replaced_lines(turned):
-    image = 4000 * duplex_wires(GaussianBlur(1.2), 0.05, rows=160)[0].astype(float)
+    image = 4000 * drawn(GaussianBlur(1.2), 0.05, rows=160)[0].astype(float)
     columns = range(10, image.shape[1] - 10, 11)
     spoilt, mask = replaced(image, columns)
     if turned:

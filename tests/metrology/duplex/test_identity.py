@@ -1,5 +1,7 @@
 """Which pair is which, one indicator or two, how far it may be tilted; and the band of the iSRb."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,12 @@ from coldray.objects.phantoms import GaussianBlur, duplex_wires
 PITCH = 0.05
 
 
+drawn = functools.cache(duplex_wires)
+"""Drawing takes five times as long as measuring; what several tests look at is drawn once and never changed."""
+
+
 def wires(sigma_px=2.0, first=1, snr=500, seed=0, **options):
-    image, truth = duplex_wires(GaussianBlur(sigma_px), PITCH, spacing_mm=SPACINGS_MM[first - 1 : 13], **options)
+    image, truth = drawn(GaussianBlur(sigma_px), PITCH, spacing_mm=SPACINGS_MM[first - 1 : 13], **options)
     grain = np.random.default_rng(seed).standard_normal(image.shape)
     return image + grain / snr, interpolated_srb(truth.spacing_mm, truth.dip_percent)
 

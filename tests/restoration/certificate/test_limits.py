@@ -31,7 +31,7 @@ def test_a_disc_has_its_area_and_centre(diameter):
     assert found.max() == 1 and found.min() == 0
 
 
-@pytest.mark.parametrize("method", ["truth", "wiener"])
+@pytest.mark.parametrize("method", [pytest.param("truth", marks=pytest.mark.slow), "wiener"])
 def test_discs_of_the_stated_contrast_are_found_with_the_stated_chance(flat, blend, method):
     """At least 90 % within the binomial band at the limit, fewer than half at 60 % of it: neither boast nor modesty."""
     runs = 60
