@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldray.adaptation.boards import FEWEST_APART, FEWEST_BOARDS, load_boards, split
-from coldray.errors import ColdrayError, MeasurementError, MetadataError, SettingsError
+from coldray.errors import ColdrayError, DetectorError, MeasurementError, MetadataError, SettingsError
 
 from .folders import written
 
@@ -83,7 +83,7 @@ def test_swapped_folders_are_refused(changed, board_of):
 def test_swapped_names_of_detectors_are_refused(changed, board_of):
     shutil.rmtree(changed / "b2")
     written(changed / "b2", board_of(2, side=128), sharp="phosphor:134.55", blurred="phosphor:33.91")
-    refused(changed, ColdrayError, "blurred")
+    refused(changed, DetectorError, "b2: the detector given as blurred, .*, is sharper than .*exchange the two")
 
 
 def test_frames_of_another_board_do_not_register(changed, board_of):

@@ -75,7 +75,7 @@ def load_boards(pairs: Path, keep_apart: int | None = None, progress: Progress |
         )
     found = []
     for number, folder in enumerate(folders):
-        found.append(_checked(replace(read_board(folder), truth=None), folder))
+        found.append(_checked(folder))
         if progress is not None:
             progress(number + 1, len(folders), folder.name)
     _check_one_pair(found)
@@ -123,9 +123,10 @@ def split(names: Sequence[str], keep_apart: int | None = None) -> tuple[list[int
     return [i for i, n in enumerate(names) if n not in kept], [i for i, n in enumerate(names) if n in kept]
 
 
-def _checked(images: BoardImages, folder: Path) -> BoardImages:
-    """One board, refused if its frames are not what they are said to be; registered."""
+def _checked(folder: Path) -> BoardImages:
+    """One board, without its truth, refused if its frames are not what they are said to be; registered."""
     try:
+        images = replace(read_board(folder), truth=None)
         if images.frames is None or len(images.frames) < FEWEST_FRAMES:
             raise MeasurementError(
                 f"one blurred frame does not tell noise from board; put {FEWEST_FRAMES} or more, taken without moving it, into lr/"
