@@ -4,8 +4,8 @@ python benchmarks/adapt.py [foreign stated covered refused] [--pairs 7] [--furth
 
 Simulated: procedural boards of test families, moved between the detectors (up to 4 pixels, 0.3 degrees, 0.3 %), 8 sharp and 2 blurred
 frames each. `adapt` is given the frames of the first boards, no truth. The further boards, which it never saw, are scored against the
-noise-free image of the sharp screen in the blurred one's response. What is there in the work folder is used again, states of the
-training included; results of other scenarios in the JSON file stay.
+noise-free image of the sharp screen in the blurred one's response. What is there in the work folder is used again, the
+adapted models and states of a training included; results of other scenarios in the JSON file stay.
 """
 
 from __future__ import annotations
@@ -81,41 +81,40 @@ def score(folder: Path, stated: tuple[Detector, Detector], model: str | Path | N
     return float(np.mean([psnr_db(image.astype(np.float32), truth, convention) for image in images]))
 
 
+def adapt(
+    name: str, pairs: list[tuple[str, Path]], stated: tuple[Detector, Detector], given: argparse.Namespace
+) -> dict[str, Any]:
+    """Run the command on boards, unless it has been run; its exit code, its answer and its CPU time."""
+    done = given.work / f"{name}.done"
+    if not done.exists():
+        folder = given.work / name
+        shutil.rmtree(folder, ignore_errors=True)
+        for board, frames in pairs:
+            shutil.copytree(frames, folder / frames.name)
+            write_note(folder / frames.name, board, stated)
+        began, out, states = cpu_s(), given.work / f"{name}.onnx", given.work / "states" / name
+        code, told, said = run(
+            "adapt", folder, "-o", out, "--steps", given.steps, "--states", states, "--overwrite", "--json"
+        )
+        if not told:
+            raise RuntimeError(f"{name}: code {code}: {said}")
+        row = {"code": code, "adapting_cpu_s": round(cpu_s() - began, 1), "command_says": json.loads(told)}
+        done.write_text(json.dumps(row))
+    found: dict[str, Any] = json.loads(done.read_text())
+    print(f"{name}: code {found['code']}; {found['command_says']['finding']}", flush=True)
+    return found
+
+
 def scenario(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Adapt on the first boards and score the further ones."""
-    began, which = cpu_s(), "covered" if name == "covered" else "foreign"
+    which = "covered" if name == "covered" else "foreign"
     screens = Screens.covered() if name == "covered" else Screens.foreign()
     every = boards(given.work, screens, which, given.pairs + given.further)
     right = screens.stated()
     stated = assumed() if name == "foreign" else right
-    pairs = given.work / name
-    shutil.rmtree(pairs, ignore_errors=True)
-    for board, folder in every[: given.pairs]:
-        shutil.copytree(folder, pairs / folder.name)
-        write_note(pairs / folder.name, board, stated)
-    out = given.work / f"{name}.onnx"
-    start = cpu_s()
-    code, told, said = run(
-        "adapt",
-        pairs,
-        "-o",
-        out,
-        "--steps",
-        given.steps,
-        "--states",
-        given.work / "states" / name,
-        "--overwrite",
-        "--json",
-    )
-    found = json.loads(told)
-    (given.work / f"{name}.json").write_text(told)
-    print(f"{name}: code {code}; {found.get('finding', said)}", flush=True)
-    row: dict[str, Any] = {
-        "what": WORDS[name],
-        "code": code,
-        "adapting_cpu_s": round(cpu_s() - start, 1),
-        "command_says": found,
-    }
+    adapted = adapt(name, every[: given.pairs], stated, given)
+    found, out = adapted["command_says"], given.work / f"{name}.onnx"
+    row: dict[str, Any] = {"what": WORDS[name]} | adapted
     further = []
     for board, folder in every[given.pairs :]:
         scores = {"board": board, "before_db": score(folder, stated, None)}
@@ -129,7 +128,7 @@ def scenario(name: str, given: argparse.Namespace) -> dict[str, Any]:
     row["further_boards_against_truth"] = further
     if found["written"]:
         row["gain_db"] = interval([scores["gain_db"] for scores in further]).to_json()
-    return row | {"cpu_s": round(cpu_s() - began, 1)}
+    return row
 
 
 def refused(given: argparse.Namespace) -> dict[str, Any]:
