@@ -8,12 +8,13 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from coldray.adaptation.spectra import Float, Spectra
 from coldray.dataset.frames import BoardImages
 from coldray.errors import MeasurementError
 from coldray.physics.pair import DetectorPair
 
-BINS = np.linspace(0.0, 0.5, 26)
-"""Edges of the bins of radial frequency [cycles/pixel]."""
+STEP, BINS = 0.02, 25
+"""Width of the bins of radial frequency [cycles/pixel], and how many there are up to Nyquist."""
 LEVEL_BINS, LOOKED_AT = slice(0, 2), slice(2, 13)
 """Bins whose ratio is the contrast of both responses, and bins whose ratio to that tells the blurrier detector."""
 DEPARTURE = 0.03
@@ -24,8 +25,6 @@ COARSE_PX = 4
 """Side of the blocks over which halves are compared: little of their noise is left."""
 LEAST_LIKENESS = 0.8
 """Correlation of the halves' blocks under which they do not show one scene."""
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class MeasuredRatio:
             return ()
         return (
             f"these boards show an MTF ratio that is {self.departure():.2f} off what their detectors state, on the average from "
-            f"{BINS[LOOKED_AT.start]:.2f} to {BINS[LOOKED_AT.stop]:.2f} cycles/pixel: measure both detectors (coldray characterise) "
+            f"{STEP * LOOKED_AT.start:.2f} to {STEP * LOOKED_AT.stop:.2f} cycles/pixel: measure both detectors (coldray characterise) "
             "first; adapting makes up for a part of it",
         )
 
@@ -93,8 +92,9 @@ def check_roles(images: BoardImages) -> None:
     Power is the cross power of two means with independent noise.
     """
     assert images.frames is not None and images.halves is not None
-    sharp = _cross(*images.halves)
-    blurred = _cross(*(images.frames[first::2].mean(axis=0) for first in range(2)))
+    spectra = Spectra((images.mean.shape[0], images.mean.shape[1]), STEP)
+    sharp = spectra.cross(*map(spectra.of, images.halves))[:BINS]
+    blurred = spectra.cross(*(spectra.of(images.frames[first::2].mean(axis=0)) for first in range(2)))[:BINS]
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.sqrt(np.maximum(blurred, 0.0) / sharp)
     seen = _relative(ratio)[LOOKED_AT]
@@ -116,14 +116,15 @@ def measured_ratio(boards: list[BoardImages]) -> MeasuredRatio:
     is in two factors of a product, so that it biases neither. Scaled to the stated ratio at the lowest frequencies, where the
     contrast of both responses, not the blur, decides.
     """
-    top, bottom = np.zeros(len(BINS) - 1), np.zeros(len(BINS) - 1)
+    top, bottom = np.zeros(BINS), np.zeros(BINS)
     for images in boards:
         assert images.frames is not None and images.halves is not None
         window = seen_of(images)
-        blurred = images.frames.mean(axis=0)[window]
-        one, other = (half[window] for half in images.halves)
-        top += 0.5 * (_cross(blurred, one) + _cross(blurred, other))
-        bottom += _cross(one, other)
+        shown = [image[window] for image in (images.frames.mean(axis=0), *images.halves)]
+        spectra = Spectra((shown[0].shape[0], shown[0].shape[1]), STEP)
+        blurred, one, other = map(spectra.of, shown)
+        top += 0.5 * (spectra.cross(blurred, one) + spectra.cross(blurred, other))[:BINS]
+        bottom += spectra.cross(one, other)[:BINS]
     stated = _stated(boards[0].pair)
     seen = _relative(top / np.maximum(bottom, 1e-30)) * float(np.mean(stated[LEVEL_BINS]))
     return MeasuredRatio(_centres(), seen, stated)
@@ -138,7 +139,7 @@ def seen_of(images: BoardImages) -> tuple[slice, slice]:
 
 
 def _centres() -> Float:
-    return 0.5 * (BINS[1:] + BINS[:-1])
+    return np.asarray(STEP * (np.arange(BINS) + 0.5), dtype=np.float64)
 
 
 def _stated(pair: DetectorPair) -> Float:
@@ -148,23 +149,6 @@ def _stated(pair: DetectorPair) -> Float:
 def _relative(ratio: Float) -> Float:
     """Ratio over its mean at the lowest frequencies."""
     return np.asarray(ratio / max(float(np.mean(ratio[LEVEL_BINS])), 1e-30))
-
-
-def _window(shape: tuple[int, int]) -> Float:
-    return np.asarray(np.hanning(shape[0])[:, None] * np.hanning(shape[1])[None, :])
-
-
-def _cross(one: NDArray[np.floating], other: NDArray[np.floating]) -> Float:
-    """Mean real part of the cross power of two images per bin of radial frequency."""
-    shape = (one.shape[0], one.shape[1])
-    window = _window(shape)
-    a, b = (scipy.fft.rfft2((image - image.mean()) * window) for image in (one, other))
-    radial = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
-    place = np.digitize(radial.ravel(), BINS) - 1
-    inside = place < len(BINS) - 1
-    power = np.real(a * np.conj(b)).ravel()[inside]
-    count = np.bincount(place[inside], minlength=len(BINS) - 1)
-    return np.asarray(np.bincount(place[inside], power, len(BINS) - 1) / np.maximum(count, 1))
 
 
 def _blocks(image: NDArray[np.floating]) -> Float:

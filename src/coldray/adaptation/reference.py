@@ -5,18 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from coldray.adaptation.checks import seen_of
+from coldray.adaptation.spectra import Float, Spectra
 from coldray.dataset.frames import BoardImages
 from coldray.metrology.metrics import gain_to
 
 STEP = 0.01
 """Width of the bins of radial frequency [cycles/pixel]: the blur hardly changes within one."""
-
-Float = NDArray[np.float64]
-Spectrum = NDArray[np.complexfloating]
 
 
 class Reference:
@@ -43,22 +40,14 @@ class Reference:
         self.window = seen_of(images)
         self._halves = [half[self.window] for half in images.halves]
         rows, cols = self._halves[0].shape
-        self._taper = np.hanning(rows)[:, None] * np.hanning(cols)[None, :]
-        radial = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(cols)[None, :])
-        self._place = (radial / STEP).astype(np.intp).ravel()
-        # all frequencies but the first and, of an even number, the last column stand for two
-        twice = np.full(cols // 2 + 1, 2.0)
-        twice[0] = 1.0
-        if cols % 2 == 0:
-            twice[-1] = 1.0
-        self._weight = np.broadcast_to(twice, radial.shape) / (float(np.sum(self._taper**2)) * rows * cols)
-        self._sharp = [self._spectrum(half) for half in self._halves]
-        self._frames = [self._spectrum(frame[self.window]) for frame in images.frames]
+        self._spectra = Spectra((rows, cols), STEP)
+        self._sharp = [self._spectra.of(half) for half in self._halves]
+        self._frames = [self._spectra.of(frame[self.window]) for frame in images.frames]
 
     @cached_property
     def error(self) -> float:
         """Mean squared error that the halves share, sum of P_AB - P_YA^2 / P_YY [fraction of the open beam, squared]; 0 at least."""
-        return max(float(np.sum(self._cross(*self._sharp) - self._between * self._factor)), 0.0)
+        return max(float(np.sum(self._spectra.cross(*self._sharp) - self._between * self._factor)), 0.0)
 
     def error_of(self, result: NDArray[np.floating], number: int) -> float:
         """Mean squared error of a result against the sharp image that the reference means.
@@ -81,31 +70,25 @@ class Reference:
         is; less that error. For x e the frames that x was not made of stand for Y.
         """
         seen = np.asarray(result[self.window], dtype=np.float64)
-        x = self._spectrum(seen * gain_to(seen, 0.5 * (self._halves[0] + self._halves[1])))
+        x = self._spectra.of(seen * gain_to(seen, 0.5 * (self._halves[0] + self._halves[1])))
         one, other = self._sharp
         rest = np.mean([frame for i, frame in enumerate(self._frames) if i != number], axis=0)
-        to_halves = 0.5 * (self._cross(x, one) + self._cross(x, other))
-        seen_error = self._cross(x, x) - 2 * to_halves + self._cross(one, other)
-        shared = to_halves - self._cross(x, rest) * self._factor
-        own = self._cross(one, other) - self._between * self._factor
+        to_halves = 0.5 * (self._spectra.cross(x, one) + self._spectra.cross(x, other))
+        seen_error = self._spectra.cross(x, x) - 2 * to_halves + self._spectra.cross(one, other)
+        shared = to_halves - self._spectra.cross(x, rest) * self._factor
+        own = self._spectra.cross(one, other) - self._between * self._factor
         return float(np.sum(seen_error + 2 * shared - own))
 
     @cached_property
     def _between(self) -> Float:
         """P_YA."""
         blurred = np.mean(self._frames, axis=0)
-        return np.asarray(0.5 * (self._cross(blurred, self._sharp[0]) + self._cross(blurred, self._sharp[1])))
+        return np.asarray(
+            0.5 * (self._spectra.cross(blurred, self._sharp[0]) + self._spectra.cross(blurred, self._sharp[1]))
+        )
 
     @cached_property
     def _factor(self) -> Float:
         """P_YA / P_YY; 0 where the blurred frames show nothing, so that nothing speaks for the reference."""
-        power = self._cross(*(np.mean(self._frames[first::2], axis=0) for first in range(2)))
+        power = self._spectra.cross(*(np.mean(self._frames[first::2], axis=0) for first in range(2)))
         return np.where(power > 0, self._between / np.maximum(power, 1e-30), 0.0)
-
-    def _spectrum(self, image: NDArray[np.floating]) -> Spectrum:
-        return np.asarray(scipy.fft.rfft2((image - image.mean(dtype=np.float64)) * self._taper))
-
-    def _cross(self, one: Spectrum, other: Spectrum) -> Float:
-        """Variance that two images share, per bin of radial frequency."""
-        product = np.real(one * np.conj(other)) * self._weight
-        return np.asarray(np.bincount(self._place, product.ravel()), dtype=np.float64)
