@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from coldray import __version__
@@ -73,7 +74,7 @@ def assemble(
     for number, split in enumerate(SPLITS):
         candidates = _distinct(parts, notes, [i for i, s in enumerate(splits) if s == split])
         flat = [(i, int(k)) for i, keep in candidates for k in keep]
-        rng = np.random.default_rng([random_state, 23, number])
+        rng = default_rng([random_state, 23, number])
         order = sorted(rng.permutation(len(flat))[: wanted.get(split, 0)].tolist())
         picked = [flat[k] for k in order]
         chosen[split] = [
@@ -112,10 +113,8 @@ def assemble(
     thumbnails = [np.asarray(load_part(parts, n, "thumbnail")) for n in notes]
     leakage = check_leaks(signature_of, label_of, thumbnails, names, splits)
     for number, split in enumerate(SPLITS):
-        rng = np.random.default_rng([random_state, 29, number])
-        found[split]["files"] = _write_split(
-            out / split, marks, notes, chosen[split], layers, found[split]["patches"], patch_px + 2 * context_px, rng
-        )
+        held = (notes, chosen[split], layers, found[split]["patches"], patch_px + 2 * context_px)
+        found[split]["files"] = _write_split(out / split, marks, *held, default_rng([random_state, 29, number]))
     return {
         "layers": layers,
         "stored": {"dtype": "uint16", "step": STEP, "offset": OFFSET, "side_px": patch_px + 2 * context_px},
