@@ -42,7 +42,9 @@ def test_too_small_an_image_is_refused():
         acting_reach(Box(3, 72), image(40), np.zeros((1, 1), np.float32))
 
 
-@pytest.mark.parametrize(("name", "formal_px"), [("compact", 44), ("compact-0.1", 100)])
+@pytest.mark.parametrize(
+    ("name", "formal_px"), [("compact", 44), pytest.param("compact-0.1", 100, marks=pytest.mark.slow)]
+)
 def test_shipped_models_state_what_acts(name, formal_px):
     model = load_model(name)
     stated = model.header["reach"]
