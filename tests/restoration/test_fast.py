@@ -8,9 +8,9 @@ import pytest
 
 ncnn = pytest.importorskip("ncnn", reason="needs the extra fast")
 
-from coldray.checkpoint import read_tensors  # noqa: E402
+from coldray.checkpoint import read_tensors, write_tensors  # noqa: E402
 from coldray.restoration import fast  # noqa: E402
-from coldray.restoration.engines import OnnxEngine  # noqa: E402
+from coldray.restoration.engines import OnnxEngine, TorchEngine  # noqa: E402
 from coldray.restoration.fast import FastEngine, available, design_of, fast_engine, probe_input  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
 from coldray.restoration.tiles import TiledPredictor  # noqa: E402
@@ -141,6 +141,24 @@ def test_a_unet_answers_as_torch(grown):
         expected = network(torch.from_numpy(image), torch.from_numpy(given)).numpy()
     assert np.abs(expected - image[:, 1:2]).max() > 0.01
     np.testing.assert_allclose(engine.run(image, given), expected, atol=0.1 * LSB)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_unet_of_any_number_of_images_is_probed(channels, tmp_path):
+    torch = pytest.importorskip("torch")
+    from coldray.networks.unet import Network
+
+    torch.manual_seed(6)
+    network = Network(channels, 2, width=4, blocks=1, kernel=3, residual=channels - 1).eval()
+    torch.nn.init.normal_(network.tail.weight)
+    settings, path = network.settings, tmp_path / "n.onnx"
+    header = {"network": {"name": "unet", "settings": settings}, "stride": network.stride, "radius": network.radius}
+    header["probe"] = fast.probe_of(TorchEngine(network), header, np.array([0.2, 0.7], dtype=np.float32))
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    write_tensors(path.with_suffix(".safetensors"), state, header)
+    found, note = fast_engine(path, header)
+    assert found is not None and note == ""
 
 
 @pytest.mark.torch

@@ -236,7 +236,7 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
     engine = FastEngine(design, int(header["stride"]), device)
     name, instead = ("ncnn", "ONNX Runtime is used") if device is None else (str(device), "the processor is used")
     try:
-        answer = engine.run(*probe_input(3, np.array(probe["conditions"]), engine.stride))
+        answer = engine.run(*_probe_input(header, np.array(probe["conditions"])))
     except CheckpointError as problem:
         return None, f"{name}: {problem}; {instead}"
     apart = float(np.abs(probed(answer) - np.array(probe["answer"])).max())
@@ -248,10 +248,15 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
     return engine, ""
 
 
-def probe_of(engine: Any, conditions: Float) -> dict[str, Json]:
+def probe_of(engine: Any, header: dict[str, Any], conditions: Float) -> dict[str, Json]:
     """Entry ``probe`` of a model's header, by the answer of a reference engine."""
-    answer = engine.run(*probe_input(3, conditions, engine.stride))
+    answer = engine.run(*_probe_input(header, conditions))
     return {"conditions": [float(c) for c in conditions], "answer": probed(answer).round(8).tolist()}
+
+
+def _probe_input(header: dict[str, Any], conditions: Float) -> tuple[Float, Float]:
+    """Image of `probe_input` with as many channels as a model's network takes, on its grid."""
+    return probe_input(int(header["network"]["settings"]["channels"]), conditions, int(header["stride"]))
 
 
 def probed(answer: Float) -> NDArray[np.float64]:

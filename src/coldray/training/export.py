@@ -142,7 +142,7 @@ def write_model(
         parity = _parity(network, made)
         if design_of(header, stored) is not None:
             told = parity_input(network.settings, 8 * network.stride)[1][0]
-            header["probe"] = probe_of(OnnxEngine(made, network.stride, network.radius), told)
+            header["probe"] = probe_of(OnnxEngine(made, network.stride, network.radius), header, told)
         if parity > PARITY:
             raise CheckpointError(
                 f"{out.name}: ONNX Runtime and torch differ by {parity:.1e}; at most {PARITY:.0e} is allowed"
