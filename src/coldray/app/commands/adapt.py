@@ -12,8 +12,6 @@ from coldray.app import console
 from coldray.errors import MissingExtraError
 
 EXAMPLE = """
-Example: coldray prepare --init pairs/ --boards 8
-
 Example: coldray adapt pairs/ -o plant.onnx
 """
 
