@@ -1,6 +1,7 @@
 """Pictures of reports: scales with round marks, colours that say their values, curves where they belong."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from coldray.reports.blocks import Picture, Report, Section
 from coldray.reports.canvas import (
     DIVERGING,
     DPI,
@@ -25,6 +27,7 @@ from coldray.reports.canvas import (
     said,
     ticks,
 )
+from coldray.reports.pdf import to_pdf
 
 RED = (255, 0, 0)
 
@@ -110,3 +113,13 @@ def test_ground_is_shaded_where_it_is_asked_for_and_frames_are_drawn():
     assert tuple(row[box.left + 50]) == PAPER
     assert tuple(row[box.left + 150]) != PAPER
     assert tuple(row[box.left]) == tuple(row[box.right - 1]) == INK
+
+
+def test_a_page_packs_pictures_fast_and_leaves_the_level_of_others_alone():
+    from fpdf.image_parsing import SETTINGS
+
+    before, picture = SETTINGS.compression_level, Picture(Canvas(1.0, 0.5).png(), "white")
+    page = to_pdf(Report("title", "subtitle", "verdict", "good", (), (Section("pictures", (picture,)),)))
+    streams = re.findall(rb"/Subtype /Image.*?stream\n(..)", page, re.DOTALL)
+    assert streams and {first[1] >> 6 for first in streams} == {1}, "RFC 1950: 1 is zlib's fast levels, 2 its default"
+    assert SETTINGS.compression_level == before

@@ -14,9 +14,6 @@ from coldray.reports.canvas import PNG_LEVEL, fonts
 
 if TYPE_CHECKING:
     from fpdf import FPDF
-    from fpdf.image_parsing import SETTINGS
-
-    SETTINGS.compression_level = PNG_LEVEL
 
 MARGIN_MM = 15.0
 NAME_WIDTH_MM = 44.0
@@ -299,11 +296,18 @@ def _picture_size(pdf: FPDF, picture: Picture) -> tuple[float, float]:
     return (width, height) if height <= limit else (width * limit / height, limit)
 
 
-def _picture(pdf: Any, picture: Picture) -> None:
+def _picture(pdf: FPDF, picture: Picture) -> None:
+    from fpdf.image_parsing import SETTINGS
+
     width, height = _picture_size(pdf, picture)
     pdf.set_font("text", "", 8)
     caption = len(pdf.multi_cell(0, 4, picture.caption, align="L", dry_run=True, output="LINES")) * 4.0
     _room(pdf, height + caption + 3)
-    pdf.image(io.BytesIO(picture.png), x=MARGIN_MM, w=width, h=height, alt_text=picture.caption)
+    # fpdf packs pictures again, by a level that all of the process share
+    before, SETTINGS.compression_level = SETTINGS.compression_level, PNG_LEVEL
+    try:
+        pdf.image(io.BytesIO(picture.png), x=MARGIN_MM, w=width, h=height, alt_text=picture.caption)
+    finally:
+        SETTINGS.compression_level = before
     pdf.ln(1)
     _paragraph(pdf, picture.caption, 8, colour=SOFT, line=4, after=2)
