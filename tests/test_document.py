@@ -14,6 +14,12 @@ import coldray
 from coldray.document import (
     DEEPEST,
     LARGEST_TOML_BYTES,
+    as_cell,
+    as_entries,
+    as_number,
+    as_numbers,
+    as_table,
+    as_text,
     first_fault,
     parse_json,
     read_json,
@@ -21,7 +27,7 @@ from coldray.document import (
     read_toml,
     value_of,
 )
-from coldray.errors import DetectorError, SettingsError
+from coldray.errors import DetectorError, MetadataError, SettingsError
 
 VALUES = st.recursive(
     st.none()
@@ -172,3 +178,27 @@ def test_pydantics_errors_are_worded_in_one_place():
     source = Path(coldray.__file__).parent
     own = {path.name for path in source.rglob("*.py") if re.search(r"errors\(\)\[|\[.msg.\]", path.read_text())}
     assert own == {"document.py"}
+
+
+KINDS = {"object": {"a": 1}, "list": [1, 2], "number": 0.5, "text": "x", "truth": True, "nothing": None}
+
+
+@pytest.mark.parametrize(
+    ("read", "taken"),
+    [
+        (as_table, {"object"}),
+        (as_entries, {"list"}),
+        (as_numbers, {"list"}),
+        (as_number, {"number"}),
+        (as_text, {"text"}),
+        (as_cell, {"number", "text", "truth", "nothing"}),
+    ],
+)
+def test_readers_give_back_what_they_are_asked_for_and_say_what_else_they_find(read, taken):
+    for kind, value in KINDS.items():
+        if kind in taken:
+            assert read(value) == value
+        else:
+            with pytest.raises(MetadataError, match="is needed; found") as caught:
+                read(value)
+            assert repr(value) in str(caught.value)

@@ -147,8 +147,8 @@ def as_tables(found: Json) -> list[Mapping[str, Json]]:
 
 
 def as_number(found: Json) -> float:
-    """A number of a document; of anything else a MetadataError says what it is."""
-    if not isinstance(found, Real):
+    """A number of a document; of anything else, ``true`` and ``false`` too, a MetadataError says what it is."""
+    if isinstance(found, bool) or not isinstance(found, Real):
         raise _other(found, "a number")
     return found
 
@@ -171,8 +171,8 @@ def as_texts(found: Json) -> list[str]:
 
 
 def as_cell(found: Json) -> str | float | None:
-    """A value that has room in a table: a text, a number or nothing; of anything else a MetadataError says what it is."""
-    return found if found is None or isinstance(found, str) else as_number(found)
+    """A value that has room in a table: a text, a number, whether or nothing; of anything else a MetadataError says what it is."""
+    return found if found is None or isinstance(found, str | bool) else as_number(found)
 
 
 def _other(found: Json, needed: str) -> MetadataError:
