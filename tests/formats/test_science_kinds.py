@@ -84,9 +84,9 @@ def test_hdf5_usual_names_win_and_ambiguous_files_are_refused(tmp_path):
         with h5py.File(tmp_path / "d.nxs", "w") as file:
             group = file.create_group(first) if first else file
             group["one"], group["two"] = FRAME, FRAME + 1
-            group.attrs["signal"] = named
+            group.attrs["signal"] = np.bytes_(named) if first else named
             if first:
-                file.attrs["default"], file["run"].attrs["default"] = "run", "plot"
+                file.attrs["default"], file["run"].attrs["default"] = "run", np.bytes_("plot")  # of a fixed length
         assert np.array_equal(read_image(tmp_path / "d.nxs").pixels, FRAME + (named == "two"))
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file.attrs["default"] = file.attrs["signal"] = "three"

@@ -96,13 +96,20 @@ def _signals(content: Any, found: Mapping[str, Any]) -> list[str]:
     """The array that a NeXus file names as what to look at first, if it says so: `default` down to a `signal`."""
     group, name = content, ""
     for _ in range(_DEEPEST):
-        step, signal = (str(group.attrs.get(key, "")) for key in ("default", "signal"))
+        step, signal = (_name(group.attrs.get(key, "")) for key in ("default", "signal"))
         if signal:
             return [name + signal] if name + signal in found else []
-        if not step or f"{name}{step}" in found or step not in group or not hasattr(group[step], "keys"):
+        if not step or not any(
+            one.startswith(f"{name}{step}/") for one in found
+        ):  # as found, so no link out of the file
             return []
         group, name = group[step], f"{name}{step}/"
     return []
+
+
+def _name(value: Any) -> str:
+    """Text of an attribute; those of a fixed length, as many instruments write them, are bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def write(path: Location, radiograph: Radiograph) -> None:
