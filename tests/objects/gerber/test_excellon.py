@@ -157,7 +157,7 @@ def test_sizes_of_tools_are_taken_from_a_list_beside_the_file_and_that_is_said()
     assert any("diameters" in note and "x.drl" in note for note in notes)
     own, _, _ = holes(UNSIZED, b__lst="T1 0.4mm\nT2 0.5mm\n", x__drl=LISTED)  # the list of its own name counts
     assert {round(h.diameter_mm, 2) for h in own} == {0.4, 0.5}
-    _, _, notes = holes(DIALECTS["usual"], x__drl="T1 9.0mm\nT2 9.0mm\n")
+    _, _, notes = holes(DIALECTS["usual"], x__drl="T1 9.0mm\nT2 9.0mm\n", y__drl="T1 8.0mm\n")  # of other files
     assert not any("diameters" in note for note in notes)
 
 

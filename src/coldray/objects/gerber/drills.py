@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -129,11 +130,11 @@ def read_holes(
                 found = drilled(read_gerber(text, budget).marks)
                 rows = [(*h[:5], None if not h[5] else not h[5].startswith("nonplated")) for h in found]
             else:
-                sizes, lists = _listed(members, name)
-                drill, assumed = _best(text, _beside(members, name), sizes, copper, usual)
+                lists = _Lists(members, name)
+                drill, assumed = _best(text, _beside(members, name), lists.size, copper, usual)
                 rows = drill.holes
                 if drill.sizes_from_list:
-                    notes.append(f"{name}: diameters of its tools are those of {lists}")
+                    notes.append(f"{name}: diameters of its tools are those of {lists.names}")
                 if assumed is not None:
                     notes.append(f"{name}: read as {assumed}, which the file does not say; its holes fit the copper so")
                     usual.insert(0, assumed)
@@ -183,32 +184,43 @@ def _beside(members: Mapping[str, bytes], name: str) -> Format:
     return Format()
 
 
-def _listed(members: Mapping[str, bytes], name: str) -> tuple[dict[int, float], str]:
-    """Diameters [mm] of tools that lists in the same folder state, those of the same stem alone if there are any."""
-    folder, stem = PurePosixPath(name).parent, PurePosixPath(name).stem
-    found: dict[str, dict[int, float]] = {}
-    for other, content in members.items():
-        if other != name and PurePosixPath(other).parent == folder and not is_gerber(content):
-            text = content[:_LIST_BYTES].decode("latin-1")
-            listed = {} if looks_like_drill(text) else tool_list(text)
-            found.update({other: listed} if listed else {})
-    own = {other: listed for other, listed in found.items() if PurePosixPath(other).stem == stem}
-    lists = own or found
-    sizes: dict[int, float] = {}
-    for listed in lists.values():
-        for number, size in listed.items():
-            if abs(sizes.setdefault(number, size) - size) > 1e-3:
-                raise GerberError(
-                    f"{' and '.join(lists)} state other diameters of tool T{number}; remove the wrong one"
-                )
-    return sizes, " and ".join(lists)
+@dataclass(frozen=True)
+class _Lists:
+    """Lists of tools in the folder of a drill file, those of the same stem alone if there are any; read when a size is needed."""
+
+    members: Mapping[str, bytes]
+    name: str
+
+    @cached_property
+    def _sizes(self) -> dict[str, dict[int, float]]:
+        """Diameters [mm] by list and tool."""
+        folder, stem = PurePosixPath(self.name).parent, PurePosixPath(self.name).stem
+        found: dict[str, dict[int, float]] = {}
+        for other, content in self.members.items():
+            if other != self.name and PurePosixPath(other).parent == folder and not is_gerber(content):
+                text = content[:_LIST_BYTES].decode("latin-1")
+                listed = {} if looks_like_drill(text) else tool_list(text)
+                found.update({other: listed} if listed else {})
+        return {other: listed for other, listed in found.items() if PurePosixPath(other).stem == stem} or found
+
+    @property
+    def names(self) -> str:
+        """The lists, for a message."""
+        return " and ".join(self._sizes)
+
+    def size(self, number: int) -> float | None:
+        """Diameter [mm] of a tool; None if no list states it."""
+        stated = [listed[number] for listed in self._sizes.values() if number in listed]
+        if stated and max(stated) - min(stated) > 1e-3:
+            raise GerberError(f"{self.names} state other diameters of tool T{number}; remove the wrong one")
+        return stated[0] if stated else None
 
 
 def _best(
-    text: str, beside: Format, sizes: Mapping[int, float], copper: Copper, usual: Sequence[Format]
+    text: str, beside: Format, listed: Callable[[int], float | None], copper: Copper, usual: Sequence[Format]
 ) -> tuple[Drill, Format | None]:
     """Holes under what the file states, else under the reading that puts them on the copper."""
-    first = read_excellon(text, beside.filled(Format(1.0)), sizes=sizes)
+    first = read_excellon(text, beside.filled(Format(1.0)), listed=listed)
     stated = first.stated.filled(beside)
     open_unit = stated.mm is None
     open_digits = first.bare_numbers and stated.digits is None
@@ -219,7 +231,7 @@ def _best(
     seen: set[bytes] = set()
     for form in _readings(stated, first.bare_numbers, usual):
         try:
-            drill = read_excellon(text, form, sizes=sizes)
+            drill = read_excellon(text, form, listed=listed)
         except GerberError:  # this reading puts a hole kilometres away
             continue
         points = np.array([h[:2] for h in drill.holes])

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from coldray.objects.gerber.apertures import GerberError
 from coldray.objects.gerber.drill_statements import PATTERNS, XY, Format, spaceless
@@ -44,7 +43,7 @@ def read_excellon(
     text: str,
     assumed: Format | None = None,
     budget: Budget | None = None,
-    sizes: Mapping[int, float] = MappingProxyType({}),
+    listed: Callable[[int], float | None] = lambda _: None,
 ) -> Drill:
     """Holes of a drill file.
 
@@ -57,8 +56,8 @@ def read_excellon(
         leading zeros kept, as the machines do.
     budget : Budget, optional
         Takes the number of holes.
-    sizes : mapping of int to float
-        Diameters [mm] of tools whose sizes the file does not hold.
+    listed : callable
+        Diameter [mm] of a tool whose size the file does not hold, or None; asked for no other.
 
     Returns
     -------
@@ -69,7 +68,7 @@ def read_excellon(
     GerberError
         With the line and the statement, if it is not known or not carried out.
     """
-    machine = _Machine(assumed or Format(), Budget() if budget is None else budget, sizes)
+    machine = _Machine(assumed or Format(), Budget() if budget is None else budget, listed)
     lines = [spaceless(raw.replace("\x00", "").replace("\x1a", "")) for raw in text.splitlines()]
     machine.look_ahead(lines)
     for number, line in enumerate(lines, start=1):
@@ -94,9 +93,9 @@ class _Tool:
 class _Machine:
     """The state of the drilling machine."""
 
-    def __init__(self, assumed: Format, budget: Budget, sizes: Mapping[int, float]) -> None:
+    def __init__(self, assumed: Format, budget: Budget, listed: Callable[[int], float | None]) -> None:
         self.drill = Drill()
-        self._sizes = sizes
+        self._listed = listed
         self.ended = False
         self._assumed = assumed
         self._budget = budget
@@ -190,8 +189,8 @@ class _Machine:
         if self._tool is None:
             raise GerberError("a hole comes before any tool is chosen")
         tool = self._tools.get(self._tool)
-        if tool is None and self._tool in self._sizes:
-            tool = self._tools[self._tool] = _Tool(self._sizes[self._tool], self._plated)
+        if tool is None and (size := self._listed(self._tool)) is not None:
+            tool = self._tools[self._tool] = _Tool(size, self._plated)
             self.drill.sizes_from_list = True
         if tool is None:
             raise GerberError(f"tool T{self._tool} has no diameter; add its tool list, or export sizes into the file")
