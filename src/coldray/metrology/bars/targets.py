@@ -30,6 +30,8 @@ ALIKE, BESIDE = 0.08, (1.2, 5.2)
 """Bars of one row differ in size by no more than this part of their width, and lie so many widths apart."""
 LONG, LEVEL = 2.0, 0.5
 """A bar is longer than so many widths, and the next one of its row shifted along it by less than this part of its length."""
+THINNEST = 5
+"""Specks of fewer pixels across are no bars, nor alike to one of 6."""
 MONOTONE = 0.8
 FAINT_PERIODS, FAINT_SIGNIFICANT, FAINT_SHARE = 2.9, 15.0, 0.01
 """Bars that swing little within their group count from so many periods, standard errors and part of its depth on."""
@@ -101,9 +103,9 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
     refused: set[tuple[int, int, int, int]] = set()
     for radius in CLOSINGS:
         labels, _ = ndimage.label(_closed(mask, radius), structure=np.ones((3, 3)))
-        places = ndimage.find_objects(labels)
-        bars = _in_rows(places) if radius == 0 else np.zeros(len(places), dtype=bool)
-        for label, place in enumerate(places, start=1):
+        places = [(n, p) for n, p in enumerate(ndimage.find_objects(labels), start=1) if _extent(p) >= THINNEST]
+        bars = _in_rows([p for _, p in places]) if radius == 0 else np.zeros(len(places), dtype=bool)
+        for (label, place), in_row in zip(places, bars, strict=True):
             region = labels[place] == label
             if region.sum() < FEWEST_PIXELS or min(region.shape) < 6:
                 continue
@@ -114,7 +116,7 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
             refused.add(key)
             if radius == 0 and region.sum() > PLATE_SHARE * image.size:
                 plates.append(_spread(region, place, image.shape))
-            grating = None if bars[label - 1] else _grating_in(image[place], region, background)
+            grating = None if in_row else _grating_in(image[place], region, background)
             if grating is not None:
                 groups.append((_moved(grating, place), _spread(region, place, image.shape)))
                 mask[groups[-1][1]] = False
@@ -127,6 +129,11 @@ def _search(image: Float) -> tuple[Target, list[Mask]]:
     groups.sort(key=lambda g: g[0].frequency)
     groups = [g for i, g in enumerate(groups) if _plausible(g[0], groups[i + 1 :])]
     return Target(groups, background, patches), plates
+
+
+def _extent(place: tuple[slice, ...]) -> int:
+    """Smaller side of a region's box [pixels]."""
+    return min(s.stop - s.start for s in place)
 
 
 def _in_rows(places: list[tuple[slice, ...]]) -> Mask:
