@@ -296,7 +296,7 @@ def _picture_size(pdf: FPDF, picture: Picture) -> tuple[float, float]:
     return (width, height) if height <= limit else (width * limit / height, limit)
 
 
-def _picture(pdf: FPDF, picture: Picture) -> None:
+def _picture(pdf: Any, picture: Picture) -> None:
     from fpdf.image_parsing import SETTINGS
 
     width, height = _picture_size(pdf, picture)
