@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from coldray.document import LARGEST_BYTES, Json, content_of, first_fault, parse_object
+from coldray.document import LARGEST_BYTES, content_of, first_fault, parse_object
 from coldray.errors import MetadataError
 
 MANIFEST = "trial.json"
@@ -165,7 +165,7 @@ class Sealed(_Strict):
     defects: Literal["simulated", "known"]
     tolerance_px: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     arms: Annotated[list[str], Field(min_length=2)]
-    settings: dict[str, Json]
+    settings: dict[str, JsonValue]
     model: dict[str, str]
     cases: list[Case]
 
