@@ -208,7 +208,7 @@ def analyse(
     from coldray.benchmark.trial.analysis import FIGURES
     from coldray.benchmark.trial.analysis import analyse as analysed
     from coldray.benchmark.trial.documents import MANIFEST
-    from coldray.benchmark.trial.report import trial_report
+    from coldray.benchmark.trial.report import banded, trial_report
     from coldray.checkpoint import file_sha256
     from coldray.reports.html import rendered
 
@@ -229,20 +229,14 @@ def analyse(
         return console.OK
     for warning in found.warnings:
         console.say(f"warning: {warning}")
-    for one in told["figures"]:
-        console.tell(FIGURES[one["figure"]])
-        for arm in one["arms"]:
-            console.tell(f"  {arm['arm']}: {_banded(arm)}")
-        for band in one["differences"]:
-            console.tell(f"  {band['of']} - {band['minus']}: {_banded(band)}")
+    for one in found.figures:
+        console.tell(FIGURES[one.name])
+        for arm, band in zip(found.arms, one.main.arms, strict=True):
+            console.tell(f"  {arm}: {banded(band)}")
+        for (i, j), band in one.main.differences.items():
+            console.tell(f"  {found.arms[i]} - {found.arms[j]}: {banded(band, sign='+')}")
     console.tell(f"{out}: with .json beside it")
     return console.OK
-
-
-def _banded(band: dict[str, Any]) -> str:
-    if band["low"] is None:
-        return f"{band['value']:.3f} (no band: nothing scatters)"
-    return f"{band['value']:.3f} ({band['low']:.3f} to {band['high']:.3f})"
 
 
 def _check_new(out: Path, sealed: Path) -> None:

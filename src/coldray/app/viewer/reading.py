@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from coldray.app.viewer.guard import Access, Guard
 from coldray.app.viewer.handles import Id
 from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.pages import add_errors, add_page
-from coldray.benchmark.trial.answers import Answers, Given
+from coldray.benchmark.trial.answers import Answers, Given, utc_now
 from coldray.benchmark.trial.documents import HIGHEST_RATING, IMAGES, MOST_MARKS, READER, Manifest, read_manifest
 from coldray.benchmark.trial.package import OPEN_BEAM
 from coldray.checkpoint import file_sha256
@@ -28,11 +28,6 @@ from coldray.files import own_folder
 from coldray.formats import read_image
 
 Reader = Annotated[str, Part(pattern=f"^{READER}$")]
-
-
-def utc_now() -> datetime:
-    """Time of the machine that serves."""
-    return datetime.now(UTC)
 
 
 class Room:
@@ -71,7 +66,7 @@ class Room:
         with self._lock:
             one = self.answers[reader]
             item, opens = one.next_item, one.opens_at
-            waits = opens is not None and self.now() < opens
+            waits = one.waits(self.now())
             told = {
                 "reader": reader,
                 "question": self.manifest.question,
@@ -92,10 +87,8 @@ class Room:
     def is_shown(self, token: str) -> bool:
         """Whether a reader has to read this image now; others cannot be asked for."""
         with self._lock:
-            return any(
-                one.next_item == token and (one.opens_at is None or one.opens_at <= self.now())
-                for one in self.answers.values()
-            )
+            now = self.now()
+            return any(one.next_item == token and not one.waits(now) for one in self.answers.values())
 
     def layer(self, token: str) -> Layer:
         """One image, under its token and no other name.

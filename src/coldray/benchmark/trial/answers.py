@@ -31,6 +31,11 @@ Rating = Annotated[int, Field(ge=0, le=HIGHEST_RATING)]
 ENDING = ".answers.jsonl"
 
 
+def utc_now() -> datetime:
+    """Time of the machine that asks."""
+    return datetime.now(UTC)
+
+
 class Place(BaseModel):
     """A marked place: where, and how sure the reader is that a defect is there."""
 
@@ -162,6 +167,11 @@ class Answers:
             return None
         return self.found[-1].at + timedelta(days=self.manifest.washout_days)
 
+    def waits(self, at: datetime) -> bool:
+        """Whether the block of the next image is still closed at a time."""
+        opens = self.opens_at
+        return opens is not None and at < opens
+
     @property
     def _per_block(self) -> int:
         return len(self.manifest.readers[self.reader][0])
@@ -172,7 +182,7 @@ class Answers:
         pauses = [one.at - self.found[one.number - 1].at for one in first]
         return min(pauses, default=None)
 
-    def take(self, given: Given, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def take(self, given: Given, now: Callable[[], datetime] = utc_now) -> None:
         """Keep the answer to the next image; an answer is never changed.
 
         Raises
@@ -185,8 +195,8 @@ class Answers:
         at = now()
         if given.item != self.next_item:
             raise SettingsError("this image was answered already, or is not the next one; load the page again")
-        if self.opens_at is not None and at < self.opens_at:
-            raise SettingsError(f"the next block begins at {self.opens_at.isoformat(timespec='minutes')}")
+        if (opens := self.opens_at) is not None and self.waits(at):
+            raise SettingsError(f"the next block begins at {opens.isoformat(timespec='minutes')}")
         answer = Answer(reader=self.reader, number=len(self.found), given=given, at=at, before=self._seal)
         line = json.dumps(answer.model_dump(mode="json"), sort_keys=True).encode()
         # the file as it was and one line more, under its name only when all of it is on disk

@@ -44,7 +44,7 @@ class Trial:
     Parameters
     ----------
     manifest : Manifest
-        Its items lack nothing but the hashes of their files.
+        As of `Manifest`, but for the items: of each its window, to which size and hash come as its file is written.
     sealed : Sealed
     images : dict of str to ndarray, uint16
         By token.

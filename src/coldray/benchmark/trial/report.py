@@ -78,7 +78,7 @@ def _verdict(found: Analysis) -> tuple[str, str]:
 def _sentence(found: Analysis, one: Figure) -> str:
     band = one.main.differences[len(found.arms) - 1, 0]
     return (
-        f"{_heading(one).partition(',')[0]}: {found.arms[-1]} minus {found.arms[0]} {_banded(band, sign='+')}, "
+        f"{_heading(one).partition(',')[0]}: {found.arms[-1]} minus {found.arms[0]} {banded(band, sign='+')}, "
         f"95 % band{'' if one.random else ' for these readers alone'}."
     )
 
@@ -91,7 +91,7 @@ def _blocks(found: Analysis, one: Figure) -> tuple[Note | Facts | Table | Pictur
     arms = Table(
         ("arm", "mean and 95 % band", *found.readers),
         tuple(
-            (arm, _banded(band), *(f"{value:.3f}" for value in row))
+            (arm, banded(band), *(f"{value:.3f}" for value in row))
             for arm, band, row in zip(found.arms, one.main.arms, one.by_reader, strict=True)
         ),
         "One column for each reader. A band of a mean may reach beyond 1, which no figure does.",
@@ -106,7 +106,7 @@ def _blocks(found: Analysis, one: Figure) -> tuple[Note | Facts | Table | Pictur
 def _differences(found: Analysis, one: Figure) -> Table:
     analyses = [("readers and cases like these", one.random), ("these readers, cases like these", one.fixed)]
     rows = [
-        (f"{found.arms[i]} - {found.arms[j]}", whom, _banded(band, sign="+"), _chance(band), _freedom(band))
+        (f"{found.arms[i]} - {found.arms[j]}", whom, banded(band, sign="+"), _chance(band), _freedom(band))
         for whom, analysis in analyses
         if analysis is not None
         for (i, j), band in analysis.differences.items()
@@ -145,7 +145,8 @@ def _facts(found: Analysis) -> Facts:
     return Facts(tuple(rows))
 
 
-def _banded(band: Band, sign: str = "") -> str:
+def banded(band: Band, sign: str = "") -> str:
+    """Value and ends of a band, in words."""
     if band.low is None or band.high is None:
         return f"{band.value:{sign}.3f} (no band: nothing scatters)"
     return f"{band.value:{sign}.3f} ({band.low:{sign}.3f} to {band.high:{sign}.3f})"
