@@ -14,7 +14,7 @@ MOST_BOARDS = 999
 README = """One folder for each board. Put into it:
 
 hr/        repeated frames of the sharp (thin) detector: 2 at least, 8 or more are better
-lr/        frames of the blurred (thick) detector, one at least, two or more are better; the board not moved, or moved a little
+lr/        frames of the blurred (thick) detector, one at least, for coldray adapt two; the board not moved, or moved a little
 dark/hr, dark/lr, flat/hr, flat/lr
            darks and open-beam frames of either detector; leave them empty if the frames are corrected already
 pair.json  replace every null: names or files of both detectors, pixel pitch [mm], exposure of one frame in lr/ [s].
