@@ -4,8 +4,21 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from coldray.adaptation.proof import AFTER, BEFORE, LINEAR, LOST, BoardScores, HalfScores, Proof, half_scores
+from coldray.adaptation.proof import (
+    AFTER,
+    BEFORE,
+    LINEAR,
+    LOST,
+    BoardScores,
+    HalfScores,
+    Proof,
+    half_scores,
+    with_features,
+)
 from coldray.benchmark.statistics import interval
+from coldray.frame import Frame
+from coldray.physics.noise import NoiseModel
+from coldray.plugins import degradation_of
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.005, 0.02])
@@ -74,3 +87,14 @@ def test_gains_are_told_apart():
     found = proof_of([0.4, 0.6, 0.8]).boards[0]
     assert found.gain_db == pytest.approx(0.4) and found.gain_seen_db == pytest.approx(1.0)
     assert found.reference_error_db != found.reference_error_db  # none was found
+
+
+def test_features_go_in_through_the_physics_that_the_models_state(board_of):
+    board, put = board_of(3), []
+    for physics in ("mtf_blend", "focal_spot:400,1.5"):
+        frame, seen = with_features(board, 0, physics)
+        probe = Frame(frame, board.pair, NoiseModel.of_detector(board.pair.blurred, board.exposure_s))
+        put.append(frame - board.frames[0])
+        np.testing.assert_allclose(put[-1], probe.operator(degradation_of(physics)(board.pair))(seen), atol=1e-6)
+    # the focal spot is seen: a thousand times the tolerance
+    assert np.abs(put[0] - put[1]).max() > 1e-3

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coldray.adaptation.checks import check_halves, check_roles
+from coldray.adaptation.checks import check_halves, check_roles, seen_of
 from coldray.dataset.frames import BoardImages, board_folders, read_board
 from coldray.dataset.part import registered
 from coldray.dataset.patches import SAME_BOARD_PEAK, THUMBNAIL_SIDE, block_means, board_likeness
@@ -143,14 +143,11 @@ def _checked(folder: Path) -> BoardImages:
         known = str(problem)
         named = known if folder.name in known else f"{folder.name}: {known}"
         raise type(problem)(named) from None
-    rows, cols = found.mean.shape
-    if found.registration is not None and not found.registration.is_identity:
-        window = found.registration.seen((rows, cols))
-        if min(window[0].stop - window[0].start, window[1].stop - window[1].start) < min(rows, cols) // 2:
-            raise MeasurementError(
-                f"{folder.name}: less than half of the frame was seen by both detectors after registration; place the board "
-                "in the same position before both"
-            )
+    if min(part.stop - part.start for part in seen_of(found)) < min(found.mean.shape) // 2:
+        raise MeasurementError(
+            f"{folder.name}: less than half of the frame was seen by both detectors after registration; place the board "
+            "in the same position before both"
+        )
     return found
 
 

@@ -12,6 +12,7 @@ from coldray.adaptation.spectra import Float, Spectra
 from coldray.dataset.frames import BoardImages
 from coldray.errors import MeasurementError
 from coldray.physics.pair import DetectorPair
+from coldray.restoration.coarse import STEP_PX, block_mean
 
 STEP, BINS = 0.02, 25
 """Width of the bins of radial frequency [cycles/pixel], and how many there are up to Nyquist."""
@@ -21,8 +22,6 @@ DEPARTURE = 0.03
 """Mean difference of measured and stated MTF ratio that is said; edges measure an MTF to 0.01 or so."""
 CLEARLY_BLURRED = 0.9
 """Stated MTF ratio below which a bin tells."""
-COARSE_PX = 4
-"""Side of the blocks over which halves are compared: little of their noise is left."""
 LEAST_LIKENESS = 0.8
 """Correlation of the halves' blocks under which they do not show one scene."""
 
@@ -70,7 +69,8 @@ def check_halves(images: BoardImages) -> None:
         raise MeasurementError(
             f"{images.board}: one sharp frame has no halves, and its noise would be in target and score; give at least 2"
         )
-    one, other = (_detail(_blocks(half)) for half in images.halves)
+    # little of their noise is left in means over blocks
+    one, other = (_detail(block_mean(_whole_blocks(half))) for half in images.halves)
     alike = float(np.vdot(one, other)) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-30)
     if not alike >= LEAST_LIKENESS:
         raise MeasurementError(
@@ -151,12 +151,12 @@ def _relative(ratio: Float) -> Float:
     return np.asarray(ratio / max(float(np.mean(ratio[LEVEL_BINS])), 1e-30))
 
 
-def _blocks(image: NDArray[np.floating]) -> Float:
-    rows, cols = (n // COARSE_PX for n in image.shape)
-    cut = np.asarray(image[: rows * COARSE_PX, : cols * COARSE_PX], dtype=np.float64)
-    return np.asarray(cut.reshape(rows, COARSE_PX, cols, COARSE_PX).mean(axis=(1, 3)))
+def _whole_blocks(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The image without what is left over at its far borders."""
+    rows, cols = (n - n % STEP_PX for n in image.shape)
+    return image[:rows, :cols]
 
 
-def _detail(blocks: Float) -> Float:
+def _detail(blocks: NDArray[np.float32]) -> Float:
     """What is left without shading."""
     return np.asarray(blocks - scipy.ndimage.gaussian_filter(blocks, 4.0))

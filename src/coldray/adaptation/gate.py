@@ -11,7 +11,7 @@ import scipy
 from numpy.typing import NDArray
 
 from coldray.adaptation.checks import seen_of
-from coldray.adaptation.source import noises_of
+from coldray.adaptation.source import noise_of
 from coldray.dataset.frames import BoardImages
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
@@ -60,7 +60,7 @@ def fit_gate(boards: Sequence[BoardImages], constants: EvenConstants, degradatio
         assert images.frames is not None
         rows, cols = seen_of(images)
         frames = images.frames[:, rows, cols]
-        noise = noises_of(images)[0]
+        noise = noise_of(images, 0)
         for one, other in zip(frames[0::2], frames[1::2], strict=False):
             probe = Frame(noise_alone(one, other, noise), images.pair, noise)
             found.append(evidence(probe, degradation_of(degradation)(images.pair), constants).z.ravel())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.adaptation.reference import Reference
-from coldray.adaptation.source import noises_of
+from coldray.adaptation.source import noise_of
 from coldray.benchmark.statistics import Interval, interval, verdict
 from coldray.dataset.frames import BoardImages
 from coldray.document import Json, as_text
@@ -54,6 +54,11 @@ class HalfScores:
     psnr_noise_free_db: float
     psnr_of_half_db: float
     ceiling_db: float
+
+    @classmethod
+    def mean(cls, found: Sequence[HalfScores]) -> HalfScores:
+        """Mean of every score."""
+        return cls(*(float(np.mean([getattr(one, score.name) for one in found])) for score in fields(cls)))
 
 
 def half_scores(
@@ -174,9 +179,9 @@ class Proof:
 
     def mean(self, arm: str) -> dict[str, float]:
         """Means over the boards of one arm."""
-        names = HalfScores.__dataclass_fields__
-        found = {name: float(np.mean([getattr(b.scores[arm], name) for b in self.boards])) for name in names}
-        return found | {"features_kept": float(np.mean([b.features_kept[arm] for b in self.boards]))}
+        return asdict(HalfScores.mean([b.scores[arm] for b in self.boards])) | {
+            "features_kept": float(np.mean([b.features_kept[arm] for b in self.boards]))
+        }
 
 
 def prove(boards: Sequence[BoardImages], before: Model, after: Model, progress: Progress | None = None) -> Proof:
@@ -219,29 +224,42 @@ def _scored(images: BoardImages, before: Model, after: Model, number: int) -> Bo
     jobs = {BEFORE: _job(images, before), AFTER: _job(images, after), LINEAR: _job(images, None)}
     scores: dict[str, HalfScores] = {}
     kept: dict[str, float] = {}
-    changed, expected = _with_features(images, number)
+    changed, expected = with_features(images, number, as_text(before.header["degradation"]))
     for arm, job in jobs.items():
         results = [_restored(frame, job) for frame in images.frames]
         errors = [reference.error_of(result, i) for i, result in enumerate(results)]
         found = [half_scores(x[window], one, other, error) for x, error in zip(results, errors, strict=True)]
-        fields = HalfScores.__dataclass_fields__
-        scores[arm] = HalfScores(**{name: float(np.mean([getattr(f, name) for f in found])) for name in fields})
+        scores[arm] = HalfScores.mean(found)
         difference = (_restored(changed, job) - results[0])[window]
         kept[arm] = float(np.vdot(difference, expected[window]) / np.vdot(expected[window], expected[window]))
     return BoardScores(images.board, len(images.frames), scores, kept, reference.error)
 
 
-def _with_features(images: BoardImages, number: int) -> tuple[Image, Image]:
-    """First frame with small features put in through the stated physics, and how the sharp detector would show them."""
+def with_features(images: BoardImages, number: int, degradation: str) -> tuple[Image, Image]:
+    """Put small features into the first frame.
+
+    Parameters
+    ----------
+    images : BoardImages
+    number : int
+        Of the board: which features.
+    degradation : str
+        Physics of the blur, as the models state it.
+
+    Returns
+    -------
+    frame, features : ndarray, shape (rows, cols)
+        The frame with them, and how the sharp detector would show them alone.
+    """
     assert images.frames is not None
-    frame, noise = images.frames[0], noises_of(images)[0]
+    frame, noise = images.frames[0], noise_of(images, 0)
     flat = np.zeros_like(frame)
     change = np.zeros_like(frame)
     rng = np.random.default_rng([number, 41])
     for _ in range(max(1, frame.size // 128**2)):
         change += draw_features(images.mean, noise, rng)
-    model = degradation_of("mtf_blend")(images.pair)
-    sharp, blurred = add_change(flat, flat, change, Frame(frame, images.pair, noise), model)
+    physics = degradation_of(degradation)(images.pair)
+    sharp, blurred = add_change(flat, flat, change, Frame(frame, images.pair, noise), physics)
     return frame + blurred, sharp
 
 

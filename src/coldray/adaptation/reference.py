@@ -47,7 +47,7 @@ class Reference:
     @cached_property
     def error(self) -> float:
         """Mean squared error that the halves share, sum of P_AB - P_YA^2 / P_YY [fraction of the open beam, squared]; 0 at least."""
-        return max(float(np.sum(self._spectra.cross(*self._sharp) - self._between * self._factor)), 0.0)
+        return max(float(np.sum(self._own)), 0.0)
 
     def error_of(self, result: NDArray[np.floating], number: int) -> float:
         """Mean squared error of a result against the sharp image that the reference means.
@@ -74,10 +74,19 @@ class Reference:
         one, other = self._sharp
         rest = np.mean([frame for i, frame in enumerate(self._frames) if i != number], axis=0)
         to_halves = 0.5 * (self._spectra.cross(x, one) + self._spectra.cross(x, other))
-        seen_error = self._spectra.cross(x, x) - 2 * to_halves + self._spectra.cross(one, other)
+        seen_error = self._spectra.cross(x, x) - 2 * to_halves + self._power
         shared = to_halves - self._spectra.cross(x, rest) * self._factor
-        own = self._spectra.cross(one, other) - self._between * self._factor
-        return float(np.sum(seen_error + 2 * shared - own))
+        return float(np.sum(seen_error + 2 * shared - self._own))
+
+    @cached_property
+    def _power(self) -> Float:
+        """P_AB."""
+        return self._spectra.cross(*self._sharp)
+
+    @cached_property
+    def _own(self) -> Float:
+        """Power of the reference's own error, P_AB - P_YA^2 / P_YY."""
+        return np.asarray(self._power - self._between * self._factor)
 
     @cached_property
     def _between(self) -> Float:

@@ -12,6 +12,7 @@ from coldray import __version__
 from coldray.adaptation.boards import Boards
 from coldray.adaptation.checks import MeasuredRatio, seen_of
 from coldray.adaptation.proof import AFTER, BEFORE, LINEAR, Proof
+from coldray.adaptation.source import FAINTEST
 from coldray.adaptation.tune import Tuned, TuneSettings
 from coldray.dataset.frames import BoardImages
 from coldray.document import Json, as_numbers, as_table
@@ -170,7 +171,7 @@ def _share(share: Json) -> str:
 def _domain(header: Mapping[str, Json]) -> str:
     low, high = as_numbers(as_table(header["family"])["exposure_s"])
     return (
-        f"Domain: this pair, at noise of frames of {low:g} to {high:g} s (the measured noise, and noise added up to four times its power). Beyond it the "
+        f"Domain: this pair, at noise of frames of {low:g} to {high:g} s (the measured noise, and noise added up to {FAINTEST:g} times its power). Beyond it the "
         "linear filter takes over."
     )
 

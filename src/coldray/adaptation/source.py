@@ -34,8 +34,8 @@ Image = NDArray[np.float32]
 @dataclass(frozen=True, eq=False)
 class _Board:
     frames: Image
-    halves: tuple[Image, Image]
-    blurred: tuple[Image, Image]
+    sharp: Image
+    blurred: Image
     pair: DetectorPair
     noises: tuple[NoiseModel, ...]
     degradation: Degradation
@@ -66,8 +66,7 @@ class MeasuredSource(PairSource):
 
     def __init__(self, boards: Sequence[BoardImages], recipe: Recipe, half: int = TARGET) -> None:
         self._choose(recipe)
-        self._half = half
-        self._boards = [self._of(images) for images in boards]
+        self._boards = [self._of(images, half) for images in boards]
         small = min(min(board.frames.shape[1:]) for board in self._boards)
         if small < recipe.data.window:
             raise SettingsError(
@@ -75,14 +74,14 @@ class MeasuredSource(PairSource):
                 "larger frames"
             )
 
-    def _of(self, images: BoardImages) -> _Board:
+    def _of(self, images: BoardImages, half: int) -> _Board:
         assert images.frames is not None and images.halves is not None
         rows, cols = seen_of(images)
-        one, other = images.halves
+        sharp = images.halves[half]
         return _Board(
             images.frames[:, rows, cols],
-            (one[rows, cols], other[rows, cols]),
-            (ratio_blur(one, images.pair)[rows, cols], ratio_blur(other, images.pair)[rows, cols]),
+            sharp[rows, cols],
+            ratio_blur(sharp, images.pair)[rows, cols],
             images.pair,
             noises_of(images),
             self._build(images.pair),
@@ -130,7 +129,7 @@ class MeasuredSource(PairSource):
             part = np.rot90(image[row : row + side, col : col + side], turns)
             return np.ascontiguousarray(part[:, ::-1] if flip else part)
 
-        measured, sharp, blurred = (cut(i) for i in (frame, board.halves[self._half], board.blurred[self._half]))
+        measured, sharp, blurred = map(cut, (frame, board.sharp, board.blurred))
         if extras is not None:
             factor = _noisier(extras)
             if factor > 1:
@@ -145,9 +144,15 @@ class MeasuredSource(PairSource):
 
 
 def noises_of(images: BoardImages) -> tuple[NoiseModel, ...]:
-    """Noise of every blurred frame as a restoration is told it: stated, or found in the frame where that disagrees."""
+    """Noise of every blurred frame, see `noise_of`."""
     assert images.frames is not None
-    return tuple(choose_noise(frame, images.pair.blurred, images.exposure_s)[0] for frame in images.frames)
+    return tuple(noise_of(images, number) for number in range(len(images.frames)))
+
+
+def noise_of(images: BoardImages, number: int) -> NoiseModel:
+    """Noise of one blurred frame as a restoration is told it: stated, or found in the frame where that disagrees."""
+    assert images.frames is not None
+    return choose_noise(images.frames[number], images.pair.blurred, images.exposure_s)[0]
 
 
 def _noisier(rng: np.random.Generator) -> float:
