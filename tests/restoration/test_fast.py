@@ -206,6 +206,23 @@ def test_an_engine_that_misses_the_stored_answer_is_not_used(model):
     assert fallen.predictor().note == note
 
 
+@pytest.mark.parametrize("damage", ["weights", "shapes", "answer"])
+def test_weights_or_an_answer_of_another_network_lead_to_onnx_runtime(damage, model, tmp_path):
+    tensors, _ = read_tensors(model.path.with_suffix(".safetensors"))
+    if damage == "weights":
+        del tensors["head.bias"]
+    elif damage == "shapes":
+        tensors["embed.0.weight"] = tensors["embed.0.weight"][:, :-1]
+    path = tmp_path / "mine.onnx"
+    write_tensors(path.with_suffix(".safetensors"), tensors, {})
+    told_of = dict(model.header)
+    if damage == "answer":
+        told_of["probe"] = model.header["probe"] | {"answer": [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]}
+    found, note = fast_engine(path, told_of)
+    assert found is None
+    assert note == "ncnn: mine.safetensors or the stored answer is not of this model's network; ONNX Runtime is used"
+
+
 def test_other_networks_other_versions_and_the_users_word_lead_to_onnx_runtime(model, monkeypatch):
     other = model.header | {"network": {"name": "mine", "settings": {}}}
     assert fast_engine(model.path, other) == (None, "")

@@ -110,15 +110,18 @@ class TorchEngine:
         With `stride` and `radius`.
     device : str
         torch device.
+    grid : int, optional
+        Grid of tiles, as a model's header has it; the network's own by default [pixels].
     """
 
     network: Any
     device: str = "cpu"
+    grid: int | None = None
 
     @property
     def stride(self) -> int:
         """Grid of the network [pixels]."""
-        return int(self.network.stride)
+        return int(self.network.stride) if self.grid is None else self.grid
 
     @property
     def radius(self) -> int:

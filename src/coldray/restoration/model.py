@@ -65,7 +65,7 @@ class Model:
         if self.path.suffix == ".onnx":
             fast, note = fast_engine(self.path, self.header)
             return fast or OnnxEngine(self.path, int(as_number(self.header["stride"])), self.reach, note)
-        return TorchEngine(network_of(self.path))
+        return TorchEngine(network_of(self.path), grid=int(as_number(self.header["stride"])))
 
     @property
     def reach(self) -> int:
