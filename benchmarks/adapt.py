@@ -98,7 +98,9 @@ def adapt(
         )
         if not told:
             raise RuntimeError(f"{name}: code {code}: {said}")
-        row = {"code": code, "adapting_cpu_s": round(cpu_s() - began, 1), "command_says": json.loads(told)}
+        says = json.loads(told)
+        says["written"] = [Path(path).name for path in says["written"]]
+        row = {"code": code, "adapting_cpu_s": round(cpu_s() - began, 1), "command_says": says}
         done.write_text(json.dumps(row))
     found: dict[str, Any] = json.loads(done.read_text())
     print(f"{name}: code {found['code']}; {found['command_says']['finding']}", flush=True)
