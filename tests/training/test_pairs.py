@@ -1,11 +1,13 @@
 """Training pairs: a reproducible stream of windows, noise and exposures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from coldray.channels import CONDITIONS
 from coldray.physics.transfer import radial_operator
-from coldray.training.pairs import PairSource
+from coldray.training.pairs import PairSource, drawn_window
 from coldray.training.validation import scores
 
 
@@ -70,6 +72,19 @@ def test_a_window_is_a_turned_cut_of_the_field_and_of_its_blur(fields, recipe_of
         assert found
         seen.add(found[0])
     assert len(seen) > 2
+
+
+@pytest.mark.parametrize(("directional", "rows_stay"), [(True, {True}), (False, {True, False})])
+def test_windows_are_flipped_and_turned_as_the_detectors_allow(directional, rows_stay):
+    """Of an image that rises along its columns alone a window rises along them still, unless it was turned by 90°."""
+    rising = np.tile(np.arange(40, dtype=np.float32), (24, 1))
+    cuts = [
+        drawn_window((24, 40), 16, SimpleNamespace(directional=directional), np.random.default_rng(n))(rising)
+        for n in range(40)
+    ]
+    assert all(cut.shape == (16, 16) and cut.flags.c_contiguous for cut in cuts)
+    assert {bool((cut[0] == cut[-1]).all()) for cut in cuts} == rows_stay
+    assert {float(np.sign(cut[-1, -1] - cut[0, 0])) for cut in cuts} == {-1.0, 1.0}
 
 
 @pytest.mark.parametrize("exposure_s", [0.05, 1.0])

@@ -18,7 +18,7 @@ from coldray.physics.ratio_blur import ratio_blur
 from coldray.plugins import Degradation
 from coldray.restoration.noise import choose_noise
 from coldray.training.features import add_change, draw_features
-from coldray.training.pairs import PairSource
+from coldray.training.pairs import PairSource, drawn_window
 from coldray.training.recipe import Recipe
 
 TARGET, JUDGE = 0, 1
@@ -120,15 +120,7 @@ class MeasuredSource(PairSource):
         side = window or self._recipe.data.window
         shown = int(rng.integers(len(board.frames)))
         frame, noise = board.frames[shown], board.noises[shown]
-        row, col = (int(rng.integers(0, n - side + 1)) for n in frame.shape)
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        if board.pair.directional:
-            turns = 2 * (turns // 2)  # rows stay rows
-
-        def cut(image: Image) -> Image:
-            part = np.rot90(image[row : row + side, col : col + side], turns)
-            return np.ascontiguousarray(part[:, ::-1] if flip else part)
-
+        cut = drawn_window(frame.shape, side, board.pair, rng)
         measured, sharp, blurred = map(cut, (frame, board.sharp, board.blurred))
         if extras is not None:
             factor = _noisier(extras)

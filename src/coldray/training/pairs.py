@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.dataset.family import PairDraw, draw_noise
 from coldray.dataset.fields import FieldSet
+from coldray.dataset.patches import turned
 from coldray.document import as_table
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
@@ -30,6 +32,37 @@ class _Field:
     blurred: NDArray[np.float32]
     pair: DetectorPair
     degradation: Degradation
+
+
+def drawn_window(
+    shape: tuple[int, ...], side: int, pair: DetectorPair, rng: np.random.Generator
+) -> Callable[[Image], Image]:
+    """Draw a square window with one of the flips and rotations that the detectors allow.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the images to cut from.
+    side : int
+        Of the window [pixels].
+    pair : DetectorPair
+        Directional ones keep rows as rows.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    callable
+        Cuts the same window out of any image of that shape.
+    """
+    row, col = (int(rng.integers(0, n - side + 1)) for n in shape)
+    turns, flip = int(rng.integers(4)), int(rng.integers(2))
+    if pair.directional:
+        turns = 2 * (turns // 2)
+
+    def cut(image: Image) -> Image:
+        return np.ascontiguousarray(turned(image[row : row + side, col : col + side], turns + 4 * flip))
+
+    return cut
 
 
 class PairSource:
@@ -116,15 +149,7 @@ class PairSource:
         data = self._recipe.data
         item = self._fields[number]
         side = min(window or data.window, *item.sharp.shape)
-        row, col = (int(rng.integers(0, n - side + 1)) for n in item.sharp.shape)
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        if item.pair.directional:
-            turns = 2 * (turns // 2)  # rows stay rows
-
-        def cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
-            part = np.rot90(image[row : row + side, col : col + side], turns)
-            return np.ascontiguousarray(part[:, ::-1] if flip else part)
-
+        cut = drawn_window(item.sharp.shape, side, item.pair, rng)
         if exposure_s is None:
             wide = data.wide_exposure_s, data.wide_share
             noise = draw_noise(item.pair, rng, data.exposure_s, *wide, data.white_share)
