@@ -1,7 +1,5 @@
 """A pixel that its neighbours replaced is no measurement: with the mask every figure is that of the intact image."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from coldray.metrology.duplex.isrb import duplex_isrb
 from coldray.metrology.inputs import filled, joined_mask
 from coldray.metrology.lag import lag_of
 from coldray.metrology.noise import flat_nnps
-from coldray.objects.phantoms import GaussianBlur, duplex_wires
+from coldray.objects.phantoms import GaussianBlur
 from coldray.radiograph import Acquisition, Radiograph
 
 PITCH = 0.1
@@ -80,12 +78,9 @@ def test_bars_are_fitted_without_the_replaced_lines():
             assert abs(c.ctf - a.ctf) > abs(b.ctf - a.ctf)
 
 
-drawn = functools.cache(duplex_wires)
-
-
 @pytest.mark.parametrize("turned", [False, True])
-def test_dips_of_a_duplex_wire_without_the_replaced_lines(turned):
-    image = 4000 * drawn(GaussianBlur(1.2), 0.05, rows=160)[0].astype(float)
+def test_dips_of_a_duplex_wire_without_the_replaced_lines(drawn_wires, turned):
+    image = 4000 * drawn_wires(GaussianBlur(1.2), 0.05, rows=160)[0].astype(float)
     columns = range(10, image.shape[1] - 10, 11)
     spoilt, mask = replaced(image, columns)
     if turned:

@@ -1,7 +1,5 @@
 """Dead columns, rows and pixels in images of targets: left out and told; lines of the targets stay."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -71,12 +69,9 @@ def test_a_line_that_moves_sideways_is_the_targets_and_one_that_does_not_is_told
     assert mask[:, 100].all() and left is not upright and "left out" in words[0]
 
 
-drawn = functools.cache(duplex_wires)
-
-
 @pytest.mark.parametrize("kind", ["dead", "hot", "two wide", "row"])
-def test_the_duplex_gauge_is_read_past_a_stray_line(kind):
-    image, _ = drawn(GaussianBlur(2.0), PITCH, rows=128, tilt_deg=3.0)
+def test_the_duplex_gauge_is_read_past_a_stray_line(drawn_wires, kind):
+    image, _ = drawn_wires(GaussianBlur(2.0), PITCH, rows=128, tilt_deg=3.0)
     clean = np.asarray(image, dtype=np.float64) + np.random.default_rng(0).standard_normal(image.shape) / 300
     spoilt, middle = clean.copy(), image.shape[1] // 2
     if kind == "row":

@@ -1,29 +1,29 @@
 """Which pair is which, one indicator or two, how far it may be tilted; and the band of the iSRb."""
 
-import functools
-
 import numpy as np
 import pytest
 
 from coldray.errors import MeasurementError
 from coldray.metrology.duplex.isrb import SPACINGS_MM, duplex_isrb, interpolated_srb
-from coldray.objects.phantoms import GaussianBlur, duplex_wires
+from coldray.objects.phantoms import GaussianBlur
 
 PITCH = 0.05
 
 
-drawn = functools.cache(duplex_wires)
-"""Drawing takes five times as long as measuring; what several tests look at is drawn once and never changed."""
+@pytest.fixture(scope="module")
+def wires(drawn_wires):
+    """A gauge in noise, and its iSRb from the dips of the truth."""
 
+    def noisy(sigma_px=2.0, first=1, snr=500, seed=0, **options):
+        image, truth = drawn_wires(GaussianBlur(sigma_px), PITCH, spacing_mm=SPACINGS_MM[first - 1 : 13], **options)
+        grain = np.random.default_rng(seed).standard_normal(image.shape)
+        return image + grain / snr, interpolated_srb(truth.spacing_mm, truth.dip_percent)
 
-def wires(sigma_px=2.0, first=1, snr=500, seed=0, **options):
-    image, truth = drawn(GaussianBlur(sigma_px), PITCH, spacing_mm=SPACINGS_MM[first - 1 : 13], **options)
-    grain = np.random.default_rng(seed).standard_normal(image.shape)
-    return image + grain / snr, interpolated_srb(truth.spacing_mm, truth.dip_percent)
+    return noisy
 
 
 @pytest.mark.parametrize(("first", "sigma_px"), [(1, 2.0), (3, 4.0), (5, 0.9), (5, 2.0), (5, 4.0), (7, 2.0)])
-def test_an_indicator_without_its_coarse_pairs_is_numbered_right(first, sigma_px):
+def test_an_indicator_without_its_coarse_pairs_is_numbered_right(wires, first, sigma_px):
     image, truth = wires(sigma_px, first, margin_px=30)
     found = duplex_isrb(image, PITCH)
     assert found.pairs[0].element == first
@@ -31,7 +31,7 @@ def test_an_indicator_without_its_coarse_pairs_is_numbered_right(first, sigma_px
 
 
 @pytest.mark.parametrize("first", [3, 5, 7])
-def test_numbers_that_follow_from_widths_are_told_or_refused(first):
+def test_numbers_that_follow_from_widths_are_told_or_refused(wires, first):
     image, _ = wires(6.0, first, margin_px=30)
     try:
         found = duplex_isrb(image, PITCH)
@@ -42,27 +42,27 @@ def test_numbers_that_follow_from_widths_are_told_or_refused(first):
 
 
 @pytest.mark.parametrize("tilt", [0.5, 12.0, 14.0])
-def test_tilts_to_14_degrees_are_found(tilt):
+def test_tilts_to_14_degrees_are_found(wires, tilt):
     image, truth = wires(tilt_deg=tilt, rows=160)
     found = duplex_isrb(image, PITCH)
     assert found.angle_deg == pytest.approx(tilt, abs=0.1)
     assert found.isrb_mm == pytest.approx(truth, rel=0.01)
 
 
-def test_a_tilt_beyond_the_range_is_refused():
+def test_a_tilt_beyond_the_range_is_refused(wires):
     with pytest.raises(MeasurementError, match="tilted by 15 deg or more"):
         duplex_isrb(wires(tilt_deg=17.0, rows=160)[0], PITCH)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_two_indicators_are_refused(axis, mirrored):
+def test_two_indicators_are_refused(wires, axis, mirrored):
     image, _ = wires()
     with pytest.raises(MeasurementError, match="more than one"):
         duplex_isrb(np.concatenate([image, image[:, ::-1] if mirrored else image], axis=axis), PITCH)
 
 
-def test_the_band_holds_the_truth():
+def test_the_band_holds_the_truth(wires):
     held = []
     for seed in range(10):
         image, truth = wires(1.3, 5, snr=50, seed=seed, rows=64)
@@ -72,12 +72,12 @@ def test_the_band_holds_the_truth():
     assert sum(held) >= 8
 
 
-def test_noise_widens_the_band_and_the_dips():
+def test_noise_widens_the_band_and_the_dips(wires):
     quiet, loud = (duplex_isrb(wires(snr=snr)[0], PITCH) for snr in (1000, 50))
     assert loud.isrb_high_mm - loud.isrb_low_mm > quiet.isrb_high_mm - quiet.isrb_low_mm
     assert sum(p.dip_sd_percent for p in loud.pairs) > 5 * sum(p.dip_sd_percent for p in quiet.pairs)
     assert {"isrb_low_mm", "isrb_high_mm"} <= set(quiet.to_json())
 
 
-def test_a_right_result_carries_no_warning():
+def test_a_right_result_carries_no_warning(wires):
     assert all(duplex_isrb(wires(s)[0], PITCH).warnings == () for s in (0.9, 2.0, 4.0))

@@ -1,7 +1,5 @@
 """Duplex wires of known blur: dips, SRb and iSRb."""
 
-import functools
-
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -84,13 +82,10 @@ def test_no_crash_and_little_scatter_at_snr_50(sigma):
     assert np.allclose(found, exact_isrb(sigma), rtol=0.04)
 
 
-drawn = functools.cache(duplex_wires)
-
-
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_speck_beside_the_coarse_end_does_not_turn_the_order(mirrored):
+def test_a_speck_beside_the_coarse_end_does_not_turn_the_order(drawn_wires, mirrored):
     """Noise once made a stretch of 0.2 % of the first wire's area before it: the indicator was read from the fine end."""
-    image, truth = drawn(GaussianBlur(2.4), PITCH, rows=120, tilt_deg=3.0)
+    image, truth = drawn_wires(GaussianBlur(2.4), PITCH, rows=120, tilt_deg=3.0)
     y, x = np.indices(image.shape)
     across = x - np.tan(np.radians(3.0)) * (y - (image.shape[0] - 1) / 2)
     image = image - 0.06 * np.ptp(image) * np.exp(-(((across - 12) / 1.5) ** 2))
