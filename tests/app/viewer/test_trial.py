@@ -255,6 +255,12 @@ def test_a_place_is_moved_and_deleted_and_an_answer_that_fails_stays(page, trial
         assert page.locator("#t-marks li").count() == 2
         page.click("[aria-label='Delete place 1']")
         assert page.locator("#t-marks li").count() == 1
+        # a place that was rated and deleted leaves no rating of the whole image behind
+        page.mouse.click(x - 60, y)
+        rate(page, "#t-marks li:last-child input", 80)
+        assert page.text_content("#t-shown") == "80"
+        page.click("[aria-label='Delete place 2']")
+        assert page.text_content("#t-shown") == "–"
         rate(page, "#t-marks input", 30)
         rate(page, "#t-rating", 10)
         assert page.text_content("#t-shown") == "30"

@@ -53,8 +53,11 @@ const counted = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
 // In words, for whoever looks for a feature on the line.
 export function said({ sure, first, unsure }, name) {
-  const smaller = unsure ? `${counted(unsure, "further peak or dip", "further peaks and dips")} of the restored profile ${unsure === 1 ? "is" : "are"} smaller than the interval and not established.` : "";
-  if (sure.length) return `Established within the ${name}: ${counted(sure.length, "peak or dip", "peaks and dips")}. ${smaller}`.trim();
+  const smaller = (further) => `${counted(unsure, `${further}peak or dip`, `${further}peaks and dips`)} of the restored profile ${unsure === 1 ? "is" : "are"} smaller than`;
+  if (sure.length) {
+    const rest = unsure ? ` ${smaller("further ")} the interval and not established.` : "";
+    return `Established within the ${name}: ${counted(sure.length, "peak or dip", "peaks and dips")}.${rest}`;
+  }
   const fits = first ? "the line rises or falls, which is established; a curve without peak or dip lies within" : "an even line lies within";
-  return `Not established: ${fits} the ${name}. ${smaller ? `${counted(unsure, "peak or dip", "peaks and dips")} of the restored profile ${unsure === 1 ? "is" : "are"} smaller than it.` : ""}`.trim();
+  return `Not established: ${fits} the ${name}.${unsure ? ` ${smaller("")} it.` : ""}`;
 }

@@ -19,7 +19,7 @@ export class Reading {
     this.regions = { signal: null, background: null };
     this.marks = [];
     this.selected = -1;
-    this.rating = null; // of the whole image; null until it is given
+    this.given = null; // rating of the whole image; null until it is given
     this.inspection = { stage: new Marks(this) };
     this.stage = new Stage(this);
     this._wire();
@@ -115,12 +115,14 @@ export class Reading {
 
   // ---- the answer ----
 
-  _surest() {
-    return Math.max(0, ...this.marks.map((mark) => mark.rating ?? 0));
+  // Of the whole image: what was given, but never below the surest place; null while nothing is rated.
+  get rating() {
+    const rated = [this.given, ...this.marks.map((mark) => mark.rating)].filter((value) => value !== null);
+    return rated.length ? Math.max(...rated) : null;
   }
 
   _rate(value) {
-    this.rating = Math.max(Number(value), this._surest());
+    this.given = Number(value);
     this.show();
   }
 
@@ -153,7 +155,7 @@ export class Reading {
     this.told = told;
     this.marks = [];
     this.selected = -1;
-    this.rating = null;
+    this.given = null;
     this.inspection.stage.forget();
     this.open = layer ? new Picture(layer, data) : null;
     this.stage.renderer.keepOnly(new Set(layer ? [layer.id] : []));
@@ -188,8 +190,6 @@ export class Reading {
     $("t-state").textContent = there ? "" : told.opens_at
       ? `This block is read. The next one begins on ${new Date(told.opens_at).toLocaleString()}: open the link again then.`
       : "You have read every image. Thank you; the page can be closed.";
-    if (this.rating !== null) this.rating = Math.max(this.rating, this._surest());
-    else if (this._surest()) this.rating = this._surest();
     $("t-rating").value = this.rating ?? 0;
     $("t-shown").textContent = this.rating ?? "–";
     $("t-marks").replaceChildren(...this.marks.map((mark, i) => this._entry(mark, i)));
