@@ -14,8 +14,8 @@ import argparse
 import contextlib
 import io
 import json
-import resource
 import shutil
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,6 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return 0, out.getvalue(), err.getvalue()
 
 
-def cpu_s() -> float:
-    """CPU time of this process so far [s]."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def boards(work: Path, screens: Screens, which: str, count: int) -> list[tuple[str, Path]]:
     """Name and folder of every board of a pair; drawn if it is not there."""
     families = sorted(name for name, role in ROLES.items() if role == "test")
@@ -92,7 +86,7 @@ def adapt(
         for board, frames in pairs:
             shutil.copytree(frames, folder / frames.name)
             write_note(folder / frames.name, board, stated)
-        began, out, states = cpu_s(), given.work / f"{name}.onnx", given.work / "states" / name
+        began, out, states = time.process_time(), given.work / f"{name}.onnx", given.work / "states" / name
         code, told, said = run(
             "adapt", folder, "-o", out, "--steps", given.steps, "--states", states, "--overwrite", "--json"
         )
@@ -100,7 +94,7 @@ def adapt(
             raise RuntimeError(f"{name}: code {code}: {said}")
         says = json.loads(told)
         says["written"] = [Path(path).name for path in says["written"]]
-        row = {"code": code, "adapting_cpu_s": round(cpu_s() - began, 1), "command_says": says}
+        row = {"code": code, "adapting_cpu_s": round(time.process_time() - began, 1), "command_says": says}
         done.write_text(json.dumps(row))
     found: dict[str, Any] = json.loads(done.read_text())
     print(f"{name}: code {found['code']}; {found['command_says']['finding']}", flush=True)

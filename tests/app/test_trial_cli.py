@@ -1,11 +1,15 @@
 """A trial on the command line: made, read over HTTP by two readers who cannot see the truth, analysed, taken into the dossier."""
 
+import inspect
 import json
 import signal
 
 import numpy as np
 import pytest
 
+from coldray.app.commands.trial import make
+from coldray.benchmark.trial.cases import Simulated
+from coldray.benchmark.trial.package import make_trial
 from coldray.formats import write_image
 from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
@@ -31,6 +35,13 @@ def made(call, *more):
     code, out, err = call("trial", "make", "in", "-o", "t", *MAKE, "--reader", "A", "--reader", "B", "--json", *more)
     assert code == 0, err
     return json.loads(out)
+
+
+def test_the_defaults_of_the_command_are_those_of_the_library():
+    told = {name: known.default for name, known in inspect.signature(make).parameters.items()}
+    of_make, of_fields = inspect.signature(make_trial).parameters, Simulated(sizes_mm=(1.0,))
+    assert all(told[name] == of_make[name].default for name in ("washout_days", "tolerance_px", "random_state"))
+    assert all(told[name] == getattr(of_fields, name) for name in ("contrast", "cases", "field_px"))
 
 
 def read_by(client, link, rate):

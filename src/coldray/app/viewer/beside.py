@@ -94,7 +94,7 @@ def provenance_layers(found: NDArray[np.number], pixel_pitch_mm: float | None) -
 
 
 def certificate_layers(found: Iterable[NDArray[np.number] | None], pixel_pitch_mm: float | None) -> dict[str, Layer]:
-    """Contradictions; where the linear filter stands in for a contradicted network, and where the measurement corrects it, if anywhere."""
+    """Contradictions; and where the linear filter stands in for the network or the measurement corrects it, if anywhere."""
     layers = _named(found, CERTIFICATE_LAYERS, pixel_pitch_mm)
     return {role: layer for role, layer in layers.items() if role == "certificate" or layer.pixels.any()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -103,8 +104,7 @@ class Room:
             raise ImageReadError(
                 f"{path.name}: is missing or was changed since the trial was made; take the whole package anew"
             )
-        known = image_layer("original", "Image", read_image(path), OPEN_BEAM)
-        return Layer(known.role, known.title, known.unit, known.pixels, known.open_beam, known.pixel_pitch_mm, token)
+        return replace(image_layer("original", "Image", read_image(path), OPEN_BEAM), id=token)
 
     def take(self, reader: str, given: Given) -> None:
         """Keep an answer.

@@ -146,24 +146,22 @@ def serve_desk(
     open_files : callable
         Given the desk, opens what the command line names.
     ready : callable
-        Given ``{"url", "host", "port"}`` and a link that opens the page once, when the socket listens.
+        As for `serve_app`.
     queue_length : int, optional
         Restorations that may wait.
 
     Raises
     ------
-    MissingExtraError
-        If the extra `view` is not installed.
-    SettingsError
-        If the address is open and has no token, or cannot be bound.
+    ColdrayError
+        As for `serve_app`.
     """
-    _check_installed()
-    from coldray.app.viewer.desk import Desk
-    from coldray.app.viewer.presets import user_folder
-    from coldray.app.viewer.server import create_app
 
     @contextmanager
     def opened(access: Access) -> Iterator[Any]:
+        from coldray.app.viewer.desk import Desk
+        from coldray.app.viewer.presets import user_folder
+        from coldray.app.viewer.server import create_app
+
         desk = Desk(menu, queue_length=queue_length, settings_folder=user_folder())
         try:
             open_files(desk)
@@ -198,7 +196,7 @@ def serve_app(
     opened : callable
         Given who may talk to it, a context that gives the guarded application and clears up after it.
     ready : callable
-        As for `serve_desk`.
+        Given ``{"url", "host", "port"}`` and a link that opens the page once, when the socket listens.
 
     Raises
     ------
