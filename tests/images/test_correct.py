@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from coldray.errors import ImageError
 from coldray.images.averaging import average_frames
@@ -117,6 +118,15 @@ def test_an_object_in_the_frames_is_not_noise():
     scene[60:120, 60:200] = 400
     frames = scene * (1 + 0.01 * rng.standard_normal((8, *SHAPE)))
     assert average_frames(frames).temporal_nsr == pytest.approx(0.01, rel=0.05)
+
+
+def test_what_may_be_the_object_is_not_called_a_fixed_pattern():
+    rng = np.random.default_rng(3)
+    scene = 1000 * (1 + gaussian_filter(rng.standard_normal(SHAPE), 1.0))
+    average = average_frames(scene * (1 + 0.005 * rng.standard_normal((8, *SHAPE))))
+    assert average.is_structured
+    (said,) = (w for w in average.warnings if "repeats in every frame" in w)
+    assert "the finest detail of the object" in said and "gain correction" not in said
 
 
 @pytest.mark.parametrize(

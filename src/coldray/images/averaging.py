@@ -159,9 +159,11 @@ def average_frames(
         nsr_drop = drops[used - 2]
         if f_squared > t_squared / used:
             share = 100 * f_squared / max(f_squared + t_squared / used, np.finfo(float).tiny)
+            what = f"{share:.0f} % of the noise power of the mean of {used} frames; more frames cannot lower it"
             warnings.append(
-                f"fixed pattern dominates: it is {share:.0f} % of the noise power of the mean of {used} frames; "
-                "more frames cannot lower it, a better gain correction can"
+                f"what repeats in every frame, a fixed pattern or the finest detail of the object, is {what}"
+                if is_structured
+                else f"fixed pattern dominates: it is {what}, a better gain correction can"
             )
     lag = coarse.lag
     if lag is not None and lag > max(LAG_MATTERS, coarse.lag_by_chance):
