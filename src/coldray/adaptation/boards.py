@@ -15,6 +15,7 @@ from coldray.dataset.prepare import fit_curve
 from coldray.document import as_table
 from coldray.errors import ColdrayError, MeasurementError, MetadataError, SettingsError
 from coldray.physics.response import ResponseCurve
+from coldray.words import told_once
 
 FEWEST_BOARDS = 6
 """Half of them prove the gain: an interval over fewer than three is no interval."""
@@ -82,11 +83,11 @@ def load_boards(pairs: Path, keep_apart: int | None = None, progress: Progress |
     tuned, apart = split([images.board for images in found], keep_apart)
     curve = fit_curve([found[i] for i in tuned])
     matched = [_matched(images, curve) for images in found]
-    warnings = [w for images in found for w in images.warnings]
+    # each begins with its folder's name
+    remarks = [warning.partition(": ")[::2] for images in found for warning in images.warnings]
+    warnings = told_once(remarks)
     warnings += _alike([found[i] for i in tuned], [found[i] for i in apart])
-    return Boards(
-        tuple(matched[i] for i in tuned), tuple(matched[i] for i in apart), curve, tuple(dict.fromkeys(warnings))
-    )
+    return Boards(tuple(matched[i] for i in tuned), tuple(matched[i] for i in apart), curve, tuple(warnings))
 
 
 def split(names: Sequence[str], keep_apart: int | None = None) -> tuple[list[int], list[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -18,11 +17,10 @@ from coldray.app.options import flagged
 from coldray.app.stopping import Stopped, code_of
 from coldray.document import Json, as_table, as_text, as_texts
 from coldray.errors import ColdrayError, WorkerError
+from coldray.words import without_numbers
 
 WARNINGS_COUNTED = 1000
 """Different warnings that are counted; further ones are told every time, so that a watch over months stays small."""
-NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
-"""A number in a sentence; what is part of a word stays."""
 UNDONE = "interrupted before it was done; the same command finishes it"
 
 
@@ -35,7 +33,7 @@ class Warnings:
 
     def tell(self, name: str, warning: str) -> None:
         """Tell a warning of an image, given its file name, unless an image before had it."""
-        kind = NUMBER.sub("…", warning)
+        kind = without_numbers(warning)
         if len(self._counted) < WARNINGS_COUNTED or kind in self._counted:
             self._counted[kind] += 1
             told = self._told.setdefault(kind, warning)
