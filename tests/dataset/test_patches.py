@@ -1,6 +1,7 @@
 """Patches: little overlap, eight variants, splits that share nothing, and a check that fails the run."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from coldray.dataset.patches import (
 )
 from coldray.dataset.prepare import Cut, PrepareSettings, Sources, prepare
 from coldray.dataset.store import PatchSet, decode, encode
-from coldray.errors import ImageError, ImageReadError, ImageWriteError, MetadataError, SettingsError
+from coldray.errors import ColdrayError, ImageError, ImageReadError, ImageWriteError, MetadataError, SettingsError
 
 from .pairs_of_boards import drawn_board, write_board
 
@@ -319,6 +320,46 @@ def test_calibration_never_touches_test_boards(boards, tmp_path):
     assert manifest["response"]["boards"] == ["B2"]
     assert json.loads((tmp_path / "e" / "response.json").read_text()) == manifest["response"]
     assert all(b["response_matched"] for b in manifest["boards"])
+
+
+def _places(found, at=()):
+    """Every place in a document, down to the entries of its objects and lists."""
+    for key, value in found.items() if isinstance(found, dict) else enumerate(found):
+        yield (*at, key)
+        if isinstance(value, dict | list):
+            yield from _places(value, (*at, key))
+
+
+def test_a_damaged_manifest_is_refused_by_its_name_or_read_whole(dataset, tmp_path):
+    out, manifest = dataset
+    folder = tmp_path / "damaged"
+    shutil.copytree(out, folder)
+    # of lists the first entry, down to the entries of boards, splits and detectors
+    places = [p for p in _places(manifest) if len(p) <= 3 and not {*range(1, 99)} & {*p}]
+    refused = 0
+    for place in places:
+        for odd in (..., "x", -1, [7]):
+            changed = json.loads(json.dumps(manifest))
+            held = changed
+            for name in place[:-1]:
+                held = held[name]
+            if odd is ...:
+                del held[place[-1]]
+            else:
+                held[place[-1]] = odd
+            (folder / "manifest.json").write_text(json.dumps(changed))
+            try:
+                patches = PatchSet(folder, "train")
+                assert patches.patch_px > 0 <= patches.context_px and isinstance(patches.layers, tuple)
+                assert len(patches) >= 0 <= len(patches.boards)
+                if place[0] == "splits":
+                    patches.verify()
+                else:
+                    patches.pair(0)
+            except ColdrayError as problem:
+                assert str(problem).startswith("damaged/") and "\n" not in str(problem), (place, odd)
+                refused += 1
+    assert refused > len(places)
 
 
 def test_notes_survive_their_files(tmp_path):

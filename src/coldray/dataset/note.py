@@ -5,10 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from coldray.document import Json, as_table, as_texts, read_object
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coldray.document import Json, as_table, as_texts, first_fault, read_object
 from coldray.errors import ImageReadError, MetadataError
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Entries(BaseModel):
+    """Entries of a document that are read; a number in quotes is none."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Board(Entries):
+    """Types of the note of a board."""
+
+    board: str
+    family: str
+    sharp: str
+    blurred: str
+    pixel_pitch_mm: Annotated[float, Field(gt=0)]
+    exposure_s: Annotated[float, Field(gt=0)] | None
+    response_matched: bool
+    registration: dict[str, Any] | None
+    base_patches: Count
+    empty_patches: Count
+    clipped_pixels: Count
+    details: dict[str, Any]
+    warnings: list[str]
+    split: str
 
 
 @dataclass(frozen=True)
@@ -62,12 +91,18 @@ class BoardNote:
         Raises
         ------
         ImageReadError
-            If an entry is missing.
+            If an entry is missing, or of another type.
         """
         try:
             known: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
+            _Board.model_validate(known)
         except (KeyError, TypeError) as problem:
             raise ImageReadError(f"the note of a board lacks {problem}; prepare the dataset again") from None
+        except ValidationError as problem:
+            fault = first_fault(problem.errors())
+            raise ImageReadError(
+                f"the note of a board is damaged: {fault.name} {fault.reason}; prepare the dataset again"
+            ) from None
         return cls(**known | {"warnings": tuple(known["warnings"])})
 
 

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError
 
-from coldray.dataset.note import BoardNote
+from coldray.dataset.note import BoardNote, Count, Entries
 from coldray.dataset.patches import turned
-from coldray.document import Json, as_number, as_table, as_tables, as_texts, read_object
-from coldray.errors import ImageReadError, MetadataError
+from coldray.document import Json, as_number, as_table, as_tables, as_texts, first_fault, read_object
+from coldray.errors import ImageReadError, MetadataError, PhysicsError
 from coldray.files import write_atomically, write_text
 from coldray.physics.detector import Detector
 from coldray.physics.pair import DetectorPair
@@ -77,6 +78,50 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+class _Split(Entries):
+    """What a split says of its patches."""
+
+    patches: Count
+    files: dict[str, str]
+
+
+class _Manifest(Entries):
+    """Entries of a manifest that reading patches needs."""
+
+    kind: str
+    request: str
+    problems: list[str]
+    layers: list[str]
+    patch_px: Annotated[int, Field(ge=1)]
+    context_px: Count
+    splits: dict[str, _Split]
+    boards: list[dict[str, Any]]
+    detectors: dict[str, dict[str, Any]]
+
+
+def _check(found: Mapping[str, Json]) -> None:
+    """Refuse a manifest whose entries cannot be what was written."""
+    try:
+        known = _Manifest.model_validate(found)
+    except ValidationError as problem:
+        fault = first_fault(problem.errors())
+        raise MetadataError(f"{fault.name} {fault.reason}; prepare the dataset again") from None
+    _pairs_of(known.detectors, [BoardNote.from_dict(board) for board in known.boards])
+
+
+def _pairs_of(detectors: Mapping[str, Json], boards: Iterable[BoardNote]) -> dict[tuple[str, str, float], DetectorPair]:
+    """Detectors of the boards, by both names and the pixel pitch."""
+    known = {key: Detector.from_dict(as_table(data)) for key, data in detectors.items()}
+    asked = {(b.blurred, b.sharp, b.pixel_pitch_mm) for b in boards}
+    missing = {detector_key(name, pitch) for thick, thin, pitch in asked for name in (thick, thin)} - set(known)
+    if missing:
+        raise MetadataError(f"boards need the detector {min(missing)}, which is not there; prepare the dataset again")
+    return {
+        (thick, thin, pitch): DetectorPair(known[detector_key(thick, pitch)], known[detector_key(thin, pitch)])
+        for thick, thin, pitch in asked
+    }
+
+
 def read_manifest(folder: Path) -> dict[str, Json]:
     """Read a dataset's manifest.
 
@@ -85,13 +130,17 @@ def read_manifest(folder: Path) -> dict[str, Json]:
     ImageReadError
         If the folder is no finished dataset.
     MetadataError
-        If it was written by another version.
+        If it was written by another version, or an entry is missing or damaged.
     """
     if not (folder / MANIFEST).is_file():
         raise ImageReadError(f"{folder.name}: holds no {MANIFEST}; make or finish it with coldray prepare")
     found = read_object(folder / MANIFEST, ImageReadError, LARGEST_MANIFEST)
     if (found.get("format"), found.get("version")) != (FILE_FORMAT, FILE_VERSION):
         raise MetadataError(f"{folder.name}/{MANIFEST}: not a {FILE_FORMAT} manifest of version {FILE_VERSION}")
+    try:
+        _check(found)
+    except (ImageReadError, MetadataError, PhysicsError) as problem:
+        raise MetadataError(f"{folder.name}/{MANIFEST}: {problem}") from None
     return found
 
 
@@ -149,12 +198,7 @@ class PatchSet:
 
     @cached_property
     def _pairs(self) -> dict[tuple[str, str, float], DetectorPair]:
-        known = {k: Detector.from_dict(as_table(v)) for k, v in as_table(self.manifest["detectors"]).items()}
-        keys = {(b.blurred, b.sharp, b.pixel_pitch_mm) for b in self.boards}
-        return {
-            (thick, thin, pitch): DetectorPair(known[detector_key(thick, pitch)], known[detector_key(thin, pitch)])
-            for thick, thin, pitch in keys
-        }
+        return _pairs_of(as_table(self.manifest["detectors"]), self.boards)
 
     def __len__(self) -> int:
         own = as_table(self.manifest["splits"]).get(self.split)
@@ -196,15 +240,23 @@ class PatchSet:
     @property
     def _files(self) -> Mapping[str, Json]:
         """Hashes of the files of the split, by name."""
-        return as_table(as_table(as_table(self.manifest["splits"])[self.split])["files"])
+        own = as_table(self.manifest["splits"]).get(self.split)
+        if own is None:
+            raise MetadataError(f"{self.folder.name}/{MANIFEST}: has no split {self.split!r}")
+        return as_table(as_table(own)["files"])
 
     def digest(self) -> str:
         """sha256 over the hashes of all files of the split."""
         return hashlib.sha256(json.dumps(self._files, sort_keys=True).encode()).hexdigest()
 
     def verify(self) -> list[str]:
-        """Names of files that are not what the manifest says."""
-        return [n for n, wanted in sorted(self._files.items()) if file_digest(self.folder / self.split / n) != wanted]
+        """Names of files that are missing or not what the manifest says."""
+        place = self.folder / self.split
+        return [
+            n
+            for n, wanted in sorted(self._files.items())
+            if not (place / n).is_file() or file_digest(place / n) != wanted
+        ]
 
     def _load(self, name: str) -> NDArray[Any]:
         try:
