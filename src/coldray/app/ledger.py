@@ -12,7 +12,7 @@ from typing import Any
 
 from coldray.app.files import LEDGER as NAME
 from coldray.checkpoint import file_sha256
-from coldray.document import Json, parse_json
+from coldray.document import Json, parse_json, parse_object
 from coldray.errors import ImageWriteError, MetadataError
 
 VERSION = 3
@@ -187,8 +187,7 @@ def _unsealed(text: str | None, seal: str | None) -> dict[str, Json] | None:
     """Entry of a row, unless it is open or was changed."""
     if text is None or seal != _seal(text):
         return None
-    found: dict[str, Json] = parse_json(text, NAME, MetadataError)
-    return found
+    return parse_object(text, NAME, MetadataError)
 
 
 @contextmanager
@@ -291,4 +290,4 @@ def recorded(folder: Path, target: Path) -> tuple[dict[str, Json], dict[str, Jso
         ).fetchone()
     whole = row is not None and row[4] == _seal(row[3] + row[2])
     entry = _unsealed(row[0], row[1]) if whole else None
-    return None if entry is None else (entry, parse_json(row[2], NAME, MetadataError))
+    return None if entry is None else (entry, parse_object(row[2], NAME, MetadataError))

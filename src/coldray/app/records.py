@@ -38,6 +38,16 @@ class _Entry(_Typed):
     side_files: dict[Annotated[str, AfterValidator(_plain)], str] = {}
 
 
+class ShownEntry(_Typed):
+    """Parts of an entry that a page shows."""
+
+    sha256_out: str | None = None
+    side_files: dict[str, str] = {}
+    consistency: dict[str, Any] = {}
+    about: dict[str, str] = {}
+    warnings: list[str] = []
+
+
 class _Run(_Typed):
     """How it was restored."""
 

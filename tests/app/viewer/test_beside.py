@@ -87,6 +87,18 @@ def test_a_damaged_record_is_named_and_the_image_opens(shelf, one, text):
     assert any("one.tif.json" in warning for warning in told(study))
 
 
+@pytest.mark.parametrize("key", ["sha256_out", "side_files", "consistency", "about", "warnings"])
+@pytest.mark.parametrize("odd", [5, True, "x", [7], {"one.certificate.tif": 5}])
+def test_an_odd_value_of_a_record_is_named_and_the_image_opens(shelf, one, key, odd):
+    beside = one.with_name("one.tif.json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {key: odd}))
+    study = shelf.open(one, one.name)
+    if (key, odd) != ("sha256_out", "x") and not (key == "consistency" and isinstance(odd, dict)):
+        assert "consistency" not in study.result
+        assert [warning for warning in told(study) if f"one.tif.json: {key}" in warning], told(study)
+    assert "restored" in study.layers
+
+
 def test_layers_that_changed_after_the_restoration_are_not_shown(shelf, one):
     path = one.with_name("one.provenance.tif")
     write_image(path, Radiograph(read_image(path).pixels * 2))

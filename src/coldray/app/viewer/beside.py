@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from coldray.app.one import interval_path, provenance_path
 from coldray.app.reports import certificate_path
 from coldray.app.viewer.layers import BOUNDS, Layer
 from coldray.checkpoint import file_sha256
-from coldray.document import Json, as_table, as_text
+from coldray.document import Json, as_table, as_text, first_fault, read_object
 from coldray.errors import ColdrayError, ImageReadError, MetadataError
 from coldray.radiograph import Radiograph
 from coldray.words import percent
@@ -84,7 +84,8 @@ def found_beside(path: Path, image: Radiograph, sha256: str) -> Beside:
             if found is not None:
                 out.layers |= layers(found, image.acquisition.pixel_pitch_mm)
         except ColdrayError as problem:
-            out.warnings.append(str(problem))
+            text = str(problem)
+            out.warnings.append(text if text.startswith(beside.name) else f"{beside.name}: {text}")
     return out
 
 
@@ -108,7 +109,8 @@ def interval_layers(found: Radiograph, pixel_pitch_mm: float | None) -> dict[str
         If the file does not say what its interval covers, or its bounds are those of the image before a response curve.
     """
     details = found.history[-1].details if found.history else {}
-    share = as_table(details.get("interval", {})).get("share")
+    interval = details.get("interval")
+    share = interval.get("share") if isinstance(interval, Mapping) else None
     if len(found.pixels) != len(BOUNDS) or not isinstance(share, float | int) or not 0 < share < 1:
         raise ImageReadError("the file with the interval does not say what it covers; it is not shown")
     if details.get("response"):
@@ -132,19 +134,31 @@ def _named(
 
 def _entry(path: Path, warnings: list[str]) -> dict[str, Json] | None:
     """Entry of a file in the command's JSON: from the record beside it, or from the ledger of its folder."""
+    from pydantic import ValidationError
+
     from coldray.app.ledger import recorded
-    from coldray.document import read_object
+    from coldray.app.records import ShownEntry
 
     beside = path.with_name(path.name + ".json")
+    held = beside.name
     try:
         if beside.is_file():
-            return dict(read_object(beside, MetadataError))
-        folder = next((f for f in path.absolute().parents if (f / LEDGER).is_file()), None)
-        known = None if folder is None else recorded(folder, path.absolute())
+            entry = read_object(beside, MetadataError)
+        else:
+            folder = next((f for f in path.absolute().parents if (f / LEDGER).is_file()), None)
+            known = None if folder is None else recorded(folder, path.absolute())
+            if folder is None or known is None:
+                return None
+            held, entry = f"{folder.name}/{LEDGER}", known[0]
+        ShownEntry.model_validate(entry)
     except ColdrayError as problem:
         warnings.append(str(problem))
         return None
-    return None if known is None else known[0]
+    except ValidationError as problem:
+        fault = first_fault(problem.errors())
+        warnings.append(f"{held}: {fault.name} {fault.reason}; what it says of {path.name} is not shown")
+        return None
+    return entry
 
 
 def _layers_in(path: Path, image: Radiograph, sha256: str | None) -> Radiograph | None:

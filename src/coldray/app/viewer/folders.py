@@ -15,7 +15,7 @@ from coldray.app.files import LEDGER, Pairing, walk
 from coldray.app.ledger import entries
 from coldray.app.viewer.shelf import Shelf, Study
 from coldray.checkpoint import file_sha256
-from coldray.document import Json, as_table
+from coldray.document import Json
 from coldray.errors import ColdrayError, ImageReadError
 from coldray.files import shown
 from coldray.metrology.inspection import (
@@ -117,7 +117,7 @@ class Folders:
             restored, as_source = by_source.get(_same(path), (None, {}))
             original, as_target = by_target.get(_same(path), (None, {}))
             verdict = (as_target or as_source).get("consistency", {})
-            verdict = as_table(verdict).get("verdict", "")
+            verdict = verdict.get("verdict", "") if isinstance(verdict, Mapping) else ""
             name = "/".join(shown(part) for part in path.relative_to(root).parts)
             handle = self._handles.setdefault((folder, _same(path)), secrets.token_hex(8))
             at_hand = original if original is not None and original.is_file() else None
