@@ -50,6 +50,9 @@ HOSTILE = [
     *(("method", v) for v in (..., 3, [], "", "no_such_method", "../app/cli")),
     *(("name", v) for v in ([], 3)),
     *(("training", v) for v in ([], "long")),
+    *(("training.steps", v) for v in (-1, "x", 1.5, True, [3], {})),
+    *(("training.started_from", v) for v in ("x", 5, [1], {"steps": "x"}, {"started_from": {"steps": []}})),
+    *(("validation.direct_1s_psnr_db", v) for v in ("x", None, True, NAN, [40])),
 ]
 
 
@@ -67,6 +70,7 @@ def test_what_was_exported_passes():
     for place in ("reach", "family", "even", "consistency_share", "channels", "conditions", "training", "name"):
         check_header(changed(place, ...), "m.json")
     check_header(changed("consistency_share", None), "m.json")
+    check_header(changed("training.started_from", {"steps": None, "started_from": None}), "m.json")
     check_header(changed("training.new", [1, {"any": "thing"}]), "m.json")
 
 

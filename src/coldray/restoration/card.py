@@ -16,6 +16,7 @@ from coldray.restoration.evidence import EvenConstants
 
 LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192
 """Coarsest grid and farthest reach of a network [pixels]: tiles grow with both."""
+MOST_UPDATES = 10**9
 
 
 class Rule(NamedTuple):
@@ -48,6 +49,21 @@ def _is_table(value: Json) -> bool:
 
 def _rises(value: Json) -> bool:
     return _are_numbers(value) and all(a < b for a, b in pairwise(as_numbers(value)))
+
+
+def _is_training(value: Json) -> bool:
+    """Whether each of the runs that led to a network says how many updates it took, or nothing of it."""
+    run = value
+    while isinstance(run, Mapping):
+        steps = run.get("steps")
+        if steps is not None and not _whole(0, MOST_UPDATES).holds(steps):
+            return False
+        run = run.get("started_from") or None
+    return run is None and isinstance(value, Mapping)
+
+
+def _is_validation(value: Json) -> bool:
+    return isinstance(value, Mapping) and all(_is_number(v) for k, v in value.items() if k.endswith("_psnr_db"))
 
 
 def _whole(low: int, high: int, needed: bool = False) -> Rule:
@@ -86,7 +102,9 @@ RULES: dict[str, dict[str, Rule]] = {
         "channels": TEXTS,
         "conditions": TEXTS,
         "consistency_share": Rule(lambda value: value is None or isinstance(value, dict), "an object, or null"),
-        **dict.fromkeys(("reach", "family", "even", "training", "validation"), OBJECT),
+        "training": Rule(_is_training, "an object, whole numbers the 'steps' of each run,"),
+        "validation": Rule(_is_validation, "an object, its '..._psnr_db' numbers,"),
+        **dict.fromkeys(("reach", "family", "even"), OBJECT),
     },
     "network": {"name": TEXT._replace(needed=True), "settings": OBJECT._replace(needed=True)},
     "reach": {"acting_px": _whole(0, LARGEST_RADIUS)},

@@ -247,7 +247,7 @@ def absent(others: Mapping[str, Model]) -> list[str]:
 
 def updates(training: Mapping[str, Json]) -> int | None:
     """Updates of a model through all runs, each started from the one before it; None if its header does not say."""
-    if "steps" not in training:
+    if training.get("steps") is None:
         return None
     return int(as_number(training["steps"])) + (updates(as_table(training.get("started_from") or {})) or 0)
 
