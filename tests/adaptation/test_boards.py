@@ -83,7 +83,9 @@ def test_swapped_folders_are_refused(changed, board_of):
 def test_swapped_names_of_detectors_are_refused(changed, board_of):
     shutil.rmtree(changed / "b2")
     written(changed / "b2", board_of(2, side=128), sharp="phosphor:134.55", blurred="phosphor:33.91")
-    refused(changed, DetectorError, "b2: the detector given as blurred, .*, is sharper than .*exchange the two")
+    refused(
+        changed, DetectorError, "b2/pair.json: the detector given as blurred, .*, is sharper than .*exchange the two"
+    )
 
 
 def test_frames_of_another_board_do_not_register(changed, board_of):

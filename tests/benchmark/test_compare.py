@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from coldray.benchmark import compare
-from coldray.errors import ImageReadError
+from coldray.errors import ImageReadError, MetadataError
 from coldray.frame import Frame
 
 
@@ -102,3 +102,12 @@ def test_scores_stand_in_every_response_and_under_their_ceiling(folder, tmp_path
 def test_a_folder_without_boards_is_refused(tmp_path):
     with pytest.raises(ImageReadError, match="no board folder"):
         compare.evaluate_folder(tmp_path, Plain(), ["wiener"])
+
+
+@pytest.mark.parametrize("key", ["pixel_pitch_mm", "blurred", "sharp", "exposure_s"])
+@pytest.mark.parametrize("odd", [True, [1], {"a": 1}])
+def test_an_odd_value_of_a_pair_is_told_with_its_file(tmp_path, key, odd):
+    note = {"pixel_pitch_mm": 0.048, "blurred": "gos135", "sharp": "gos34", "exposure_s": 0.25} | {key: odd}
+    (tmp_path / "pair.json").write_text(json.dumps(note))
+    with pytest.raises(MetadataError, match=rf"^{tmp_path.name}/pair\.json: {key}: .*is needed"):
+        compare.read_pair(tmp_path)

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from coldray.app.cli import main
-from coldray.dataset.frames import NEEDED, board_folders, read_note
+from coldray.dataset.frames import NEEDED, board_folders, pair_of, read_note
 from coldray.dataset.template import FOLDERS, write_template
-from coldray.errors import ImageWriteError, MetadataError, SettingsError
+from coldray.errors import DetectorError, ImageWriteError, MetadataError, SettingsError
 
 
 def test_folders_and_notes_are_what_is_read(tmp_path):
@@ -68,3 +68,12 @@ def test_the_command_says_what_comes_next(tmp_path, capsys):
         main(["prepare", "--init", str(tmp_path / "more"), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert left.value.code == 0 and len(told["boards"]) == 6
+
+
+@pytest.mark.parametrize("key", ["sharp", "blurred"])
+@pytest.mark.parametrize("odd", [5, True, ["gos34"], {"name": "gos34"}, "no such detector"])
+def test_a_detector_that_is_none_is_told_with_its_file(tmp_path, key, odd):
+    note = {"pixel_pitch_mm": 0.048, "blurred": "gos135", "sharp": "gos34"} | {key: odd}
+    (tmp_path / "pair.json").write_text(json.dumps(note))
+    with pytest.raises((MetadataError, DetectorError), match=rf"^{tmp_path.name}/pair\.json: "):
+        pair_of(tmp_path, read_note(tmp_path))

@@ -15,7 +15,7 @@ from coldray import __version__
 from coldray.benchmark.agreement import agreement
 from coldray.benchmark.statistics import interval, verdict
 from coldray.document import Json, as_number, as_text, read_object
-from coldray.errors import ImageReadError
+from coldray.errors import ImageReadError, MetadataError
 from coldray.files import write_text
 from coldray.formats import read_image
 from coldray.frame import Frame
@@ -37,6 +37,15 @@ def _fraction(path: Path) -> NDArray[np.float32]:
     return scale.to_fraction(image.pixels)
 
 
+ENTRIES: dict[str, Callable[[Json], object]] = {
+    "pixel_pitch_mm": as_number,
+    "blurred": as_text,
+    "sharp": as_text,
+    "exposure_s": lambda found: None if found is None else as_number(found),
+}
+"""What is read of pair.json."""
+
+
 def read_pair(
     folder: Path,
 ) -> tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]], dict[str, Json]]:
@@ -46,8 +55,15 @@ def read_pair(
     ------
     ImageReadError
         If frames, reference or pair.json are missing or broken.
+    MetadataError
+        If pair.json lacks the pixel pitch or a detector, or an entry is of another type.
     """
     note = read_object(folder / "pair.json", ImageReadError)
+    for name, taken in ENTRIES.items():
+        try:
+            taken(note.get(name))
+        except MetadataError as problem:
+            raise MetadataError(f"{folder.name}/pair.json: {name}: {problem}") from None
     blurred = [_fraction(p) for p in sorted((folder / "lr").glob("*.tif"))]
     truth = folder / "truth" / "hr.tif"
     frames = sorted((folder / "hr").glob("*.tif"))

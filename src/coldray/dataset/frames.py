@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.document import Json, as_number, read_object
-from coldray.errors import ImageError, ImageReadError, MetadataError
+from coldray.document import Json, as_number, as_text, read_object
+from coldray.errors import ImageError, ImageReadError, MetadataError, PhysicsError
 from coldray.formats import read_image, suffixes
 from coldray.images.averaging import FrameAverage, average_frames
 from coldray.images.correct import Calibration, apply_calibration, calibrate
@@ -22,7 +22,8 @@ from coldray.physics.detector import Detector, load_detector
 from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Radiograph
 
-NEEDED = ("pixel_pitch_mm", "sharp", "blurred")
+DETECTORS = ("sharp", "blurred")
+NEEDED = ("pixel_pitch_mm", *DETECTORS)
 POSITIVE = ("pixel_pitch_mm", "exposure_s")
 Image = NDArray[np.float32]
 
@@ -97,7 +98,7 @@ def read_note(folder: Path) -> dict[str, Json]:
     ImageReadError
         If it is missing or not JSON.
     MetadataError
-        If a needed key is missing.
+        If a needed key is missing, or of another type.
     """
     try:
         note = read_object(folder / "pair.json", ImageReadError)
@@ -108,6 +109,9 @@ def read_note(folder: Path) -> dict[str, Json]:
         raise MetadataError(
             f"{folder.name}/pair.json: {', '.join(missing)} missing or null; {', '.join(NEEDED)} are needed, fill them in"
         )
+    for key in DETECTORS:
+        if not isinstance(note[key], str):
+            raise MetadataError(f"{folder.name}/pair.json: {key} is {note[key]!r}; a detector's name or file is needed")
     for key in POSITIVE:
         value = note.get(key)
         if value is not None and not (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
@@ -138,7 +142,10 @@ def pair_of(folder: Path, note: Mapping[str, Json]) -> DetectorPair:
         beside = folder / name
         return load_detector(beside if beside.is_file() else name, pixel_pitch_mm=pitch)
 
-    return DetectorPair(load(str(note["blurred"])), load(str(note["sharp"])))
+    try:
+        return DetectorPair(load(as_text(note["blurred"])), load(as_text(note["sharp"])))
+    except PhysicsError as problem:
+        raise type(problem)(f"{folder.name}/pair.json: {problem}") from None
 
 
 def fingerprint(folder: Path) -> str:
