@@ -11,9 +11,12 @@ import pytest
 
 from coldray.errors import ImageReadError
 from coldray.objects.gerber.board import read_board
+from coldray.objects.gerber.draw import _other_edges
+from coldray.objects.gerber.marks import Budget
 from coldray.objects.gerber.names import BOTTOM, TOP, roles_of_names
 from coldray.objects.gerber.outline import GAP_MM, Content, edge_of
 from coldray.objects.gerber.roles import roles_of
+from coldray.objects.gerber.rs274x import read_gerber
 
 WIDE, HIGH = 30.0, 18.0
 HEAD = "%FSLAX36Y36*%\n%MOMM*%\n%ADD10C,0.2*%\n%ADD11C,1.4*%\nG01*\n"
@@ -426,3 +429,16 @@ def test_content_is_read_not_the_name():
     }
     kinds = {name: role.kind for name, role in roles_of(members).items()}
     assert kinds == {"a.gbr": "drill", "readme.drl": "", "drill.csv": "", "p.gbrjob": ""}
+
+
+def test_outlines_that_are_not_used_share_what_is_left_of_the_budget():
+    edge, _ = edge_of(box(0.0), CONTENT)
+    wider = gerber(path((-3, -3), (33, -3), (33, 21), (-3, 21), (-3, -3))).encode()
+    spent = Budget()
+    read_gerber(wider.decode(), spent)
+    of_one = Budget().objects - spent.objects
+    for files in range(4):
+        left = Budget(objects=files * of_one)
+        told = _other_edges(Path("p.zip"), "used.gm1", edge, {f"{n}.gm1": wider for n in range(5)}, CONTENT, left)
+        assert [text.partition(":")[0] for text in told] == [f"{n}.gm1" for n in range(files)]
+        assert all("36.0 x 24.0 mm" in text for text in told)

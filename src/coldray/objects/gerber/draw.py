@@ -227,7 +227,7 @@ def _edge(
         if edge is not None:
             notes += [f"{name}: {note}"] if note else []
             rest = {n: members[n] for n in names[names.index(name) + 1 :] if n not in table["drawings"]}
-            notes += _other_edges(path, name, edge, rest, content)
+            notes += _other_edges(path, name, edge, rest, content, replace(budget))
             return edge, name
         if name not in table["drawings"] and not refused:
             if note:
@@ -253,12 +253,14 @@ def _roomiest(name: str, strokes: Sequence[NDArray[np.float64]], table: Mapping[
     return _MECHANICAL if name in table["mechanical"] or name in table["drawings"] else math.inf
 
 
-def _other_edges(path: Path, used: str, edge: Edge, rest: Mapping[str, bytes], content: Content) -> list[str]:
-    """Outlines that were not used and show another board."""
+def _other_edges(
+    path: Path, used: str, edge: Edge, rest: Mapping[str, bytes], content: Content, budget: Budget
+) -> list[str]:
+    """Outlines that were not used and show another board, as far as the budget of all of them reaches."""
     told = []
     for name, held in rest.items():
         try:
-            strokes = centre_lines(_drawing(path, name, held, Budget()).marks)
+            strokes = centre_lines(_drawing(path, name, held, budget).marks)
         except ImageReadError:
             continue
         other = edge_of(strokes, content, _MECHANICAL)[0] if 0 < len(strokes) <= _PLAIN_STROKES else None

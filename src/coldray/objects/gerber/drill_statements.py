@@ -33,6 +33,8 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
     ("end", r"M30|M00"),
     ("ignored", r"FMAT,?\d?|VER,?\d*|DETECT,?\w*|ATC,?\w*|M0[69]|M18|M47.*|M50.*|G40|R,[TCDH]|[FSBHZ][\d.]+|\s*|OM48|/|CP,.*|TCST,.*"),
 )  # fmt: skip
+LONGEST_LIST = 100_000
+"""Characters of a list of tools that are looked at."""
 LONGEST = 300
 """Characters of a line that are looked at; statements have tens, and no pattern may take long on more."""
 PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in STATEMENTS)
@@ -101,7 +103,7 @@ def looks_like_drill(text: str) -> bool:
 
 def tool_list(text: str) -> dict[int, float]:
     """Diameters [mm] by the number of the tool, of a list of tools that lies beside drill data without sizes."""
-    lines = [line for line in text[:100_000].splitlines() if line.strip()]
+    lines = [line for line in text[:LONGEST_LIST].splitlines() if line.strip()]
     listed = [found for line in lines if (found := _LISTED.match(line[:LONGEST])) is not None]
     mm = {"in": 25.4, "mi": 0.0254, "mm": 1.0}
     return {int(f.group(1)): float(f.group(2)) * mm[f.group(3)[:2].lower()] for f in listed}

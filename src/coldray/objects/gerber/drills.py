@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from coldray.objects.gerber.apertures import GerberError
-from coldray.objects.gerber.drill_statements import Format, looks_like_drill, parameters_format, tool_list
+from coldray.objects.gerber.drill_statements import LONGEST_LIST, Format, looks_like_drill, parameters_format, tool_list
 from coldray.objects.gerber.excellon import Drill, read_excellon
 from coldray.objects.gerber.marks import Budget, drilled
 from coldray.objects.gerber.names import words_of
@@ -28,8 +28,6 @@ _DIGITS = {
 }
 """Formats that are met, the usual first."""
 _PAD_MM = 0.1
-_LIST_BYTES = 100_000
-"""What is looked at of a list of tools."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ class _Lists:
         found: dict[str, dict[int, float]] = {}
         for other, content in self.members.items():
             if other != self.name and PurePosixPath(other).parent == folder and not is_gerber(content):
-                text = content[:_LIST_BYTES].decode("latin-1")
+                text = content[:LONGEST_LIST].decode("latin-1")
                 listed = {} if looks_like_drill(text) else tool_list(text)
                 found.update({other: listed} if listed else {})
         return {other: listed for other, listed in found.items() if PurePosixPath(other).stem == stem} or found
