@@ -29,6 +29,8 @@ import numpy as np
 from _marks import Mark, table
 from _peers import PACKAGES, Peers
 
+from coldray import __version__
+
 QUESTIONS = ("clean", "noisy", "coverage", "speed", "targets", "flats")
 
 
@@ -48,7 +50,7 @@ def answered(question: str, peers: Peers, quick: bool, trials: int, workers: int
 
 def kept(out: Path | None, anew: Sequence[str]) -> list[dict[str, Any]]:
     """Runs of the other questions in a file of this benchmark."""
-    if out is None or not out.is_file() or len(anew) == len(QUESTIONS):
+    if out is None or not out.is_file():
         return []
     return [run for run in json.loads(out.read_text()).get("runs", []) if run["question"] not in anew]
 
@@ -59,20 +61,35 @@ def marks_of(runs: Sequence[dict[str, Any]]) -> list[Mark]:
     return sorted(marks, key=lambda mark: mark.part.startswith("Speed"))
 
 
-def page(runs: Sequence[dict[str, Any]], peers: Peers) -> str:
+def made_with(runs: Sequence[dict[str, Any]]) -> str:
+    """Versions and machine of the runs, each once; one file may hold runs of several."""
+    return "; ".join(dict.fromkeys(f"Python {run['python']}, numpy {run['numpy']}, {run['machine']}" for run in runs))
+
+
+def missing(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """What keeps the runs from being the whole benchmark."""
+    found = {run["question"]: run for run in runs}
+    absent = [name for name in QUESTIONS if name not in found]
+    quick = [name for name in QUESTIONS if name in found and found[name]["quick"]]
+    return [f"{what}: {', '.join(names)}" for what, names in (("not asked", absent), ("quick only", quick)) if names]
+
+
+def page(runs: Sequence[dict[str, Any]]) -> str:
     """The whole result as Markdown."""
     marks = marks_of(runs)
-    quick = any(run["quick"] for run in runs)
     days = sorted({run["date"] for run in runs})
     judged = [mark for mark in marks if mark.met is not None]
     missed = [mark for mark in judged if not mark.met]
+    lacks = "; ".join(missing(runs))
+    part = f" **A part of the benchmark; {lacks}.**" if lacks else ""
+    peers = {f"{name} {version}": None for run in runs for name, version in run["peers"].items()}
+    reasons = {f"- {name}: {reason}": None for run in runs for name, reason in run["absent"].items()}
     lines = [
         "# Metrology against known truth, beside the peers",
         "",
-        f"{' and '.join(days)}, `python benchmarks/metrology.py{' --quick' if quick else ''}`, "
-        f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}.",
+        f"{' and '.join(days)}, `python benchmarks/metrology.py`, {made_with(runs)}.",
         "",
-        f"{len(judged) - len(missed)} of {len(judged)} marks are met.",
+        f"{len(judged) - len(missed)} of {len(judged)} marks are met.{part}",
         "",
         table(marks),
         "",
@@ -81,9 +98,9 @@ def page(runs: Sequence[dict[str, Any]], peers: Peers) -> str:
         "slanted edge: it gets a ready four-fold edge response at the true angle, and its time is that of the response "
         "and its transform. The times of coldray include its band.",
         "",
-        "Peers: " + "; ".join(f"{PACKAGES[name]} {version}" for name, version in peers.versions.items()) + ".",
+        f"Peers: {'; '.join(peers)}.",
+        *reasons,
     ]
-    lines += [f"- {PACKAGES[name]}: {reason}" for name, reason in peers.absent.items()]
     if missed:
         lines += ["", "## What fell short", ""]
         lines += [f"- {m.part}: {m.name}: {m.value:.4g} {m.unit} (required {m.required})" for m in missed]
@@ -104,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers = Peers(options.peers, options.budget_s or (5 if options.quick else 30))
     trials = options.trials or (100 if options.quick else 1000)
     runs = kept(options.out, options.ask)
-    for question in options.ask:
+    for question in dict.fromkeys(options.ask):
         began = time.perf_counter()
         found = [mark.to_dict() for mark in answered(question, peers, options.quick, trials, options.workers)]
         runs.append(
@@ -113,24 +130,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "date": date.today().isoformat(),
                 "quick": options.quick,
                 "minutes": round((time.perf_counter() - began) / 60, 1),
+                "budget_s": peers.budget_s,
+                "coldray": __version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "machine": platform.machine(),
+                "threads": _one_thread.THREADS,
+                "peers": {PACKAGES[name]: version for name, version in peers.versions.items()},
+                "absent": {PACKAGES[name]: reason for name, reason in peers.absent.items()},
                 "marks": found,
             }
         )
     runs.sort(key=lambda run: QUESTIONS.index(run["question"]))
-    text = page(runs, peers)
+    text = page(runs)
     print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "machine": platform.machine(),
-            "threads": _one_thread.THREADS,
-            "peers": {PACKAGES[name]: version for name, version in peers.versions.items()},
-            "absent": {PACKAGES[name]: reason for name, reason in peers.absent.items()},
-            "runs": runs,
-        }
-        options.out.write_text(json.dumps(result, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        options.out.write_text(json.dumps({"runs": runs}, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
         options.out.with_suffix(".md").write_text(text)
     return int(any(mark.met is False for mark in marks_of(runs)))
 
