@@ -23,11 +23,19 @@ KINDS = {"open": ("EMFILE", "ENOSPC", "kill"), "write": ("ENOSPC", "EIO", "kill"
 
 
 class Faults:
-    """Count the calls of each kind in this process, and let one of them fail."""
+    """Count the calls of each kind in this process, and let one of them fail.
 
-    def __init__(self, kind: str = "", number: int = 0, fault: str = "") -> None:
+    Parameters
+    ----------
+    kind, number, fault : str, int, str
+        Which call fails, and how; none without them.
+    kept : Path, optional
+        Folder for every content that a final name is given: the n-th rename's under ``n``, below its name.
+    """
+
+    def __init__(self, kind: str = "", number: int = 0, fault: str = "", kept: Path | None = None) -> None:
         self.seen: Counter[str] = Counter()
-        self._at, self._fault = (kind, number), fault
+        self._at, self._fault, self._kept = (kind, number), fault, kept
 
     def meet(self, kind: str) -> None:
         """Count one call; the chosen one fails."""
@@ -68,8 +76,19 @@ class Faults:
 
             return wrapped
 
+        real_replace = os.replace
+
+        def replaced(temporary: Any, target: Any, **more: Any) -> None:
+            meet("rename")
+            real_replace(temporary, target, **more)
+            final = Path(os.fsdecode(target))
+            if self._kept is not None and final.is_relative_to(place) and final.is_file():
+                copy = self._kept / str(self.seen["rename"]) / final.relative_to(place)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                os.link(final, copy)  # the next content is another file: this one stays as it is
+
         builtins.open = io.open = opened  # type: ignore[assignment]
-        os.fsync, os.replace = counted("fsync", os.fsync), counted("rename", os.replace)
+        os.fsync, os.replace = counted("fsync", os.fsync), replaced  # type: ignore[assignment]
 
 
 def run(arguments: list[str], faults: Faults, place: Path) -> tuple[int, dict[str, int]]:

@@ -6,7 +6,8 @@ A command runs in a forked process in which the n-th opening, write, fsync or re
 n-th opening of a file that the user gave, fails: with ENOSPC, EIO or EMFILE, or by SIGKILL. Then the same command runs
 without a fault. Commands whose files belong together run once more over an older result, with --overwrite. Counted are
 
-- partial_files: final names that hold neither what was there nor what the unbroken command writes,
+- partial_files: final names that hold neither what was there nor what the unbroken command leaves there; where a
+  command goes on from where it ended, its files over the whole run may hold what the unbroken one left there earlier,
 - not_together: runs that ended with an error and left some of the files that belong together; a reading that failed
   does not count, because the result of that input alone is left out, and the command says so,
 - double_work: finished files that the second run made again, beyond the one that was in the making,
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import importlib
 import io
 import json
@@ -81,7 +83,7 @@ def same(content: Any) -> Any:
 
 
 def state(folder: Path) -> dict[str, Any]:
-    """Content of every file with a final name: bytes, or JSON without what changes; ends alone of reports."""
+    """Content of every file with a final name: bytes, or JSON and CSV without what changes; ends alone of reports."""
     found: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name, content = path.relative_to(folder).as_posix(), path.read_bytes()
@@ -92,11 +94,14 @@ def state(folder: Path) -> dict[str, Any]:
         elif path.suffix in (".json", ".jsonl"):
             lines = content.splitlines() if path.suffix == ".jsonl" else [content]
             try:
-                found[name] = [same(json.loads(line)) for line in lines]
+                found[name] = (content[-1:], [same(json.loads(line)) for line in lines])
             except ValueError:
                 found[name] = "no JSON"
-        elif path.suffix in (".html", ".pdf", ".csv"):
-            found[name] = content.rstrip()[-6:] if path.suffix != ".csv" else len(content.splitlines())
+        elif path.suffix == ".csv":
+            rows = csv.DictReader(io.StringIO(content.decode(errors="replace"), newline=""))
+            found[name] = (content[-1:], rows.fieldnames, [same(row) for row in rows])
+        elif path.suffix in (".html", ".pdf"):
+            found[name] = content.rstrip()[-6:]
         else:
             found[name] = content
     return found
@@ -118,10 +123,18 @@ class Sweep:
 
     def __init__(self, name: str, command: Command, place: Path) -> None:
         self.name, self.command, self.place, self.out = name, command, place, place / name
-        code, self.calls = run(command.arguments(self.out), Faults(), place)
+        kept = place / "kept"
+        code, self.calls = run(command.arguments(self.out), Faults(kept=kept), place)
         if code != 0:
             raise SystemExit(f"{name} does not run: {(place / 'log').read_text()}")
         self.wanted, self.there = state(self.out), leftovers(place)
+        self.held = {n: [content] for n, content in self.wanted.items()}
+        if command.resumes:
+            for moment in kept.glob(f"*/{name}"):
+                for n, content in state(moment).items():
+                    if n not in self.wanted or Path(n).name.startswith(SUMMARIES):
+                        self.held.setdefault(n, []).append(content)
+        shutil.rmtree(kept, ignore_errors=True)
         self.counts = Counter(dict.fromkeys(COUNTS, 0))
 
     def everywhere(self, points: int) -> dict[str, int]:
@@ -156,8 +169,9 @@ class Sweep:
         now = state(out)
         self._found("unsaid", code == 0 and now.keys() != wanted.keys(), point)
         # a reading that failed may also change a result over all inputs: whole, but another
-        final = {n for n in now if n in wanted or not self.command.resumes}
-        self._found("partial_files", len([n for n in final if kind != "read" and now[n] != wanted.get(n)]), point)
+        final = {n for n in now if n in self.held or not self.command.resumes}
+        partial = sorted(n for n in final if kind != "read" and now[n] not in self.held.get(n, ()))
+        self._found("partial_files", len(partial), point, partial)
         # of an input that cannot be read the result is left out, with a word: the others are whole without it
         if self.command.together and fault != "kill" and kind != "read":
             self._found("not_together", now.keys() not in (set(), wanted.keys()), point, sorted(now))
