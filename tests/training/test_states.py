@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coldray.errors import CheckpointError, ImageWriteError
-from coldray.training.states import RunStates
+from coldray.training.states import RunStates, read_scores
 
 
 @pytest.fixture
@@ -125,3 +125,11 @@ def test_leftovers_of_a_killed_write_are_not_states(states, tmp_path):
     save(states, 5)
     (tmp_path / "states" / ".step-00000009.safetensors.part").write_bytes(b"half")
     assert states.newest()[1]["step"] == 5
+
+
+@pytest.mark.parametrize("line", ["[1]", "5", "{", "{}", '{"step": "x"}', '{"step": true}'])
+def test_damaged_scores_are_told_with_file_and_line(tmp_path, line):
+    assert read_scores(tmp_path) == []
+    (tmp_path / "scores.jsonl").write_text('{"step": 1}\n' + line + "\n")
+    with pytest.raises(CheckpointError, match=r"^scores\.jsonl line 2: "):
+        read_scores(tmp_path)

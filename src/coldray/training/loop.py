@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from coldray.document import Json, as_number, as_table, as_text, parse_json
-from coldray.errors import CheckpointError, SettingsError, TrainingError
+from coldray.document import Json, as_number, as_table, as_text
+from coldray.errors import SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.frame import Frame
 from coldray.plugins import Degradation, Method, plugin, settings_of, shown_by
@@ -31,7 +31,7 @@ from coldray.training.muon import Muon, split_weights
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import OptimiserRecipe, Recipe
 from coldray.training.start import load_weights, weights_file
-from coldray.training.states import RunStates
+from coldray.training.states import SCORES, RunStates, read_scores
 from coldray.training.teacher import Teacher
 
 Progress = Callable[[int, int, str], None]
@@ -321,15 +321,7 @@ class Training:
 
     def scores(self) -> list[dict[str, Json]]:
         """Validation scores of the run so far."""
-        path = self.folder / "scores.jsonl"
-        return (
-            [
-                parse_json(line, "scores.jsonl", CheckpointError)
-                for line in path.read_text(encoding="utf-8").splitlines()
-            ]
-            if path.exists()
-            else []
-        )
+        return read_scores(self.folder)
 
     def _resume(self) -> None:
         found = self._states.newest()
@@ -376,7 +368,7 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         # a killed run repeats steps; its later entries replace the earlier ones
         kept = [e for e in self.scores() if as_number(e["step"]) < self.step] + [entry]
-        write_text(self.folder / "scores.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
+        write_text(self.folder / SCORES, "".join(json.dumps(e) + "\n" for e in kept))
         sheet = io.StringIO(newline="")
         table = csv.DictWriter(sheet, fieldnames=list(kept[-1]), extrasaction="ignore")
         table.writeheader()

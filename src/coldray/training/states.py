@@ -10,9 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import file_sha256, packed, read_tensors
-from coldray.document import Json
-from coldray.errors import CheckpointError
+from coldray.document import Json, as_number, parse_object
+from coldray.errors import CheckpointError, MetadataError
 from coldray.files import write_bytes, write_text
+
+SCORES = "scores.jsonl"
+"""Validation scores of a run, a line each time."""
+
+
+def read_scores(folder: Path) -> list[dict[str, Json]]:
+    """Validation scores of the run in a folder; none where there are none yet.
+
+    Raises
+    ------
+    CheckpointError
+        If a line is no object, or does not say after how many updates.
+    """
+    path, found = folder / SCORES, []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else (), 1):
+        name = f"{SCORES} line {number}"
+        found.append(parse_object(line, name, CheckpointError))
+        try:
+            as_number(found[-1].get("step"))
+        except MetadataError as problem:
+            raise CheckpointError(f"{name}: step: {problem}") from None
+    return found
 
 
 class RunStates:

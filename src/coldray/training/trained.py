@@ -18,7 +18,7 @@ from coldray.dataset.family import ANISOTROPY, PITCH_RANGE_MM, PairDraw, draw_no
 from coldray.dataset.fields import FieldSet
 from coldray.dataset.store import MANIFEST, PatchSet
 from coldray.degradations.mtf_blend import Degradation
-from coldray.document import Json, as_table, as_text, parse_json
+from coldray.document import Json, as_table, as_text
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
@@ -32,7 +32,7 @@ from coldray.training.pairs import PairSource
 from coldray.training.recipe import DataRecipe, Recipe, parse_recipe
 from coldray.training.run import source_of
 from coldray.training.start import described
-from coldray.training.states import RunStates
+from coldray.training.states import RunStates, read_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +74,7 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     if found is None:
         raise CheckpointError(f"{folder.name}: no state to export; has the run saved one?")
     tensors, run, _ = found
-    scores_file = folder / "scores.jsonl"
-    scores = (
-        [parse_json(s, "scores.jsonl", CheckpointError) for s in scores_file.read_text(encoding="utf-8").splitlines()]
-        if scores_file.exists()
-        else []
-    )
+    scores = read_scores(folder)
     recipe = as_table(run["recipe"])
     settings = as_table(recipe["network"])
     method = plugin("method", as_text(recipe["method"]))
