@@ -28,6 +28,7 @@ from coldray.dataset.patches import (
 from coldray.dataset.prepare import Cut, PrepareSettings, Sources, prepare
 from coldray.dataset.store import PatchSet, decode, encode
 from coldray.errors import ColdrayError, ImageError, ImageReadError, ImageWriteError, MetadataError, SettingsError
+from coldray.physics.tables import DIRECTIONS
 
 from .pairs_of_boards import drawn_board, write_board
 
@@ -360,6 +361,23 @@ def test_a_damaged_manifest_is_refused_by_its_name_or_read_whole(dataset, tmp_pa
                 assert str(problem).startswith("damaged/") and "\n" not in str(problem), (place, odd)
                 refused += 1
     assert refused > len(places)
+
+
+def test_a_turned_patch_has_the_directions_of_its_detectors_exchanged(dataset):
+    out, manifest = dataset
+    thick = next(data for data in manifest["detectors"].values() if data["name"] == "gos135")
+    across, down = ({**thick["mtf"], "value": [v**power for v in thick["mtf"]["value"]]} for power in (1.0, 1.2))
+    patches = PatchSet(out, "train")
+    given = {
+        key: {**d, **dict(zip(DIRECTIONS, (across, down), strict=True))} if d is thick else d
+        for key, d in manifest["detectors"].items()
+    }
+    patches.__dict__["manifest"] = {**manifest, "detectors": given}
+    variants = np.load(out / "train" / "patches.npy")[:, 1]
+    assert {0, 1} <= set(variants % 2)
+    for number, variant in enumerate(variants):
+        found = [curve(3.0) for curve in patches.pair(number).blurred.along()]
+        assert (found[0] > found[1]) == (variant % 2 == 0)
 
 
 def test_notes_survive_their_files(tmp_path):

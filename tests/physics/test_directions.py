@@ -9,6 +9,7 @@ import scipy.fft
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldray.dataset.patches import exchanges_axes, turned
 from coldray.degradations.mtf_blend import Degradation
 from coldray.errors import DetectorError
 from coldray.frame import Frame
@@ -70,6 +71,15 @@ def test_turning_the_image_is_exchanging_the_directions():
     straight = frame_for(one, image).wiener_operator(Degradation(one))(image)
     turned = frame_for(other, image.T).wiener_operator(Degradation(other))(image.T)
     np.testing.assert_allclose(turned.T, straight, atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", range(8))
+def test_a_turned_image_is_one_of_the_turned_pair(variant):
+    pair = pair_of(0.045, 0.03)
+    image = np.random.default_rng(3).uniform(0.2, 0.9, (24, 24))
+    here = pair.turned() if exchanges_axes(variant) else pair
+    blurred, seen = (frame_for(p, image).operator(Degradation(p)) for p in (pair, here))
+    np.testing.assert_allclose(seen(turned(image, variant)), turned(blurred(image), variant), atol=1e-12)
 
 
 def test_both_directions_restore_and_certify_better_than_their_mean():

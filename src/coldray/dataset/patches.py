@@ -81,6 +81,11 @@ def turned(patch: NDArray[Scalar], variant: int) -> NDArray[Scalar]:
     return part[..., ::-1] if variant >= 4 else part
 
 
+def exchanges_axes(variant: int) -> bool:
+    """Whether a variant's rows were columns."""
+    return variant % 2 == 1
+
+
 def block_means(image: NDArray[np.floating], side: int) -> NDArray[np.float32]:
     """Image of shape (..., rows, cols) as side x side means of equal blocks; a rest at the border is left out."""
     rows, cols = (max(1, n // side) for n in image.shape[-2:])

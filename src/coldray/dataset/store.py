@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from coldray.dataset.note import BoardNote, Count, Entries
-from coldray.dataset.patches import turned
+from coldray.dataset.patches import exchanges_axes, turned
 from coldray.document import Json, as_number, as_table, as_tables, as_texts, first_fault, read_object
 from coldray.errors import ImageReadError, MetadataError, PhysicsError
 from coldray.files import write_atomically, write_text
@@ -197,8 +197,10 @@ class PatchSet:
         return {name: self._load(name) for name in self.layers}
 
     @cached_property
-    def _pairs(self) -> dict[tuple[str, str, float], DetectorPair]:
-        return _pairs_of(as_table(self.manifest["detectors"]), self.boards)
+    def _pairs(self) -> dict[tuple[str, str, float], tuple[DetectorPair, DetectorPair]]:
+        """Pairs as they lie and turned by 90 degrees."""
+        found = _pairs_of(as_table(self.manifest["detectors"]), self.boards)
+        return {key: (pair, pair.turned()) for key, pair in found.items()}
 
     def __len__(self) -> int:
         own = as_table(self.manifest["splits"]).get(self.split)
@@ -233,9 +235,10 @@ class PatchSet:
         return self.boards[int(self._bases[self._index[number][0], 0])]
 
     def pair(self, number: int) -> DetectorPair:
-        """Detectors of patch `number`."""
+        """Detectors of patch `number`, turned with it."""
         board = self.board(number)
-        return self._pairs[board.blurred, board.sharp, board.pixel_pitch_mm]
+        as_it_lies, turned_by_90 = self._pairs[board.blurred, board.sharp, board.pixel_pitch_mm]
+        return turned_by_90 if exchanges_axes(int(self._index[number][1])) else as_it_lies
 
     @property
     def _files(self) -> Mapping[str, Json]:

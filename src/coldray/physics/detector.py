@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +166,10 @@ class Detector:
     def along(self) -> tuple[FrequencyCurve, FrequencyCurve]:
         """MTF along both axes; the radial one twice if only that is known."""
         return self.mtf_along or (self.mtf, self.mtf)
+
+    def turned(self) -> Detector:
+        """The detector turned by 90 degrees: what it does to an image that is turned with it; itself if it is radial."""
+        return self if self.mtf_along is None else replace(self, mtf_along=self.mtf_along[::-1])
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Json]) -> Detector:

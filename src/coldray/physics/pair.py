@@ -116,6 +116,10 @@ class DetectorPair:
             return self._ratios[0][1](frequency_lp_mm)
         return np.exp(sum(weight * np.log(ratio(frequency_lp_mm)) for weight, ratio in self._ratios))
 
+    def turned(self) -> DetectorPair:
+        """The pair of images that are turned by 90 degrees: both detectors with it; itself if it is radial."""
+        return replace(self, blurred=self.blurred.turned(), sharp=self.sharp.turned()) if self.directional else self
+
     def as_restored(self) -> DetectorPair:
         """The pair with what a result aims at in place of the sharp detector: the measurement is that, blurred by `ratio`."""
         return self if self.fully_trusted else replace(self, aims_at_trusted=True)
