@@ -12,7 +12,8 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -173,6 +174,39 @@ def as_texts(found: Json) -> list[str]:
 def as_cell(found: Json) -> str | float | None:
     """A value that has room in a table: a text, a number, whether or nothing; of anything else a MetadataError says what it is."""
     return found if found is None or isinstance(found, str | bool) else as_number(found)
+
+
+@contextmanager
+def entries_of(name: str, error: type[Exception]) -> Iterator[None]:
+    """Inside, what a document lacks or holds in another form is told with the document's name.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, or where the document is.
+    error : type
+        Exception that is raised.
+
+    Raises
+    ------
+    error
+        In place of a KeyError, TypeError, ValueError or MetadataError.
+
+    Examples
+    --------
+    >>> from coldray.document import as_number, entries_of
+    >>> from coldray.errors import SettingsError
+    >>> with entries_of("note.json", SettingsError):
+    ...     as_number({"sd": "wide"}["sd"])
+    Traceback (most recent call last):
+    coldray.errors.SettingsError: note.json: a number is needed; found 'wide'
+    """
+    try:
+        yield
+    except KeyError as missing:
+        raise error(f"{name}: there is no entry {missing}") from None
+    except (MetadataError, TypeError, ValueError) as problem:
+        raise error(f"{name}: {problem}") from None
 
 
 def _other(found: Json, needed: str) -> MetadataError:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from coldray.channels import CONDITIONS
+from coldray.errors import SettingsError
 from coldray.physics.transfer import radial_operator
 from coldray.training.pairs import PairSource, drawn_window
 from coldray.training.validation import scores
@@ -39,6 +40,21 @@ def test_a_batch_is_its_examples_whatever_the_batch_size(fields, recipe_of, sour
         np.testing.assert_array_equal(target[i, 0], example.target)
     large = PairSource(fields[0], recipe_of(optimiser={"batch": 4})).batch(1)
     np.testing.assert_array_equal(large[0][2:], channels)
+
+
+@pytest.mark.parametrize(
+    ("note", "reason"),
+    [
+        ({}, "no entry 'pair'"),
+        ({"pair": 7}, "found 7"),
+        ({"pair": {"sharp_stretch": "wide"}}, "found 'wide'"),
+        ({"pair": {"x": 1}}, "'x'"),
+    ],
+)
+def test_a_description_that_is_damaged_is_told_with_its_field(fields, recipe_of, note, reason):
+    whole = next(iter(fields[0]))
+    with pytest.raises(SettingsError, match=f"^the description of field 1: .*{reason}"):
+        PairSource([whole, (whole[0], note)], recipe_of())
 
 
 def test_without_a_margin_the_whole_window_is_shown(fields, recipe_of):

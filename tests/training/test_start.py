@@ -5,7 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from coldray.errors import SettingsError  # noqa: E402
+from coldray.checkpoint import write_tensors  # noqa: E402
+from coldray.errors import CheckpointError, SettingsError  # noqa: E402
 from coldray.networks.compact import Network  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
 from coldray.training.start import described, load_weights, weights_file  # noqa: E402
@@ -41,3 +42,13 @@ def test_other_widths_cannot_be_pruned_from_it():
         load_weights(
             Network(3, 14, width=64, deep_width=192, blocks=(2, 0, 1), hidden=32), weights_file("compact-0.1"), batch
         )
+
+
+@pytest.mark.parametrize("header", [{"training": 3, "network": 3}, {"training": [], "network": {"settings": "deep"}}])
+def test_an_odd_header_is_told_with_its_file(tmp_path, header):
+    path = tmp_path / "mine.safetensors"
+    write_tensors(path, {"weight": np.zeros(2, np.float32)}, header)
+    with pytest.raises(CheckpointError, match=r"^mine\.safetensors: an object"):
+        described(str(path))
+    with pytest.raises(CheckpointError, match=r"^mine\.safetensors: an object"):
+        load_weights(Network(3, 14, blocks=(1, 0, 1), hidden=64), path, batch)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from coldray.document import Json, as_number, as_table, as_text
-from coldray.errors import SettingsError, TrainingError
+from coldray.document import Json, as_number, as_table, as_text, entries_of
+from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.frame import Frame
 from coldray.plugins import Degradation, Method, plugin, settings_of, shown_by
@@ -328,17 +328,19 @@ class Training:
         if found is None:
             return
         tensors, header, self.warnings = found
-        recipe = as_table(header["recipe"])
-        network, optimiser_then = as_table(recipe["network"]), as_table(recipe["optimiser"])
+        with entries_of(f"the newest state of {self.folder.name}", CheckpointError):
+            recipe, step = as_table(header["recipe"]), int(as_number(header["step"]))
+            network, optimiser_then = as_table(recipe["network"]), as_table(recipe["optimiser"])
+            method = as_text(recipe["method"])
         wanted = self.recipe.network.model_dump(mode="json")
-        if any(network[key] != wanted[key] for key in ("name", "settings")):
+        if any(network.get(key) != wanted[key] for key in ("name", "settings")):
             raise SettingsError("the run folder holds another network; choose another run folder or delete this one")
         if optimiser_then.get("name", "adam") != self.recipe.optimiser.name:
             raise SettingsError("the run folder was trained by another optimiser; choose another run folder")
-        began, here = (plugin("method", name) for name in (as_text(recipe["method"]), self.recipe.method))
+        began, here = (plugin("method", name) for name in (method, self.recipe.method))
         if shown_by(began) != shown_by(here):
             raise SettingsError(
-                f"the run folder holds a network for {recipe['method']!r}, which is shown other images than "
+                f"the run folder holds a network for {method!r}, which is shown other images than "
                 f"for {self.recipe.method!r}; choose another run folder or delete this one"
             )
 
@@ -357,7 +359,7 @@ class Training:
                 moments.setdefault(int(number), {})[key] = value.reshape(()) if key == "step" else value
             state["state"] = moments
             optimiser.load_state_dict(state)
-        self.step = int(as_number(header["step"]))
+        self.step = step
 
     def _record(self, loss: float) -> None:
         # every process has its own part of the batch

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldray.dataset.family import PairDraw, draw_noise
 from coldray.dataset.fields import FieldSet
 from coldray.dataset.patches import turned
-from coldray.document import as_table
+from coldray.document import as_number, as_table, entries_of
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
@@ -83,9 +83,11 @@ class PairSource:
     def __init__(self, fields: FieldSet, recipe: Recipe) -> None:
         self._choose(recipe)
         self._fields, weights = [], []
-        for sharp, note in fields:
-            draw = PairDraw.from_dict(as_table(note["pair"]))
-            pair = draw.pair()
+        for number, (sharp, note) in enumerate(fields):
+            with entries_of(f"the description of field {number}", SettingsError):
+                told = as_table(note["pair"])
+                draw = PairDraw.from_dict({k: v if k.endswith("_shape") else as_number(v) for k, v in told.items()})
+                pair = draw.pair()
             degradation = self._build(pair)
             noise = NoiseModel.of_detector(pair.blurred, 1.0)
             blurred = Frame(sharp, pair, noise).operator(degradation)(sharp)

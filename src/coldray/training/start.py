@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from coldray.checkpoint import file_sha256, read_tensors
-from coldray.document import Json, as_table
+from coldray.document import Json, as_table, entries_of
 from coldray.errors import CheckpointError, SettingsError
 from coldray.networks._blocks import ConditionedBlock
 from coldray.restoration.build import build_network
@@ -38,10 +38,12 @@ def described(model: str | None) -> dict[str, Json] | None:
         header = read_tensors(path)[1]
     except (CheckpointError, OSError):
         return found
+    with entries_of(path.name, CheckpointError):
+        trained = as_table(header.get("training", {}))
     return (
         found
         | {"name": header.get("name"), "sha256": file_sha256(path)}
-        | {key: as_table(header.get("training", {})).get(key) for key in ("steps", "started_from")}
+        | {key: trained.get(key) for key in ("steps", "started_from")}
     )
 
 
@@ -65,10 +67,11 @@ def load_weights(network: nn.Module, path: Path, batch: Callable[[int], Any]) ->
         If its weights are those of another design.
     """
     tensors, header = read_tensors(path)
-    named = as_table(header.get("network", {}))
+    with entries_of(path.name, CheckpointError):
+        named = as_table(header.get("network", {}))
+        theirs = as_table(named.get("settings", {}))
     weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
     wanted: dict[str, Any] = getattr(network, "settings", {})
-    theirs = as_table(named.get("settings", {}))
     if named.get("name") == PRUNED_NETWORK and wanted.get("hidden") != theirs.get("hidden") and "hidden" in wanted:
         larger = build_network(PRUNED_NETWORK, theirs, SettingsError, {k: v.shape for k, v in tensors.items()})
         larger.load_state_dict(weights)

@@ -18,7 +18,7 @@ from coldray.dataset.family import ANISOTROPY, PITCH_RANGE_MM, PairDraw, draw_no
 from coldray.dataset.fields import FieldSet
 from coldray.dataset.store import MANIFEST, PatchSet
 from coldray.degradations.mtf_blend import Degradation
-from coldray.document import Json, as_table, as_text
+from coldray.document import Json, as_table, as_text, entries_of
 from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
@@ -75,15 +75,14 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
         raise CheckpointError(f"{folder.name}: no state to export; has the run saved one?")
     tensors, run, _ = found
     scores = read_scores(folder)
-    recipe = as_table(run["recipe"])
-    settings = as_table(recipe["network"])
-    method = plugin("method", as_text(recipe["method"]))
+    with entries_of(f"the newest state of {folder.name}", CheckpointError):
+        recipe = as_table(run["recipe"])
+        design = as_table(recipe["network"])
+        design_name, settings = as_text(design["name"]), as_table(design["settings"])
+        method_name = as_text(recipe["method"])
+    method = plugin("method", method_name)
     shown, told = shown_by(method)
-    network = build_network(
-        as_text(settings["name"]),
-        {"channels": len(shown), "conditions": len(told), **as_table(settings["settings"])},
-        CheckpointError,
-    )
+    network = build_network(design_name, {"channels": len(shown), "conditions": len(told), **settings}, CheckpointError)
     weights = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
     stated = parse_recipe(recipe)
     train, fields = (_data_of(stated, role) for role in ("train", "validation"))
