@@ -1,10 +1,11 @@
 """The whole suite several times, in random order and as a detached job has it: what its verdict hangs on besides the code.
 
-python .ci/often.py [RUNS] [--beside 2] [-- further options of pytest]
+python .ci/often.py [RUNS] [--beside 2] [--logs FOLDER] [further options of pytest]
 
 Each run has a seed of its own, no terminal, SIGINT and SIGHUP ignored as under nohup, and a hash seed, locale and time
 zone of its own; every second one has busy loops of the same priority beside it. One line is printed for each run: its
-seed, what passed and failed, and the core-seconds of the run with all its processes. Exit code 1 if a run failed.
+seed, what passed and failed, the core-seconds of the run with all its processes, and the load of the machine. With
+--logs what pytest said is kept, and a run that passed there is not done again. Exit code 1 if a run failed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def summary(output: str) -> str:
 
 
 def run(number: int, beside: int, options: list[str], log: Path) -> tuple[bool, str]:
-    """One run: whether it passed, and its line."""
+    """One run: whether it passed, and its line; both from an earlier call where that one passed."""
+    passed = log.with_suffix(".passed")
+    if passed.exists():
+        return True, passed.read_text(encoding="utf-8").strip()
     language, zone = PLACES[number % len(PLACES)]
     world = os.environ | {"LC_ALL": language, "TZ": zone, "PYTHONHASHSEED": str(number)}
     loops = [subprocess.Popen(LOOP) for _ in range(beside)]
@@ -63,8 +67,11 @@ def run(number: int, beside: int, options: list[str], log: Path) -> tuple[bool, 
             loop.kill()
             loop.wait()
     said = summary(log.read_text(encoding="utf-8", errors="replace"))
-    where = f"seed {number}, {language}, {zone}, {beside} busy loops beside"
-    return done.returncode == 0, f"{where}: {said}; {used:.0f} core-seconds"
+    where = f"seed {number}, {language}, {zone}, {beside} busy loops beside, load {os.getloadavg()[2]:.0f}"
+    line = f"{where}: {said}; {used:.0f} core-seconds"
+    if done.returncode == 0:
+        passed.write_text(line + "\n", encoding="utf-8")
+    return done.returncode == 0, line
 
 
 def main() -> int:
@@ -73,11 +80,14 @@ def main() -> int:
     parser.add_argument("runs", nargs="?", type=int, default=5)
     parser.add_argument("--first", type=int, default=1, help="seed of the first run")
     parser.add_argument("--beside", type=int, default=2, help="busy loops beside every second run")
+    parser.add_argument("--logs", type=Path, help="folder that keeps what pytest said; else nothing is kept")
     given, options = parser.parse_known_args()
     passed = 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.logs or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         for number in range(given.first, given.first + given.runs):
-            good, line = run(number, given.beside * (number % 2), options, Path(folder) / f"{number}.log")
+            good, line = run(number, given.beside * (number % 2), options, folder / f"{number}.log")
             passed += good
             print(line, flush=True)
     print(f"{passed} of {given.runs} runs passed")
