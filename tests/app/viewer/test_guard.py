@@ -108,9 +108,9 @@ def test_the_link_sets_a_strict_cookie_that_opens_the_page_and_not_the_api(serve
 
 def test_a_ticket_opens_the_page_once_and_nothing_else():
     access = Access(TOKEN, tickets={"once-only"})
-    assert not access.knows("once-only")
-    assert access.opens("once-only") and not access.opens("once-only")
-    assert access.opens(TOKEN) and access.opens(TOKEN)
+    assert access.whose("once-only") is None
+    assert access.opens("once-only") == TOKEN and access.opens("once-only") is None
+    assert access.opens(TOKEN) == access.opens(TOKEN) == TOKEN
 
 
 def test_cookies_of_two_ports_do_not_meet():

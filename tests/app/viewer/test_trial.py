@@ -151,6 +151,23 @@ def test_strangers_and_those_without_the_token_read_nothing(client, trial, clock
         assert only_b.get("/api/trial/A").status_code == 404 and only_b.get("/api/trial/B").status_code == 200
 
 
+def test_the_token_of_a_reader_is_good_for_no_other(client, trial):
+    first = {one: read_manifest(trial[0]).readers[one][0][0] for one in ("A", "B")}
+    own, base = Access(TOKEN).token_of("A"), str(client.base_url)
+    assert len({own, Access(TOKEN).token_of("B"), TOKEN, Access(TOKEN[::-1]).token_of("A")}) == 4
+    with httpx.Client(base_url=base, headers={"Authorization": f"Bearer {own}"}, timeout=600, trust_env=False) as a:
+        assert a.get("/api/trial/A").status_code == 200
+        assert a.get(f"/api/layers/{first['A']}/pixels").status_code == 200
+        other = a.get("/api/trial/B")
+        assert other.status_code == 403 and "another reader's" in other.json()["error"]
+        assert a.post("/api/trial/B", json={"item": first["B"], "rating": 10}).status_code == 403
+        assert a.get(f"/api/layers/{first['B']}/pixels").status_code == 404
+    opened = httpx.get(f"{base}/?token={own}&reader=A", trust_env=False)
+    assert opened.status_code == 303 and opened.headers["location"].endswith(f"#token={own}")
+    assert own in opened.headers["set-cookie"] and TOKEN not in str(opened.headers)
+    assert not list((trial[0] / "answers").iterdir())
+
+
 def test_an_image_that_was_changed_is_not_shown(client, trial):
     item = read_manifest(trial[0]).readers["A"][0][0]
     path = trial[0] / "images" / f"{item}.tif"
@@ -273,6 +290,28 @@ def test_a_place_is_moved_and_deleted_and_an_answer_that_fails_stays(page, trial
         page.click("#t-next")
         page.wait_for_function("() => document.documentElement.dataset.done === '1'")
         assert page.is_hidden("#notice")
+
+
+def test_an_image_that_does_not_arrive_leaves_none_before_it_on_the_page(page, trial, clock):
+    """The answer is taken, the next image's pixels fail: the answered image goes, and the next one is asked for again."""
+    folder, _ = trial
+    with reading(folder, clock) as (client, base):
+        page.goto(f"{base}/?token={Access(TOKEN).token_of('A')}&reader=A")
+        page.wait_for_function("() => document.documentElement.dataset.done === '0'")
+        page.route("**/pixels*", lambda route: route.fulfill(status=500, json={"error": "no pixels today"}))
+        rate(page, "#t-rating", 10)
+        page.click("#t-next")
+        page.wait_for_selector("#t-again:not([hidden])")
+        assert page.text_content("#notice") == "no pixels today" and page.is_hidden("#t-form")
+        assert "did not arrive" in page.text_content("#t-state")
+        assert page.evaluate("() => document.documentElement.dataset.item") == ""
+        assert client.get("/api/trial/A").json()["done"] == 1
+        page.unroute("**/pixels*")
+        page.click("#t-again")
+        page.wait_for_selector("#t-form:not([hidden])")
+        assert page.is_hidden("#notice") and page.is_hidden("#t-again")
+        token = page.evaluate("() => document.documentElement.dataset.item")
+        assert token == [t for block in read_manifest(folder).readers["A"] for t in block][1]
 
 
 def test_the_page_has_no_violation_of_accessibility(page, trial, clock):

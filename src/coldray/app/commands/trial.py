@@ -169,20 +169,23 @@ def serve(
             manifest, one, kept
         )  # who cannot read, or whose answers were changed, is said before the server listens
     address = Address(host, port, read_token(token_file), tuple(allow_host or ()), root_path=root_path)
+    tokens: dict[str, str] = {}
 
     def opened(access: Any) -> Any:
         from coldray.app.viewer.reading import opened_room
 
+        tokens.update({one: access.token_of(one) for one in readers})
         return opened_room(folder, kept, readers, access)
 
     def ready(where: dict[str, Any], _link: str) -> None:
-        links = {one: f"{where['url']}&reader={one}" for one in readers}
+        page = where["url"].partition("?")[0]
+        links = {one: f"{page}?token={tokens[one]}&reader={one}" for one in readers}
         if as_json:
             console.emit({**where, "readers": links, "answers": str(kept)})
             return
         for one, link in links.items():
             typer.echo(f"{one}: {link}")
-        console.say("every link carries the token of this run: give each reader their own. Ctrl-C ends the server.")
+        console.say("every link carries a token of its reader's own: give each reader theirs. Ctrl-C ends the server.")
 
     serve_app(address, opened, ready)
     return console.OK

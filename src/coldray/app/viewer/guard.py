@@ -7,7 +7,9 @@ import hmac
 import ipaddress
 import re
 import time
-from dataclasses import dataclass, field
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
@@ -22,6 +24,8 @@ NOTES_PATHS = re.compile(r"/api/(presets|studies/[0-9a-f]{16}/inspection)")
 BODY_GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 16384
 UPLOAD_PATHS = re.compile(r"/api/(flats|studies(/[0-9a-f]{16}/layers/[a-z]+)?)")
+NAME = "coldray.name"
+"""Key of a connection's scope: by which name its token speaks."""
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
 HEADERS = {
@@ -57,6 +61,8 @@ class Access:
         What a proxy leaves in front of every path, as "/xray"; requests without it are served too.
     tickets : set of str
         Each opens the page once; for the browser that we start, whose arguments every user of the machine can read.
+    names : mapping of str to str
+        Further tokens, and by which name each of them speaks; the application finds it in the scope, as `NAME`.
     """
 
     token: str
@@ -65,17 +71,30 @@ class Access:
     max_upload_bytes: int = 2**29
     root_path: str = ""
     tickets: set[str] = field(default_factory=set)
+    names: Mapping[str, str] = field(default_factory=dict)
 
-    def knows(self, given: str | None) -> bool:
-        """Whether a token is the right one; takes the same time for every wrong one."""
-        return given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+    def token_of(self, name: str) -> str:
+        """The token by which a name speaks: the same with every run of the same token, which it does not give away."""
+        return urlsafe_b64encode(hmac.digest(self.token.encode(), name.encode(), "sha256")).decode().rstrip("=")
 
-    def opens(self, given: str) -> bool:
-        """Whether a link may open the page: by the token, or by a ticket, which is used up by it."""
+    def named(self, names: Iterable[str]) -> Access:
+        """The same, with a token of its own for every name."""
+        return replace(self, names={self.token_of(name): name for name in names})
+
+    def whose(self, given: str | None) -> str | None:
+        """By which name a token speaks, the run's own by none (""); None for a wrong one, all in the same time."""
+        if given is None:
+            return None
+        known = {self.token: "", **self.names}
+        right = [hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()) for token in known]
+        return next((name for name, is_right in zip(known.values(), right, strict=True) if is_right), None)
+
+    def opens(self, given: str) -> str | None:
+        """The token with which a link opens the page: its own, or that of the run for a ticket, which is used up by it."""
         if given in self.tickets:
             self.tickets.discard(given)
-            return True
-        return self.knows(given)
+            return self.token
+        return given if self.whose(given) is not None else None
 
     def serves(self, host: str) -> bool:
         """Whether a Host header names this server."""
@@ -147,9 +166,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if entry is not None:
-            await _answer(
-                303, b"", {"Location": f"./{_query(scope)}#token={self._access.token}", "Set-Cookie": entry}, send
-            )
+            # without a Path the cookie is good for the folder that the browser sees, also behind a proxy
+            cookie = f"{cookie_name(host)}={entry}; HttpOnly; SameSite=Strict"
+            await _answer(303, b"", {"Location": f"./{_query(scope)}#token={entry}", "Set-Cookie": cookie}, send)
             return
         limit = _largest_body(scope, self._access.max_upload_bytes)
         await self._app(scope, _Counted(receive, limit), _with_headers(send))
@@ -175,27 +194,30 @@ class Guard:
         return hosts[0].lower()
 
     def _check_token(self, headers: dict[str, list[str]], scope: Scope, host: str) -> str | None:
-        """Check the token; for the link that opens the page, return the cookie to set."""
+        """Check the token and note by which name it speaks; for the link that opens the page, return the token for it."""
         path = scope["path"]
         if scope["type"] == "websocket":
             offered = [p.strip() for value in headers.get("sec-websocket-protocol", []) for p in value.split(",")]
-            if not any(p.startswith("token.") and self._access.knows(p[6:]) for p in offered):
+            given = (self._access.whose(p[6:]) for p in offered if p.startswith("token."))
+            name = next((found for found in given if found is not None), None)
+            if name is None:
                 raise Refusal(401, "the token is missing or wrong")
+            scope[NAME] = name
             return None
         if path == "/health":
             return None
         bearer = headers.get("authorization", [""])[0]
-        if bearer.startswith("Bearer ") and self._access.knows(bearer[7:]):
+        name = self._access.whose(bearer[7:]) if bearer.startswith("Bearer ") else None
+        if name is not None:
+            scope[NAME] = name
             return None
         if path.startswith("/api/"):
             raise Refusal(401, "the token is missing or wrong: send 'Authorization: Bearer TOKEN'")
-        name = cookie_name(host)
         cookies = [c.strip().partition("=") for value in headers.get("cookie", []) for c in value.split(";")]
         linked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-        if path == "/" and scope["method"] == "GET" and linked and self._access.opens(linked[0]):
-            # without a Path it is good for the folder that the browser sees, also behind a proxy
-            return f"{name}={self._access.token}; HttpOnly; SameSite=Strict"
-        if any(key == name and self._access.knows(value) for key, _, value in cookies):
+        if path == "/" and scope["method"] == "GET" and linked and (opened := self._access.opens(linked[0])):
+            return opened
+        if any(key == cookie_name(host) and self._access.whose(value) is not None for key, _, value in cookies):
             return None
         raise Refusal(401, "open the link that coldray printed: it carries the token of this run")
 

@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi import Path as Part
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from coldray.app.console import plain
-from coldray.app.viewer.guard import Access, Guard
+from coldray.app.viewer.guard import NAME, Access, Guard
 from coldray.app.viewer.handles import Id
 from coldray.app.viewer.layers import Layer, image_layer
 from coldray.app.viewer.pages import add_errors, add_page
@@ -85,11 +85,12 @@ class Room:
         known = self.manifest.items[item]
         return told | {"item": {"layer": self.layer(item).to_json(), "window": [known.low, known.high]}}
 
-    def is_shown(self, token: str) -> bool:
-        """Whether a reader has to read this image now; others cannot be asked for."""
+    def is_shown(self, token: str, reader: str) -> bool:
+        """Whether a reader, or anyone for "", has to read this image now; others cannot be asked for."""
+        asked = [self.answers[reader]] if reader else self.answers.values()
         with self._lock:
             now = self.now()
-            return any(one.next_item == token and not one.waits(now) for one in self.answers.values())
+            return any(one.next_item == token and not one.waits(now) for one in asked)
 
     def layer(self, token: str) -> Layer:
         """One image, under its token and no other name.
@@ -133,6 +134,7 @@ def create_reading_app(room: Room, access: Access) -> Guard:
     ----------
     room : Room
     access : Access
+        Each reader gets a token of their own, `Access.token_of`, which is good for no other reader.
 
     Returns
     -------
@@ -143,29 +145,31 @@ def create_reading_app(room: Room, access: Access) -> Guard:
     add_errors(app)
     add_page(app, "trial.html")
 
-    def known(reader: str) -> str:
+    def known(reader: str, request: Request) -> str:
+        if request.scope[NAME] not in ("", reader):
+            raise HTTPException(403, "this link is another reader's; open the one that coldray printed for you")
         if reader not in room.answers:
             raise HTTPException(404, "no such reader reads here; open the link that coldray printed for you")
         return reader
 
     @app.get("/api/trial/{reader}")
-    async def state(reader: Reader) -> Response:
-        return JSONResponse(plain(await run_in_threadpool(room.state, known(reader))))
+    async def state(reader: Reader, request: Request) -> Response:
+        return JSONResponse(plain(await run_in_threadpool(room.state, known(reader, request))))
 
     @app.post("/api/trial/{reader}")
-    async def take(reader: Reader, given: Given) -> Response:
-        await run_in_threadpool(room.take, known(reader), given)
+    async def take(reader: Reader, given: Given, request: Request) -> Response:
+        await run_in_threadpool(room.take, known(reader, request), given)
         return JSONResponse(plain(await run_in_threadpool(room.state, reader)))
 
     @app.get("/api/layers/{token}/pixels")
-    async def pixels(token: Id) -> Response:
-        if not await run_in_threadpool(room.is_shown, token):
+    async def pixels(token: Id, request: Request) -> Response:
+        if not await run_in_threadpool(room.is_shown, token, request.scope[NAME]):
             raise HTTPException(404, "no such image is to be read now")
         layer = await run_in_threadpool(room.layer, token)
         length = {"Content-Length": str(layer.pixels.size * int(layer.wire[1]))}
         return StreamingResponse(layer.chunks(0), media_type="application/octet-stream", headers=length)
 
-    return Guard(app, access)
+    return Guard(app, access.named(room.answers))
 
 
 @contextmanager

@@ -148,10 +148,25 @@ export class Reading {
     await this.take(await api.call("GET", `api/trial/${this.reader}`));
   }
 
-  // What the server says comes next.
+  async _again() {
+    $("t-again").disabled = true;
+    try {
+      await this.load();
+    } catch (problem) {
+      this.say(problem.message);
+    }
+    $("t-again").disabled = false;
+  }
+
+  // What the server says comes next. Where its pixels do not come, the image before is gone all the same: it is answered.
   async take(told) {
-    const layer = told.item?.layer;
-    const data = layer && (await api.pixels(layer, 0, () => {}));
+    let layer = told.item?.layer, data = null, missing = "";
+    try {
+      data = layer && (await api.pixels(layer, 0, () => {}));
+    } catch (problem) {
+      missing = problem.message || "the connection broke";
+      layer = null;
+    }
     this.told = told;
     this.marks = [];
     this.selected = -1;
@@ -167,7 +182,7 @@ export class Reading {
       this.stage.element.focus({ preventScroll: true });
     }
     this.began = performance.now();
-    this.say("");
+    this.say(missing);
     this.show();
     document.documentElement.dataset.item = layer ? layer.id : "";
     document.documentElement.dataset.done = String(told.done);
@@ -187,7 +202,8 @@ export class Reading {
     $("t-question").textContent = told.question;
     $("t-form").hidden = !there;
     $("t-state").hidden = there;
-    $("t-state").textContent = there ? "" : told.opens_at
+    $("t-again").hidden = there || !told.item;
+    $("t-state").textContent = there ? "" : told.item ? "The next image did not arrive; what you answered so far is kept." : told.opens_at
       ? `This block is read. The next one begins on ${new Date(told.opens_at).toLocaleString()}: open the link again then.`
       : "You have read every image. Thank you; the page can be closed.";
     $("t-rating").value = this.rating ?? 0;
@@ -239,6 +255,7 @@ export class Reading {
     // a click on the slider where it stands is an answer too
     $("t-rating").onclick = () => this._rate($("t-rating").value);
     $("t-next").onclick = () => this._send();
+    $("t-again").onclick = () => this._again();
     document.addEventListener("keydown", (event) => this._key(event));
     this.setTool("point");
   }
