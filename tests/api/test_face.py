@@ -285,6 +285,9 @@ def test_a_wrong_argument_ends_in_an_error_of_ours_that_says_so(call, first, sec
         (lambda: coldray.flat_nnps([], 0.1), "image is empty"),
         (lambda: coldray.restore(np.ones((80, 80)), steps=0), "`steps` is 0"),
         (lambda: coldray.pod(np.ones((80, 80)), contrast=None), "contrast is None"),
+        (lambda: coldray.pod(np.ones((80, 80)), response="hardening:1,1"), "response has no part in a POD"),
+        (lambda: coldray.pod(np.ones((80, 80)), average=True), "average has no part in a POD"),
+        (lambda: coldray.pod(np.ones((80, 80)), interval=True), "interval has no part in a POD"),
         (lambda: coldray.restore(np.ones((80, 80)), mehtod="wiener"), "no option 'mehtod'; did you mean 'method'"),
     ],
 )

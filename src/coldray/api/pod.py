@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from coldray.physics.tables import Column
 
 FEWEST_DEFECTS = 8
+UNUSED = ("average", "interval", "response")
+"""Settings of a restoration without a part in this: one frame is studied, and read in the response that it was taken in."""
+_HOW_READ = "one frame is studied, and defects are read in its own response"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,9 +133,13 @@ def pod(
             raise SettingsError(f"{name} is {value!r}; a positive number is needed")
     if isinstance(defects, bool) or not isinstance(defects, Integral) or not FEWEST_DEFECTS <= defects <= 10000:
         raise SettingsError(f"defects is {defects!r}; a whole number from {FEWEST_DEFECTS} to 10000 is needed")
+    for name in UNUSED:
+        if settings.get(name):
+            raise SettingsError(f"{name} has no part in a POD: {_HOW_READ}; leave it out")
     measured = radiograph_of(image)
     restorer = Restorer(**settings)
     job = restorer.job_for(measured, image)
+    left_out = [f"the response curve of the profile is left out: {_HOW_READ}"] if job.response is not None else []
     question = Question(
         _tuple((kinds,) if isinstance(kinds, str) else kinds, "kinds", str),
         tuple(float(size) for size in _tuple(() if sizes_mm is None else sizes_mm, "sizes_mm", Real)),
@@ -145,7 +152,7 @@ def pod(
     from coldray.formats import reading_notes
 
     study = pod_study(measured, job, question, progress or (lambda *_: None))
-    return Pod(study, tuple(dict.fromkeys([*reading_notes(measured), *study.warnings])))
+    return Pod(study, tuple(dict.fromkeys([*reading_notes(measured), *left_out, *study.warnings])))
 
 
 def _tuple(values: Any, parameter: str, kind: type) -> tuple[Any, ...]:

@@ -1,5 +1,7 @@
 """Known defects in an image: their physics, the reader's closed form on even ground, one false-call rate, curves, maps, refusals."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -270,3 +272,12 @@ def test_json_csv_and_page_say_the_same(study):
 def test_what_cannot_be_asked_is_refused(question, words):
     with pytest.raises(MeasurementError, match=words):
         read_study(ground_of(300, 2), question)
+
+
+def test_a_response_curve_of_a_profile_is_told_as_left_out(tmp_path, monkeypatch):
+    (tmp_path / "wedge.csv").write_text("sharp,blurred\n" + "".join(f"{v / 10},{v / 11}\n" for v in range(11)))
+    profile = tmp_path / "plant.toml"
+    profile.write_text('[settings]\nmethod = "wiener"\nexposure_s = 1\npitch_um = 48\nresponse = "wedge.csv"\n')
+    monkeypatch.setattr("coldray.api.pod.pod_study", lambda *_: SimpleNamespace(warnings=()))
+    found = coldray.pod(np.full((80, 80), 0.5), profile=profile)
+    assert [w for w in found.warnings if w.startswith("the response curve of the profile is left out")]

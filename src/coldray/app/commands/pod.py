@@ -22,7 +22,7 @@ Example: coldray pod board.tif -o pod.html --kind void --contrast-per-mm 0.8 --r
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     app.command("pod", epilog=EXAMPLE)(
-        with_settings(pod, lambda name, said: said.command and not said.beside and name != "average")
+        with_settings(pod, lambda name, said: said.command and not said.beside and name not in ("average", "response"))
     )
 
 
