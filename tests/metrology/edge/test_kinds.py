@@ -285,6 +285,16 @@ def test_columns_of_unlike_gain_are_told_and_correlated_noise_is_not():
     assert not told(edge_mtf(image + 0.01 * smooth / smooth.std(), PITCH), "columns differ")
 
 
+@pytest.mark.parametrize("left", [0.3, 0.0, -0.3])
+def test_rows_in_which_the_step_vanishes_are_not_raised_to_the_mean_step(left):
+    """Share of the mean step that is left in the last row: such rows are no part of the edge that is measured."""
+    image, truth = slanted_edge((256, 256), GaussianBlur(0.6), 1.0, angle_deg=2.5, low=0.2, high=0.8)
+    fading = 0.2 + (image - 0.2) * (1 - (1 - left) * np.linspace(-1, 1, 256)[:, None])
+    found = edge_mtf(fading, 1.0)
+    assert np.abs(found.mtf.value - truth(found.mtf.frequency_lp_mm)).max() < 1e-3
+    assert told(found, "vary along the edge")
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.floats(-0.5, 0.5), st.floats(-0.1, 0.1), st.floats(-0.2, 0.2), st.sampled_from([1.7, -3.0, 5.2]))
 def test_what_changes_along_the_edge_changes_no_mtf(fall, bend, offset, angle):
