@@ -9,7 +9,7 @@ import pytest
 ncnn = pytest.importorskip("ncnn", reason="needs the extra fast")
 
 from coldray.checkpoint import read_tensors, write_tensors  # noqa: E402
-from coldray.restoration import fast  # noqa: E402
+from coldray.restoration import fast, ladder  # noqa: E402
 from coldray.restoration.engines import OnnxEngine, TorchEngine  # noqa: E402
 from coldray.restoration.fast import FastEngine, available, design_of, fast_engine, probe_input  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
@@ -127,7 +127,7 @@ def grown(request):
         for weight in network.parameters():
             weight.copy_(torch.randn_like(weight) / max(4, weight[0].numel() if weight.ndim > 1 else 16) ** 0.5)
     state = {name: value.numpy() for name, value in network.state_dict().items()}
-    header = {"network": {"name": "unet", "settings": network.settings}, "radius": network.radius}
+    header = {"network": {"name": "unet", "settings": network.settings}}
     return FastEngine(design_of(header, state), network.stride), network.eval()
 
 
@@ -172,6 +172,38 @@ def test_tiles_of_a_unet_give_the_bits_of_the_whole(grown, cols):
     predictor = TiledPredictor(engine, 3 * network.radius * (cols + 90))
     np.testing.assert_array_equal(predictor(channels, conditions), whole)
     assert predictor.tiles_run > 1
+
+
+@pytest.mark.torch
+def test_strips_of_a_unet_give_the_bits_of_the_whole_no_matter_how_high(grown, monkeypatch):
+    engine, network = grown
+    rows = network.stride * 23
+    image = np.random.default_rng(4).uniform(0, 1.3, (1, 3, rows, 2 * network.stride)).astype(np.float32)
+    conditions = np.linspace(0.1, 1, 5, dtype=np.float32)[None]
+    found = []
+    for height in (16, 40, 10**6):
+        for module in (fast, ladder):
+            monkeypatch.setattr(module, "STRIP_ROWS", height)
+        found.append(engine.run(image, conditions))
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[2])
+
+
+@pytest.mark.torch
+def test_last_bits_of_a_unet_depend_on_no_more_than_the_stated_reach(grown):
+    engine, network = grown
+    rng, step, farthest = np.random.default_rng(12), engine.alignment, 0
+    conditions = np.linspace(0.1, 1, 5, dtype=np.float32)[None]
+    for _ in range(4):
+        top = step * int(rng.integers(1, 3))
+        size = network.stride * (2 * engine.radius // network.stride + int(rng.integers(4, 9)))
+        rows = top + size + network.stride * int(rng.integers(2, 9))
+        image = rng.uniform(0, 1.3, (1, 3, rows, 2 * network.stride)).astype(np.float32)
+        whole = engine.run(image, conditions)[0, 0, top : top + size]
+        part = engine.run(np.ascontiguousarray(image[:, :, top : top + size]), conditions)[0, 0]
+        apart = np.flatnonzero((whole != part).any(axis=1))
+        farthest = max(farthest, int(np.minimum(apart, size - 1 - apart).max()) + 1)
+    assert network.radius // 2 < farthest <= engine.radius
 
 
 def test_any_number_of_threads_gives_the_same_bits(engine, model, monkeypatch):

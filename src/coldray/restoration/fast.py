@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
@@ -19,7 +19,9 @@ from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.files import scratch_folder, write_bytes, write_text
 from coldray.restoration import ncnn_compact, ncnn_unet
+from coldray.restoration.ladder import STRIP_ROWS, Stage, answers
 from coldray.restoration.ncnn_layers import CONTRAST, RESIDUAL_SCALE, Design
+from coldray.restoration.tiles import TILE_BUDGET_PIXELS
 
 Float = NDArray[np.float32]
 
@@ -35,6 +37,8 @@ KEPT_NETS = 2
 
 BYTES_PER_PIXEL = 500
 """That the features of a network take of a tile, measured with the networks of the release."""
+WIDEST_PX = 4416
+"""Widest tile of a network that goes over it row strip by row strip: some 1.2 GB."""
 MEMORY_SHARE = 0.5
 """Share of a device's memory that one tile may take."""
 
@@ -84,7 +88,7 @@ def design_of(header: dict[str, Any], tensors: Mapping[str, NDArray[np.number]])
     name, settings = header["network"]["name"], header["network"]["settings"]
     if name == "compact":
         return ncnn_compact.design(tensors, settings)
-    return ncnn_unet.design(tensors, settings, int(header["radius"])) if name == "unet" else None
+    return ncnn_unet.design(tensors, settings) if name == "unet" else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +121,70 @@ class FastEngine:
         """Grid on which tiles begin [pixels]: transforms lie as in the whole frame."""
         return self.design.blocks * self.stride
 
+    @property
+    def budget_pixels(self) -> int | None:
+        """Largest tile [pixels]; None where memory goes with the width alone."""
+        if self.device is not None:
+            return self.device.tile_pixels(TILE_BUDGET_PIXELS)
+        return TILE_BUDGET_PIXELS if self.design.ladder is None else None
+
+    @property
+    def widest_px(self) -> int | None:
+        """Widest tile [pixels]; None if only its area counts."""
+        return WIDEST_PX if self.budget_pixels is None else None
+
     def run(self, channels: Float, conditions: Float) -> Float:
         """Evaluate one tile."""
-        import ncnn
-
         image = np.asarray(channels[0], dtype=np.float32)
+        return np.concatenate(list(self.answers(lambda first, last: image[:, first:last], image.shape[1], conditions)))[
+            None, None
+        ]
+
+    def answers(self, read: Callable[[int, int], Float], rows: int, conditions: Float) -> Iterator[Float]:
+        """Evaluate one tile, row strip by row strip.
+
+        Parameters
+        ----------
+        read : callable
+            ``read(first, last)``: rows of the channels, float32, shape (channels, last - first, cols).
+        rows : int
+            Of the tile, a multiple of the stride.
+        conditions : ndarray, shape (1, conditions)
+
+        Yields
+        ------
+        ndarray, float32, shape (rows of the strip, cols)
+            In order; the whole at once where the network does not run in strips.
+
+        Raises
+        ------
+        CheckpointError
+            If the engine gives no answer.
+        """
+        net, fold, design = self._net(conditions[0]), self.design.unshuffle, self.design
+        bases: deque[Float] = deque()
+        height = rows if design.ladder is None or self.device is not None else fold * STRIP_ROWS
+
+        def shown() -> Iterator[Float]:
+            for first in range(0, rows, height):
+                image = read(first, min(first + height, rows))
+                bases.append(image[design.base].copy())
+                yield self._folded(image)
+
+        def evaluate(stage: Stage, features: tuple[Float, ...]) -> tuple[Float, ...]:
+            return _extracted(net, dict(zip(stage.inputs, features, strict=True)), stage.outputs)
+
+        found = (
+            (_extracted(net, {"in0": image}, ("out0",))[0] for image in shown())
+            if design.ladder is None or height >= rows
+            else answers(design.ladder, shown(), rows // fold, evaluate)
+        )
+        yield from self._unfolded(found, bases)
+
+    def _folded(self, image: Float) -> Float:
+        """What the network sees of some rows of the channels, pixels folded into channels."""
         shown, fold = self.design.shown, self.design.unshuffle
         down, across = (n // fold for n in image.shape[1:])
-        # the engine reads this array in place: it must live until the answer is out
         held = np.empty((len(shown) * fold**2, down, across), dtype=np.float32)
         cells = held.reshape(len(shown), fold, fold, down, across).transpose(0, 3, 1, 4, 2)
         folded = image.reshape(-1, down, fold, across, fold)
@@ -134,18 +194,21 @@ class FastEngine:
             else:
                 np.subtract(folded[one], folded[other], out=cell)
                 cell *= CONTRAST
-        with self._net(conditions[0]).create_extractor() as extractor:
-            extractor.input("in0", ncnn.Mat(held))
-            failed, found = extractor.extract("out0")
-            # a copy: what the engine gives is its own memory
-            answer = None if failed else np.array(found, dtype=np.float32)
-        if answer is None or answer.shape != (fold**2, down, across):
-            raise CheckpointError("the engine ncnn gave no answer; set COLDRAY_ENGINE=onnxruntime, or free memory")
-        answer *= np.float32(RESIDUAL_SCALE)
-        base = folded[self.design.base]
-        out = np.empty_like(base)
-        np.add(base, answer.reshape(fold, fold, down, across).transpose(2, 0, 3, 1), out=out)
-        return out.reshape(1, 1, *image.shape[1:])
+        return held
+
+    def _unfolded(self, found: Iterator[Float], bases: deque[Float]) -> Iterator[Float]:
+        """The network's answers, unfolded and added to the image that it corrects, whose rows come in other pieces."""
+        fold, base = self.design.unshuffle, np.empty((0, 0), dtype=np.float32)
+        for answer in found:
+            down, across = answer.shape[1:]
+            while base.shape[0] < fold * down:
+                more = bases.popleft()
+                base = np.concatenate([base, more]) if base.size else more
+            out = answer * np.float32(RESIDUAL_SCALE)
+            out = out.reshape(fold, fold, down, across).transpose(2, 0, 3, 1).reshape(fold * down, fold * across)
+            out += base[: fold * down]
+            base = base[fold * down :]
+            yield out
 
     def _net(self, conditions: Float) -> Any:
         key = np.asarray(conditions, dtype=np.float32).tobytes()
@@ -168,7 +231,6 @@ class FastEngine:
         # on by default, and they would round to half precision
         for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
             setattr(net.opt, f"use_{half}", False)
-        net.opt.use_winograd_convolution = self.design.winograd
         # the block of the transform would depend on the size of the tile otherwise, and with it the last bits
         net.opt.use_winograd23_convolution = net.opt.use_winograd63_convolution = False
         if self.device is not None:
@@ -180,6 +242,25 @@ class FastEngine:
             if net.load_param(str(folder / "n.param")) or net.load_model(str(folder / "n.bin")):
                 raise CheckpointError("the engine ncnn does not load this network; set COLDRAY_ENGINE=onnxruntime")
         return net
+
+
+def _extracted(net: Any, given: dict[str, Float], wanted: tuple[str, ...]) -> tuple[Float, ...]:
+    """Features of a network from others; copies, since what the engine gives is its own memory."""
+    import ncnn
+
+    # the engine reads these arrays in place: they must live until the answer is out
+    held = {name: np.ascontiguousarray(features) for name, features in given.items()}
+    found = []
+    with net.create_extractor() as extractor:
+        for name, features in held.items():
+            extractor.input(name, ncnn.Mat(features))
+        for name in wanted:
+            failed, features = extractor.extract(name)
+            found.append(None if failed else np.array(features, dtype=np.float32))
+    answers = tuple(features for features in found if features is not None and features.ndim == 3)
+    if len(answers) != len(wanted):
+        raise CheckpointError("the engine ncnn gave no answer; set COLDRAY_ENGINE=onnxruntime, or free memory")
+    return answers
 
 
 def probe_input(channels: int, conditions: Float, stride: int) -> tuple[Float, Float]:

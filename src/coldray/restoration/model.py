@@ -29,7 +29,7 @@ from coldray.restoration.domain import BOX_REACH, Domain, asked_for, noise_in_tr
 from coldray.restoration.engines import OnnxEngine, TorchEngine
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import Device, FastEngine, fast_engine
-from coldray.restoration.tiles import TILE_BUDGET_PIXELS, TiledPredictor
+from coldray.restoration.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"
 RAISES = np.arange(0.0, 1.5, 0.05)
@@ -83,11 +83,10 @@ class Model:
             See `coldray.restoration.device.device_of`. Where that cannot be used the processor is, with a note.
         """
         wanted, note = device_of(device)
-        engine, budget = None, TILE_BUDGET_PIXELS
+        engine = None
         if wanted is not None:
             engine, note = self._on(wanted)
-            budget = wanted.tile_pixels(budget) if engine else budget
-        made = TiledPredictor(engine or self.engine, budget, progress, self.places)
+        made = TiledPredictor(engine or self.engine, None, progress, self.places)
         made.note = " ".join(part for part in (note, made.note) if part)
         return made
 

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.document import Json
-from coldray.restoration.ncnn_layers import Design, Layers
+from coldray.restoration.ncnn_layers import BLOCK, Design, Layers, convolved, reach_of
 
 Float = NDArray[np.float32]
 
 UNSHUFFLE = 4
-BLOCK = 4
-"""Answers that one Winograd transform gives at once along each axis."""
 
 
 def design(tensors: Mapping[str, NDArray[np.number]], settings: Mapping[str, Json]) -> Design | None:
@@ -23,7 +21,7 @@ def design(tensors: Mapping[str, NDArray[np.number]], settings: Mapping[str, Jso
     if settings.get("channels") != 3:
         return None
     shown = ((0, None), (1, 0), (2, 1))
-    return Design(UNSHUFFLE, shown, 1, bit_reach(tensors), BLOCK, True, partial(_files, tensors))
+    return Design(UNSHUFFLE, shown, 1, bit_reach(tensors), BLOCK, partial(_files, tensors))
 
 
 def _files(tensors: Mapping[str, NDArray[np.number]], conditions: Float) -> tuple[str, bytes]:
@@ -86,25 +84,13 @@ def bit_reach(tensors: Mapping[str, NDArray[np.number]]) -> int:
 
     Notes
     -----
-    A Winograd transform F(4, 3) makes four answers of six inputs d0 to d5. Of d0 only the first answer knows, of d5 only
-    the last; a change of d1 to d4 comes back in all four, if only as rounding. Rounding therefore goes farther than the
-    network looks: four cells in two layers instead of two. This follows it along one axis, layer by layer, for every phase
-    in which a tile may end.
+    Follows what is touched along one axis, layer by layer (`convolved`), for every phase in which a tile may end.
     """
     names = [name for name in tensors if name.endswith(".first.bias")]
     before, deep, after = (
         2 * sum(name.startswith(f"{level}.") for name in names) for level in ("before", "deep", "after")
     )
     length = 2 * BLOCK * (2 + before + 2 * deep + after)
-
-    def convolved(touched: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        filled = -(-touched.size // BLOCK) * BLOCK
-        padded = np.pad(touched, (1, filled - touched.size + 1), constant_values=True)
-        inside = padded[1:-1].reshape(-1, BLOCK).any(axis=1)
-        out = np.repeat(inside, BLOCK)
-        out[::BLOCK] |= padded[:filled:BLOCK]
-        out[BLOCK - 1 :: BLOCK] |= padded[BLOCK + 1 :: BLOCK]
-        return out[: touched.size]
 
     def repeated(touched: NDArray[np.bool_], layers: int) -> NDArray[np.bool_]:
         for _ in range(layers):
@@ -115,6 +101,5 @@ def bit_reach(tensors: Mapping[str, NDArray[np.number]]) -> int:
     for cells in range(length, length + 2 * BLOCK, 2):
         fine = repeated(np.zeros(cells, dtype=bool), 1 + before)
         coarse = repeated(np.asarray(fine.reshape(-1, 2).any(axis=1)), deep)
-        exact = np.flatnonzero(~repeated(fine | np.repeat(coarse, 2), after + 1))
-        reach = max(reach, int(exact[0]), cells - 1 - int(exact[-1]))
+        reach = max(reach, reach_of(repeated(fine | np.repeat(coarse, 2), after + 1)))
     return UNSHUFFLE * reach

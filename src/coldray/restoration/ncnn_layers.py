@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.restoration.ladder import Ladder
+
 Float = NDArray[np.float32]
 
 RESIDUAL_SCALE = 0.1
 CONTRAST = 4
 """As in the networks: images after the first are shown as differences, times this; the answer is added to one, scaled."""
+BLOCK = 4
+"""Answers that one Winograd transform gives at once along each axis."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,10 @@ class Design:
         Reach within which the last bits of an answer may depend on what lies there [pixels].
     blocks : int
         Strides to which transforms are bound; tiles begin on multiples of it.
-    winograd : bool
-        Whether convolutions are transformed.
     files : callable
         ``files(conditions)``: text of the .param file and bytes of the .bin file, from ``in0`` to ``out0``.
+    ladder : Ladder, optional
+        Stages of which the network consists, if it can be run strip by strip.
     """
 
     unshuffle: int
@@ -42,8 +46,8 @@ class Design:
     base: int
     radius: int
     blocks: int
-    winograd: bool
     files: Callable[[Float], tuple[str, bytes]]
+    ladder: Ladder | None = None
 
 
 class Layers:
@@ -87,3 +91,32 @@ class Layers:
         """Text of the .param file and bytes of the .bin file."""
         text = f"7767517\n{len(self.lines)} {self.blobs}\n" + "\n".join(self.lines) + "\n"
         return text, b"".join(self.numbers)
+
+
+def convolved(touched: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells of a row whose last bits depend on something after a convolution of 3 x 3, from those where they did before.
+
+    Parameters
+    ----------
+    touched : ndarray of bool, shape (cells,)
+        What lies beyond both ends is taken as touched.
+
+    Notes
+    -----
+    A Winograd transform F(4, 3) makes four answers of six inputs d0 to d5. Of d0 only the first answer knows, of d5 only
+    the last; a change of d1 to d4 comes back in all four, if only as rounding. Rounding therefore goes farther than the
+    network looks: four cells in two layers instead of two.
+    """
+    filled = -(-touched.size // BLOCK) * BLOCK
+    padded = np.pad(touched, (1, filled - touched.size + 1), constant_values=True)
+    inside = padded[1:-1].reshape(-1, BLOCK).any(axis=1)
+    out = np.repeat(inside, BLOCK)
+    out[::BLOCK] |= padded[:filled:BLOCK]
+    out[BLOCK - 1 :: BLOCK] |= padded[BLOCK + 1 :: BLOCK]
+    return out[: touched.size]
+
+
+def reach_of(touched: NDArray[np.bool_]) -> int:
+    """How far the touched cells reach into a row from its ends, the farther of both [cells]."""
+    exact = np.flatnonzero(~touched)
+    return max(int(exact[0]), touched.size - 1 - int(exact[-1]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,41 @@ def mirrored(first: int, last: int, length: int) -> NDArray[np.intp]:
     """Indices first..last-1 of a half-sample symmetric extension of 0..length-1, any distance out."""
     place = np.arange(first, last) % (2 * length)
     return np.where(place < length, place, 2 * length - 1 - place)
+
+
+@runtime_checkable
+class RowEngine(Engine, Protocol):
+    """An engine that reads a tile and answers row strip by row strip."""
+
+    @property
+    def budget_pixels(self) -> int | None:
+        """Largest tile [pixels]; None where memory goes with the width alone."""
+        ...
+
+    @property
+    def widest_px(self) -> int | None:
+        """Widest tile [pixels]; None if only its area counts."""
+        ...
+
+    def answers(
+        self, read: Callable[[int, int], NDArray[np.float32]], rows: int, conditions: NDArray[np.float32]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the answer's rows in order; ``read(first, last)`` gives rows of all channels."""
+        ...
+
+
+def _in_one_piece(
+    engine: Engine, read: Callable[[int, int], NDArray[np.float32]], rows: int, conditions: NDArray[np.float32]
+) -> Iterator[NDArray[np.float32]]:
+    """The answer of an engine that takes a tile at once."""
+    tile = read(0, rows)
+    answer = engine.run(tile[None], conditions)
+    if answer.shape != (1, 1, *tile.shape[1:]):
+        raise CheckpointError(
+            f"the network answers a tile of {tile.shape[1]} x {tile.shape[2]} pixels with an array of shape "
+            f"{answer.shape}, not with one image of that size; choose another model"
+        )
+    yield answer[0, 0]
 
 
 @dataclass(frozen=True)
@@ -114,15 +151,28 @@ def _look(image: NDArray[np.floating], down: Window, across: Window, out: NDArra
     """Copy what a tile sees of an image, its half-sample symmetric extension included."""
     rows, cols = (mirrored(w.top, w.bottom, n) for w, n in zip((down, across), image.shape, strict=True))
     (top, bottom), (left, right) = (
-        (max(w.top, 0), min(w.bottom, n)) for w, n in zip((down, across), image.shape, strict=True)
+        (min(max(0, -w.top), w.bottom - w.top), min(max(0, n - w.top), w.bottom - w.top))
+        for w, n in zip((down, across), image.shape, strict=True)
     )
-    inside = slice(top - down.top, bottom - down.top), slice(left - across.top, right - across.top)
+    inside = slice(top, bottom), slice(left, right)
+    own = slice(across.top + left, across.top + right)
     # the frame's own pixels are copied faster as a whole than one by one
-    out[inside] = image[top:bottom, left:right]
+    out[inside] = image[down.top + top : down.top + bottom, own]
     for beyond in (slice(0, inside[0].start), slice(inside[0].stop, None)):
-        out[beyond, inside[1]] = image[rows[beyond], left:right]
+        out[beyond, inside[1]] = image[rows[beyond], own]
     for beyond in (slice(0, inside[1].start), slice(inside[1].stop, None)):
         out[:, beyond] = image[np.ix_(rows, cols[beyond])]
+
+
+def _seen(
+    images: Sequence[NDArray[np.floating]], down: Window, across: Window, first: int, last: int
+) -> NDArray[np.float32]:
+    """Rows of what a tile sees of all images."""
+    seen = np.empty((len(images), last - first, across.bottom - across.top), dtype=np.float32)
+    part = Window(down.top + first, down.top + last, 0, 0)
+    for image, rows in zip(images, seen, strict=True):
+        _look(image, part, across, rows)
+    return seen
 
 
 class TiledPredictor:
@@ -132,8 +182,8 @@ class TiledPredictor:
     ----------
     engine : Engine
         Runs the network on one tile; states its stride and its reach.
-    budget_pixels : int
-        Largest tile including its margin [pixels].
+    budget_pixels : int, optional
+        Largest tile including its margin [pixels]; what the engine's memory allows by default.
     progress : callable, optional
         Told after every tile how many evaluations are done, fractions included; may raise to stop.
     told : sequence of int, optional
@@ -163,13 +213,19 @@ class TiledPredictor:
     def __init__(
         self,
         engine: Engine,
-        budget_pixels: int = TILE_BUDGET_PIXELS,
+        budget_pixels: int | None = None,
         progress: Callable[[float], None] | None = None,
         told: Sequence[int] | None = None,
     ) -> None:
         self._engine = engine
         self._told = None if told is None else list(told)
-        self._budget = budget_pixels
+        widest = None
+        if budget_pixels is None and isinstance(engine, RowEngine):
+            budget_pixels, widest = engine.budget_pixels, engine.widest_px
+        elif budget_pixels is None:
+            budget_pixels = TILE_BUDGET_PIXELS
+        self._budget = sys.maxsize if budget_pixels is None else budget_pixels
+        self._widest = sys.maxsize if widest is None else widest
         self._progress = progress
         self.stride = stride = engine.stride
         self.halo = -(-engine.radius // stride) * stride
@@ -207,39 +263,47 @@ class TiledPredictor:
         tiles = self._tiles(rows, cols)
         self.tiles_run += len(tiles)
         self.tiles_spared += self._spared_each
-        for number, (down, across) in enumerate(tiles, start=1):
-            tile = np.empty((len(images), down.bottom - down.top, across.bottom - across.top), dtype=np.float32)
-            for image, seen in zip(images, tile, strict=True):
-                _look(image, down, across, seen)
-            answer = self._engine.run(tile[None], told)
-            if answer.shape != (1, 1, *tile.shape[1:]):
-                raise CheckpointError(
-                    f"the network answers a tile of {tile.shape[1]} x {tile.shape[2]} pixels with an array of shape "
-                    f"{answer.shape}, not with one image of that size; choose another model"
-                )
-            if not np.isfinite(answer).all():
-                raise CheckpointError(
-                    f"the network answers with {int(np.count_nonzero(~np.isfinite(answer)))} values that are NaN or "
-                    "infinite; choose another model, or a method without one, such as 'wiener'"
-                )
-            place = slice(down.first, down.last), slice(across.first, across.last)
-            inner = answer[
-                0, 0, down.first - down.top : down.last - down.top, across.first - across.top : across.last - across.top
-            ]
-            needed = self._needed_pixels(down, across)
-            if needed is None:
-                out[place] = inner
+        for number, (down, across) in enumerate(tiles):
+            rows_of_tile = down.bottom - down.top
+            read = partial(_seen, images, down, across)
+            if isinstance(self._engine, RowEngine):
+                strips = self._engine.answers(read, rows_of_tile, told)
             else:
-                np.copyto(out[place], inner, where=needed)
-            if self._progress is not None:
-                self._progress(self.evaluations - 1 + number / len(tiles))
+                strips = _in_one_piece(self._engine, read, rows_of_tile, told)
+            top = down.top
+            for answer in strips:
+                if not np.isfinite(answer).all():
+                    raise CheckpointError(
+                        f"the network answers with {int(np.count_nonzero(~np.isfinite(answer)))} values that are NaN or "
+                        "infinite; choose another model, or a method without one, such as 'wiener'"
+                    )
+                self._place(out, answer, top, down, across)
+                top += answer.shape[0]
+                if self._progress is not None:
+                    done = (number + (top - down.top) / rows_of_tile) / len(tiles)
+                    self._progress(self.evaluations - 1 + done)
         return out
 
-    def _needed_pixels(self, down: Window, across: Window) -> NDArray[np.bool_] | None:
-        """Pixels that a tile answers for and whose cells are needed; None if all are."""
+    def _place(
+        self, out: NDArray[np.float32], answer: NDArray[np.float32], top: int, down: Window, across: Window
+    ) -> None:
+        """Copy the rows of an answer that a tile answers for and that are needed."""
+        first, last = max(down.first, top), min(down.last, top + answer.shape[0])
+        if first >= last:
+            return
+        inner = answer[first - top : last - top, across.first - across.top : across.last - across.top]
+        place = out[first:last, across.first : across.last]
+        needed = self._needed_pixels(first, last, across)
+        if needed is None:
+            place[...] = inner
+        else:
+            np.copyto(place, inner, where=needed)
+
+    def _needed_pixels(self, first: int, last: int, across: Window) -> NDArray[np.bool_] | None:
+        """Pixels of some rows that a tile answers for and whose cells are needed; None if all are."""
         if self.needed is None:
             return None
-        rows, cols = (np.arange(w.first, w.last) // self.stride for w in (down, across))
+        rows, cols = np.arange(first, last) // self.stride, np.arange(across.first, across.last) // self.stride
         if self.needed[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].all():
             return None
         return self.needed[np.ix_(rows, cols)]
@@ -270,8 +334,8 @@ class TiledPredictor:
         fits = False
         for down in downs:
             for across in acrosses:
-                size = (down[0].bottom - down[0].top) * (across[0].bottom - across[0].top)
-                if size <= self._budget:
+                width = across[0].bottom - across[0].top
+                if (down[0].bottom - down[0].top) * width <= self._budget and width <= self._widest:
                     fits = True
                     yield down, across
         if not fits:
