@@ -38,9 +38,9 @@ from coldray.benchmark.paper.detection import LEAST_DIFFERENCE, noisy
 from coldray.benchmark.paper.efficiency import LOSSLESS, measure_efficiency
 from coldray.benchmark.paper.invention import ground, invented
 from coldray.benchmark.paper.questions import invention
-from coldray.benchmark.paper.report import plain
 from coldray.benchmark.paper.scenes import ACQUIRED, BoardSet, board_scenes, paper_blend, paper_pair
 from coldray.benchmark.statistics import interval
+from coldray.document import plain
 from coldray.files import write_text
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.model import Model, load_model

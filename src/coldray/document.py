@@ -353,6 +353,30 @@ def first_fault(errors: Sequence[Mapping[str, Any]]) -> Fault:
     return Fault(name, f"{message[:1].lower()}{message[1:]}{shown}", False)
 
 
+def plain(value: Any) -> Json:
+    """Value as JSON holds it: arrays as lists, names as text, NaN and infinity as None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coldray.document import plain
+    >>> plain({1: np.array([0.5, np.nan])})
+    {'1': [0.5, None]}
+    """
+    if isinstance(value, dict):
+        return plain_table(value)
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain_table(found: Mapping[str, Any]) -> dict[str, Json]:
+    """Names and values as a JSON object; see `plain`."""
+    return {str(name): plain(value) for name, value in found.items()}
+
+
 def value_of(text: str) -> Any:
     """Value of an option on the command line: as TOML writes it, or plain words.
 

@@ -7,12 +7,15 @@ import queue
 import time
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
-from coldray.app.engines import NOTHING_READY_S, Outcome, Tasks, Try
+from coldray.app.engines import NOTHING_READY_S, End, Outcome, Tasks, Try
 from coldray.app.files import Pairing
 from coldray.errors import ColdrayError, MissingExtraError, WorkerError
 from coldray.files import shown, told
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 CONNECT_S = 15
 CLOSE_S = 2
@@ -53,17 +56,17 @@ def run_on_cluster(attempt: Try, tasks: Tasks, address: str) -> Generator[tuple[
     ledger stays with this process.
     """
     client = _connected(address)
-    done: queue.Queue[Any] = queue.Queue()
-    flying: dict[Any, tuple[int, Pairing]] = {}
+    done: queue.Queue[Future] = queue.Queue()
+    flying: dict[Future, tuple[int, Pairing]] = {}
     finished = False
     try:
         while flying or not finished:
             room = AHEAD * max(1, sum(client.nthreads().values())) - len(flying)
             nothing = finished
             while room > 0 and not nothing:
-                task = next(tasks, _END)
-                if task is None or task is _END:
-                    nothing, finished = True, finished or task is _END
+                task = next(tasks, End.END)
+                if task is None or task is End.END:
+                    nothing, finished = True, finished or task is End.END
                     continue
                 # no key by content: the same work may be asked for again, and must then be done again
                 future = client.submit(attempt, task[0], _absolute(task[1]), pure=False)
@@ -88,10 +91,7 @@ def run_on_cluster(attempt: Try, tasks: Tasks, address: str) -> Generator[tuple[
         client.close(timeout=CLOSE_S)
 
 
-_END: Any = object()
-
-
-def _connected(address: str) -> Any:
+def _connected(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError:
@@ -114,7 +114,7 @@ def _lost(address: str) -> WorkerError:
     return WorkerError(f"the Dask scheduler at {address} was lost; the same command finishes what is missing")
 
 
-def _check(client: Any, address: str) -> None:
+def _check(client: Client, address: str) -> None:
     """Raise WorkerError if the scheduler has been away too long."""
     began = time.monotonic()
     while client.status != "running":
@@ -123,7 +123,7 @@ def _check(client: Any, address: str) -> None:
         time.sleep(NOTHING_READY_S)
 
 
-def _outcome(future: Any, pair: Pairing, address: str) -> Outcome:
+def _outcome(future: Future, pair: Pairing, address: str) -> Outcome:
     """Entry of a future that ended, told with the paths of this machine's command line."""
     if future.status == "error":
         problem = future.exception()

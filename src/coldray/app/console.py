@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from coldray.document import Json
+from coldray.document import Json, plain_table
 from coldray.errors import ColdrayError, PluginError, SettingsError, SettingsReadError, StrengthError
 from coldray.files import shown, told
 
@@ -104,20 +104,7 @@ def fail(message: str, code: int, as_json: bool = False, more: Mapping[str, Json
 
 def emit(result: Mapping[str, Json]) -> None:
     """Print one JSON object on stdout; NaN becomes null."""
-    sys.stdout.write(json.dumps(plain(result), allow_nan=False) + "\n")
-
-
-def plain(value: Any) -> Any:
-    """Value as JSON knows it: arrays as lists, NaN and infinity as None."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value
+    sys.stdout.write(json.dumps(plain_table(result), allow_nan=False) + "\n")
 
 
 def say(message: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -15,7 +14,7 @@ from coldray.app.files import Pairing
 from coldray.app.ledger import Ledger
 from coldray.app.options import flagged
 from coldray.app.stopping import Stopped, code_of
-from coldray.document import Json, as_table, as_text, as_texts
+from coldray.document import Json, as_table, as_text, as_texts, plain_table
 from coldray.errors import ColdrayError, WorkerError
 from coldray.words import without_numbers
 
@@ -264,7 +263,7 @@ def _noted(ledger: Ledger | None, pair: Pairing, outcome: Outcome) -> Outcome:
     if ledger is None or isinstance(outcome, ColdrayError):
         return outcome
     try:
-        ledger.finish(pair.target, json.loads(json.dumps(console.plain(outcome))))
+        ledger.finish(pair.target, plain_table(outcome))
     except ColdrayError as problem:
         return problem
     return outcome

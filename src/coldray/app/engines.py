@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coldray.app.files import Pairing
 from coldray.app.stopping import Stopped, heeded
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 TRIES = 3
 """How often a piece of work may kill its worker before it counts as failed."""
 NOTHING_READY_S = 0.2
+
+
+class End(Enum):
+    """What stands behind the last piece of work."""
+
+    END = "end"
+
 
 Task = tuple[int, Pairing]
 Tasks = Iterator[Task | None]
@@ -177,9 +185,9 @@ def run_in_processes(
                 raise Stopped(signal.SIGTERM)
             nothing = finished
             while (again or not nothing) and sum(w.task is not None for w in team) < workers:
-                task = again.popleft() if again else next(tasks, _END)
-                if task is None or task is _END:
-                    nothing, finished = True, finished or task is _END
+                task = again.popleft() if again else next(tasks, End.END)
+                if task is None or task is End.END:
+                    nothing, finished = True, finished or task is End.END
                     continue
                 idle = next((w for w in team if w.task is None), None)
                 if idle is None:
@@ -216,6 +224,3 @@ def run_in_processes(
     finally:
         for worker in team:
             worker.stop(now=not clean)
-
-
-_END: Any = object()

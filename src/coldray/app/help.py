@@ -6,12 +6,17 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.models import DefaultPlaceholder
 
 from coldray.app.options import with_plugins
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context
+    from typer._click.formatting import HelpFormatter
 
 GROUPS = {
     "Start": {"demo": "demo", "info": "images"},
@@ -56,7 +61,7 @@ def first_sentence(text: str | None) -> str:
     return paragraph.partition(". ")[0].rstrip(".")
 
 
-def unwrapped(epilog: Any) -> str | None:
+def unwrapped(epilog: str | DefaultPlaceholder | None) -> str | None:
     """Examples below a help text, each on a line of its own however long it is, so that it can be copied."""
     if not isinstance(epilog, str):  # what nobody gave
         return None
@@ -64,7 +69,7 @@ def unwrapped(epilog: Any) -> str | None:
 
 
 @cache
-def _verbs_of(module: str) -> Mapping[str, Any]:
+def _verbs_of(module: str) -> Mapping[str, Command]:
     """Commands of one module, by verb."""
     app = typer.Typer(rich_markup_mode=None)
     import_module(f"coldray.app.commands.{module}").register(app)
@@ -78,13 +83,13 @@ def _verbs_of(module: str) -> Mapping[str, Any]:
     return typer.main.get_group(app).commands
 
 
-class Verbs(Mapping[str, Any]):
+class Verbs(Mapping[str, "Command"]):
     """Commands by verb; the module of one is loaded when it is asked for."""
 
     def __init__(self) -> None:
         self._modules = {verb: module for verbs in GROUPS.values() for verb, module in verbs.items()}
 
-    def __getitem__(self, verb: str) -> Any:
+    def __getitem__(self, verb: str) -> Command:
         return _verbs_of(self._modules[verb])[verb]
 
     def __iter__(self) -> Iterator[str]:
@@ -97,11 +102,11 @@ class Verbs(Mapping[str, Any]):
 class SentencesHelp(TyperGroup):
     """Verbs with their first sentences in full."""
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write one section."""
         self.write_section(formatter, "Commands", self.commands)
 
-    def write_section(self, formatter: Any, title: str, names: Iterable[str]) -> None:
+    def write_section(self, formatter: HelpFormatter, title: str, names: Iterable[str]) -> None:
         """Write verbs under a heading, with the sentences of all sections below one another."""
         width = max(map(len, self.commands))
         with formatter.section(title):
@@ -113,9 +118,9 @@ class GroupedHelp(SentencesHelp):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = cast(Any, Verbs())
+        self.commands = Verbs()  # type: ignore[assignment]
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write a section for each group."""
         for title, names in GROUPS.items():
             self.write_section(formatter, title, names)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from coldray.app.files import INTERVAL, PROVENANCE, Pairing, check_names
 from coldray.app.recipe import RECORD_FORMAT, Recipe, environment
 from coldray.app.reports import certificate_path, report_paths, write_certificate, write_reports
-from coldray.document import Json, as_number, as_table, as_texts
+from coldray.document import Json, as_number, as_table, as_texts, plain_table
 from coldray.errors import ImageReadError, MetadataError
 
 if TYPE_CHECKING:
@@ -215,11 +215,10 @@ def _write(
 
 def _write_record(place: Path, entry: dict[str, Json], content: dict[str, Json], recipe: Recipe) -> None:
     """Write the record of a result, signed if the recipe says so; the entry learns by whom."""
-    from coldray.app.console import plain
     from coldray.checkpoint import file_sha256
     from coldray.files import write_text
 
-    content = plain(content)
+    content = plain_table(content)
     if recipe.sign is not None:
         from coldray.app.signature import BLOCK, signed
 

@@ -25,7 +25,7 @@ from coldray.app.one import noted, read_whole, remarks
 from coldray.app.options import flagged
 from coldray.app.recipe import RECORD_FORMAT
 from coldray.app.stopping import heeded
-from coldray.document import Json
+from coldray.document import Json, plain
 from coldray.errors import ColdrayError, ImageReadError, ImageWriteError
 from coldray.formats import write_image
 from coldray.formats.raw import RawGeometry
@@ -250,7 +250,7 @@ class Teller:
 
     def _tell(self, report: Mapping[str, Json]) -> None:
         if self.as_json:
-            console.tell(json.dumps(console.plain(report), allow_nan=False))
+            console.tell(json.dumps(plain(report), allow_nan=False))
         else:
             console.say(in_words(report))
 

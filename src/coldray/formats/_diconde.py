@@ -10,6 +10,7 @@ from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pydicom import DataElement
     from pydicom.dataset import Dataset
 
 STANDARD = {
@@ -107,7 +108,7 @@ def _value(dataset: Dataset, keyword: str) -> Any:
         return "(malformed)"
 
 
-def _private(element: Any, kind: str) -> Any:
+def _private(element: DataElement, kind: str) -> Any:
     """Value of a private element that may have been stored as unknown bytes."""
     value = element.value
     return value.decode("latin-1").strip("\0 ") if isinstance(value, bytes) and kind != "OB" else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from coldray.reading import (
     reading,
     refuse,
 )
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
 
 suffixes: tuple[str, ...] = (".fits", ".fit", ".fts")
 """File name endings this plug-in answers to."""
@@ -92,7 +95,9 @@ def read(path: Location) -> Radiograph:
         return Radiograph(pixels, acquisition, _record.noted((), "fits", notes)).with_mask(blank)
 
 
-def _blank(values: NDArray[np.number], stored: Any, slope: float, zero: float) -> NDArray[np.bool_] | None:
+def _blank(
+    values: NDArray[np.number], stored: int | float | str | bool | None, slope: float, zero: float
+) -> NDArray[np.bool_] | None:
     """Where a frame of integers has no value, or None; what stands for none gets its number back."""
     if not isinstance(stored, int) or isinstance(stored, bool):
         return None
@@ -103,7 +108,7 @@ def _blank(values: NDArray[np.number], stored: Any, slope: float, zero: float) -
     return off if off.any() else None
 
 
-def _number(header: Any, name: str) -> float | None:
+def _number(header: Header, name: str) -> float | None:
     value = header.get(name)
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else None
 

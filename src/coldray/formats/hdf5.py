@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from coldray.reading import (
     reading,
     refuse,
 )
+
+if TYPE_CHECKING:
+    import h5py
 
 suffixes: tuple[str, ...] = (".h5", ".hdf5", ".hdf", ".nxs")
 """File name endings this plug-in answers to."""
@@ -69,9 +72,9 @@ def read(path: Location) -> Radiograph:
         import h5py
 
         with h5py.File(file, "r") as content:
-            found: dict[str, Any] = {}
+            found: dict[str, h5py.Dataset] = {}
 
-            def look(name: str, item: Any) -> None:
+            def look(name: str, item: h5py.Dataset | h5py.Group) -> None:
                 image = isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and item.dtype.kind in "uif"
                 if image and item.size:
                     found[name] = item
@@ -92,7 +95,7 @@ def read(path: Location) -> Radiograph:
         return Radiograph(checked(path, pixels))
 
 
-def _signals(content: Any, found: Mapping[str, Any]) -> list[str]:
+def _signals(content: h5py.File, found: Mapping[str, h5py.Dataset]) -> list[str]:
     """The array that a NeXus file names as what to look at first, if it says so: `default` down to a `signal`."""
     group, name = content, ""
     for _ in range(_DEEPEST):
@@ -107,7 +110,7 @@ def _signals(content: Any, found: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _name(value: Any) -> str:
+def _name(value: bytes | str) -> str:
     """Text of an attribute; those of a fixed length, as many instruments write them, are bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ GREY = ("000000", "ffffff")
 DIVERGING = tuple("053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f".split())
 """ColorBrewer's RdBu, blue below zero (Harrower and Brewer, Cartographic Journal 40, 27, 2003)."""
 GLOWING = tuple("000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4".split())
+
+
+Floats = TypeVar("Floats", float, NDArray[np.floating])
+"""A place on a scale, or many."""
 
 
 def fonts() -> dict[str, Path]:
@@ -258,20 +262,23 @@ def plot(
     (left, right), (bottom, top) = span
     rows = [y for y in ticks(bottom, top, MOST_TICKS + 1) if not powers or y == round(y)]
 
-    def place(x: Any, y: Any) -> tuple[Any, Any]:
-        return (x - left) / (right - left) * box.width, (top - y) / (top - bottom) * box.height
+    def across(x: Floats) -> Floats:
+        return (x - left) / (right - left) * box.width
+
+    def down(y: Floats) -> Floats:
+        return (top - y) / (top - bottom) * box.height
 
     def draw(pen: ImageDraw, scale: int) -> None:
         if shaded is not None:
-            first, last = (scale * place(x, top)[0] for x in shaded)
+            first, last = (scale * across(x) for x in shaded)
             pen.rectangle((first, 0, last, scale * box.height), fill=SOFT)
         for curve in curves:
-            line(pen, np.stack(place(curve.x, curve.y), axis=1) * scale, curve, scale)
+            line(pen, np.stack([across(curve.x), down(curve.y)], axis=1) * scale, curve, scale)
 
     canvas.smooth(box, draw)
     canvas.frame(box)
-    canvas.across(box, [(place(x, top)[0], said(x)) for x in ticks(left, right, MOST_TICKS + 1)], 7)
-    canvas.down(box, [(place(left, y)[1], power(y) if powers else said(y)) for y in rows], 7)
+    canvas.across(box, [(across(x), said(x)) for x in ticks(left, right, MOST_TICKS + 1)], 7)
+    canvas.down(box, [(down(y), power(y) if powers else said(y)) for y in rows], 7)
     canvas.text(box.left + box.width / 2, box.bottom + 34, labels[0], 8, "ma")
     canvas.turned_text(box.left - 58, box.top + box.height / 2, labels[1], 8)
     legend(canvas, box, [(c.label, c.colour, c.dashed) for c in curves])

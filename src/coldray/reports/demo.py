@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.reports.figures import empty_figure
 from coldray.reports.html import data_uri, template
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ LABELS = {
     "reference": "thin screen, 20 frames",
     "truth": "noise-free truth",
 }
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches, drawn without a display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def png_bytes(figure: Figure, dpi: int = 110) -> bytes:
@@ -62,7 +53,7 @@ def before_after(images: dict[str, NDArray[np.float32]], results: dict[str, Any]
     low, high = np.quantile(truth, [0.002, 0.998])
     window = busiest_window(truth, truth.shape[0] // 4)
     pitch = results["detectors"]["pixel_pitch_mm"]
-    figure = new_figure(3.3 * len(names), 7.0)
+    figure = empty_figure(3.3 * len(names), 7.0)
     axes = figure.subplots(2, len(names))
     for column, name in enumerate(names):
         for row, part in enumerate((images[name], images[name][window])):
@@ -89,7 +80,7 @@ def transfer_plot(results: dict[str, Any]) -> bytes:
     curve = results["mtf"]
     frequency = np.array(curve["frequency_lp_mm"])
     sharp, blurred = np.array(curve["sharp"]), np.array(curve["blurred"])
-    figure = new_figure(5.2, 3.4)
+    figure = empty_figure(5.2, 3.4)
     axis = figure.subplots()
     axis.plot(frequency, sharp, label=f"sharp: {results['detectors']['sharp']}")
     axis.plot(frequency, blurred, label=f"blurred: {results['detectors']['blurred']}")
@@ -104,7 +95,7 @@ def transfer_plot(results: dict[str, Any]) -> bytes:
 def error_picture(images: dict[str, NDArray[np.float32]], names: list[str]) -> bytes:
     """Signed error of each method against truth on one scale; returns PNG bytes."""
     truth = images["truth"]
-    figure = new_figure(3.2 * len(names), 3.5)
+    figure = empty_figure(3.2 * len(names), 3.5)
     axes = np.atleast_1d(figure.subplots(1, len(names)))
     for axis, name in zip(axes, names, strict=True):
         shown = axis.imshow(100 * (images[name] - truth), cmap="RdBu_r", vmin=-10, vmax=10, interpolation="nearest")

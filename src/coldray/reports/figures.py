@@ -62,13 +62,19 @@ def _styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
     return drawn
 
 
-def new_figure(width_in: float, height_in: float, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    """Figure without a display, and its axes side by side."""
+def empty_figure(width_in: float, height_in: float) -> Figure:
+    """Figure without a display and without axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def new_figure(width_in: float, height_in: float, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """Figure without a display, and its axes side by side."""
+    figure = empty_figure(width_in, height_in)
     return figure, figure.subplots(1, columns, **options)
 
 

@@ -18,7 +18,8 @@ from coldray.metrology.shapes import CLOSED, measures, region
 from coldray.radiograph import Radiograph
 from coldray.reports.blocks import Block, Facts, Note, Picture, Report, Section, Table
 from coldray.reports.canvas import DPI
-from coldray.reports.demo import new_figure, png_bytes
+from coldray.reports.demo import png_bytes
+from coldray.reports.figures import empty_figure
 from coldray.reports.pictures import WIDTH_IN
 from coldray.reports.thumbnails import grey_levels, grey_range, shrunk
 
@@ -299,7 +300,7 @@ def overview_picture(found: Inspected) -> bytes:
     """The restored image, or the original, with all marks and their numbers; PNG."""
     image = found.images.get("restored", next(iter(found.images.values())))
     rows, cols = image.shape
-    figure = new_figure(WIDTH_IN, float(np.clip(WIDTH_IN * rows / cols, 1.5, 8.0)))
+    figure = empty_figure(WIDTH_IN, float(np.clip(WIDTH_IN * rows / cols, 1.5, 8.0)))
     axis = figure.subplots()
     scale = found.pixel_mm or 1.0
     low, high = grey_range(image)

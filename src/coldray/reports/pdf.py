@@ -14,6 +14,7 @@ from coldray.reports.canvas import PNG_LEVEL, fonts
 
 if TYPE_CHECKING:
     from fpdf import FPDF
+    from fpdf.enums import WrapMode
 
 MARGIN_MM = 15.0
 NAME_WIDTH_MM = 44.0
@@ -198,13 +199,15 @@ def _room(pdf: FPDF, height_mm: float) -> None:
         pdf.add_page()
 
 
-def _facts(pdf: Any, facts: Facts) -> None:
+def _facts(pdf: FPDF, facts: Facts) -> None:
+    from fpdf.enums import WrapMode
+
     width = pdf.w - 2 * MARGIN_MM - NAME_WIDTH_MM
     for name, value in facts.rows:
         pdf.set_font("text", "", 8.5)
         lines = [
-            len(pdf.multi_cell(w, LINE_MM, t, align="L", dry_run=True, output="LINES", wrapmode=m))
-            for w, t, m in ((NAME_WIDTH_MM - 2, name, "WORD"), (width, value, _wrapping(value)))
+            _lines(pdf, w, LINE_MM, t, m)
+            for w, t, m in ((NAME_WIDTH_MM - 2, name, WrapMode.WORD), (width, value, _wrapping(value)))
         ]
         _room(pdf, max(lines) * LINE_MM + 1)
         top = pdf.get_y()
@@ -220,9 +223,18 @@ def _facts(pdf: Any, facts: Facts) -> None:
     pdf.ln(1.5)
 
 
-def _wrapping(text: str) -> str:
+def _lines(pdf: FPDF, width_mm: float, line_mm: float, text: str, mode: WrapMode) -> int:
+    """How many lines a text takes at a width."""
+    found = pdf.multi_cell(width_mm, line_mm, text, align="L", dry_run=True, output="LINES", wrapmode=mode)
+    assert isinstance(found, list)
+    return len(found)
+
+
+def _wrapping(text: str) -> WrapMode:
     """Break long names anywhere, prose between words."""
-    return "CHAR" if max((len(word) for word in text.split()), default=0) > 60 else "WORD"
+    from fpdf.enums import WrapMode
+
+    return WrapMode.CHAR if max((len(word) for word in text.split()), default=0) > 60 else WrapMode.WORD
 
 
 def _table(pdf: FPDF, table: Table) -> None:
@@ -296,12 +308,13 @@ def _picture_size(pdf: FPDF, picture: Picture) -> tuple[float, float]:
     return (width, height) if height <= limit else (width * limit / height, limit)
 
 
-def _picture(pdf: Any, picture: Picture) -> None:
+def _picture(pdf: FPDF, picture: Picture) -> None:
+    from fpdf.enums import WrapMode
     from fpdf.image_parsing import SETTINGS
 
     width, height = _picture_size(pdf, picture)
     pdf.set_font("text", "", 8)
-    caption = len(pdf.multi_cell(0, 4, picture.caption, align="L", dry_run=True, output="LINES")) * 4.0
+    caption = _lines(pdf, 0, 4, picture.caption, WrapMode.WORD) * 4.0
     _room(pdf, height + caption + 3)
     # fpdf packs pictures again, by a level that all of the process share
     before, SETTINGS.compression_level = SETTINGS.compression_level, PNG_LEVEL

@@ -9,8 +9,7 @@ import numpy as np
 
 from coldray import __version__
 from coldray.reports.blocks import Facts, Note, Picture, Report, Section, Table
-from coldray.reports.demo import new_figure
-from coldray.reports.figures import BLUE, GREY, ORANGE, RED, STYLE, render
+from coldray.reports.figures import BLUE, GREY, ORANGE, RED, STYLE, empty_figure, render
 from coldray.reports.measurements import number
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def trend_figure(verdicts: Sequence[Verdict]) -> Figure:
     shown = sorted(verdicts, key=lambda one: not one.changed)[:MOST_DRAWN]
     rows = -(-len(shown) // COLUMNS)
     with rc_context(STYLE):
-        figure = new_figure(7.2, 1.7 * rows + 0.3)
+        figure = empty_figure(7.2, 1.7 * rows + 0.3)
         for place, one in enumerate(shown):
             _draw(figure.add_subplot(rows, COLUMNS, place + 1), one)
         return figure

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, RunOptions
 
 FATAL = 4
 """ONNX Runtime's log level: what goes wrong is raised, and told once."""
@@ -47,7 +50,7 @@ class OnnxEngine:
         return self.stride
 
     @cached_property
-    def _session(self) -> Any:
+    def _session(self) -> InferenceSession:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -65,7 +68,7 @@ class OnnxEngine:
         self._check_signature(session)
         return session
 
-    def _check_signature(self, session: Any) -> None:
+    def _check_signature(self, session: InferenceSession) -> None:
         """Refuse a graph that is no network of ours: other inputs, or an answer that is not one image of floats."""
         given = {node.name: (node.type, len(node.shape)) for node in session.get_inputs()}
         answers = [(node.type, len(node.shape)) for node in session.get_outputs()]
@@ -88,7 +91,7 @@ class OnnxEngine:
             ) from None
         return np.asarray(answer[0], dtype=np.float32)
 
-    def _options(self, shape: tuple[int, ...]) -> Any:
+    def _options(self, shape: tuple[int, ...]) -> RunOptions:
         """Options of a run: the arena keeps its memory from tile to tile, but not that of other tile sizes."""
         import onnxruntime
 
@@ -142,6 +145,6 @@ class TorchEngine:
             return np.asarray(self.network(image, torch.from_numpy(conditions).to(self.device)).cpu().numpy())
 
 
-def _told(nodes: Mapping[Any, tuple[str, int]]) -> str:
+def _told(nodes: Mapping[str, tuple[str, int]] | Mapping[int, tuple[str, int]]) -> str:
     """Inputs or outputs of a graph in words."""
     return ", ".join(f"{name!r} ({kind}, {axes} axes)" for name, (kind, axes) in list(nodes.items())[:4]) or "nothing"

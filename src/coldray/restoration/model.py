@@ -21,7 +21,7 @@ from coldray.files import is_file
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import Degradation, plugin, shown_by
+from coldray.plugins import Degradation, Method, plugin, shown_by
 from coldray.restoration.build import build_network
 from coldray.restoration.card import check_header
 from coldray.restoration.device import CPU, device_of
@@ -60,7 +60,7 @@ class Model:
     _checked: dict[Device, tuple[FastEngine | None, str]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
-    def engine(self) -> Any:
+    def engine(self) -> FastEngine | OnnxEngine | TorchEngine:
         """Engine for one tile: for ONNX files ncnn if it can be used, else ONNX Runtime; torch for safetensors."""
         if self.path.suffix == ".onnx":
             fast, note = fast_engine(self.path, self.header)
@@ -128,11 +128,11 @@ class Model:
         known = as_table(found)
         return FrequencyCurve(np.array(as_numbers(known["frequency_cycles_px"])), np.array(as_numbers(known["share"])))
 
-    def fits(self, method: Any) -> bool:
+    def fits(self, method: Method) -> bool:
         """Whether a method shows its network what this one was trained to see."""
         return shown_by(method) == shown_by(plugin("method", as_text(self.header["method"])))
 
-    def check_fits(self, method: Any, name: str) -> None:
+    def check_fits(self, method: Method, name: str) -> None:
         """Refuse a method that shows its network something else.
 
         Raises

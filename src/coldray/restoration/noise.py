@@ -82,7 +82,11 @@ def noise_of_flats(flats: NDArray[np.number], detector: Detector) -> NoiseModel:
     if len(stack) > 1:
         scaled = stack / stack.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
         stack = 1.0 + (scaled[1:] - scaled[:-1]) / np.sqrt(2)
-    curve = flat_nnps(stack, detector.pixel_pitch_mm).radial
+    return of_nnps(flat_nnps(stack, detector.pixel_pitch_mm).radial, detector)
+
+
+def of_nnps(curve: FrequencyCurve, detector: Detector) -> NoiseModel:
+    """Noise whose NNPS over frequency was measured on flats; the electronic share is the detector's."""
     electronic = 0.0
     if detector.electronic_fraction:
         electronic = float(curve.value.mean()) * detector.electronic_fraction

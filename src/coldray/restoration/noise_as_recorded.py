@@ -7,11 +7,10 @@ import scipy
 from numpy.typing import NDArray
 
 from coldray.errors import MeasurementError
-from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
-from coldray.restoration.noise import reference_noise
+from coldray.restoration.noise import of_nnps, reference_noise
 
 HIGH_BAND = (0.36, 0.5)
 """Band where the level was taken from [cycles/pixel]."""
@@ -57,16 +56,7 @@ def _noise_of_flats(flats: NDArray[np.number], detector: Detector) -> NoiseModel
     from coldray.metrology.noise import flat_nnps
 
     stack = flats if flats.ndim == 3 else flats[None]
-    measured = flat_nnps(stack, detector.pixel_pitch_mm)
-    curve = measured.radial
-    electronic = 0.0
-    if detector.electronic_fraction:
-        electronic = float(curve.value.mean()) * detector.electronic_fraction
-    frequency = np.concatenate([[0.0], curve.frequency_lp_mm, [np.sqrt(2) * detector.nyquist_lp_mm]])
-    value = np.concatenate([curve.value[:1], curve.value, curve.value[-1:]])
-    keep = np.concatenate([[True], np.diff(frequency) > 0])
-    quantum = np.maximum(value[keep] - electronic, 0.0)
-    return NoiseModel(FrequencyCurve(frequency[keep], quantum), electronic, detector.pixel_pitch_mm, "flats")
+    return of_nnps(flat_nnps(stack, detector.pixel_pitch_mm).radial, detector)
 
 
 def _noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:

@@ -6,16 +6,13 @@ any learns that faint and small means noise. The shapes, sizes, angles and contr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
-from coldray.physics.transfer import radial_operator
+from coldray.physics.transfer import TransferOperator, radial_operator
 from coldray.plugins import Degradation
 
 Image = NDArray[np.float32]
@@ -110,7 +107,7 @@ def draw_features(signal: Image, noise: NoiseModel, rng: np.random.Generator) ->
     return np.maximum(change, -DEEPEST * signal)
 
 
-def sharp_screen(pair: DetectorPair, shape: tuple[int, int]) -> Callable[..., Any]:
+def sharp_screen(pair: DetectorPair, shape: tuple[int, int]) -> TransferOperator:
     """Operator on a window: the sharp screen without its pixel aperture."""
     pitch = pair.pixel_pitch_mm
 

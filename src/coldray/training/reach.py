@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError
+from coldray.restoration.tiles import Engine
 
 TOLERANCE = 0.5 / 65535
 """Change of a pixel that does not count: half a step of 16 bits [fraction of open beam]."""
@@ -20,7 +20,7 @@ DRAWS = 3
 Float = NDArray[np.float32]
 
 
-def acting_reach(engine: Any, image: Float, conditions: Float) -> int:
+def acting_reach(engine: Engine, image: Float, conditions: Float) -> int:
     """Distance beyond which replaced content changes no pixel by more than `TOLERANCE`.
 
     Parameters
@@ -49,7 +49,7 @@ def acting_reach(engine: Any, image: Float, conditions: Float) -> int:
     return max(_acting_reach(engine, image, conditions, np.random.default_rng(seed)) for seed in range(DRAWS))
 
 
-def _acting_reach(engine: Any, image: Float, conditions: Float, rng: np.random.Generator) -> int:
+def _acting_reach(engine: Engine, image: Float, conditions: Float, rng: np.random.Generator) -> int:
     stride = engine.stride
     reach = -(-engine.radius // stride) * stride
     first = reach + stride

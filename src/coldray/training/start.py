@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from coldray.checkpoint import file_sha256, read_tensors
-from coldray.document import Json, as_table, entries_of
+from coldray.document import Json, as_number, as_numbers, as_table, entries_of
 from coldray.errors import CheckpointError, SettingsError
 from coldray.networks._blocks import ConditionedBlock
 from coldray.restoration.build import build_network
@@ -71,12 +71,15 @@ def load_weights(network: nn.Module, path: Path, batch: Callable[[int], Any]) ->
         named = as_table(header.get("network", {}))
         theirs = as_table(named.get("settings", {}))
     weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
-    wanted: dict[str, Any] = getattr(network, "settings", {})
+    wanted: Mapping[str, Json] = getattr(network, "settings", {})
     if named.get("name") == PRUNED_NETWORK and wanted.get("hidden") != theirs.get("hidden") and "hidden" in wanted:
         larger = build_network(PRUNED_NETWORK, theirs, SettingsError, {k: v.shape for k, v in tensors.items()})
         larger.load_state_dict(weights)
+        kept_blocks = [int(number) for number in as_numbers(wanted["blocks"])]
         shown = [batch(number)[:2] for number in range(PRUNING_BATCHES)]
-        kept = pruned(larger, wanted["blocks"], wanted["hidden"], wanted["conditions"], shown)
+        kept = pruned(
+            larger, kept_blocks, int(as_number(wanted["hidden"])), int(as_number(wanted["conditions"])), shown
+        )
         if kept.settings != wanted:
             raise SettingsError(f"network.start: {path.name} holds a network of other widths; give its settings")
         network.load_state_dict(kept.state_dict())

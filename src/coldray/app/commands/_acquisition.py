@@ -111,7 +111,7 @@ def acquire(
     scene: Scene,
     screens: dict[str, tuple[str, ScreenDetector]],
     how: Exposure,
-    advance: Callable[[int], Any],
+    advance: Callable[[int], None],
 ) -> tuple[list[str], dict[str, str]]:
     """Write frames, darks, flats and noise-free truth.
 

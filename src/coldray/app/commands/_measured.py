@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coldray.app.commands._inputs import (
     CSV_SUFFIXES,
@@ -19,6 +19,7 @@ from coldray.app.commands._inputs import (
     sheets,
     write_files,
 )
+from coldray.document import Json, as_number, as_texts
 
 if TYPE_CHECKING:
     from coldray.api.results import Measurement
@@ -50,12 +51,14 @@ def check(outputs: Outputs, found: Inputs, overwrite: bool) -> None:
     check_outputs(zip(outputs, suffixes, strict=True), found.files, overwrite)
 
 
-def table(result: dict[str, Any], columns: Mapping[str, Column]) -> str:
+def table(result: Mapping[str, Json], columns: Mapping[str, Column]) -> str:
     """Text of a table that states its pitch, its files and its warnings in comments."""
     from coldray.physics.tables import write_table
 
-    notes = [f"measured from {', '.join(Path(file).name for file in result['files'])}"]
-    return write_table(columns, result.get("pixel_pitch_mm"), [*notes, *(f"warning: {w}" for w in result["warnings"])])
+    notes = [f"measured from {', '.join(Path(file).name for file in as_texts(result['files']))}"]
+    notes += [f"warning: {said}" for said in as_texts(result["warnings"])]
+    pitch = result.get("pixel_pitch_mm")
+    return write_table(columns, None if pitch is None else as_number(pitch), notes)
 
 
 def written(
@@ -63,7 +66,7 @@ def written(
 ) -> int:
     """Write figure, report and table of a measurement, and print it; returns the exit code."""
     plot, report, csv = outputs
-    result: dict[str, Any] = measured.found.to_json()
+    result = measured.found.to_json()
     result["warnings"] = [*notes, *measured.found.warnings]
     if pitch is not None:
         result |= {"pixel_pitch_mm": pitch, "nyquist_lp_mm": 0.5 / pitch}

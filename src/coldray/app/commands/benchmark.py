@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app import console
 from coldray.app.help import SentencesHelp
-from coldray.document import as_tables
+from coldray.document import as_number, plain_table
 from coldray.errors import SettingsError
+
+if TYPE_CHECKING:
+    from coldray.benchmark.paper.record import Results
 
 benchmark = typer.Typer(
     help="Named comparisons: their tables, figures and numbers as files.",
@@ -99,7 +102,7 @@ def paper(
     """Rerun the paper's comparison: every method, dose and kind of pair on boards never trained on."""
     from coldray.benchmark.paper.contestants import peers
     from coldray.benchmark.paper.own import run_own
-    from coldray.benchmark.paper.report import plain, write_paper
+    from coldray.benchmark.paper.report import write_paper
     from coldray.benchmark.paper.run import PaperSettings, run_paper
     from coldray.dataset.frames import board_folders, read_board
     from coldray.dataset.part import registered
@@ -143,11 +146,11 @@ def paper(
     command = " ".join(words)
     written = write_paper(out, results, pictures, command)
     if as_json:
-        console.emit(plain(results) | {"command": command, "report": str(written)})
+        console.emit(plain_table(results) | {"command": command, "report": str(written)})
         return console.OK
     _print_summary(results)
-    for mark in as_tables(results.get("marks", [])):
-        measured = "" if mark["measured"] is None else f" (measured {mark['measured']:.4g})"
+    for mark in results.get("marks", []):
+        measured = "" if mark["measured"] is None else f" (measured {as_number(mark['measured']):.4g})"
         if not mark["passed"]:
             console.say(f"warning: not reached: {mark['mark']}{measured}")
     typer.echo(f"report: {written}")
@@ -174,20 +177,20 @@ def trust(
     Everything is simulated. Code 0 if every test passes and every wrong restorer is caught, 1 if not.
     """
     from coldray.benchmark.paper.questions import QUESTIONS, trust_of_model
-    from coldray.benchmark.paper.report import plain
     from coldray.benchmark.paper.trust import TrustRecipe
     from coldray.files import write_text
     from coldray.restoration.model import load_model
 
     recipe = TrustRecipe(exposure_s=exposure_s, pairs=pairs, repeats=repeats)
     say = (lambda _: None) if as_json else console.say
-    found = plain(trust_of_model(load_model(model), recipe, question or QUESTIONS, say))
+    found = trust_of_model(load_model(model), recipe, question or QUESTIONS, say)
+    told = plain_table(found)
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "trust.json", json.dumps(found, indent=1) + "\n")
+    write_text(out / "trust.json", json.dumps(told, indent=1) + "\n")
     tests = [(name, result) for name, results in found["methods"].items() for result in results]
     tests += [(name, result) for name, result in found["controls"].items()]
     if as_json:
-        console.emit(found | {"results": str(out / "trust.json")})
+        console.emit(told | {"results": str(out / "trust.json")})
     else:
         for name, result in tests:
             typer.echo(
@@ -206,7 +209,7 @@ def _names(given: list[str] | None) -> list[str]:
     return out
 
 
-def _print_summary(results: dict[str, Any]) -> None:
+def _print_summary(results: Results) -> None:
     """Print the table of image quality and the verdicts in words."""
     for entry in results.get("summary", []):
         label = results["methods"][entry["method"]]["label"] if "methods" in results else entry["method"]
@@ -229,7 +232,6 @@ def ablate(
 ) -> int:
     """Change one thing and measure what it does, on acquired pairs of boards never trained on."""
     from coldray.benchmark.paper.ablation import run_ablation, write_ablation
-    from coldray.benchmark.paper.report import plain
     from coldray.benchmark.paper.scenes import BoardSet
     from coldray.restoration.model import load_model
 
@@ -243,7 +245,7 @@ def ablate(
     words += [f"--size-px {size_px}"] if size_px else []
     written = write_ablation(out, results, " ".join(words))
     if as_json:
-        console.emit(plain(results) | {"table": str(written)})
+        console.emit(plain_table(results) | {"table": str(written)})
         return console.OK
     _print_summary(results)
     typer.echo(f"table: {written}")

@@ -33,7 +33,7 @@ from coldray.app.commands._inputs import (
     sheets,
     write_files,
 )
-from coldray.document import Json
+from coldray.document import plain_table
 
 EXAMPLE = """
 Example: coldray characterise --name thick --edge edges/ --flat flats/ --pitch-um 48 --exposure-s 0.25 -o thick.json
@@ -120,7 +120,7 @@ def characterise(
     )
     warnings = list(dict.fromkeys([*warnings, *found.measured.warnings]))
     measurement = found.measured.to_json() | {"inputs": records, "warnings": warnings}
-    document: dict[str, Json] = console.plain(found.to_dict() | {"measurement": measurement})
+    document = plain_table(found.to_dict() | {"measurement": measurement})
     Detector.from_dict(document)  # what cannot be read back is not written
     protocol = detector_protocol(found.measured).of(records, warnings)
     text = json.dumps(document, indent=1, allow_nan=False)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coldray.app import console
 from coldray.app.commands._inputs import (
     PLOT_SUFFIXES,
     REPORT_SUFFIXES,
@@ -28,7 +27,7 @@ from coldray.app.commands._inputs import (
     sheets,
     write_files,
 )
-from coldray.document import Json, as_text
+from coldray.document import Json, as_text, plain
 from coldray.errors import ImageError, MetadataError, SettingsError
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ def correct(
     records = [record for group in everything for record in group.records()]
     protocol = correct_protocol(corrected).of(records if report else [], warnings)
     if single:
-        note = json.dumps(console.plain(result | {"inputs": records}), indent=1)
+        note = json.dumps(plain(result | {"inputs": records}), indent=1)
         contents[out.with_name(out.name + ".json")] = of_bytes(note.encode())
     write_files(contents | sheets(plot, report, protocol))
     assert isinstance(corrected, Correction)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app import console
 from coldray.app.options import recipe_of, with_settings
-from coldray.document import Json
+from coldray.document import Json, as_entries, as_tables, plain_table
 from coldray.errors import MetadataError, SettingsError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def dossier(
     model = recipe.job().model
     header, digest = ({}, "") if model is None else (model.header, model.sha256)
     found = Dossier(recipe.settings(), header, digest, tuple(given))
-    told: dict[str, Any] = console.plain(found.to_dict() | {"report": str(out)})
+    told = plain_table(found.to_dict() | {"report": str(out)})
     write_files(
         {
             out: of_bytes(rendered(dossier_report(found), out)),
@@ -72,10 +72,11 @@ def dossier(
     if as_json:
         console.emit(told)
         return console.OK
-    for gap in told["gaps"]:
+    gaps, questions = as_tables(told["gaps"]), as_entries(told["questions"])
+    for gap in gaps:
         console.tell(f"gap {gap['number']}: {gap['question']} ({gap['missing']}: {gap['made_by']})")
     console.tell(
-        f"{out}: {len(told['questions']) - len(told['gaps'])} of {len(told['questions'])} questions have a section, with .json beside it"
+        f"{out}: {len(questions) - len(gaps)} of {len(questions)} questions have a section, with .json beside it"
     )
     return console.OK
 
@@ -92,7 +93,7 @@ def _read(text: str) -> Evidence:
         raise SettingsError(f"--evidence {text!r}: write NAME=FILE")
     path = Path(file)
     raw = content_of(path, MetadataError, LARGEST_BYTES)
-    content: Any
+    content: Json
     if path.suffix.lower() == ".json":
         content = parse_object(raw, path.name, MetadataError)
     elif len(raw) > LARGEST_BYTES:

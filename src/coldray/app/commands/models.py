@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -75,14 +75,14 @@ def list_models(
     """List the models that come with coldray."""
     from coldray.restoration.model import DEFAULT_MODEL, load_model, shipped_models
 
-    found: list[dict[str, Any]] = [
+    found: list[dict[str, str | bool]] = [
         {"name": name, "path": str(path), "sha256": load_model(name).sha256, "default": name == DEFAULT_MODEL}
         for name, path in shipped_models().items()
     ]
     if as_json:
         console.emit({"models": found})
     for model in found if not as_json else []:
-        typer.echo(f"{model['name']:12s} {model['sha256'][:16]}{'  (default)' if model['default'] else ''}")
+        typer.echo(f"{model['name']:12s} {str(model['sha256'])[:16]}{'  (default)' if model['default'] else ''}")
     return console.OK
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from coldray.app import console
-from coldray.document import Json
+from coldray.document import Json, plain
 from coldray.errors import ImageWriteError, SettingsError
 from coldray.files import write_text
 
@@ -94,7 +94,7 @@ def _sheet(folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> in
         "warnings": told,
         "inputs": inputs,
     }
-    text = json.dumps(console.plain(result), indent=1, allow_nan=False)
+    text = json.dumps(plain(result), indent=1, allow_nan=False)
     write_files(
         {
             out: of_bytes(to_html(report).encode("utf-8", "backslashreplace")),

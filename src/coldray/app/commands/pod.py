@@ -10,7 +10,7 @@ import typer
 
 from coldray.app import console
 from coldray.app.options import with_settings
-from coldray.document import Json
+from coldray.document import plain_table
 
 EXAMPLE = """
 Example: coldray pod board.tif -o pod.html --exposure-s 0.25
@@ -68,7 +68,7 @@ def pod(
     check_outputs(
         [(out, PAGE_SUFFIXES), *((path, (suffix,)) for suffix, path in beside.items())], found.files, overwrite
     )
-    asked: dict[str, Any] = {} if not kind else {"kinds": tuple(kind)}
+    asked = {} if not kind else {"kinds": tuple(kind)}
     with console.progress("pod", None, quiet=as_json) as advance:
         result = measure(
             found.images[0],
@@ -81,7 +81,7 @@ def pod(
             **asked,
             **stated,
         )
-    told: dict[str, Json] = console.plain(result.to_dict() | {"inputs": found.records(), "report": str(out)})
+    told = plain_table(result.to_dict() | {"inputs": found.records(), "report": str(out)})
     write_files(
         {
             out: of_bytes(to_html(pod_report(result.study, found.records())).encode("utf-8", "backslashreplace")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,11 +22,11 @@ from coldray.app.commands._inputs import (
     of_bytes,
     write_files,
 )
-from coldray.document import Json
+from coldray.document import Json, as_text, as_texts
 from coldray.errors import ColdrayError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from coldray.app.stability import Occasion
     from coldray.metrology.stability import Verdict
@@ -185,7 +185,9 @@ def _table(verdicts: Sequence[Verdict], occasions: Sequence[str]) -> str:
     """One line for each figure and value, the baseline first."""
     from coldray.physics.tables import write_table
 
-    columns: dict[str, list[Any]] = {name: [] for name in ("key", "unit", "part", "place", "value", "low", "high")}
+    columns: dict[str, list[str | float | None]] = {
+        name: [] for name in ("key", "unit", "part", "place", "value", "low", "high")
+    }
     for one in verdicts:
         own = one.history
         low, high = one.limit or (None, None)
@@ -197,10 +199,10 @@ def _table(verdicts: Sequence[Verdict], occasions: Sequence[str]) -> str:
     return write_table(columns, None, [f"occasions: {', '.join(occasions)}"])
 
 
-def _tell(verdicts: Sequence[Verdict], result: dict[str, Any], names: Sequence[str]) -> None:
+def _tell(verdicts: Sequence[Verdict], result: Mapping[str, Json], names: Sequence[str]) -> None:
     from coldray.reports.stability import WORDS
 
-    for warning in result["warnings"]:
+    for warning in as_texts(result["warnings"]):
         console.say(f"warning: {warning}")
     width = max(len(one.history.name) for one in verdicts)
     for one in verdicts:
@@ -210,4 +212,4 @@ def _tell(verdicts: Sequence[Verdict], result: dict[str, Any], names: Sequence[s
         when = [names[k] for k in one.changed_on] + ["drift"] * one.drifting
         since = f" ({', '.join(when)})" if when else f" ({one.note})" if one.note else ""
         console.tell(f"{one.history.name:{width}s}  {WORDS[one.changed]}: {shown}{limits}{since}")
-    console.tell(result["statement"])
+    console.tell(as_text(result["statement"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,10 @@ from coldray.declaration import Setting
 from coldray.document import Json
 
 if TYPE_CHECKING:
+    import threading
+
     from coldray.app.recipe import Recipe
+    from coldray.app.stream import Folder, Found
 
 EXAMPLE = """
 Example: detector | coldray stream --raw 1024x1024:u2 --open-beam 50000 --pitch-um 48 --exposure-s 0.25 -o restored/
@@ -89,6 +92,7 @@ def stream(
     check_folder(out)
     if (out / LEDGER).exists():
         raise ImageWriteError(f"{shown(out)} holds results of `coldray restore`; choose another folder")
+    found: Iterator[Found] | Folder
     if source == STDIN:
         found = _piped(recipe, out, overwrite)
     else:
@@ -110,7 +114,7 @@ def stream(
     return _ended(last, as_json, came)
 
 
-def _piped(recipe: Recipe, out: Path, overwrite: bool) -> Any:
+def _piped(recipe: Recipe, out: Path, overwrite: bool) -> Iterator[Found]:
     """Frames of stdin; refuses what says no size, and to number anew beside earlier results."""
     import sys
 
@@ -131,8 +135,14 @@ def _piped(recipe: Recipe, out: Path, overwrite: bool) -> Any:
 
 
 def _folder(
-    folder: Path, recipe: Recipe, out: Path, settle_s: float, idle_s: float | None, overwrite: bool, ended: Any
-) -> Any:
+    folder: Path,
+    recipe: Recipe,
+    out: Path,
+    settle_s: float,
+    idle_s: float | None,
+    overwrite: bool,
+    ended: threading.Event,
+) -> Folder:
     """Frames of a folder that somebody writes into."""
     from coldray.app.stream import POLL_S, Folder
     from coldray.app.watch import Watcher, survive_lease_breaks, watched

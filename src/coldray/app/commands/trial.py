@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,14 @@ from coldray.app import console
 from coldray.app.commands.view import AllowHost, Host, Port, RootPath, TokenFile
 from coldray.app.help import SentencesHelp
 from coldray.app.options import recipe_of, with_settings
+from coldray.document import Json, as_text, as_texts, plain_table
 from coldray.errors import ImageWriteError, SettingsError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from coldray.app.commands._inputs import Inputs
+    from coldray.app.viewer.guard import Access, Guard
     from coldray.benchmark.trial.cases import Simulated, Table
     from coldray.benchmark.trial.package import Trial
 
@@ -54,7 +59,7 @@ def make(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Linear images, or folders of them.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="TRIAL", help="Folder to write for the readers.")],
     reader: Annotated[list[str], typer.Option(metavar="NAME", help="Who reads; two or more, better five. Repeats.")],
-    stated: dict[str, Any],
+    stated: dict[str, Json],
     sealed: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="The truth, to be kept from the readers; TRIAL.sealed.json beside TRIAL by default."),
@@ -93,13 +98,14 @@ def make(
     sealed = sealed or out.with_name(out.name + ".sealed.json")
     _check_new(out, sealed)
     what = _what(truth, kind, size_mm, contrast, cases, field_px)
-    found = _named_once(images, stated.pop("raw", None))
+    raw = stated.pop("raw", None)
+    found = _named_once(images, None if raw is None else as_text(raw))
     recipe = recipe_of(stated)
     sources = [
-        Source(path.name, record["sha256"], image)
+        Source(path.name, as_text(record["sha256"]), image)
         for path, image, record in zip(found.files, found.images, found.records(), strict=True)
     ]
-    asked: dict[str, Any] = {} if question is None else {"question": question}
+    asked = {} if question is None else {"question": question}
     with console.progress("trial", None, quiet=as_json) as advance:
         made = make_trial(
             sources, what, recipe.job(), reader, washout_days=washout_days, tolerance_px=tolerance_px,
@@ -109,17 +115,17 @@ def make(
     if as_json:
         console.emit(told)
         return found.code
-    for warning in told["warnings"]:
+    for warning in as_texts(told["warnings"]):
         console.say(f"warning: {warning}")
     console.tell(
-        f"{out}: {told['cases']} cases, {told['with_defects']} with defects, {len(told['arms'])} arms; each of "
+        f"{out}: {told['cases']} cases, {told['with_defects']} with defects, {len(made.sealed.arms)} arms; each of "
         f"{len(reader)} readers reads {told['images_of_a_reader']} images. Next: coldray trial serve {out}"
     )
     console.tell(f"{sealed}: the truth; keep it from the readers until all have read (sha256 {told['commitment']})")
     return found.code
 
 
-def _made(made: Trial, out: Path, sealed: Path) -> dict[str, Any]:
+def _made(made: Trial, out: Path, sealed: Path) -> dict[str, Json]:
     """Write a trial and say what was written."""
     from coldray.benchmark.trial.package import write_trial
 
@@ -171,14 +177,14 @@ def serve(
     address = Address(host, port, read_token(token_file), tuple(allow_host or ()), root_path=root_path)
     tokens: dict[str, str] = {}
 
-    def opened(access: Any) -> Any:
+    def opened(access: Access) -> AbstractContextManager[Guard]:
         from coldray.app.viewer.reading import opened_room
 
         tokens.update({one: access.token_of(one) for one in readers})
         return opened_room(folder, kept, readers, access)
 
-    def ready(where: dict[str, Any], _link: str) -> None:
-        page = where["url"].partition("?")[0]
+    def ready(where: dict[str, Json], _link: str) -> None:
+        page = as_text(where["url"]).partition("?")[0]
         links = {one: f"{page}?token={tokens[one]}&reader={one}" for one in readers}
         if as_json:
             console.emit({**where, "readers": links, "answers": str(kept)})
@@ -220,7 +226,7 @@ def analyse(
     check_outputs([(out, REPORT_SUFFIXES), (beside, (".json",))], [sealed, folder / MANIFEST], overwrite)
     inputs = [{"role": role, "file": path.name, "sha256": file_sha256(path)}
               for role, path in (("truth", sealed), ("trial", folder / MANIFEST))]  # fmt: skip
-    told: dict[str, Any] = console.plain(found.to_dict() | {"inputs": inputs, "report": str(out)})
+    told = plain_table(found.to_dict() | {"inputs": inputs, "report": str(out)})
     write_files(
         {
             out: of_bytes(rendered(trial_report(found, inputs), out)),
@@ -275,7 +281,7 @@ def _what(
     return Simulated(tuple(size_mm or ()), tuple(kind or ("void",)), contrast, cases, field_px)
 
 
-def _named_once(images: list[Path], raw: str | None) -> Any:
+def _named_once(images: list[Path], raw: str | None) -> Inputs:
     """Images whose names tell them apart."""
     from coldray.app.commands._inputs import read_inputs
 

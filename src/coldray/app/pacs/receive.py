@@ -294,10 +294,14 @@ def _server_class() -> Any:
             self._begin(line, address)
             return line, address
 
-        def verify_request(self, request: Any, client_address: tuple[str, int]) -> bool:
+        def verify_request(
+            self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int]
+        ) -> bool:
             return len(self.active_associations) < CONNECTIONS
 
-        def handle_error(self, request: Any, client_address: tuple[str, int]) -> None:
+        def handle_error(
+            self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int]
+        ) -> None:
             """One connection that fails costs one connection."""
 
         def shutdown(self) -> None:

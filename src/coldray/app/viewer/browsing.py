@@ -9,11 +9,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from coldray.app.console import plain
 from coldray.app.viewer.desk import Desk
 from coldray.app.viewer.folders import Entry, decide, open_entry
 from coldray.app.viewer.handles import Id
 from coldray.app.viewer.turns import Turns
+from coldray.document import plain
 from coldray.metrology.inspection import Decision
 
 AT_ONCE, WAITING = 1, 64

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from coldray.app.console import plain
 from coldray.app.viewer.flats import Flats
 from coldray.app.viewer.folders import Folders
 from coldray.app.viewer.presets import Presets
 from coldray.app.viewer.settings import Menu
 from coldray.app.viewer.shelf import Shelf
 from coldray.app.viewer.work import Task, Workshop
-from coldray.document import Json
+from coldray.document import Json, plain
 
 MAX_LISTENERS = 32
 

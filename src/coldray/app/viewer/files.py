@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from coldray.app.console import plain
 from coldray.app.one import entry_of, provenance_image, recipe_record, record_of, with_record
 from coldray.app.recipe import Recipe
 from coldray.app.viewer.shelf import Downloads, Study
 from coldray.checkpoint import file_sha256
-from coldray.document import Json, as_text
+from coldray.document import Json, as_text, plain_table
 from coldray.files import together, write_bytes, write_text
 from coldray.formats import named_tags, writable_suffixes, write_image
 from coldray.restoration.pipeline import Restoration
@@ -53,7 +52,7 @@ def write_files(
             entry["side_files"] = {f"{stem}.provenance.tif": file_sha256(staged(layers_path))}
         # names only: where things are on the server is nobody's business
         names: dict[str, Json] = {"sources": {k: _name_of(v) for k, v in recipe.sources().items()}, "input": study.name}
-        record = plain(record_of(entry, result, {**recipe_record(recipe), **names}))
+        record = plain_table(record_of(entry, result, {**recipe_record(recipe), **names}))
         record_path = folder / f"{mark}.json"
         write_text(staged(record_path), json.dumps(record, indent=1))
     downloads["record"] = (record_path, f"{stem}{suffix}.json")

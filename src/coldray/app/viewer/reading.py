@@ -15,7 +15,6 @@ from fastapi import Path as Part
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from coldray.app.console import plain
 from coldray.app.viewer.guard import NAME, Access, Guard
 from coldray.app.viewer.handles import Id
 from coldray.app.viewer.layers import Layer, image_layer
@@ -24,6 +23,7 @@ from coldray.benchmark.trial.answers import Answers, Given, utc_now
 from coldray.benchmark.trial.documents import HIGHEST_RATING, IMAGES, MOST_MARKS, READER, Manifest, read_manifest
 from coldray.benchmark.trial.package import OPEN_BEAM
 from coldray.checkpoint import file_sha256
+from coldray.document import plain
 from coldray.errors import ImageReadError, SettingsError
 from coldray.files import own_folder
 from coldray.formats import read_image

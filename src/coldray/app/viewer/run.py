@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coldray.document import Json
 from coldray.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
     from coldray.app.viewer.desk import Desk
     from coldray.app.viewer.guard import Access
     from coldray.app.viewer.settings import Menu
@@ -157,7 +160,7 @@ def serve_desk(
     """
 
     @contextmanager
-    def opened(access: Access) -> Iterator[Any]:
+    def opened(access: Access) -> Iterator[ASGIApp]:
         from coldray.app.viewer.desk import Desk
         from coldray.app.viewer.presets import user_folder
         from coldray.app.viewer.server import create_app
@@ -185,7 +188,7 @@ def _check_installed() -> None:
 
 def serve_app(
     address: Address,
-    opened: Callable[[Access], AbstractContextManager[Any]],
+    opened: Callable[[Access], AbstractContextManager[ASGIApp]],
     ready: Callable[[dict[str, Json], str], None],
 ) -> None:
     """Serve an application until interrupted.
@@ -228,7 +231,7 @@ def serve_app(
         listener.close()
 
 
-def server_config(app: Any) -> Any:
+def server_config(app: ASGIApp) -> uvicorn.Config:
     """How uvicorn serves: no log of addresses, no name of the software, bounded connections and headers."""
     import uvicorn
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from coldray import __version__
-from coldray.app.console import one_line, plain
+from coldray.app.console import one_line
 from coldray.app.viewer.browsing import add_folders
 from coldray.app.viewer.curves import detector_curves
 from coldray.app.viewer.desk import Desk, TooManyPagesError
@@ -28,11 +28,14 @@ from coldray.app.viewer.shelf import Study
 from coldray.app.viewer.turns import Turns
 from coldray.app.viewer.uploads import store_upload
 from coldray.app.viewer.work import QueueFullError
+from coldray.document import plain
 from coldray.errors import ColdrayError
 from coldray.formats import suffixes
 
 UPLOADS_AT_ONCE = 2
 MEASURED_AT_ONCE, MEASURING_WAIT = 1, 8
+
+Kept = TypeVar("Kept")
 
 
 def create_app(desk: Desk, access: Access) -> Guard:
@@ -104,7 +107,7 @@ def _add_arrivals(app: FastAPI, desk: Desk) -> None:
     """Files that a page sends."""
     uploads = Turns(UPLOADS_AT_ONCE, 0)
 
-    async def receive(request: Request, keep: Any) -> Any:
+    async def receive(request: Request, keep: Callable[[Path, str], Kept]) -> Kept:
         async with uploads.turn("too many files arrive at once"):
             path, name = await store_upload(request, desk.shelf.folder)
             try:

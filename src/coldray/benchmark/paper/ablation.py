@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -16,9 +15,10 @@ from coldray import __version__
 from coldray.benchmark.paper import scores
 from coldray.benchmark.paper.contestants import DEFAULT, ONE_STEP, VAN_CITTERT, WIENER, Contestant, Output, learned
 from coldray.benchmark.paper.conventions import conventions
+from coldray.benchmark.paper.record import Difference, Results, Row, Statistic
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scene, board_scenes
 from coldray.benchmark.statistics import verdict
-from coldray.document import Json, as_text
+from coldray.document import as_text, plain_table
 from coldray.errors import SettingsError
 from coldray.files import write_text
 from coldray.frame import Frame
@@ -31,7 +31,6 @@ DOSES_S = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
 STEP_COUNTS = (1, 2, 4, 10, 20)
 SHIFT_PX = 0.5
 BLUR_ERROR = 0.10
-Table = list[dict[str, Json]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,22 +57,29 @@ class Stretched:
         return np.asarray(self.right.transfer(np.asarray(frequency_lp_mm) / self.factor, strength))
 
 
+@dataclass(frozen=True, eq=False)
 class Misled(Contestant):
     """A contestant that is told a wrong blur."""
 
     factor: float = 1.0
 
-    def restore(self, frame: Frame, degradation: Degradation, **told: Any) -> Output:
+    def restore(
+        self,
+        frame: Frame,
+        degradation: Degradation,
+        *,
+        exposure_s: float | None = None,
+        random_state: Sequence[int] = (0,),
+    ) -> Output:
         """Restore with the wrong blur."""
-        return super().restore(frame, Stretched(degradation, self.factor), **told)
+        wrong = Stretched(degradation, self.factor)
+        return super().restore(frame, wrong, exposure_s=exposure_s, random_state=random_state)
 
 
 def misled(contestant: Contestant, factor: float, key: str, label: str) -> Contestant:
     """Tell a contestant a blur whose frequency axis is stretched by `factor`."""
-    fields = {name: getattr(contestant, name) for name in contestant.__dataclass_fields__}
-    out = Misled(**(fields | {"key": key, "label": label}))
-    object.__setattr__(out, "factor", factor)
-    return out
+    known = {one.name: getattr(contestant, one.name) for one in fields(contestant)}
+    return Misled(**known | {"key": key, "label": label}, factor=factor)
 
 
 def shifted(image: NDArray[np.floating], rows: float, cols: float) -> NDArray[np.float32]:
@@ -192,7 +198,7 @@ def _off_register(scene: Scene) -> list[tuple[str, Scene]]:
 def run_ablation(
     name: str, model: Model, others: Mapping[str, Model] | None = None, boards: BoardSet | None = None, *,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Json]:  # fmt: skip
+) -> Results:  # fmt: skip
     """Run one ablation.
 
     Parameters
@@ -215,7 +221,7 @@ def run_ablation(
     how = plan(name, model, others or {})
     if how.missing:
         say(f"warning: {how.missing}")
-    rows: Table = []
+    rows: list[Row] = []
     number = 0
     for scenes in board_scenes(boards or BoardSet(), how.exposures_s, (ACQUIRED,)):
         say(f"{name}: {scenes[0].board}")
@@ -223,23 +229,19 @@ def run_ablation(
             rows += scores.score_scene(scene, how.contestants, number, model.prior)
             for suffix, other in how.change(scene) if how.change else []:
                 changed = scores.score_scene(other, how.contestants, number, model.prior)
-                rows += [row | {"kind": as_text(row["kind"]) + suffix} for row in changed]
+                rows += [{**row, "kind": as_text(row["kind"]) + suffix} for row in changed]
             number += 1
     labels = {c.key: c.label for c in how.contestants}
-    paired: list[dict[str, Json]] = []
+    paired: list[Difference] = []
     for kind, exposure in scores.cells(rows):
         here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
         for one, other_key in how.pairs:
-            for quantity, unit in (("psnr_db_truth", "dB"), ("ssim_truth", "")):
-                difference = scores.paired(here, one, other_key, quantity)
+            for score, name_of, unit in scores.JUDGED:
+                difference = scores.paired(here, one, other_key, score)
                 if difference is not None:
-                    what = f"{'PSNR' if unit else 'SSIM'} at {exposure:g} s, {kind} pairs"
-                    paired.append(
-                        {
-                            "method": one, "against": other_key, "kind": kind, "exposure_s": exposure, "field": quantity,
-                            **difference.to_json(), "verdict": verdict(difference, labels[one], labels[other_key], what, unit),
-                        }
-                    )  # fmt: skip
+                    what = f"{name_of} at {exposure:g} s, {kind} pairs"
+                    words = verdict(difference, labels[one], labels[other_key], what, unit)
+                    paired.append(scores.differs(one, other_key, exposure, score, difference, words, kind))
     return {
         "coldray": __version__,
         "benchmark": f"ablate {name}",
@@ -255,7 +257,7 @@ def run_ablation(
     }
 
 
-def table_markdown(results: dict[str, Any], command: str) -> str:
+def table_markdown(results: Results, command: str) -> str:
     """Table and answers as Markdown."""
     lines = [f"# {results['question']}", "", f"`{command}`", ""]
     if results["missing"]:
@@ -265,7 +267,7 @@ def table_markdown(results: dict[str, Any], command: str) -> str:
     ]  # fmt: skip
     for entry in results["summary"]:
         label = results["methods"][entry["method"]]["label"]
-        psnr, ssim = (_cell(entry[k], d) for k, d in (("psnr_db_truth", 2), ("ssim_truth", 4)))
+        psnr, ssim = _cell(entry["psnr_db_truth"], 2), _cell(entry["ssim_truth"], 4)
         lines.append(
             f"| {entry['kind']} | {entry['exposure_s']:g} s | {label} | {psnr} | {ssim} | {entry['evaluations']} |"
         )
@@ -273,19 +275,17 @@ def table_markdown(results: dict[str, Any], command: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(found: Mapping[str, float], digits: int) -> str:
+def _cell(found: Statistic, digits: int) -> str:
     half = (found["high"] - found["low"]) / 2
     return f"{found['mean']:.{digits}f}" + (f" ± {half:.{digits}f}" if np.isfinite(half) else "")
 
 
-def write_ablation(folder: Path, results: dict[str, Any], command: str) -> Path:
+def write_ablation(folder: Path, results: Results, command: str) -> Path:
     """Write NAME.json and NAME.md; returns the table's path."""
-    from coldray.benchmark.paper.report import plain
-
     folder.mkdir(parents=True, exist_ok=True)
     name = results["benchmark"].removeprefix("ablate ")
     texts: Sequence[tuple[str, str]] = (
-        (f"{name}.json", json.dumps(plain(results | {"command": command}), indent=1, allow_nan=False) + "\n"),
+        (f"{name}.json", json.dumps(plain_table(results) | {"command": command}, indent=1, allow_nan=False) + "\n"),
         (f"{name}.md", table_markdown(results, command)),
     )
     for file, content in texts:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, WIENER, WIENER_SCALAR
 from coldray.benchmark.paper.curves import STRONG, transfer_of
+from coldray.benchmark.paper.record import Entry, Fourier, Measured, Method, Results, Score
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
-from coldray.document import Json
+from coldray.document import as_number
 from coldray.simulation.paper import SHARP_FRAMES
 
-SNR = "snr_box_1"
+SNR: Score = "snr_box_1"
 TIED = 0.01
 """Share of an SNR, or difference of a CTF, within which two methods are level; PSNR and SSIM have no such room."""
 SAMPLES_DB = 1.0
@@ -26,7 +26,7 @@ YES, NO, PARTLY = "yes", "no", "in part"
 Float = NDArray[np.float64]
 
 
-def papers_rows(methods: Mapping[str, Json]) -> dict[str, str]:
+def papers_rows(methods: Mapping[str, Method]) -> dict[str, str]:
     """Keys of the paper's four methods by its own names, as far as they took part.
 
     Conditional diffusion counts as one sample, that of the network that answers with the noise if it is there; cold diffusion with
@@ -41,7 +41,7 @@ def papers_rows(methods: Mapping[str, Json]) -> dict[str, str]:
     return {name: key for name, key in found.items() if key in methods}
 
 
-def claims(results: Mapping[str, Any]) -> list[dict[str, str]]:
+def claims(results: Results) -> list[dict[str, str]]:
     """The paper's statements with what was found here and an answer: "yes", "no" or "in part"; those without data are left out.
 
     Parameters
@@ -60,7 +60,7 @@ def claims(results: Mapping[str, Any]) -> list[dict[str, str]]:
         said += _leads(results, rows, "psnr_db_truth", "Wiener", "Wiener has the highest PSNR", 1)
         said += _leads(results, rows, "ssim_truth", "cold diffusion", "cold diffusion has the highest SSIM", 3)
         said += _leads(results, rows, SNR, "cold diffusion", "cold diffusion has the highest SNR", 0)
-    measured = next(iter(results.get("fourier", [])), None)
+    measured = next(iter(results.get("fourier", ())), None)
     if measured is not None:
         there = {name: key for name, key in rows.items() if key in measured["methods"]}
         of_networks = (_fluctuates,) * ("U-Net" in there) + (_ctf, _amplified) * ("cold diffusion" in there)
@@ -70,9 +70,9 @@ def claims(results: Mapping[str, Any]) -> list[dict[str, str]]:
     return said
 
 
-def _entries(results: Mapping[str, Any], kind: str) -> dict[float, dict[str, Any]]:
+def _entries(results: Results, kind: str) -> dict[float, dict[str, Entry]]:
     """Summary of one kind of pair by exposure and key."""
-    found: dict[float, dict[str, Any]] = {}
+    found: dict[float, dict[str, Entry]] = {}
     for entry in results["summary"]:
         if entry["kind"] == kind:
             found.setdefault(entry["exposure_s"], {})[entry["method"]] = entry
@@ -80,7 +80,7 @@ def _entries(results: Mapping[str, Any], kind: str) -> dict[float, dict[str, Any
 
 
 def _leads(
-    results: Mapping[str, Any], rows: Mapping[str, str], field: str, leader: str, claim: str, digits: int
+    results: Results, rows: Mapping[str, str], field: Score, leader: str, claim: str, digits: int
 ) -> list[dict[str, str]]:
     """Whether one of the paper's methods leads the others, at every exposure and without noise."""
     parts, answers = [], []
@@ -107,9 +107,7 @@ def _said(claim: str, parts: Sequence[str], answers: Sequence[bool]) -> dict[str
     return {"claim": claim, "found": "; ".join(parts), "answer": answer}
 
 
-def _of_rows(
-    measured: Mapping[str, Any], rows: Mapping[str, str], value: Callable[[Mapping[str, Any]], float | None]
-) -> dict[str, float]:
+def _of_rows(measured: Fourier, rows: Mapping[str, str], value: Callable[[Measured], float | None]) -> dict[str, float]:
     """A number of each of the paper's methods, of the raw frame and of the default."""
     methods = measured["methods"]
     named = {"raw frame": BLURRED, **rows, "coldray": DEFAULT}
@@ -117,9 +115,9 @@ def _of_rows(
     return {name: number for name, number in found.items() if number is not None}
 
 
-def _mtf(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
-    def half(method: Mapping[str, Any]) -> float | None:
-        curve = transfer_of(dict(method), STRONG)
+def _mtf(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
+    def half(method: Measured) -> float | None:
+        curve = transfer_of(method, STRONG)
         return None if curve is None else curve.get("ttf50_lp_mm")
 
     values = _of_rows(measured, rows, half)
@@ -130,25 +128,25 @@ def _mtf(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]
     return _said("all methods improve the MTF, Wiener least", found, [improved, least])
 
 
-def _reference(measured: Mapping[str, Any], frames: int) -> Callable[[Float], Float]:
+def _reference(measured: Fourier, frames: int) -> Callable[[Float], Float]:
     """NNPS of the mean of so many thin frames, over frequency."""
     sharp = measured["sharp"]
     noise = np.array(sharp["nnps_20_frames_mm2"]) * SHARP_FRAMES / frames
     return lambda f: np.interp(f, sharp["frequency_lp_mm"], noise)
 
 
-def _spectrum(method: Mapping[str, Any]) -> tuple[Float, Float]:
+def _spectrum(method: Measured) -> tuple[Float, Float]:
     """NNPS in a flat, without the zero and the corners of the frequency plane."""
     flat = method["flat"]
     return np.array(flat["frequency_lp_mm"])[1:-1], np.maximum(np.array(flat["nnps_mm2"])[1:-1], 1e-12)
 
 
-def _below_reference(measured: Mapping[str, Json], rows: Mapping[str, str]) -> dict[str, str]:
+def _below_reference(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
     parts, answers = [], []
     for frames in (SHARP_FRAMES, 1):
         level = _reference(measured, frames)
 
-        def share(method: Mapping[str, Json], level: Callable[[Float], Float] = level) -> float:
+        def share(method: Measured, level: Callable[[Float], Float] = level) -> float:
             f, nnps = _spectrum(method)
             return 100 * float(np.mean(nnps < level(f)))
 
@@ -158,12 +156,12 @@ def _below_reference(measured: Mapping[str, Json], rows: Mapping[str, str]) -> d
     return _said("the NNPS of all methods is below that of HR", parts, answers)
 
 
-def roughness(method: Mapping[str, Json]) -> float:
+def roughness(method: Measured) -> float:
     """How much an NNPS fluctuates: standard deviation of the second difference of its logarithm along frequency."""
     return float(np.std(np.diff(np.log(_spectrum(method)[1]), 2)))
 
 
-def _fluctuates(measured: Mapping[str, Json], rows: Mapping[str, str]) -> dict[str, str]:
+def _fluctuates(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
     values = _of_rows(measured, rows, roughness)
     others = [values[name] for name in rows if name in values and name != "U-Net"]
     most = values["U-Net"] > max(others)
@@ -171,7 +169,7 @@ def _fluctuates(measured: Mapping[str, Json], rows: Mapping[str, str]) -> dict[s
     return _said("the NNPS of the U-Net fluctuates", found, [most])
 
 
-def _ctf(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
+def _ctf(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
     values = {
         n: np.array([g["ctf"] for g in measured["methods"][k]["ctf"]])
         for n, k in rows.items()
@@ -189,14 +187,14 @@ def _ctf(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]
     return _said("the CTF of cold diffusion is the highest at all frequencies", [where, *shown], first.tolist())
 
 
-def _amplified(measured: Mapping[str, Any], rows: Mapping[str, str]) -> dict[str, str]:
-    values = _of_rows(measured, rows, lambda method: 100 * float(method["flat"]["relative_sd"]))
+def _amplified(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
+    values = _of_rows(measured, rows, lambda method: 100 * method["flat"]["relative_sd"])
     raw, cold = values.get("raw frame", 0.0), values["cold diffusion"]
     found = [f"standard deviation in a flat [%]: {_listed(values, 2)}"]
     return _said("cold diffusion does not amplify noise", found, [cold <= QUIET * raw])
 
 
-def _inconsistent(results: Mapping[str, Any]) -> list[dict[str, str]]:
+def _inconsistent(results: Results) -> list[dict[str, str]]:
     """How far samples of conditional diffusion lie apart: the mean of several is better by what varies from draw to draw.
 
     One sample of an exact sampler has twice the squared error of the posterior mean, the mean of S samples 1 + 1/S times.
@@ -212,7 +210,7 @@ def _inconsistent(results: Mapping[str, Any]) -> list[dict[str, str]]:
             answers.append(several > one + SAMPLES_DB)
         method = results["methods"][f"{name}_mean"]
         label, options = method["label"], method["options"]
-        exact = 10 * np.log10(2 / (1 + 1 / options["samples"]))
+        exact = 10 * np.log10(2 / (1 + 1 / as_number(options["samples"])))
         parts.append(f"{options['steps']} steps each; {exact:.1f} dB lie between them for an exact sampler")
         said.append(_said(f"generative methods are inconsistent ({label})", parts, answers))
     return said

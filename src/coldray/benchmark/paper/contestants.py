@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.benchmark.paper.record import Method
 from coldray.benchmark.paper.scenes import THICK, THIN
 from coldray.document import Json, as_number, as_table
 from coldray.errors import CheckpointError
@@ -93,6 +93,9 @@ class Contestant:
     trained_for: str = ""
     screen: str = THICK
 
+    def remember(self, golden: NDArray[np.float32]) -> None:
+        """Be shown the sound board before a test of it; who restores takes no notice."""
+
     def restore(
         self,
         frame: Frame,
@@ -140,7 +143,7 @@ class Contestant:
         """What the data-consistency step leaves of a wrong prediction, for the certificate; None without such a step."""
         return None if self.method is None else gain_left(frame, degradation, self._job(self.method, self.options))
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> Method:
         """JSON-able form."""
         model = self.model
         corrects = self.method is not None and isinstance(plugin("method", self.method), CorrectingMethod)
@@ -161,7 +164,7 @@ def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Json]]] | None = N
     """Methods that need no network; `tuned` holds options by exposure per key."""
     found = tuned or {}
 
-    def one(key: str, label: str, method: str | None, screen: str = THICK, **options: Any) -> Contestant:
+    def one(key: str, label: str, method: str | None, screen: str = THICK, **options: Json) -> Contestant:
         return Contestant(key, label, method, options, by_exposure=found.get(key, {}), screen=screen)
 
     ours = [

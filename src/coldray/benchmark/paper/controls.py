@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import scipy.ndimage
@@ -17,7 +19,30 @@ MEMORY_SHARE = 0.8
 WINDOW_PX = 9
 
 
-class Memoriser(Contestant):
+@dataclass(frozen=True, eq=False)
+class Control(Contestant):
+    """A restorer without a method of its own: it says what it makes of a frame."""
+
+    method: str | None = None
+
+    def answer(self, frame: Frame, degradation: Degradation) -> NDArray[np.floating]:
+        """What it makes of a frame, shape (rows, cols)."""
+        raise NotImplementedError
+
+    def restore(
+        self,
+        frame: Frame,
+        degradation: Degradation,
+        *,
+        exposure_s: float | None = None,
+        random_state: Sequence[int] = (0,),
+    ) -> Output:
+        """Restore one frame; nothing is timed."""
+        return Output(np.asarray(self.answer(frame, degradation), dtype=np.float32), 0.0, 0.0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Memoriser(Control):
     """Over-fitted on purpose: it knows the sound board and draws it, whatever the image shows.
 
     Notes
@@ -27,70 +52,48 @@ class Memoriser(Contestant):
     training boards by heart behaves like this on their golden design.
     """
 
-    def __init__(self) -> None:
-        super().__init__("control_memoriser", "control: knows the sound board by heart", None)
-        object.__setattr__(self, "_golden", None)
+    key: str = "control_memoriser"
+    label: str = "control: knows the sound board by heart"
+    _golden: list[NDArray[np.float32]] = field(default_factory=list, init=False, repr=False)
 
-    def remember(self, golden: NDArray[np.float32] | None) -> None:
-        """Take a sound board to heart, or forget it."""
-        object.__setattr__(self, "_golden", golden)
+    def remember(self, golden: NDArray[np.float32]) -> None:
+        """Take a sound board to heart."""
+        self._golden[:] = [golden]
 
-    def restore(
-        self,
-        frame: Frame,
-        degradation: Degradation,
-        *,
-        exposure_s: float | None = None,
-        random_state: Sequence[int] = (0,),
-    ) -> Output:
+    def answer(self, frame: Frame, degradation: Degradation) -> NDArray[np.floating]:
         """Return mostly the board it remembers."""
         linear = np.asarray(wiener.restore(frame, degradation), dtype=np.float32)
-        golden = getattr(self, "_golden", None)
-        if golden is None or golden.shape != linear.shape:
-            return Output(linear, 0.0, 0.0, 0)
+        if not self._golden or self._golden[0].shape != linear.shape:
+            return linear
+        golden = self._golden[0]
         recalled = golden + scipy.ndimage.uniform_filter(linear - golden, 8 * WINDOW_PX + 1, mode="reflect")
-        return Output(np.asarray(MEMORY_SHARE * recalled + (1 - MEMORY_SHARE) * linear, dtype=np.float32), 0.0, 0.0, 0)
+        return np.asarray(MEMORY_SHARE * recalled + (1 - MEMORY_SHARE) * linear)
 
 
-class Inventor(Contestant):
+@dataclass(frozen=True, eq=False)
+class Inventor(Control):
     """Draws on purpose: a Wiener filter with a faint lattice all over it, far below the noise of one frame."""
 
-    AMPLITUDE = 0.001
-    PERIOD_PX = 4
+    key: str = "control_inventor"
+    label: str = "control: draws a faint lattice"
+    AMPLITUDE: ClassVar[float] = 0.001
+    PERIOD_PX: ClassVar[int] = 4
 
-    def __init__(self) -> None:
-        super().__init__("control_inventor", "control: draws a faint lattice", None)
-
-    def restore(
-        self,
-        frame: Frame,
-        degradation: Degradation,
-        *,
-        exposure_s: float | None = None,
-        random_state: Sequence[int] = (0,),
-    ) -> Output:
+    def answer(self, frame: Frame, degradation: Degradation) -> NDArray[np.floating]:
         """Return the linear result and what nothing has measured."""
         linear = np.asarray(wiener.restore(frame, degradation), dtype=np.float32)
         down, across = (np.cos(2 * np.pi * np.arange(n) / self.PERIOD_PX) for n in linear.shape)
-        return Output(linear + np.float32(self.AMPLITUDE) * np.outer(down, across).astype(np.float32), 0.0, 0.0, 0)
+        return np.asarray(linear + np.float32(self.AMPLITUDE) * np.outer(down, across).astype(np.float32))
 
 
-class Smoother(Contestant):
+@dataclass(frozen=True, eq=False)
+class Smoother(Control):
     """Flattens on purpose: a Wiener filter and far too much total variation."""
 
-    WEIGHT = 12.0
+    key: str = "control_smoother"
+    label: str = "control: flattens everything faint"
+    WEIGHT: ClassVar[float] = 12.0
 
-    def __init__(self) -> None:
-        super().__init__("control_smoother", "control: flattens everything faint", None)
-
-    def restore(
-        self,
-        frame: Frame,
-        degradation: Degradation,
-        *,
-        exposure_s: float | None = None,
-        random_state: Sequence[int] = (0,),
-    ) -> Output:
+    def answer(self, frame: Frame, degradation: Degradation) -> NDArray[np.floating]:
         """Return a flattened image."""
-        image = tv.restore(frame, degradation, weight=self.WEIGHT, regularisation=1.0)
-        return Output(np.asarray(image, dtype=np.float32), 0.0, 0.0, 0)
+        return tv.restore(frame, degradation, weight=self.WEIGHT, regularisation=1.0)

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, THIN_RAW
 from coldray.benchmark.paper.figures import COLOURS
-from coldray.document import Json
+from coldray.benchmark.paper.looks import Dash, Look
+from coldray.benchmark.paper.record import Bars, Flat, Fourier, Measured, Method, Sharp, Transfer
 from coldray.physics.grids import nyquist_lp_mm
-from coldray.reports.figures import GREY, STYLE, new_figure
+from coldray.reports.figures import GREY, STYLE, empty_figure
 from coldray.simulation.paper import PITCH_MM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DASHES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (2, 1)), (0, (1, 1)))
+DASHES: tuple[Dash, ...] = (
+    "-",
+    (0, (6, 1.5)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (2, 1)),
+    (0, (1, 1)),
+)
 MARKERS = "os^vDP<>X*"
 MARKED_EVERY = 9
 STRONG, FAINT = 0.80, 0.05
 
 
-def styles(keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+def styles(keys: Sequence[str]) -> dict[str, Look]:
     """Colour, dashes and marker of every row: no two rows share all three, nor colour and dashes.
 
     The frames as they are, are black and grey; the default is thicker than all.
     """
-    out: dict[str, dict[str, Any]] = {}
+    out: dict[str, Look] = {}
     palette = COLOURS[1:6]
     others = [k for k in keys if k not in (BLURRED, DEFAULT, *THIN_KEYS)]
     for number, key in enumerate(others):
@@ -40,7 +47,7 @@ def styles(keys: Sequence[str]) -> dict[str, dict[str, Json]]:
     out[THIN_RAW] = {"color": "0.5", "ls": DASHES[0], "marker": None, "lw": 1.8}
     out[BLURRED] = {"color": "k", "ls": DASHES[1], "marker": None, "lw": 1.8}
     out[DEFAULT] = {"color": COLOURS[0], "ls": DASHES[0], "marker": None, "lw": 2.4, "zorder": 5}
-    return {key: {"lw": 1.1, "ms": 4} | out[key] for key in keys}
+    return {key: {"lw": 1.1, "ms": 4, **out[key]} for key in keys}
 
 
 def _spread(number: int) -> tuple[int, int]:
@@ -48,7 +55,7 @@ def _spread(number: int) -> tuple[int, int]:
     return 1 + number % MARKED_EVERY, MARKED_EVERY
 
 
-def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Figure:
+def fourier_figure(measured: Fourier, methods: Mapping[str, Method]) -> Figure:
     """Fig. 3 for every row: TTF at 80 and 5 % contrast, NNPS and CTF; below what all agree on, the difference from the thin screen.
 
     Parameters
@@ -67,14 +74,13 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Figure:
     keys = list(measured["methods"])
     look = styles(keys)
     with rc_context(STYLE):
-        figure, _ = new_figure(10.4, 12.0)
-        figure.clear()
+        figure = empty_figure(10.4, 12.0)
         (strong, off), (faint, noise), (bars, missed) = figure.subplots(3, 2)
         for number, key in enumerate(keys):
             found, label = measured["methods"][key], methods[key]["label"]
-            spread = look[key] | {"markevery": _spread(number)}
+            spread: Look = {**look[key], "markevery": _spread(number)}
             _draw_transfer((strong, off, faint), measured, found, spread)
-            _draw_noise(noise, found["flat"], spread | {"label": label})
+            _draw_noise(noise, found["flat"], {**spread, "label": label})
             _draw_bars((bars, missed), measured["sharp"]["ctf"], found["ctf"], look[key])
         _draw_sharp((strong, faint, noise, bars), measured["sharp"])
         _name_axes({"a": strong, "b": off, "c": faint, "d": noise, "e": bars, "f": missed}, measured["limit_lp_mm"])
@@ -88,9 +94,7 @@ def fourier_figure(measured: dict[str, Any], methods: dict[str, Any]) -> Figure:
         return figure
 
 
-def _draw_transfer(
-    axes: Sequence[Axes], measured: dict[str, Any], found: dict[str, Any], style: dict[str, Any]
-) -> None:
+def _draw_transfer(axes: Sequence[Axes], measured: Fourier, found: Measured, style: Look) -> None:
     """TTF of the 80 % edge, its difference from the thin screen's MTF, and TTF of the 5 % edge."""
     strong, off, faint = axes
     mtf = np.array(measured["sharp"]["mtf"])
@@ -101,16 +105,16 @@ def _draw_transfer(
         x, y = np.array(curve["frequency_lp_mm"]), np.array(curve["value"])
         axis.plot(x, y, **style)
         if axis is strong:
-            off.plot(x, y * float(curve["contrast_kept"]) - mtf, **style)
+            off.plot(x, y * curve["contrast_kept"] - mtf, **style)
 
 
-def _draw_noise(axis: Axes, flat: Mapping[str, Json], style: Mapping[str, Any]) -> None:
+def _draw_noise(axis: Axes, flat: Flat, style: Look) -> None:
     x, y = np.array(flat["frequency_lp_mm"]), np.array(flat["nnps_mm2"])
     # the last bin holds a few corners of the frequency plane only
     axis.semilogy(x[:-1], np.maximum(y[:-1], 1e-12), **style)
 
 
-def _draw_bars(axes: Sequence[Axes], sharp: Any, found: Any, style: Mapping[str, Any]) -> None:
+def _draw_bars(axes: Sequence[Axes], sharp: Sequence[Bars], found: Sequence[Bars], style: Look) -> None:
     bars, missed = axes
     x = np.array([g["frequency_lp_mm"] for g in sharp])
     values, wanted = (np.array([g["ctf"] for g in groups]) for groups in (found, sharp))
@@ -118,11 +122,11 @@ def _draw_bars(axes: Sequence[Axes], sharp: Any, found: Any, style: Mapping[str,
     missed.plot(x, values - wanted, **style)
 
 
-def _draw_sharp(axes: Sequence[Axes], sharp: dict[str, Any]) -> None:
+def _draw_sharp(axes: Sequence[Axes], sharp: Sharp) -> None:
     """The thin screen's own curves, without noise; its noise as the mean of 20 frames."""
     strong, faint, noise, bars = axes
     f = np.array(sharp["frequency_lp_mm"])
-    truth: dict[str, Any] = {"color": "k", "lw": 2.0, "zorder": 4}
+    truth: Look = {"color": "k", "lw": 2.0, "zorder": 4}
     for axis in (strong, faint):
         axis.plot(f, sharp["mtf"], **truth)
     noise.semilogy(
@@ -157,9 +161,9 @@ def _name_axes(axes: dict[str, Axes], limit_lp_mm: float) -> None:
                           textcoords="offset points", fontsize=8, color=GREY, va="top")  # fmt: skip
 
 
-def transfer_of(found: dict[str, Any], contrast: float) -> dict[str, Any] | None:
+def transfer_of(found: Measured, contrast: float) -> Transfer | None:
     """Near-upright TTF at one contrast, if it was measured."""
     for curve in found["transfers"]:
         if curve["contrast"] == contrast and abs(curve["angle_deg"]) < 10 and "value" in curve:
-            return dict(curve)
+            return curve
     return None

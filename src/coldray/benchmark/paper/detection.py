@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
+from coldray.benchmark.paper.record import Cells
 from coldray.benchmark.paper.scenes import paper_blend, paper_pair
 from coldray.benchmark.statistics import auc_difference
 from coldray.document import Json, as_number
@@ -117,7 +118,7 @@ def channels_for(name: str) -> Float:
 def flat_detectability(
     contestants: Sequence[Contestant], exposure_s: float, pairs: int, prior: ObjectPrior, *, size_px: int = 320,
     random_state: int = 3,
-) -> dict[str, Json]:  # fmt: skip
+) -> dict[str, Cells]:  # fmt: skip
     """Detectability on an even background, of every contestant against the blurred frame itself.
 
     Parameters
@@ -180,7 +181,7 @@ def _template(
     return np.asarray(np.mean([images[0][s.window()] - images[1][s.window()] for s in sites], axis=0))
 
 
-def compare(patches: Patches, templates: dict[tuple[str, str, float], Float], keys: Sequence[str]) -> dict[str, Json]:
+def compare(patches: Patches, templates: dict[tuple[str, str, float], Float], keys: Sequence[str]) -> dict[str, Cells]:
     """AUC of both observers per contestant and cell, and the difference from the blurred frame."""
     scores: dict[tuple[str, str, float, str], tuple[Float, Float]] = {}
     for key in keys:
@@ -189,7 +190,7 @@ def compare(patches: Patches, templates: dict[tuple[str, str, float], Float], ke
             template = templates[key, name, cnr]
             scores[key, name, cnr, "npw"] = (np.tensordot(present, template, 2), np.tensordot(absent, template, 2))
             scores[key, name, cnr, "hotelling"] = crossed_scores(present, absent, channels_for(name))
-    out: dict[str, Json] = {}
+    out: dict[str, Cells] = {}
     for key in keys:
         found: list[dict[str, Json]] = []
         for name, cnr in CELLS:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,13 +20,15 @@ from coldray.benchmark.paper.contestants import (
     WIENER_SCALAR,
     WIENER_TV,
 )
+from coldray.benchmark.paper.looks import Look
+from coldray.benchmark.paper.path import Pictures, Walk
+from coldray.benchmark.paper.record import Entry, Method, Score, Worth
 from coldray.benchmark.paper.scenes import OWN, Image, Scene
 from coldray.benchmark.paper.scores import flat_boxes
 from coldray.benchmark.statistics import FEWEST_BOARDS
-from coldray.document import Json
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
 from coldray.reports.demo import busiest_window
-from coldray.reports.figures import STYLE, new_figure
+from coldray.reports.figures import STYLE, empty_figure, new_figure
 from coldray.simulation.paper import PITCH_MM
 
 if TYPE_CHECKING:
@@ -41,10 +43,10 @@ SHOWN_PX = 160
 PER_ROW = 5
 """Methods side by side: at the width of the page their titles can be read."""
 ERROR_SPAN = 0.1
-WORTH_FIELDS = (("psnr_db_truth", "PSNR [dB]"), ("ssim_truth", "SSIM"))
+WORTH_FIELDS: tuple[tuple[Score, str], ...] = (("psnr_db_truth", "PSNR [dB]"), ("ssim_truth", "SSIM"))
 BANDED = (THIN_RAW, DEFAULT)
 """Curves over exposure that show their interval; bands of all would cover each other."""
-WORTH_LOOK: dict[str, dict[str, Json]] = {
+WORTH_LOOK: dict[str, Look] = {
     THIN_RAW: {"color": "0.5", "marker": "o"},
     THIN_WIENER: {"color": COLOURS[3], "marker": "v"},
     THIN_NETWORK: {"color": COLOURS[2], "marker": "^"},
@@ -54,7 +56,7 @@ WORTH_LOOK: dict[str, dict[str, Json]] = {
 }
 
 
-def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Figure:
+def image_figure(pictures: Pictures, methods: Mapping[str, Method]) -> Figure:
     """One board: every method's image with SNR boxes, a window of it, its SSIM map and its signed error.
 
     Parameters
@@ -79,8 +81,7 @@ def image_figure(pictures: dict[str, Any], methods: dict[str, Any]) -> Figure:
     shown["truth"] = ("truth: see the text" if scene.kind == OWN else "truth, without noise", scene.truths["truth"])
     blocks = [list(shown.values())[i : i + PER_ROW] for i in range(0, len(shown), PER_ROW)]
     with rc_context(STYLE):
-        figure, _ = new_figure(10.4, 8.4 * len(blocks))
-        figure.clear()
+        figure = empty_figure(10.4, 8.4 * len(blocks))
         parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
         for number, (part, block) in enumerate(zip(parts, blocks, strict=True)):
             _image_block(part, block, scene, number * PER_ROW)
@@ -99,7 +100,7 @@ def _image_block(figure: SubFigure, block: Sequence[tuple[str, Image]], scene: S
     truth, how = scene.truths["truth"], Convention()
     boxes, window = flat_boxes(truth), busiest_window(truth, min(SHOWN_PX, truth.shape[0] // 2))
     low, high = np.quantile(truth, [0.002, 0.998])
-    grey: dict[str, Json] = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    grey: dict[str, str | float] = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
     axes = figure.subplots(4, PER_ROW)
     for column in range(PER_ROW):
         if column >= len(block):
@@ -152,7 +153,7 @@ def _wrapped(label: str, width: int = 22) -> str:
     return f"{first}\n{' '.join(words)}"
 
 
-def path_figure(path: dict[str, Any]) -> Figure:
+def path_figure(path: Walk) -> Figure:
     """Fig. 1: the states D_t(x_0) forward, and those of the samplers in reverse with the predictions they come from.
 
     Parameters
@@ -170,8 +171,7 @@ def path_figure(path: dict[str, Any]) -> Figure:
     low, high = np.quantile(truth, [0.002, 0.998])
     columns = max(len(row["images"]) for row in rows)
     with rc_context(STYLE):
-        figure, _ = new_figure(10.4, 2.35 * len(rows) + 0.4)
-        figure.clear()
+        figure = empty_figure(10.4, 2.35 * len(rows) + 0.4)
         axes = figure.subplots(len(rows), columns, squeeze=False)
         for line, row in zip(axes, rows, strict=True):
             for axis in line:
@@ -189,13 +189,13 @@ def path_figure(path: dict[str, Any]) -> Figure:
         return figure
 
 
-def steps_figure(entries: Sequence[dict[str, Any]]) -> Figure:
+def steps_figure(entries: Sequence[Entry]) -> Figure:
     """PSNR and SSIM of the samplers over the number of network evaluations."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
         figure, axes = new_figure(9.6, 3.2, 2)
-        for axis, field, label in zip(axes, ("psnr_db_truth", "ssim_truth"), ("PSNR [dB]", "SSIM"), strict=True):
+        for axis, (field, label) in zip(axes, WORTH_FIELDS, strict=True):
             for number, sampler in enumerate(dict.fromkeys(e["sampler"] for e in entries)):
                 here = sorted((e for e in entries if e["sampler"] == sampler), key=lambda e: e["steps"])
                 axis.plot([e["steps"] for e in here], [e[field]["mean"] for e in here], marker="os^D"[number % 4], ms=4,
@@ -209,7 +209,7 @@ def steps_figure(entries: Sequence[dict[str, Any]]) -> Figure:
         return figure
 
 
-def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Figure:
+def worth_figure(worth: Worth, methods: Mapping[str, Method]) -> Figure:
     """Quality of thin, thick and restored frames over exposure, detection over exposure, and quality over phosphor loading.
 
     Parameters
@@ -226,8 +226,7 @@ def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Figure:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, _ = new_figure(10.4, 7.2)
-        figure.clear()
+        figure = empty_figure(10.4, 7.2)
         axes = figure.subplots(2, 3)
         for axis, (field, label) in zip(axes[0], WORTH_FIELDS, strict=False):
             _draw_over(axis, worth["exposure"], "exposure_s", field, methods)
@@ -263,13 +262,14 @@ def worth_figure(worth: dict[str, Any], methods: dict[str, Any]) -> Figure:
 
 
 def _draw_over(
-    axis: Axes, entries: Sequence[dict[str, Any]], along: str, field: str, methods: dict[str, Any], ls: str = "-"
-) -> None:
+    axis: Axes, entries: Sequence[Entry], along: Literal["exposure_s", "loading_mg_cm2"], field: Score,
+    methods: Mapping[str, Method], ls: str = "-",
+) -> None:  # fmt: skip
     """One curve per method, with its interval as a band; methods have the same look wherever they stand."""
     for key in dict.fromkeys(e["method"] for e in entries):
         here = sorted((e for e in entries if e["method"] == key), key=lambda e: e[along])
         x = [e[along] for e in here]
-        style: dict[str, Any] = {"ls": ls, "label": methods[key]["label"], "ms": 4} | WORTH_LOOK[key]
+        style: Look = {"ls": ls, "label": methods[key]["label"], "ms": 4, **WORTH_LOOK[key]}
         axis.plot(x, [e[field]["mean"] for e in here], **style)
         if key in BANDED and all(e[field]["count"] >= FEWEST_BOARDS for e in here):
             low, high = ([e[field][end] for e in here] for end in ("low", "high"))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant
 from coldray.benchmark.paper.far_edge import known_edge_transfer
+from coldray.benchmark.paper.record import Bars, Flat, Fourier, FourierMarks, Measured, Transfer
 from coldray.benchmark.paper.scenes import THIN, blend_of, pair_of, paper_pair, screens
-from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.metrology.bars.ctf import bars_ctf
@@ -137,7 +137,7 @@ def measured_limit_lp_mm(exposure_s: float, prior: ObjectPrior | None = None, si
     return float(f[below[0]]) if below.size else float(f[-1])
 
 
-def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> dict[str, Json]:
+def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> Measured:
     """TTF at every contrast, and noise by repeats in flats and near the edge.
 
     Returns
@@ -148,21 +148,24 @@ def edge_family(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrio
     """
     kerma = AIR_KERMA_RATE_UGY_S * recipe.exposure_s
     cases = [(c, ANGLE_DEG) for c in CONTRASTS] + [(FAR_CONTRAST, FAR_ANGLE_DEG)]
-    transfers, noise = [], {}
+    transfers: list[Transfer] = []
+    noise: dict[str, dict[str, float | None]] = {}
     near: list[TaskTransfer] = []
     for stream, (contrast, angle) in enumerate(cases):
         blurred, truth = edge_images(contrast, angle)
         clean = truth if contestant.screen == THIN else blurred
         stack = repeats_of(contestant, clean, recipe, prior, stream)
-        entry: dict[str, Json] = {"contrast": contrast, "angle_deg": angle, "repeats": len(stack)}
+        entry: Transfer = {"contrast": contrast, "angle_deg": angle, "repeats": len(stack)}
         if abs(angle) > NEAR_UPRIGHT_DEG:
             curve = known_edge_transfer(stack, PITCH_MM, angle)
-            transfers.append(entry | curve_entry(curve) | {"ttf50_lp_mm": curve.frequency_at(0.5), "warnings": []})
+            with_curve(entry, curve)
+            transfers.append({**entry, "ttf50_lp_mm": curve.frequency_at(0.5), "warnings": []})
             continue
         try:
             found = task_transfer(stack, PITCH_MM, contrast=contrast, air_kerma_ugy=kerma)
             near.append(found)
-            entry |= curve_entry(found.ttf) | {
+            with_curve(entry, found.ttf)
+            entry |= {
                 "name": found.name, "ttf50_lp_mm": found.ttf50_lp_mm, "contrast_kept": found.contrast_kept,
                 "warnings": list(found.warnings),
             }  # fmt: skip
@@ -181,18 +184,16 @@ def _dependence(transfers: Sequence[TaskTransfer]) -> float | None:
         return None
 
 
-def curve_entry(curve: FrequencyCurve) -> dict[str, Json]:
-    """Curve and band on a common grid up to Nyquist."""
+def with_curve(entry: Transfer, curve: FrequencyCurve) -> None:
+    """Add a curve and its band, on a common grid up to Nyquist."""
     f = np.linspace(0, nyquist_lp_mm(PITCH_MM), CURVE_POINTS)
-    out: dict[str, Json] = {"frequency_lp_mm": f.round(4).tolist(), "value": curve(f).round(5).tolist()}
-    for name in ("low", "high"):
-        band = getattr(curve, name)
-        if band is not None:
-            out[name] = np.interp(f, curve.frequency_lp_mm, band).round(5).tolist()
-    return out
+    entry |= {"frequency_lp_mm": f.round(4).tolist(), "value": curve(f).round(5).tolist()}
+    if curve.low is not None and curve.high is not None:
+        low, high = (np.interp(f, curve.frequency_lp_mm, end).round(5).tolist() for end in (curve.low, curve.high))
+        entry |= {"low": low, "high": high}
 
 
-def edge_noise(stack: NDArray[np.float32], truth: Image) -> dict[str, Json]:
+def edge_noise(stack: NDArray[np.float32], truth: Image) -> dict[str, float | None]:
     """Noise of the repeats near the edge over that of the flats on both sides, and spectra of both.
 
     Notes
@@ -220,7 +221,7 @@ def edge_noise(stack: NDArray[np.float32], truth: Image) -> dict[str, Json]:
             "edge_bias_rms": bias}  # fmt: skip
 
 
-def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> dict[str, Json]:
+def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior) -> Flat:
     """NNPS [mm2] of restored flats, from repeats."""
     clean = np.full(EDGE_SHAPE, BRIGHT, dtype=np.float32)
     stack = repeats_of(contestant, clean, recipe, prior, 60)
@@ -232,7 +233,7 @@ def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior
     }  # fmt: skip
 
 
-def bar_contrast(contestant: Contestant | None, recipe: FourierRecipe, prior: ObjectPrior) -> list[dict[str, float]]:
+def bar_contrast(contestant: Contestant | None, recipe: FourierRecipe, prior: ObjectPrior) -> list[Bars]:
     """CTF of the mean over repeats, per group; None gives the sharp detector's own, without noise."""
     blur = screen_blur(contestant is None or contestant.screen == THIN)
     image, groups = bars(BAR_FREQUENCIES_LP_MM, blur, PITCH_MM, rows=96, low=BRIGHT * (1 - BAR_CONTRAST), high=BRIGHT)
@@ -250,7 +251,7 @@ def measure(
     recipe: FourierRecipe,
     prior: ObjectPrior,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Json]:
+) -> Fourier:
     """Everything of this module for every contestant, with the marks at this exposure.
 
     Returns
@@ -261,7 +262,7 @@ def measure(
     pair = paper_pair()
     f = np.linspace(0, nyquist_lp_mm(PITCH_MM), CURVE_POINTS)
     reference = NoiseModel.of_detector(pair.sharp, 20.0)
-    results: dict[str, Any] = {
+    results: Fourier = {
         "exposure_s": recipe.exposure_s,
         "repeats": recipe.repeats,
         "peer_repeats": min(recipe.repeats, recipe.peer_repeats),
@@ -279,7 +280,8 @@ def measure(
     for contestant in contestants:
         say(f"Fourier targets at {recipe.exposure_s:g} s: {contestant.label}")
         own = recipe.of(contestant.key)
-        results["methods"][contestant.key] = edge_family(contestant, own, prior) | {
+        results["methods"][contestant.key] = {
+            **edge_family(contestant, own, prior),
             "flat": flat_noise(contestant, own, prior),
             "ctf": bar_contrast(contestant, own, prior),
         }
@@ -288,7 +290,7 @@ def measure(
     return results
 
 
-def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Json]:
+def marks_of(found: Measured, results: Fourier) -> FourierMarks:
     """How one contestant stands against the Fourier marks; None where a curve is missing.
 
     A TTF is 1 at zero for whatever step is left; compared is what becomes of the object, TTF times the contrast kept.
@@ -296,8 +298,10 @@ def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Json]:
     f = np.array(results["sharp"]["frequency_lp_mm"])
     sharp = np.array(results["sharp"]["mtf"])
     near = {t["contrast"]: t for t in found["transfers"] if t["angle_deg"] == ANGLE_DEG and "value" in t}
-    raw = results["methods"].get("blurred", {"transfers": []})
-    raw_near = {t["contrast"]: t for t in raw["transfers"] if t["angle_deg"] == ANGLE_DEG and "value" in t}
+    raw = results["methods"].get("blurred")
+    raw_near = {
+        t["contrast"]: t for t in (raw["transfers"] if raw else ()) if t["angle_deg"] == ANGLE_DEG and "value" in t
+    }
     inside = f <= NYQUIST_SHARE * nyquist_lp_mm(PITCH_MM)
     strong, faint = near.get(0.80), near.get(0.05)
     off = None if strong is None else float(np.abs(_response(strong, "value") - sharp)[inside].max())
@@ -318,6 +322,6 @@ def marks_of(found: dict[str, Any], results: dict[str, Any]) -> dict[str, Json]:
     }
 
 
-def _response(entry: dict[str, Any], part: str) -> NDArray[np.float64]:
+def _response(entry: Transfer, part: Literal["value", "high"]) -> NDArray[np.float64]:
     """TTF of an edge, or an end of its band, times the contrast kept."""
-    return np.array(entry[part]) * float(entry["contrast_kept"])
+    return np.array(entry[part]) * entry["contrast_kept"]

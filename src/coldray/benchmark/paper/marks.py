@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, WIENER
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
 from coldray.benchmark.paper.efficiency import LOSSLESS
 from coldray.benchmark.paper.fourier import MARKS
-from coldray.document import Json
+from coldray.benchmark.paper.record import Fourier, Results
+from coldray.document import Json, as_number
 
 PSNR_GAINS_DB = {1.0: 2.0, 0.25: 3.0, 0.05: 3.5}
 """PSNR over NPS-Wiener on acquired pairs, by exposure [s]."""
@@ -16,7 +15,7 @@ TIE = 1e-6
 """Difference of SSIM that is rounding."""
 
 
-def judge_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
+def judge_marks(results: Results) -> list[dict[str, Json]]:
     """Compare the default method with every mark that the results allow.
 
     Returns
@@ -27,7 +26,7 @@ def judge_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
     found = _image_marks(results)
     for measured in results.get("fourier", []):
         if measured["exposure_s"] == 1.0:
-            found += _fourier_marks(measured, results["settings"]["repeats"])
+            found += _fourier_marks(measured, int(as_number(results["settings"]["repeats"])))
     if "detection" in results:
         lowest = results["detection"]["methods"][DEFAULT]["lowest_bound"]
         found.append(
@@ -36,14 +35,13 @@ def judge_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
         )  # fmt: skip
     for row in results.get("efficiency", []):
         if row["method"] == DEFAULT:
-            words = f"detection efficiency >= {LOSSLESS} from 0.03 to 0.35 cycles/pixel at {row['exposure_s']:g} s"
-            found.append(_mark(words, row["lowest"], row["lossless"]))
-    for result in results.get("trust", {}).get("methods", {}).get(DEFAULT, []):
+            words = f"detection efficiency >= {LOSSLESS} from 0.03 to 0.35 cycles/pixel at {as_number(row['exposure_s']):g} s"
+            found.append(_mark(words, as_number(row["lowest"]), bool(row["lossless"])))
+    for result in results["trust"]["methods"].get(DEFAULT, []) if "trust" in results else ():
         found.append(
-            _mark(f"trust test {result['number']}, {result['test']}: {result['mark']}", None, result["passed"])
+            _mark(f"trust test {result['number']}, {result['test']}: {result['mark']}", None, bool(result["passed"]))
         )
-    controls = results.get("trust", {}).get("controls", {})
-    if controls:
+    if "trust" in results and (controls := results["trust"]["controls"]):
         caught = [name for name, result in controls.items() if result["passed"]]
         found.append(
             _mark("trust test 18: every restorer that is wrong on purpose fails test 3, 4 or 6", len(caught),
@@ -56,7 +54,7 @@ def _mark(words: str, measured: float | None, passed: bool) -> dict[str, Json]:
     return {"mark": words, "measured": measured, "passed": bool(passed)}
 
 
-def _image_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
+def _image_marks(results: Results) -> list[dict[str, Json]]:
     """PSNR over Wiener and best SSIM, on acquired and on frozen pairs."""
     out = []
     for kind in ("acquired", "judge"):
@@ -78,7 +76,7 @@ def _image_marks(results: dict[str, Any]) -> list[dict[str, Json]]:
     return out
 
 
-def _fourier_marks(measured: dict[str, Any], repeats: int) -> list[dict[str, Json]]:
+def _fourier_marks(measured: Fourier, repeats: int) -> list[dict[str, Json]]:
     """TTF, CTF and noise near edges at one exposure."""
     if DEFAULT not in measured["methods"]:
         return []

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper import scores
 from coldray.benchmark.paper.contestants import Contestant
+from coldray.benchmark.paper.path import Pictures
+from coldray.benchmark.paper.record import Results, Row
 from coldray.benchmark.paper.run import PaperSettings, head, line_up, typical
 from coldray.benchmark.paper.scenes import OWN, THICK, Scene
 from coldray.channels import conditions
-from coldray.document import Json, as_table, as_text, as_texts
+from coldray.document import Json, as_table, as_text
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention
 from coldray.physics.pair import DetectorPair
@@ -77,7 +79,7 @@ class SeenBoard(Protocol):
 def run_own(
     boards: Iterable[SeenBoard], folder: str, model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[dict[str, Json], dict[str, Json]]:  # fmt: skip
+) -> tuple[Results, Pictures]:  # fmt: skip
     """Run every method on a data folder in the layout of `coldray prepare`.
 
     Parameters
@@ -105,7 +107,7 @@ def run_own(
     how, began, prior = settings or PaperSettings(), time.perf_counter(), model.prior
     line = [c for c in line_up(model, others or {}, how) if c.screen == THICK]
     labels = {c.key: c.label for c in line}
-    rows: list[dict[str, Json]] = []
+    rows: list[Row] = []
     seen, warnings, shown, first = [], [], [], []
     number = 0
     for images in boards:
@@ -126,7 +128,7 @@ def run_own(
         first += scenes[:1]
     compared = scores.comparisons(rows, labels)
     results = head(model, others or {}, how, line)
-    results["absent"] = [*as_texts(results["absent"]), *NOT_HERE]
+    results["absent"] = [*results["absent"], *NOT_HERE]
     results |= {
         "own": {"folder": folder, "boards": seen, "warnings": list(dict.fromkeys(warnings))},
         "ceiling": scores.ceiling(first),
@@ -172,14 +174,14 @@ def without_truth(image: NDArray[np.floating], frame: Frame, degradation: Degrad
     return {"residual_over_noise": float(np.std(rest) / frame.noise.relative_sd(frame.mean_signal))}
 
 
-def _with_repeats(rows: list[dict[str, Any]], made: Sequence[Mapping[str, Image]]) -> list[dict[str, Json]]:
+def _with_repeats(rows: list[dict[str, Json]], made: Sequence[Mapping[str, Image]]) -> list[dict[str, Json]]:
     """Rows with the noise that repeated frames show: the SD over frames of one board, root of its mean over pixels, in percent."""
     if len(made) < 2:
         return rows
     spread = {
         key: 100 * float(np.sqrt(np.var([images[key] for images in made], axis=0, ddof=1).mean())) for key in made[0]
     }
-    return [row | {"repeat_sd_percent": spread[row["method"]]} for row in rows]
+    return [row | {"repeat_sd_percent": spread[as_text(row["method"])]} for row in rows]
 
 
 def _unfamiliar(line: Sequence[Contestant], scene: Scene) -> list[str]:

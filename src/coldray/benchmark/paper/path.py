@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,31 @@ Image = NDArray[np.float32]
 SAME_DB = 120.0
 """PSNR beyond which two images differ by rounding."""
 NOISY = ddim.CHANNELS.index("noisy image, -1 to 1")
+
+
+class Line(TypedDict):
+    """Named images side by side."""
+
+    name: str
+    images: list[tuple[str, Image]]
+
+
+class Walk(TypedDict):
+    """Fig. 1 of one scene."""
+
+    board: str
+    kind: str
+    exposure_s: float
+    truth: Image
+    rows: list[Line]
+
+
+class Pictures(TypedDict, total=False):
+    """What the figures of one board are drawn from; empty where none was scored."""
+
+    scene: Scene
+    images: dict[str, Image]
+    path: Walk
 
 
 class Recorder:
@@ -48,7 +73,7 @@ class Recorder:
         return answer
 
 
-def path_of(scene: Scene, model: Model, others: Mapping[str, Model], steps: int) -> dict[str, Any]:
+def path_of(scene: Scene, model: Model, others: Mapping[str, Model], steps: int) -> Walk:
     """Forward states of the truth, and the samplers' states in reverse.
 
     Parameters
@@ -68,7 +93,7 @@ def path_of(scene: Scene, model: Model, others: Mapping[str, Model], steps: int)
     frame, truth = scene.frame(model.prior), scene.truths["truth"]
     blend = scene.degradation()
     forward = forward_states(truth, frame, blend, steps)
-    rows = [{"name": "forward, D_t(x_0)", "images": _named(forward, truth, steps, False)}]
+    rows: list[Line] = [{"name": "forward, D_t(x_0)", "images": _named(forward, truth, steps, False)}]
     reverse, answers = reverse_states(frame, blend, model, steps)
     rows.append({"name": "reverse, x_t, K = 1", "images": _named(reverse, truth, steps, True)})
     named = [(f"from x_{steps - n}, {_score(image, truth)}", image) for n, image in enumerate(answers)]

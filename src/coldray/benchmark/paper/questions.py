@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,11 @@ from coldray.benchmark.paper.contestants import DEFAULT, WIENER, Contestant, cla
 from coldray.benchmark.paper.controls import Inventor, Memoriser, Smoother
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
 from coldray.benchmark.paper.invention import LIMIT_SE, ground, invented
+from coldray.benchmark.paper.record import Trust, Verdict
 from coldray.benchmark.paper.strangers import WarningsFor
 from coldray.benchmark.paper.trust import TrustRecipe, blank, flat, insertion, removal, removed_parts, verdict
 from coldray.channels import conditions
-from coldray.document import Json, as_entries
+from coldray.document import Json, as_entries, as_number
 from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.physics.prior import ObjectPrior
@@ -39,16 +39,17 @@ def characterised(contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrio
 
 
 def invention(
-    contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior, allowed: dict[str, Any]
+    contestant: Contestant, recipe: TrustRecipe, prior: ObjectPrior, allowed: Mapping[str, Json]
 ) -> dict[str, Json]:
     """Test 20: in the mean of repeats nothing is drawn on even ground, far from edges, that a Wiener filter does not draw.
 
     `allowed` is what `invented` found of that.
     """
     found = invented(contestant, ground(), recipe.exposure_s, recipe.repeats, prior, random_state=recipe.random_state)
-    most = 1.5 * allowed["count"] + 3 * np.sqrt(allowed["count"] + 1)
+    count = as_number(allowed["count"])
+    most = 1.5 * count + 3 * np.sqrt(count + 1)
     return verdict(
-        20, "invention", found["count"] <= most,
+        20, "invention", as_number(found["count"]) <= most,
         f"answers of lines, blobs and lattices beyond {LIMIT_SE} standard errors in the mean of {recipe.repeats} repeats "
         "<= 1.5 x those of Wiener (+ 3 SD of the count)",
         wiener=allowed, **found,
@@ -67,7 +68,7 @@ CONTROLLED: dict[str, tuple[type[Contestant], ...]] = {
 def run_trust(
     contestants: Sequence[Contestant], recipe: TrustRecipe, prior: ObjectPrior, warnings_for: WarningsFor | None = None,
     say: Callable[[str], None] = lambda _: None, asked: Sequence[str] = ASKED,
-) -> dict[str, Json]:  # fmt: skip
+) -> Trust:  # fmt: skip
     """Ask the trust tests.
 
     Parameters
@@ -105,7 +106,7 @@ def run_trust(
         wiener = next(one for one in classical() if one.key == WIENER)
         return invented(wiener, ground(), recipe.exposure_s, recipe.repeats, prior, random_state=recipe.random_state)
 
-    tests: dict[str, Callable[[Contestant], dict[str, Any]]] = {
+    tests: dict[str, Callable[[Contestant], Verdict]] = {
         "insertion": lambda who: insertion(who, boards, recipe, prior),
         "removal": lambda who: removal(who, parts, recipe, prior),
         "blank": lambda who: blank(who, prior, recipe.exposure_s),
@@ -116,11 +117,10 @@ def run_trust(
         "characterisation": lambda who: characterised(who, recipe, prior),
         "invention": lambda who: invention(who, recipe, prior, allowed()),
     }
-    out: dict[str, Any] = {"methods": {}, "exposure_s": recipe.exposure_s, "pairs": recipe.pairs}
+    out: Trust = {"methods": {}, "exposure_s": recipe.exposure_s, "pairs": recipe.pairs, "controls": {}}
     for contestant in contestants:
         say(f"trust tests: {contestant.label}")
         out["methods"][contestant.key] = [tests[name](contestant) for name in asked]
-    out["controls"] = {}
     for kind in dict.fromkeys(kind for name in asked for kind in CONTROLLED.get(name, ())):
         control = kind()  # type: ignore[call-arg]
         say(f"trust tests: {control.label}")
@@ -134,7 +134,7 @@ def run_trust(
 
 def trust_of_model(
     model: Model, recipe: TrustRecipe, asked: Sequence[str] = QUESTIONS, say: Callable[[str], None] = lambda _: None
-) -> dict[str, Json]:
+) -> Trust:
     """Ask the trust tests of the default method with a model, and of a Wiener filter as control; see `run_trust`."""
 
     def warnings_for(frame: Frame, degradation: Degradation) -> list[str]:

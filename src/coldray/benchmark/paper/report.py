@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from coldray.benchmark.paper.claims import claims
 from coldray.benchmark.paper.curves import fourier_figure
 from coldray.benchmark.paper.figures import image_figure, path_figure, steps_figure, worth_figure
+from coldray.benchmark.paper.path import Pictures
+from coldray.benchmark.paper.record import Results
 from coldray.benchmark.paper.tables import groups_of, number, signed, table_csv, table_latex
 from coldray.benchmark.paper.words import (
     CAPTIONS,
@@ -20,7 +20,7 @@ from coldray.benchmark.paper.words import (
     printed_beside_ours,
     said_of_worth,
 )
-from coldray.document import Json
+from coldray.document import Json, plain_table
 from coldray.files import write_bytes, write_text
 from coldray.reports.figures import render
 from coldray.reports.html import data_uri, template
@@ -29,23 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plain(value: Any) -> Any:
-    """Value as JSON knows it; NaN and infinity become null."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def trust_rows(results: dict[str, Any]) -> list[dict[str, Json]]:
+def trust_rows(results: Results) -> list[dict[str, Json]]:
     """One row per test, one verdict per method."""
-    found = results.get("trust", {}).get("methods", {})
-    tests = list(found.values())
+    tests = list(results["trust"]["methods"].values()) if "trust" in results else []
     if not tests:
         return []
     return [
@@ -54,7 +40,7 @@ def trust_rows(results: dict[str, Any]) -> list[dict[str, Json]]:
     ]
 
 
-def drawn(results: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Figure]:
+def drawn(results: Results, pictures: Pictures) -> dict[str, Figure]:
     """Every figure by the stem of its files."""
     figures: dict[str, Figure] = {}
     if pictures:
@@ -91,7 +77,7 @@ CEILING = {
 """What the references allow, in words, and digits."""
 
 
-def exchange_rows(results: dict[str, Any]) -> list[dict[str, str]]:
+def exchange_rows(results: Results) -> list[dict[str, str]]:
     """The default at a shorter exposure against the thin screen at a longer one."""
     rows: dict[tuple[float, float, str], dict[str, str]] = {}
     for found in results.get("exposures", []):
@@ -104,7 +90,7 @@ def exchange_rows(results: dict[str, Any]) -> list[dict[str, str]]:
     return list(rows.values())
 
 
-def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any], command: str) -> Path:
+def write_paper(folder: Path, results: Results, pictures: Pictures, command: str) -> Path:
     """Write everything; returns the report's path.
 
     Parameters
@@ -116,7 +102,7 @@ def write_paper(folder: Path, results: dict[str, Any], pictures: dict[str, Any],
         What made it, said in the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    clean = plain(results | {"command": command})
+    clean = plain_table(results) | {"command": command}
     write_text(folder / "results.json", json.dumps(clean, indent=1, allow_nan=False) + "\n")
     figures = drawn(results, pictures)
     for stem, figure in figures.items():

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +30,12 @@ from coldray.benchmark.paper.contestants import (
 )
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
-from coldray.benchmark.paper.path import path_of
+from coldray.benchmark.paper.path import Pictures, path_of
 from coldray.benchmark.paper.questions import run_trust
+from coldray.benchmark.paper.record import Entry, Results, Row
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, KINDS, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.benchmark.paper.worth import measure_worth
-from coldray.document import Json, as_table, as_text
+from coldray.document import Json, as_table
 from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db
@@ -137,7 +137,7 @@ def line_up(model: Model, others: Mapping[str, Model], settings: PaperSettings) 
 
 def head(
     model: Model, others: Mapping[str, Model], settings: PaperSettings, contestants: Sequence[Contestant]
-) -> dict[str, Json]:
+) -> Results:
     """What every comparison says of itself: conventions, settings, models, who takes part and who does not."""
     return {
         "coldray": __version__,
@@ -157,7 +157,7 @@ def head(
 def run_paper(
     model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
     judge: Path | None = None, say: Say = lambda _: None,
-) -> tuple[dict[str, Json], dict[str, Json]]:  # fmt: skip
+) -> tuple[Results, Pictures]:  # fmt: skip
     """Run the comparison.
 
     Parameters
@@ -191,7 +191,7 @@ def run_paper(
     contestants = [replace(c, by_exposure=tuned.get(c.key, {})) for c in contestants]
     by_key = {c.key: c for c in contestants}
     results = head(model, others or {}, how, contestants)
-    pictures: dict[str, Json] = {}
+    pictures: Pictures = {}
     if "scores" in how.parts:
         found, candidates = _scores(contestants, how, judge, prior, say)
         results |= found
@@ -219,9 +219,9 @@ def run_paper(
     return results, pictures
 
 
-def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say) -> dict[str, Json]:
+def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say) -> Results:
     """What an inspector asks: detectability, what is left of faint details, trust."""
-    results: dict[str, Json] = {}
+    results: Results = {}
     if "detection" in how.parts:
         say("detectability of voids and cracks")
         seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
@@ -252,9 +252,9 @@ def _scores(
     judge: Path | None,
     prior: ObjectPrior,
     say: Say,
-) -> tuple[dict[str, Json], list[Shown]]:
+) -> tuple[Results, list[Shown]]:
     """Image quality on drawn boards and on the frozen pairs, and the boards that may be shown."""
-    rows: list[dict[str, Json]] = []
+    rows: list[Row] = []
     references: list[Scene] = []
     sources = [board_scenes(how.boards, how.exposures_s, how.kinds)]
     if judge is not None:
@@ -275,7 +275,7 @@ def _scores(
                 number += 1
     labels = {c.key: c.label for c in contestants}
     found = scores.comparisons(rows, labels)
-    results: dict[str, Json] = {
+    results: Results = {
         "ceiling": scores.ceiling(references),
         "summary": scores.summarise(rows),
         "paired": found,
@@ -286,7 +286,7 @@ def _scores(
     return results, candidates
 
 
-def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Model], steps: int) -> dict[str, Any]:
+def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Model], steps: int) -> Pictures:
     """The board whose gain of the default over NPS-Wiener is the median: its "scene", its "images" by key, its "path"."""
 
     def gain(candidate: Shown) -> float:
@@ -301,7 +301,7 @@ def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Mode
     return {"scene": scene, "images": images, "path": path_of(scene, model, others, steps)}
 
 
-def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Json]]:
+def quality_by_steps(model: Model, how: PaperSettings) -> list[Entry]:
     """Scores of the samplers over the number of steps, on acquired pairs of the test boards."""
     samplers = [
         ("cold, K = 1", "cold", "paper"), ("cold, K calibrated", "cold", "calibrated"), ("InDI", "indi", "calibrated")
@@ -311,12 +311,12 @@ def quality_by_steps(model: Model, how: PaperSettings) -> list[dict[str, Json]]:
         for label, method, gain in samplers
         for steps in how.step_counts
     ]
-    rows: list[dict[str, Json]] = []
+    rows: list[Row] = []
     for number, scenes in enumerate(board_scenes(how.boards, how.exposures_s[1:2] or how.exposures_s, (ACQUIRED,))):
         for scene in scenes:
             rows += scores.score_scene(scene, contestants, number, model.prior)
     return [
-        entry | {"sampler": sampler, "steps": int(taken)}
+        {**entry, "sampler": sampler, "steps": int(taken)}
         for entry in scores.summarise(rows)
-        for sampler, taken in [as_text(entry["method"]).split("|")]
+        for sampler, taken in [entry["method"].split("|")]
     ]

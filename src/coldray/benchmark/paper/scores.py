@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from coldray.benchmark.paper.contestants import (
     WIENER_TV,
     Contestant,
 )
+from coldray.benchmark.paper.record import SCORES, Difference, Entry, Row, Score, Statistic
 from coldray.benchmark.paper.scenes import (
     ACQUIRED,
     EXPOSURES_S,
@@ -27,13 +27,14 @@ from coldray.benchmark.paper.scenes import (
     THIN,
     VALIDATION_FAMILIES,
     BoardSet,
+    Image,
     Scene,
     blend_of,
     board_scenes,
     paper_pair,
 )
 from coldray.benchmark.statistics import Interval, interval, verdict
-from coldray.document import Json
+from coldray.document import Json, as_number, as_text
 from coldray.errors import ImageError
 from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
 from coldray.metrology.response import response_ceiling, response_scores
@@ -91,7 +92,7 @@ def _flat_boxes_of(truth: NDArray[np.float64], side: int) -> tuple[Box, ...]:
     if not flat.any():
         return ()
 
-    def box(place: Any) -> Box:
+    def box(place: Iterable[np.intp]) -> Box:
         y, x = (int(n) * (side // 2) + BOX_SIDES_PX[0] for n in place)
         return x, y, side, side
 
@@ -112,7 +113,11 @@ def contrast_to_noise(image: NDArray[np.floating], boxes: tuple[Box, Box]) -> fl
 
 
 def score_scene(
-    scene: Scene, contestants: Sequence[Contestant], number: int, prior: ObjectPrior, keep: dict[str, Any] | None = None
+    scene: Scene,
+    contestants: Sequence[Contestant],
+    number: int,
+    prior: ObjectPrior,
+    keep: dict[str, Image] | None = None,
 ) -> list[dict[str, Json]]:
     """Run every contestant on one scene.
 
@@ -138,7 +143,7 @@ def score_scene(
     }
     truth = scene.truths["truth"]
     boxes = flat_boxes(truth)
-    rows = []
+    rows: list[dict[str, Json]] = []
     for contestant in contestants:
         if contestant.screen not in seen:
             continue
@@ -148,7 +153,7 @@ def score_scene(
             exposure_s=scene.exposure_s,
             random_state=(2026, number),
         )
-        row: dict[str, Any] = {
+        row: dict[str, Json] = {
             "method": contestant.key, "board": scene.board, "kind": scene.kind, "exposure_s": scene.exposure_s,
             "seconds": out.seconds,
             "seconds_per_mpx": out.seconds / out.image.size * 1e6,
@@ -171,7 +176,7 @@ def score_scene(
     return rows
 
 
-def ceiling(scenes: Iterable[Scene]) -> dict[str, Json]:
+def ceiling(scenes: Iterable[Scene]) -> dict[str, Statistic]:
     """What the references allow: 20 frames against the truth, one half of them against the other, and beam hardening."""
     how = Convention()
     found: dict[str, list[float]] = {"mean20_psnr_db": [], "mean20_ssim": [], "halves_psnr_db": [], "halves_ssim": []}
@@ -189,71 +194,86 @@ def ceiling(scenes: Iterable[Scene]) -> dict[str, Json]:
     return {name: interval(values).to_json() for name, values in found.items() if values}
 
 
-def values_of(rows: Sequence[Mapping[str, Any]], key: str, field: str) -> dict[str, float]:
+def values_of(rows: Sequence[Row], key: str, field: Score) -> dict[str, float]:
     """One value per board of one contestant: the mean over its frames."""
     boards: dict[str, list[float]] = {}
     for row in rows:
         if row["method"] == key and field in row:
-            boards.setdefault(row["board"], []).append(float(row[field]))
+            boards.setdefault(as_text(row["board"]), []).append(float(as_number(row[field])))
     return {board: float(np.mean(values)) for board, values in boards.items()}
 
 
-def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Json]]:
+def summarise(rows: Sequence[Row]) -> list[Entry]:
     """Mean and interval over boards per method, exposure and kind of pair."""
-    table = []
+    table: list[Entry] = []
     for kind, exposure in cells(rows):
         here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
-        for key in dict.fromkeys(r["method"] for r in here):
+        for key in dict.fromkeys(as_text(r["method"]) for r in here):
             mine = [r for r in here if r["method"] == key]
-            entry: dict[str, Any] = {"method": key, "kind": kind, "exposure_s": exposure}
-            wanted = ("psnr_db_", "ssim_", "snr_", "cnr", "seconds_", "cpu_", "residual_", "repeat_")
-            fields = dict.fromkeys(f for row in mine for f in row if f.startswith(wanted))
-            for field in fields:
+            evaluations = as_number(mine[0]["evaluations"])
+            entry: Entry = {"method": key, "kind": kind, "exposure_s": exposure, "evaluations": evaluations}
+            for field in SCORES:
                 values = list(values_of(mine, key, field).values())
-                if np.all(np.isfinite(values)):
+                if values and np.all(np.isfinite(values)):
                     entry[field] = interval(values).to_json()
-            entry["evaluations"] = mine[0]["evaluations"]
             table.append(entry)
     return table
 
 
-def cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
+def cells(rows: Sequence[Row]) -> list[tuple[str, float]]:
     """Kinds of pair and exposures that occur, in order."""
-    return list(dict.fromkeys((r["kind"], r["exposure_s"]) for r in rows))
+    return list(dict.fromkeys((as_text(r["kind"]), as_number(r["exposure_s"])) for r in rows))
 
 
-def paired(rows: Sequence[Mapping[str, Json]], key: str, other: str, field: str) -> Interval | None:
+def paired(rows: Sequence[Row], key: str, other: str, field: Score) -> Interval | None:
     """Difference of two contestants, board by board; None if they share no board."""
     mine, theirs = values_of(rows, key, field), values_of(rows, other, field)
     shared = [b for b in mine if b in theirs]
     return interval([mine[b] - theirs[b] for b in shared]) if shared else None
 
 
-def comparisons(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Json]]:
+JUDGED: tuple[tuple[Score, str, str], ...] = (("psnr_db_truth", "PSNR", "dB"), ("ssim_truth", "SSIM", ""))
+"""What verdicts are about: score, name, unit."""
+
+
+def differs(
+    key: str, against: str, exposure_s: float, field: Score, difference: Interval, verdict: str,
+    kind: str | None = None, against_exposure_s: float | None = None,
+) -> Difference:  # fmt: skip
+    """Paired difference of two methods, as an entry of the results."""
+    entry: Difference = {
+        "method": key, "against": against, "exposure_s": exposure_s, "field": field, "mean": difference.mean,
+        "low": difference.low, "high": difference.high, "count": difference.count, "verdict": verdict,
+    }  # fmt: skip
+    if kind is not None:
+        entry["kind"] = kind
+    if against_exposure_s is not None:
+        entry["against_exposure_s"] = against_exposure_s
+    return entry
+
+
+def comparisons(rows: Sequence[Row], labels: dict[str, str]) -> list[Difference]:
     """Paired differences: every method against NPS-Wiener and one step plus Van Cittert, the default against the thin screen."""
-    found = []
+    found: list[Difference] = []
     present = {r["method"] for r in rows}
     for kind, exposure in cells(rows):
         here = [r for r in rows if r["kind"] == kind and r["exposure_s"] == exposure]
         for base in (WIENER, VAN_CITTERT, *THIN_KEYS):
-            everyone = dict.fromkeys(r["method"] for r in here)
+            everyone = dict.fromkeys(as_text(r["method"]) for r in here)
             for key in everyone if base not in THIN_KEYS else [k for k in everyone if k == DEFAULT]:
                 if key == base or base not in present:
                     continue
-                for field, unit in (("psnr_db_truth", "dB"), ("ssim_truth", "")):
+                for field, name, unit in JUDGED:
                     difference = paired(here, key, base, field)
                     if difference is None:
                         continue
-                    what = f"{'PSNR' if unit else 'SSIM'} at {exposure:g} s, {kind} pairs"
-                    found.append(
-                        {"method": key, "against": base, "kind": kind, "exposure_s": exposure, "field": field}
-                        | difference.to_json()
-                        | {"verdict": verdict(difference, labels[key], labels[base], what, unit)}
-                    )
+                    what = f"{name} at {exposure:g} s, {kind} pairs"
+                    words = verdict(difference, labels[key], labels[base], what, unit)
+                    found.append(differs(key, base, exposure, field, difference, words, kind))
     return found
 
 
-def exposure_exchange(rows: Sequence[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Json]]:
+def exposure_exchange(rows: Sequence[Row], labels: dict[str, str]) -> list[Difference]:
     """What exposure the restoration saves: the default at a shorter exposure against the thin screen at a longer one.
 
     Parameters
@@ -269,25 +289,22 @@ def exposure_exchange(rows: Sequence[dict[str, Any]], labels: dict[str, str]) ->
         Per pair of exposures, per thin row and per score: the paired difference with its interval, and a sentence.
     """
     acquired = [r for r in rows if r["kind"] == ACQUIRED]
-    at = {e: [r for r in acquired if r["exposure_s"] == e] for e in dict.fromkeys(r["exposure_s"] for r in acquired)}
-    found = []
+    at = {e: [r for r in acquired if r["exposure_s"] == e] for _, e in cells(acquired)}
+    found: list[Difference] = []
     for short, long in ((s, e) for s in sorted(at) for e in sorted(at) if s < e):
         for key in THIN_KEYS:
-            for field, name, unit in (("psnr_db_truth", "PSNR", "dB"), ("ssim_truth", "SSIM", "")):
+            for field, name, unit in JUDGED:
                 mine, theirs = values_of(at[short], DEFAULT, field), values_of(at[long], key, field)
                 if not (shared := [b for b in mine if b in theirs]):
                     continue
                 difference = interval([mine[b] - theirs[b] for b in shared])
                 names = f"{labels[DEFAULT]} at {short:g} s", f"{labels[key]} at {long:g} s"
-                found.append(
-                    {"method": DEFAULT, "exposure_s": short, "against": key, "against_exposure_s": long, "field": field}
-                    | difference.to_json()
-                    | {"verdict": verdict(difference, *names, f"{name}, {ACQUIRED} pairs", unit)}
-                )
+                words = verdict(difference, *names, f"{name}, {ACQUIRED} pairs", unit)
+                found.append(differs(DEFAULT, key, short, field, difference, words, against_exposure_s=long))
     return found
 
 
-def headline(found: Sequence[dict[str, Any]]) -> list[str]:
+def headline(found: Sequence[Difference]) -> list[str]:
     """Sentences that belong at the top: the default against the thin screen and against Wiener, the cold sampler against one step."""
     wanted = (*((DEFAULT, key) for key in THIN_KEYS), (DEFAULT, WIENER), (COLD, VAN_CITTERT))
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Required, TypedDict
 
 import numpy as np
 import scipy.ndimage
@@ -106,6 +106,14 @@ WarningsFor = Callable[[Frame, Degradation], Sequence[str]]
 """What a model warns of a frame."""
 
 
+class Stranger(TypedDict, total=False):
+    """One frame that the model was not made for; the gain over Wiener only where its truth is known."""
+
+    statistic: Required[float]
+    flagged: Required[bool]
+    gain_db: float
+
+
 def out_of_distribution(
     contestant: Contestant, boards: Sequence[Image], exposure_s: float, prior: ObjectPrior,
     warnings_for: WarningsFor | None = None, random_state: int = 11,
@@ -140,14 +148,14 @@ def out_of_distribution(
         return max(abs(level - centre) / scales[0], strongest / scales[1])
 
     inside = [statistic(*u) for u in usual]
-    kinds: dict[str, list[dict[str, Any]]] = {}
+    kinds: dict[str, list[Stranger]] = {}
     for number, board in enumerate(boards):
         rng = np.random.default_rng([random_state, 71, number])
         for kind, (frame, truth) in stranger_frames(board, exposure_s, rng, prior).items():
             level, strongest, image = readings(frame)
             off = statistic(level, strongest)
             warned = bool(warnings_for(frame, blend)) if warnings_for is not None else False
-            entry: dict[str, Any] = {"statistic": off, "flagged": off > 1 or warned}
+            entry: Stranger = {"statistic": off, "flagged": off > 1 or warned}
             if truth is not None:
                 linear = np.asarray(wiener.restore(frame, blend), dtype=np.float32)
                 entry["gain_db"] = psnr_db(image, truth, how) - psnr_db(linear, truth, how)

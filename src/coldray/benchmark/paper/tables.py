@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
 
 import numpy as np
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, WIENER
 from coldray.benchmark.paper.marks import TIE
+from coldray.benchmark.paper.record import Difference, Results, Score
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
+from coldray.document import Json
 
-MAIN = (("psnr_db_truth", "PSNR [dB]", 2), ("ssim_truth", "SSIM", 4))
-DETAIL = (
+MAIN: tuple[tuple[Score, str, int], ...] = (("psnr_db_truth", "PSNR [dB]", 2), ("ssim_truth", "SSIM", 4))
+DETAIL: tuple[tuple[Score, str, int], ...] = (
     ("psnr_db_same_response", "PSNR, own response [dB]", 2),
     ("psnr_db_curve", "PSNR after the best curve [dB]", 2),
     ("psnr_db_mean20", "PSNR to 20 frames [dB]", 2),
@@ -33,7 +34,7 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
 
 
-def signed(difference: dict[str, Any] | None, digits: int) -> str:
+def signed(difference: Difference | None, digits: int) -> str:
     """A paired difference with its interval, a star where the interval does not hold zero."""
     if difference is None:
         return "–"
@@ -44,13 +45,13 @@ def signed(difference: dict[str, Any] | None, digits: int) -> str:
     return f"{difference['mean']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){shown}"
 
 
-def label_of(results: dict[str, Any], key: str) -> str:
+def label_of(results: Results, key: str) -> str:
     """Name of a method with what its model was trained with."""
     method = results["methods"][key]
     return str(method["label"]) + (f" [{method['trained_for']}]" if method.get("trained_for") else "")
 
 
-def cells_of(results: dict[str, Any]) -> list[tuple[str, float]]:
+def cells_of(results: Results) -> list[tuple[str, float]]:
     """Kinds of pair and exposures of the summary, acquired pairs first."""
     found = dict.fromkeys((e["kind"], e["exposure_s"]) for e in results.get("summary", []))
     return sorted(found, key=lambda cell: cell[0] != ACQUIRED)
@@ -61,22 +62,23 @@ def titled(kind: str, exposure_s: float) -> str:
     return "Noise-free pairs (Eq. 1 alone)" if kind == NOISE_FREE else f"{kind.capitalize()} pairs, {exposure_s:g} s"
 
 
-def groups_of(results: dict[str, Any]) -> list[dict[str, Any]]:
+def groups_of(results: Results) -> list[dict[str, Json]]:
     """One table per kind of pair and exposure: scores with paired differences, and a second one with everything else."""
     against = {
         (c["kind"], c["exposure_s"], c["method"], c["field"]): c
         for c in results.get("paired", [])
         if c["against"] == WIENER
     }
-    groups = []
+    groups: list[dict[str, Json]] = []
     for kind, exposure in cells_of(results):
         here = [e for e in results["summary"] if e["kind"] == kind and e["exposure_s"] == exposure]
         best = {field: max(e[field]["mean"] for e in here if e["method"] not in THIN_KEYS) for field, _, _ in MAIN}
         used = [c for c in DETAIL if any(c[0] in e for e in here)]
-        lines, detail = [], []
+        lines: list[dict[str, Json]] = []
+        detail: list[dict[str, Json]] = []
         for entry in here:
             key = entry["method"]
-            row = {"label": label_of(results, key), "ours": key == DEFAULT, "thin": key in THIN_KEYS}
+            row: dict[str, Json] = {"label": label_of(results, key), "ours": key == DEFAULT, "thin": key in THIN_KEYS}
             scores = []
             for field, _, digits in MAIN:
                 star = " ★" if key not in THIN_KEYS and entry[field]["mean"] >= best[field] - TIE else ""
@@ -95,7 +97,7 @@ def groups_of(results: dict[str, Any]) -> list[dict[str, Any]]:
     return groups
 
 
-def table_csv(results: dict[str, Any]) -> str:
+def table_csv(results: Results) -> str:
     """Summary as CSV: a row per method, kind and exposure, with how long its model was trained."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -103,7 +105,7 @@ def table_csv(results: dict[str, Any]) -> str:
     scores = [f"{field}{end}" for field in fields for end in ("", "_low", "_high")]
     writer.writerow(["kind", "exposure_s", "method", *scores, "evaluations", "trained_for"])
     for entry in results.get("summary", []):
-        values: list[Any] = []
+        values: list[str] = []
         for field in fields:
             found = entry.get(field)
             values += ["", "", ""] if found is None else [f"{found[k]:.5g}" for k in ("mean", "low", "high")]
@@ -112,7 +114,7 @@ def table_csv(results: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def table_latex(results: dict[str, Any]) -> str:
+def table_latex(results: Results) -> str:
     """PSNR and SSIM of every method over the exposures, acquired pairs first, as a LaTeX table (booktabs).
 
     A dagger marks a paired difference from NPS-Wiener whose 95 % interval does not hold zero.

@@ -10,7 +10,6 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, Contestant
-from coldray.benchmark.paper.controls import Memoriser
 from coldray.benchmark.paper.detection import CELLS, LEAST_DIFFERENCE, defect_image, draw_sites, noisy, with_defects
 from coldray.benchmark.paper.scenes import BoardSet, paper_blend, paper_pair, screens
 from coldray.benchmark.statistics import auc_difference, interval
@@ -89,8 +88,7 @@ def insertion(
         sharp = boards[turn % len(boards)]
         rng = np.random.default_rng([recipe.random_state, 53, turn])
         sites = draw_sites(sharp.shape, rng)
-        if isinstance(contestant, Memoriser):
-            contestant.remember(sharp)
+        contestant.remember(sharp)
         frames = [noisy(with_defects(sharp, sites, noise), noise, rng, prior), noisy(sharp, noise, rng, prior)]
         clean = Frame(np.asarray(frames[0].operator(blend)(sharp)), frames[0].pair, noise, prior)
         for column, who in ((0, contestant), (2, plain)):
@@ -183,8 +181,7 @@ def removal(
     count = 0
     for number, (_, sound, faulty, windows) in enumerate(parts):
         rng = np.random.default_rng([recipe.random_state, 59, number])
-        if isinstance(contestant, Memoriser):
-            contestant.remember(sound)
+        contestant.remember(sound)
         state = (recipe.random_state, number)
         restored = [
             contestant.restore(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, THIN_KEYS, THIN_RAW, WIENER
+from coldray.benchmark.paper.record import Entry, Results, Saved, Score
 from coldray.benchmark.paper.scenes import ACQUIRED
 
 PAPER = (
     "Oh, Kim, Yoo, Lee, Park and Kim, “Restoration of X-ray detector responses using a diffusion-inspired deblur model”"
 )
-PRINTED = (
+PRINTED: tuple[tuple[str, str, str, Score], ...] = (
     ("Wiener, the highest PSNR of the paper", "23.301 dB", WIENER, "psnr_db_truth"),
     ("the paper's cold sampling, its highest SSIM", "0.890", COLD, "ssim_truth"),
 )
 """What the paper prints: row, value, our row, our score."""
-SCORE_NAMES = {
+SCORE_NAMES: dict[Score, str] = {
     "psnr_db_truth": "PSNR", "psnr_db_curve": "PSNR with beam hardening taken out", "ssim_truth": "SSIM"
 }  # fmt: skip
 WHY_NOT_COMPARABLE = (
@@ -41,7 +40,7 @@ CAPTIONS = {
 }
 
 
-def opening(results: dict[str, Any]) -> list[str]:
+def opening(results: Results) -> list[str]:
     """What was found, exposure by exposure, for a reader who knows detectors and not this project."""
     said = []
     for exposure in dict.fromkeys(e["exposure_s"] for e in results.get("summary", []) if e["kind"] == ACQUIRED):
@@ -58,7 +57,7 @@ def opening(results: dict[str, Any]) -> list[str]:
     return said
 
 
-def said_of_worth(results: dict[str, Any]) -> list[str]:
+def said_of_worth(results: Results) -> list[str]:
     """The exposure that the default saves at equal quality, against the thin screen as it is and denoised; and at equal detection."""
     worth = results.get("worth")
     if not worth:
@@ -80,7 +79,7 @@ def said_of_worth(results: dict[str, Any]) -> list[str]:
     return said
 
 
-def _saving(found: dict[str, Any]) -> str:
+def _saving(found: Saved) -> str:
     """In words what `worth.saved` found."""
     boards = found["boards"]
     if found["factor"]:
@@ -96,7 +95,7 @@ def _times(factor: float) -> str:
     return f"{factor:.2g} times less exposure" if factor >= 1 else f"{1 / factor:.2g} times more exposure"
 
 
-def printed_beside_ours(results: dict[str, Any]) -> list[dict[str, str]]:
+def printed_beside_ours(results: Results) -> list[dict[str, str]]:
     """The paper's printed values, and ours of the same row on acquired pairs, from the longest exposure to the shortest."""
     found = []
     for name, value, key, field in PRINTED:
@@ -113,5 +112,5 @@ def printed_beside_ours(results: dict[str, Any]) -> list[dict[str, str]]:
     return found
 
 
-def _both(entry: dict[str, Any]) -> str:
+def _both(entry: Entry) -> str:
     return f"{entry['psnr_db_truth']['mean']:.1f} dB / {entry['ssim_truth']['mean']:.3f}"

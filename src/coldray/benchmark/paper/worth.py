@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,10 @@ from coldray.benchmark.paper.contestants import (
     WIENER,
     Contestant,
 )
+from coldray.benchmark.paper.record import Entry, Row, Saved, Score, Seen, Worth
 from coldray.benchmark.paper.scenes import ACQUIRED, BoardSet, Scene, board_scenes, paper_pair
 from coldray.benchmark.statistics import interval
-from coldray.document import Json
+from coldray.document import Json, as_number
 from coldray.metrology.detectability import detectability
 from coldray.metrology.tasks import Task, disc
 from coldray.physics.curves import FrequencyCurve
@@ -43,7 +43,7 @@ LOADINGS_MG_CM2 = (SHARP_MG_CM2, 60.0, 90.0, 134.55, 200.0)
 LOADING_EXPOSURES_S = (0.25, 0.05)
 REFERENCE_S = 1.0
 """Exposure of the thin screen whose quality is to be reached."""
-FIELDS = ("psnr_db_truth", "psnr_db_curve", "ssim_truth")
+FIELDS: tuple[Score, ...] = ("psnr_db_truth", "psnr_db_curve", "ssim_truth")
 """Scores that are to be reached; the second one has beam hardening taken out as far as one curve can."""
 VOIDS_PX = (2, 4, 8, 16, 32)
 VOID_CONTRAST, VOID_SIGNAL = 0.01, 0.6
@@ -56,7 +56,7 @@ def measure_worth(
     contestants: Sequence[Contestant], boards: BoardSet, prior: ObjectPrior, *,
     exposures_s: Sequence[float] = EXPOSURES_S, loadings_mg_cm2: Sequence[float] = LOADINGS_MG_CM2,
     loading_exposures_s: Sequence[float] = LOADING_EXPOSURES_S, say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Json]:  # fmt: skip
+) -> Worth:  # fmt: skip
     """Quality over exposure and over loading on acquired pairs, the exposure saved, and detection without any restoration.
 
     Parameters
@@ -94,9 +94,9 @@ def measure_worth(
         loading = scene.detectors().blurred.loading_mg_cm2
         line_up = [by_key[k] for k in RESTORED if k in by_key]
         loaded += [r | {"loading_mg_cm2": loading} for r in scores.score_scene(scene, line_up, number, prior)]
-    by_loading = [
-        entry | {"loading_mg_cm2": loading}
-        for loading in dict.fromkeys(r["loading_mg_cm2"] for r in loaded)
+    by_loading: list[Entry] = [
+        {**entry, "loading_mg_cm2": loading}
+        for loading in dict.fromkeys(as_number(r["loading_mg_cm2"]) for r in loaded)
         for entry in scores.summarise([r for r in loaded if r["loading_mg_cm2"] == loading])
     ]
     return {
@@ -135,7 +135,7 @@ def pair_of_loading(loading_mg_cm2: float) -> DetectorPair:
     return DetectorPair(load_detector(f"phosphor:{loading_mg_cm2:g}", pixel_pitch_mm=PITCH_MM), paper_pair().sharp)
 
 
-def saved(rows: Sequence[Mapping[str, Any]], key: str, against: str, field: str) -> dict[str, Json]:
+def saved(rows: Sequence[Row], key: str, against: str, field: Score) -> Saved:
     """How many times less exposure a method needs for the quality that the thin screen has at `REFERENCE_S`.
 
     Parameters
@@ -167,7 +167,7 @@ def saved(rows: Sequence[Mapping[str, Any]], key: str, against: str, field: str)
             factors.append(REFERENCE_S / exposures[0])
         else:
             factors.append(REFERENCE_S / reached_at(exposures, curve, aim))
-    found: dict[str, Json] = {
+    found: Saved = {
         "method": key, "against": against, "field": field, "boards": len(wanted), "at_least": shortest, "never": never,
         "reached": len(factors) - shortest, "least": min(factors) if factors and not never else None, "factor": None,
     }  # fmt: skip
@@ -186,11 +186,11 @@ def reached_at(exposures_s: NDArray[np.float64], curve: NDArray[np.float64], aim
     return float(np.exp(start + share * (end - start)))
 
 
-def _exposures(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    return sorted({r["exposure_s"] for r in rows})
+def _exposures(rows: Sequence[Row]) -> list[float]:
+    return sorted({as_number(r["exposure_s"]) for r in rows})
 
 
-def detection_saved(widths_px: Sequence[float] = VOIDS_PX) -> dict[str, Json]:
+def detection_saved(widths_px: Sequence[float] = VOIDS_PX) -> Seen:
     """Exposure that the thick screen saves at equal detection of a void, in raw frames and for the ideal observer.
 
     No restoration adds to what the ideal observer has. d' is that of NEQ: int |W|^2 MTF^2 / NNPS over the frequencies up to Nyquist.
