@@ -76,7 +76,21 @@ def unshared_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArr
 
 
 def consistency_curve(frame: Frame, degradation: Degradation, share: FrequencyCurve) -> Gain:
-    """Gain K over frequency [cycles/mm] with which the measurement corrects the prediction; 1 at zero."""
+    """Gain K over frequency [cycles/mm] with which the measurement corrects the prediction; 1 at zero.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    share : FrequencyCurve
+        Share of the full gain over cycles/pixel, as it was calibrated with the model.
+
+    Returns
+    -------
+    callable
+        Gain of a frequency [cycles/mm].
+    """
     pitch = frame.pair.pixel_pitch_mm
 
     def gain(f: NDArray[np.float64]) -> NDArray[np.float64]:

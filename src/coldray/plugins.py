@@ -194,7 +194,18 @@ def plugin_names(kind: str) -> tuple[str, ...]:
 
 
 def is_plugin(kind: str, name: str) -> bool:
-    """Whether there is a plug-in of that name; installed packages are only asked if it is none of ours."""
+    """Whether there is a plug-in of that name; installed packages are only asked if it is none of ours.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    name : str
+
+    Returns
+    -------
+    bool
+    """
     ours, data = _of_folder(kind)
     return name in ours or name in data or name in _LOADED[kind] or name in _installed(kind)
 
@@ -206,6 +217,17 @@ def data_names(kind: str) -> tuple[str, ...]:
 
 def plugin(kind: str, name: str) -> Any:
     """Import a plug-in by its name; a name of ours cannot be taken by another.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    name : str
+
+    Returns
+    -------
+    module or object
+        Offers what its kind must.
 
     Raises
     ------

@@ -70,7 +70,18 @@ def radiograph_of(image: Images, parameter: str = "image") -> Radiograph:
 
 
 def radiographs_of(images: Images, parameter: str = "image") -> list[Radiograph]:
-    """One or several images in any of their forms; `radiograph_of` says what is refused."""
+    """One or several images in any of their forms; `radiograph_of` says what is refused.
+
+    Parameters
+    ----------
+    images : ndarray, path, Radiograph, or a sequence of them
+    parameter : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    list of Radiograph
+    """
     if isinstance(images, (list, tuple)):
         if not images:
             raise ImageError(f"{parameter} is empty; at least one image is needed")
@@ -80,6 +91,18 @@ def radiographs_of(images: Images, parameter: str = "image") -> list[Radiograph]
 
 def number_of(value: float | str, parameter: str, unit: str) -> float:
     """Positive, finite number.
+
+    Parameters
+    ----------
+    value : float or str
+    parameter : str
+        Name of the argument, for messages.
+    unit : str
+        Unit, for messages.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -98,6 +121,16 @@ def number_of(value: float | str, parameter: str, unit: str) -> float:
 def text_of(value: str, parameter: str) -> str:
     """Text, such as the name of a method.
 
+    Parameters
+    ----------
+    value : str
+    parameter : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    str
+
     Raises
     ------
     SettingsError
@@ -110,6 +143,17 @@ def text_of(value: str, parameter: str) -> str:
 
 def pitch_of(images: Sequence[Radiograph], stated_mm: float | None) -> float:
     """Pixel pitch [mm]: what is stated, else what the images say.
+
+    Parameters
+    ----------
+    images : sequence of Radiograph
+    stated_mm : float, optional
+        What the caller states [mm].
+
+    Returns
+    -------
+    float
+        Pixel pitch [mm].
 
     Raises
     ------

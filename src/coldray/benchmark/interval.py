@@ -203,6 +203,13 @@ def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str =
 def coverage(scale: IntervalScale, found: Sequence[Errors]) -> dict[str, Json]:
     """Coverage and mean width over objects, and the best constant width with the same coverage.
 
+    Parameters
+    ----------
+    scale : IntervalScale
+        Calibrated scale of the interval.
+    found : sequence of Errors
+        One for each object.
+
     Returns
     -------
     dict
@@ -239,6 +246,17 @@ def oracle_width(found: Sequence[Errors], share: float = 0.9) -> float:
     """Mean width over the best constant one if the root mean square of the errors around every pixel were known.
 
     No interval that is calibrated on other objects can know it: what is left is how little the errors vary from place to place.
+
+    Parameters
+    ----------
+    found : sequence of Errors
+        One for each object.
+    share : float
+        Share of the pixels that the interval is to hold.
+
+    Returns
+    -------
+    float
     """
     error = np.abs(np.concatenate([one.error for one in found]))
     nearby = np.maximum(np.concatenate([one.nearby for one in found]), LEAST_SD)

@@ -122,6 +122,17 @@ def read_note(folder: Path) -> dict[str, Json]:
 def identity_of(folder: Path, note: Mapping[str, Json]) -> tuple[str, str]:
     """Name of the board and of its family.
 
+    Parameters
+    ----------
+    folder : Path
+        Of the board.
+    note : mapping
+        Content of its `pair.json`.
+
+    Returns
+    -------
+    board, family : str
+
     Notes
     -----
     `pair.json` may say both ("board", "family"). A board that says only the name of a procedural family is told
@@ -135,7 +146,19 @@ def identity_of(folder: Path, note: Mapping[str, Json]) -> tuple[str, str]:
 
 
 def pair_of(folder: Path, note: Mapping[str, Json]) -> DetectorPair:
-    """Detectors that `pair.json` names; files may be given relative to the board folder."""
+    """Detectors that `pair.json` names; files may be given relative to the board folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the board.
+    note : mapping
+        Content of its `pair.json`.
+
+    Returns
+    -------
+    DetectorPair
+    """
     pitch = as_number(note["pixel_pitch_mm"])
 
     def load(name: str) -> Detector:

@@ -66,7 +66,20 @@ def positions(shape: tuple[int, int], side: int, *, overlap: float = LARGEST_OVE
 
 
 def largest_overlap(corners: NDArray[np.integer], side: int) -> float:
-    """Largest share of a patch that another patch of the same image covers; 0 for less than two."""
+    """Largest share of a patch that another patch of the same image covers; 0 for less than two.
+
+    Parameters
+    ----------
+    corners : ndarray of int, shape (patches, 2)
+        Upper left corners, row and column [pixels].
+    side : int
+        Of the patches [pixels].
+
+    Returns
+    -------
+    float
+        0 to 1.
+    """
     if len(corners) < 2:
         return 0.0
     apart = np.abs(corners[:, None, :].astype(int) - corners[None, :, :])
@@ -76,7 +89,19 @@ def largest_overlap(corners: NDArray[np.integer], side: int) -> float:
 
 
 def turned(patch: NDArray[Scalar], variant: int) -> NDArray[Scalar]:
-    """One of the eight flips and rotations of the last two axes; 0 is the patch itself."""
+    """One of the eight flips and rotations of the last two axes; 0 is the patch itself.
+
+    Parameters
+    ----------
+    patch : ndarray, shape (..., rows, cols)
+    variant : int
+        0 to 7: quarter turns, from 4 on mirrored as well.
+
+    Returns
+    -------
+    ndarray
+        A view where it can be.
+    """
     part = np.rot90(patch, variant % 4, axes=(-2, -1))
     return part[..., ::-1] if variant >= 4 else part
 
@@ -87,7 +112,18 @@ def exchanges_axes(variant: int) -> bool:
 
 
 def block_means(image: NDArray[np.floating], side: int) -> NDArray[np.float32]:
-    """Image of shape (..., rows, cols) as side x side means of equal blocks; a rest at the border is left out."""
+    """Image of shape (..., rows, cols) as side x side means of equal blocks; a rest at the border is left out.
+
+    Parameters
+    ----------
+    image : ndarray, shape (..., rows, cols)
+    side : int
+        Blocks along each direction.
+
+    Returns
+    -------
+    ndarray, float32, shape (..., side, side)
+    """
     rows, cols = (max(1, n // side) for n in image.shape[-2:])
     count_y, count_x = min(side, image.shape[-2]), min(side, image.shape[-1])
     cut = image[..., : count_y * rows, : count_x * cols]
@@ -175,6 +211,14 @@ def check_names(
 ) -> None:
     """Fail if a board is in two splits, or a tested family is trained on.
 
+    Parameters
+    ----------
+    names : sequence of BoardName
+    splits : sequence of str
+        Of each board: train, validation or test.
+    by : {"family", "board"}
+        What must not be in two splits.
+
     Raises
     ------
     SettingsError
@@ -199,6 +243,13 @@ def signatures(patches: NDArray[np.floating]) -> Signatures:
 
 def nearest(one: Signatures, other: Signatures, chunk: int = 512) -> tuple[float, int, int]:
     """Closest two patches of two sets, over all eight variants.
+
+    Parameters
+    ----------
+    one, other : Signatures
+        Of the patches of two sets.
+    chunk : int
+        Patches compared at a time; memory grows with it.
 
     Returns
     -------
@@ -229,7 +280,18 @@ def nearest(one: Signatures, other: Signatures, chunk: int = 512) -> tuple[float
 
 
 def board_likeness(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Peak of the phase correlation of two thumbnails over all shifts and the eight variants, 0 to 1."""
+    """Peak of the phase correlation of two thumbnails over all shifts and the eight variants, 0 to 1.
+
+    Parameters
+    ----------
+    one, other : ndarray, shape (rows, cols)
+        Thumbnails; of different shapes nothing is alike.
+
+    Returns
+    -------
+    float
+        0 to 1.
+    """
     if one.shape != other.shape:
         return 0.0
     window = np.hanning(one.shape[0])[:, None] * np.hanning(one.shape[1])[None, :]

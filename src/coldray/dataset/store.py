@@ -44,19 +44,49 @@ def decode(stored: NDArray[np.number]) -> NDArray[np.float32]:
 
 
 def detector_key(name: str, pixel_pitch_mm: float) -> str:
-    """Name of a detector among those of a dataset; models have one curve for every pitch."""
+    """Name of a detector among those of a dataset; models have one curve for every pitch.
+
+    Parameters
+    ----------
+    name : str
+        Of the detector.
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+
+    Returns
+    -------
+    str
+    """
     return f"{name} at {pixel_pitch_mm:g} mm"
 
 
 def write_array(path: Path, array: NDArray[np.number]) -> None:
-    """Write a .npy file whole or not at all."""
+    """Write a .npy file whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Final name.
+    array : ndarray
+    """
     write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 def write_arrays(
     path: Path, pieces: Iterable[NDArray[np.number]], shape: tuple[int, ...], dtype: np.dtype[np.number]
 ) -> None:
-    """Write a .npy file of `shape` whole or not at all from pieces along its first axis, one in memory at a time."""
+    """Write a .npy file of `shape` whole or not at all from pieces along its first axis, one in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+        Final name.
+    pieces : iterable of ndarray
+        Of `dtype`, of the shape of the rest behind the first axis.
+    shape : tuple of int
+        Of the whole.
+    dtype : dtype
+    """
 
     def write(file: BinaryIO) -> None:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -68,7 +98,14 @@ def write_arrays(
 
 
 def write_json(path: Path, data: Json) -> None:
-    """Write a JSON file whole or not at all; equal data give equal bytes."""
+    """Write a JSON file whole or not at all; equal data give equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Final name.
+    data : dict, list, str, int, float, bool or None
+    """
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 

@@ -16,7 +16,20 @@ CONDITIONS = channels.CONDITIONS
 
 
 def example(pair: TrainingPair, degradation: Degradation, rng: np.random.Generator) -> Example:
-    """Show the blurred frame itself (strength 1)."""
+    """Show the blurred frame itself (strength 1).
+
+    Parameters
+    ----------
+    pair : TrainingPair
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    rng : numpy.random.Generator
+        Not used: nothing is drawn.
+
+    Returns
+    -------
+    Example
+    """
     return blend_example(pair, degradation, 1.0)
 
 

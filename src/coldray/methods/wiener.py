@@ -76,6 +76,18 @@ def restore(
 def scalar_operator(frame: Frame, degradation: Degradation, regularisation: float = 1.0) -> TransferOperator:
     """Plain Wiener filter H / (H^2 + NSR) with NSR = noise variance over signal variance, times `regularisation`.
 
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    regularisation : float
+        Factor on the ratio of noise to signal.
+
+    Returns
+    -------
+    TransferOperator
+
     Notes
     -----
     Noise is that of the detector at the open beam, where flats are taken; the variance of the signal is that of the

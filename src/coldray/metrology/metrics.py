@@ -39,6 +39,16 @@ def inner_pair(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both images without the border, the result with its gain matched if the convention says so.
 
+    Parameters
+    ----------
+    result, truth : ndarray, shape (rows, cols)
+    convention : Convention
+        Data range, border and gain.
+
+    Returns
+    -------
+    result, truth : ndarray, float64
+
     Raises
     ------
     ImageError
@@ -55,13 +65,33 @@ def inner_pair(
 
 
 def gain_to(result: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
-    """Return the factor on `result` that minimises the squared error to `truth`."""
+    """Return the factor on `result` that minimises the squared error to `truth`.
+
+    Parameters
+    ----------
+    result, truth : ndarray of one shape
+
+    Returns
+    -------
+    float
+        <result, truth> / <result, result>; 1 for an image of zeros.
+    """
     power = float(np.vdot(result, result))
     return float(np.vdot(result, truth)) / power if power > 0 else 1.0
 
 
 def psnr_db(result: NDArray[np.number], truth: NDArray[np.number], convention: Convention | None = None) -> float:
     """Peak signal-to-noise ratio, 10 log10(L^2 / MSE) [dB]; infinite for equal images.
+
+    Parameters
+    ----------
+    result, truth : ndarray, shape (rows, cols)
+    convention : Convention, optional
+        Data range, border and gain; the default one by default.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -82,6 +112,17 @@ def ssim_map(
 ) -> tuple[float, NDArray[np.float64]]:
     """Mean structural similarity and its map over the inner pixels.
 
+    Parameters
+    ----------
+    result, truth : ndarray, shape (rows, cols)
+    convention : Convention, optional
+        Data range, border and gain; the default one by default.
+
+    Returns
+    -------
+    mean : float
+    map : ndarray, shape (rows, cols) without the border
+
     References
     ----------
     Wang et al., IEEE TIP 13 (2004) 600: Gaussian window of sigma 1.5, population covariance.
@@ -99,6 +140,16 @@ def ssim_map(
 def ssim(result: NDArray[np.number], truth: NDArray[np.number], convention: Convention | None = None) -> float:
     """Mean structural similarity, see `ssim_map`.
 
+    Parameters
+    ----------
+    result, truth : ndarray, shape (rows, cols)
+    convention : Convention, optional
+        Data range, border and gain; the default one by default.
+
+    Returns
+    -------
+    float
+
     Examples
     --------
     >>> import numpy as np
@@ -111,7 +162,18 @@ def ssim(result: NDArray[np.number], truth: NDArray[np.number], convention: Conv
 
 
 def roi_snr(image: NDArray[np.number], roi: tuple[int, int, int, int]) -> float:
-    """Mean over standard deviation in a box (x, y, width, height)."""
+    """Mean over standard deviation in a box (x, y, width, height).
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+    roi : (x, y, width, height)
+        Box [pixels].
+
+    Returns
+    -------
+    float
+    """
     x, y, width, height = roi
     box = np.asarray(image[y : y + height, x : x + width], dtype=np.float64)
     if box.size == 0:

@@ -41,7 +41,19 @@ class Task:
 
 
 def disc(diameter_mm: float, contrast: float) -> Task:
-    """Disc of relative contrast, such as a void seen along its axis or a drilled hole."""
+    """Disc of relative contrast, such as a void seen along its axis or a drilled hole.
+
+    Parameters
+    ----------
+    diameter_mm : float
+        Diameter [mm].
+    contrast : float
+        Relative change of the signal.
+
+    Returns
+    -------
+    Task
+    """
     radius = _positive("diameter", diameter_mm) / 2
 
     def spectrum(v: Float, u: Float) -> NDArray[np.inexact]:
@@ -53,7 +65,19 @@ def disc(diameter_mm: float, contrast: float) -> Task:
 
 
 def gaussian(sigma_mm: float, contrast: float) -> Task:
-    """Gaussian spot of peak contrast."""
+    """Gaussian spot of peak contrast.
+
+    Parameters
+    ----------
+    sigma_mm : float
+        Standard deviation [mm].
+    contrast : float
+        Relative change of the signal at the peak.
+
+    Returns
+    -------
+    Task
+    """
     _positive("sigma", sigma_mm)
 
     def spectrum(v: Float, u: Float) -> NDArray[np.inexact]:
@@ -63,7 +87,21 @@ def gaussian(sigma_mm: float, contrast: float) -> Task:
 
 
 def line(width_mm: float, length_mm: float, contrast: float, angle_deg: float = 0.0) -> Task:
-    """Straight crack or gap; at 0 degrees it runs along the columns (its width along x)."""
+    """Straight crack or gap; at 0 degrees it runs along the columns (its width along x).
+
+    Parameters
+    ----------
+    width_mm, length_mm : float
+        Width and length [mm].
+    contrast : float
+        Relative change of the signal.
+    angle_deg : float
+        Turn of the line [deg].
+
+    Returns
+    -------
+    Task
+    """
     _positive("width", width_mm), _positive("length", length_mm)
     c, s = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
 

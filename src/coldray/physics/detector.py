@@ -222,7 +222,20 @@ class _Measured:
 
 
 def plugin_of(name: str, content: bytes) -> _Measured:
-    """Plug-in of a detector file."""
+    """Plug-in of a detector file.
+
+    Parameters
+    ----------
+    name : str
+        Of the detector.
+    content : bytes
+        Of its JSON file.
+
+    Returns
+    -------
+    object
+        Offers ``detector(argument, pixel_pitch_mm)``, as a plug-in does.
+    """
     return _Measured(Detector.from_dict(parse_json(content, f"{name}.json", DetectorError)))
 
 

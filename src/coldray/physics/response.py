@@ -189,7 +189,21 @@ def load_response(path: Path) -> ResponseCurve:
 
 
 def gain_and_rms(signal: Float, response: Float, fitted: NDArray[np.floating]) -> tuple[float, dict[str, float]]:
-    """Best plain factor from a signal to a response, and what is left of it: the `gain` and `rms` of a `ResponseCurve`."""
+    """Best plain factor from a signal to a response, and what is left of it: the `gain` and `rms` of a `ResponseCurve`.
+
+    Parameters
+    ----------
+    signal, response : ndarray, shape (points,)
+        Of the same places in the sharp and in the blurred detector.
+    fitted : ndarray, shape (points,)
+        What a curve makes of `signal`.
+
+    Returns
+    -------
+    gain : float
+    rms : dict of str to float
+        "unmatched", "gain" and "curve".
+    """
     gain = float(signal @ response / (signal @ signal))
     tries = {"unmatched": signal, "gain": gain * signal, "curve": fitted}
     return gain, {name: float(np.sqrt(np.mean((response - one) ** 2))) for name, one in tries.items()}
@@ -197,6 +211,15 @@ def gain_and_rms(signal: Float, response: Float, fitted: NDArray[np.floating]) -
 
 def law_curve(a: float, c: float) -> ResponseCurve:
     """Curve of the hardening law, see `hardened`.
+
+    Parameters
+    ----------
+    a, c : float
+        Constants of the law.
+
+    Returns
+    -------
+    ResponseCurve
 
     Raises
     ------

@@ -158,7 +158,23 @@ def even_gain(
 def fixed_gain(
     degradation: Degradation, constants: EvenConstants, pixel_pitch_mm: float, frequency_lp_mm: Float
 ) -> Float:
-    """Gain G + L (1 - H G) of the one filter that ground far from structure gets, over frequency [cycles/mm]."""
+    """Gain G + L (1 - H G) of the one filter that ground far from structure gets, over frequency [cycles/mm].
+
+    Parameters
+    ----------
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    constants : EvenConstants
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+    frequency_lp_mm : ndarray
+        Frequency [cycles/mm].
+
+    Returns
+    -------
+    ndarray
+        Of the shape of the frequencies.
+    """
     base = np.exp(-2.0 * (np.pi * constants.base_sigma_px * pixel_pitch_mm * frequency_lp_mm) ** 2)
     gain = even_gain(degradation, constants, pixel_pitch_mm, frequency_lp_mm)
     return np.asarray(base + gain * (1.0 - degradation.transfer(frequency_lp_mm, 1.0) * base))
@@ -304,7 +320,21 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
 def apply(
     frame: Frame, degradation: Degradation, prediction: NDArray[np.floating], constants: EvenConstants
 ) -> GatedResult:
-    """Join a network's result with the linear filter by the evidence of structure: `read`, then `Reading.join`."""
+    """Join a network's result with the linear filter by the evidence of structure: `read`, then `Reading.join`.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    prediction : ndarray, shape (rows, cols)
+        The network's result.
+    constants : EvenConstants
+
+    Returns
+    -------
+    GatedResult
+    """
     return read(frame, degradation, constants).join(prediction)
 
 

@@ -147,6 +147,17 @@ class Evidence:
 def gate(z: NDArray[np.floating], constants: EvenConstants) -> NDArray[np.float32]:
     """Share of the network for an evidence z: a smooth step from `closed_below` to `open_above`.
 
+    Parameters
+    ----------
+    z : ndarray
+        Evidence in standard deviations of noise alone.
+    constants : EvenConstants
+
+    Returns
+    -------
+    ndarray, float32
+        0 to 1.
+
     Notes
     -----
     The optimum under a limit on distortion, g = p / (p + lambda p0), is a step in the log likelihood ratio of
@@ -158,6 +169,19 @@ def gate(z: NDArray[np.floating], constants: EvenConstants) -> NDArray[np.float3
 
 def whitening(frame: Frame, degradation: Degradation, band: Band) -> Callable[[Float], Float]:
     """Weight of structure against noise over frequency [cycles/mm].
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    band : Band
+        In which structure is sought.
+
+    Returns
+    -------
+    callable
+        Weight of a frequency [cycles/mm].
 
     Notes
     -----
@@ -195,6 +219,20 @@ class NoiseLaw:
 def noise_law(frame: Frame, gain: Callable[[Float], Float], sigma_px: float, step: int) -> NoiseLaw:
     """Work out variance and spread of a band's statistic under noise alone.
 
+    Parameters
+    ----------
+    frame : Frame
+    gain : callable
+        Weight of a frequency [cycles/mm].
+    sigma_px : float
+        Of the Gaussian that adds up the squares [pixels].
+    step : int
+        Of the coarse grid [pixels].
+
+    Returns
+    -------
+    NoiseLaw
+
     Notes
     -----
     For Gaussian noise the squares of two pixels of correlation R have covariance 2 R^2, and smoothing by a Gaussian
@@ -217,6 +255,18 @@ def noise_law(frame: Frame, gain: Callable[[Float], Float], sigma_px: float, ste
 
 def border_growth(shape: tuple[int, ...], sigma_px: float) -> NDArray[np.float32]:
     """How much wider the statistic spreads near borders, on the coarse grid of the given shape.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the coarse grid.
+    sigma_px : float
+        Of the Gaussian that adds up the squares [pixels].
+
+    Returns
+    -------
+    ndarray, float32, of that shape
+        1 inside.
 
     Notes
     -----

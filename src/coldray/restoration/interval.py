@@ -88,7 +88,20 @@ def scale_parts(frame: Frame, degradation: Degradation, gated: GatedResult, cons
 
 
 def passed_noise(frame: Frame, gain: Gain, signal: Image) -> Image:
-    """Variance of the noise behind a filter at every pixel, for noise whose power grows with the signal."""
+    """Variance of the noise behind a filter at every pixel, for noise whose power grows with the signal.
+
+    Parameters
+    ----------
+    frame : Frame
+    gain : callable
+        Gain of the filter over frequency [cycles/mm].
+    signal : ndarray, shape (rows, cols)
+        Local signal [fraction of the open beam].
+
+    Returns
+    -------
+    ndarray, shape (rows, cols)
+    """
     pitch = frame.pair.pixel_pitch_mm
     axis = np.fft.fftfreq(NOISE_GRID)
     f = np.hypot(axis[:, None], axis) / pitch

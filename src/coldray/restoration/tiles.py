@@ -45,7 +45,19 @@ class Engine(Protocol):
 
 
 def mirrored(first: int, last: int, length: int) -> NDArray[np.intp]:
-    """Indices first..last-1 of a half-sample symmetric extension of 0..length-1, any distance out."""
+    """Indices first..last-1 of a half-sample symmetric extension of 0..length-1, any distance out.
+
+    Parameters
+    ----------
+    first, last : int
+        Where the extension is read.
+    length : int
+        Of what is extended.
+
+    Returns
+    -------
+    ndarray of int, shape (last - first,)
+    """
     place = np.arange(first, last) % (2 * length)
     return np.where(place < length, place, 2 * length - 1 - place)
 

@@ -144,6 +144,22 @@ def project_pair(
 ) -> PairProjection:
     """Send the beam through an object to both screens of a pair, registered by construction; as `project`.
 
+    Parameters
+    ----------
+    maps : ThicknessMaps
+        Object on a grid of pitch / oversampling, or `geometry.object_grid_mm`.
+    sharp, blurred : ScreenDetector
+    oversampling : int
+        Grid cells per pixel and direction.
+    geometry : Geometry, optional
+        Magnification, focal spot and scatter; contact imaging without scatter by default.
+    workers : int, optional
+        Threads; one per core by default. The result does not depend on it.
+
+    Returns
+    -------
+    PairProjection
+
     Raises
     ------
     PhysicsError

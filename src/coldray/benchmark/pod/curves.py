@@ -61,6 +61,21 @@ class Fit:
 def fit(kind: str, arm: str, analysis: str, readings: Mapping[float, Reading]) -> Fit:
     """Fit one analysis to the readings of a kind by size [mm].
 
+    Parameters
+    ----------
+    kind : str
+        Of the defects.
+    arm : str
+        Whose readings: raw, linear or restored.
+    analysis : str
+        Hit/miss, or signal against size.
+    readings : mapping of float to Reading
+        By size of the defects [mm].
+
+    Returns
+    -------
+    Fit
+
     Notes
     -----
     All defects of a class are read against one threshold, so its error moves a90 as a whole. How far it moves with the

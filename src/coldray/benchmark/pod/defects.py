@@ -104,7 +104,19 @@ class Stamp:
 
 
 def side_px(size_mm: float, pixel_pitch_mm: float) -> int:
-    """Side of the patch that a defect of this size and its blur need [pixels], odd."""
+    """Side of the patch that a defect of this size and its blur need [pixels], odd.
+
+    Parameters
+    ----------
+    size_mm : float
+        Of the defect [mm].
+    pixel_pitch_mm : float
+        Pixel pitch [mm].
+
+    Returns
+    -------
+    int
+    """
     needed = int(np.ceil(size_mm / pixel_pitch_mm)) + BLUR_REACH_PX
     return max(LEAST_SIDE_PX, needed + 1 - needed % 2)
 

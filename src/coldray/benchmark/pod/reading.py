@@ -64,7 +64,20 @@ class Reading:
 
 
 def patches(image: NDArray[np.floating], places: NDArray[np.int64], channels: NDArray[np.float32]) -> Float:
-    """Channel outputs at places, shape (places, channels)."""
+    """Channel outputs at places, shape (places, channels).
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, cols)
+    places : ndarray of int, shape (places, 2)
+        Middles of the patches, row and column [pixels].
+    channels : ndarray, shape (channels, side * side)
+        What the observer looks through.
+
+    Returns
+    -------
+    ndarray, shape (places, channels)
+    """
     side = int(round(channels.shape[1] ** 0.5))
     views = np.lib.stride_tricks.sliding_window_view(image, (side, side))
     out = np.empty((len(places), len(channels)))

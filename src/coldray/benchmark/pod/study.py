@@ -201,7 +201,21 @@ def ground_of(image: Radiograph, job: Job) -> Ground:
 
 
 def read_study(ground: Ground, question: Question, advance: Advance = lambda *_: None) -> Study:
-    """Ask the question of a frame; see `pod_study`."""
+    """Ask the question of a frame; see `pod_study`.
+
+    Parameters
+    ----------
+    ground : Ground
+        The frame, and what is known of it.
+    question : Question
+        Kinds, sizes and contrasts of the defects, and how many.
+    advance : callable
+        Told how far it is.
+
+    Returns
+    -------
+    Study
+    """
     rng = np.random.default_rng([question.random_state, 73])
     stamps = _stamps(ground, question, rng)
     every = [one for row in stamps.values() for one in row]

@@ -133,7 +133,21 @@ class PodCurve:
 
 
 def checked(size_mm: ArrayLike, answer: Any, name: str) -> tuple[Float, Any]:
-    """Logarithms of sizes, and what was found at each; MeasurementError unless both are of one length and usable."""
+    """Logarithms of sizes, and what was found at each; MeasurementError unless both are of one length and usable.
+
+    Parameters
+    ----------
+    size_mm : array_like
+        Sizes of the defects [mm].
+    answer : array_like of one length with it
+        What was found: hits, or signals.
+    name : str
+        What the answers are, for messages.
+
+    Returns
+    -------
+    log_size, answer : ndarray
+    """
     size, found = np.asarray(size_mm, dtype=np.float64), np.asarray(answer)
     if size.ndim != 1 or size.shape != found.shape or size.size < 4:
         raise MeasurementError(

@@ -118,7 +118,19 @@ def _check_member(path: Path, name: str) -> None:
 
 
 def digest(members: Mapping[str, bytes], *settings: Any) -> str:
-    """Key of a rasterised board: its files and how they are drawn."""
+    """Key of a rasterised board: its files and how they are drawn.
+
+    Parameters
+    ----------
+    members : mapping of str to bytes
+        Content of its files.
+    *settings
+        What decides how they are drawn; counted by their repr.
+
+    Returns
+    -------
+    str
+    """
     total = hashlib.sha256(repr(settings).encode())
     for name in sorted(members):
         total.update(name.encode() + b"\0" + hashlib.sha256(members[name]).digest())

@@ -99,7 +99,20 @@ def verdict_of(certificate: Certificate) -> str:
 
 
 def statement(certificate: Certificate, numbers: dict[str, Any], limits: list[Detectable]) -> list[str]:
-    """Return the verdict in sentences: what was found, what could have been, what cannot be said."""
+    """Return the verdict in sentences: what was found, what could have been, what cannot be said.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    numbers : dict
+        The certificate as data.
+    limits : list of Detectable
+        The faintest faults that would have been found.
+
+    Returns
+    -------
+    list of str
+    """
     out: list[str] = []
     if numbers["verdict"] == LINEAR:
         out.append(
