@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import file_sha256
-from coldray.document import Json
 from coldray.errors import PluginError
 from coldray.radiograph import Radiograph
 
@@ -55,68 +53,6 @@ class Predictor(Protocol):
 
     def __call__(self, channels: tuple[Image, ...], conditions: NDArray[np.float32], /) -> Image:
         """Return an estimate of the sharp image, shape of each channel."""
-        ...
-
-
-@runtime_checkable
-class Method(Protocol):
-    """A restoration method: a module with `restore`, and `example` if it learns."""
-
-    LEARNS: bool
-
-    def restore(
-        self, frame: Any, degradation: Degradation, predictor: Predictor | None, rng: np.random.Generator
-    ) -> Image:
-        """Return the restored frame, shape (rows, cols)."""
-        ...
-
-
-@runtime_checkable
-class LearningMethod(Method, Protocol):
-    """A method with a network: it says what the network is shown and what it should answer.
-
-    Notes
-    -----
-    The training loop builds a network of `len(CHANNELS)` images and `len(CONDITIONS)` numbers, the names
-    travel in the model's header, and a model is used by every method that shows its network the same.
-    Keyword-only parameters of `example` and `restore` are the method's options: recipes and the command
-    line offer them by name.
-    """
-
-    CHANNELS: tuple[str, ...]
-    CONDITIONS: tuple[str, ...]
-
-    def example(self, pair: Any, degradation: Degradation, rng: np.random.Generator) -> Any:
-        """Return one Example: channels, conditions and target."""
-        ...
-
-
-@runtime_checkable
-class CorrectingMethod(Method, Protocol):
-    """A method that ends with a data-consistency step: out = xbar + K (y - H xbar) of its prediction xbar.
-
-    Notes
-    -----
-    `share` is the part of its full gain that was calibrated with the model, over cycles/pixel, or what the user chose
-    instead; None stands for K = 1. What `gain` returns is given to `restore` as the keyword `consistency`, which is
-    therefore no option of the method; `left` tells the certificate what the step hides of a wrong prediction.
-    """
-
-    def gain(self, frame: Any, degradation: Degradation, share: Any) -> Any:
-        """Return K as a TransferOperator; None for K = 1."""
-        ...
-
-    def left(self, frame: Any, degradation: Degradation, share: Any) -> Any:
-        """Return 1 - H K as a function of radial frequency [cycles/mm]."""
-        ...
-
-
-@runtime_checkable
-class DetectorModel(Protocol):
-    """A parametric detector: a module with `detector`."""
-
-    def detector(self, argument: str, pixel_pitch_mm: float) -> Any:
-        """Return the Detector that the argument names."""
         ...
 
 
@@ -393,30 +329,4 @@ def _imported(kind: str, name: str) -> Any:
         raise PluginError(f"the {kind} {name!r} of {package} does not offer {' and '.join(missing)}")
     if entry.dist is not None:
         _PACKAGES[entry.dist.name] = entry.dist.version
-    return found
-
-
-def shown_by(method: Any) -> tuple[list[str], list[str]]:
-    """Names of the images and of the conditions that a method shows its network; empty if it has none."""
-    return list(getattr(method, "CHANNELS", ())), list(getattr(method, "CONDITIONS", ()))
-
-
-def options_of(function: Callable[..., Any]) -> dict[str, Json]:
-    """Keyword-only parameters of a function with their defaults."""
-    found = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-def settings_of(method: Method) -> dict[str, Json]:
-    """Options of a method's `restore` with their defaults; what its own `gain` provides is none.
-
-    Examples
-    --------
-    >>> from coldray.plugins import plugin, settings_of
-    >>> settings_of(plugin("method", "cold"))
-    {'steps': 1}
-    """
-    found = options_of(method.restore)
-    if isinstance(method, CorrectingMethod):
-        del found["consistency"]
     return found

@@ -16,7 +16,7 @@ FREE = {
     *("arrays", "files", "leftovers", "scratch", "reading", "words", ""),
 }
 """What everyone may use; the empty name is the package itself (its version)."""
-PHYSICS = {"physics", "frame", "channels", "gain"}
+PHYSICS = {"physics", "frame", "channels", "gain", "contracts"}
 CORE = PHYSICS | {
     *("detectors", "degradations", "formats", "methods", "networks"),
     *("images", "metrology", "restoration"),
@@ -27,6 +27,7 @@ ALLOWED = {
     "frame": {"physics"},
     "channels": {"frame"},
     "gain": {"physics", "frame"},
+    "contracts": {"physics", "frame"},
     "formats": set(),
     "networks": set(),
     "detectors": {"physics"},

@@ -8,22 +8,11 @@ import numpy as np
 import pytest
 
 from coldray import plugins
+from coldray.contracts import CorrectingMethod, DetectorModel, LearningMethod, Method, settings_of
 from coldray.errors import PluginError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
-from coldray.plugins import (
-    KINDS,
-    CorrectingMethod,
-    Degradation,
-    DetectorModel,
-    LearningMethod,
-    Method,
-    data_names,
-    is_plugin,
-    plugin,
-    plugin_names,
-    settings_of,
-)
+from coldray.plugins import KINDS, Degradation, data_names, is_plugin, plugin, plugin_names
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="needs the train extra")

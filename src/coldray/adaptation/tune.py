@@ -14,10 +14,11 @@ from coldray import __version__
 from coldray.adaptation.boards import board_digest
 from coldray.adaptation.gate import GateFit, fit_gate
 from coldray.adaptation.source import FAINTEST, JUDGE, TARGET, MeasuredSource
+from coldray.contracts import shown_by
 from coldray.dataset.frames import BoardImages
 from coldray.document import Json, as_number, as_table, as_text
 from coldray.errors import CheckpointError, SettingsError
-from coldray.plugins import plugin, shown_by
+from coldray.plugins import plugin
 from coldray.restoration.model import Model, load_model
 from coldray.training.export import write_model
 from coldray.training.loop import Progress, Training

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, TypeGuard
 
 from coldray.channels import FIRST_CONDITIONS
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
+from coldray.contracts import shown_by
 from coldray.document import Json, as_entries, as_numbers
 from coldray.errors import CheckpointError
-from coldray.plugins import is_plugin, plugin, plugin_names, shown_by
+from coldray.plugins import is_plugin, plugin, plugin_names
 from coldray.restoration.evidence import EvenConstants
 
 LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192

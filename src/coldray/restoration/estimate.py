@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.channels import CHANNELS, CORRECTED, conditions
+from coldray.contracts import CorrectingMethod
 from coldray.frame import Frame, Gain
 from coldray.gain import share_of
 from coldray.physics.curves import FrequencyCurve
-from coldray.plugins import CorrectingMethod, Degradation, degradation_of, plugin
+from coldray.plugins import Degradation, degradation_of, plugin
 from coldray.restoration.domain import KeptInside, asked_for
 from coldray.restoration.even import GatedResult, read
 from coldray.restoration.guard import linear_filter, mixed

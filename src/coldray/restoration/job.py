@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.contracts import settings_of
 from coldray.document import Json
 from coldray.errors import SettingsError
 from coldray.physics.detector import Detector
 from coldray.physics.transfer import SHARED, Operators
-from coldray.plugins import degradation_of, plugin, plugin_names, settings_of
+from coldray.plugins import degradation_of, plugin, plugin_names
 from coldray.restoration.device import chosen
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.interval import interval_scale_of

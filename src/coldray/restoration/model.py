@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from coldray.channels import FIRST_CONDITIONS, LEVEL_DECADES, NOISE_CONDITION, conditions, places
 from coldray.checkpoint import file_sha256, read_tensors
+from coldray.contracts import Method, shown_by
 from coldray.document import Json, as_number, as_numbers, as_table, as_text, as_texts, read_object
 from coldray.errors import CheckpointError, PluginError
 from coldray.files import is_file
 from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import Degradation, Method, plugin, shown_by
+from coldray.plugins import Degradation, plugin
 from coldray.restoration.build import build_network
 from coldray.restoration.card import check_header
 from coldray.restoration.device import CPU, device_of

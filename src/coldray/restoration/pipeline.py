@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray import __version__
+from coldray.contracts import settings_of
 from coldray.document import Json
 from coldray.frame import Frame
 from coldray.images.repeats import ChangingPower
@@ -18,7 +19,7 @@ from coldray.images.scale import Scale, scale_of
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import Degradation, degradation_of, plugin, settings_of
+from coldray.plugins import Degradation, degradation_of, plugin
 from coldray.radiograph import Radiograph, Step
 from coldray.restoration.answer import NETWORK_CONTRADICTED, NETWORK_CORRECTED, Answer, answer
 from coldray.restoration.certificate.certify import Certificate

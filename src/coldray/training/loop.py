@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from coldray.contracts import Method, settings_of, shown_by
 from coldray.document import Json, as_number, as_table, as_text, entries_of
 from coldray.errors import CheckpointError, SettingsError, TrainingError
 from coldray.files import write_text
 from coldray.frame import Frame
-from coldray.plugins import Degradation, Method, plugin, settings_of, shown_by
+from coldray.plugins import Degradation, plugin
 from coldray.restoration.build import build_network
 from coldray.settings import check_options
 from coldray.training import validation

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.contracts import options_of
 from coldray.dataset.family import PairDraw, draw_noise
 from coldray.dataset.fields import FieldSet
 from coldray.dataset.patches import turned
@@ -16,7 +17,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
-from coldray.plugins import Degradation, degradation_of, options_of, plugin
+from coldray.plugins import Degradation, degradation_of, plugin
 from coldray.settings import check_options
 from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.channels import CONDITIONS, RATIO_FREQUENCIES, conditions
 from coldray.checkpoint import MODEL_FORMAT, MODEL_VERSION
+from coldray.contracts import CorrectingMethod, shown_by
 from coldray.dataset.family import ANISOTROPY, PITCH_RANGE_MM, PairDraw, draw_noise, draw_pitch
 from coldray.dataset.fields import FieldSet
 from coldray.dataset.store import MANIFEST, PatchSet
@@ -24,7 +25,7 @@ from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
-from coldray.plugins import CorrectingMethod, plugin, shown_by
+from coldray.plugins import plugin
 from coldray.restoration.build import build_network
 from coldray.restoration.domain import thinned
 from coldray.training.features import FIXED_PATTERN_SD, HIT_SHARE, SLOPE

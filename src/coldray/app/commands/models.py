@@ -110,7 +110,8 @@ def verify(
     """Check a model's file against its header, and run it once."""
     import numpy as np
 
-    from coldray.plugins import plugin, shown_by
+    from coldray.contracts import shown_by
+    from coldray.plugins import plugin
     from coldray.restoration.model import load_model
 
     found = load_model(model)

@@ -118,7 +118,8 @@ class Menu:
 
     def methods(self) -> list[dict[str, Json]]:
         """Methods that can run here, with what they need."""
-        from coldray.plugins import CorrectingMethod, plugin, plugin_names, settings_of
+        from coldray.contracts import CorrectingMethod, settings_of
+        from coldray.plugins import plugin, plugin_names
 
         out: list[dict[str, Json]] = []
         for name in plugin_names("method"):

@@ -199,7 +199,8 @@ def finish(
     ColdrayError
         As `coldray.restoration.pipeline.restore`.
     """
-    from coldray.plugins import plugin, settings_of
+    from coldray.contracts import settings_of
+    from coldray.plugins import plugin
     from coldray.restoration.pipeline import restore
 
     progress(0.01, "restoring")

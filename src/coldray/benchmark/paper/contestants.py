@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from coldray.benchmark.paper.record import Method
 from coldray.benchmark.paper.scenes import THICK, THIN
+from coldray.contracts import CorrectingMethod
 from coldray.document import Json, as_number, as_table
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain
-from coldray.plugins import CorrectingMethod, Degradation, plugin, plugin_names
+from coldray.plugins import Degradation, plugin, plugin_names
 from coldray.restoration.estimate import estimate, gain_left
 from coldray.restoration.job import Job
 from coldray.restoration.model import Model, load_model
