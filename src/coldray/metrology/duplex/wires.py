@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
-from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -20,6 +20,9 @@ SPECK = 0.05
 """A stretch so much smaller than one beside it is noise: from one pair to the next the area falls to 0.4 or more."""
 
 Float = NDArray[np.float64]
+
+_ACROSS = np.linspace(-0.5, 0.5, 101)
+"""Where an extreme is looked for, in units of the reach."""
 
 
 class Profile:
@@ -76,13 +79,16 @@ class Profile:
         points = np.count_nonzero(near)
         if points < 4:
             return float(np.interp(place_mm, self.position, self.depth))
-        fit = Polynomial.fit(self.position[near] - place_mm, self.depth[near], 4 if quartic and points > 5 else 2)
+        powers = np.arange(5 if quartic and points > 5 else 3)
+        # in units of the reach
+        place = (self.position[near] - place_mm) / reach
+        fit = np.linalg.lstsq(place[:, None] ** powers, self.depth[near], rcond=None)[0]
         # the mean of f over a bin of width h is f + h^2 f'' / 24
-        fit = fit - (self.pitch / BINS_PER_PIXEL) ** 2 / 24 * fit.deriv(2)
-        x = np.linspace(-0.5, 0.5, 101) * reach
-        value = fit(x)
+        curved = (powers * (powers - 1) * fit)[2:]
+        fit[: curved.size] -= (self.pitch / BINS_PER_PIXEL / reach) ** 2 / 24 * curved
+        value = _ACROSS[:, None] ** powers @ fit
         turn = np.flatnonzero(np.diff(np.sign(np.diff(value)))) + 1
-        return float(value[turn[int(np.argmin(np.abs(x[turn])))]] if turn.size else fit(0.0))
+        return float(value[turn[int(np.argmin(np.abs(_ACROSS[turn])))]] if turn.size else fit[0])
 
     def reader(self, places: list[tuple[int, float]], spacings: Float) -> Callable[[Float], Float]:
         """Function from a depth on these positions to the dips [%] of pairs known by index and middle [mm].
@@ -118,5 +124,8 @@ class Profile:
         near = np.flatnonzero((away >= 0.5 * abs(offset_mm)) & (away <= 1.6 * abs(offset_mm)))
         if near.size == 0:
             return middle_mm + offset_mm
-        smooth = ndimage.gaussian_filter1d(self.depth, max(BINS_PER_PIXEL * 0.3, 1e-3))
-        return float(self.position[near[int(np.argmax(smooth[near]))]])
+        return float(self.position[near[int(np.argmax(self._smooth[near]))]])
+
+    @cached_property
+    def _smooth(self) -> Float:
+        return np.asarray(ndimage.gaussian_filter1d(self.depth, BINS_PER_PIXEL * 0.3))
