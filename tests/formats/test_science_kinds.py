@@ -126,3 +126,24 @@ def test_the_missing_extra_is_named(name, tmp_path, monkeypatch):
 def test_real_counts_are_read():
     read = read_image(REAL / "267.fits")
     assert read.shape == (512, 512) and read.pixels.sum() == pytest.approx(7796788, rel=1e-6)
+
+
+def test_hdf5_packed_values_and_those_that_are_none(tmp_path):
+    stored = RNG.integers(-900, 900, (2, 20, 30)).astype(np.int16)
+    stored[0, 3, 4] = stored[1, 7, 8] = -9999
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        kept = file.create_dataset("image", data=stored)
+        kept.attrs["scale_factor"], kept.attrs["add_offset"] = np.array([0.5]), np.float32(600)
+        kept.attrs["_FillValue"] = np.array([-9999], np.int16)
+    read = read_image(tmp_path / "p.h5")
+    np.testing.assert_array_equal(read.pixels, stored * 0.5 + 600)
+    assert np.argwhere(read.mask).tolist() == [[3, 4], [7, 8]]
+    assert ["CF: -9999" in note or "(CF): grey value = 600 + 0.5" in note for note in reading_notes(read)] == [True] * 2
+    for odd, words in ((0.0, "impossible calibration"), (np.nan, "impossible calibration"), ("twice", None)):
+        with h5py.File(tmp_path / "p.h5", "r+") as file:
+            file["image"].attrs["scale_factor"] = odd
+        if words is None:
+            np.testing.assert_array_equal(read_image(tmp_path / "p.h5").pixels, stored + 600)
+            continue
+        with pytest.raises(ImageReadError, match=words):
+            read_image(tmp_path / "p.h5")

@@ -254,3 +254,33 @@ def test_other_programs_read_what_carries_a_mask(tmp_path):
     back = read_image(tmp_path / "m.tif")
     np.testing.assert_array_equal(back.mask, mask)
     assert back.history == image.history
+
+
+@pytest.mark.parametrize(
+    ("dtype", "none", "text"),
+    [("u2", 0, "0"), ("f4", -3.4e38, "-3.4e+38"), ("i2", -9999, " -9999 "), ("f4", 0.1, "0.1")],
+)
+def test_gdal_pixels_without_a_value_are_masked_and_the_tag_stays_with_the_file(tmp_path, dtype, none, text):
+    stored = np.random.default_rng(8).integers(100, 30000, (2, 20, 30)).astype(dtype)
+    stored[0, 3, 4] = stored[1, 7, 8] = none
+    scale = '<GDALMetadata><Item role="scale">0.25</Item></GDALMetadata>'
+    tags = [(42112, 2, 0, scale, True), (42113, 2, 0, text, True)]
+    tifffile.imwrite(tmp_path / "n.tif", stored, metadata=None, photometric="minisblack", extratags=tags)
+    read = read_image(tmp_path / "n.tif")
+    assert np.argwhere(read.mask).tolist() == [[3, 4], [7, 8]]
+    np.testing.assert_allclose(read.pixels, stored * 0.25, rtol=1e-6)
+    assert "has no value (GDAL" in reading_notes(read)[0]
+    # what is written holds grey values: read again they are not scaled once more, and the mask is the image's own
+    write_image(tmp_path / "w.tif", read)
+    again = read_image(tmp_path / "w.tif")
+    np.testing.assert_array_equal(again.pixels, read.pixels)
+    np.testing.assert_array_equal(again.mask, read.mask)
+
+
+def test_a_number_that_no_pixel_has_or_no_number_masks_nothing(tmp_path):
+    for text in ("-1", "none", "nan", ""):
+        tags = [(42113, 2, 0, text, True)] if text else []
+        frame = np.full((20, 30), 7, np.uint16)
+        tifffile.imwrite(tmp_path / "n.tif", frame, metadata=None, photometric="minisblack", extratags=tags)
+        read = read_image(tmp_path / "n.tif")
+        assert read.mask is None and not reading_notes(read)

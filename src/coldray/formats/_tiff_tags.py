@@ -7,20 +7,20 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from coldray.document import parse_json
 from coldray.formats import _pitch, _record
 from coldray.formats._tiff_layout import Layout, Page
+from coldray.formats._values import stated_line
 from coldray.reading import refuse
 
+NO_VALUE = 42113
+"""GDAL's tag with the stored number of a pixel without a value."""
 _LONGEST_DESCRIPTION = 2**24
 # Document name, make, model, page name, artist, host, copyright; and private numbers from 32768 on.
 _TEXT_TAGS = (269, 271, 272, 285, 315, 316, 33432)
 _SHOWN_TAGS = {271: "make", 272: "model", 315: "artist", 316: "host", 33432: "copyright"}
-# Private tags that describe the old file's bytes, not the image: ImageJ, sub-IFDs, EXIF and GPS, COG.
-_NOT_CARRIED = frozenset({32997, 32996, 33434, 34665, 34853, 40965, 50838, 50839, 65000, 65420, 65426})
+# Private tags that describe the old file's bytes, not the image: ImageJ, sub-IFDs, EXIF and GPS, COG, and GDAL's calibration.
+_NOT_CARRIED = frozenset({32997, 32996, 33434, 34665, 34853, 40965, 42112, NO_VALUE, 50838, 50839, 65000, 65420, 65426})
 _LONGEST_CARRIED = 2**16
 
 
@@ -111,7 +111,7 @@ def calibration(layout: Layout, page: Page, description: str) -> tuple[float, fl
     found = _imagej(description)
     function = found.get("cf", "20").strip()
     if function == "0" and page.sample_format != 3:
-        return _line(layout, found.get("c0"), found.get("c1"), "ImageJ")
+        return stated_line(layout.path, found.get("c0"), found.get("c1"), "ImageJ")
     if function not in ("0", "20"):
         raise refuse(
             layout.path, f"states a calibration that is no straight line (ImageJ cf={function})", "export linear values"
@@ -125,35 +125,8 @@ def calibration(layout: Layout, page: Page, description: str) -> tuple[float, fl
             if (match := re.search(rf'role="{role}"[^>]*>([^<]*)<', layout.text(page, 42112)[:65536]))
         }
         if roles:
-            return _line(layout, roles.get("offset", "0"), roles.get("scale", "1"), "GDAL")
+            return stated_line(layout.path, roles.get("offset", "0"), roles.get("scale", "1"), "GDAL")
     return None
-
-
-def _line(layout: Layout, offset: str | None, slope: str | None, source: str) -> tuple[float, float, str]:
-    try:
-        c0, c1 = float(offset or ""), float(slope or "")
-    except ValueError:
-        c0 = c1 = math.nan
-    if not (math.isfinite(c0) and math.isfinite(c1) and c1 != 0):
-        cause = f"states an impossible calibration ({source}: offset {offset}, slope {slope})"
-        raise refuse(layout.path, cause, "export it again without one")
-    return c0, c1, source
-
-
-def calibrated(pixels: NDArray[np.number], line: tuple[float, float, str], notes: list[str]) -> NDArray[np.number]:
-    """Grey values of stored ones: whole numbers in the smallest integer type that holds them, else floats."""
-    c0, c1, source = line
-    if (c0, c1) == (0.0, 1.0):
-        return pixels
-    notes.append(f"calibration of the file applied ({source}): grey value = {c0:.9g} + {c1:.9g} x stored value")
-    if pixels.dtype.kind in "ui" and c0.is_integer() and c1.is_integer() and max(abs(c0), abs(c1)) < 2**31:
-        limits = np.iinfo(pixels.dtype.str)
-        ends = sorted(int(c0) + int(c1) * int(n) for n in (limits.min, limits.max))
-        for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64"):
-            if np.iinfo(name).min <= ends[0] and ends[1] <= np.iinfo(name).max:
-                return (pixels.astype(np.int64) * int(c1) + int(c0)).astype(name)
-    wide = pixels.dtype.itemsize > 2
-    return (c0 + c1 * pixels.astype(np.float64)).astype(np.float64 if wide else np.float32)
 
 
 def pitch_mm(layout: Layout, page: Page, description: str, recorded: float | None, notes: list[str]) -> float | None:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.files import write_atomically
+from coldray.formats import _record
 from coldray.formats._kinds import check_kind
+from coldray.formats._values import calibrated, stated_line, without_value
 from coldray.radiograph import Radiograph
 from coldray.reading import (
     DEFLATE_RATIO,
@@ -38,6 +40,7 @@ DTYPES = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 floa
 DATASET = "image"
 """Name of the written data set."""
 
+_CF = ("scale_factor", "add_offset", "_FillValue", "missing_value")
 _DEEPEST = 8
 # Where NeXus, Data Exchange and this plug-in keep the image; they decide where a file holds several arrays.
 _USUAL = ("entry/data/data", "entry/instrument/detector/data", "exchange/data", DATASET, "data")
@@ -54,7 +57,7 @@ def read(path: Location) -> Radiograph:
     Returns
     -------
     Radiograph
-        Pixels as stored; nothing is known of the acquisition.
+        Pixels as stored, or scaled as the attributes of the data set say; nothing is known of the acquisition.
 
     Raises
     ------
@@ -64,7 +67,8 @@ def read(path: Location) -> Radiograph:
 
     References
     ----------
-    NeXus NXdata; Data Exchange (De Carlo et al., J. Synchrotron Rad. 21 (2014) 1224).
+    NeXus NXdata; Data Exchange (De Carlo et al., J. Synchrotron Rad. 21 (2014) 1224); NetCDF Climate and Forecast
+    conventions, packed data and missing values.
     """
     with opened(path) as (file, size), reading(path, "HDF5"):
         check_kind(path, file, {"HDF5": suffixes})
@@ -92,7 +96,22 @@ def read(path: Location) -> Radiograph:
             packed = DEFLATE_RATIO if dataset.compression or dataset.id.get_create_plist().get_nfilters() else 1
             check_declared(path, tuple(dataset.shape), dataset.dtype.itemsize, size, packed)
             pixels: NDArray[np.number] = np.asarray(dataset[()])
-        return Radiograph(checked(path, pixels))
+            stated = {key: _number(dataset.attrs.get(key)) for key in _CF}
+        notes: list[str] = []
+        none = next((stated[key] for key in ("_FillValue", "missing_value") if stated[key] is not None), None)
+        blank = without_value(pixels, none, "CF", notes)
+        pixels = checked(path, pixels)
+        offset, slope = stated["add_offset"], stated["scale_factor"]
+        if offset is not None or slope is not None:
+            line = stated_line(path, 0 if offset is None else offset, 1 if slope is None else slope, "CF")
+            pixels = checked(path, calibrated(pixels, line, notes))
+        return Radiograph(pixels, history=_record.noted((), "hdf5", notes)).with_mask(blank)
+
+
+def _number(value: object) -> float | None:
+    """One number of an attribute, which many programs write as an array of one; None if there is none."""
+    found = np.asarray(value).ravel() if value is not None else np.zeros(0)
+    return float(found[0]) if found.size == 1 and found.dtype.kind in "uif" else None
 
 
 def _signals(content: h5py.File, found: Mapping[str, h5py.Dataset]) -> list[str]:

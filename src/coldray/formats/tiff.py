@@ -21,7 +21,8 @@ from coldray.formats import _pitch, _record, _tiff_tags
 from coldray.formats._kinds import check_kind
 from coldray.formats._tiff_codecs import DEFLATE, PACKBITS, check_codec
 from coldray.formats._tiff_layout import Layout, Page, stored_bytes
-from coldray.formats._tiff_tags import TiffCarrier
+from coldray.formats._tiff_tags import NO_VALUE, TiffCarrier
+from coldray.formats._values import calibrated, without_value
 from coldray.radiograph import Radiograph
 from coldray.reading import Location, check_declared, check_writable, checked, one_channel, opened, reading, refuse
 from coldray.scratch import is_large, release, scratch_array
@@ -80,8 +81,9 @@ def read(path: Location) -> Radiograph:
         stack = _check_pages(layout, pages, description)
         calibration = _tiff_tags.calibration(layout, pages[0], description)
         pixels = checked(path, stack(layout, numbers, notes))
+        blank = without_value(pixels, layout.text(pages[0], NO_VALUE) or None, "GDAL", notes)
         if calibration is not None:
-            pixels = checked(path, _tiff_tags.calibrated(pixels, calibration, notes))
+            pixels = checked(path, calibrated(pixels, calibration, notes))
         foreign = _record.Record({}, (), _tiff_tags.source(layout, pages[0], description))
         record = _record.loads(description) or foreign
         recorded = record.known.get("pixel_pitch_mm")
@@ -96,7 +98,9 @@ def read(path: Location) -> Radiograph:
         )
         mask = _record.mask_of(record, pixels, notes)
         acquisition = _record.acquire({**record.known, "pixel_pitch_mm": pitch}, notes)
-        return Radiograph(pixels, acquisition, _record.noted(record.history, "tiff", notes), carrier, mask)
+        return Radiograph(pixels, acquisition, _record.noted(record.history, "tiff", notes), carrier, mask).with_mask(
+            blank
+        )
 
 
 def _full_size(layout: Layout, notes: list[str]) -> list[int]:
