@@ -98,6 +98,28 @@ def test_a_frame_that_does_not_belong_is_left_out_and_named(role, number):
     assert np.abs(mended.dark - good.dark).max() < 10
 
 
+@pytest.mark.parametrize("share", [0.04, 0.2, 0.6])
+@pytest.mark.parametrize("level", [1500, 20000])
+def test_darks_that_were_all_exposed_are_told_with_how_much(share, level):
+    shots = panel(7)
+    found = calibrate(shots(share * level, 6), shots(level, 6)).warnings
+    (told,) = [w for w in found if w.startswith("the dark frames hold")]
+    assert float(told.split(" %")[0].split()[-1]) == pytest.approx(100 * share, rel=0.1)
+
+
+@pytest.mark.parametrize("read_sd", [2, 40])
+@pytest.mark.parametrize("pedestal", [300, 6000])
+def test_a_pedestal_that_columns_amplify_and_a_noisy_amplifier_are_no_light(read_sd, pedestal):
+    rng = np.random.default_rng(3)
+    pixels, columns = 1 + 0.04 * rng.standard_normal(SHAPE), 1 + 0.02 * rng.standard_normal(SHAPE[1])
+
+    def shots(light):
+        seen = columns * (pedestal + light * pixels)
+        return np.rint(seen + np.sqrt(light / 4 + read_sd**2) * rng.standard_normal((6, *SHAPE))).astype(np.uint16)
+
+    assert not [w for w in calibrate(shots(0), shots(20000)).warnings if "dark frames hold" in w]
+
+
 def test_a_lonely_flat_of_another_level_is_left_out():
     shots = panel()
     calibration = calibrate(shots(0, 6), [shots(8000, 6), shots(13000, 1)])

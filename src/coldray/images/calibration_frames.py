@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from coldray.errors import ImageError
 
@@ -22,6 +23,9 @@ TOP_SHARE = 1e-4
 """Share of pixels at one largest value above which that value is a limit."""
 FEWEST_AT_TOP = 30
 MOST_SATURATED = 0.01
+EXPOSED = 0.03
+"""Share of the flats' light in the darks from which it is told."""
+FINE_PX = 9
 FEWEST_LEVELS = 8
 """Distinct values an image must have before a pile at its largest one says something."""
 
@@ -93,6 +97,58 @@ def without_strangers(
         if is_odd
     ]
     return ~odd, warnings
+
+
+def exposed_share(darks: NDArray[np.number], flats: NDArray[np.number]) -> float:
+    """Share of the flats' light that all dark frames hold: 0 where they show no sign of it.
+
+    Parameters
+    ----------
+    darks, flats : ndarray, shape (frames, rows, cols)
+        Two of each at least, else there is no telling.
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    A panel behind a beam shows the gain pattern of its pixels in proportion to the light, and its noise: an exposed dark has
+    both; a pedestal that columns or rows amplify shows nothing from pixel to pixel, a noisy amplifier no pattern. The pattern is
+    what stands out of 9 x 9 pixels, without that of whole columns and rows; the noise is that between two frames.
+    """
+    if min(len(darks), len(flats)) < 2:
+        return 0.0
+    dark, flat = darks.mean(axis=0), flats.mean(axis=0)
+    signal = flat - dark
+    level = float(np.median(signal))
+    if level <= 0:
+        return 0.0
+    fine = [_pixel_pattern(image) for image in (dark, signal)]
+    usual = np.logical_and.reduce([np.abs(one) <= 8 * np.median(np.abs(one)) for one in fine])
+    followed, gain = (one[usual] for one in fine)
+    power = float(gain @ gain)
+    if power == 0:
+        return 0.0
+    slope = float(gain @ followed) / power
+    error = float(np.std(followed - slope * gain)) / np.sqrt(power)
+    share = slope / (1 + slope)  # the light of the darks was taken off that of the flats
+    quiet, lit = (_noise_power(stack) for stack in (darks, flats))
+    return share if slope > 5 * error and share >= EXPOSED and quiet > 0.5 * share * lit else 0.0
+
+
+def _pixel_pattern(image: Float) -> Float:
+    """What differs from pixel to pixel, without smooth parts, columns and rows."""
+    fine = image - ndimage.uniform_filter(image, FINE_PX, mode="nearest")
+    for axis in (0, 1):
+        fine = fine - np.median(fine, axis=axis, keepdims=True)
+    return np.asarray(fine)
+
+
+def _noise_power(stack: NDArray[np.number]) -> float:
+    """Variance between the first two frames, of the pixels as most of them are."""
+    change = stack[1].astype(np.float64) - stack[0]
+    return float(np.median(np.abs(change - np.median(change)))) ** 2
 
 
 def lone_levels(counts: Sequence[int]) -> list[int]:

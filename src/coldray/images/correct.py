@@ -12,7 +12,13 @@ from coldray.document import Json
 from coldray.errors import ImageError
 from coldray.images.averaging import FrameAverage, average_frames
 from coldray.images.bad_pixels import BadPixels, classified, find_bad_pixels, replace_bad_pixels
-from coldray.images.calibration_frames import lone_levels, saturated_pixels, saturation, without_strangers
+from coldray.images.calibration_frames import (
+    exposed_share,
+    lone_levels,
+    saturated_pixels,
+    saturation,
+    without_strangers,
+)
 from coldray.words import percent
 
 ENOUGH_FLATS = 100
@@ -152,6 +158,11 @@ def calibrate(
     means = [level.mean(axis=0) - dark for level in levels]
     if means and not float(np.median(means[0])) > 0:
         raise ImageError("a flat is not brighter than the dark image; are dark and flat swapped?")
+    if dark_stack is not None and levels and (lit := exposed_share(dark_stack, levels[-1])) > 0:
+        warnings.append(
+            f"the dark frames hold {percent(lit)} of the light of the flats, by their pattern and noise: they were taken with the "
+            "beam on, or soon after it; take them with the beam off, else every value is off"
+        )
     classes = {"known": known[0]} if known else {}
     saturated = np.logical_or.reduce([np.zeros(shape, bool), *(saturated_pixels(level, warnings) for level in levels)])
     if saturated.any():
