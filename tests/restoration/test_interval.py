@@ -90,6 +90,15 @@ def test_where_something_else_than_the_calibrated_result_is_written_nothing_is_p
     assert "less than 8 % of the beam: its coverage is not known here" in unsure(1.0, right, stood_in=0.3)[0]
 
 
+def test_other_settings_than_the_calibrated_ones_promise_nothing(image, calibrated):
+    stated = {"model": calibrated, "interval": True, **STATED}
+    assert not any("not known" in w for w in coldray.restore(image, **stated).warnings)
+    for name, value in {"gain": "paper", "even_contrast": 0.8}.items():
+        found = coldray.restore(image, **{name: value}, **stated)
+        (said,) = [w for w in found.warnings if "not known here" in w]
+        assert f"not with this {name}:" in said
+
+
 def test_a_contradicted_network_says_so_of_its_interval(image, calibrated):
     """The certificate marks a picture that the stated detectors cannot have taken."""
     rippled = image + 0.03 * np.cos(2.2 * np.arange(96)).astype(np.float32)
@@ -117,6 +126,21 @@ def test_a_calibration_belongs_to_its_model(image, calibrated, tmp_path):
     interval_path(load_model(copy)).write_text(json.dumps(other))
     with pytest.raises(CheckpointError, match="another model"):
         coldray.restore(image, model=copy, interval=True, **STATED)
+
+
+def test_an_adapted_model_says_in_one_line_why_it_has_none(image, calibrated, tmp_path):
+    """Three boards without a truth set no factor; the remedy is not a command that a user does not have."""
+    for path in (calibrated, calibrated.with_suffix(".json")):
+        shutil.copy(path, tmp_path)
+    header = calibrated.with_suffix(".json").name
+    boards = [{"board": n, "role": role} for n, role in zip("abcd", ("learnt from", *["kept apart"] * 3), strict=True)]
+    card = json.loads((tmp_path / header).read_text()) | {"adaptation": {"boards": boards}}
+    (tmp_path / header).write_text(json.dumps(card))
+    with pytest.raises(
+        CheckpointError, match=r"no intervals: 3 boards were kept apart, 10 with a known truth"
+    ) as found:
+        coldray.restore(image, model=tmp_path / calibrated.name, interval=True, **STATED)
+    assert "\n" not in str(found.value) and "restore without `interval`" in str(found.value)
 
 
 def test_the_command_writes_them_beside_the_result_and_verify_repeats_it(image, calibrated, tmp_path, capsys):

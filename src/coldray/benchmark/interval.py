@@ -16,7 +16,7 @@ from coldray.frame import Frame
 from coldray.plugins import Degradation
 from coldray.restoration.even import GatedResult, read
 from coldray.restoration.evidence import EvenConstants
-from coldray.restoration.interval import LEAST_SD, PARTS, IntervalScale, scale_parts
+from coldray.restoration.interval import FEWEST_OBJECTS, LEAST_SD, PARTS, IntervalScale, scale_parts
 
 Float = NDArray[np.float64]
 
@@ -29,7 +29,6 @@ PLACES = 9
 LEAST_IN_PLACE = 100
 """Pixels that a place of the scale needs for a factor of its own."""
 LARGEST_FACTOR = 20.0
-FEWEST_OBJECTS = 10
 EDGE_SIGMAS = 5.0
 """Slope of the truth per pixel, in standard deviations of the noise of one pixel, from which it is an edge."""
 ORACLE_PX = 3.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.document import Json, read_object
+from coldray.document import Json, as_table, as_tables, read_object
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain, wiener_gain
 from coldray.plugins import Degradation
@@ -33,6 +33,8 @@ NEAR_PX, AROUND_PX, FAR_PX, SLOPE_PX = 1.5, 4.0, 12.0, 1.0
 NOISE_GRID = 128
 """Side of the frequency grid on which the variance behind a filter is worked out [pixels]."""
 LEAST_SD = 1e-6
+FEWEST_OBJECTS = 10
+"""With known truth, from which the factor of a calibration can be set."""
 
 Float = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -229,6 +231,7 @@ def interval_of(
     frames: int = 1,
     network_share: float = 1.0,
     answered_share: float = 0.0,
+    changed: Sequence[str] = (),
 ) -> tuple[Interval | None, list[str]]:
     """Interval around a result as it is written, and what limits it.
 
@@ -250,6 +253,8 @@ def interval_of(
         How much the network counts, less than 1 outside its domain.
     answered_share : float
         Share of the pixels where the measurement contradicted the network and something else was written.
+    changed : sequence of str
+        Settings that are others than those of the calibration.
 
     Raises
     ------
@@ -261,11 +266,13 @@ def interval_of(
     assert gated is not None and constants is not None and model is not None, "checked with the job"
     scale = interval_scale_of(model)
     half = scale.half_width(scale_parts(frame, degradation, gated, constants), gated.gate)
-    limits = unsure(network_share, gated.evidence.power, answered_share, gated.stood_in)
+    limits = unsure(network_share, gated.evidence.power, answered_share, gated.stood_in, changed)
     return Interval(np.stack([written - half, written + half]), scale), limits
 
 
-def unsure(network_share: float, power: Power, answered_share: float = 0.0, stood_in: float = 0.0) -> list[str]:
+def unsure(
+    network_share: float, power: Power, answered_share: float = 0.0, stood_in: float = 0.0, changed: Sequence[str] = ()
+) -> list[str]:
     """What limits the interval of a restoration: where it was not calibrated, nothing is promised.
 
     Parameters
@@ -276,7 +283,13 @@ def unsure(network_share: float, power: Power, answered_share: float = 0.0, stoo
         What the frame shows of its noise.
     stood_in : float
         As of `GatedResult`.
+    changed : sequence of str
+        As of `interval_of`.
     """
+    if changed:
+        return [
+            f"the interval was calibrated with the default settings, not with this {', '.join(changed)}: its coverage is not known here"
+        ]
     if network_share < 1:
         return [
             "the interval was calibrated within the model's domain, which detectors or noise leave: its coverage is not known here"
@@ -311,6 +324,14 @@ def interval_scale_of(model: Model) -> IntervalScale:
         If there is none, or it is another model's.
     """
     path = interval_path(model)
+    if not path.is_file() and "adaptation" in model.header:
+        account = as_table(model.header["adaptation"])
+        boards = as_tables(account.get("boards", []))
+        apart = sum(board.get("role") == "kept apart" for board in boards)
+        raise CheckpointError(
+            f"{model.path.name}: an adapted model has no intervals: {apart} boards were kept apart, {FEWEST_OBJECTS} with a known truth "
+            "are needed to set them; restore without `interval`, or with the model before"
+        )
     if not path.is_file():
         raise CheckpointError(
             f"{path.name}: the model {model.name!r} has no calibration of intervals beside it; make one with benchmarks/interval.py"

@@ -22,6 +22,8 @@ from coldray.restoration.model import Model
 from coldray.settings import EVEN_LINEAR, Settings, check_options, check_settings, defaults, documented
 
 DEFAULT_METHOD = defaults()["method"]
+DECIDES_ERRORS = ("method", "steps", "gain", "degradation", "filter_signal", "options", "even_contrast")
+"""Settings on which a restoration's errors depend beside detectors and noise."""
 
 
 @documented
@@ -52,6 +54,12 @@ def even_constants(job: Job) -> EvenConstants | None:
         return None
     own = job.model.even
     return own if job.even_contrast is None else replace(own, contrast=job.even_contrast / own.most_gain)
+
+
+def changed_settings(job: Job) -> list[str]:
+    """Those of `DECIDES_ERRORS` that are not the defaults, with which intervals are calibrated."""
+    usual = defaults()
+    return [name for name in DECIDES_ERRORS if getattr(job, name) != usual[name]]
 
 
 def is_stochastic(method: Any) -> bool:

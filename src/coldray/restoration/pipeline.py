@@ -28,7 +28,7 @@ from coldray.restoration.estimate import estimate, run_method
 from coldray.restoration.even import GatedResult
 from coldray.restoration.guard import refuse, saturated
 from coldray.restoration.interval import Interval, interval_of
-from coldray.restoration.job import DEFAULT_METHOD, Job, check_job, even_constants, is_stochastic
+from coldray.restoration.job import DEFAULT_METHOD, Job, changed_settings, check_job, even_constants, is_stochastic
 from coldray.restoration.judge import Judge
 from coldray.restoration.noise_as_recorded import noise_as_in_0_1
 from coldray.restoration.pair import detectors_of
@@ -270,6 +270,7 @@ def _beside(
             frames=frames,
             network_share=found.note.network_share,
             answered_share=float(np.mean((answered.replaced > 0) | (answered.corrected > 0))),
+            changed=changed_settings(job),
         )
         limits += more
     return parts, interval, limits
