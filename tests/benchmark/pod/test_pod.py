@@ -1,5 +1,6 @@
 """Known defects in an image: their physics, the reader's closed form on even ground, one false-call rate, curves, maps, refusals."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -154,6 +155,51 @@ def test_readings_have_the_false_call_rate_and_the_index_of_the_closed_form():
     assert np.mean(found.value > 1) == pytest.approx(ndtr(index - 2.3263), abs=0.045)
     # of a quantile at 1 % of 40000 normal deviates: sqrt(p (1 - p) / n) / density, over the threshold
     assert found.threshold_sd == pytest.approx(np.sqrt(0.0099 / places) / 0.02665 / 2.3263, rel=0.3)
+
+
+def two_sorts(rng, places=4000, defects=400):
+    """Outputs on even ground and in structure four times as restless, in random cells."""
+    cell = np.stack(np.divmod(np.arange(places), 64), axis=1)
+    restless, at = rng.random(places) < 0.3, rng.integers(places, size=defects)
+    ground = np.where(restless, 4.0, 1.0)[:, None] * rng.standard_normal((places, 2)) + 5.0
+    absent = ground[at]
+    present = absent + np.array([3.0, 1.0]) * np.where(restless[at], 4.0, 1.0)[:, None]
+    return Outputs(ground, cell, present, absent, cell[at], restless, restless[at])
+
+
+def test_a_filter_that_differs_between_sorts_of_ground_changes_no_reading():
+    """A restoration filters even ground and structure unlike; what is found in each is what was found before."""
+    plain = two_sorts(np.random.default_rng(8))
+    rate = lambda found, sort: float(np.mean(found.ground[plain.ground_structured == sort] > 1))  # noqa: E731
+
+    def filtered(values, structured):
+        return np.where(structured[:, None], values * [1.5, 0.7] + 3.0, 0.3 * values)
+
+    other = replace(
+        plain,
+        ground=filtered(plain.ground, plain.ground_structured),
+        present=filtered(plain.present, plain.structured),
+        absent=filtered(plain.absent, plain.structured),
+    )
+    first, second = (read(outputs, np.random.default_rng(0)) for outputs in (plain, other))
+    np.testing.assert_allclose(second.value, first.value, atol=1e-6)
+    np.testing.assert_allclose(second.ground, first.ground, atol=1e-6)
+    assert second.threshold_sd == pytest.approx(first.threshold_sd, rel=1e-6)
+    assert [rate(first, sort) for sort in (False, True)] == pytest.approx([0.01, 0.01], abs=0.002)
+    as_one = read(replace(other, structured=None), np.random.default_rng(0))
+    assert np.mean(as_one.value[~plain.structured] > 1) < 0.1 < np.mean(second.value[~plain.structured] > 1)
+
+
+def test_a_sort_of_ground_with_too_few_places_or_defects_is_read_with_the_rest():
+    whole = two_sorts(np.random.default_rng(9))
+    assert len(whole.sorts()) == 2
+    lone = np.zeros(len(whole.present), dtype=bool)
+    lone[:5] = True
+    few = np.zeros(len(whole.ground), dtype=bool)
+    few[:150] = True
+    for outputs in (replace(whole, structured=lone), replace(whole, ground_structured=few)):
+        ((places, defects),) = outputs.sorts()
+        assert places.all() and defects.all()
 
 
 def test_the_scale_of_an_arm_changes_no_reading(study):

@@ -123,10 +123,14 @@ class Design:
             )
         return cls(placed, read_at, spacing, (rows, cols), disjoint, tuple(warnings))
 
+    def places_of(self, k: int) -> NDArray[np.int64]:
+        """Row and column of all defects of a class, in the order of the frames."""
+        found = [(row, col) for frame in self.placed for which, row, col in frame if which == k]
+        return np.array(found, dtype=np.int64).reshape(-1, 2)
+
     def cells_of(self, k: int) -> NDArray[np.int64]:
         """Cells of all defects of a class, in the order of the frames."""
-        found = [(row, col) for frame in self.placed for which, row, col in frame if which == k]
-        return cells(np.array(found, dtype=np.int64).reshape(-1, 2), self.spacing)
+        return cells(self.places_of(k), self.spacing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +171,13 @@ class Gathered:
                     self.present[k, arm].append(patches(found[arm], at[which == k], one.channels))
                     self.absent[k, arm].append(patches(without[arm], at[which == k], one.channels))
 
-    def of_class(self, design: Design, k: int, arm: str) -> Outputs:
-        """Outputs of one class in one arm."""
+    def of_class(self, design: Design, k: int, arm: str, structured: NDArray[np.bool_] | None = None) -> Outputs:
+        """Outputs of one class in one arm; `structured` says of every pixel whether the measurement shows structure there."""
         cell = cells(design.read_at, design.spacing)
         present, absent = (np.concatenate(part[k, arm]) for part in (self.present, self.absent))
-        return Outputs(self.ground[k, arm], cell, present, absent, design.cells_of(k))
+        sorts = (
+            (None, None)
+            if structured is None
+            else (structured[tuple(at.T)] for at in (design.read_at, design.places_of(k)))
+        )
+        return Outputs(self.ground[k, arm], cell, present, absent, design.cells_of(k), *sorts)

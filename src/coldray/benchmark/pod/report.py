@@ -30,8 +30,8 @@ METHOD = (
     "Simulated defects of known size and contrast go through the stated forward model (their spectrum times the sharp "
     "detector's MTF times the blur) into the measured image, each scaled by the signal where it lies, voids and cracks with the "
     "noise of the quanta they let through. The image without defects, and with them, is read raw, after a Wiener filter and "
-    "after the restoration by a channelised Hotelling observer that knows kind, size and place but not the ground. Its templates are "
-    "learnt on the other half of the image. All arms are read at one false-call rate, {rate} of the defect-sized sites of this "
+    "after the restoration by a channelised Hotelling observer that knows kind, size and place, and whether the measurement shows "
+    "structure there, but not the ground. Its templates are learnt on the other half of the image, for even ground and for structure. All arms are read at one false-call rate, {rate} of the defect-sized sites of this "
     "image without defects. POD by hit/miss (likeliest of logit, probit and cloglog in ln size) and by signal response (readings "
     "below {least} and above {largest} of the threshold censored), after MIL-HDBK-1823A; a90/95 is the one-sided bound of the likelihood ratio, widened "
     "by the uncertainty of the threshold. Conformity to the handbook is not claimed: inspectors, not models, are qualified by it."
@@ -107,6 +107,7 @@ def _facts(study: Study) -> Facts:
             ("false-call rate", f"{percent(FALSE_CALLS)} of the sites, in every arm"),
             ("defects", f"{sum(one.value.size for one in next(iter(study.readings.values())).values())} of each kind, in "
                         f"{study.frames} frames, {study.places} disjoint places"),
+            *(() if study.structured_share is None else (("ground with structure", f"{percent(study.structured_share)} of the image"),)),
             *limits,
         )
     )  # fmt: skip

@@ -36,6 +36,7 @@ def study_json(study: Study) -> dict[str, Json]:
         "random_state": asked.random_state,
         "frames": study.frames,
         "places": study.places,
+        "structured_share": study.structured_share,
         "curves": [one.to_json() for one in study.fits],
         "points": [
             {

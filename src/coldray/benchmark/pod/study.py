@@ -16,11 +16,14 @@ from coldray.benchmark.pod.noise_limit import a90_on_even_ground
 from coldray.benchmark.pod.places import READ_PX, SPACING_PX, allowed_places, cells, sites
 from coldray.benchmark.pod.reading import Outputs, Reading, patches, read
 from coldray.errors import ImageError, MeasurementError
+from coldray.frame import Frame
 from coldray.images.scale import scale_of
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
+from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, degradation_of
 from coldray.radiograph import Radiograph
+from coldray.restoration.evidence import EvenConstants, evidence
 from coldray.restoration.job import Job
 from coldray.restoration.pair import detectors_of
 from coldray.restoration.pipeline import restore
@@ -61,6 +64,8 @@ class Study:
     pair : DetectorPair
     noise_source : str
     warnings : tuple of str
+    structured_share : float, optional
+        Share of the frame that shows structure, and is read by itself; None where nothing tells it from noise.
     """
 
     question: Question
@@ -76,6 +81,7 @@ class Study:
     pair: DetectorPair
     noise_source: str
     warnings: tuple[str, ...] = ()
+    structured_share: float | None = None
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -104,6 +110,8 @@ class Ground:
     arms : mapping of str to callable
         ``arm(fraction)`` gives the image that is read in place of the frame; the frame itself is read always.
     warnings : tuple of str
+    structured : ndarray of bool, shape (rows, cols), optional
+        Where the frame without defects shows structure beyond noise: the sort of ground that a reader knows.
     """
 
     fraction: Image
@@ -113,6 +121,7 @@ class Ground:
     excluded: NDArray[np.bool_] | None
     arms: Mapping[str, Callable[[Image], Image]]
     warnings: tuple[str, ...] = ()
+    structured: NDArray[np.bool_] | None = None
 
     def images(self, fraction: Image) -> dict[str, Image]:
         """What is read of a frame, by arm."""
@@ -197,7 +206,11 @@ def ground_of(image: Radiograph, job: Job) -> Ground:
     degradation = degradation_of(job.degradation)(pair)
     notes = (*warnings, *more, *seen.warnings)
     arms = {LINEAR: arm(linear), RESTORED: arm(plain)}
-    return Ground(seen.fraction, pair, degradation, seen.noise, seen.excluded, arms, notes)
+    constants = EvenConstants() if job.model is None else job.model.even
+    prior = ObjectPrior() if job.model is None else job.model.prior
+    found = evidence(Frame(seen.fraction, pair, seen.noise, prior), degradation, constants)
+    structured = found.gate(constants) > 0 if found.power.known else None
+    return Ground(seen.fraction, pair, degradation, seen.noise, seen.excluded, arms, notes, structured)
 
 
 def read_study(ground: Ground, question: Question, advance: Advance = lambda *_: None) -> Study:
@@ -230,7 +243,7 @@ def read_study(ground: Ground, question: Question, advance: Advance = lambda *_:
         found = ground.images(ground.fraction + added(ground.fraction, placed, ground.noise, rng))
         outputs.take(design, every, number, without, found)
     advance(whole - 1, whole, "reading")
-    readings = {(kind, arm): {one.size_mm: read(outputs.of_class(design, every.index(one), arm), rng) for one in row}
+    readings = {(kind, arm): {one.size_mm: read(outputs.of_class(design, every.index(one), arm, ground.structured), rng) for one in row}
                 for kind, row in stamps.items() for arm in without}  # fmt: skip
     fits = tuple(fit(kind, arm, analysis, readings[kind, arm])
                  for kind in stamps for arm in without for analysis in ANALYSES)  # fmt: skip
@@ -243,6 +256,7 @@ def read_study(ground: Ground, question: Question, advance: Advance = lambda *_:
     return Study(
         question, sizes, readings, fits, maps, _by_noise_alone(ground, question, sizes), design.spacing, design.disjoint, design.frames, ground.fraction,
         ground.pair, ground.noise.source, tuple(dict.fromkeys([*ground.warnings, *design.warnings])),
+        None if ground.structured is None else float(ground.structured.mean()),
     )  # fmt: skip
 
 
