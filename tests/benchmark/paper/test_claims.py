@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from coldray.benchmark.paper.claims import NO, PARTLY, YES, claims, papers_rows, roughness
+from coldray.benchmark.paper.claims import NO, PARTLY, YES, claims, roughness, varying
+from coldray.benchmark.paper.contestants import papers_rows
 
 KEYS = ("blurred", "wiener_scalar", "regression", "cdm_sample", "cdm_mean", "cold_small_1", "cold_small_4", "coldray")
 FREQUENCY = np.linspace(0, 10, 21)
@@ -97,3 +98,13 @@ def test_without_data_nothing_is_said():
         claims({"methods": {"blurred": {}}, "fourier": [measured({"blurred": (1, 1, 1)}, {"blurred": flat(1.0)})]})
         == []
     )
+
+
+@pytest.mark.parametrize("samples", [2, 8])
+def test_what_varies_is_what_the_mean_averages_out(samples):
+    rng = np.random.default_rng(samples)
+    wrong, draws = rng.normal(0, 0.03, 400_000), rng.normal(0, 0.02, (samples, 400_000))
+    one, several = (-10 * np.log10(np.mean(off**2)) for off in (wrong + draws[0], wrong + draws.mean(axis=0)))
+    spread, share = varying(one, several, samples)
+    assert spread == pytest.approx(0.02, rel=0.02) and share == pytest.approx(4 / 13, rel=0.04)
+    assert varying(30.0, 30.0, samples) == (0, 0) == varying(30.0, 29.0, samples)

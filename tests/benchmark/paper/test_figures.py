@@ -35,14 +35,28 @@ def test_every_row_is_drawn(fake):
         "exposure_s": 1.0, "repeats": 2, "peer_repeats": 2, "bright": 0.8, "limit_lp_mm": 5.0, "methods": {c.key: row for c in line},
         "sharp": {"frequency_lp_mm": f, "mtf": np.exp(-f), "nnps_20_frames_mm2": 1e-7 * np.exp(-f), "ctf": groups},
     }  # fmt: skip
-    drawn = curves.fourier_figure(measured, {c.key: {"label": c.label} for c in line})
-    (legend,) = drawn.legends
-    assert {c.label for c in line} < {text.get_text() for text in legend.get_texts()}
-    _, off, _, noise, *_ = drawn.axes
-    for axis in drawn.axes:
-        assert len(axis.get_lines()) >= len(line)
-    np.testing.assert_allclose(off.get_lines()[0].get_ydata(), 0, atol=1e-12)
-    assert noise.get_ylabel().endswith("[mm²]") and all(a.get_xlabel().endswith("[lp/mm]") for a in drawn.axes)
+    sheets = curves.fourier_figures(measured, {c.key: {"label": c.label} for c in line})
+    assert list(sheets) == ["", "others"]
+    told = [{text.get_text() for text in sheet.legends[0].get_texts()} for sheet in sheets.values()]
+    assert {c.label for c in line} < set.union(*told)
+    # the frames as they are, and the thin screen's own curves, stand on both
+    assert len(set.intersection(*told)) == 3 and len(told[0]) < len(told[1])
+    for sheet, names in zip(sheets.values(), told, strict=True):
+        _, off, _, noise, *_ = sheet.axes
+        for axis in sheet.axes:
+            assert len(axis.get_lines()) >= len(names) - 1
+        np.testing.assert_allclose(off.get_lines()[0].get_ydata(), 0, atol=1e-12)
+        assert noise.get_ylabel().endswith("[mm²]") and all(a.get_xlabel().endswith("[lp/mm]") for a in sheet.axes)
+
+
+def test_the_first_sheets_rows_have_a_colour_each(fake):
+    keys = [
+        c.key for c in run.line_up(fake(), {"regression": fake("direct"), "cdm": fake("ddim")}, run.PaperSettings())
+    ]
+    look = curves.styles(keys)
+    colours = [look[key]["color"] for key in curves.sheets_of(keys)[""]]
+    assert {"regression", "cdm_sample", C.WIENER_SCALAR, C.DEFAULT} < set(curves.sheets_of(keys)[""])
+    assert len(set(colours)) == len(colours)
 
 
 def test_the_path_is_that_of_the_paper(fake, one_board):
@@ -82,6 +96,26 @@ def test_the_board_that_is_shown_is_the_median(fake, one_board):
     assert run.typical([], fake(), {}, 2) == {}
 
 
-@pytest.mark.parametrize("label", ["x", "thin screen, its own NPS-Wiener", "a" * 40])
-def test_titles_have_two_lines(label):
-    assert figures._wrapped(label).count("\n") == 1
+def test_images_come_on_sheets_that_a_page_holds(fake, one_board):
+    scene = one_board[0]
+    line = run.line_up(fake(), {"regression": fake("direct"), "cdm": fake("ddim")}, run.PaperSettings())
+    images = {c.key: scene.truths["truth"] for c in line}
+    methods = {c.key: c.to_json() for c in line}
+    keys = figures.shown_keys(images, methods)
+    assert keys[:5] == [C.BLURRED, C.WIENER_SCALAR, "regression", "cdm_sample", C.COLD]
+    assert len(set(keys)) == len(keys) and set(keys) == set(images) - set(figures.LEFT_OUT) | set(figures.REFERENCES)
+    sheets = figures.image_figures({"scene": scene, "images": {k: images[k] for k in keys[:6]}}, methods)
+    assert len(sheets) == 2 and all(sheet.get_figwidth() == figures.WIDTH_IN for sheet in sheets)
+    titles = [axis.get_title() for sheet in sheets for axis in sheet.axes if axis.get_title()]
+    assert [title[:3] for title in titles] == [f"({letter})" for letter in "abcdefgh"]
+    # letters are as large in print as they are drawn: the figure has the width of two columns
+    assert all(axis.title.get_fontsize() >= 7 for sheet in sheets for axis in sheet.axes)
+
+
+@pytest.mark.parametrize(
+    "label", ["x", "thin screen, its own NPS-Wiener", "a" * 40, "cold diffusion, the same U-Net, 4 steps, K = 1"]
+)
+def test_titles_have_as_many_lines_each(label):
+    lines = figures._wrapped(label).split("\n")
+    assert len(lines) == 3 and " ".join(" ".join(lines).split()) == label
+    assert not any(line.endswith(("K", "=")) for line in lines)

@@ -93,7 +93,7 @@ def test_the_page_tells_of_own_frames(found, folder, tmp_path):
     page = html.unescape(write_paper(tmp_path, results, pictures, "coldray benchmark paper --pairs pairs").read_text())
     assert "Everything here is" not in page and folder.name in page and "mean of 4 sharp frames" in page
     assert all(said in page for said in own.NOT_HERE) and "Own pairs, 1 s" in page
-    assert {"images.pdf", "table.tex", "results.json"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"images_1.pdf", "table.tex", "results.json"} <= {p.name for p in tmp_path.iterdir()}
 
 
 def test_the_command_reads_a_folder_and_refuses_what_is_of_drawn_boards(call, folder, tmp_path, fake, monkeypatch):

@@ -34,8 +34,9 @@ def comparison(tmp_path_factory, fake):
 
 def test_every_file_is_there_and_whole(comparison):
     results, folder, report = comparison
+    sheets = range(1, 4)
     assert {p.name for p in folder.iterdir()} == {
-        "results.json", "table.csv", "table.tex", "images.png", "images.pdf", "path.png", "path.pdf", "steps.png", "steps.pdf",
+        "results.json", "table.csv", "table.tex", "tables.md", *(f"images_{n}.{kind}" for n in sheets for kind in ("png", "pdf")), "path.png", "path.pdf", "steps.png", "steps.pdf",
         "report.html",
     }  # fmt: skip
     stored = json.loads((folder / "results.json").read_text())
@@ -49,8 +50,9 @@ def test_every_file_is_there_and_whole(comparison):
     for row in rows:
         entry = next(e for e in results["summary"] if e["method"] == row["method"])
         assert float(row["psnr_db_truth"]) == pytest.approx(entry["psnr_db_truth"]["mean"], rel=1e-4)
+    assert "## Scores\n\n| method | 1 s | evaluations |" in (folder / "tables.md").read_text()
     page = html.unescape(report.read_text())
-    assert 'src="http' not in page and page.count("data:image/png;base64,") == 3
+    assert 'src="http' not in page and page.count("data:image/png;base64,") == 2 + len(sheets)
     assert all(results["methods"][k]["label"] in page for k in ("wiener", "mine", "coldray"))
     assert "Detection efficiency on flats" in page
     assert "No model of CDM that answers with the noise is at hand" in page
@@ -112,6 +114,27 @@ def test_every_ablation_is_planned(name, fake):
     keys = [c.key for c in how.contestants]
     assert len(set(keys)) == len(keys) and how.question.endswith("?")
     assert all(a in keys and b in keys for a, b in how.pairs)
+
+
+def test_the_t_of_training_is_read_from_the_models(fake):
+    class Trained(fake):
+        levels: int | None = None
+
+        @property
+        def header(self):
+            return super().header | {
+                "training": {"recipe": {"example": {"levels": self.levels} if self.levels else {}}}
+            }
+
+    four, endless = Trained(), Trained()
+    object.__setattr__(four, "levels", 4)
+    how = ablation.plan("levels", fake(), {"T4": four, "free": endless})
+    assert [c.label for c in how.contestants] == [
+        "T4, T = 4 in training, one step", "T4, T = 4 in training, 4 steps, K = 1",
+        "free, t continuous in training, one step", "free, t continuous in training, 4 steps, K = 1",
+    ]  # fmt: skip
+    assert how.pairs == [("free_one_step", "T4_one_step"), ("free_cold", "T4_cold")] and not how.missing
+    assert "example.levels=T" in ablation.plan("levels", fake(), {"T4": four}).missing
 
 
 def test_an_unknown_ablation_is_refused(fake):

@@ -223,7 +223,7 @@ def _print_summary(results: Results) -> None:
 
 @benchmark.command("ablate", epilog="Example: coldray benchmark ablate steps -o ablations")
 def ablate(
-    name: Annotated[str, typer.Argument(help="steps, sampler, gain, noise, blur, dose or registration.")],
+    name: Annotated[str, typer.Argument(help="steps, sampler, gain, noise, levels, blur, dose or registration.")],
     out: Out,
     model: Models = None,
     boards: Boards = None,

@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 
 from coldray import __version__
 from coldray.benchmark.paper import scores
-from coldray.benchmark.paper.contestants import DEFAULT, ONE_STEP, VAN_CITTERT, WIENER, Contestant, Output, learned
+from coldray.benchmark.paper.contestants import (
+    COLD,
+    DEFAULT,
+    ONE_STEP,
+    VAN_CITTERT,
+    WIENER,
+    Contestant,
+    Output,
+    learned,
+)
 from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.record import Difference, Results, Row, Statistic
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scene, board_scenes
 from coldray.benchmark.statistics import verdict
-from coldray.document import as_text, plain_table
+from coldray.document import as_table, as_text, plain_table
 from coldray.errors import SettingsError
 from coldray.files import write_text
 from coldray.frame import Frame
@@ -26,7 +35,7 @@ from coldray.physics.pair import DetectorPair
 from coldray.plugins import Degradation
 from coldray.restoration.model import Model
 
-NAMES = ("steps", "sampler", "gain", "noise", "blur", "dose", "registration")
+NAMES = ("steps", "sampler", "gain", "noise", "levels", "blur", "dose", "registration")
 DOSES_S = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
 STEP_COUNTS = (1, 2, 4, 10, 20)
 SHIFT_PX = 0.5
@@ -139,9 +148,10 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
             _cold("tacos_4", "TACoS, 4 steps, K = 1", model, 4, "paper"),
             Contestant("naive_4", "naive (Algorithm 1), 4 steps", "cold_naive", {"steps": 4}, model),
             Contestant("indi_4", "InDI, 4 steps", "indi", {"steps": 4}, model),
+            Contestant("pnp_4", "plug-and-play, network, 4 rounds", "pnp", {"steps": 4}, model),
             usual[ONE_STEP],
         ]
-        pairs = [("tacos_4", "naive_4"), ("tacos_4", "indi_4"), ("tacos_4", ONE_STEP)]
+        pairs = [("tacos_4", "naive_4"), ("tacos_4", "indi_4"), ("tacos_4", "pnp_4"), ("tacos_4", ONE_STEP)]
         return Ablation(found, EXPOSURES_S, "Which sampler on the same weights?", pairs)
     if name == "gain":
         found = [
@@ -164,6 +174,8 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
             "no model trained without noise was given: coldray train RECIPE --set data.noise=none, then -m noise_free=FILE"
         )  # fmt: skip
         return Ablation(found, EXPOSURES_S, "What does noise in training change?", pairs, missing=missing)
+    if name == "levels":
+        return _levels(others)
     if name == "blur":
         found = []
         for contestant in (linear, usual[DEFAULT], usual[VAN_CITTERT]):
@@ -189,6 +201,30 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
     raise SettingsError(f"no ablation {name!r}; there are {', '.join(NAMES)}")
 
 
+def _levels(others: Mapping[str, Model]) -> Ablation:
+    """Models that were trained with other T: what one step and four steps, whose strengths every T that 4 divides has seen, make of it."""
+    found, pairs = [], []
+    for name, model in others.items():
+        label = f"{name}, {levels_of(model)}"
+        found += [
+            Contestant(f"{name}_{ONE_STEP}", f"{label}, one step", "direct", {}, model),
+            _cold(f"{name}_{COLD}", f"{label}, 4 steps, K = 1", model, 4, "paper"),
+        ]
+        first = next(iter(others))
+        pairs += [(f"{name}_{kind}", f"{first}_{kind}") for kind in (ONE_STEP, COLD) if name != first]
+    missing = "" if len(others) > 1 else (
+        "two models or more are to be given: coldray train RECIPE --set example.levels=T, then -m T4=FILE -m T20=FILE"
+    )  # fmt: skip
+    return Ablation(found, EXPOSURES_S, "What does the T of training change?", pairs, missing=missing)
+
+
+def levels_of(model: Model) -> str:
+    """The T that a model was trained with, in words."""
+    recipe = as_table(as_table(model.header.get("training", {})).get("recipe") or {})
+    levels = as_table(recipe.get("example") or {}).get("levels")
+    return "t continuous in training" if levels is None else f"T = {levels} in training"
+
+
 def _off_register(scene: Scene) -> list[tuple[str, Scene]]:
     """The scene with its references shifted by half a pixel along both axes."""
     moved = {name: shifted(image, SHIFT_PX, SHIFT_PX) for name, image in scene.truths.items()}
@@ -208,7 +244,7 @@ def run_ablation(
     model : Model
         Main model.
     others : mapping of str to Model, optional
-        Models trained otherwise, for "noise".
+        Models trained otherwise, for "noise" and "levels".
     boards : BoardSet, optional
     say : callable
         Told what happens next.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, WIENER, WIENER_SCALAR
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, papers_rows
 from coldray.benchmark.paper.curves import STRONG, transfer_of
-from coldray.benchmark.paper.record import Entry, Fourier, Measured, Method, Results, Score
+from coldray.benchmark.paper.record import Entry, Fourier, Measured, Results, Score
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
 from coldray.document import as_number
 from coldray.simulation.paper import SHARP_FRAMES
@@ -24,21 +24,6 @@ QUIET = 1.05
 YES, NO, PARTLY = "yes", "no", "in part"
 
 Float = NDArray[np.float64]
-
-
-def papers_rows(methods: Mapping[str, Method]) -> dict[str, str]:
-    """Keys of the paper's four methods by its own names, as far as they took part.
-
-    Conditional diffusion counts as one sample, that of the network that answers with the noise if it is there; cold diffusion with
-    the most steps and K = 1, on the same U-Net as the others if it is there.
-    """
-    diffusion = [k for k in ("cdm_sample", "cdm_image_sample") if k in methods]
-    small = sorted((k for k in methods if k.startswith("cold_small_")), key=lambda k: int(k.rsplit("_", 1)[1]))
-    found = {
-        "Wiener": next((k for k in (WIENER_SCALAR, WIENER) if k in methods), ""), "U-Net": "regression",
-        "CDM": diffusion[0] if diffusion else "", "cold diffusion": small[-1] if small else COLD,
-    }  # fmt: skip
-    return {name: key for name, key in found.items() if key in methods}
 
 
 def claims(results: Results) -> list[dict[str, str]]:
@@ -198,19 +183,42 @@ def _inconsistent(results: Results) -> list[dict[str, str]]:
     """How far samples of conditional diffusion lie apart: the mean of several is better by what varies from draw to draw.
 
     One sample of an exact sampler has twice the squared error of the posterior mean, the mean of S samples 1 + 1/S times.
+    What varies is structure that the truth lacks: no two samples share it.
     """
     said = []
     for name in ("cdm", "cdm_image"):
         if f"{name}_mean" not in results["methods"]:
             continue
+        method = results["methods"][f"{name}_mean"]
+        label, options = method["label"], method["options"]
+        samples = as_number(options["samples"])
         parts, answers = [], []
         for exposure, here in _entries(results, ACQUIRED).items():
             one, several = (here[f"{name}_{end}"]["psnr_db_truth"]["mean"] for end in ("sample", "mean"))
-            parts.append(f"at {exposure:g} s one sample {one:.1f} dB, the mean {several:.1f} dB")
+            spread, share = varying(one, several, samples)
+            parts.append(
+                f"at {exposure:g} s one sample {one:.1f} dB, the mean {several:.1f} dB: {100 * spread:.2g} % of the open beam, "
+                f"{share:.0%} of the sample's squared error, vary from draw to draw"
+            )
             answers.append(several > one + SAMPLES_DB)
-        method = results["methods"][f"{name}_mean"]
-        label, options = method["label"], method["options"]
-        exact = 10 * np.log10(2 / (1 + 1 / as_number(options["samples"])))
+        exact = 10 * np.log10(2 / (1 + 1 / samples))
         parts.append(f"{options['steps']} steps each; {exact:.1f} dB lie between them for an exact sampler")
         said.append(_said(f"generative methods are inconsistent ({label})", parts, answers))
     return said
+
+
+def varying(one_db: float, mean_db: float, samples: float) -> tuple[float, float]:
+    """What varies from sample to sample, from the PSNR of one sample and of the mean of several.
+
+    The squared error of the mean of S samples is that of one less (1 - 1/S) of their variance.
+
+    Returns
+    -------
+    spread : float
+        Standard deviation over samples [fraction of the data range].
+    share : float
+        Of the variance in the squared error of one sample.
+    """
+    one, several = 10 ** (-one_db / 10), 10 ** (-mean_db / 10)
+    variance = max(one - several, 0.0) / (1 - 1 / samples)
+    return float(np.sqrt(variance)), float(variance / one)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -202,8 +202,6 @@ def learned(model: Model, steps: int) -> list[Contestant]:
     model.check_fits(plugin("method", "cold"), "cold")
     return [
         Contestant(THIN_NETWORK, "thin screen, our network, H = 1", "cold", {}, model, even=EVEN_LINEAR, screen=THIN),
-        Contestant("pnp", f"plug-and-play, network, {steps} rounds", "pnp", {"steps": steps}, model),
-        Contestant("indi", f"InDI, {steps} steps", "indi", {"steps": steps}, model),
         Contestant(ONE_STEP, "one step", "direct", {}, model),
         Contestant(VAN_CITTERT, "one step + Van Cittert", "cold", {"steps": 1}, model, "paper"),
         Contestant(COLD, f"cold sampling, {steps} steps, K = 1", "cold", {"steps": steps}, model, "paper"),
@@ -247,6 +245,21 @@ def absent(others: Mapping[str, Model]) -> list[str]:
         for name, (method, words) in PEERS.items()
         if method not in there
     ]
+
+
+def papers_rows(methods: Collection[str]) -> dict[str, str]:
+    """Keys of the paper's four methods by its own names, as far as they took part.
+
+    Conditional diffusion counts as one sample, that of the network that answers with the noise if it is there; cold diffusion with
+    the most steps and K = 1, on the same U-Net as the others if it is there.
+    """
+    diffusion = [k for k in ("cdm_sample", "cdm_image_sample") if k in methods]
+    small = sorted((k for k in methods if k.startswith("cold_small_")), key=lambda k: int(k.rsplit("_", 1)[1]))
+    found = {
+        "Wiener": next((k for k in (WIENER_SCALAR, WIENER) if k in methods), ""), "U-Net": "regression",
+        "CDM": diffusion[0] if diffusion else "", "cold diffusion": small[-1] if small else COLD,
+    }  # fmt: skip
+    return {name: key for name, key in found.items() if key in methods}
 
 
 def updates(training: Mapping[str, Json]) -> int | None:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from coldray.benchmark.paper.contestants import (
     BLURRED,
-    COLD,
     DEFAULT,
     THIN_KEYS,
     THIN_NETWORK,
     THIN_RAW,
     THIN_WIENER,
-    VAN_CITTERT,
     WIENER,
-    WIENER_SCALAR,
     WIENER_TV,
+    papers_rows,
 )
 from coldray.benchmark.paper.looks import Look
 from coldray.benchmark.paper.path import Pictures, Walk
 from coldray.benchmark.paper.record import Entry, Method, Score, Worth
-from coldray.benchmark.paper.scenes import OWN, Image, Scene
+from coldray.benchmark.paper.scenes import EXPOSURES_S, OWN, Image, Scene
 from coldray.benchmark.paper.scores import flat_boxes
 from coldray.benchmark.statistics import FEWEST_BOARDS
 from coldray.metrology.metrics import Convention, gain_to, psnr_db, roi_snr, ssim_map
@@ -33,15 +31,19 @@ from coldray.simulation.paper import PITCH_MM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, told apart by all readers."""
-FIRST = (*THIN_KEYS, BLURRED, WIENER_SCALAR, WIENER, WIENER_TV, VAN_CITTERT, COLD, DEFAULT)
-"""Shown as images; models beside the main one follow."""
+LEFT_OUT = ("pnp_tv", "one_step", "coldray_network", "coldray_detail", "richardson_lucy", "unsupervised_wiener")
+"""Rows without images: their tables and curves say enough."""
+REFERENCES = ("mean20", "truth")
 SHOWN_PX = 160
-PER_ROW = 5
+PER_SHEET = 5
 """Methods side by side: at the width of the page their titles can be read."""
+UNBROKEN = "\N{NO-BREAK SPACE}"
+WIDTH_IN = 7.1
+"""180 mm, two columns of a journal: letters keep the size that they are drawn in."""
 ERROR_SPAN = 0.1
 WORTH_FIELDS: tuple[tuple[Score, str], ...] = (("psnr_db_truth", "PSNR [dB]"), ("ssim_truth", "SSIM"))
 BANDED = (THIN_RAW, DEFAULT)
@@ -56,8 +58,15 @@ WORTH_LOOK: dict[str, Look] = {
 }
 
 
-def image_figure(pictures: Pictures, methods: Mapping[str, Method]) -> Figure:
-    """One board: every method's image with SNR boxes, a window of it, its SSIM map and its signed error.
+def shown_keys(images: Mapping[str, Image], methods: Collection[str]) -> list[str]:
+    """Order of the images: the raw frame and the paper's methods, the default and the linear ones, references, then the rest."""
+    first = [BLURRED, *papers_rows(methods).values(), DEFAULT, WIENER, WIENER_TV, *REFERENCES, *THIN_KEYS]
+    rest = [key for key in images if key not in first and key not in LEFT_OUT]
+    return [key for key in (*first, *rest) if key in images or key in REFERENCES]
+
+
+def image_figures(pictures: Pictures, methods: Mapping[str, Method]) -> list[Figure]:
+    """One board, five methods on a sheet: every method's image with SNR boxes, a window of it, its SSIM map and its signed error.
 
     Parameters
     ----------
@@ -68,32 +77,35 @@ def image_figure(pictures: Pictures, methods: Mapping[str, Method]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    list of matplotlib.figure.Figure
     """
+    scene, images = pictures["scene"], pictures["images"]
+    labels = {
+        "mean20": "thin screen, mean of frames",
+        "truth": "truth: see the text" if scene.kind == OWN else "truth, without noise",
+    }
+    named = {key: (label, scene.truths[key]) for key, label in labels.items() if key in scene.truths}
+    named |= {key: (methods[key]["label"], image) for key, image in images.items()}
+    shown = [named[key] for key in shown_keys(images, methods) if key in named]
+    sheets = [shown[i : i + PER_SHEET] for i in range(0, len(shown), PER_SHEET)]
+    return [_image_sheet(sheet, scene, number * PER_SHEET) for number, sheet in enumerate(sheets)]
+
+
+def _image_sheet(sheet: Sequence[tuple[str, Image]], scene: Scene, first: int) -> Figure:
     from matplotlib import rc_context
 
-    scene, images = pictures["scene"], pictures["images"]
-    models = [k for k in images if methods[k].get("trained_for")]
-    keys = [k for k in FIRST if k in images] + [k for k in models if k not in FIRST]
-    shown = {k: (methods[k]["label"], images[k]) for k in keys}
-    if "mean20" in scene.truths:
-        shown["mean20"] = ("thin screen, mean of frames", scene.truths["mean20"])
-    shown["truth"] = ("truth: see the text" if scene.kind == OWN else "truth, without noise", scene.truths["truth"])
-    blocks = [list(shown.values())[i : i + PER_ROW] for i in range(0, len(shown), PER_ROW)]
     with rc_context(STYLE):
-        figure = empty_figure(10.4, 8.4 * len(blocks))
-        parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-        for number, (part, block) in enumerate(zip(parts, blocks, strict=True)):
-            _image_block(part, block, scene, number * PER_ROW)
+        figure = empty_figure(WIDTH_IN, 6.4)
+        _image_block(figure, sheet, scene, first)
         simulated = "" if scene.kind == OWN else ", simulated"
         figure.suptitle(
             f"{scene.board}, {scene.kind} pair, {scene.exposure_s:g} s{simulated}; PSNR and SSIM against the truth",
-            fontsize=10,
+            fontsize=8,
         )
         return figure
 
 
-def _image_block(figure: SubFigure, block: Sequence[tuple[str, Image]], scene: Scene, first: int) -> None:
+def _image_block(figure: Figure, block: Sequence[tuple[str, Image]], scene: Scene, first: int) -> None:
     """One row of methods: image, window, SSIM map, error."""
     from matplotlib.patches import Rectangle
 
@@ -101,8 +113,8 @@ def _image_block(figure: SubFigure, block: Sequence[tuple[str, Image]], scene: S
     boxes, window = flat_boxes(truth), busiest_window(truth, min(SHOWN_PX, truth.shape[0] // 2))
     low, high = np.quantile(truth, [0.002, 0.998])
     grey: dict[str, str | float] = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
-    axes = figure.subplots(4, PER_ROW)
-    for column in range(PER_ROW):
+    axes = figure.subplots(4, PER_SHEET)
+    for column in range(PER_SHEET):
         if column >= len(block):
             for axis in axes[:, column]:
                 axis.set_axis_off()
@@ -112,13 +124,13 @@ def _image_block(figure: SubFigure, block: Sequence[tuple[str, Image]], scene: S
         value, field = ssim_map(image, truth, how)
         whole.imshow(image, **grey)
         for number, (x, y, w, h) in enumerate(boxes):
-            whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, ec=COLOURS[number], lw=1.6))
+            whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, ec=COLOURS[number], lw=1.0))
         left, top, side = window[1].start, window[0].start, window[1].stop - window[1].start
         whole.add_patch(Rectangle((left, top), side, side, fill=False, ec="w", lw=0.8))
         is_truth = image is truth
         score = "" if is_truth else f"{psnr_db(image, truth, how):.2f} dB, SSIM {value:.3f}"
         ratios = " / ".join("∞" if not np.isfinite(r) else f"{r:.0f}" for r in (roi_snr(image, box) for box in boxes))
-        whole.set_title(f"({_letter(first + column)}) {_wrapped(label)}\n{score}\nSNR {ratios}", fontsize=8.5)
+        whole.set_title(f"({_letter(first + column)}) {_wrapped(label)}\n{score}\nSNR {ratios}", fontsize=7)
         detail.imshow(image[window], **grey)
         similarity = map_axis.imshow(field, cmap="viridis", vmin=0.4, vmax=1, interpolation="nearest")
         off = (gain_to(image, truth) * image - truth)[window]
@@ -128,9 +140,9 @@ def _image_block(figure: SubFigure, block: Sequence[tuple[str, Image]], scene: S
             axis.set_yticks([])
     _scale_bar(axes[0, 0], truth.shape[1])
     for axis, name in zip(axes[:, 0], ("image, SNR boxes", "window", "SSIM map", "error in window"), strict=True):
-        axis.set_ylabel(name, fontsize=9)
+        axis.set_ylabel(name)
     figure.colorbar(similarity, ax=list(axes[2]), shrink=0.8, pad=0.01, label="SSIM")
-    figure.colorbar(error, ax=list(axes[3]), shrink=0.8, pad=0.01, label="fraction of the open beam")
+    figure.colorbar(error, ax=list(axes[3]), shrink=0.8, pad=0.01, label="of the open beam")
 
 
 def _letter(number: int) -> str:
@@ -142,15 +154,19 @@ def _scale_bar(axis: Axes, columns: int) -> None:
     length_mm = max(1, round(columns * PITCH_MM / 4))
     start, row = columns * 0.05, columns * 0.95
     axis.plot([start, start + length_mm / PITCH_MM], [row, row], color="w", lw=3, solid_capstyle="butt")
-    axis.annotate(f"{length_mm} mm", (start, row), (0, 4), textcoords="offset points", color="w", fontsize=8)
+    axis.annotate(f"{length_mm} mm", (start, row), (0, 4), textcoords="offset points", color="w", fontsize=7)
 
 
-def _wrapped(label: str, width: int = 22) -> str:
-    """Two lines, always, so that titles align."""
-    words, first = label.split(" "), ""
-    while words and len(first) + len(words[0]) <= width:
-        first = f"{first} {words.pop(0)}".strip()
-    return f"{first}\n{' '.join(words)}"
+def _wrapped(label: str, width: int = 20, lines: int = 3) -> str:
+    """A fixed number of lines, so that titles align; what does not fit goes to the last one."""
+    words = label.replace(" = ", f"{UNBROKEN}={UNBROKEN}").split(" ")
+    out: list[str] = []
+    while len(out) < lines - 1:
+        line = ""
+        while words and len(line) + len(words[0]) <= width:
+            line = f"{line} {words.pop(0)}".strip()
+        out.append(line)
+    return "\n".join([*out, " ".join(words)])
 
 
 def path_figure(path: Walk) -> Figure:
@@ -171,7 +187,7 @@ def path_figure(path: Walk) -> Figure:
     low, high = np.quantile(truth, [0.002, 0.998])
     columns = max(len(row["images"]) for row in rows)
     with rc_context(STYLE):
-        figure = empty_figure(10.4, 2.35 * len(rows) + 0.4)
+        figure = empty_figure(WIDTH_IN, 1.65 * len(rows) + 0.3)
         axes = figure.subplots(len(rows), columns, squeeze=False)
         for line, row in zip(axes, rows, strict=True):
             for axis in line:
@@ -182,10 +198,10 @@ def path_figure(path: Walk) -> Figure:
                 axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
                 axis.set_xticks([])
                 axis.set_yticks([])
-                axis.set_title(name, fontsize=8.5)
-            line[0].set_ylabel(row["name"], fontsize=9)
+                axis.set_title(name, fontsize=7)
+            line[0].set_ylabel(_wrapped(row["name"], 20, 2), fontsize=7)
         simulated = "" if path["kind"] == OWN else ", simulated"
-        figure.suptitle(f"{path['board']}, {path['exposure_s']:g} s{simulated}", fontsize=10)
+        figure.suptitle(f"{path['board']}, {path['exposure_s']:g} s{simulated}", fontsize=8)
         return figure
 
 
@@ -194,7 +210,7 @@ def steps_figure(entries: Sequence[Entry]) -> Figure:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = new_figure(9.6, 3.2, 2)
+        figure, axes = new_figure(WIDTH_IN, 2.4, 2)
         for axis, (field, label) in zip(axes, WORTH_FIELDS, strict=True):
             for number, sampler in enumerate(dict.fromkeys(e["sampler"] for e in entries)):
                 here = sorted((e for e in entries if e["sampler"] == sampler), key=lambda e: e["steps"])
@@ -226,16 +242,19 @@ def worth_figure(worth: Worth, methods: Mapping[str, Method]) -> Figure:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure = empty_figure(10.4, 7.2)
+        figure = empty_figure(WIDTH_IN, 5.4)
         axes = figure.subplots(2, 3)
         for axis, (field, label) in zip(axes[0], WORTH_FIELDS, strict=False):
             _draw_over(axis, worth["exposure"], "exposure_s", field, methods)
             axis.axvline(worth["reference_s"], color="0.6", lw=0.8)
             axis.set(xlabel="exposure [s]", ylabel=label, xscale="log")
+            axis.set_xticks(EXPOSURES_S, [f"{e:g}" for e in EXPOSURES_S])
         detection, seen = worth["detection"], axes[0, 2]
         seen.plot(detection["void_mm"], detection["saved"], color="k", marker="s", ms=4)
         seen.axhline(1, color="0.6", lw=0.8)
-        seen.set(xlabel="void [mm]", ylabel="exposure saved by the thick screen\nat equal detection", xscale="log")
+        seen.set(
+            xlabel="void [mm]", ylabel="exposure saved by the thick screen\nat equal detection, factor", xscale="log"
+        )
         seen.set_xticks(detection["void_mm"], [f"{mm:.2g}" for mm in detection["void_mm"]])
         seen.set_xticks([], minor=True)
         for axis, (field, label) in zip(axes[1], WORTH_FIELDS, strict=False):
@@ -247,7 +266,7 @@ def worth_figure(worth: Worth, methods: Mapping[str, Method]) -> Figure:
         lines, labels = axes[0, 0].get_legend_handles_labels()
         exposures = [f"{e:g} s" for e in dict.fromkeys(e["exposure_s"] for e in worth["loading"])]
         axes[1, 2].legend(
-            lines, labels, loc="upper left", title="Lower row: " + ", dashed: ".join(exposures), fontsize=8.5
+            lines, labels, loc="upper left", title="Lower row: " + ", dashed: ".join(exposures), fontsize=7
         )
         for row, entries in ((0, worth["exposure"]), (1, worth["loading"])):
             for axis, (field, _) in zip(axes[row], WORTH_FIELDS, strict=False):
@@ -256,8 +275,8 @@ def worth_figure(worth: Worth, methods: Mapping[str, Method]) -> Figure:
                 room = 0.08 * (max(means) - min(means))
                 axis.set_ylim(min(means) - room, max(means) + room)
         for letter, axis in zip("abcde", axes.flat, strict=False):
-            axis.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
-        figure.suptitle("acquired pairs, simulated; means over boards, bands: 95 % intervals", fontsize=10)
+            axis.set_title(f"({letter})", loc="left", fontweight="bold")
+        figure.suptitle("acquired pairs, simulated; means over boards, bands: 95 % intervals", fontsize=8)
         return figure
 
 

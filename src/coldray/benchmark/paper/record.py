@@ -241,4 +241,7 @@ class Results(TypedDict, total=False):
     efficiency: list[dict[str, Json]]
     trust: Trust
     marks: list[dict[str, Json]]
+    training: list[dict[str, Json]]
     seconds: float
+    cpu_seconds: float
+    command: str

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldray.benchmark.paper.claims import claims
-from coldray.benchmark.paper.curves import fourier_figure
-from coldray.benchmark.paper.figures import image_figure, path_figure, steps_figure, worth_figure
+from coldray.benchmark.paper.curves import fourier_figures
+from coldray.benchmark.paper.differences import table_of
+from coldray.benchmark.paper.figures import image_figures, path_figure, steps_figure, worth_figure
+from coldray.benchmark.paper.markdown import as_page, blocks
 from coldray.benchmark.paper.path import Pictures
 from coldray.benchmark.paper.record import Results
 from coldray.benchmark.paper.tables import groups_of, number, signed, table_csv, table_latex
@@ -45,11 +47,12 @@ def drawn(results: Results, pictures: Pictures) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     if pictures:
         figures["path"] = path_figure(pictures["path"])
-        figures["images"] = image_figure(pictures, results["methods"])
+        figures |= {f"images_{n}": f for n, f in enumerate(image_figures(pictures, results["methods"]), 1)}
     if results.get("worth"):
         figures["worth"] = worth_figure(results["worth"], results["methods"])
     for measured in results.get("fourier", []):
-        figures[f"fourier_{measured['exposure_s']:g}s"] = fourier_figure(measured, results["methods"])
+        for sheet, figure in fourier_figures(measured, results["methods"]).items():
+            figures[f"fourier_{measured['exposure_s']:g}s" + f"_{sheet}" * bool(sheet)] = figure
     if results.get("steps"):
         figures["steps"] = steps_figure(results["steps"])
     return figures
@@ -57,10 +60,13 @@ def drawn(results: Results, pictures: Pictures) -> dict[str, Figure]:
 
 def title_of(stem: str) -> str:
     """Heading of a figure."""
-    name, _, exposure = stem.partition("_")
+    name, _, rest = stem.partition("_")
+    exposure, _, sheet = rest.partition("_")
     words = {
-        "path": "Fig. 1: the walk, forward and in reverse", "images": "Fig. 2: images, SSIM maps, SNR",
-        "fourier": f"Fig. 3: transfer, noise and bars at {exposure.removesuffix('s')} s", "steps": "Quality against steps",
+        "path": "Fig. 1: the walk, forward and in reverse", "images": f"Fig. 2: images, SSIM maps, SNR, sheet {rest}",
+        "fourier": f"Fig. 3: transfer, noise and bars at {exposure.removesuffix('s')} s, "
+        + ("other methods" if sheet else "the paper's methods and the default"),
+        "steps": "Quality against steps",
         "worth": "What a thick screen and a restoration are worth",
     }  # fmt: skip
     return words[name]
@@ -111,15 +117,17 @@ def write_paper(folder: Path, results: Results, pictures: Pictures, command: str
     if results.get("summary"):
         write_text(folder / "table.csv", table_csv(results))
         write_text(folder / "table.tex", table_latex(results))
+    write_text(folder / "tables.md", as_page(blocks({**results, "command": command})))
+    first = {stem.partition("_")[0]: stem for stem in reversed(figures)}
     shown = [
-        {"title": title_of(stem), "caption": CAPTIONS[stem.partition("_")[0]], "file": stem,
+        {"title": title_of(stem), "caption": CAPTIONS[kind] if first[kind] == stem else "As above.", "file": stem,
          "picture": data_uri((folder / f"{stem}.png").read_bytes())}
-        for stem in figures
+        for stem, kind in ((stem, stem.partition("_")[0]) for stem in figures)
     ]  # fmt: skip
     page: str = template("paper.html").render(
         r=clean, groups=groups_of(results), trust=trust_rows(results), command=command, number=number, figures=shown,
         opening=[*opening(results), *said_of_worth(results)], paper=PAPER, printed=printed_beside_ours(results), not_comparable=WHY_NOT_COMPARABLE,
-        exchange=exchange_rows(results), ceiling=CEILING, own=results.get("own"), claims=claims(results),
+        differences=table_of(results, signed), exchange=exchange_rows(results), ceiling=CEILING, own=results.get("own"), claims=claims(results),
     )  # fmt: skip
     path = folder / "report.html"
     write_text(path, page)

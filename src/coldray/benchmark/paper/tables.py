@@ -9,7 +9,7 @@ import numpy as np
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, WIENER
 from coldray.benchmark.paper.marks import TIE
-from coldray.benchmark.paper.record import Difference, Results, Score
+from coldray.benchmark.paper.record import Difference, Results, Score, Statistic
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
 from coldray.document import Json
 
@@ -34,7 +34,7 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
 
 
-def signed(difference: Difference | None, digits: int) -> str:
+def signed(difference: Difference | Statistic | None, digits: int) -> str:
     """A paired difference with its interval, a star where the interval does not hold zero."""
     if difference is None:
         return "–"
