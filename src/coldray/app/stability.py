@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coldray.document import Json, first_fault, read_object
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
+from coldray.metrology.readings import Reading, readings_of, restored_readings
 from coldray.metrology.stability import History
 
 MEASUREMENTS, RESTORATIONS = "measurements", "restorations"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-SCALARS: dict[str, tuple[str, tuple[tuple[str, str, str, str | None], ...]]] = {
-    "snr_n": ("snr", (
-        ("snr", "SNR", "", None), ("snr_n", "SNR_N", "", "snr_n_sd"), ("cnr", "CNR", "", "cnr_sd"),
-        ("mean", "mean signal", "", None),
-    )),
-    "nnps_mm2": ("flat", (
-        ("pixel_relative_sd", "relative noise of the pixels", "", None),
-        ("temporal_relative_sd", "noise from frame to frame", "", None),
-        ("fixed_relative_sd", "fixed pattern", "", None), ("mean_signal", "mean signal", "", None),
-    )),
-    "r_squared": ("linearity", (
-        ("slope", "slope", "", "slope_sd"), ("largest_deviation", "largest deviation from the line", "", None),
-    )),
-    "signal_global": ("uniformity", (
-        ("signal_global", "signal, global", "", None), ("snr_global", "SNR, global", "", None),
-        ("snr_smallest", "smallest SNR", "", None),
-    )),
-    "noise_mtf": ("blur", (("mtf50_lp_mm", "transfer 50 %, from noise", "lp/mm", None),)),
-    "contrast_kept": ("ttf", (
-        ("ttf50_lp_mm", "TTF 50 %", "lp/mm", None), ("contrast_kept", "contrast kept", "", None),
-    )),
-}  # fmt: skip
-"""By a key that only they have: the numbers of a measure that are followed, each with the key of its standard uncertainty."""
-MARKED = ("contradicted", "contradicted in places")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One figure on one occasion: a value with its standard uncertainty, or the values of the images of an archive."""
-
-    name: str
-    unit: str
-    values: tuple[float, ...]
-    sd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +98,8 @@ def _of_document(path: Path) -> tuple[str, dict[str, Reading]]:
     if isinstance(files, list) and files and all(isinstance(one, dict) and "input" in one for one in files):
         return RESTORATIONS, _of_entries(path.name, [one for one in files if "consistency" in one])
     try:
-        figures = {key: one for key, one in _measured(document) if all(np.isfinite(one.values))}
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        figures = readings_of(document)
+    except (LookupError, ValueError):
         figures = {}
     if not figures:
         raise MetadataError(
@@ -143,82 +109,15 @@ def _of_document(path: Path) -> tuple[str, dict[str, Reading]]:
     return MEASUREMENTS, figures
 
 
-def _measured(document: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
-    """Figures of a measurement or a sheet, by key."""
-    if "panels" in document:
-        several = len(document["panels"]) > 1
-        for panel in document["panels"]:
-            for one in panel["figures"]:
-                if one["value"] is not None:
-                    key = f"{panel['name']}.{one['key']}" if several else one["key"]
-                    yield f"panel.{key}", _banded(one["name"], one["unit"], one["value"], one["low"], one["high"])
-        return
-    if "mtf50_lp_mm" in document and "mtf" in document:
-        yield from _edge(document)
-    if "isrb_mm" in document and document["isrb_mm"] is not None:
-        low, high = document["isrb_low_mm"], document["isrb_high_mm"]
-        yield "duplex.isrb_mm", _banded("iSRb", "mm", document["isrb_mm"], low, high)
-    if "spot_mm" in document:
-        low, high = document["spot_low_mm"], document["spot_high_mm"]
-        yield "source.spot_mm", _banded("focal spot", "mm", document["spot_mm"], low, high)
-    for one in document.get("groups", ()):
-        at = float(f"{one['frequency_lp_mm']:.2g}")
-        yield f"bars.ctf_{at:g}", _banded(f"CTF near {at:g} lp/mm", "", one["ctf"], one["ctf_low"], one["ctf_high"])
-    for one in document.get("wires", ()):
-        yield f"iqi.cnr_{one['wire']}", Reading(f"CNR of wire {one['wire']}", "", (float(one["cnr"]),))
-    for mark, (verb, numbers) in SCALARS.items():
-        if mark in document:
-            for key, name, unit, of_sd in numbers:
-                if document[key] is not None:
-                    sd = None if of_sd is None or document[of_sd] is None else float(document[of_sd])
-                    yield f"{verb}.{key}", Reading(name, unit, (float(document[key]),), sd)
-
-
-def _edge(document: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
-    """Where an MTF falls to 50 and 10 %, with what its band makes of it, and its value at half of Nyquist."""
-    frequency = np.array(document["frequency_lp_mm"], dtype=np.float64)
-    middle, low, high = (np.array(document[k], dtype=np.float64) for k in ("mtf", "mtf_low", "mtf_high"))
-    for percent in (50, 10):
-        value = document[f"mtf{percent}_lp_mm"]
-        if value is not None:
-            # the band at this frequency over the slope there
-            half = float(np.interp(value, frequency, high - low)) / 4
-            slope = abs(float(np.interp(value, frequency, np.gradient(middle, frequency))))
-            sd = half / slope if slope > 0 else None
-            yield f"edge.mtf{percent}_lp_mm", Reading(f"MTF {percent} %", "lp/mm", (float(value),), sd)
-    half_nyquist = document["nyquist_lp_mm"] / 2 if "nyquist_lp_mm" in document else frequency[-1] / 2
-    at = [float(np.interp(half_nyquist, frequency, curve)) for curve in (middle, low, high)]
-    yield "edge.mtf_half_nyquist", _banded(f"MTF at {half_nyquist:.3g} lp/mm", "", *at)
-
-
-def _banded(name: str, unit: str, value: float, low: float | None, high: float | None) -> Reading:
-    """A value with a k = 2 band; a band without width is none."""
-    sd = None if low is None or high is None or not high > low else (float(high) - float(low)) / 4
-    return Reading(name, unit, (float(value),), sd)
-
-
-def _of_entries(name: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Reading]:
+def _of_entries(name: str, entries: Sequence[Mapping[str, Json]]) -> dict[str, Reading]:
     """What restored images of an archive have in common."""
     try:
-        columns: dict[str, tuple[str, list[float]]] = {
-            "marked": ("contradicted images", [float(e["consistency"]["verdict"] in MARKED) for e in entries]),
-            "linear_share": ("share left to the linear filter by the gate", _numbers(entries, "linear_share")),
-            "noise_ratio": ("residual over noise", _numbers(entries, "residual_over_noise")),
-            "hits": ("pixels replaced as direct hits", [
-                float(e["hits"]["bright"] + e["hits"]["dark"]) for e in entries if "hits" in e
-            ]),
-            "clipped": ("clipped pixels", [float(e["clipped_pixels"]) for e in entries]),
-        }  # fmt: skip
-    except (KeyError, TypeError, ValueError):
-        columns = {}
-    figures = {f"restore.{key}": Reading(words, "", tuple(v)) for key, (words, v) in columns.items() if v}
+        figures = restored_readings(entries)
+    except (LookupError, MetadataError):
+        figures = {}
     if not figures:
         raise MetadataError(f"{name}: holds no restored image with its record")
     return figures
-
-
-def _numbers(entries: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    return [float(e["consistency"][key]) for e in entries if e["consistency"].get(key) is not None]
 
 
 def make_baseline(occasions: Sequence[Occasion]) -> Baseline:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coldray.document import Json, parse_json
-from coldray.errors import DetectorError, PhysicsError, PitchError
+from coldray.errors import DetectorError, PhysicsError, PitchError, SettingsError
 from coldray.files import is_file
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.grids import nyquist_lp_mm
@@ -242,6 +242,32 @@ def plugin_of(name: str, content: bytes) -> _Measured:
 def built_in_detectors() -> tuple[str, ...]:
     """Names of the measured detectors that come with coldray, sorted."""
     return data_names("detector")
+
+
+def detector_of_pitch(source: str | Path | Detector, pixel_pitch_mm: float) -> Detector:
+    """Load a detector whose pixels must be of a size; see `load_detector`.
+
+    Parameters
+    ----------
+    source : str, Path or Detector
+    pixel_pitch_mm : float
+        Pitch of the model or table, or that the detector must have [mm].
+
+    Returns
+    -------
+    Detector
+
+    Raises
+    ------
+    SettingsError
+        If its pixels have another pitch.
+    """
+    known = load_detector(source, pixel_pitch_mm=pixel_pitch_mm)
+    if abs(known.pixel_pitch_mm / pixel_pitch_mm - 1) > PITCH_TOLERANCE:
+        raise SettingsError(
+            f"{known.name} has {known.pixel_pitch_mm * 1e3:.4g} um pixels; give `pixel_pitch_mm` of that size"
+        )
+    return known
 
 
 def load_detector(source: str | Path | Detector, *, pixel_pitch_mm: float | None = None) -> Detector:

@@ -5,10 +5,10 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import erf
 
-from coldray.app.commands._ideal import ideal_blur
 from coldray.errors import ImageError, MeasurementError
 from coldray.metrology.duplex.halo import halo
 from coldray.metrology.duplex.isrb import SPACINGS_MM, duplex_isrb, interpolated_srb
+from coldray.objects.ideal import ideal_blur
 from coldray.objects.phantoms import GaussianBlur, PhosphorBlur, duplex_wires, with_glare
 
 PITCH = 0.05

@@ -95,14 +95,10 @@ def screen_of(name: str, pitch_mm: float) -> tuple[Detector, ScreenDetector]:
     SettingsError
         If its pixels have another pitch.
     """
-    from coldray.physics.detector import PITCH_TOLERANCE, load_detector
+    from coldray.physics.detector import detector_of_pitch
     from coldray.simulation.detector import ScreenDetector
 
-    known = load_detector(name, pixel_pitch_mm=pitch_mm)
-    if abs(known.pixel_pitch_mm / pitch_mm - 1) > PITCH_TOLERANCE:
-        raise SettingsError(
-            f"{known.name} has {known.pixel_pitch_mm * 1e3:.4g} um pixels; give --pitch-um of that size"
-        )
+    known = detector_of_pitch(name, pitch_mm)
     return known, ScreenDetector.of(known)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coldray.app import console
-from coldray.document import as_entries, as_table, as_text
+from coldray.document import as_entries, as_text
 from coldray.errors import SettingsError
 from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
+
+if TYPE_CHECKING:
+    from coldray.objects.ideal import IdealTarget
 
 EXAMPLE = """
 Example: coldray simulate board -o pairs --family handheld --exposure-s 0.25 --random-state 3
@@ -93,9 +96,10 @@ def simulate(
     if kind == "panel":
         return _panel(out, random_state, overwrite, as_json)
     if ideal:
-        return _ideal_target(
-            kind, out, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state, overwrite, as_json
-        )
+        from coldray.objects.ideal import IdealTarget
+
+        asked = IdealTarget(kind, detector, sigma_px, angle_deg, noise, pitch_um, size_px, frames, random_state)
+        return _ideal(asked, out, overwrite, as_json)
     if noise is not None:
         raise SettingsError("--noise belongs to --ideal targets; the noise of a detector follows from --exposure-s")
     from coldray.app.commands._acquisition import Exposure
@@ -137,47 +141,13 @@ def _panel(out: Path, random_state: int, overwrite: bool, as_json: bool) -> int:
     return console.OK
 
 
-def _ideal_target(
-    kind: str,
-    out: Path,
-    detector: str | None,
-    sigma_px: float,
-    angle_deg: float,
-    noise: float | None,
-    pitch_um: float,
-    size_px: int,
-    frames: int,
-    random_state: int,
-    overwrite: bool,
-    as_json: bool,
-) -> int:
+def _ideal(asked: IdealTarget, out: Path, overwrite: bool, as_json: bool) -> int:
     """Write an analytic target and say where."""
-    from coldray.app.commands._ideal import ideal, ideal_blur
+    from coldray.app.commands._ideal import write_ideal
 
-    relative = (0.01 if kind == "flat" else 0.0) if noise is None else noise
-    if not 5 <= pitch_um <= 1000 or not 0 <= sigma_px <= 50 or not 0 <= relative < 1 or not 0 <= abs(angle_deg) <= 45:
-        raise SettingsError(
-            f"pitch {pitch_um} um, blur {sigma_px} px, noise {relative} and angle {angle_deg} deg must lie within "
-            "5 to 1000, 0 to 50, 0 to 1 and -45 to 45"
-        )
-    blur, note = ideal_blur(detector, sigma_px, pitch_um * 1e-3)
-    written = ideal(
-        kind,
-        out,
-        blur=blur,
-        blur_note=note,
-        pitch_mm=pitch_um * 1e-3,
-        size_px=size_px,
-        frames=frames,
-        angle_deg=angle_deg,
-        noise=relative,
-        random_state=random_state,
-        overwrite=overwrite,
-    )
+    files, truth = write_ideal(asked, out, overwrite=overwrite)
     if as_json:
-        console.emit(written)
+        console.emit({"files": files, "truth": {asked.kind: truth}})
     else:
-        typer.echo(
-            f"{out / kind}: {frames} ideal frame(s), truth in {Path(as_text(as_table(written['truth'])[kind])).name}"
-        )
+        typer.echo(f"{out / asked.kind}: {len(files)} ideal frame(s), truth in {Path(truth).name}")
     return console.OK
