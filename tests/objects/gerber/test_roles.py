@@ -83,6 +83,8 @@ NAMINGS = {
     "Fritzing": ("p_copperTop.gtl", "p_copperBottom.gbl", "p_contour.gm1", "p_drill.txt"),
     "Target 3001!": ("p.Top", "p.Bot", "p.Outline", "p.Drill"), "gEDA": ("p.top.gbr", "p.bottom.gbr", "p.outline.gbr", "p.plated-drill.cnc"),
     "Siemens": ("EtchLayerTop.gdo", "EtchLayerBottom.gdo", "BoardOutline.gdo", "ThruHolePlated.ncd"),
+    "a router's path": ("p_L1_TOP.gbr", "p_L2_BOT.gbr", "p_ROUT.gbr", "p_drill.drl"),
+    "a router's file": ("p_L1_TOP.gbr", "p_L2_BOT.gbr", "p_outline.gbr", "p_rout.drl"),
     "sides by their use": ("component_side.gbr", "solder_side.gbr", "outline.gbr", "p.drl"),
     "Zuken": ("Conductive-1.fph", "Conductive-2.fph", "Outline.fph", "p_Drill_plt.fdr"),
     "two letters": ("tl", "bl", "ko", "drl"), "front and back": ("front.grb", "back.grb", "contour.grb", "holes.txt"),

@@ -92,13 +92,13 @@ _KINDS: tuple[tuple[str, str, frozenset[str]], ...] = (
         "silk silkscreen silks screen legend overlay slk bslk tslk posi ident symbol sst ssb nomenclature".split())),
     ("outline", "outline", frozenset(
         "edge edges outline boardoutline dimension dimensions dim profile contour border boundary".split())),
-    ("drill", "drill", frozenset("drill drills drl hole holes thruhole npth pth route rout routing".split())),
+    ("drill", "drill", frozenset("drill drills drl hole holes thruhole npth pth".split())),
     ("copper", "copper", frozenset(
         "cu copper signal sig plane etch conductive conductor layer lyr ly elec electrical inner inn in internal "
         "int internalplane ln group gnd ground pwr power vcc vdd l art mid midlayer".split())),
 )  # fmt: skip
-_SHEETS = frozenset({"fab", "fabrication", "mechanical", "mech"})
-"""Drawings that may show the board's edge; tried where no file is called an outline."""
+_SHEETS = frozenset("fab fabrication mechanical mech route rout routing".split())
+"""Drawings, and paths of the router, that may show the board's edge; tried where no file is called an outline."""
 _METAL_MASK = ("metal", "mask")
 _SOLDER_SIDE = ("solder", "side")
 """The bottom, from when parts had leads: `solder` alone is met in the names of masks and stencils of either side."""
@@ -215,7 +215,7 @@ def roles_of_names(names: Sequence[str]) -> list[Role | None]:
 def role_of_words(words: Sequence[str]) -> Role | None:
     """Role from whole words, without those of the project's own name."""
     if not _SHEETS.isdisjoint(words):
-        return Role("outline", SHEET, "a fabrication drawing")
+        return Role("outline", SHEET, "a drawing of how it is made")
     found = _kind_of(words)
     side = _side_of(words)
     if found is None:
