@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile -p no:randomly
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo check test test-random test-often test-slow fuzz faults bench benchmark docs clean release bundle
+.PHONY: demo check test test-cost test-random test-often test-slow fuzz faults bench benchmark docs clean release bundle
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -48,13 +48,18 @@ check: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(BIN)/pytest $(PYTEST_ARGS) -m "not slow"
 
+# The same, and what it cost in core-seconds, in all and by test; the mark is 500.
+test-cost: $(VENV)/.dev
+	$(BIN)/python .ci/cost.py --out benchmarks/results/tests.json
+
 # The same tests in random order; the seed stands in the first lines and repeats it with -p randomly --randomly-seed=N.
 test-random: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 # Five random orders, detached, in several locales and time zones, every second one beside two busy loops; core-seconds of each.
+# OFTEN_ARGS="--logs FOLDER" keeps what was said, and goes on after the runs that passed there.
 test-often: $(VENV)/.dev
-	$(BIN)/python .ci/often.py
+	$(BIN)/python .ci/often.py $(OFTEN_ARGS)
 
 test-slow: $(VENV)/.dev $(VENV)/napari/.done
 	NAPARI=$(abspath $(VENV))/napari/bin/python $(BIN)/pytest $(PYTEST_ARGS) -m slow
