@@ -52,9 +52,10 @@ test: $(VENV)/.dev
 test-cost: $(VENV)/.dev
 	$(BIN)/python .ci/cost.py --out benchmarks/results/tests.json
 
-# The same tests in random order; the seed stands in the first lines and repeats it with -p randomly --randomly-seed=N.
+# The same tests in random order with other examples of each law; the seed stands in the first lines and repeats it with
+# -p randomly --randomly-seed=N.
 test-random: $(VENV)/.dev
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --hypothesis-profile=search
 
 # Five random orders, detached, in several locales and time zones, every second one beside two busy loops; core-seconds of each.
 # OFTEN_ARGS="--logs FOLDER" keeps what was said, and goes on after the runs that passed there.

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coldray.objects.canvas import Canvas, Frame, strip_cover
@@ -40,12 +40,14 @@ def test_a_disc_has_its_area_and_covers_no_cell_twice(diameter, dx, dy):
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.1, 1.0), st.floats(0.0, 0.95), phases, phases)
+@example(0.1, 0.90625, 0.00390625, 0.00390625)
 def test_a_ring_is_a_disc_less_a_disc(outer, share, dx, dy):
     inner = share * outer
     drawn = canvas()
     drawn.ring("Cu", MIDDLE + dx, MIDDLE + dy, outer, inner, 1.6)
     whole, hole = (math.pi * d * d / 4 for d in (outer, inner))
-    assert volume(drawn, "Cu") == pytest.approx(1.6 * (whole - hole), abs=1.6 * 0.01 * whole)
+    # each rim may be off by most of a cell; 1.2 were the most of 8000 rings
+    assert volume(drawn, "Cu") == pytest.approx(1.6 * (whole - hole), abs=1.6 * max(0.01 * whole, 1.5 * PITCH**2))
     assert drawn.map("Cu").min() >= 0
 
 
