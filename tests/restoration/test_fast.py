@@ -9,6 +9,7 @@ import pytest
 ncnn = pytest.importorskip("ncnn", reason="needs the extra fast")
 
 from coldray.checkpoint import read_tensors, write_tensors  # noqa: E402
+from coldray.errors import CheckpointError  # noqa: E402
 from coldray.restoration import fast, ladder  # noqa: E402
 from coldray.restoration.engines import OnnxEngine, TorchEngine  # noqa: E402
 from coldray.restoration.fast import FastEngine, available, design_of, fast_engine, probe_input  # noqa: E402
@@ -18,19 +19,19 @@ from coldray.restoration.tiles import TiledPredictor  # noqa: E402
 LSB = 1 / 65535
 
 
-@pytest.fixture(scope="module")
-def model():
-    return load_model()
+@pytest.fixture(scope="module", params=[None, "compact-0.1"], ids=["default", "first release"])
+def model(request):
+    return load_model(request.param)
 
 
 @pytest.fixture(scope="module")
 def engine(model):
-    return FastEngine(design_of(model.header, read_tensors(model.path.with_suffix(".safetensors"))[0]), 8)
+    return FastEngine(design_of(model.header, read_tensors(model.path.with_suffix(".safetensors"))[0]))
 
 
 @pytest.fixture(scope="module")
 def reference(model):
-    return OnnxEngine(model.path, 8, model.reach)
+    return OnnxEngine(model.path, int(model.header["stride"]), model.reach)
 
 
 def told(model):
@@ -49,16 +50,17 @@ def test_the_shipped_model_runs_in_it(model):
 
 
 def test_nothing_is_stored_in_half_precision(engine, model):
-    engine.run(*probe_input(3, told(model), 8))
+    engine.run(*probe_input(3, told(model), engine.stride))
     # those of other tests too: the engine keeps a net per size
     halves = ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage", "bf16_packed")
     assert {getattr(net.opt, f"use_{half}") for net in engine._nets.values() for half in halves} == {False}
 
 
-@pytest.mark.parametrize("rows", range(64, 128, 8))
-def test_every_remainder_of_tile_sizes_answers_as_onnx_runtime(rows, engine, reference, model):
+@pytest.mark.parametrize("part", range(0, 8, 2))
+def test_every_remainder_of_tile_sizes_answers_as_onnx_runtime(part, engine, reference, model):
     conditions = told(model)[None]
-    for cols in (64, 64 + (3 * rows) % 64):
+    rows = 64 + engine.stride * part
+    for cols in (64, 64 + engine.stride * ((3 * part + 1) % 8)):
         image = shown(rows, cols, rows)[None]
         apart = np.abs(engine.run(image, conditions) - reference.run(image, conditions)).max()
         assert apart <= 0.05 * LSB
@@ -79,36 +81,40 @@ def test_contents_far_from_any_image_answer_as_onnx_runtime(content, engine, ref
 
 
 def test_tiles_give_the_bits_of_the_whole(engine, model):
-    channels = tuple(shown(430, 411))
+    halo, step = TiledPredictor(engine).halo, engine.stride
+    channels = tuple(shown(2 * halo + 9 * step, 2 * halo + 8 * step + 11))
     whole = TiledPredictor(engine, 10**9)(channels, told(model))
-    for budget in (300 * 300, 400 * 300):
+    for budget in ((2 * halo + 6 * step) ** 2, (2 * halo + 9 * step) * (2 * halo + 5 * step)):
         predictor = TiledPredictor(engine, budget)
         np.testing.assert_array_equal(predictor(channels, told(model)), whole)
         assert predictor.tiles_run > 1
-    predictor.needed = np.zeros((54, 52), dtype=bool)
-    predictor.needed[:20, 30:] = True
+    predictor.needed = np.zeros([-(-n // step) for n in whole.shape], dtype=bool)
+    rows, cols = (n // step // 2 for n in whole.shape)
+    predictor.needed[:rows, cols:] = True
     spared = predictor(channels, told(model))
-    np.testing.assert_array_equal(spared[:160, 240:], whole[:160, 240:])
+    corner = slice(0, rows * step), slice(cols * step, None)
+    np.testing.assert_array_equal(spared[corner], whole[corner])
 
 
 @pytest.mark.parametrize("content", ["random", "saturated"])
 def test_last_bits_depend_on_no_more_than_the_stated_reach(content, engine, model):
     rng = np.random.default_rng(11)
-    farthest = []
+    step, farthest = engine.stride, []
+    least = 2 * engine.radius // step + 1
     for _ in range(6):
-        rows, cols, top = 8 * int(rng.integers(40, 60)), 200, 32 * int(rng.integers(1, 3))
-        size = 8 * int(rng.integers(26, (rows - top) // 8))
+        top, size, more = engine.alignment * int(rng.integers(1, 3)), *(int(n) for n in rng.integers((1, 1), 6))
+        size, rows = step * (least + size), top + step * (least + size + more)
         image = {
-            "random": rng.uniform(0, 1.3, (1, 3, rows, cols)),
-            "saturated": np.kron(rng.integers(0, 2, (1, 3, rows // 8, cols // 8)), np.ones((8, 8))),
+            "random": rng.uniform(0, 1.3, (1, 3, rows, 192)),
+            "saturated": np.kron(rng.integers(0, 2, (1, 3, rows // 8, 24)), np.ones((8, 8))),
         }[content].astype(np.float32)
         whole = engine.run(image, told(model)[None])[0, 0, top : top + size]
         part = engine.run(np.ascontiguousarray(image[:, :, top : top + size]), told(model)[None])[0, 0]
         rows_apart = np.flatnonzero((whole != part).any(axis=1))
         farthest.append(int(np.minimum(rows_apart, size - 1 - rows_apart).max()) + 1)
     assert max(farthest) <= engine.radius
-    # and no less: a smaller margin would show
-    assert max(farthest) > engine.radius - 8
+    # and hardly less: a smaller margin would show
+    assert max(farthest) > 0.8 * engine.radius - 8
 
 
 @pytest.fixture(
@@ -128,7 +134,7 @@ def grown(request):
             weight.copy_(torch.randn_like(weight) / max(4, weight[0].numel() if weight.ndim > 1 else 16) ** 0.5)
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     header = {"network": {"name": "unet", "settings": network.settings}}
-    return FastEngine(design_of(header, state), network.stride), network.eval()
+    return FastEngine(design_of(header, state)), network.eval()
 
 
 @pytest.mark.torch
@@ -207,17 +213,17 @@ def test_last_bits_of_a_unet_depend_on_no_more_than_the_stated_reach(grown):
 
 
 def test_any_number_of_threads_gives_the_same_bits(engine, model, monkeypatch):
-    image = shown(200, 264)[None]
+    image = shown(192, 256)[None]
     answers = []
     for threads in ("1", "2", "4"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        answers.append(FastEngine(engine.design, 8).run(image, told(model)[None]))
+        answers.append(FastEngine(engine.design).run(image, told(model)[None]))
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[0], answers[2])
 
 
 def test_calls_from_several_threads_do_not_disturb_each_other(engine, model):
-    images = [shown(64, 80, seed)[None] for seed in range(8)]
+    images = [shown(64, 96, seed)[None] for seed in range(8)]
     conditions = [told(model)[None] + 0.01 * (i % 3) for i in range(8)]
     alone = [engine.run(*pair) for pair in zip(images, conditions, strict=True)]
     with ThreadPoolExecutor(4) as team:
@@ -225,6 +231,17 @@ def test_calls_from_several_threads_do_not_disturb_each_other(engine, model):
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
     assert len(engine._nets) <= fast.KEPT_NETS
+
+
+def test_a_tile_off_the_grid_is_refused_before_the_engine_sees_it(engine, model):
+    image = shown(2 * engine.stride, 2 * engine.stride + 4)[None]
+    with pytest.raises(CheckpointError, match=f"multiples of {engine.stride} rows"):
+        engine.run(image, told(model)[None])
+
+
+def test_a_header_with_another_stride_leads_to_onnx_runtime(model):
+    found, note = fast_engine(model.path, model.header | {"stride": 2 * model.header["stride"]})
+    assert found is None and "not of this model's network" in note
 
 
 def test_an_engine_that_misses_the_stored_answer_is_not_used(model):
@@ -244,7 +261,8 @@ def test_weights_or_an_answer_of_another_network_lead_to_onnx_runtime(damage, mo
     if damage == "weights":
         del tensors["head.bias"]
     elif damage == "shapes":
-        tensors["embed.0.weight"] = tensors["embed.0.weight"][:, :-1]
+        first = next(name for name in tensors if name.startswith("embed.") and name.endswith("0.weight"))
+        tensors[first] = tensors[first][:, :-1]
     path = tmp_path / "mine.onnx"
     write_tensors(path.with_suffix(".safetensors"), tensors, {})
     told_of = dict(model.header)

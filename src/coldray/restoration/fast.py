@@ -99,17 +99,19 @@ class FastEngine:
     ----------
     design : Design
         Of the network.
-    stride : int
-        Grid of the network [pixels].
     device : Device, optional
         Graphics processor; the processor by default.
     """
 
     design: Design = field(repr=False)
-    stride: int
     device: Device | None = None
     _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def stride(self) -> int:
+        """Grid of the network [pixels]; tiles of other sizes would crash the process."""
+        return self.design.stride
 
     @property
     def radius(self) -> int:
@@ -168,6 +170,8 @@ class FastEngine:
         def shown() -> Iterator[Float]:
             for first in range(0, rows, height):
                 image = read(first, min(first + height, rows))
+                if rows % self.stride or image.shape[2] % self.stride:
+                    raise CheckpointError(f"tiles of this network have multiples of {self.stride} rows and columns")
                 bases.append(image[design.base].copy())
                 yield self._folded(image)
 
@@ -316,7 +320,9 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
         design = design_of(header, read_tensors(weights)[0])
         if design is None:
             return None, ""
-        engine = FastEngine(design, int(header["stride"]), device)
+        if design.stride != int(header["stride"]):
+            raise ValueError("a network's stride follows from its weights")
+        engine = FastEngine(design, device)
         answer = engine.run(*_probe_input(header, np.array(probe["conditions"])))
         apart = float(np.abs(probed(answer) - np.array(probe["answer"])).max())
     except CheckpointError as problem:

@@ -21,7 +21,7 @@ def design(tensors: Mapping[str, NDArray[np.number]], settings: Mapping[str, Jso
     if settings.get("channels") != 3:
         return None
     shown = ((0, None), (1, 0), (2, 1))
-    return Design(UNSHUFFLE, shown, 1, bit_reach(tensors), BLOCK, partial(_files, tensors))
+    return Design(UNSHUFFLE, shown, 1, bit_reach(tensors), 2 * UNSHUFFLE, BLOCK, partial(_files, tensors))
 
 
 def _files(tensors: Mapping[str, NDArray[np.number]], conditions: Float) -> tuple[str, bytes]:

@@ -33,6 +33,8 @@ class Design:
         Image to which the answer is added.
     radius : int
         Reach within which the last bits of an answer may depend on what lies there [pixels].
+    stride : int
+        Grid of the network [pixels].
     blocks : int
         Strides to which transforms are bound; tiles begin on multiples of it.
     files : callable
@@ -45,6 +47,7 @@ class Design:
     shown: tuple[tuple[int, int | None], ...]
     base: int
     radius: int
+    stride: int
     blocks: int
     files: Callable[[Float], tuple[str, bytes]]
     ladder: Ladder | None = None

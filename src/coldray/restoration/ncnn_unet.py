@@ -21,6 +21,8 @@ NORM_EPSILON = 1e-5
 """As in `coldray.networks._convnext`."""
 SQUARE, INVERSE_ROOT, TIMES, PLUS = "0=4", "0=6", "0=2", "0=0"
 """Operations on one blob and on two."""
+EXACT = "0=0 31=16"
+"""The error function itself, and never on a graphics processor, where ncnn has an approximation for it."""
 
 
 def design(tensors: Mapping[str, NDArray[np.number]], settings: Mapping[str, Json]) -> Design | None:
@@ -38,15 +40,9 @@ def design(tensors: Mapping[str, NDArray[np.number]], settings: Mapping[str, Jso
     told = _chosen(settings.get("told"), settings["conditions"])
     shown = ((seen[0], None), *((i, seen[0]) for i in seen[1:]))
     base, unshuffle = (int(as_number(settings[name])) for name in ("residual", "unshuffle"))
-    return Design(
-        unshuffle,
-        shown,
-        base,
-        unshuffle * bit_reach(tensors),
-        BLOCK // 2,
-        partial(_files, tensors, told),
-        ladder(tensors),
-    )
+    stride = 2 * unshuffle * 2 ** _levels(tensors)
+    reach, files = unshuffle * bit_reach(tensors), partial(_files, tensors, told)
+    return Design(unshuffle, shown, base, reach, stride, BLOCK // 2, files, ladder(tensors))
 
 
 def _chosen(given: Json, count: Json) -> list[int]:
@@ -68,7 +64,7 @@ def _files(tensors: Mapping[str, NDArray[np.number]], told: Sequence[int], condi
         gain, offset = t[f"{name}.norm.gain"] * (1 + scale), t[f"{name}.norm.offset"] * (1 + scale) + shift
         net.scale(normed, f"{name}.told", gain, offset)
         net.convolution(f"{name}.told", f"{name}.wide", t[f"{name}.first.weight"], t[f"{name}.first.bias"])
-        net.add("GELU", [f"{name}.wide"], [f"{name}.bent"], "0=0")
+        net.add("GELU", [f"{name}.wide"], [f"{name}.bent"], EXACT)
         net.convolution(f"{name}.bent", f"{name}.change", t[f"{name}.second.weight"], t[f"{name}.second.bias"])
         kept = f"{name}.kept"
         if f"{name}.carry.weight" in t:
