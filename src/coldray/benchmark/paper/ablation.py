@@ -162,18 +162,7 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
         pairs = [(f"calibrated_{n}", f"{gain}_{n}") for n in (1, 4) for gain in ("network", "paper")]
         return Ablation(found, EXPOSURES_S, "Which data-consistency gain?", pairs)
     if name == "noise":
-        found = [usual[ONE_STEP], usual[VAN_CITTERT]]
-        pairs = []
-        for other, file in others.items():
-            found += [
-                Contestant(f"{other}_{ONE_STEP}", f"{other}, one step", "direct", {}, file),
-                _cold(f"{other}_{VAN_CITTERT}", f"{other}, one step + Van Cittert", file, 1, "paper"),
-            ]
-            pairs.append((ONE_STEP, f"{other}_{ONE_STEP}"))
-        missing = "" if others else (
-            "no model trained without noise was given: coldray train RECIPE --set data.noise=none, then -m noise_free=FILE"
-        )  # fmt: skip
-        return Ablation(found, EXPOSURES_S, "What does noise in training change?", pairs, missing=missing)
+        return _trained_without_noise([usual[ONE_STEP], usual[VAN_CITTERT]], others)
     if name == "levels":
         return _levels(others)
     if name == "blur":
@@ -199,6 +188,21 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
             _off_register,
         )
     raise SettingsError(f"no ablation {name!r}; there are {', '.join(NAMES)}")
+
+
+def _trained_without_noise(found: list[Contestant], others: Mapping[str, Model]) -> Ablation:
+    """Ours beside models that never saw noise."""
+    pairs = []
+    for other, file in others.items():
+        found += [
+            Contestant(f"{other}_{ONE_STEP}", f"{other}, one step", "direct", {}, file),
+            _cold(f"{other}_{VAN_CITTERT}", f"{other}, one step + Van Cittert", file, 1, "paper"),
+        ]
+        pairs.append((ONE_STEP, f"{other}_{ONE_STEP}"))
+    missing = "" if others else (
+        "no model trained without noise was given: coldray train RECIPE --set data.noise=none, then -m noise_free=FILE"
+    )  # fmt: skip
+    return Ablation(found, EXPOSURES_S, "What does noise in training change?", pairs, missing=missing)
 
 
 def _levels(others: Mapping[str, Model]) -> Ablation:
