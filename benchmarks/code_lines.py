@@ -13,11 +13,18 @@ import ast
 import sys
 import tokenize
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1] / "src" / "coldray"
 LONGEST_MODULE, LONGEST_BODY = 400, 60
 SILENT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All of a module."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def alone(node: ast.AST) -> bool:
@@ -30,7 +37,7 @@ def lines_of(path: Path) -> Counter[str]:
     text = path.read_text(encoding="utf-8")
     heads = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docs: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(path):
         if isinstance(node, heads) and node.body and alone(node.body[0]):
             docs |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     code: set[int] = set()
@@ -54,7 +61,7 @@ def lines_of(path: Path) -> Counter[str]:
 def long_bodies(path: Path) -> list[str]:
     """Functions whose body is too long, with their number of lines."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if alone(node.body[0]) else node.body
             length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
@@ -65,10 +72,7 @@ def long_bodies(path: Path) -> list[str]:
 
 def uses_of_any(path: Path) -> int:
     """How often a module says Any, its import left out."""
-    return sum(
-        isinstance(node, ast.Name) and node.id == "Any"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    )
+    return sum(isinstance(node, ast.Name) and node.id == "Any" for node in nodes(path))
 
 
 def chosen(patterns: list[str]) -> None:
