@@ -10,7 +10,7 @@ from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.even_power import EVEN_GROUND, HIGH_BAND, NO_NOISE, NOTHING, even_scale
-from coldray.restoration.evidence import Band, EvenConstants, evidence, gate, noise_law, whitening
+from coldray.restoration.evidence import Band, Base, EvenConstants, evidence, gate, noise_law, whitening
 from coldray.restoration.noise import choose_noise, white_noise
 
 CONSTANTS = EvenConstants()
@@ -232,7 +232,10 @@ def test_any_size_has_its_evidence(noisy, blend):
 def test_constants_travel_in_a_models_header():
     own = EvenConstants(bands=(Band(0.03, 0.2, 6.0),), contrast=0.25, closed_below=5)
     assert EvenConstants.of_header(own.to_header()) == own
-    assert EvenConstants.of_header({}) == CONSTANTS
+    assert EvenConstants.of_header({}) == replace(
+        CONSTANTS, bases=(Base(36.0, 1.0),)
+    )  # as it was before there were several
+    assert EvenConstants.of_header({"base_sigma_px": 30}).bases == (Base(30.0, 1.0),)
     for broken, words in (
         ({"sigma": 3}, "unknown constants sigma"),
         ({"clip": -1}, "must be positive"),
@@ -240,6 +243,9 @@ def test_constants_travel_in_a_models_header():
         ({"bands": []}, "some band"),
         ({"bands": [{"low": 0.1}]}, "cannot be read"),
         ({"clip": "much"}, "cannot be read"),
+        ({"bases": [{"sigma_px": 30, "share": 0.9}]}, "must sum to 1"),
+        ({"bases": []}, "must sum to 1"),
+        ({"bases": [{"sigma_px": -3}]}, "must be positive"),
     ):
         with pytest.raises(CheckpointError, match=words):
             EvenConstants.of_header(broken)

@@ -175,7 +175,8 @@ def fixed_gain(
     ndarray
         Of the shape of the frequencies.
     """
-    base = np.exp(-2.0 * (np.pi * constants.base_sigma_px * pixel_pitch_mm * frequency_lp_mm) ** 2)
+    u = frequency_lp_mm * pixel_pitch_mm
+    base = sum(part.share * np.exp(-2.0 * (np.pi * part.sigma_px * u) ** 2) for part in constants.bases)
     gain = even_gain(degradation, constants, pixel_pitch_mm, frequency_lp_mm)
     return np.asarray(base + gain * (1.0 - degradation.transfer(frequency_lp_mm, 1.0) * base))
 
@@ -345,10 +346,12 @@ def _linear_reading(
     pitch, level = frame.pair.pixel_pitch_mm, np.float32(frame.level)
     y = np.asarray(frame.blurred, dtype=np.float32) - level
     shut = np.float32(1.0) - coarse_gate
-    weight = np.maximum(smoothed(shut, constants.base_sigma_px), np.float32(LEAST_EVEN_WEIGHT))
     # the mean of even pixels: block means weighted by how shut the gate is there
-    even = smoothed(shut * block_mean(padded(y)), constants.base_sigma_px)
-    base = spread(np.asarray(even / weight, dtype=np.float32), frame.shape)
+    weighted, mean = shut * block_mean(padded(y)), np.zeros_like(shut)
+    for part in constants.bases:
+        weight = np.maximum(smoothed(shut, part.sigma_px), np.float32(LEAST_EVEN_WEIGHT))
+        mean += np.float32(part.share) * (smoothed(weighted, part.sigma_px) / weight)
+    base = spread(mean, frame.shape)
     if coarse_gate.any():
         open_ground = np.asarray(frame.wiener_estimate(degradation) - level, dtype=np.float32)
         open_ground -= base
