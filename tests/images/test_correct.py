@@ -153,7 +153,10 @@ def test_where_nothing_is_evenly_lit_the_average_says_so():
         average_frames(np.random.default_rng(9).normal(-1.0, 20.0, (4, 128, 128)))
 
 
-@pytest.mark.parametrize("family", ["sensor_mcu", "memory_module", "discrete"])
+@pytest.mark.parametrize(
+    "family",
+    ["sensor_mcu", *(pytest.param(family, marks=pytest.mark.slow) for family in ("memory_module", "discrete"))],
+)
 def test_structure_of_a_board_is_not_taken_for_a_fixed_pattern(family):
     """Blocks of a board are never flat; the rule must stop where it stops on a flat field all the same."""
     thin, _ = transmissions(family, 160)

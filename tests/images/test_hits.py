@@ -203,9 +203,19 @@ def test_a_cluster_is_filled_to_what_its_rim_says():
     assert np.abs(filled - 0.6)[mask].max() < 0.05
 
 
-@pytest.mark.parametrize("family", ["dense_bga", "memory_module"])
-@pytest.mark.parametrize("name", DETECTORS)
-@pytest.mark.parametrize("kind", ["none", "few", "many", "dead", "clusters"])
+FAMILIES, KINDS = ("dense_bga", "memory_module"), ("none", "few", "many", "dead", "clusters")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "family"),
+    [
+        # each kind with each detector on one of the boards; on the other one in make test-slow
+        pytest.param(kind, name, family, marks=() if (i + j + k) % 2 else pytest.mark.slow)
+        for i, kind in enumerate(KINDS)
+        for j, name in enumerate(DETECTORS)
+        for k, family in enumerate(FAMILIES)
+    ],
+)
 def test_the_screen_leaves_nothing_out(scenes, monkeypatch, name, family, kind):
     frame, mtf, noise = scenes(name, family)
     rng = np.random.default_rng(4)

@@ -51,11 +51,11 @@ def test_energies_of_a_truth_are_chi_square(frame_of, blend):
             assert scipy.stats.kstest(np.concatenate(band), "uniform").statistic < 0.075
 
 
-def test_truth_is_marked_as_often_as_stated(frame_of, blend):
+@pytest.mark.parametrize("runs", [100, pytest.param(250, marks=pytest.mark.slow)])
+def test_truth_is_marked_as_often_as_stated(frame_of, blend, runs):
     """1 % of the images at the level used; close to 20 % at a level of 20 %, so the rate is honest and not idle."""
     truth = board((80, 96), 1)
     counts = {0.01: 0, 0.2: 0}
-    runs = 250
     for seed in range(runs):
         frame = measured(truth, frame_of, blend, 1000 + seed)
         found = certify(frame, blend, truth, model_error=NOTHING, level=0.2)
