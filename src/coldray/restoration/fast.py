@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import read_tensors
-from coldray.document import Json
+from coldray.document import Json, as_entries, as_number, as_numbers, as_table
 from coldray.errors import CheckpointError
 from coldray.files import scratch_folder, write_bytes, write_text
 from coldray.restoration import ncnn_compact, ncnn_unet
 from coldray.restoration.ladder import STRIP_ROWS, Stage, answers
 from coldray.restoration.ncnn_layers import CONTRAST, RESIDUAL_SCALE, Design
-from coldray.restoration.tiles import TILE_BUDGET_PIXELS
+from coldray.restoration.tiles import TILE_BUDGET_PIXELS, Engine
+
+if TYPE_CHECKING:
+    import ncnn
 
 Float = NDArray[np.float32]
 
@@ -83,9 +86,10 @@ def available() -> str | None:
     return ncnn.__version__ if ncnn.__version__ in TESTED_VERSIONS else None
 
 
-def design_of(header: dict[str, Any], tensors: Mapping[str, NDArray[np.number]]) -> Design | None:
+def design_of(header: Mapping[str, Json], tensors: Mapping[str, NDArray[np.number]]) -> Design | None:
     """How the network of a model is written for ncnn; None if it is none of ours, or one of a kind that is not written."""
-    name, settings = header["network"]["name"], header["network"]["settings"]
+    network = as_table(header["network"])
+    name, settings = network["name"], as_table(network["settings"])
     if name == "compact":
         return ncnn_compact.design(tensors, settings)
     return ncnn_unet.design(tensors, settings) if name == "unet" else None
@@ -105,7 +109,7 @@ class FastEngine:
 
     design: Design = field(repr=False)
     device: Device | None = None
-    _nets: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, init=False, repr=False)
+    _nets: OrderedDict[bytes, ncnn.Net] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @property
@@ -214,7 +218,7 @@ class FastEngine:
             base = base[fold * down :]
             yield out
 
-    def _net(self, conditions: Float) -> Any:
+    def _net(self, conditions: Float) -> ncnn.Net:
         key = np.asarray(conditions, dtype=np.float32).tobytes()
         with self._lock:
             if key not in self._nets:
@@ -224,7 +228,7 @@ class FastEngine:
             self._nets.move_to_end(key)
             return self._nets[key]
 
-    def _load(self, conditions: Float) -> Any:
+    def _load(self, conditions: Float) -> ncnn.Net:
         import ncnn
 
         param, weights = self.design.files(conditions)
@@ -248,7 +252,7 @@ class FastEngine:
         return net
 
 
-def _extracted(net: Any, given: dict[str, Float], wanted: tuple[str, ...]) -> tuple[Float, ...]:
+def _extracted(net: ncnn.Net, given: dict[str, Float], wanted: tuple[str, ...]) -> tuple[Float, ...]:
     """Features of a network from others; copies, since what the engine gives is its own memory."""
     import ncnn
 
@@ -292,7 +296,7 @@ def probe_input(channels: int, conditions: Float, stride: int) -> tuple[Float, F
     return image[None].astype(np.float32), np.asarray(conditions, dtype=np.float32)[None]
 
 
-def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None) -> tuple[FastEngine | None, str]:
+def fast_engine(path: Path, header: Mapping[str, Json], device: Device | None = None) -> tuple[FastEngine | None, str]:
     """Engine for a model, if ncnn is there, the network is one of ours, and its answer is the stored one.
 
     Parameters
@@ -312,7 +316,7 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
     """
     weights = path.with_suffix(".safetensors")
     probe = header.get("probe")
-    ours = header["network"]["name"] in NETWORKS
+    ours = as_table(header["network"])["name"] in NETWORKS
     if available() is None or probe is None or not ours or not weights.is_file():
         return None, ""
     name, instead = ("ncnn", "ONNX Runtime is used") if device is None else (str(device), "the processor is used")
@@ -320,11 +324,15 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
         design = design_of(header, read_tensors(weights)[0])
         if design is None:
             return None, ""
-        if design.stride != int(header["stride"]):
+        if design.stride != int(as_number(header["stride"])):
             raise ValueError("a network's stride follows from its weights")
         engine = FastEngine(design, device)
-        answer = engine.run(*_probe_input(header, np.array(probe["conditions"])))
-        apart = float(np.abs(probed(answer) - np.array(probe["answer"])).max())
+        told, stored = (
+            as_numbers(as_table(probe)["conditions"]),
+            [as_numbers(row) for row in as_entries(as_table(probe)["answer"])],
+        )
+        answer = engine.run(*_probe_input(header, np.array(told, dtype=np.float32)))
+        apart = float(np.abs(probed(answer) - np.array(stored)).max())
     except CheckpointError as problem:
         return None, f"{name}: {problem}; {instead}"
     except (KeyError, ValueError, IndexError):
@@ -338,15 +346,16 @@ def fast_engine(path: Path, header: dict[str, Any], device: Device | None = None
     return engine, ""
 
 
-def probe_of(engine: Any, header: dict[str, Any], conditions: Float) -> dict[str, Json]:
+def probe_of(engine: Engine, header: Mapping[str, Json], conditions: Float) -> dict[str, Json]:
     """Entry ``probe`` of a model's header, by the answer of a reference engine."""
     answer = engine.run(*_probe_input(header, conditions))
     return {"conditions": [float(c) for c in conditions], "answer": probed(answer).round(8).tolist()}
 
 
-def _probe_input(header: dict[str, Any], conditions: Float) -> tuple[Float, Float]:
+def _probe_input(header: Mapping[str, Json], conditions: Float) -> tuple[Float, Float]:
     """Image of `probe_input` with as many channels as a model's network takes, on its grid."""
-    return probe_input(int(header["network"]["settings"]["channels"]), conditions, int(header["stride"]))
+    settings = as_table(as_table(header["network"])["settings"])
+    return probe_input(int(as_number(settings["channels"])), conditions, int(as_number(header["stride"])))
 
 
 def probed(answer: Float) -> NDArray[np.float64]:

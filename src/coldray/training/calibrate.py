@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import scipy
@@ -16,6 +17,7 @@ from coldray.plugins import Degradation, Predictor
 
 BIN_EDGES = np.array([0.0, 0.03, 0.08, 0.15, 0.25, 0.35, 0.5, 0.72])
 """Bins of radial frequency [cycles/pixel]; the last one reaches the diagonal Nyquist."""
+UnsharedGain = Callable[[Frame, Degradation, NDArray[np.float64]], NDArray[np.float64]]
 
 
 class CalibrationPairs(Protocol):
@@ -48,7 +50,7 @@ class Calibration:
     relative_error: dict[str, float]
 
 
-def calibrate_consistency(predictor: Predictor, unshared_gain: Any, source: CalibrationPairs) -> Calibration:
+def calibrate_consistency(predictor: Predictor, unshared_gain: UnsharedGain, source: CalibrationPairs) -> Calibration:
     """Fit the share of the data-consistency gain on calibration fields.
 
     Parameters

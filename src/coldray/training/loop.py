@@ -276,7 +276,7 @@ class Training:
         return validation.scores(self._validation, self._judge_name, self._restore, options)
 
     def _restore(
-        self, frame: Frame, degradation: Degradation, rng: np.random.Generator, **options: Any
+        self, frame: Frame, degradation: Degradation, rng: np.random.Generator, **options: Json
     ) -> NDArray[np.floating]:
         """Restore a frame by the averaged network."""
         network = self.plain_network.eval()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,12 @@ from coldray.files import write_atomically
 from coldray.frame import Frame
 from coldray.methods import wiener
 from coldray.metrology.efficiency import detection_efficiency
+from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.plugins import Degradation
 from coldray.training.pairs import PairSource
 
-BORDER_PX = 16
+CONVENTION = Convention(match_gain=False)
+"""Of the scores: data range 1 (open beam), a border of 16 pixels left out, no gain matched."""
 SHOWN_EXPOSURE_S = 0.25
 NO_NOISE = 1e-12
 """Share of the stated noise power that a noise-free frame is told to have."""
@@ -29,7 +30,7 @@ ERROR_SPAN = 0.1
 """Errors from minus to plus this share of the open beam run from black to white in the picture."""
 
 Float = NDArray[np.float32]
-Restore = Callable[..., Any]
+Restore = Callable[..., NDArray[np.floating]]
 
 
 def scores(source: PairSource, name: str, restore: Restore, options: Mapping[str, Json]) -> dict[str, float]:
@@ -62,8 +63,8 @@ def scores(source: PairSource, name: str, restore: Restore, options: Mapping[str
             found[name].append(_score(restore(pair.frame, degradation, rng, **options), pair.sharp))
             found["wiener"].append(_score(_linear(source, pair.frame, degradation), pair.sharp))
         for method, values in found.items():
-            psnr, ssim = np.mean(values, axis=0)
-            out |= {f"{method}_{look}_psnr_db": float(psnr), f"{method}_{look}_ssim": float(ssim)}
+            psnr, similarity = np.mean(values, axis=0)
+            out |= {f"{method}_{look}_psnr_db": float(psnr), f"{method}_{look}_ssim": float(similarity)}
         if source.has_noise:
             pair, degradation = source.pair(0, np.random.default_rng([11, 0]), exposure)
             out[f"{name}_{look}_eta"] = efficiency(pair.frame, degradation, restore, options)
@@ -100,14 +101,7 @@ def efficiency(frame: Frame, degradation: Degradation, restore: Restore, options
 
 
 def _score(restored: NDArray[np.floating], sharp: Float) -> tuple[float, float]:
-    from skimage.metrics import structural_similarity
-
-    inner = slice(BORDER_PX, -BORDER_PX)
-    x, t = (np.asarray(image, dtype=np.float64)[inner, inner] for image in (restored, sharp))
-    similarity = structural_similarity(
-        t, x, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    )
-    return -10 * float(np.log10(np.mean((x - t) ** 2))), float(similarity)
+    return psnr_db(restored, sharp, CONVENTION), ssim(restored, sharp, CONVENTION)
 
 
 def write_picture(path: Path, source: PairSource, restore: Restore, options: Mapping[str, Json]) -> None:
