@@ -13,6 +13,7 @@ from coldray.benchmark.paper.record import Entry, Fourier, Measured, Results, Sc
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
 from coldray.document import as_number
 from coldray.simulation.paper import SHARP_FRAMES
+from coldray.words import percent
 
 SNR: Score = "snr_box_1"
 TIED = 0.01
@@ -197,7 +198,7 @@ def _inconsistent(results: Results) -> list[dict[str, str]]:
             one, several = (here[f"{name}_{end}"]["psnr_db_truth"]["mean"] for end in ("sample", "mean"))
             spread, share = varying(one, several, samples)
             parts.append(
-                f"at {exposure:g} s one sample {one:.1f} dB, the mean {several:.1f} dB: {100 * spread:.2g} % of the open beam, "
+                f"at {exposure:g} s one sample {one:.1f} dB, the mean {several:.1f} dB: {percent(spread)} of the open beam, "
                 f"{share:.0%} of the sample's squared error, vary from draw to draw"
             )
             answers.append(several > one + SAMPLES_DB)
