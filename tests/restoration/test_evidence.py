@@ -201,6 +201,18 @@ def test_a_frame_of_structure_all_over_asks_the_high_band(noisy, blend):
     assert min(g.values()) > 0.9
 
 
+@pytest.mark.parametrize("period_px", [8, 12])
+@pytest.mark.parametrize("exposure_s", [0.25, 0.05])
+def test_a_mesh_is_as_alike_as_noise_and_is_structure(noisy, blend, period_px, exposure_s):
+    """Its power is many times that of the noise and none of it lies in the high band."""
+    lines = np.cos(
+        2 * np.pi * (np.arange(SIDE) + 0.5) / period_px
+    )  # of a screen's image of it the high band holds nothing
+    found = evidence(noisy((0.5 + 0.1 * lines[:, None] * lines).astype(np.float32), exposure_s), blend, CONSTANTS)
+    assert found.power.witness == HIGH_BAND and max(found.power.used) < 2
+    assert found.gate(CONSTANTS).mean() > 0.9
+
+
 def test_where_nothing_shows_the_noise_the_evidence_says_so(pair, blend):
     rng = np.random.default_rng(8)
     busy = np.kron(np.exp(rng.uniform(-3, 0, (12, 12))), np.ones((4, 4))).astype(np.float32)

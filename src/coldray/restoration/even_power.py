@@ -21,6 +21,8 @@ EVEN_SPREAD = 2.5
 """How many standard deviations around their scale neighbourhoods count as alike."""
 LEAST_EVEN, NEARLY_ALL = 0.3, 0.85
 """Shares of a frame alike as noise is, from which its lowest decile may lower the power, and raise it."""
+MOST_REDDENED = 4.0
+"""How much more power than the high band shows even ground may show; beyond, it is structure that is alike all over."""
 BLANK = 1e-3
 """Share of the stated power below which a neighbourhood holds no noise: blank, clipped or padded."""
 
@@ -116,7 +118,8 @@ def judge_power(frame: Frame, bands: Sequence[tuple[NDArray[np.floating], float]
     of the frame agrees, and raises it only where nearly all of the frame is as alike as noise is, band by band,
     whatever its colour. A frame that is structure all over has no such ground; its witness is the band just below
     Nyquist, where a thick screen passes next to nothing but noise, and that may only raise the power: too high a power
-    keeps the gate shut, too low a one opens it on noise.
+    keeps the gate shut, too low a one opens it on noise. A mesh or a texture is as alike all over as noise is, with many times
+    its power, and shows none of it in the high band: it is structure.
     """
     finest, sd = bands[0]
     alive = finest[finest > BLANK]
@@ -125,19 +128,29 @@ def judge_power(frame: Frame, bands: Sequence[tuple[NDArray[np.floating], float]
         return Power((0.0,) * len(bands), (1.0,) * len(bands), NO_NOISE)
     scale, share = even_scale(alive, sd)
     even = share >= NEARLY_ALL or (scale < TOLERANCE and share * alive.size >= LEAST_EVEN * finest.size)
+    high = None if even and scale <= TOLERANCE else _high_band(frame)
+    if even and high is not None and scale > MOST_REDDENED * max(high, 1.0):
+        even = False
     if even:
         witness = EVEN_GROUND
+    elif high is not None:
+        scale, witness = high, HIGH_BAND
     else:
-        try:
-            scale, witness = frame.once(power_found), HIGH_BAND
-        except (MeasurementError, DetectorError):
-            return Power((float("nan"),) * len(bands), (1.0,) * len(bands), NOTHING)
+        return Power((float("nan"),) * len(bands), (1.0,) * len(bands), NOTHING)
     shown = [scale]
     for energy, sd in bands[1:]:
         wide, share = even_scale(energy, sd)
         # only noise of another colour: a wide band alone is too coarse a measure to be taken at its word
         shown.append(wide if even and share >= NEARLY_ALL and wide > TOLERANCE * scale else scale)
     return Power(tuple(shown), tuple(_used(s, lower=even) for s in shown), witness)
+
+
+def _high_band(frame: Frame) -> float | None:
+    """Power over the stated one just below Nyquist; None where a frame is too small to show it."""
+    try:
+        return float(frame.once(power_found))
+    except (MeasurementError, DetectorError):
+        return None
 
 
 def _used(shown: float, lower: bool) -> float:
