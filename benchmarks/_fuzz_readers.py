@@ -60,7 +60,7 @@ def _tiffs() -> list[bytes]:
     gdal = '<GDALMetadata><Item name="OFFSET" sample="0" role="offset">-5</Item><Item role="scale">0.25</Item></GDALMetadata>'
     kinds: list[tuple[Any, dict[str, Any]]] = [
         (frame.astype(np.uint16), {"description": imagej, "resolution": (20.0, 20.0), "resolutionunit": 1}),
-        (frame, {"extratags": [(42112, 2, 0, gdal, True)]}),
+        (frame, {"extratags": [(42112, 2, 0, gdal, True), (42113, 2, 0, "7", True)]}),
         (frame, {"extratags": [(33445, 4, 1, 2, True)]}),
         (frame, {"resolution": (300, 300), "resolutionunit": "INCH"}),
         (np.stack([frame] * 5), {"truncate": True, "imagej": True, "metadata": {"axes": "TYX"}}),
@@ -141,7 +141,7 @@ def _images() -> dict[str, Reader]:
     write = ("write", "write.save", "write.<locals>.save")
     return {
         "tif": Reader(
-            ".tif", read_image, of(".tif", good), _formats("tiff", "_tiff_layout", "_tiff_codecs", "_tiff_tags"),
+            ".tif", read_image, of(".tif", good), _formats("tiff", "_tiff_layout", "_tiff_codecs", "_tiff_tags", "_values"),
             [*_tiffs(), *of(".tif", bad)], (*write, "TiffCarrier.tags"),
         ),
         "dcm": Reader(
@@ -207,16 +207,21 @@ def _of_science(folder: Path) -> dict[str, Reader]:
         for number, names in enumerate((("entry/data",), ("a", "b"), ("flat",))):
             with h5py.File(folder / f"{number}.h5", "w") as file:
                 for name in names:
-                    file.create_dataset(
+                    kept = file.create_dataset(
                         name, data=frame[None] if number == 2 else frame, compression="gzip" if number else None
                     )
+                    if number != 1:
+                        kept.attrs.update(
+                            {"scale_factor": 0.5, "add_offset": [number + 1.0], "_FillValue": frame[2, 3]}
+                        )
+                        kept.attrs.update({"scale_factor": 2.0} if number else {"missing_value": -1})
                 file.create_dataset("text", data="x")
             wholes.append((folder / f"{number}.h5").read_bytes())
         found["hdf5"] = Reader(
             ".h5",
             read_image,
             [wholes[0], wholes[2]],
-            _formats("hdf5"),
+            _formats("hdf5", "_values"),
             [wholes[1]],
             ("write", "write.save", "write.<locals>.save"),
         )
