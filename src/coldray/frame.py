@@ -106,13 +106,16 @@ class Frame:
 
     def wiener_estimate(self, degradation: Degradation) -> NDArray[np.floating]:
         """The image through `wiener_operator`, for all who begin with it; not to be written to."""
-        operator = self.wiener_operator(degradation)
         if not isinstance(self.blurred, np.ndarray):
-            return self.filtered(operator)
-        if operator not in self._once:
-            self._once[operator] = self.filtered(operator)
-            self._once[operator].flags.writeable = False
-        return self._once[operator]
+            return self.filtered(self.wiener_operator(degradation))
+        # kept with the degradation, so that no other one takes its place in memory
+        key = "wiener_estimate", id(degradation)
+        if key not in self._once:
+            estimate = self.filtered(self.wiener_operator(degradation))
+            estimate.flags.writeable = False
+            self._once[key] = degradation, estimate
+        found: NDArray[np.floating] = self._once[key][1]
+        return found
 
     def corrected(
         self, prediction: NDArray[np.floating], blur: TransferOperator, gain: TransferOperator

@@ -213,9 +213,10 @@ def test_transforms_in_blocks_are_those_in_one_piece(shape, monkeypatch):
     filtered = image_of(whole * gain)
     monkeypatch.setattr(transfer_module, "PARALLEL_PIXELS", 1)
     found = []
-    for block, cores in ((4, 1), (4, 3), (64, 2)):
+    monkeypatch.setattr(transfer_module, "BLOCK_PIXELS", 1)
+    for block, threads in ((4, "1"), (4, "3"), (64, "2"), (16, "4")):
         monkeypatch.setattr(transfer_module, "BLOCK", block)
-        monkeypatch.setattr(transfer_module.os, "cpu_count", lambda n=cores: n)
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
         spectrum = spectrum_of(image)
         np.testing.assert_array_equal(image, before, "the image is left as it is")
         np.testing.assert_allclose(spectrum, whole, rtol=0, atol=4e-6)

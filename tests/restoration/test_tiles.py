@@ -167,6 +167,28 @@ def test_where_the_network_is_not_needed_the_image_stays_and_tiles_are_spared(ro
     assert (predictor.tiles_run == 0) == (not cells.any())
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 999), st.sampled_from([0.0, 0.1, 0.9, 1.0]), st.data())
+@settings(max_examples=30)
+def test_no_other_cut_within_the_budget_costs_less(rows, cols, seed, share, data):
+    budget = data.draw(st.integers(600, 6000))
+    predictor = TiledPredictor(RunningMean(2, 4), budget)
+    predictor.needed = np.random.default_rng(seed).uniform(size=(-(-rows // 2), -(-cols // 2))) < share
+    image = np.zeros((rows, cols), dtype=np.float32)
+    predictor((image,), np.zeros(3))
+    run = sum(predictor._engine.sizes)
+
+    def costs(down, across):
+        side = (down[0].bottom - down[0].top) * (across[0].bottom - across[0].top)
+        needed = np.repeat(np.repeat(predictor.needed, 2, axis=0), 2, axis=1)[:rows, :cols]
+        return side, side * sum(needed[d.first : d.last, a.first : a.last].any() for d in down for a in across)
+
+    def cuts(length):
+        return [windows(length, parts, 2, 2, predictor.halo, predictor.border) for parts in range(1, 25)]
+
+    allowed = [cost for d in cuts(rows) for a in cuts(cols) for side, cost in [costs(d, a)] if side <= budget]
+    assert not allowed or run == min(allowed)
+
+
 def test_a_frame_that_is_half_even_costs_half():
     engine = RunningMean(8, 8)
     predictor = TiledPredictor(engine, 300 * 300)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,15 +59,25 @@ def largest_excess(
     1 where g > lambda (w * PSF). The value of its dual, sum max(g - lambda (w * PSF), 0) + lambda m, is an upper bound
     for every lambda and the least of it is exact. It is never below 0, the excess of an even object.
     """
-    axis = np.fft.fftfreq(2 * REACH_PX * OVERSAMPLING, pixel_pitch_mm / OVERSAMPLING)
-    spread = np.fft.ifft2(beyond(mtf, np.hypot(axis[:, None], axis))).real
-    predicted = np.zeros_like(spread)
+    spread, side = _point_spread(mtf, pixel_pitch_mm), 2 * REACH_PX * OVERSAMPLING
+    # twice in a row down and across: what is moved around its ends is a part of it
+    wide, predicted = np.tile(spread, (2, 2)), np.zeros_like(spread)
     for row, col, weight in zip(down, across, weights, strict=True):
-        predicted += weight * np.roll(spread, (row * OVERSAMPLING, col * OVERSAMPLING), axis=(0, 1))
+        top, left = (-int(n) * OVERSAMPLING % side for n in (row, col))
+        predicted += weight * wide[top : top + side, left : left + side]
     gain = spread - predicted
     seen = np.maximum(np.abs(gain), np.abs(predicted)) > NOTHING
     gain, predicted = gain[seen], predicted[seen]
     return np.maximum(_dual(gain, predicted), 0.0)
+
+
+@lru_cache(maxsize=8)
+def _point_spread(mtf: FrequencyCurve, pixel_pitch_mm: float) -> Float:
+    """What a cell of light gives, on a field of cells that goes on beyond its ends; not to be written to."""
+    axis = np.fft.fftfreq(2 * REACH_PX * OVERSAMPLING, pixel_pitch_mm / OVERSAMPLING)
+    spread = np.fft.ifft2(beyond(mtf, np.hypot(axis[:, None], axis))).real
+    spread.flags.writeable = False
+    return np.asarray(spread)
 
 
 def _dual(gain: Float, predicted: Float) -> Float:

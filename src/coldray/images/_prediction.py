@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy
@@ -61,15 +61,7 @@ class Predictor:
         ones = np.ones_like(frequency)
         self.quantum = _covariance(noise.quantum(frequency) / pitch**2)
         self.electronic = _covariance(ones * noise.electronic_mm2 / pitch**2)
-        folded, usual = np.zeros_like(frequency), np.zeros_like(frequency)
-        prior = ObjectPrior()
-        for v in (-1, 0, 1):
-            for u in (-1, 0, 1):
-                place = np.hypot(axis[:, None] + v, axis + u)
-                power = beyond(mtf, place / pitch) ** 2
-                folded += power
-                usual += power * prior(place / pitch) / pitch**2
-        self.object, self.usual_object = _covariance(folded / folded.mean()), _covariance(usual)
+        self.object, self.usual_object = _objects(mtf, pitch)
         offsets = np.arange(-self.reach, self.reach + 1)
         down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
         distance = np.maximum(np.abs(down), np.abs(across))
@@ -86,14 +78,15 @@ class Predictor:
         lag = rows[:, None] - rows, cols[:, None] - cols
         return self.quantum[lag], self.electronic[lag], self.object[lag]
 
-    def _weights_and_deviation(self, signal: float, strength: float) -> tuple[Float, float]:
-        """Weights of the neighbours, and the standard deviation of the deviation, at a signal and an object's strength."""
+    def _weights_and_deviations(self, signal: Float, strength: Float) -> tuple[Float, Float]:
+        """Weights of the neighbours, and standard deviations of the deviation, at signals and objects' strengths."""
         quantum, electronic, scene = self._parts
         n = self.down.size
-        covariance = signal * quantum + electronic + strength**2 * scene
-        w = _kriging(covariance)
-        variance = covariance[n, n] - 2 * w @ covariance[:n, n] + w @ covariance[:n, :n] @ w
-        return w, float(np.sqrt(max(variance, 1e-30)))
+        cases = zip(signal.tolist(), strength.tolist(), strict=True)
+        covariances = np.stack([s * quantum + electronic + t**2 * scene for s, t in cases])
+        weights = _kriging(covariances)
+        variances = [c[n, n] - 2 * w @ c[:n, n] + w @ c[:n, :n] @ w for w, c in zip(weights, covariances, strict=True)]
+        return weights, np.sqrt(np.maximum(variances, 1e-30))
 
     @cached_property
     def _filling_weights(self) -> Float:
@@ -101,7 +94,7 @@ class Predictor:
         rows, cols = np.append(self.down, 0), np.append(self.across, 0)
         usual = self.usual_object[rows[:, None] - rows, cols[:, None] - cols]
         quantum, electronic, _ = self._parts
-        return np.stack([_kriging(signal * quantum + electronic + usual) for signal in SIGNAL_LEVELS])
+        return _kriging(np.stack([signal * quantum + electronic + usual for signal in SIGNAL_LEVELS]))
 
     def filling(self, image: Float, where: NDArray[np.intp]) -> tuple[Float, Float]:
         """Best guess of pixels from the others, and the standard deviation of noise in it, for pixels that are no measurement."""
@@ -119,8 +112,10 @@ class Predictor:
         """Fill the tables at these levels, where they are not filled yet."""
         asked = np.zeros_like(self._solved)
         asked[signal, strength] = True
-        for i, j in np.argwhere(asked & ~self._solved):
-            self._weights[i, j], self._deviation[i, j] = self._weights_and_deviation(SIGNAL_LEVELS[i], OBJECT_LEVELS[j])
+        i, j = np.nonzero(asked & ~self._solved)
+        if not i.size:
+            return
+        self._weights[i, j], self._deviation[i, j] = self._weights_and_deviations(SIGNAL_LEVELS[i], OBJECT_LEVELS[j])
         self._solved |= asked
 
     def deviation(self, signal: NDArray[np.intp], strength: NDArray[np.intp] | int = 0) -> Float:
@@ -136,7 +131,8 @@ class Predictor:
         -----
         The weights are those for a strong object: its largest excess is then small, and hardly changes with the noise.
         """
-        weights, _ = self._weights_and_deviation(SIGNAL_LEVELS[SIGNAL_LEVELS.size // 2], BOUND_STRENGTH)
+        middle = SIGNAL_LEVELS[[SIGNAL_LEVELS.size // 2]]
+        weights = self._weights_and_deviations(middle, np.array([BOUND_STRENGTH]))[0][0]
         bound = largest_excess(self.mtf, self.pitch_mm, self.down, self.across, weights)
         by = np.append(-weights, 1.0)
         quantum, electronic = (float(by @ covariance @ by) for covariance in self._parts[:2])
@@ -294,7 +290,8 @@ class Predictor:
         ordered = np.sort(near, axis=1)
         signal = _middle(ordered)
         at = np.flatnonzero(SIGNAL_LEVELS >= 1.0)[0]
-        free, deviation = self._weights_and_deviation(SIGNAL_LEVELS[at], 0.0)
+        deviation = self.deviation(at)
+        free = self._weights[at, 0]
         weights, _, noise = self.bound
         relative = np.sqrt(np.interp(signal, SIGNAL_LEVELS, noise**2)) / noise[at]
         active = self._strength(near, ordered, np.zeros(some.size)) / relative
@@ -318,13 +315,43 @@ class Predictor:
         return np.sqrt(np.maximum(found**2 - (RANGE_OF_NOISE * noise) ** 2, 0.0))
 
 
-def _kriging(covariance: Float) -> Float:
-    """Weights of least squared error with an unknown mean for the last of some values from the others."""
-    n = len(covariance) - 1
-    system = np.ones((n + 1, n + 1))
-    system[:n, :n] = covariance[:n, :n] + np.eye(n) * (1e-9 * covariance[n, n] + 1e-30)
-    system[n, n] = 0.0
-    return np.asarray(np.linalg.solve(system, np.append(covariance[:n, n], 1.0))[:n])
+@lru_cache(maxsize=8)
+def _objects(mtf: FrequencyCurve, pitch_mm: float) -> tuple[Float, Float]:
+    """Covariances of objects on the pixel grid: of points, with a variance of 1, and as the prior of filters has them."""
+    axis = np.fft.fftfreq(GRID_PX)
+    folded, usual = np.zeros((GRID_PX, GRID_PX)), np.zeros((GRID_PX, GRID_PX))
+    prior = ObjectPrior()
+    for v in (-1, 0, 1):
+        for u in (-1, 0, 1):
+            place = np.hypot(axis[:, None] + v, axis + u)
+            power = beyond(mtf, place / pitch_mm) ** 2
+            folded += power
+            usual += power * prior(place / pitch_mm) / pitch_mm**2
+    found = _covariance(folded / folded.mean()), _covariance(usual)
+    for covariance in found:
+        covariance.flags.writeable = False
+    return found
+
+
+def _kriging(covariances: Float) -> Float:
+    """Weights of least squared error with an unknown mean for the last of some values from the others.
+
+    Parameters
+    ----------
+    covariances : ndarray, shape (cases, n + 1, n + 1)
+
+    Returns
+    -------
+    ndarray, shape (cases, n)
+    """
+    n = covariances.shape[-1] - 1
+    system = np.ones_like(covariances)
+    system[:, :n, :n] = covariances[:, :n, :n]
+    k = np.arange(n)
+    system[:, k, k] += 1e-9 * covariances[:, n, n, None] + 1e-30
+    system[:, n, n] = 0.0
+    given = np.concatenate([covariances[:, :n, n], np.ones((len(covariances), 1))], axis=1)
+    return np.asarray(np.linalg.solve(system, given[..., None])[:, :n, 0])
 
 
 def _covariance(power_px: Float) -> Float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from coldray.arrays import Floating
 from coldray.errors import PhysicsError
 from coldray.physics.grids import across, dct_axes
+from coldray.threads import in_threads
 
 if TYPE_CHECKING:
     import torch
@@ -34,8 +34,9 @@ KEPT_BYTES = 2**27
 KEPT_PLACES = 2**22
 """Largest image whose coefficients' places on the radial grid are kept for the next operator [pixels]."""
 STRIP_PIXELS = 2**17
-BLOCK = 64
-"""Columns, and rows, that one thread transforms at a time: a block stays in its cache, whatever the distance of rows in memory."""
+BLOCK, BLOCK_PIXELS = 64, 2**18
+"""Columns, or rows, that one thread transforms at a time: at least so many, and so many pixels. A block stays in its cache, whatever
+the distance of rows in memory."""
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Gain over radial frequency [cycles/mm]."""
@@ -66,19 +67,28 @@ def _in_blocks(
     out: NDArray[Floating],
 ) -> NDArray[Floating]:
     """Transform down columns, then along rows, block by block into `out`, which may be the image itself."""
-    workers = os.cpu_count() or 1
-    step = BLOCK * workers
-    for first in range(0, image.shape[-1], step):
-        block = (..., slice(first, first + step))
+
+    def down(columns: slice) -> None:
         # a copy: rows whose distance is a power of two bytes would throw each other out of the cache
+        block = (..., columns)
         part = np.array(image[block], order="C") if gain is None else image[block] * gain[block]
-        out[block] = transform(part, axis=-2, norm="ortho", workers=workers, overwrite_x=True)
-    for first in range(0, image.shape[-2], step):
-        rows = out[..., first : first + step, :]
-        found = transform(rows, axis=-1, norm="ortho", workers=workers, overwrite_x=True)
-        if not np.may_share_memory(found, rows):
-            rows[...] = found
+        out[block] = transform(part, axis=-2, norm="ortho", overwrite_x=True)
+
+    def along(rows: slice) -> None:
+        part = out[..., rows, :]
+        found = transform(part, axis=-1, norm="ortho", overwrite_x=True)
+        if not np.may_share_memory(found, part):
+            part[...] = found
+
+    in_threads(down, _blocks(image.shape[-1], image.shape[-2]))
+    in_threads(along, _blocks(image.shape[-2], image.shape[-1]))
     return out
+
+
+def _blocks(count: int, length: int) -> list[slice]:
+    """Cut so many lines of a length into blocks, however many threads there are."""
+    step = max(BLOCK_PIXELS // length // BLOCK, 1) * BLOCK
+    return [slice(first, first + step) for first in range(0, count, step)]
 
 
 class TransferOperator:

@@ -22,6 +22,7 @@ from coldray.restoration import ncnn_compact, ncnn_unet
 from coldray.restoration.ladder import STRIP_ROWS, Stage, answers
 from coldray.restoration.ncnn_layers import CONTRAST, RESIDUAL_SCALE, Design
 from coldray.restoration.tiles import TILE_BUDGET_PIXELS, Engine
+from coldray.threads import thread_count
 
 if TYPE_CHECKING:
     import ncnn
@@ -233,8 +234,7 @@ class FastEngine:
 
         param, weights = self.design.files(conditions)
         net = ncnn.Net()
-        threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
-        net.opt.num_threads = threads or os.cpu_count() or 1
+        net.opt.num_threads = thread_count()
         net.opt.openmp_blocktime = 0
         # on by default, and they would round to half precision
         for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):

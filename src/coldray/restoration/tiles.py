@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol, runtime_checkable
+from functools import lru_cache, partial
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +141,35 @@ def windows(length: int, parts: int, stride: int, alignment: int, halo: int, bor
     tops = sorted({-border + alignment * (i * moves // max(parts - 1, 1)) for i in range(parts)})
     starts = [0, *(top + halo for top in tops[1:]), length]
     return [Window(top, top + size, starts[i], starts[i + 1]) for i, top in enumerate(tops)]
+
+
+class _Cut(NamedTuple):
+    """An axis cut into windows, and what tiles of them cost.
+
+    Parameters
+    ----------
+    windows : list of Window
+    side : int
+        What each of them sees [pixels].
+    first_cells : list of int
+        First cell of the network's grid that each of them answers for.
+    most_cells : int
+        Largest number of cells that one of them answers for.
+    """
+
+    windows: list[Window]
+    side: int
+    first_cells: list[int]
+    most_cells: int
+
+
+@lru_cache(maxsize=256)
+def _cut(length: int, parts: int, stride: int, alignment: int, halo: int, border: int) -> _Cut:
+    """Cut of an axis as by `windows`."""
+    found = windows(length, parts, stride, alignment, halo, border)
+    first = [w.first // stride for w in found]
+    most = int(np.diff([*first, -(-length // stride)]).max())
+    return _Cut(found, found[0].bottom - found[0].top, first, most)
 
 
 class _Counts:
@@ -324,30 +353,34 @@ class TiledPredictor:
         """Tiles to run, by the cut that costs least within the budget."""
         best: list[tuple[Window, Window]] | None = None
         least = 0
-        counts = _Counts(
-            np.ones(tuple(-(-n // self.stride) for n in (rows, cols)), bool) if self.needed is None else self.needed
-        )
+        needed = self.needed
+        if needed is None:
+            needed = np.ones(tuple(-(-n // self.stride) for n in (rows, cols)), bool)
+        counts, all_needed = _Counts(needed), int(np.count_nonzero(needed))
         for down, across in self._cuts(rows, cols):
-            wanted = counts.within(*([w.first // self.stride for w in axis] for axis in (down, across))) > 0
-            cost = int(np.count_nonzero(wanted)) * (down[0].bottom - down[0].top) * (across[0].bottom - across[0].top)
+            size = down.side * across.side
+            # a cut has at least as many tiles to run as the needed cells fill
+            if best is not None and -(-all_needed // (down.most_cells * across.most_cells)) * size >= least:
+                continue
+            wanted = counts.within(down.first_cells, across.first_cells) > 0
+            cost = int(np.count_nonzero(wanted)) * size
             if best is None or cost < least:
-                best = [(down[i], across[j]) for i, j in np.argwhere(wanted)]
+                best = [(down.windows[i], across.windows[j]) for i, j in np.argwhere(wanted)]
                 least, self._spared_each = cost, wanted.size - len(best)
         assert best is not None
         return best
 
-    def _cuts(self, rows: int, cols: int) -> Iterator[tuple[list[Window], list[Window]]]:
+    def _cuts(self, rows: int, cols: int) -> Iterator[tuple[_Cut, _Cut]]:
         """Cuts of both axes within the budget, or one of square tiles of twice the margin if there is none."""
 
-        def cut(length: int, parts: int) -> list[Window]:
-            return windows(length, parts, self.stride, self._engine.alignment, self.halo, self.border)
+        def cut(length: int, parts: int) -> _Cut:
+            return _cut(length, parts, self.stride, self._engine.alignment, self.halo, self.border)
 
         downs, acrosses = ([cut(n, parts) for parts in range(1, MOST_PARTS + 1)] for n in (rows, cols))
         fits = False
         for down in downs:
             for across in acrosses:
-                width = across[0].bottom - across[0].top
-                if (down[0].bottom - down[0].top) * width <= self._budget and width <= self._widest:
+                if down.side * across.side <= self._budget and across.side <= self._widest:
                     fits = True
                     yield down, across
         if not fits:

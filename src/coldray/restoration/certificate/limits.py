@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.physics.transfer import TransferOperator, radial_operator
+from coldray.physics.transfer import TransferOperator, radial_operator, spectrum_of
 from coldray.restoration.certificate.certify import Certificate
 from coldray.restoration.certificate.chi_square import power, threshold
 from coldray.restoration.certificate.residual import whitener
@@ -74,32 +75,36 @@ def disc(diameter_px: float, shape: tuple[int, int], centre: tuple[float, float]
     return out
 
 
-def disc_energy(certificate: Certificate, diameter_px: float) -> NDArray[np.float64]:
-    """Energy that a disc of unit contrast in the result adds to the tests over it.
+def disc_energy(certificate: Certificate, diameters_px: Sequence[float]) -> NDArray[np.float64]:
+    """Energy that discs of unit contrast in the result add to the tests over them.
 
     Parameters
     ----------
     certificate : Certificate
-    diameter_px : float
-        Diameter [pixels].
+    diameters_px : sequence of float
+        Diameters [pixels].
 
     Returns
     -------
-    ndarray, shape (places, grids, bands)
-        In units of the noise at the mean signal, for 16 places of the disc against the tiles; of every grid the tile that gets
+    ndarray, shape (diameters, places, grids, bands)
+        In units of the noise at the mean signal, for 16 places of a disc against the tiles; of every grid the tile that gets
         most.
     """
-    seen = whitened_blur(certificate)(_discs(diameter_px))
-    seen /= np.sqrt(1.0 + certificate.model_error.noise)
-    found: list[BandEnergy] = [band_energy(seen, grid) for grid in grids_of(seen.shape)]
-    found.append(found[0].pooled())
-    out = np.zeros((len(OFFSETS_PX) ** 2, len(found), BANDS))
-    for number, energies in enumerate(found):
-        edges = (energies.grid.rows, energies.grid.cols)
-        rows, cols = (0.5 * (e[1:] + e[:-1]) // CELL_PX for e in edges)
-        cell = (rows[:, None] * len(OFFSETS_PX) + cols).astype(np.intp)
-        for band in range(BANDS):
-            np.maximum.at(out[:, number, band], cell.ravel(), energies.energy[band].ravel())
+    seen_by_tests = whitened_blur(certificate)
+    out = np.zeros((len(diameters_px), len(OFFSETS_PX) ** 2, len(grids_of(RASTER)) + 1, BANDS))
+    for place, diameter in zip(out, diameters_px, strict=True):
+        seen = seen_by_tests.of_spectrum(_spectrum_of_discs(diameter))
+        seen /= np.sqrt(1.0 + certificate.model_error.noise)
+        found: list[BandEnergy] = [band_energy(seen, grid) for grid in grids_of(seen.shape)]
+        found.append(found[0].pooled())
+        for number, energies in enumerate(found):
+            # tiles belong to the disc in whose cell their middle lies; every cell has some
+            firsts = [
+                np.searchsorted(0.5 * (edges[1:] + edges[:-1]) // CELL_PX, np.arange(len(OFFSETS_PX)))
+                for edges in (energies.grid.rows, energies.grid.cols)
+            ]
+            most = np.maximum.reduceat(np.maximum.reduceat(energies.energy, firsts[0], axis=1), firsts[1], axis=2)
+            place[:, number] = most.reshape(BANDS, -1).T
     return out
 
 
@@ -114,14 +119,15 @@ def whitened_blur(certificate: Certificate) -> TransferOperator:
 
 
 @lru_cache(maxsize=8)
-def _discs(diameter_px: float) -> NDArray[np.float32]:
-    """One disc for every place against the tiles, shape `RASTER`; not to be written to."""
+def _spectrum_of_discs(diameter_px: float) -> NDArray[np.floating]:
+    """Spectrum of an image of shape `RASTER` with one disc for every place against the tiles; not to be written to."""
     image = np.zeros(RASTER, dtype=np.float32)
     for i, down in enumerate(OFFSETS_PX):
         for j, across in enumerate(OFFSETS_PX):
             image += disc(diameter_px, RASTER, (CELL_PX * (i + 0.5) + down - 0.5, CELL_PX * (j + 0.5) + across - 0.5))
-    image.flags.writeable = False
-    return image
+    found = spectrum_of(image)
+    found.flags.writeable = False
+    return found
 
 
 def detectable(certificate: Certificate, diameters_px: tuple[int, ...] = DIAMETERS_PX) -> list[Detectable]:
@@ -161,29 +167,26 @@ def detectable(certificate: Certificate, diameters_px: tuple[int, ...] = DIAMETE
                 allowed[number, band] = np.median(tests.allowed[band][valid])
     noise = certificate.frame.noise.relative_sd(certificate.frame.mean_signal)
     usable = degrees > 0
-    out = []
-    for diameter in diameters_px:
-        if diameter > min(certificate.frame.shape) / 2:
-            continue
-        unit = disc_energy(certificate, diameter)[:, numbers][:, usable]
-        contrast = _least_contrast(unit, degrees[usable], allowed[usable], share[usable], level)
-        out.append(Detectable(diameter * certificate.frame.pair.pixel_pitch_mm, contrast, contrast / noise))
-    return out
+    diameters = [d for d in diameters_px if d <= min(certificate.frame.shape) / 2]
+    units = disc_energy(certificate, diameters)[:, :, numbers][..., usable]
+    contrasts = _least_contrasts(units, degrees[usable], allowed[usable], share[usable], level)
+    pitch = certificate.frame.pair.pixel_pitch_mm
+    return [Detectable(d * pitch, c, c / noise) for d, c in zip(diameters, contrasts, strict=True)]
 
 
-def _least_contrast(
-    unit: NDArray[np.float64],
+def _least_contrasts(
+    units: NDArray[np.float64],
     degrees: NDArray[np.float64],
     allowed: NDArray[np.float64],
     share: NDArray[np.float64],
     level: float,
-) -> float:
-    """Contrast at which the mean over the places of the best test's power is `POWER`; infinite beyond the open beam."""
-    low, high = 1e-6, 1.0
+) -> list[float]:
+    """Contrasts of discs at which the mean over their places of the best test's power is `POWER`; infinite beyond the open beam."""
+    low, high = np.full(len(units), 1e-6), np.ones(len(units))
     limit = threshold(level, degrees, allowed)
     for _ in range(28):
-        contrast = float(np.sqrt(low * high))
-        seen = unit * contrast**2
-        chance = power(seen, degrees, limit, share).max(axis=1).mean()
-        low, high = (contrast, high) if chance < POWER else (low, contrast)
-    return high if high < 1.0 else float("inf")
+        contrast = np.sqrt(low * high)
+        seen = units * contrast[:, None, None] ** 2
+        missed = power(seen, degrees, limit, share).max(axis=-1).mean(axis=-1) < POWER
+        low, high = np.where(missed, contrast, low), np.where(missed, high, contrast)
+    return [float(h) if h < 1.0 else float("inf") for h in high]

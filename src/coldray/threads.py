@@ -1,0 +1,52 @@
+"""Threads of one process: how many there are, and work on parts that they share; its result does not depend on their number."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+
+Part = TypeVar("Part")
+Found = TypeVar("Found")
+
+_inside = threading.local()
+
+
+def thread_count() -> int:
+    """Threads that this process works with: ``OMP_NUM_THREADS``, or as many as there are cores."""
+    # several numbers are those of nested levels, the first is ours
+    stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return (int(stated) if stated.isdecimal() else 0) or os.cpu_count() or 1
+
+
+def in_threads(work: Callable[[Part], Found], parts: Sequence[Part]) -> list[Found]:
+    """Results of work on parts that do not depend on each other, in their order.
+
+    Parameters
+    ----------
+    work : callable
+        Leaves Python's lock for most of its time, as numpy and scipy do on large arrays.
+    parts : sequence
+
+    Returns
+    -------
+    list
+        One result per part; work that is itself done in a thread of these is done there and then.
+    """
+    count = min(thread_count(), len(parts))
+    if count <= 1 or getattr(_inside, "busy", False):
+        return [work(part) for part in parts]
+    return list(_pool(os.getpid(), thread_count()).map(work, parts))
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int, count: int) -> ThreadPoolExecutor:
+    """Threads of a process; one that was forked has none of those before, and gets its own."""
+    return ThreadPoolExecutor(count, thread_name_prefix="coldray", initializer=_enter)
+
+
+def _enter() -> None:
+    _inside.busy = True

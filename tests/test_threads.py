@@ -1,0 +1,66 @@
+"""Work that threads share: the same results in the same order, however many there are."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldray.threads import in_threads, thread_count
+
+
+@pytest.mark.parametrize(("stated", "count"), [("1", 1), ("3", 3), ("4,2", 4)])
+def test_the_environment_says_how_many_threads_there_are(monkeypatch, stated, count):
+    monkeypatch.setenv("OMP_NUM_THREADS", stated)
+    assert thread_count() == count
+
+
+@pytest.mark.parametrize("stated", ["", "0", "many"])
+def test_there_are_as_many_threads_as_cores_if_nobody_says_otherwise(monkeypatch, stated):
+    monkeypatch.setenv("OMP_NUM_THREADS", stated)
+    assert thread_count() == (os.cpu_count() or 1)
+
+
+@given(st.lists(st.integers(-5, 5), max_size=20), st.sampled_from(["1", "2", "4"]))
+@settings(max_examples=20)
+def test_results_come_in_the_order_of_the_parts(parts, threads):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", threads)
+        assert in_threads(lambda n: n * n, parts) == [n * n for n in parts]
+
+
+def test_parts_are_worked_on_at_the_same_time(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    both = threading.Barrier(2, timeout=60)
+    assert len(in_threads(lambda _: both.wait(), [0, 1])) == 2
+
+
+def test_work_inside_a_thread_waits_for_no_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    inner = in_threads(lambda n: sum(in_threads(lambda k: k + n, range(3))), [1, 2, 3, 4])
+    assert inner == [6, 9, 12, 15]
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_what_goes_wrong_in_a_thread_is_raised(monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda n: 1 // n, [1, 0, 2])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_has_threads_of_its_own():
+    code = (
+        "import os, sys\n"
+        "from coldray.threads import in_threads\n"
+        "assert in_threads(abs, [-1, -2]) == [1, 2]\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0 if in_threads(abs, [-3, -4]) == [3, 4] else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment, timeout=300)
