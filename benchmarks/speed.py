@@ -1,6 +1,6 @@
 """Core-seconds, wall time and peak memory of restorations beside scikit-image's, interleaved in one run; simulated board.
 
-python benchmarks/speed.py [--sizes 512 1024 2048] [--rounds 3] [--model NAME]... [--threads 1] [--no-command] [--out FILE]
+python benchmarks/speed.py [--sizes 512 1024 2048] [--rounds 3] [--model NAME]... [--threads 1] [--no-command] [--out FILE [--page docs/howto/cpu_speed.md]]
 
 Every run has a process of its own, which is warm and waits while the others work: rounds go A B C A B C, and the peak is
 that of one run. As a command a run reads a TIFF file and writes one, imports included. Certificate and gate are on. Shipped
@@ -273,6 +273,8 @@ def others() -> list[str]:
 
 def growth(rows: list[dict[str, Any]]) -> list[str]:
     """Core-seconds of the largest size over those of 2048 x 2048, of runs that were measured at both."""
+    if not rows:
+        return []
     largest = max(row["size"] for row in rows)
     said = []
     for row in rows if largest > 2048 else []:
@@ -316,6 +318,65 @@ def keep(out: Path, rows: list[dict[str, Any]]) -> None:
     out.write_text(json.dumps(note, indent=1) + "\n")
 
 
+NAMES = {
+    "default": "coldray (the default, extra `fast`)",
+    "default, onnxruntime": "the same in ONNX Runtime",
+    "wiener": "`--method wiener`",
+    RL: "Richardson–Lucy, 30 iterations (scikit-image)",
+    UNSUPERVISED: "unsupervised Wiener (scikit-image)",
+}
+"""Runs as the page on speed names them; a model is named by its option."""
+MARKS = {1024: "1024 × 1024", 2048: "2048 × 2048"}
+"""Sizes that the page shows."""
+FIRST, LAST = "<!-- speed.json -->", "<!-- end of speed.json -->"
+
+
+def page_of(rows: list[dict[str, Any]]) -> str:
+    """Table of a page in Markdown, and what has been reached, from rows of one thread."""
+    at = {(row["run"], row["size"]): row for row in rows if row["threads"] == 1}
+    head = [f"{said}, {kind}" for said in MARKS.values() for kind in ("warm", "command: wall, peak")]
+    lines = [f"| | {' | '.join(head)} |", "| --- |" + " --- |" * len(head)]
+    names = list(dict.fromkeys(run for run, _ in at))
+    for name in sorted(names, key=lambda run: list(NAMES).index(run) if run in NAMES else len(NAMES)):
+        cells = [cell for size in MARKS for cell in _cells(at.get((name, size), {}))]
+        shown = NAMES.get(name, f"`-m {name.removeprefix('model ')}`, extra `fast`")
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_reached(at)])
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, str]:
+    """Warm and as a command, over Richardson-Lucy."""
+    warm = f"{row['warm_core_s_over_rl30']:.2f} ({row['warm_core_s']:.2f} s)" if "warm_core_s_over_rl30" in row else "–"
+    wall = (
+        f"{row['command_wall_s_over_rl30']:.2f}, {row['command_peak_mb']:,.0f} MB" if "command_peak_mb" in row else "–"
+    )
+    return warm, wall
+
+
+def _reached(at: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
+    """One line per aim, for the default."""
+    out = []
+    for size, said in MARKS.items():
+        row = at.get(("default", size), {})
+        aims = [("core-seconds warm", "warm_core_s_over_rl30", 0.45)]
+        aims += [("wall time of the command", "command_wall_s_over_rl30", 1 / 3)] if size == 2048 else []
+        aims += [("all but the network", "warm_all_but_network_over_rl30", 0.15)]
+        for what, key, aim in aims:
+            if key in row:
+                verdict = "reached" if row[key] <= aim else "not reached"
+                out.append(
+                    f"- {said}, {what}: {row[key]:.2f} of Richardson–Lucy ({row['date']}); at most {aim:.2f} is aimed at: {verdict}."
+                )
+    return out
+
+
+def write_page(page: Path, rows: list[dict[str, Any]]) -> None:
+    """Put `page_of` between its marks in a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(FIRST)
+    _, _, after = rest.partition(LAST)
+    page.write_text(f"{before}{FIRST}\n{page_of(rows)}\n{LAST}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -326,6 +387,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-command", action="store_true", help="leave out the runs as a command")
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--page", type=Path, default=None, help="page whose table is written from what --out holds")
     parser.add_argument("--scene", nargs=2, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--serve", nargs=2, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--peer", nargs=3, default=None, help=argparse.SUPPRESS)
@@ -343,7 +405,7 @@ def main() -> None:
         tifffile.imwrite(out, peer(name)(tifffile.imread(source)))
         return
     models = others() if given.model is None else given.model
-    rows = []
+    rows: list[dict[str, Any]] = []
     for size in given.sizes:
         rows += measured(size, given.runs, models, given.rounds, not given.no_command, given.threads)
         for row in (one for one in rows if one["size"] == size):
@@ -352,6 +414,8 @@ def main() -> None:
             keep(given.out, rows)
     for told in growth(rows):
         print(told)
+    if given.out and given.page:
+        write_page(given.page, json.loads(given.out.read_text())["rows"])
 
 
 if __name__ == "__main__":
