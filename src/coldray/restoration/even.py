@@ -244,7 +244,7 @@ class Reading:
         return _grown(_grown(open_cells, reach).T, reach).T
 
     def join(self, prediction: NDArray[np.floating] | None = None) -> GatedResult:
-        """(1 - g) a + g prediction, with the linear reading a.
+        """(1 - g) a + g (prediction - c), with the linear reading a; the number c keeps the mean of the frame.
 
         Parameters
         ----------
@@ -264,7 +264,8 @@ class Reading:
         if not np.all(np.isfinite(prediction)):
             raise ImageError("prediction holds values that are not finite; restore with another method or model")
         claim = self.gate * (np.asarray(prediction, dtype=np.float32) - (self.measured + self.linear))
-        return self._result(claim, self.gate)
+        # what the network claims moves quanta and adds none
+        return self._result(_without_mean(claim, self.gate), self.gate)
 
     def alone(self) -> GatedResult:
         """Linear reading without any network."""
