@@ -278,9 +278,14 @@ def test_gdal_pixels_without_a_value_are_masked_and_the_tag_stays_with_the_file(
 
 
 def test_a_number_that_no_pixel_has_or_no_number_masks_nothing(tmp_path):
-    for text in ("-1", "none", "nan", ""):
+    cases = [
+        (text, kind)
+        for text in ("-1", "none", "nan", "inf", "", "1.7976931348623157e+308")
+        for kind in ("u2", "f2", "f4")
+    ]
+    for text, kind in cases:
         tags = [(42113, 2, 0, text, True)] if text else []
-        frame = np.full((20, 30), 7, np.uint16)
+        frame = np.full((20, 30), 7, kind)
         tifffile.imwrite(tmp_path / "n.tif", frame, metadata=None, photometric="minisblack", extratags=tags)
         read = read_image(tmp_path / "n.tif")
         assert read.mask is None and not reading_notes(read)

@@ -69,8 +69,11 @@ def without_value(
         number = math.nan if stated is None else float(str(stated))
     except ValueError:
         return None
-    off: NDArray[np.bool_] = pixels == (np.float32(number) if pixels.dtype == np.float32 else number)
-    off = off if off.ndim == 2 else np.any(off, axis=0)
+    with np.errstate(over="ignore"):  # the largest double, in a file of floats, is no pixel's value
+        held = np.asarray(number, dtype=pixels.dtype if pixels.dtype.kind == "f" else np.float64)
+    off = np.zeros(pixels.shape[-2:], dtype=bool)
+    for frame in pixels[None] if pixels.ndim == 2 else pixels:  # one by one: a stack may lie on the disk
+        off |= frame == held
     if not off.any():
         return None
     notes.append(
