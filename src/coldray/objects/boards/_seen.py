@@ -24,9 +24,7 @@ Rng = np.random.Generator
 def dense_bga(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Processor and memories in 0.65-1.27 mm ball grids, decoupling underneath, 6-12 layers."""
     t = Sizes(SEEN["dense_bga"], rng)
-    board = t.bare(shape, pitch, t.whole("layers"))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, t.whole("layers"))
     p, n, style = t.one("ball_pitch_mm"), t.whole("balls"), t.name("styles")
     processor = arrays.ball_grid(rng, p, n, n + t.whole("oblong"), style=style, voided=t.real("voided"))
     placer.at(processor, Frame(*middle(board), t.one("turns_deg", "turn_chances")))
@@ -45,9 +43,7 @@ def dense_bga(shape: Shape, pitch: float, rng: Rng) -> Board:
 def mixed_signal(shape: Shape, pitch: float, rng: Rng) -> Board:
     """QFP and QFN converters, op-amps, crystals, split planes, 4-6 layers."""
     t = Sizes(SEEN["mixed_signal"], rng)
-    board = t.bare(shape, pitch, int(t.one("layers")))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, int(t.one("layers")))
     converter = ic.quad_flat(rng, t.real("qfp_mm"), t.one("qfp_pitch_mm"), leads=True)
     placer.at(converter, Frame(*middle(board), t.one("turns_deg", "turn_chances")))
     scatter(placer, t.real("qfn_per_cm2"), lambda: ic.quad_flat(rng, t.real("qfn_mm"), 0.5, leads=False))
@@ -58,18 +54,14 @@ def mixed_signal(shape: Shape, pitch: float, rng: Rng) -> Board:
         placer, t.real("headers_per_cm2"), lambda: fixtures.header(rng, t.whole("header_pins"), t.whole("header_rows"))
     )
     scatter(placer, t.real("fiducials_per_cm2"), lambda: fixtures.fiducial(rng))
-    t.passives(placer)
-    t.stitched(board, placer, t.routed(board, placer))
-    t.lettered(board, placer)
+    t.finished(board, placer)
     return board
 
 
 def power(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Converters: 70-105 um copper, wide pours, transistors, inductors, through-hole parts."""
     t = Sizes(SEEN["power"], rng)
-    board = t.bare(shape, pitch, int(t.one("layers")))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, int(t.one("layers")))
     for layer in board.layers:
         if not layer.full:
             islands(board, layer, t.whole("islands"), *t.span("island_mm"))
@@ -95,9 +87,7 @@ def power(shape: Shape, pitch: float, rng: Rng) -> Board:
 def flex_fine(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Thin flexible circuit: few layers, very fine lines, hatched ground, wired dies."""
     t = Sizes(SEEN["flex_fine"], rng)
-    board = t.bare(shape, pitch, int(t.one("layers")))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, int(t.one("layers")))
     if len(board.layers) > 1 and t.happens("hatched"):
         ground = board.layers[-1]
         ground.net, ground.hatch = GROUND, (t.real("hatch_mm"), t.real("hatch_line_mm"), 45.0)
@@ -122,9 +112,7 @@ def flex_fine(shape: Shape, pitch: float, rng: Rng) -> Board:
 def discrete(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Two layers, many passives and small transistors, simple wide tracks."""
     t = Sizes(SEEN["discrete"], rng)
-    board = t.bare(shape, pitch, t.whole("layers"))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, t.whole("layers"))
     scatter(placer, t.real("outlines_per_cm2"), lambda: ic.small_outline(rng), 0.1)
     scatter(placer, t.real("headers_per_cm2"), lambda: fixtures.header(rng, t.whole("header_pins"), 1))
     scatter(placer, t.real("tantalums_per_cm2"), lambda: parts.tantalum(rng))
@@ -217,9 +205,7 @@ def led_driver(shape: Shape, pitch: float, rng: Rng) -> Board:
 def through_hole(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Older boards: dual in-line circuits, axial parts, wide tracks, solder-filled holes."""
     t = Sizes(SEEN["through_hole"], rng)
-    board = t.bare(shape, pitch, int(t.one("layers")))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, int(t.one("layers")))
     for _ in range(placer.count(t.real("circuits_per_cm2")) + 1):
         placer.anywhere(ic.dual_in_line(rng, int(t.one("circuit_pins"))))
     scatter(placer, t.real("axials_per_cm2"), lambda: parts.axial(rng), 0.1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from coldray.objects.boards._layout import Routing, passive_groups, route, start, stitch, text
+from coldray.objects.boards._layout import Routing, edge, passive_groups, route, start, stitch, text
 from coldray.objects.boards._place import Placer
 from coldray.objects.boards._routing import Lanes
 from coldray.objects.boards._stack import Board
@@ -86,6 +86,19 @@ class Sizes:
             inner_um=self.span("inner_um"), planes=self.real("planes"), pours=self.real("pours"), substrate=substrate,
             leaded=self.real("leaded"),
         )  # fmt: skip
+
+    def begun(self, shape: tuple[int, int], pitch_mm: float, layers: int) -> tuple[Board, Placer]:
+        """Empty board, perhaps with an edge in view, and what places parts on it."""
+        board = self.bare(shape, pitch_mm, layers)
+        placer = Placer(board)
+        edge(board, placer, self.real("edge"))
+        return board, placer
+
+    def finished(self, board: Board, placer: Placer) -> None:
+        """What comes last: passives, nets, stitching vias and letters."""
+        self.passives(placer)
+        self.stitched(board, placer, self.routed(board, placer))
+        self.lettered(board, placer)
 
     def passives(self, placer: Placer) -> None:
         """Rows of capacitors and resistors."""

@@ -45,18 +45,14 @@ def sensor_mcu(shape: Shape, pitch: float, rng: Rng) -> Board:
     frame = placer.anywhere(Part(9.0, 3.5, lambda *_: None), tries=20)
     if frame is not None:
         board.layers[0].strokes.append((meander(frame.moved(-4.3, 0), 8.6, 2.6, 0.7), 0.35))
-    t.passives(placer)
-    t.stitched(board, placer, t.routed(board, placer))
-    t.lettered(board, placer)
+    t.finished(board, placer)
     return board
 
 
 def chip_on_board(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Bare dies wired to the board under globs, gold fingers, few other parts."""
     t = Sizes(UNSEEN["chip_on_board"], rng)
-    board = t.bare(shape, pitch, int(t.one("layers")))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, int(t.one("layers")))
     die, place = ic.bare_die(rng, t.real("die_mm")), middle(board)
     turns = [*(float(a) for a in t.table["turns_deg"]), float(rng.uniform(0, 90))]
     placer.at(die, Frame(*place, float(rng.choice(turns))))
@@ -78,9 +74,7 @@ def backplane(shape: Shape, pitch: float, rng: Rng) -> Board:
         pins = t.whole("header_pins"), t.whole("header_rows"), t.one("header_pitch_mm")
         placer.anywhere(fixtures.header(rng, *pins))
     scatter(placer, t.real("mountings_per_cm2"), lambda: fixtures.mounting_hole(rng))
-    t.passives(placer)
-    t.stitched(board, placer, t.routed(board, placer))
-    t.lettered(board, placer)
+    t.finished(board, placer)
     return board
 
 
@@ -114,9 +108,7 @@ def handheld(shape: Shape, pitch: float, rng: Rng) -> Board:
 def motor_control(shape: Shape, pitch: float, rng: Rng) -> Board:
     """Controller beside a bridge: QFP, transistors, shunts, electrolytics, 4-8 layers of medium copper."""
     t = Sizes(UNSEEN["motor_control"], rng)
-    board = t.bare(shape, pitch, int(t.one("layers")))
-    placer = Placer(board)
-    edge(board, placer, t.real("edge"))
+    board, placer = t.begun(shape, pitch, int(t.one("layers")))
     controller = ic.quad_flat(rng, t.one("qfp_mm"), 0.5, leads=True)
     placer.at(controller, Frame(*middle(board, 0.45), t.one("turns_deg")))
     turn = t.one("bridge_turns_deg")
