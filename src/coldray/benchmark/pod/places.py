@@ -15,7 +15,7 @@ Roi = tuple[int, int, int, int]
 Sites = NDArray[np.int64]
 """Shape (sites, 2): row and column."""
 
-SPACING_PX = 48
+SPACING_PX = 80
 """Least distance of two defects: in the patch of one, a restoration shows the other by less than 1 % of the noise."""
 READ_PX = 16
 """Distance of the places at which the defect-free frame is read."""
