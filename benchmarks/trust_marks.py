@@ -44,6 +44,7 @@ from coldray.document import plain
 from coldray.files import write_text
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.model import Model, load_model
+from coldray.settings import EVEN_LINEAR
 
 EXPOSURES_S = (1.0, 0.25, 0.05)
 POOLED_MARK = -0.015
@@ -52,8 +53,8 @@ EDGE_NOISE = 1.05
 TTF_RATIO = 0.75
 CTF_FINE, CTF_COARSE = 0.06, 0.03
 REMOVAL_BOARDS, BOARDS_PER_CELL = 60, 10
-BARE = "bare"
-"""Key of the same network without gate and gain."""
+BARE, UNGAINED = "bare", "ungained"
+"""Keys of the same network without gate and gain, and with the gate alone."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Table:
         self.model, self.scale, self.work = model, scale, work
         self.raw, self.wiener, self.default = (by_key[key] for key in (BLURRED, WIENER, DEFAULT))
         self.bare = Contestant(BARE, "the same network without gate and gain", "cold", {}, model, gain="network")
+        self.ungained = Contestant(UNGAINED, "the default without gain", "cold", {}, model, "network", EVEN_LINEAR)
         self.prior = model.prior
 
     def count(self, wanted: int, least: int) -> int:
@@ -173,14 +175,27 @@ class Table:
         rows = []
         for number, scenes in enumerate(board_scenes(some, (exposure_s,), (ACQUIRED,))):
             for scene in scenes:
-                rows += scores.score_scene(scene, [self.wiener, self.bare, self.default], number, self.prior)
+                rows += scores.score_scene(
+                    scene, [self.wiener, self.bare, self.ungained, self.default], number, self.prior
+                )
         fields = ("psnr_db_same_response", "ssim_same_response", "psnr_db_curve", "psnr_db_truth")
         found = {
             f"{field} over {other}": scores.paired(rows, DEFAULT, other, field)
             for other in (BARE, WIENER)
             for field in fields
         }
-        return {name: difference.to_json() for name, difference in found.items() if difference is not None}
+        field = "psnr_db_same_response"
+        bare, gate, both = (scores.values_of(rows, key, field) for key in (BARE, UNGAINED, DEFAULT))
+        by_board = {
+            board: {
+                "bare_db": bare[board],
+                "gate_db": gate[board] - bare[board],
+                "gate_and_gain_db": both[board] - bare[board],
+            }
+            for board in bare
+        }
+        named = {name: difference.to_json() for name, difference in found.items() if difference is not None}
+        return named | {"by_board": by_board}
 
     def _fourier(self, repeats: int) -> dict[str, Any]:
         recipe = fourier.FourierRecipe(repeats=repeats, bar_repeats=max(4, repeats // 4))
@@ -259,9 +274,10 @@ def _price(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, bool]]:
     for name, part in found.items():
         db, similarity = (-part[f"{field}_same_response over {BARE}"]["mean"] for field in ("psnr_db", "ssim"))
         good = db <= PRICE_DB and similarity <= PRICE_SSIM
-        rows.append(
-            (f"{name}: gate and gain cost <= {PRICE_DB} dB, {PRICE_SSIM} SSIM", f"{db:.3f} dB, {similarity:.4f}", good)
-        )
+        boards = part.get("by_board", {}).values()
+        middle = f" (median {-np.median([b['gate_and_gain_db'] for b in boards]):.3f} dB)" if boards else ""
+        text = f"{db:.3f} dB{middle}, {similarity:.4f}"
+        rows.append((f"{name}: gate and gain cost <= {PRICE_DB} dB, {PRICE_SSIM} SSIM", text, good))
     return rows
 
 
