@@ -28,7 +28,7 @@ def results():
         for key, kind, e in present for n in range(3)
     ]  # fmt: skip
     return {
-        "coldray": "0.2.0", "command": "coldray benchmark paper", "settings": {"boards": {"count": 3, "size_px": 256}, "exposures_s": [1.0, 0.05]},
+        "coldray": "0.2.0", "cpu_seconds": 650.0, "command": "coldray benchmark paper", "settings": {"boards": {"count": 3, "size_px": 256}, "exposures_s": [1.0, 0.05]},
         "model": {"name": "compact", "sha256": "a" * 64, "updates": 1234},
         "methods": {
             key: {"label": label, "options": {"steps": 10, "samples": 8}, "trained_for": "20000 updates" if key == "regression" else "",
@@ -74,12 +74,15 @@ def test_differences_are_paired_by_board_and_bold_where_they_are_sure(results):
 
 def test_what_made_it_names_every_model(results):
     said = markdown.blocks(results)["made"]
-    assert "3 boards of 256², 1 s, 0.05 s" in said and "`compact` (aaaaaaaa, 1234 updates in all)" in said
+    assert (
+        "coldray 0.2.0, 11 core-minutes: 3 boards of 256², 1 s, 0.05 s" in said
+        and "`compact` (aaaaaaaa, 1234 updates in all)" in said
+    )
     assert "`regression` (bbbbbbbb, 20000 updates)" in said
 
 
 def test_a_page_takes_its_blocks_and_nothing_else(results):
-    page = "a\n<!-- paper: made -->\nold\n\nolder\n<!-- end of made -->\nb\n<!-- paper: fourier -->\nkept\n<!-- end of fourier -->\n"
+    page = "a\n<!-- paper: made -->\n\nold\n\nolder\n\n<!-- end of made -->\nb\n<!-- paper: fourier -->\n\nkept\n\n<!-- end of fourier -->\n"
     found = markdown.blocks(results)
     new = markdown.filled(page, found)
     assert new == page.replace("old\n\nolder", found["made"]) and "kept" in new

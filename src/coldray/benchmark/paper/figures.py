@@ -157,7 +157,7 @@ def _scale_bar(axis: Axes, columns: int) -> None:
     axis.annotate(f"{length_mm} mm", (start, row), (0, 4), textcoords="offset points", color="w", fontsize=7)
 
 
-def _wrapped(label: str, width: int = 20, lines: int = 3) -> str:
+def _wrapped(label: str, width: int = 18, lines: int = 3) -> str:
     """A fixed number of lines, so that titles align; what does not fit goes to the last one."""
     words = label.replace(" = ", f"{UNBROKEN}={UNBROKEN}").split(" ")
     out: list[str] = []

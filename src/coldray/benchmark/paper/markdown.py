@@ -18,7 +18,7 @@ from coldray.benchmark.paper.tables import MAIN, label_of, number
 from coldray.benchmark.paper.words import said_of_worth
 from coldray.document import Json, as_number, as_numbers, as_table, as_tables, as_text
 
-BLOCK = re.compile(r"(<!-- paper: (?P<name>[a-z_]+) -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- paper: (?P<name>[a-z_]+) -->\n\n).*?(\n\n<!-- end of \2 -->)", re.DOTALL)
 """Where a page holds a block: between two comments with its name."""
 VALIDATED = re.compile(r"(\w+)_([\d.]+)s_psnr_db")
 OBSERVERS = {"npw": "non-prewhitening observer", "hotelling": "Hotelling observer"}
@@ -74,7 +74,7 @@ def filled(page: str, found: Mapping[str, str]) -> str:
 
 
 def made(results: Results) -> str:
-    """What made the results: command, boards, models with their updates and hashes."""
+    """What made the results: command, core time, boards, models with their updates and hashes."""
     boards, model = as_table(results["settings"]["boards"]), results["model"]
     exposures = ", ".join(f"{exposure:g} s" for exposure in as_numbers(results["settings"]["exposures_s"]))
     peers = {
@@ -85,8 +85,9 @@ def made(results: Results) -> str:
     said = [f"`{name}` ({sha[:8]}{', ' + trained if trained else ''})" for name, (sha, trained) in peers.items()]
     beside = f"; beside it {', '.join(said)}" if said else ""
     command = f"`{results['command']}`, " if results.get("command") else ""
+    cost = f", {results['cpu_seconds'] / 60:.0f} core-minutes" if results.get("cpu_seconds") else ""
     return (
-        f"{command}coldray {results['coldray']}: {boards['count']} boards of {boards['size_px']}², {exposures}; "
+        f"{command}coldray {results['coldray']}{cost}: {boards['count']} boards of {boards['size_px']}², {exposures}; "
         f"`{model['name']}` ({as_text(model['sha256'])[:8]}, {model['updates']} updates in all){beside}."
     )
 
@@ -178,7 +179,7 @@ def fourier_table(results: Results) -> str:
             f"{number(strong, 2)} / {number(faint, 2)}", number(100 * method["flat"]["relative_sd"], 2),
             number(marks["edge_over_flat_noise"], 2),
         ))  # fmt: skip
-    names = " and ".join(f"{frequency[i]:g}" for i in hard)
+    names = " and ".join(f"{frequency[i]:.2g}" for i in hard)
     return _table(
         ("method", "80 % response − thin MTF, largest to 0.8 Nyquist", f"CTF − thin CTF, largest to 5 lp/mm / at {names}",
          "TTF50 [lp/mm] at 80 / 5 %", "SD in a flat [%]", "noise at edges / flats, largest"), rows
