@@ -1,6 +1,7 @@
 """`push` and what it is made of, against a node in this process."""
 
 import json
+import socket
 import sys
 import threading
 
@@ -89,6 +90,32 @@ def test_both_titles_must_be_right(archive, object_file):
             echo(Node("OTHER", node.host, node.port), "HALL3")
     assert "rejects STRANGER" in str(stranger.problem) and not stranger.is_final
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize(("hang_ups", "words"), [(1, "rejects COLDRAY: called ae title"), (2, "no DICOM node answers")])
+def test_a_node_that_hangs_up_without_a_word_is_asked_once_more(hang_ups, words):
+    """A refusal and the hanging up behind it can be heard in either order."""
+    refusal = bytes(
+        [3, 0, 0, 0, 0, 4, 0, 1, 1, 7]
+    )  # A-ASSOCIATE-RJ (PS3.8 9.3.4): permanent, called AE title not recognised
+    calls = []
+
+    def answer(server):
+        for number in range(2):
+            line, _ = server.accept()
+            with line:
+                calls.append(line.recv(65536))
+                if number >= hang_ups:
+                    line.sendall(refusal)
+                    line.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        node = threading.Thread(target=answer, args=(server,))
+        node.start()
+        with pytest.raises(PeerError, match=words):
+            echo(Node("OTHER", *server.getsockname()), "COLDRAY")
+        node.join()
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from coldray.files import shown, told
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
+    from pynetdicom.events import Event
 
 PURPOSE = "sending to a DICOM node"
 TIMEOUT_S = 30.0
@@ -81,8 +82,13 @@ def _association(node: Node, aet: str, asked: set[Context], timeout_s: float) ->
     own = entity(aet, timeout_s, PURPOSE)
     echo = (VERIFICATION, tuple(uids(PLAIN)))
     contexts = [library(PURPOSE).build_context(kind, list(syntaxes)) for kind, syntaxes in (echo, *sorted(asked))]
+    opened: list[Event] = []
+    heard = [(library(PURPOSE).evt.EVT_CONN_OPEN, opened.append)]
     try:
-        line = own.associate(node.host, node.port, contexts=contexts, ae_title=node.aet)
+        line = own.associate(node.host, node.port, contexts=contexts, ae_title=node.aet, evt_handlers=heard)
+        if opened and not line.is_established and line.acceptor.primitive is None:
+            # whoever refuses and hangs up at once may be heard hanging up first
+            line = own.associate(node.host, node.port, contexts=contexts, ae_title=node.aet)
     except OSError as problem:
         raise PeerError(f"{node}: no such host ({told(problem)}); check the address") from None
     if not line.is_established:
