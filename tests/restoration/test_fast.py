@@ -212,6 +212,15 @@ def test_last_bits_of_a_unet_depend_on_no_more_than_the_stated_reach(grown):
     assert network.radius // 2 < farthest <= engine.radius
 
 
+def test_frames_are_cut_across_where_they_are_wide_and_never_along(grown):
+    engine, _ = grown
+    predictor = TiledPredictor(engine)
+    assert len(predictor._tiles(50_000, fast.WIDEST_PX - 2 * predictor.border)) == 1
+    wide = predictor._tiles(900, 2 * fast.WIDEST_PX)
+    assert len(wide) > 1 and len({down for down, _ in wide}) == 1
+    assert all(across.bottom - across.top <= fast.WIDEST_PX for _, across in wide)
+
+
 def test_any_number_of_threads_gives_the_same_bits(engine, model, monkeypatch):
     image = shown(192, 256)[None]
     answers = []

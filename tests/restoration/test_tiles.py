@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldray.restoration.tiles import BORDER_PX, TiledPredictor, mirrored, windows
+from coldray.restoration.tiles import BORDER_PX, TiledPredictor, Window, _seen, mirrored, windows
 
 
 class RunningMean:
@@ -204,3 +204,23 @@ def test_evaluations_count_frames_not_tiles():
     for _ in range(3):
         predictor((np.zeros((90, 90), np.float32),), np.zeros(2))
     assert predictor.evaluations == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    top=st.integers(-60, 20),
+    rows=st.integers(1, 90),
+    left=st.integers(-60, 20),
+    cols=st.integers(1, 90),
+    data=st.data(),
+)
+def test_rows_of_a_tile_are_those_of_the_mirrored_image(shape, top, rows, left, cols, data):
+    """Also where some of them, or all, lie beyond the image."""
+    images = [np.random.default_rng(k).random(shape) for k in range(2)]
+    down, across = Window(top, top + rows, 0, 0), Window(left, left + cols, 0, 0)
+    first = data.draw(st.integers(0, rows - 1))
+    last = data.draw(st.integers(first + 1, rows))
+    found = _seen(images, down, across, first, last)
+    place = np.ix_(mirrored(top + first, top + last, shape[0]), mirrored(left, left + cols, shape[1]))
+    np.testing.assert_array_equal(found, np.array([image[place] for image in images], dtype=np.float32))

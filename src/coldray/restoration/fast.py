@@ -41,8 +41,8 @@ KEPT_NETS = 2
 
 BYTES_PER_PIXEL = 500
 """That the features of a network take of a tile, measured with the networks of the release."""
-WIDEST_PX = 4416
-"""Widest tile of a network that goes over it row strip by row strip: some 1.2 GB."""
+WIDEST_PX = 2432
+"""Widest tile of a network that goes over it row strip by row strip: some 1 GB."""
 MEMORY_SHARE = 0.5
 """Share of a device's memory that one tile may take."""
 
@@ -265,10 +265,10 @@ def _extracted(net: ncnn.Net, given: dict[str, Float], wanted: tuple[str, ...]) 
         for name in wanted:
             failed, features = extractor.extract(name)
             found.append(None if failed else np.array(features, dtype=np.float32))
-    answers = tuple(features for features in found if features is not None and features.ndim == 3)
-    if len(answers) != len(wanted):
+    whole = tuple(features for features in found if features is not None and features.ndim == 3)
+    if len(whole) != len(wanted):
         raise CheckpointError("the engine ncnn gave no answer; set COLDRAY_ENGINE=onnxruntime, or free memory")
-    return answers
+    return whole
 
 
 def probe_input(channels: int, conditions: Float, stride: int) -> tuple[Float, Float]:
