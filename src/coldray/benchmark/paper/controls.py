@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -20,14 +21,14 @@ WINDOW_PX = 9
 
 
 @dataclass(frozen=True, eq=False)
-class Control(Contestant):
+class Control(Contestant, ABC):
     """A restorer without a method of its own: it says what it makes of a frame."""
 
     method: str | None = None
 
+    @abstractmethod
     def answer(self, frame: Frame, degradation: Degradation) -> NDArray[np.floating]:
         """What it makes of a frame, shape (rows, cols)."""
-        raise NotImplementedError
 
     def restore(
         self,
