@@ -13,6 +13,8 @@ from coldray.errors import ColdrayError, MetadataError, SettingsError
 from coldray.formats import write_image
 from coldray.radiograph import Acquisition, Radiograph
 
+from ..documents import with_odd
+
 ODD = (None, -1, "x", [], {}, [["a", 1]], True)
 
 
@@ -33,18 +35,6 @@ def places(record, depth=2, at=()):
         yield (*at, name)
         if isinstance(value, dict) and depth:
             yield from places(value, depth - 1, (*at, name))
-
-
-def with_odd(record, place, odd):
-    changed = json.loads(json.dumps(record))
-    held = changed
-    for name in place[:-1]:
-        held = held[name]
-    if odd is ...:
-        del held[place[-1]]
-    else:
-        held[place[-1]] = odd
-    return changed
 
 
 def test_an_odd_value_in_any_place_is_read_or_damaged(restored):

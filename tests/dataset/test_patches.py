@@ -30,6 +30,7 @@ from coldray.dataset.store import PatchSet, decode, encode
 from coldray.errors import ColdrayError, ImageError, ImageReadError, ImageWriteError, MetadataError, SettingsError
 from coldray.physics.tables import DIRECTIONS
 
+from ..documents import with_odd
 from .pairs_of_boards import drawn_board, write_board
 
 CUT = Cut(patch_px=32, context_px=8)
@@ -340,15 +341,7 @@ def test_a_damaged_manifest_is_refused_by_its_name_or_read_whole(dataset, tmp_pa
     refused = 0
     for place in places:
         for odd in (..., "x", -1, [7]):
-            changed = json.loads(json.dumps(manifest))
-            held = changed
-            for name in place[:-1]:
-                held = held[name]
-            if odd is ...:
-                del held[place[-1]]
-            else:
-                held[place[-1]] = odd
-            (folder / "manifest.json").write_text(json.dumps(changed))
+            (folder / "manifest.json").write_text(json.dumps(with_odd(manifest, place, odd)))
             try:
                 patches = PatchSet(folder, "train")
                 assert patches.patch_px > 0 <= patches.context_px and isinstance(patches.layers, tuple)
