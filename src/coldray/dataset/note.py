@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from coldray.document import Json, as_table, as_texts, first_fault, read_object
 from coldray.errors import ImageReadError, MetadataError
 
 Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Entries(BaseModel):
     """Entries of a document that are read; a number in quotes is none."""
 
     model_config = ConfigDict(strict=True)
-
-
-class _Board(Entries):
-    """Types of the note of a board."""
-
-    board: str
-    family: str
-    sharp: str
-    blurred: str
-    pixel_pitch_mm: Annotated[float, Field(gt=0)]
-    exposure_s: Annotated[float, Field(gt=0)] | None
-    response_matched: bool
-    registration: dict[str, Any] | None
-    base_patches: Count
-    empty_patches: Count
-    clipped_pixels: Count
-    details: dict[str, Any]
-    warnings: list[str]
-    split: str
 
 
 @dataclass(frozen=True)
@@ -69,14 +53,14 @@ class BoardNote:
     family: str
     sharp: str
     blurred: str
-    pixel_pitch_mm: float
-    exposure_s: float | None
+    pixel_pitch_mm: Positive
+    exposure_s: Positive | None
     response_matched: bool
-    registration: dict[str, Json] | None
-    base_patches: int
-    empty_patches: int
-    clipped_pixels: int
-    details: dict[str, Json]
+    registration: dict[str, Any] | None
+    base_patches: Count
+    empty_patches: Count
+    clipped_pixels: Count
+    details: dict[str, Any]
     warnings: tuple[str, ...]
     split: str = ""
 
@@ -95,7 +79,7 @@ class BoardNote:
         """
         try:
             known: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
-            _Board.model_validate(known)
+            return _checked().validate_json(json.dumps(known), strict=True)
         except (KeyError, TypeError) as problem:
             raise ImageReadError(f"the note of a board lacks {problem}; prepare the dataset again") from None
         except ValidationError as problem:
@@ -103,7 +87,12 @@ class BoardNote:
             raise ImageReadError(
                 f"the note of a board is damaged: {fault.name} {fault.reason}; prepare the dataset again"
             ) from None
-        return cls(**known | {"warnings": tuple(known["warnings"])})
+
+
+@cache
+def _checked() -> TypeAdapter[BoardNote]:
+    """Reads a board's note by the types of its entries; of JSON, where strict types allow a list for a tuple."""
+    return TypeAdapter(BoardNote)
 
 
 @dataclass(frozen=True)
