@@ -208,13 +208,13 @@ def _trained_without_noise(found: list[Contestant], others: Mapping[str, Model])
 def _levels(others: Mapping[str, Model]) -> Ablation:
     """Models that were trained with other T: what one step and four steps, whose strengths every T that 4 divides has seen, make of it."""
     found, pairs = [], []
+    first = next(iter(others), "")
     for name, model in others.items():
         label = f"{name}, {levels_of(model)}"
         found += [
             Contestant(f"{name}_{ONE_STEP}", f"{label}, one step", "direct", {}, model),
             _cold(f"{name}_{COLD}", f"{label}, 4 steps, K = 1", model, 4, "paper"),
         ]
-        first = next(iter(others))
         pairs += [(f"{name}_{kind}", f"{first}_{kind}") for kind in (ONE_STEP, COLD) if name != first]
     missing = "" if len(others) > 1 else (
         "two models or more are to be given: coldray train RECIPE --set example.levels=T, then -m T4=FILE -m T20=FILE"
