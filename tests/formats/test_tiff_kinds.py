@@ -6,6 +6,7 @@ import io
 import lzma
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from coldray.errors import ImageReadError
 from coldray.formats import read_image, reading_notes, write_image
 from coldray.formats._codestream import check_codestream
+from coldray.formats._values import without_value
 from coldray.radiograph import Radiograph, Step
 
 RNG = np.random.default_rng(31)
@@ -275,6 +277,14 @@ def test_gdal_pixels_without_a_value_are_masked_and_the_tag_stays_with_the_file(
     again = read_image(tmp_path / "w.tif")
     np.testing.assert_array_equal(again.pixels, read.pixels)
     np.testing.assert_array_equal(again.mask, read.mask)
+
+
+@pytest.mark.parametrize("stated", [None, "none", "nan", "inf", ""])
+def test_a_stack_is_not_read_for_a_number_that_is_none(stated):
+    unread = SimpleNamespace(shape=(2, 20, 30), ndim=3, dtype=np.dtype("f4"))
+    assert without_value(unread, stated, "GDAL", []) is None
+    with pytest.raises(TypeError, match="not iterable"):
+        without_value(unread, "7", "GDAL", [])
 
 
 def test_a_number_that_no_pixel_has_or_no_number_masks_nothing(tmp_path):

@@ -68,6 +68,8 @@ def without_value(
     try:
         number = math.nan if stated is None else float(str(stated))
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):  # no pixel is: a stack on the disk is not read for it
         return None
     with np.errstate(over="ignore"):  # the largest double, in a file of floats, is no pixel's value
         held = np.asarray(number, dtype=pixels.dtype if pixels.dtype.kind == "f" else np.float64)
