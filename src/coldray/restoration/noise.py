@@ -82,11 +82,23 @@ def noise_of_flats(flats: NDArray[np.number], detector: Detector) -> NoiseModel:
     if len(stack) > 1:
         scaled = stack / stack.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
         stack = 1.0 + (scaled[1:] - scaled[:-1]) / np.sqrt(2)
-    return of_nnps(flat_nnps(stack, detector.pixel_pitch_mm).radial, detector)
+    return noise_of_nnps(flat_nnps(stack, detector.pixel_pitch_mm).radial, detector)
 
 
-def of_nnps(curve: FrequencyCurve, detector: Detector) -> NoiseModel:
-    """Noise whose NNPS over frequency was measured on flats; the electronic share is the detector's."""
+def noise_of_nnps(curve: FrequencyCurve, detector: Detector) -> NoiseModel:
+    """Noise model from an NNPS that was measured on flats.
+
+    Parameters
+    ----------
+    curve : FrequencyCurve
+        NNPS [mm2] over frequency [cycles/mm].
+    detector : Detector
+        States the pitch and, if it knows, the share of electronic noise.
+
+    Returns
+    -------
+    NoiseModel
+    """
     electronic = 0.0
     if detector.electronic_fraction:
         electronic = float(curve.value.mean()) * detector.electronic_fraction

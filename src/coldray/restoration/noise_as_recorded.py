@@ -10,7 +10,7 @@ from coldray.errors import MeasurementError
 from coldray.physics.detector import Detector
 from coldray.physics.grids import dct_radial_frequency
 from coldray.physics.noise import NoiseModel
-from coldray.restoration.noise import of_nnps, reference_noise
+from coldray.restoration.noise import noise_of_nnps, reference_noise
 
 HIGH_BAND = (0.36, 0.5)
 """Band where the level was taken from [cycles/pixel]."""
@@ -56,7 +56,7 @@ def _noise_of_flats(flats: NDArray[np.number], detector: Detector) -> NoiseModel
     from coldray.metrology.noise import flat_nnps
 
     stack = flats if flats.ndim == 3 else flats[None]
-    return of_nnps(flat_nnps(stack, detector.pixel_pitch_mm).radial, detector)
+    return noise_of_nnps(flat_nnps(stack, detector.pixel_pitch_mm).radial, detector)
 
 
 def _noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:
