@@ -324,21 +324,26 @@ def interval_scale_of(model: Model) -> IntervalScale:
         If there is none, or it is another model's.
     """
     path = interval_path(model)
-    if not path.is_file() and "adaptation" in model.header:
-        account = as_table(model.header["adaptation"])
-        boards = as_tables(account.get("boards", []))
-        apart = sum(board.get("role") == "kept apart" for board in boards)
-        raise CheckpointError(
-            f"{model.path.name}: an adapted model has no intervals: {apart} boards were kept apart, {FEWEST_OBJECTS} with a known truth "
-            "are needed to set them; restore without `interval`, or with the model before"
-        )
     if not path.is_file():
-        raise CheckpointError(
-            f"{path.name}: the model {model.name!r} has no calibration of intervals beside it; make one with benchmarks/interval.py"
-        )
+        raise CheckpointError(_why_none(model))
     found = IntervalScale.from_dict(read_object(path, CheckpointError))
     if found.model_sha256 != model.sha256:
         raise CheckpointError(
             f"{path.name}: calibrated with another model (sha256 {found.model_sha256[:12]}…); calibrate anew"
         )
     return found
+
+
+def _why_none(model: Model) -> str:
+    """Why a model has no calibration beside it, and what to do."""
+    if "adaptation" not in model.header:
+        return (
+            f"{interval_path(model).name}: the model {model.name!r} has no calibration of intervals beside it; make one with "
+            "benchmarks/interval.py"
+        )
+    boards = as_tables(as_table(model.header["adaptation"]).get("boards", []))
+    apart = sum(board.get("role") == "kept apart" for board in boards)
+    return (
+        f"{model.path.name}: an adapted model has no intervals: {apart} boards were kept apart, {FEWEST_OBJECTS} with a known truth "
+        "are needed to set them; restore without `interval`, or with the model before"
+    )
