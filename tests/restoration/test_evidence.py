@@ -205,9 +205,7 @@ def test_a_frame_of_structure_all_over_asks_the_high_band(noisy, blend):
 @pytest.mark.parametrize("exposure_s", [0.25, 0.05])
 def test_a_mesh_is_as_alike_as_noise_and_is_structure(noisy, blend, period_px, exposure_s):
     """Its power is many times that of the noise and none of it lies in the high band."""
-    lines = np.cos(
-        2 * np.pi * (np.arange(SIDE) + 0.5) / period_px
-    )  # of a screen's image of it the high band holds nothing
+    lines = np.cos(2 * np.pi * (np.arange(SIDE) + 0.5) / period_px)
     found = evidence(noisy((0.5 + 0.1 * lines[:, None] * lines).astype(np.float32), exposure_s), blend, CONSTANTS)
     assert found.power.witness == HIGH_BAND and max(found.power.used) < 2
     assert found.gate(CONSTANTS).mean() > 0.9
@@ -244,9 +242,8 @@ def test_any_size_has_its_evidence(noisy, blend):
 def test_constants_travel_in_a_models_header():
     own = EvenConstants(bands=(Band(0.03, 0.2, 6.0),), contrast=0.25, closed_below=5)
     assert EvenConstants.of_header(own.to_header()) == own
-    assert EvenConstants.of_header({}) == replace(
-        CONSTANTS, bases=(Base(36.0, 1.0),)
-    )  # as it was before there were several
+    # as it was before there were several
+    assert EvenConstants.of_header({}) == replace(CONSTANTS, bases=(Base(36.0, 1.0),))
     assert EvenConstants.of_header({"base_sigma_px": 30}).bases == (Base(30.0, 1.0),)
     for broken, words in (
         ({"sigma": 3}, "unknown constants sigma"),

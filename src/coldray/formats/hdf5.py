@@ -121,9 +121,8 @@ def _signals(content: h5py.File, found: Mapping[str, h5py.Dataset]) -> list[str]
         step, signal = (_name(group.attrs.get(key, "")) for key in ("default", "signal"))
         if signal:
             return [name + signal] if name + signal in found else []
-        if not step or not any(
-            one.startswith(f"{name}{step}/") for one in found
-        ):  # as found, so no link out of the file
+        # only where images were found, so that no link leads out of the file
+        if not step or not any(one.startswith(f"{name}{step}/") for one in found):
             return []
         group, name = group[step], f"{name}{step}/"
     return []
