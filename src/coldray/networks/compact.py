@@ -1,4 +1,4 @@
-"""The default network: a two-level residual net on the quarter-resolution grid."""
+"""The network of `compact-0.1`: a two-level residual net on the quarter-resolution grid."""
 
 from __future__ import annotations
 
