@@ -85,7 +85,9 @@ def test_the_tables_begin_with_the_thin_screen_and_show_paired_differences(compa
 
 def test_signed_differences_say_whether_zero_is_in_the_interval():
     assert tables.signed({"mean": 1.0, "low": 0.5, "high": 1.5}, 2) == "+1.00 (+0.50 to +1.50) *"
+    assert tables.signed({"mean": 1.0, "low": 0.5, "high": 1.5}, 2, bold=True) == "**+1.00** (+0.50 to +1.50)"
     assert tables.signed({"mean": 1.0, "low": -0.5, "high": 2.5}, 1) == "+1.0 (-0.5 to +2.5)"
+    assert tables.signed({"mean": 1.0, "low": -0.5, "high": 2.5}, 1, bold=True) == "+1.0 (-0.5 to +2.5)"
     assert tables.signed({"mean": 1.0, "low": float("nan"), "high": float("nan")}, 1) == "+1.0"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS
 from coldray.benchmark.paper.curves import FAINT, STRONG, transfer_of
 from coldray.benchmark.paper.differences import FIELDS, table_of
 from coldray.benchmark.paper.marks import TIE
-from coldray.benchmark.paper.record import Difference, Results, Statistic
+from coldray.benchmark.paper.record import Results
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, NOISE_FREE
-from coldray.benchmark.paper.tables import MAIN, label_of, number
+from coldray.benchmark.paper.tables import MAIN, label_of, number, signed
 from coldray.benchmark.paper.words import said_of_worth
 from coldray.document import Json, as_number, as_numbers, as_table, as_tables, as_text
 
@@ -135,7 +136,7 @@ def worth_table(results: Results) -> str:
     rows = [
         (
             f"{results['methods'][key]['label']}: {name}",
-            *(_signed(found.get((key, field, e)), digits) for e in exposures),
+            *(signed(found.get((key, field, e)), digits, bold=True) for e in exposures),
         )
         for key in THIN_KEYS
         for field, name, digits in FIELDS
@@ -146,18 +147,8 @@ def worth_table(results: Results) -> str:
 
 def difference_table(results: Results) -> str:
     """Paired differences among the paper's methods and the default."""
-    heads, rows = table_of(results, _signed)
+    heads, rows = table_of(results, partial(signed, bold=True))
     return _table(heads, rows) if rows else ""
-
-
-def _signed(difference: Difference | Statistic | None, digits: int) -> str:
-    """A paired difference with its interval; the difference in bold where the interval does not hold zero."""
-    if difference is None:
-        return "–"
-    mean, low, high = difference["mean"], difference["low"], difference["high"]
-    if low is None or low != low:
-        return f"{mean:+.{digits}f}"
-    return f"{_best(f'{mean:+.{digits}f}', low > 0 or high < 0)} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def fourier_table(results: Results) -> str:

@@ -34,15 +34,16 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
 
 
-def signed(difference: Difference | Statistic | None, digits: int) -> str:
-    """A paired difference with its interval, a star where the interval does not hold zero."""
+def signed(difference: Difference | Statistic | None, digits: int, *, bold: bool = False) -> str:
+    """A paired difference with its interval; a star, or the difference in bold, where the interval does not hold zero."""
     if difference is None:
         return "–"
-    low, high = difference["low"], difference["high"]
+    mean, low, high = f"{difference['mean']:+.{digits}f}", difference["low"], difference["high"]
     if low is None or not np.isfinite(low):
-        return f"{difference['mean']:+.{digits}f}"
-    shown = " *" if low > 0 or high < 0 else ""
-    return f"{difference['mean']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){shown}"
+        return mean
+    sure = low > 0 or high < 0
+    ends = f"({low:+.{digits}f} to {high:+.{digits}f})"
+    return f"**{mean}** {ends}" if sure and bold else f"{mean} {ends}{' *' * sure}"
 
 
 def label_of(results: Results, key: str) -> str:
