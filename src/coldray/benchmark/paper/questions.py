@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper import strangers
 from coldray.benchmark.paper.characterisation import characterisation
 from coldray.benchmark.paper.contestants import DEFAULT, WIENER, Contestant, classical, learned
-from coldray.benchmark.paper.controls import Inventor, Memoriser, Smoother
+from coldray.benchmark.paper.controls import Control, Inventor, Memoriser, Smoother
 from coldray.benchmark.paper.detection import LEAST_DIFFERENCE
 from coldray.benchmark.paper.invention import LIMIT_SE, ground, invented
 from coldray.benchmark.paper.record import Trust, Verdict
@@ -59,7 +59,7 @@ def invention(
 ASKED = ("insertion", "removal", "blank", "flat", "strangers")
 """What the comparison with the paper asks."""
 QUESTIONS = (*ASKED, "characterisation", "invention")
-CONTROLLED: dict[str, tuple[type[Contestant], ...]] = {
+CONTROLLED: dict[str, tuple[Callable[[], Control], ...]] = {
     "insertion": (Memoriser, Smoother), "removal": (Memoriser, Smoother), "characterisation": (Smoother,), "invention": (Inventor,),
 }  # fmt: skip
 """Restorers that are wrong on purpose, for the questions that must catch one of them."""
@@ -122,7 +122,7 @@ def run_trust(
         say(f"trust tests: {contestant.label}")
         out["methods"][contestant.key] = [tests[name](contestant) for name in asked]
     for kind in dict.fromkeys(kind for name in asked for kind in CONTROLLED.get(name, ())):
-        control = kind()  # type: ignore[call-arg]
+        control = kind()
         say(f"trust tests: {control.label}")
         results = [tests[name](control) for name in asked if kind in CONTROLLED.get(name, ())]
         caught = [r["test"] for r in results if not r["passed"]]
