@@ -18,6 +18,7 @@ from typing import Any
 
 from coldray.benchmark.paper.markdown import blocks, filled
 from coldray.files import write_text
+from coldray.training.states import read_scores
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "benchmarks" / "results" / "paper"
@@ -61,9 +62,10 @@ def take(folder: Path, runs: list[Path]) -> None:
 
 def curve(run: Path) -> dict[str, Any]:
     """Scores of a training by its recipe's name: the folder's, without a number of updates behind it."""
-    lines = (run / "scores.jsonl").read_text(encoding="utf-8").splitlines()
     wanted = ("step", "psnr_db")
-    scores = [{k: v for k, v in json.loads(line).items() if k.endswith(wanted)} for line in lines]
+    scores = [{k: v for k, v in entry.items() if k.endswith(wanted)} for entry in read_scores(run)]
+    if not scores:
+        raise SystemExit(f"{run}: holds no scores of a training")
     return {"name": run.name.partition("-")[0], "scores": short(scores)}
 
 
