@@ -371,9 +371,11 @@ def _reached(at: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
 
 
 def write_page(page: Path, rows: list[dict[str, Any]]) -> None:
-    """Put `page_of` between its marks in a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(FIRST)
-    _, _, after = rest.partition(LAST)
+    """Put `page_of` between its marks in a page, which must have both."""
+    before, first, rest = page.read_text(encoding="utf-8").partition(FIRST)
+    _, last, after = rest.partition(LAST)
+    if not first or not last:
+        raise SystemExit(f"{page}: the table needs a place between {FIRST} and {LAST}")
     page.write_text(f"{before}{FIRST}\n{page_of(rows)}\n{LAST}{after}", encoding="utf-8")
 
 

@@ -38,6 +38,16 @@ def test_what_is_not_reached_is_said(speed, tmp_path):
     assert "command: 0.30 of Richardson–Lucy (2026-01-01); at most 0.33 is aimed at: reached." in told
 
 
+@pytest.mark.parametrize("marks", [(), ("FIRST",), ("LAST",), ("LAST", "FIRST")])
+def test_a_page_without_a_place_for_the_table_stays_as_it_is(speed, tmp_path, marks):
+    page = tmp_path / "page.md"
+    text = "\n".join(["before", *(getattr(speed, mark) for mark in marks), "after", ""])
+    page.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit, match="needs a place"):
+        speed.write_page(page, [])
+    assert page.read_text(encoding="utf-8") == text
+
+
 def test_rows_of_other_runs_at_a_size_stay(speed, tmp_path):
     out = tmp_path / "speed.json"
     row = {"size": 64, "threads": 1, "run": "default", "warm_core_s": 1.0}
