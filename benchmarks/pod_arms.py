@@ -149,13 +149,13 @@ def main() -> None:
     cells, causes = (before.get("cells", []), before.get("causes", {})) if same else ([], {})
     if given.why:
         causes[" ".join(given.why)] = found = why(*given.why)
+        write(given.out, model, cells, causes)
         print(", ".join(f"{arm} {'none' if size is None else f'{size:.3f} mm'}" for arm, size in found.items()))
     for scene in [] if given.why else given.scene or list(SCENES):
         if any(cell["scene"] == scene for cell in cells):
             continue
         cells += measured(scene)
         write(given.out, model, cells, causes)
-    write(given.out, model, cells, causes)
     for cell in cells:
         print(
             f"{cell['scene']}, {cell['kind']}: {cell['restored_over_raw']} {'' if cell['within_mark'] else 'NOT KEPT'}"
