@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coldray.document import Json, first_fault, read_object
 from coldray.errors import MetadataError, SettingsError, SettingsReadError
-from coldray.metrology.readings import Reading, readings_of, restored_readings
+from coldray.metrology.readings import Reading, readings_of
 from coldray.metrology.stability import History
+from coldray.restoration.readings import restored_readings
 
 MEASUREMENTS, RESTORATIONS = "measurements", "restorations"
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from coldray.document import Json, as_number, as_numbers, as_table, as_tables, as_text
+from coldray.document import Json, as_number, as_numbers, as_tables, as_text
 
 Numbers = tuple[tuple[str, str, str, str | None], ...]
 SCALARS: dict[str, tuple[str, Numbers]] = {
@@ -33,7 +33,6 @@ SCALARS: dict[str, tuple[str, Numbers]] = {
     )),
 }  # fmt: skip
 """By a key that only they have: the numbers of a measure that are followed, each with the key of its standard uncertainty."""
-MARKED = ("contradicted", "contradicted in places")
 Found = Iterator[tuple[str, "Reading"]]
 
 
@@ -74,39 +73,6 @@ def readings_of(document: Mapping[str, Json]) -> dict[str, Reading]:
         If it is damaged.
     """
     return {key: one for key, one in _readings(document) if all(np.isfinite(one.values))}
-
-
-def restored_readings(entries: Sequence[Mapping[str, Json]]) -> dict[str, Reading]:
-    """What restored images of an archive have in common, by key; values of all images.
-
-    Parameters
-    ----------
-    entries : sequence of mapping
-        Records of restorations.
-
-    Returns
-    -------
-    dict of str to Reading
-
-    Raises
-    ------
-    MetadataError, KeyError
-        If an entry is damaged.
-    """
-    judged = [as_table(entry["consistency"]) for entry in entries]
-    hits = [as_table(entry["hits"]) for entry in entries if "hits" in entry]
-    columns = {
-        "marked": ("contradicted images", [float(as_text(one["verdict"]) in MARKED) for one in judged]),
-        "linear_share": ("share left to the linear filter by the gate", _stated(judged, "linear_share")),
-        "noise_ratio": ("residual over noise", _stated(judged, "residual_over_noise")),
-        "hits": ("pixels replaced as direct hits", [as_number(h["bright"]) + as_number(h["dark"]) for h in hits]),
-        "clipped": ("clipped pixels", [as_number(entry["clipped_pixels"]) for entry in entries]),
-    }
-    return {
-        f"restore.{key}": Reading(words, "", tuple(float(v) for v in found))
-        for key, (words, found) in columns.items()
-        if found
-    }
 
 
 def _readings(document: Mapping[str, Json]) -> Found:
@@ -161,8 +127,3 @@ def _banded(name: str, unit: str, value: Json, low: Json, high: Json) -> Reading
     ends = None if low is None or high is None else (as_number(low), as_number(high))
     sd = (ends[1] - ends[0]) / 4 if ends is not None and ends[1] > ends[0] else None
     return Reading(name, unit, (float(as_number(value)),), sd)
-
-
-def _stated(judged: Sequence[Mapping[str, Json]], key: str) -> list[float]:
-    """Numbers of those that state one."""
-    return [as_number(one[key]) for one in judged if one.get(key) is not None]
