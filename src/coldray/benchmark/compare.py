@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coldray import __version__
 from coldray.benchmark.agreement import agreement
 from coldray.benchmark.statistics import interval, verdict
-from coldray.document import Json, as_number, as_text, read_object
+from coldray.document import Json, as_number, as_text, entries_of, read_object
 from coldray.errors import ImageReadError, MetadataError
 from coldray.files import write_text
 from coldray.formats import read_image
@@ -60,10 +60,8 @@ def read_pair(
     """
     note = read_object(folder / "pair.json", ImageReadError)
     for name, taken in ENTRIES.items():
-        try:
+        with entries_of(f"{folder.name}/pair.json: {name}", MetadataError):
             taken(note.get(name))
-        except MetadataError as problem:
-            raise MetadataError(f"{folder.name}/pair.json: {name}: {problem}") from None
     blurred = [_fraction(p) for p in sorted((folder / "lr").glob("*.tif"))]
     truth = folder / "truth" / "hr.tif"
     frames = sorted((folder / "hr").glob("*.tif"))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.checkpoint import file_sha256, packed, read_tensors
-from coldray.document import Json, as_number, parse_object
-from coldray.errors import CheckpointError, MetadataError
+from coldray.document import Json, as_number, entries_of, parse_object
+from coldray.errors import CheckpointError
 from coldray.files import write_bytes, write_text
 
 SCORES = "scores.jsonl"
@@ -30,10 +30,8 @@ def read_scores(folder: Path) -> list[dict[str, Json]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else (), 1):
         name = f"{SCORES} line {number}"
         found.append(parse_object(line, name, CheckpointError))
-        try:
+        with entries_of(f"{name}: step", CheckpointError):
             as_number(found[-1].get("step"))
-        except MetadataError as problem:
-            raise CheckpointError(f"{name}: step: {problem}") from None
     return found
 
 
