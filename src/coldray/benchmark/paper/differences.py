@@ -10,7 +10,6 @@ from coldray.benchmark.paper.contestants import DEFAULT, WIENER, papers_rows
 from coldray.benchmark.paper.record import Results, Score, Statistic
 from coldray.benchmark.paper.scenes import ACQUIRED
 from coldray.benchmark.statistics import Interval
-from coldray.document import as_number
 
 FIELDS: tuple[tuple[Score, str, int], ...] = (("psnr_db_truth", "PSNR [dB]", 2), ("ssim_truth", "SSIM", 3))
 """Score, its name, and digits that are shown."""
@@ -57,8 +56,7 @@ def differences(results: Results) -> list[Difference]:
         From `run_paper`.
     """
     rows = [r for r in results.get("images", []) if r["kind"] == ACQUIRED]
-    exposures = dict.fromkeys(as_number(r["exposure_s"]) for r in rows)
-    at = {e: [r for r in rows if r["exposure_s"] == e] for e in exposures}
+    at = {e: [r for r in rows if r["exposure_s"] == e] for _, e in scores.cells(rows)}
     out = []
     for method, against in asked(results.get("methods", {})):
         found = {
