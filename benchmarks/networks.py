@@ -1,4 +1,4 @@
-"""Designs of the default network side by side: parameters, speed, and scores after an equal time of training.
+"""Designs of networks like that of `compact-0.1` side by side: parameters, speed, and scores after an equal time of training.
 
 python benchmarks/networks.py --fields runs/fields [--minutes 4] [--threads 1] [--out benchmarks/results/networks.json]
 
