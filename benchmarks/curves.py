@@ -47,7 +47,7 @@ def main() -> None:
             label=f"{exposure.removesuffix('s')} s",
         )
     left.set_xlabel("updates of four windows, all runs together")
-    left.set_title("default network", fontsize=10)
+    left.set_title("compact-0.1", fontsize=10)
     right.set_xlabel("training fields of 512 × 512 pixels")
     right.set_title(f"{variety['design']}, {variety['updates']} updates", fontsize=10)
     for axis in (left, right):
