@@ -58,9 +58,12 @@ def test_without_evidence_every_open_question_is_a_gap(model):
     assert model.sha256 in page and "No question is open" not in page
 
 
+READ = {"n": 1, "read_by": "people"}
+
+
 @pytest.mark.parametrize("name", EVIDENCE)
 def test_what_is_given_closes_its_questions_and_no_other(model, name):
-    before, after = (({gap["number"] for gap in found.gaps()}) for found in (of(model), of(model, **{name: {"n": 1}})))
+    before, after = (({gap["number"] for gap in found.gaps()}) for found in (of(model), of(model, **{name: READ})))
     assert before - after == {number for number, one in enumerate(QUESTIONS, 1) if one.place == name}
     assert after < before
 
@@ -79,11 +82,32 @@ def test_evidence_of_another_model_is_called_so(model):
         ({"model": "0" * 64}, True), ({"model": model.sha256}, False), ({"model": "compact", "model_sha256": "0" * 64}, True),
         ({"model": {"sha256": model.sha256}}, False), ({"model": "compact"}, False),
     ):  # fmt: skip
-        assert ("ANOTHER model" in to_html(dossier_report(of(model, trust=content)))) is told
+        found = of(model, trust=content)
+        assert ("ANOTHER model" in to_html(dossier_report(found))) is told
+        # what does not answer for this model leaves its question open
+        assert ("trust" in {gap["missing"] for gap in found.gaps()}) is told
+
+
+def test_simulated_readers_do_not_answer_what_people_find(model):
+    number = next(n for n, one in enumerate(QUESTIONS, 1) if one.place == "trial")
+    cases = (
+        ({"read_by": "simulated"}, "readers are SIMULATED"),
+        ({"trials": []}, "not say that PEOPLE"),
+        ("text", "not say that PEOPLE"),
+    )
+    for content, words in cases:
+        found = of(model, trial=content)
+        gap = next(gap for gap in found.gaps() if gap["number"] == number)
+        page = to_html(dossier_report(found))
+        assert words in gap["given"][0] and words in page and "what was given does not answer" in page
+        assert next(one for one in found.to_dict()["questions"] if one["number"] == number)["section"] is None
+    both = tuple(Evidence("trial", f"{who}.json", "ab" * 32, {"read_by": who}) for who in ("simulated", "people"))
+    found = Dossier(SETTINGS, model.header, model.sha256, both)
+    assert number not in {gap["number"] for gap in found.gaps()} and "SIMULATED" in to_html(dossier_report(found))
 
 
 def test_everything_given_leaves_no_gap_and_claims_no_more(model):
-    page = to_html(dossier_report(of(model, **{name: {"n": 1} for name in EVIDENCE})))
+    page = to_html(dossier_report(of(model, **dict.fromkeys(EVIDENCE, READ))))
     assert "No question is open" in page and "It is no qualification" in page and "GAP" not in page
 
 

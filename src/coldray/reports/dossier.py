@@ -85,6 +85,18 @@ class Evidence:
     sha256: str
     content: Mapping[str, Json] | str
 
+    def shortfall(self, model_sha256: str) -> str:
+        """Why it does not answer for a model, in a sentence; empty if nothing in it says so."""
+        said: Mapping[str, Json] = {} if isinstance(self.content, str) else self.content
+        named = _model_of(said)
+        if named is not None and named != model_sha256:
+            return f"This was measured with ANOTHER model, sha256 {named[:16]}: it does not answer for this one."
+        if self.name == "trial" and said.get("read_by") == "simulated":
+            return "The readers are SIMULATED: what people find is not answered."
+        if self.name == "trial" and said.get("read_by") != "people":
+            return "It does not say that PEOPLE read: give the .json that coldray trial analyse writes."
+        return ""
+
 
 @dataclass(frozen=True)
 class Dossier:
@@ -121,32 +133,38 @@ class Dossier:
         own = {SETTINGS: _facts(self.settings), MODEL: self._model(), DOMAIN: self._domain(), DATA: self._data()}
         own |= {CHECK: (Note(CHECKED),), LIMITS: (Note(NOT_CLAIMED), Note(ALSO_NOT))}
         for one in self.evidence:
-            own[one.name] = (*own.get(one.name, ()), *_shown(one, self.sha256))
+            own[one.name] = (*own.get(one.name, ()), *_shown(one, one.shortfall(self.sha256)))
         return {name: blocks for name, blocks in own.items() if blocks}
 
+    def answered(self) -> set[str]:
+        """Places of `sections` that answer their questions: not those whose every file says that it does not."""
+        given = {one.name for one in self.evidence}
+        return set(self.sections()) - given | {e.name for e in self.evidence if not e.shortfall(self.sha256)}
+
     def gaps(self) -> list[dict[str, Json]]:
-        """Questions that nothing given answers, by their number, with what would."""
-        known = self.sections()
+        """Questions that nothing given answers, by their number, with what would, and why what was given does not."""
+        answered = self.answered()
         return [
             {
                 "number": number,
                 "question": one.text,
                 "missing": one.place,
                 "made_by": EVIDENCE.get(one.place, "the model's card"),
+                "given": [e.shortfall(self.sha256) for e in self.evidence if e.name == one.place],
             }
             for number, one in enumerate(QUESTIONS, 1)
-            if one.place not in known
+            if one.place not in answered
         ]
 
     def to_dict(self) -> dict[str, Json]:
         """JSON-able form: the sections by name, the questions, and the gaps."""
-        known = self.sections()
+        answered = self.answered()
         return {
             "coldray": __version__,
             "settings": dict(self.settings),
             "model": {"name": self.header.get("name"), "sha256": self.sha256},
             "questions": [
-                {"number": number, "question": one.text, "section": one.place if one.place in known else None}
+                {"number": number, "question": one.text, "section": one.place if one.place in answered else None}
                 for number, one in enumerate(QUESTIONS, 1)
             ],
             "gaps": self.gaps(),
@@ -214,14 +232,15 @@ ALSO_NOT = (
 
 def dossier_report(found: Dossier) -> Report:
     """Lay out a dossier: the questions first, each with its section or its gap, then what was gathered."""
-    known, gaps = found.sections(), found.gaps()
+    known, gaps, answered = found.sections(), found.gaps(), found.answered()
     rows = tuple(
         (
             str(number),
             one.text,
             _title(one.place)
-            if one.place in known
-            else f"GAP: give {one.place}, from {EVIDENCE.get(one.place, 'the card')}",
+            if one.place in answered
+            else f"GAP: give {one.place}, from {EVIDENCE.get(one.place, 'the card')}"
+            + ("; what was given does not answer" if one.place in known else ""),
         )
         for number, one in enumerate(QUESTIONS, 1)
     )
@@ -231,7 +250,7 @@ def dossier_report(found: Dossier) -> Report:
     open_ = f"{len(gaps)} of {len(QUESTIONS)} questions are open"
     missing = tuple(dict.fromkeys(as_text(gap["missing"]) for gap in gaps))
     statement = (
-        (f"Nothing was given for: {', '.join(missing)}.",)
+        (f"Nothing that answers was given for: {', '.join(missing)}.",)
         if gaps
         else ("Every question has a section; whether it suffices is the reader's to judge.",)
     )
@@ -250,17 +269,12 @@ def _title(place: str) -> str:
     return place[:1].upper() + place[1:]
 
 
-def _shown(one: Evidence, model_sha256: str) -> tuple[Block, ...]:
-    """A file as it is: where it is from, whether it speaks of this model, its figures."""
+def _shown(one: Evidence, shortfall: str) -> tuple[Block, ...]:
+    """A file as it is: where it is from, why it does not answer if it does not, its figures."""
     head = [("file", one.file), ("sha256", one.sha256)]
+    warning = (Note(shortfall),) if shortfall else ()
     if isinstance(one.content, str):
-        return (Facts(tuple(head)), *(Note(line) for line in one.content.splitlines() if line.strip()))
-    named = _model_of(one.content)
-    warning = (
-        (Note(f"This was measured with ANOTHER model, sha256 {named[:16]}: it does not answer for this one."),)
-        if named is not None and named != model_sha256
-        else ()
-    )
+        return (Facts(tuple(head)), *warning, *(Note(line) for line in one.content.splitlines() if line.strip()))
     return (Facts((*head, *tuple(_scalars(one.content))[:MOST_ROWS])), *warning, *_tables(one.content))
 
 

@@ -1,11 +1,14 @@
 """A trial from make to report: readers whose skill is known, marks on and beside defects, and what is refused."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
 from coldray.benchmark.trial.analysis import analyse, ratings_of
-from coldray.benchmark.trial.answers import Given
+from coldray.benchmark.trial.answers import Answers, Given
 from coldray.benchmark.trial.documents import Defect, read_manifest, read_sealed
+from coldray.benchmark.trial.package import write_trial
 from coldray.benchmark.trial.report import trial_report
 from coldray.errors import MeasurementError, MetadataError
 from coldray.metrology.readers.merit import UNMARKED
@@ -88,6 +91,34 @@ def test_one_finished_reader_is_refused_and_may_be_taken_as_fixed(written, truth
         and found.figures[0].main.differences[1, 0].degrees_of_freedom == np.inf
     )
     assert "for these readers alone" in to_html(trial_report(found))
+
+
+def test_simulated_readers_are_named_so(tmp_path, make, read_all):
+    folder, sealed = tmp_path / "trial", tmp_path / "trial.sealed.json"
+    manifest = write_trial(make(read_by="simulated"), folder, sealed)
+    for number, reader in enumerate(manifest.readers):
+        read_all(manifest, reader, folder / "answers", answer_of(read_sealed(sealed, manifest), number))
+    found = analyse(folder, sealed)
+    page = to_html(trial_report(found))
+    assert found.to_dict()["read_by"] == "simulated"
+    assert "2 simulated readers" in page and "what people find is not said" in page and "reads better" not in page
+
+
+def test_who_answers_faster_than_people_look_is_taken_for_simulated(read):
+    folder, sealed = read
+    assert analyse(folder, sealed).read_by == "people"
+    manifest, kept = read_manifest(folder), folder.parent / "fast"
+    kept.mkdir()
+    for reader in manifest.readers:
+        slow, fast = Answers(manifest, reader, folder / "answers"), Answers(manifest, reader, kept)
+        step = timedelta(seconds=0.9 if reader == "B" else 1.1)
+        for number, answer in enumerate(slow.found):
+            fast.take(answer.given, lambda number=number, step=step: datetime(2026, 1, 1, tzinfo=UTC) + number * step)
+    found = analyse(folder, sealed, kept)
+    assert found.read_by == "simulated"
+    assert next(text for text in found.warnings if "which nobody who looks does" in text).startswith(
+        "reader B answered"
+    )
 
 
 def test_nobody_finished_is_one_line(written):

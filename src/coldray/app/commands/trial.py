@@ -82,6 +82,9 @@ def make(
         float, typer.Option("--tolerance-px", min=0, max=1000, help="How far from the rim of a defect a mark may lie [px].")
     ] = 10.0,
     question: Annotated[str | None, typer.Option(help="What readers are asked; a plain sentence by default.")] = None,
+    simulated_readers: Annotated[
+        bool, typer.Option("--simulated-readers", help="A program reads; people by default. Sealed with the truth and said of every result."),
+    ] = False,
     random_state: Annotated[
         int | None,
         typer.Option(min=0, help="Makes the same trial again; drawn by the system by default, and kept with the truth. Who knows it knows the order."),
@@ -109,7 +112,8 @@ def make(
     with console.progress("trial", None, quiet=as_json) as advance:
         made = make_trial(
             sources, what, recipe.job(), reader, washout_days=washout_days, tolerance_px=tolerance_px,
-            random_state=random_state, settings=recipe.settings(), advance=advance, **asked,
+            random_state=random_state, settings=recipe.settings(), advance=advance,
+            read_by="simulated" if simulated_readers else "people", **asked,
         )  # fmt: skip
     told = _made(made, out, sealed) | {"warnings": [*found.problems, *made.warnings]}
     if as_json:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.trial.answers import Answers, Given
-from coldray.benchmark.trial.documents import ANSWERS, Defect, Manifest, Sealed, read_manifest, read_sealed
+from coldray.benchmark.trial.documents import ANSWERS, Defect, Manifest, ReadBy, Sealed, read_manifest, read_sealed
 from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology.readers.merit import UNMARKED, auc_comparisons, jackknife_covariance, located_comparisons
@@ -23,6 +23,10 @@ FIGURES: Mapping[str, str] = {
     "auc": "area below the ROC curve (Wilcoxon), from the rating of the whole image",
     "wafroc": "weighted AFROC figure of merit, from marked places and their ratings",
 }
+
+LEAST_LOOK_S = 1.0
+"""Median time from answer to answer below which no person has looked at the images [s]."""
+SIMULATED = "the readers are simulated: what people find is not said"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,8 @@ class Analysis:
     seconds : dict of str to float
         Median time for an image, by arm.
     warnings : tuple of str
+    read_by : {"people", "simulated"}
+        As the trial's maker sealed it; simulated also where the clock says that no person looked.
     """
 
     manifest: Manifest
@@ -71,6 +77,7 @@ class Analysis:
     figures: tuple[Figure, ...]
     seconds: Mapping[str, float]
     warnings: tuple[str, ...]
+    read_by: ReadBy = "people"
 
     @property
     def arms(self) -> list[str]:
@@ -83,6 +90,7 @@ class Analysis:
         return {
             "trial": self.manifest.id,
             "measured": f"answers given to coldray trial serve, which does not know who gave them; defects {self.sealed.defects}",
+            "read_by": self.read_by,
             "readers": list(self.readers),
             "cases": {"with_defects": defective, "controls": len(self.sealed.cases) - defective},
             "arms": self.arms,
@@ -155,6 +163,9 @@ def analyse(folder: Path, sealed: Path, answers: Path | None = None, *, readers_
     warnings = [_left_out(one) for one in found if not one.is_complete]
     _check_readers(whole, found, readers_are_fixed)
     warnings += [text for one in whole if (text := _too_soon(one))]
+    fast = [text for one in whole if (text := _too_fast(one))]
+    read_by: ReadBy = "simulated" if fast else truth.read_by
+    warnings = [*([SIMULATED] if read_by == "simulated" else []), *fast, *warnings]
     given = _by_case(truth, whole)
     names = [name for name in FIGURES if name == "auc" or any(one.marks for row in given for col in row for one in col)]
     if len(names) < len(FIGURES):
@@ -166,7 +177,7 @@ def analyse(folder: Path, sealed: Path, answers: Path | None = None, *, readers_
     }
     if any(band.low is None for one in figures for band in one.main.differences.values()):
         warnings.append("readings of some arms do not scatter at all; no band can be given for what they differ by")
-    return Analysis(manifest, truth, tuple(one.reader for one in whole), figures, seconds, tuple(warnings))
+    return Analysis(manifest, truth, tuple(one.reader for one in whole), figures, seconds, tuple(warnings), read_by)
 
 
 def _check_readers(whole: Sequence[Answers], every: Sequence[Answers], readers_are_fixed: bool) -> None:
@@ -192,6 +203,16 @@ def _too_soon(one: Answers) -> str:
         return ""
     return (
         f"reader {one.reader} paused {pause.total_seconds() / 86400:.2g} days between blocks; {wanted:g} were planned"
+    )
+
+
+def _too_fast(one: Answers) -> str:
+    pace = one.typical_pace()
+    if pace is None or pace.total_seconds() >= LEAST_LOOK_S:
+        return ""
+    return (
+        f"reader {one.reader} answered an image every {pace.total_seconds():.2g} s, which nobody who looks does: the "
+        "readers are taken for simulated"
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -181,6 +182,13 @@ class Answers:
         first = self.found[self._per_block :: self._per_block]
         pauses = [one.at - self.found[one.number - 1].at for one in first]
         return min(pauses, default=None)
+
+    def typical_pace(self) -> timedelta | None:
+        """Median time from one answer to the next within a block, by the server's clock; None if there are no two."""
+        paces = sorted(
+            later.at - earlier.at for earlier, later in pairwise(self.found) if later.number % self._per_block
+        )
+        return paces[len(paces) // 2] if paces else None
 
     def take(self, given: Given, now: Callable[[], datetime] = utc_now) -> None:
         """Keep the answer to the next image; an answer is never changed.

@@ -27,6 +27,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ReaderId = Annotated[str, Field(pattern=f"^{READER}$")]
 Whole = Annotated[int, Field(ge=1, le=2**20)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+ReadBy = Literal["people", "simulated"]
 Document = TypeVar("Document", bound=BaseModel)
 
 
@@ -154,6 +155,8 @@ class Sealed(_Strict):
         Of the restoration.
     model : dict
         Name and SHA-256 of the model; empty without one.
+    read_by : {"people", "simulated"}
+        Who will read it, as its maker states.
     cases : list of Case
     """
 
@@ -167,6 +170,7 @@ class Sealed(_Strict):
     arms: Annotated[list[str], Field(min_length=2)]
     settings: dict[str, JsonValue]
     model: dict[str, str]
+    read_by: ReadBy = "people"
     cases: list[Case]
 
     def shown_as(self) -> Mapping[str, tuple[int, int]]:

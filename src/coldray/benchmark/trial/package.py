@@ -14,7 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.benchmark.trial.cases import Shown, Simulated, Source, Table, arms_of, known_cases, simulated_cases
-from coldray.benchmark.trial.documents import IMAGES, MANIFEST, READER, Case, Item, Manifest, Sealed, sha256_of, written
+from coldray.benchmark.trial.documents import (
+    IMAGES,
+    MANIFEST,
+    READER,
+    Case,
+    Item,
+    Manifest,
+    ReadBy,
+    Sealed,
+    sha256_of,
+    written,
+)
 from coldray.benchmark.trial.plan import allocate
 from coldray.checkpoint import file_sha256
 from coldray.document import Json
@@ -69,6 +80,7 @@ def make_trial(
     washout_days: float = WASHOUT_DAYS,
     tolerance_px: float = TOLERANCE_PX,
     question: str = QUESTION,
+    read_by: ReadBy = "people",
     random_state: int | None = None,
     settings: Mapping[str, Json] | None = None,
     advance: Any = lambda *_: None,
@@ -89,6 +101,8 @@ def make_trial(
     tolerance_px : float
         How far from the rim of a defect a mark may lie.
     question : str
+    read_by : {"people", "simulated"}
+        Who will read: sealed with the truth, and said of every result.
     random_state : int, optional
         From the system by default, and kept with the truth: whoever knows it knows the order. The same one makes the same
         trial again.
@@ -127,7 +141,7 @@ def make_trial(
     trial = _derived(state, "trial", 16)
     sealed = Sealed(
         id=trial, nonce=_derived(state, "nonce", 64), random_state=str(state), tolerance_px=tolerance_px, arms=list(arms),
-        defects="simulated" if isinstance(what, Simulated) else "known", settings=dict(settings or {}),
+        defects="simulated" if isinstance(what, Simulated) else "known", settings=dict(settings or {}), read_by=read_by,
         model={} if job.model is None else {"name": str(job.model.header.get("name", "")), "sha256": job.model.sha256},
         cases=[
             Case(

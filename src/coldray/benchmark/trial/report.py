@@ -53,8 +53,9 @@ def trial_report(found: Analysis, inputs: Sequence[Mapping[str, Json]] = ()) -> 
         files = tuple((str(one["role"]), str(one["file"]), str(one["sha256"])) for one in inputs)
         sections.append(Section("Inputs", (Table(("role", "file", "sha256"), files),)))
     words, tone = _verdict(found)
+    count, whose = len(found.readers), "simulated " if found.read_by == "simulated" else ""
     return Report(
-        f"Blind trial of {len(found.readers)} reader{'' if len(found.readers) == 1 else 's'}: {', '.join(found.arms)}",
+        f"Blind trial of {count} {whose}reader{'' if count == 1 else 's'}: {', '.join(found.arms)}",
         f"coldray {__version__}, trial {found.manifest.id}",
         words,
         tone,
@@ -65,6 +66,8 @@ def trial_report(found: Analysis, inputs: Sequence[Mapping[str, Json]] = ()) -> 
 
 def _verdict(found: Analysis) -> tuple[str, str]:
     """A few words on the last arm against the first, by the first figure."""
+    if found.read_by == "simulated":
+        return "Simulated readers", "unknown"
     band = found.figures[0].main.differences[len(found.arms) - 1, 0]
     if band.low is None or band.high is None:
         return "No band can be given", "unknown"
