@@ -120,6 +120,31 @@ def test_training_draws_its_pairs_from_the_dataset(acquired, tmp_path):
     np.testing.assert_array_equal(mean.pair(0, np.random.default_rng(0))[0].sharp, patches.patch(0, "mean", 8))
 
 
+def test_without_noise_a_state_is_eq_2_of_the_mean_and_nothing_else(call, acquired, tmp_path):
+    """The paper's recipe: no thick frame, whose noise would be in every state, is shown."""
+    from coldray.errors import SettingsError
+    from coldray.methods.cold import example
+    from coldray.training.patch_pairs import PatchSource
+
+    asked = {"target": "mean", "noise": "none"}
+    with pytest.raises(SettingsError, match=r"data\.noise=\"none\": .* holds measured frames"):
+        PatchSource(PatchSet(acquired[0], "train"), recipe_for(acquired[0], tmp_path, **asked))
+    out = tmp_path / "eq1"
+    made = call(
+        "prepare", "simulated:train:1", "-o", out, "--kind", "synthetic", "--test-patches", 0,
+        "--validation-patches", 0, "--patches", 4, "--workers", 1, *SMALL,
+    )  # fmt: skip
+    assert made[0] == 0, made[2]
+    patches = PatchSet(out, "train")
+    pair, degradation = PatchSource(patches, recipe_for(out, tmp_path, **asked)).pair(1, np.random.default_rng(0))
+    mean, blurred = patches.patch(1, "mean", 8), patches.patch(1, "mean_blurred", 8)
+    shown = example(pair, degradation, np.random.default_rng(2), full_strength_share=0.0, levels=4)
+    t = shown.conditions[0]
+    assert t in (0.25, 0.5, 0.75, 1)
+    np.testing.assert_allclose(shown.channels[0], (1 - t) * mean + t * blurred, atol=1e-6)
+    np.testing.assert_array_equal(shown.target, mean)
+
+
 def test_halves_keep_input_and_target_noise_apart(call, folder, tmp_path):
     """Measured frames without truth: the target's noise is in no channel the network is shown."""
     from coldray.errors import SettingsError

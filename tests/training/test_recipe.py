@@ -44,6 +44,7 @@ def test_the_papers_recipes_differ_in_method_alone():
         assert mine == theirs
     asked = cold.data.prepare
     assert (cold.data.target, asked.patches, asked.test_patches) == ("mean", 15000, 600)
+    assert (asked.kind, cold.data.noise) == ("synthetic", "none"), "eq. 1 and nothing else makes the blurred image"
     assert (cold.optimiser.learning_rate, cold.optimiser.batch) == (2e-5, 16)
 
 

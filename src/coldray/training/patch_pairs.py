@@ -77,7 +77,8 @@ class PatchSource(PairSource):
     Raises
     ------
     SettingsError
-        If the split is empty or cannot serve the recipe's target or margin, or the recipe adds features.
+        If the split is empty or cannot serve the recipe's target or margin, the recipe adds features, or it wants no noise
+        and the frames were measured.
 
     Notes
     -----
@@ -102,6 +103,10 @@ class PatchSource(PairSource):
             )
         self._reference = choose_reference(patches.layers, recipe.data.target, name)
         self._is_measured = "measured" in patches.layers
+        if self._is_measured and not super().has_noise:
+            raise SettingsError(
+                f'data.noise="none": {name} holds measured frames, and their noise with them; prepare it anew with --kind synthetic'
+            )
         self._degradations: dict[int, Degradation] = {}
 
     def __len__(self) -> int:
