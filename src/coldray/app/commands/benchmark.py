@@ -70,7 +70,10 @@ def paper(
     model: Models = None,
     full: Annotated[
         bool,
-        typer.Option("--full", help="As large as the marks ask for: hours on two cores. About 10 minutes without."),
+        typer.Option(
+            "--full",
+            help="18 boards instead of 6, 200 repeats of noise, two exposures of targets, more steps: three times the time.",
+        ),
     ] = False,
     boards: Boards = None,
     size_px: Size = None,

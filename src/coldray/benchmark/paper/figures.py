@@ -206,21 +206,23 @@ def path_figure(path: Walk) -> Figure:
 
 
 def steps_figure(entries: Sequence[Entry]) -> Figure:
-    """PSNR and SSIM of the samplers over the number of network evaluations."""
+    """PSNR and SSIM of the samplers over the number of their steps; a mean of draws takes them for each draw."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = new_figure(WIDTH_IN, 2.4, 2)
+        samplers = list(dict.fromkeys(e["sampler"] for e in entries))
+        figure, axes = new_figure(WIDTH_IN, 2.3 + 0.15 * ((len(samplers) + 1) // 2), 2)
         for axis, (field, label) in zip(axes, WORTH_FIELDS, strict=True):
-            for number, sampler in enumerate(dict.fromkeys(e["sampler"] for e in entries)):
+            for number, sampler in enumerate(samplers):
                 here = sorted((e for e in entries if e["sampler"] == sampler), key=lambda e: e["steps"])
                 axis.plot([e["steps"] for e in here], [e[field]["mean"] for e in here], marker="os^D"[number % 4], ms=4,
                           ls=("-", "--", "-.", ":")[number % 4], color=COLOURS[number], label=sampler)  # fmt: skip
-            axis.set(xlabel="steps (network evaluations)", ylabel=label, xscale="log")
+            axis.set(xlabel="steps, one evaluation of the network each", ylabel=label, xscale="log")
             counts = sorted({e["steps"] for e in entries})
             axis.set_xticks(counts, [str(c) for c in counts])
             axis.set_xticks([], minor=True)
-        axes[0].legend()
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=4)
         axes[0].set_title(f"acquired pairs, {entries[0]['exposure_s']:g} s, mean over boards", loc="left")
         return figure
 

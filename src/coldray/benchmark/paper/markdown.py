@@ -50,7 +50,7 @@ def blocks(results: Results) -> dict[str, str]:
     if results.get("worth"):
         found["saved"] = "\n".join(f"- {said}" for said in said_of_worth(results))
     if said := claims(results):
-        found["claims"] = _table(
+        found["claims"] = grid(
             ("the paper says", "found here", "answer"), [(c["claim"], c["found"], f"**{c['answer']}**") for c in said]
         )
     if results.get("fourier"):
@@ -118,7 +118,7 @@ def score_table(results: Results) -> str:
         evaluations = next(e["evaluations"] for (k, *_), e in here.items() if k == key)
         rows.append((label_of(results, key), *shown, str(evaluations)))
     heads = ["without noise" if kind == NOISE_FREE else f"{exposure:g} s" for kind, exposure in cells]
-    return _table(("method", *heads, "evaluations"), rows)
+    return grid(("method", *heads, "evaluations"), rows)
 
 
 def _best(text: str, is_best: bool) -> str:
@@ -142,13 +142,13 @@ def worth_table(results: Results) -> str:
         for field, name, digits in FIELDS
         if any(k == key for k, _, _ in found)
     ]
-    return _table(("coldray minus", *(f"{e:g} s" for e in exposures)), rows) if rows else ""
+    return grid(("coldray minus", *(f"{e:g} s" for e in exposures)), rows) if rows else ""
 
 
 def difference_table(results: Results) -> str:
     """Paired differences among the paper's methods and the default."""
     heads, rows = table_of(results, partial(signed, bold=True))
-    return _table(heads, rows) if rows else ""
+    return grid(heads, rows) if rows else ""
 
 
 def fourier_table(results: Results) -> str:
@@ -171,7 +171,7 @@ def fourier_table(results: Results) -> str:
             number(marks["edge_over_flat_noise"], 2),
         ))  # fmt: skip
     names = " and ".join(f"{frequency[i]:.2g}" for i in hard)
-    return _table(
+    return grid(
         ("method", "80 % response − thin MTF, largest to 0.8 Nyquist", f"CTF − thin CTF, largest to 5 lp/mm / at {names}",
          "TTF50 [lp/mm] at 80 / 5 %", "SD in a flat [%]", "noise at edges / flats, largest"), rows
     )  # fmt: skip
@@ -192,7 +192,7 @@ def training_table(curves: Sequence[Mapping[str, Json]]) -> str:
         rows.append((as_text(curve["name"]), f"{as_number(last['step']):.0f}", *_validated(last, linear=False)))
     if last:
         rows.append(("Wiener, measured NPS", "–", *_validated(last, linear=True)))
-    return _table(("network", "updates", *(f"{exposure:g} s" for exposure in EXPOSURES_S)), rows)
+    return grid(("network", "updates", *(f"{exposure:g} s" for exposure in EXPOSURES_S)), rows)
 
 
 def _validated(scores: Mapping[str, Json], *, linear: bool) -> list[str]:
@@ -216,7 +216,7 @@ def detection_table(results: Results) -> str:
     rows = [
         (results["methods"][key]["label"], *(f"{found[o]:+.3f}" for o in observers)) for key, found in lowest.items()
     ]
-    return _table(("method", *(OBSERVERS[o] for o in observers)), rows)
+    return grid(("method", *(OBSERVERS[o] for o in observers)), rows)
 
 
 def trust_table(results: Results) -> str:
@@ -227,9 +227,10 @@ def trust_table(results: Results) -> str:
          *("passed" if t["passed"] else "**not passed**" for t in one))
         for one in zip(*found.values(), strict=True)
     ]  # fmt: skip
-    return _table(("test", "mark", *(results["methods"][key]["label"] for key in found)), rows)
+    return grid(("test", "mark", *(results["methods"][key]["label"] for key in found)), rows)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

@@ -244,4 +244,5 @@ class Results(TypedDict, total=False):
     training: list[dict[str, Json]]
     seconds: float
     cpu_seconds: float
+    part_cpu_seconds: dict[str, float]
     command: str

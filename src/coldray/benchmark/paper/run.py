@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from coldray.benchmark.paper.contestants import (
     BLURRED,
     DEFAULT,
     DETAIL,
+    DIFFUSION,
     UNGATED,
     VAN_CITTERT,
     WIENER,
@@ -32,7 +34,7 @@ from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.path import Pictures, path_of
 from coldray.benchmark.paper.questions import run_trust
-from coldray.benchmark.paper.record import Entry, Results, Row
+from coldray.benchmark.paper.record import Entry, Fourier, Results, Row
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, KINDS, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.benchmark.paper.worth import measure_worth
 from coldray.document import Json, as_table
@@ -69,8 +71,10 @@ class PaperSettings:
         Of the iterated samplers.
     diffusion_steps, samples : int
         DDIM steps of conditional diffusion and draws in its mean.
-    step_counts : tuple of int
-        For quality against steps.
+    step_counts, diffusion_step_counts : tuple of int
+        For quality against steps: of the samplers on the main network, and of conditional diffusion.
+    step_boards : int
+        Boards of quality against steps, the first ones.
     fourier_exposures_s : tuple of float
     repeats, bar_repeats : int
         Noise realisations of edges and flats, and of bars.
@@ -91,6 +95,8 @@ class PaperSettings:
     diffusion_steps: int = 10
     samples: int = 8
     step_counts: tuple[int, ...] = (1, 2, 4)
+    diffusion_step_counts: tuple[int, ...] = ()
+    step_boards: int = 6
     fourier_exposures_s: tuple[float, ...] = (1.0,)
     repeats: int = 24
     bar_repeats: int = 12
@@ -106,18 +112,19 @@ class PaperSettings:
 
     @classmethod
     def full(cls) -> PaperSettings:
-        """Everything at the size that the marks ask for; hours on two cores."""
+        """As large as the questions need: three times the boards, since intervals are over boards, some 45 core-minutes.
+
+        Rows are those of the quick comparison, on boards of the same size. Noise is repeated more often where a mark is judged by
+        it, not for peers; more steps of conditional diffusion, the costliest rows, are asked on a few boards at one exposure.
+        """
         return cls(
-            boards=BoardSet(count=12, size_px=512),
-            diffusion_steps=50,
-            samples=8,
+            boards=BoardSet(count=18),
             step_counts=(1, 2, 4, 10, 20),
+            diffusion_step_counts=(10, 50),
             fourier_exposures_s=(1.0, 0.05),
             repeats=200,
-            bar_repeats=50,
-            peer_repeats=200,
             pairs=400,
-            flats=200,
+            flats=100,
         )
 
 
@@ -178,66 +185,86 @@ def run_paper(
     """
     how = settings or PaperSettings()
     began, cpu = time.perf_counter(), time.process_time()
+    spent: dict[str, float] = {}
     prior = model.prior
     contestants = line_up(model, others or {}, how)
     tuned: dict[str, dict[float, dict[str, Json]]] = {}
     if how.tuning_boards and "scores" in how.parts:
         say("tuning the linear baselines on validation boards")
-        tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
+        with timed(spent, "tuning"):
+            tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
     contestants = [replace(c, by_exposure=tuned.get(c.key, {})) for c in contestants]
     by_key = {c.key: c for c in contestants}
     results = head(model, others or {}, how, contestants)
     pictures: Pictures = {}
     if "scores" in how.parts:
-        found, candidates = _scores(contestants, how, judge, prior, say)
-        results |= found
-        pictures |= typical(candidates, model, others or {}, how.steps)
+        with timed(spent, "scores"):
+            found, candidates = _scores(contestants, how, judge, prior, say)
+            results |= found
+            pictures |= typical(candidates, model, others or {}, how.steps)
     if "worth" in how.parts:
-        results["worth"] = measure_worth(contestants, how.boards, prior, say=say)
+        with timed(spent, "worth"):
+            results["worth"] = measure_worth(contestants, how.boards, prior, say=say)
     if "steps" in how.parts:
         say("quality against steps")
-        results["steps"] = quality_by_steps(model, how)
+        with timed(spent, "steps"):
+            results["steps"] = quality_by_steps(model, others or {}, how)
     if "fourier" in how.parts:
-        measured = [c for c in contestants if not c.key.endswith("_mean")]
-        results["fourier"] = [
-            fourier.measure(
-                measured,
-                fourier.FourierRecipe(e, how.repeats, how.bar_repeats, peer_repeats=how.peer_repeats),
-                prior,
-                say,
-            )
-            for e in how.fourier_exposures_s
-        ]
-    results |= _inspector(model, by_key, how, say)
+        with timed(spent, "fourier"):
+            results["fourier"] = _fourier(contestants, how, prior, say)
+    results |= _inspector(model, by_key, how, spent, say)
     results["marks"] = judge_marks(results)
-    results |= {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
+    results |= {
+        "seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu, "part_cpu_seconds": spent
+    }  # fmt: skip
     return results, pictures
 
 
-def _inspector(model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say) -> Results:
+@contextmanager
+def timed(spent: dict[str, float], part: str) -> Iterator[None]:
+    """Note the core time that a part took [s]."""
+    began = time.process_time()
+    yield
+    spent[part] = time.process_time() - began
+
+
+def _fourier(contestants: Sequence[Contestant], how: PaperSettings, prior: ObjectPrior, say: Say) -> list[Fourier]:
+    """Transfer, noise and bars at every exposure asked for, of all but means of draws."""
+    measured = [c for c in contestants if not c.key.endswith("_mean")]
+    recipes = [fourier.FourierRecipe(e, how.repeats, how.bar_repeats, peer_repeats=how.peer_repeats)
+               for e in how.fourier_exposures_s]  # fmt: skip
+    return [fourier.measure(measured, recipe, prior, say) for recipe in recipes]
+
+
+def _inspector(
+    model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, spent: dict[str, float], say: Say
+) -> Results:
     """What an inspector asks: detectability, what is left of faint details, trust."""
     results: Results = {}
     if "detection" in how.parts:
         say("detectability of voids and cracks")
         seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
-        results["detection"] = {
-            "exposure_s": 1.0, "cnr": list(detection.CNRS),
-            "methods": detection.flat_detectability(seekers, 1.0, how.pairs, model.prior),
-        }  # fmt: skip
+        with timed(spent, "detection"):
+            results["detection"] = {
+                "exposure_s": 1.0, "cnr": list(detection.CNRS),
+                "methods": detection.flat_detectability(seekers, 1.0, how.pairs, model.prior),
+            }  # fmt: skip
     if "efficiency" in how.parts:
         say("detection efficiency on flats")
         shown = [by_key[k] for k in (WIENER, VAN_CITTERT, DETAIL, UNGATED, DEFAULT)]
-        results["efficiency"] = efficiency.measure_efficiency(shown, how.exposures_s, how.flats, model.prior)
+        with timed(spent, "efficiency"):
+            results["efficiency"] = efficiency.measure_efficiency(shown, how.exposures_s, how.flats, model.prior)
     if "trust" in how.parts:
         recipe = trust.TrustRecipe(
-            pairs=how.pairs, boards=replace(how.boards, count=min(how.boards.count, 6)), flats=how.flats
+            pairs=how.pairs, boards=replace(how.boards, count=min(how.boards.count, 12)), flats=how.flats
         )
         from coldray.channels import conditions
 
         def warnings_for(frame: Frame, degradation: Degradation) -> list[str]:
             return model.warnings_for(conditions(frame, degradation))
 
-        results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, model.prior, warnings_for, say)
+        with timed(spent, "trust"):
+            results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, model.prior, warnings_for, say)
     return results
 
 
@@ -296,8 +323,8 @@ def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Mode
     return {"scene": scene, "images": images, "path": path_of(scene, model, others, steps)}
 
 
-def quality_by_steps(model: Model, how: PaperSettings) -> list[Entry]:
-    """Scores of the samplers over the number of steps, on acquired pairs of the test boards."""
+def quality_by_steps(model: Model, others: Mapping[str, Model], how: PaperSettings) -> list[Entry]:
+    """Scores of the samplers over the number of steps, on acquired pairs of the first test boards."""
     samplers = [
         ("cold, K = 1", "cold", "paper"), ("cold, K calibrated", "cold", "calibrated"), ("InDI", "indi", "calibrated")
     ]  # fmt: skip
@@ -306,8 +333,16 @@ def quality_by_steps(model: Model, how: PaperSettings) -> list[Entry]:
         for label, method, gain in samplers
         for steps in how.step_counts
     ]
+    contestants += [
+        replace(c, key=f"{c.label}|{steps}")
+        for steps in how.diffusion_step_counts
+        for name, other in others.items()
+        if other.header["method"] in DIFFUSION
+        for c in extra(name, other, how.steps, steps, how.samples)
+    ]
+    boards = replace(how.boards, count=min(how.boards.count, how.step_boards))
     rows: list[Row] = []
-    for number, scenes in enumerate(board_scenes(how.boards, how.exposures_s[1:2] or how.exposures_s, (ACQUIRED,))):
+    for number, scenes in enumerate(board_scenes(boards, how.exposures_s[1:2] or how.exposures_s, (ACQUIRED,))):
         for scene in scenes:
             rows += scores.score_scene(scene, contestants, number, model.prior)
     return [

@@ -36,7 +36,7 @@ CAPTIONS = {
     "(c): exposure of the thin screen over that of the thick one at equal detection of a void, for the ideal observer of raw frames, "
     "to whom no restoration adds; below 1 the thick screen needs more. (d), (e): the same object behind screens of "
     "other loadings; the lowest one is the thin screen itself, only denoised.",
-    "steps": "More steps of the sampler, the same network.",
+    "steps": "More steps of the sampler, the same network; where conditional diffusion is drawn, its own.",
 }
 
 

@@ -1,0 +1,104 @@
+"""What the quick and the full comparison consist of, and what a run says of its own cost."""
+
+import json
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from coldray.benchmark.paper import run
+from coldray.benchmark.paper.run import PARTS, PaperSettings, run_paper
+from coldray.benchmark.paper.scenes import BoardSet, board_scenes
+from coldray.benchmark.statistics import interval
+
+KEPT = Path(__file__).parents[3] / "benchmarks" / "results" / "paper" / "results.json"
+BOARDS = BoardSet(("handheld", "backplane"), 2, 128, 31)
+
+
+def test_the_full_comparison_holds_the_quick_one():
+    """The same rows on the same kind of boards, and of nothing less."""
+    quick, full = PaperSettings(), PaperSettings.full()
+    assert full.boards.names()[: quick.boards.count] == quick.boards.names()
+    for name in (
+        "parts",
+        "kinds",
+        "exposures_s",
+        "steps",
+        "diffusion_steps",
+        "samples",
+        "peer_repeats",
+        "tuning_boards",
+    ):
+        assert getattr(full, name) == getattr(quick, name), f"{name} decides what a row is"
+    assert full.boards.size_px == quick.boards.size_px
+    for field in fields(PaperSettings):
+        mine, theirs = getattr(full, field.name), getattr(quick, field.name)
+        if isinstance(mine, int):
+            assert mine >= theirs, field.name
+        elif isinstance(mine, tuple):
+            assert set(mine) >= set(theirs), field.name
+    widths = [w.high - w.low for w in (interval([-1.0, 1.0] * (s.boards.count // 2)) for s in (full, quick))]
+    assert widths[0] <= 0.55 * widths[1], "what is asked is asked over boards"
+
+
+def test_the_full_comparison_costs_what_its_help_says():
+    """Three times the quick one, by the kept seconds of each method and the evaluations of its costliest parts."""
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    cost: dict[str, list[float]] = {}
+    for row in kept["images"]:
+        cost.setdefault(row["method"], []).append(row["cpu_seconds_per_mpx"])
+    mean = {key: sum(values) / len(values) for key, values in cost.items()}
+
+    def restoring_s(how: PaperSettings) -> float:
+        mpx = how.boards.size_px**2 / 1e6
+        scores = how.boards.count * 7 * mpx * sum(mean.values())
+        drawn = sum(value for key, value in mean.items() if key.startswith("cdm"))
+        steps = (
+            min(how.boards.count, how.step_boards) * mpx * drawn * sum(how.diffusion_step_counts) / how.diffusion_steps
+        )
+        frames = {
+            key: 6 * (how.repeats if key in ("blurred", "coldray") else min(how.repeats, how.peer_repeats))
+            for key in mean
+        }
+        targets = sum(0.037 * frames[key] * value for key, value in mean.items() if not key.endswith("_mean"))
+        return scores + steps + targets * len(how.fourier_exposures_s)
+
+    quick, full = restoring_s(PaperSettings()), restoring_s(PaperSettings.full())
+    assert 0.6 * kept["cpu_seconds"] < quick < kept["cpu_seconds"], "most of the time is restoring"
+    assert 2 < full / quick < 4
+    assert full < 45 * 60
+
+
+@pytest.fixture
+def parts(fake, monkeypatch):
+    """A comparison of two parts; the other parts' work is left out."""
+    monkeypatch.setattr(run, "measure_worth", lambda *_, **__: {"saved": []})
+    settings = PaperSettings(
+        parts=("worth", "steps"), exposures_s=(1.0, 0.25), boards=BOARDS, step_counts=(1, 2), diffusion_step_counts=(1, 3),
+        step_boards=1, samples=2,
+    )  # fmt: skip
+    results, _ = run_paper(fake(), {"mine": fake("direct"), "cdm": fake("ddim")}, settings)
+    return results
+
+
+def test_steps_of_conditional_diffusion_stand_beside_those_of_the_walk(parts):
+    steps: dict[str, list[int]] = {}
+    for entry in parts["steps"]:
+        steps.setdefault(entry["sampler"], []).append(entry["steps"])
+        assert (entry["kind"], entry["exposure_s"], entry["psnr_db_truth"]["count"]) == ("acquired", 0.25, 1)
+    drawn = [name for name in steps if name.startswith("CDM that answers with the noise")]
+    assert {name.rpartition(", ")[2] for name in drawn} == {"one sample", "mean of 2"}
+    assert all(steps[name] == [1, 3] for name in drawn)
+    assert all(found == [1, 2] for name, found in steps.items() if name not in drawn)
+    assert all(a < b for found in steps.values() for a, b in pairwise(found))
+
+
+def test_every_part_says_its_core_time(parts):
+    assert set(parts["part_cpu_seconds"]) == {"worth", "steps"} < set(PARTS)
+    assert 0 < parts["part_cpu_seconds"]["steps"] <= parts["cpu_seconds"]
+
+
+def test_the_first_boards_of_a_set_do_not_depend_on_its_size():
+    one, two = (next(board_scenes(BoardSet(BOARDS.families, n, 128, 31), (1.0,)))[0] for n in (1, 2))
+    assert one.blurred.tobytes() == two.blurred.tobytes()
