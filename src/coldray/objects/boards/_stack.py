@@ -165,10 +165,13 @@ class Board:
         """Flatten layers, vias and outline; returns every map [mm]."""
         canvas = self.canvas
         cells = max(1, min(4, math.ceil(canvas.pitch / 0.009)))
-        outline = self._outline(cells)
+        rows, cols = canvas.shape
+        # one sheet for all: pages that are touched for the first time cost more than what is drawn on them
+        sheet = Image.new("L", (cols * cells, rows * cells))
+        outline = self._outline(sheet, cells)
         copper = np.zeros(canvas.shape, np.float32)
         for k, layer in enumerate(self.layers):
-            cover = np.asarray(self._draw_layer(k, layer, cells), np.float32)
+            cover = np.asarray(self._draw_layer(k, layer, sheet, cells), np.float32)
             cover *= np.float32(layer.thickness_mm / 255)
             copper += cover
         base = np.ones(canvas.shape, np.float32)
@@ -202,12 +205,11 @@ class Board:
         if barrel is not None:
             copper[barrel[0]] += barrel[1] * np.float32(height)
 
-    def _draw_layer(self, index: int, layer: Layer, cells: int) -> Image.Image:
-        """Coverage of one layer, 0-255, at grid resolution."""
-        rows, cols = self.canvas.shape
+    def _draw_layer(self, index: int, layer: Layer, sheet: Image.Image, cells: int) -> Image.Image:
+        """Coverage of one layer, 0-255, at grid resolution; what was on the sheet goes."""
         poured = layer.full or bool(layer.fills) or layer.hatch is not None
-        image = Image.new("L", (cols * cells, rows * cells), 255 if layer.full and layer.hatch is None else 0)
-        pen = _Pen(image, cells / self.canvas.pitch, layer.shift_mm, self.rng)
+        sheet.paste(255 if layer.full and layer.hatch is None else 0, (0, 0, *sheet.size))
+        pen = _Pen(sheet, cells / self.canvas.pitch, layer.shift_mm, self.rng)
         for fill in layer.fills:
             pen.polygon(fill, 255)
         if layer.hatch is not None:
@@ -245,7 +247,7 @@ class Board:
                 pen.line([(via.x, via.y - h), (via.x, via.y + h)], 0.25, 255)
             if outer or not layer.full:
                 pen.disc(via.x, via.y, via.pad_mm, 255)
-        return image.reduce(cells) if cells > 1 else image
+        return sheet.reduce(cells) if cells > 1 else sheet
 
     def _hatch(self, pen: _Pen, pitch: float, width: float, angle_deg: float) -> None:
         """Crossed lines over the whole grid."""
@@ -257,13 +259,12 @@ class Board:
                 v = k * pitch + phase
                 pen.line([frame.at(-reach / 2, v), frame.at(reach / 2, v)], width, 255)
 
-    def _outline(self, cells: int) -> NDArray[np.float32] | None:
-        """1 on the board, 0 in free air; None if the board fills the grid."""
+    def _outline(self, sheet: Image.Image, cells: int) -> NDArray[np.float32] | None:
+        """1 on the board, 0 in free air; None if the board fills the grid. What was on the sheet goes."""
         if not (self.cuts or self.slots or self.holes):
             return None
-        rows, cols = self.canvas.shape
-        image = Image.new("L", (cols * cells, rows * cells), 255)
-        pen = _Pen(image, cells / self.canvas.pitch, (0.0, 0.0), self.rng)
+        sheet.paste(255, (0, 0, *sheet.size))
+        pen = _Pen(sheet, cells / self.canvas.pitch, (0.0, 0.0), self.rng)
         for cut in self.cuts:
             pen.polygon(cut, 0)
         for points, width in self.slots:
@@ -272,5 +273,5 @@ class Board:
                 pen.disc(x, y, width, 0)
         for x, y, size in self.holes:
             pen.disc(x, y, size, 0)
-        small = image.reduce(cells) if cells > 1 else image
+        small = sheet.reduce(cells) if cells > 1 else sheet
         return np.asarray(small, np.float32) / np.float32(255)
