@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,9 @@ from numpy.typing import NDArray
 from coldray.checkpoint import file_sha256
 from coldray.errors import PluginError
 from coldray.radiograph import Radiograph
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Image = NDArray[np.floating]
 
@@ -303,6 +305,8 @@ def _listed(package: str, data: str, path: tuple[str, ...]) -> tuple[frozenset[s
 @cache
 def _entry_points() -> Any:
     """Entry points of all installed packages, by group; every package's list is a file, read once."""
+    from importlib.metadata import entry_points
+
     return entry_points()
 
 

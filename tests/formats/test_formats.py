@@ -180,12 +180,12 @@ def test_a_new_file_is_a_new_format(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _put(tmp_path, "_helper.py", b"")
     try:
         assert ".mine" in formats.suffixes() and ".mine" in formats.writable_suffixes()
-        assert formats.format_for("a.MINE") is plugin("format", "mine")
+        assert formats.format_for("a.MINE") is plugin("format", "mine") and formats.is_image("a.MINE")
     finally:
         sys.modules.pop("coldray.formats.mine", None)
         vars(formats).pop("mine", None)
     monkeypatch.undo()
-    assert ".mine" not in formats.suffixes()
+    assert ".mine" not in formats.suffixes() and not formats.is_image("a.mine") and formats.is_image("b.TIFF")
 
 
 def test_libraries_load_when_used() -> None:

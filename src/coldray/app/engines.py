@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from coldray.app.files import Pairing
 from coldray.app.stopping import Stopped, heeded
+from coldray.compiled import load_alone
 from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
@@ -143,6 +144,7 @@ def _serve(pipe: Connection, attempt: Try) -> None:
     for number in heeded():
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)
+    load_alone()
     with suppress(EOFError, OSError):
         while (task := pipe.recv()) is not None:
             pipe.send((task[0], attempt(*task)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coldray.errors import ImageReadError, ImageWriteError, SettingsError
 from coldray.files import shown
-from coldray.formats import suffixes
+from coldray.formats import is_image, suffixes
 
 UNWRITABLE = (".jpg", ".jpeg")
 LEDGER = ".coldray-ledger.sqlite"
@@ -167,7 +167,7 @@ def pair_outputs(
         If an output exists and `overwrite` is not set, is one of the inputs, or cannot be written where it should.
     """
     files = _expand(paths, out.resolve())
-    image = out.suffix.lower() in suffixes()
+    image = is_image(out)
     single = len(files) == 1 and not paths[0].is_dir() and image
     if not single and image and not out.is_dir():
         raise SettingsError(f"{out.name}: {len(files)} inputs cannot become one image; give a folder as OUT")
@@ -220,7 +220,7 @@ def gather(paths: list[Path], out: Path, *, overwrite: bool, beside: bool = Fals
     ImageWriteError
         If the output exists and `overwrite` is not set, is one of the inputs, or cannot be written where it should.
     """
-    if out.suffix.lower() not in suffixes() or out.suffix.lower() in UNWRITABLE or out.is_dir():
+    if not is_image(out) or out.suffix.lower() in UNWRITABLE or out.is_dir():
         raise SettingsError(f"{out.name}: --average writes one image; give the name of an image file, such as mean.tif")
     check_folder(out.parent)
     pairs = [Pairing(file, out, True, root) for file, _, root in _expand(paths)]

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -288,13 +288,26 @@ def environment(workers: int = 1, device: str = "cpu") -> dict[str, Json]:
     from coldray.restoration.device import device_of
     from coldray.restoration.fast import available
 
-    packages = {name: metadata.version(name) for name in ("numpy", "scipy", "onnxruntime")}
+    packages = {name: _version(name) for name in ("numpy", "scipy", "onnxruntime")}
     fast = available()
     used, _ = device_of(device)
     packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}" + (f" on {used}" if used else "")
     outside = {"plugins": from_outside()} if from_outside() else {}
     threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
     return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads, **outside}
+
+
+@cache
+def _version(package: str) -> str:
+    """Version of an installed package, by the folder beside it that is named for it: quicker than all that is installed."""
+    spec = find_spec(package)
+    beside = Path(spec.origin).parents[1].glob(f"{package}-*.dist-info") if spec is not None and spec.origin else ()
+    match [place.name.removesuffix(".dist-info").removeprefix(f"{package}-") for place in beside]:
+        case [version]:
+            return version
+    from importlib import metadata
+
+    return metadata.version(package)
 
 
 @cache

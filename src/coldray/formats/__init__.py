@@ -28,6 +28,7 @@ __all__ = [
     "RawGeometry",
     "check_finite",
     "format_for",
+    "is_image",
     "known_formats",
     "named_tags",
     "noting",
@@ -55,6 +56,12 @@ def known_formats() -> Iterator[ImageFormat]:
 def suffixes() -> tuple[str, ...]:
     """File name endings that can be read, in lower case, sorted."""
     return tuple(sorted({suffix for plug_in in known_formats() for suffix in plug_in.suffixes}))
+
+
+def is_image(path: Location) -> bool:
+    """Whether a file name ends as an image's that can be read; installed packages are only asked if it is none of ours."""
+    suffix = Path(path).suffix.lower()
+    return any(suffix in plug_in.suffixes for plug_in in known_formats())
 
 
 def writable_suffixes() -> tuple[str, ...]:

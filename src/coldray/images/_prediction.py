@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
+from coldray.compiled import special
 from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
@@ -300,8 +300,7 @@ class Predictor:
         for by, sd in ((weights, noise[at]), (free, deviation)):
             off = np.abs(flat[some[quiet]] - near[quiet] @ by) / (sd * relative[quiet])
             factors.append(
-                (float(np.quantile(off, QUIET_QUANTILE)) / float(np.sqrt(2) * scipy.special.erfinv(QUIET_QUANTILE)))
-                ** 2
+                (float(np.quantile(off, QUIET_QUANTILE)) / float(np.sqrt(2) * special("erfinv")(QUIET_QUANTILE))) ** 2
             )
         return max(factors[0], min(factors[1], 1.0), 1e-12)
 

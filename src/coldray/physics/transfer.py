@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import scipy
 from numpy.typing import DTypeLike, NDArray
 
 from coldray.arrays import Floating
+from coldray.compiled import cosines
 from coldray.errors import PhysicsError
 from coldray.physics.grids import across, dct_axes
 from coldray.threads import in_threads
@@ -47,8 +47,8 @@ Key = tuple[bytes, tuple[int, ...], float]
 def spectrum_of(image: NDArray[Floating]) -> NDArray[Floating]:
     """Orthonormal DCT-II of the last two axes of a numpy array of floats."""
     if image.size < PARALLEL_PIXELS:
-        return np.asarray(scipy.fft.dctn(image, axes=(-2, -1), norm="ortho"))
-    return _in_blocks(scipy.fft.dct, image, None, np.empty(image.shape, np.result_type(image.dtype, np.float32)))
+        return cosines(image, (-2, -1))
+    return _in_blocks(image, None, np.empty(image.shape, np.result_type(image.dtype, np.float32)))
 
 
 def image_of(spectrum: NDArray[Floating], gain: NDArray[np.floating] | None = None) -> NDArray[Floating]:
@@ -56,15 +56,16 @@ def image_of(spectrum: NDArray[Floating], gain: NDArray[np.floating] | None = No
     if spectrum.size < PARALLEL_PIXELS:
         if gain is not None:
             np.multiply(spectrum, gain, out=spectrum)
-        return np.asarray(scipy.fft.idctn(spectrum, axes=(-2, -1), norm="ortho", overwrite_x=True))
-    return _in_blocks(scipy.fft.idct, spectrum, gain, spectrum)
+        return cosines(spectrum, (-2, -1), inverse=True, overwrite=True)
+    return _in_blocks(spectrum, gain, spectrum, inverse=True)
 
 
 def _in_blocks(
-    transform: Callable[..., NDArray[np.floating]],
     image: NDArray[Floating],
     gain: NDArray[np.floating] | None,
     out: NDArray[Floating],
+    *,
+    inverse: bool = False,
 ) -> NDArray[Floating]:
     """Transform down columns, then along rows, block by block into `out`, which may be the image itself."""
 
@@ -72,11 +73,11 @@ def _in_blocks(
         # a copy: rows whose distance is a power of two bytes would throw each other out of the cache
         block = (..., columns)
         part = np.array(image[block], order="C") if gain is None else image[block] * gain[block]
-        out[block] = transform(part, axis=-2, norm="ortho", overwrite_x=True)
+        out[block] = cosines(part, (-2,), inverse=inverse, overwrite=True)
 
     def along(rows: slice) -> None:
         part = out[..., rows, :]
-        found = transform(part, axis=-1, norm="ortho", overwrite_x=True)
+        found = cosines(part, (-1,), inverse=inverse, overwrite=True)
         if not np.may_share_memory(found, part):
             part[...] = found
 
@@ -149,7 +150,7 @@ class TransferOperator:
         gain = self.gain(spectrum.dtype)
         if spectrum.size < PARALLEL_PIXELS:
             return image_of(spectrum * gain)
-        return _in_blocks(scipy.fft.idct, spectrum, gain, np.empty(spectrum.shape, spectrum.dtype))
+        return _in_blocks(spectrum, gain, np.empty(spectrum.shape, spectrum.dtype), inverse=True)
 
     def gain(self, dtype: DTypeLike) -> NDArray[np.floating]:
         """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.compiled import special
 from coldray.errors import DetectorError, MeasurementError
 from coldray.frame import Frame
 from coldray.restoration.noise import power_found
@@ -72,9 +73,7 @@ class Power:
 @lru_cache(maxsize=64)
 def _lowest_decile(sd: float) -> float:
     """Lowest decile over the mean of a gamma law of the given relative standard deviation."""
-    from scipy.special import gammaincinv
-
-    return float(gammaincinv(1.0 / sd**2, LOW_QUANTILE) * sd**2)
+    return float(special("gammaincinv")(1.0 / sd**2, LOW_QUANTILE) * sd**2)
 
 
 def even_scale(energy: NDArray[np.floating], sd: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from coldray.compiled import special
 from coldray.document import Json, as_number, as_numbers
 from coldray.restoration.ladder import GRID_ROWS, Ladder, Stage
 from coldray.restoration.ncnn_layers import BLOCK, Design, Layers, convolved, reach_of
@@ -178,7 +179,7 @@ def _norm(net: Layers, name: str, source: str, channels: int) -> str:
 
 def _embedded(t: Mapping[str, Float], conditions: Float) -> Float:
     """Embedding of the conditions, as `ConditionEmbedding` makes it."""
-    from scipy.special import erf
+    erf = special("erf")
 
     def gelu(value: Float) -> Float:
         return np.asarray(0.5 * value * (1 + erf(value / math.sqrt(2))), dtype=np.float32)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
+from coldray.compiled import special, trigamma
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
@@ -147,8 +147,8 @@ def _chi_square() -> tuple[Float, Float, Float]:
     """Bias and variance of ln(energy) per band, and the quantiles of `BOUND_SHARES` of energy over its mean."""
     n = coefficients().astype(np.float64)
     # of chi-squared with n degrees of freedom, over n
-    quantiles = np.array([2 * scipy.special.gammaincinv(m / 2, BOUND_SHARES) / m for m in n]).T
-    return scipy.special.digamma(n / 2) - np.log(n / 2), np.asarray(scipy.special.polygamma(1, n / 2)), quantiles
+    quantiles = np.array([2 * special("gammaincinv")(m / 2, BOUND_SHARES) / m for m in n]).T
+    return special("psi")(n / 2) - np.log(n / 2), trigamma(n / 2), quantiles
 
 
 def fit_noise(blocks: QuietBlocks, family: NoiseFamily, pixel_pitch_mm: float) -> NoiseFit:

@@ -88,13 +88,13 @@ def correct(
     frames (and any with --fraction) become float32 fractions of the open beam.
     """
     from coldray.app.files import check_names
-    from coldray.formats import suffixes, writable_suffixes
+    from coldray.formats import is_image, writable_suffixes
     from coldray.images.correct import Correction
     from coldray.images.correct import correct as correct_frames
     from coldray.reports.measurements import correct_protocol
 
     positive("--open-beam", open_beam)
-    single = out.suffix.lower() in suffixes() and not out.is_dir()
+    single = is_image(out) and not out.is_dir()
     if stop and not single:
         raise SettingsError("--stop ends an average, which is one file; give OUT an image suffix")
     frames = read_inputs(inputs, "frame", raw)

@@ -63,9 +63,11 @@ def restore(
     from coldray.app.one import Restoring, line_of
     from coldray.app.options import recipe_of
     from coldray.app.watch import Watcher, watched
+    from coldray.compiled import load_alone
     from coldray.errors import SettingsError
     from coldray.leftovers import clear_leftovers
 
+    load_alone()
     recipe = recipe_of(stated)
     if recipe.sign is not None and scheduler is not None:
         raise SettingsError(

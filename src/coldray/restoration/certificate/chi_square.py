@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
+
+from coldray.compiled import special
 
 Float = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def tail(energy: ArrayLike, degrees: ArrayLike, allowed: ArrayLike = 0.0) -> Flo
     two, three = degrees + 2 * allowed, degrees + 3 * allowed
     shape = two**3 / three**2
     at = (np.asarray(energy, dtype=np.float64) + allowed**2 / three) * two / three
-    return np.asarray(scipy.special.gammaincc(shape / 2, np.maximum(at, 0.0) / 2))
+    return np.asarray(special("gammaincc")(shape / 2, np.maximum(at, 0.0) / 2))
 
 
 def threshold(level: ArrayLike, degrees: ArrayLike, allowed: ArrayLike = 0.0) -> Float:
@@ -48,7 +49,7 @@ def threshold(level: ArrayLike, degrees: ArrayLike, allowed: ArrayLike = 0.0) ->
     degrees, allowed = np.asarray(degrees, dtype=np.float64), np.asarray(allowed, dtype=np.float64)
     two, three = degrees + 2 * allowed, degrees + 3 * allowed
     shape = two**3 / three**2
-    quantile = 2 * scipy.special.gammainccinv(shape / 2, np.asarray(level, dtype=np.float64))
+    quantile = 2 * special("gammainccinv")(shape / 2, np.asarray(level, dtype=np.float64))
     return np.asarray(quantile * three / two - allowed**2 / three)
 
 

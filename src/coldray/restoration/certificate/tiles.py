@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from coldray.arrays import Scalar
+from coldray.compiled import cosines
 
 TILE_PX = 16
 """Least side of a tile [pixels]."""
@@ -84,7 +84,7 @@ def grids_of(shape: tuple[int, int]) -> list[TileGrid]:
 @cache
 def _basis(size: int) -> NDArray[np.float32]:
     """Orthonormal DCT-II matrix."""
-    return np.asarray(scipy.fft.dct(np.eye(size), axis=0, norm="ortho"), dtype=np.float32)
+    return np.asarray(cosines(np.eye(size), (0,)), dtype=np.float32)
 
 
 @cache
