@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy
 from scipy.ndimage import gaussian_filter
 
 from coldray.errors import CheckpointError, ImageError, RefusalError
@@ -262,6 +263,14 @@ def test_a_contradicted_linear_result_says_so_first(scene):
     ripple = radiograph.pixels + (4000 * np.cos(np.pi * np.arange(truth.shape[1]))).astype(np.int32)
     found = restore(replace(radiograph, pixels=ripple.astype(np.uint16)), Job(method="wiener", exposure_s=0.25))
     assert found.warnings[0] == CONTRADICTED_EVERYWHERE
+
+
+@pytest.mark.parametrize(("shape", "share"), [((5, 7), 0.5), ((3, 60), 0.02), ((60, 3), 0.02), ((90, 110), 0.001)])
+def test_a_ramp_goes_by_the_distance_to_the_nearest_mark(shape, share):
+    marked = np.random.default_rng(1).random(shape) < share
+    marked[shape[0] // 2, 1] = True
+    wanted = np.clip(1.0 - scipy.ndimage.distance_transform_edt(~marked) / RAMP_PX, 0.0, 1.0)
+    assert np.array_equal(ramp(marked), wanted.astype(np.float32))
 
 
 def test_a_ramp_covers_the_marks_and_ends():

@@ -69,7 +69,12 @@ class _Rows:
             self._first += self._kept.pop(0).shape[1]
         while self._first + sum(piece.shape[1] for piece in self._kept) < bottom:
             self._kept.append(next(self._source))
-        return np.concatenate(self._kept, axis=1)[:, top - self._first : bottom - self._first]
+        wanted, at = [], self._first
+        for piece in self._kept:
+            # whole in memory: what comes next reads it in place
+            wanted.append(piece[:, max(top - at, 0) : max(bottom - at, 0)])
+            at += piece.shape[1]
+        return np.concatenate(wanted, axis=1)
 
 
 def answers(ladder: Ladder, source: Iterator[Float], rows: int, run: Run, level: int = 0) -> Iterator[Float]:
