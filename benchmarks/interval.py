@@ -1,10 +1,10 @@
 """Calibrate the interval of every pixel for a model, and ask how often it covers objects that nobody saw.
 
 python benchmarks/interval.py calibrate [-m MODEL] [--side 128] [--work FOLDER]
-python benchmarks/interval.py check [-m MODEL] [--objects 20] [--side 128] [--work FOLDER] [--out benchmarks/results/interval.json]
+python benchmarks/interval.py check [-m MODEL] [--objects 20] [--first 0] [--side 128] [--work FOLDER] [--out benchmarks/results/interval.json]
 
-`calibrate` draws objects of the validation role, boards and every other kind, restores frames of three doses, fits the scale on
-half of the objects and sets its factor on the other half; it writes NAME.interval.json beside the model. `check` draws boards of test
+`calibrate` draws objects of the training role, boards and every other kind, restores frames of three doses and fits the width on
+them; objects of the validation role, which no training saw, set its factor. It writes NAME.interval.json beside the model. `check` draws boards of test
 families, batteries and plates of the ranges for tests. All objects are simulated. WORK keeps the restored frames, so that a run that
 is cut goes on, and a changed scale needs no restoration; those of another model or side are kept apart.
 """
@@ -34,8 +34,8 @@ from coldray.restoration.interval import interval_path, interval_scale_of
 from coldray.restoration.job import Job
 from coldray.restoration.model import Model, load_model
 
-CALIBRATION = {BOARD: 16, "plate": 10, "battery": 10, "casting": 4, "weld": 4, "wire": 4, "texture": 4}
-"""Objects of every kind."""
+CALIBRATION = {BOARD: 48, "plate": 30, "battery": 30, "casting": 12, "weld": 12, "wire": 12, "texture": 12}
+"""Objects of every kind, of each of both roles."""
 CHECKED = (BOARD, "battery", "plate")
 EXPOSURES_S = (1.0, 0.25, 0.05)
 PAIR = DetectorPair(load_detector("gos135"), load_detector("gos34"))
@@ -69,11 +69,13 @@ def _frame(image: Any, exposure_s: float, model: Model) -> Frame:
     return Frame(image, PAIR, NoiseModel.of_detector(PAIR.blurred, exposure_s), model.prior)
 
 
-def collected(counts: dict[str, int], role: str, given: argparse.Namespace, model: Model) -> list[Errors]:
-    """Errors of every frame of the objects of a role."""
+def collected(
+    counts: dict[str, int], role: str, given: argparse.Namespace, model: Model, first: int = 0
+) -> list[Errors]:
+    """Errors of every frame of the objects of a role, from object number `first` of each kind on."""
     found = []
     for kind, count in counts.items():
-        for number in range(count):
+        for number in range(first, first + count):
             for name, (frame, exposure, out), truth in frames(kind, number, role, given, model):
                 found.append(errors_of(frame, BLUR, model.even, out, truth, name=name, kind=kind, exposure_s=exposure))
             print(name, flush=True)
@@ -85,10 +87,8 @@ def collected(counts: dict[str, int], role: str, given: argparse.Namespace, mode
 
 
 def calibrate(given: argparse.Namespace, model: Model) -> None:
-    """Fit the scale on every other object, set its factor on the others, and write both beside the model."""
-    found = collected(CALIBRATION, "validation", given, model)
-    names = list(dict.fromkeys(one.name for one in found))
-    fitted, held = ([one for one in found if names.index(one.name) % 2 == rest] for rest in (0, 1))
+    """Fit the width on objects of the training role, set its factor on others, and write both beside the model."""
+    fitted, held = (collected(CALIBRATION, role, given, model) for role in ("train", "validation"))
     scale = conformal(fit_scale(fitted), held, model.sha256)
     write_text(interval_path(model), json.dumps(scale.to_dict(), indent=1) + "\n")
     print(f"{interval_path(model).name}: factor {scale.factor:.3f} from {scale.objects} objects", coverage(scale, held))
@@ -97,7 +97,7 @@ def calibrate(given: argparse.Namespace, model: Model) -> None:
 def check(given: argparse.Namespace, model: Model) -> None:
     """Coverage and width by kind, dose and place, against the marks."""
     scale = interval_scale_of(model)
-    found = collected(dict.fromkeys(CHECKED, given.objects), "test", given, model)
+    found = collected(dict.fromkeys(CHECKED, given.objects), "test", given, model, given.first)
     by = {"all": found} | {kind: [one for one in found if one.kind == kind] for kind in CHECKED}
     by |= {f"{exposure} s": [one for one in found if one.exposure_s == exposure] for exposure in EXPOSURES_S}
     rows = {
@@ -111,7 +111,7 @@ def check(given: argparse.Namespace, model: Model) -> None:
     }
     result = {
         "measured": "simulated objects of test families and ranges; built-in pair, noise-free sharp image in the blurred response",
-        "command": f"python benchmarks/interval.py check --objects {given.objects} --side {given.side}",
+        "command": f"python benchmarks/interval.py check --objects {given.objects} --first {given.first} --side {given.side}",
         "date": date.today().isoformat(),
         "model_sha256": model.sha256,
         "factor": scale.factor,
@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("what", choices=("calibrate", "check"))
     parser.add_argument("-m", "--model", default=None)
     parser.add_argument("--objects", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="number of the first object of each kind")
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--work", type=Path, default=Path("runs/interval"))
     parser.add_argument("--out", type=Path)

@@ -14,7 +14,8 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.plugins import degradation_of
 from coldray.restoration.even_power import EVEN_GROUND, Power
-from coldray.restoration.interval import PARTS, IntervalScale, interval_path, passed_noise, unsure
+from coldray.restoration.interval import interval_path, unsure
+from coldray.restoration.interval_width import FEATURES, IntervalScale, Layer, passed_noise
 from coldray.restoration.model import load_model
 
 STATED = {"pixel_pitch_mm": 0.048, "exposure_s": 1.0}
@@ -29,13 +30,14 @@ def image():
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
-    """A copy of the shipped model with a calibration of round numbers beside it."""
+    """A copy of the shipped model with a calibration of round numbers beside it: wider where the squared slope outweighs the noise."""
     shipped, folder = load_model(), tmp_path_factory.mktemp("model")
     for path in (shipped.path, shipped.path.with_suffix(".json")):
         shutil.copy(path, folder)
     model = load_model(folder / shipped.path.name)
-    weights = tuple(float(name in ("noise", "slope")) for name in PARTS)
-    scale = IntervalScale(weights, (-2.0, 2.0), (1.6, 1.6), (2.0, 2.0), 1.1, 0.9, 30, model.sha256)
+    weights = tuple(float(name == "log10 slope") for name in FEATURES)
+    layers = (Layer((weights,), (0.0,)), Layer(((1.0,),), (0.5,)))
+    scale = IntervalScale((0.0,) * len(FEATURES), (1.0,) * len(FEATURES), layers, 1.1, 0.9, 30, model.sha256)
     interval_path(model).write_text(json.dumps(scale.to_dict()))
     return model.path
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +17,31 @@ from coldray.frame import Frame
 from coldray.plugins import Degradation
 from coldray.restoration.even import GatedResult, read
 from coldray.restoration.evidence import EvenConstants
-from coldray.restoration.interval import FEWEST_OBJECTS, LEAST_SD, PARTS, IntervalScale, scale_parts
+from coldray.restoration.interval import FEWEST_OBJECTS
+from coldray.restoration.interval_width import (
+    FEATURES,
+    LEAST_SD,
+    PARTS,
+    REACH,
+    IntervalScale,
+    Layer,
+    features,
+    scale_parts,
+)
+
+if TYPE_CHECKING:
+    import torch
 
 Float = NDArray[np.float64]
 
 BORDER_PX = 8
 """Left out of every object: there the truth of a crop holds what the frame did not see."""
-ROUNDS = 100
-EVERY = 5
-"""Of an object's pixels, one in how many the scale is fitted on."""
-PLACES = 9
-LEAST_IN_PLACE = 100
-"""Pixels that a place of the scale needs for a factor of its own."""
+EVERY = 3
+"""Of an object's pixels, one in how many the width is fitted on: neighbours know the same."""
+HIDDEN, UPDATES, BATCH, LEARNING_RATE = 16, 2500, 8192, 5e-3
+"""Of the small network behind the width, and of its training."""
+LEAST_SPREAD = 1e-3
+"""Added to the spread of a feature, which may be the same everywhere."""
 LARGEST_FACTOR = 20.0
 EDGE_SIGMAS = 5.0
 """Slope of the truth per pixel, in standard deviations of the noise of one pixel, from which it is an edge."""
@@ -47,7 +61,7 @@ class Errors:
         Of the object; several frames may be of one.
     exposure_s : float
     parts : ndarray, float32, shape (10, pixels)
-        See `coldray.restoration.interval.PARTS`.
+        See `coldray.restoration.interval_width.PARTS`.
     gate, error : ndarray, float32, shape (pixels,)
     edge : ndarray of bool, shape (pixels,)
         Where the truth has an edge.
@@ -108,53 +122,71 @@ def errors_of(
     return Errors(name, kind, exposure_s, flat, gate, error.ravel(), edge.ravel(), nearby.ravel(), promised)
 
 
-def fit_scale(found: Sequence[Errors], share: float = 0.9) -> IntervalScale:
-    """Fit the scale of the errors; its factor is 1 until `conformal` sets it.
+def fit_scale(found: Sequence[Errors], share: float = 0.9, updates: int = UPDATES) -> IntervalScale:
+    """Fit the width of the interval; its factor is 1 until `conformal` sets it.
 
     Parameters
     ----------
     found : sequence of Errors
+        Every kind of object counts the same, whatever the number of its frames.
     share : float
         Share of the pixels to be covered.
+    updates : int
+        Of the small network.
+
+    Returns
+    -------
+    IntervalScale
+        The share's conditional quantile of log(|error| / noise) given `coldray.restoration.interval_width.FEATURES`.
 
     Notes
     -----
-    The weights minimise the sum of log s^2 + e^2 / s^2, s^2 = sum w_k f_k (Gaussian errors of variance s^2), by
-    multiplicative steps that never raise it. Then the share's quantile of |e| / s along log(s / noise), with the gate shut
-    and not.
+    A small network by the pinball loss (Koenker and Bassett, Econometrica 46, 33 (1978)). A quantile goes through the logarithm
+    unchanged, and in it errors of every size count alike. Needs torch.
     """
-    # neighbours know the same
-    parts = np.concatenate([one.parts[:, ::EVERY] for one in found], axis=1).astype(np.float64)
-    error = np.concatenate([one.error[::EVERY] for one in found]).astype(np.float64)
-    gate = np.concatenate([one.gate[::EVERY] for one in found])
-    unit = np.maximum(parts.mean(axis=1), LEAST_SD**2)
-    scaled = parts / unit[:, None]
-    squared = error**2
-    weights = np.full(len(PARTS), squared.mean() / len(PARTS))
-    for _ in range(ROUNDS):
-        inverse = 1.0 / np.maximum(weights @ scaled, LEAST_SD**2)
-        weights *= np.sqrt(scaled @ (squared * inverse**2) / np.maximum(scaled @ inverse, 1e-30))
-    ones = (1.0,) * PLACES
-    scale = IntervalScale(tuple((weights / unit).tolist()), tuple(np.arange(float(PLACES))), ones, ones, share=share)
-    size, place = scale.scale(parts)
-    at = np.quantile(place, np.linspace(0.02, 0.98, PLACES))
-    at += 1e-6 * np.arange(PLACES)
-    ratio = np.abs(error) / size
-    shut, opened = (_factors(place[kept], ratio[kept], at, share) for kept in (gate == 0, gate > 0))
-    return replace(scale, places=tuple(at.tolist()), shut=shut, opened=opened)
+    import torch
+
+    shown = np.concatenate([features(one.parts[:, ::EVERY], one.gate[::EVERY]) for one in found])
+    noise = np.concatenate([one.parts[0, ::EVERY] for one in found])
+    error = np.abs(np.concatenate([one.error[::EVERY] for one in found]))
+    wanted = np.log(np.maximum(error, LEAST_SD) / np.sqrt(np.maximum(noise, LEAST_SD**2)))
+    of_kind = Counter(one.kind for one in found)
+    weight = np.concatenate([np.full(one.error[::EVERY].size, 1.0 / of_kind[one.kind]) for one in found])
+    centre, spread = shown.mean(axis=0), shown.std(axis=0) + LEAST_SPREAD
+    x = torch.from_numpy(np.clip((shown - centre) / spread, -REACH, REACH))
+    y, w = (torch.from_numpy(values.astype(np.float32)) for values in (wanted, weight / weight.mean()))
+    draw = torch.Generator().manual_seed(0)
+    net = _network(draw, float(np.quantile(wanted, share)))
+    optimiser = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+    for _ in range(updates):
+        at = torch.randint(0, len(y), (BATCH,), generator=draw)
+        over = y[at] - net(x[at])[:, 0]
+        loss = (w[at] * torch.maximum(share * over, (share - 1) * over)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    layers = tuple(
+        Layer(tuple(map(tuple, part.weight.tolist())), tuple(part.bias.tolist()))
+        for part in net
+        if isinstance(part, torch.nn.Linear)
+    )
+    return IntervalScale(tuple(centre.tolist()), tuple(spread.tolist()), layers, share=share)
 
 
-def _factors(place: Float, ratio: Float, at: Float, share: float) -> tuple[float, ...]:
-    """Quantile of a ratio around every place; that of all where a place has few pixels."""
-    if not ratio.size:
-        return (1.0,) * len(at)
-    whole = float(np.quantile(ratio, share))
-    bounds = np.concatenate([[-np.inf], 0.5 * (at[1:] + at[:-1]), [np.inf]])
-    out = []
-    for low, high in pairwise(bounds):
-        near = ratio[(place >= low) & (place < high)]
-        out.append(float(np.quantile(near, share)) if near.size >= LEAST_IN_PLACE else whole)
-    return tuple(out)
+def _network(draw: torch.Generator, start: float) -> torch.nn.Sequential:
+    """Two hidden layers that begin with one number everywhere."""
+    import torch
+
+    first, second = torch.nn.Linear(len(FEATURES), HIDDEN), torch.nn.Linear(HIDDEN, HIDDEN)
+    last = torch.nn.Linear(HIDDEN, 1)
+    for layer in (first, second):
+        torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=draw)
+        torch.nn.init.zeros_(layer.bias)
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, start)
+    return torch.nn.Sequential(first, torch.nn.ReLU(), second, torch.nn.ReLU(), last)
 
 
 def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str = "") -> IntervalScale:
@@ -176,27 +208,38 @@ def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str =
     -----
     Conformal risk control (Angelopoulos et al. 2022): the smallest factor for which (n m + 1) / (n + 1) <= 1 - share, m the mean
     over n objects of the share of pixels missed. For a further object drawn like these the expected share that is covered is
-    at least `share`.
+    at least `share`. Whoever inspects one kind of object is not helped by others that are easier: the factor is raised until
+    m <= 1 - share for every kind of which there are ten objects, too.
     """
     names = sorted({one.name for one in found})
     if len(names) < FEWEST_OBJECTS:
         raise MeasurementError(
             f"{len(names)} objects; at least {FEWEST_OBJECTS} are needed to set the interval's factor"
         )
-    ratios = [np.sort(np.abs(one.error) / scale.half_width(one.parts, one.gate)) for one in found]
-
-    def missed(factor: float) -> float:
-        each = [1 - np.searchsorted(r, factor, side="right") / r.size for r in ratios]
-        of_object = [np.mean([m for m, one in zip(each, found, strict=True) if one.name == name]) for name in names]
-        return float((len(names) * np.mean(of_object) + 1) / (len(names) + 1))
-
-    low, high = 0.0, LARGEST_FACTOR
-    if missed(high) > 1 - scale.share:
+    ratios: dict[str, list[Float]] = {name: [] for name in names}
+    kinds: dict[str, set[str]] = {}
+    for one in found:
+        ratios[one.name].append(np.sort(np.abs(one.error) / scale.half_width(one.parts, one.gate)))
+        kinds.setdefault(one.kind, set()).add(one.name)
+    most = 1 - scale.share
+    corrected = ((len(names) + 1) * most - 1) / len(names)
+    factors = [_least_factor([ratios[name] for name in names], corrected)]
+    for some in kinds.values():
+        if len(some) >= FEWEST_OBJECTS:
+            factors.append(_least_factor([ratios[name] for name in some], most))
+    if max(factors) >= LARGEST_FACTOR:
         raise MeasurementError(f"{len(names)} objects are too few for intervals that cover {100 * scale.share:g} %")
+    return replace(scale, factor=max(factors) * scale.factor, objects=len(names), model_sha256=model_sha256)
+
+
+def _least_factor(objects: Sequence[Sequence[Float]], missed: float) -> float:
+    """The least factor with which no more than a share of the pixels is missed, mean over objects of mean over frames."""
+    low, high = 0.0, LARGEST_FACTOR
     for _ in range(40):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if missed(middle) <= 1 - scale.share else (middle, high)
-    return replace(scale, factor=high * scale.factor, objects=len(names), model_sha256=model_sha256)
+        each = [np.mean([1 - np.searchsorted(r, middle, side="right") / r.size for r in frames]) for frames in objects]
+        low, high = (low, middle) if np.mean(each) <= missed else (middle, high)
+    return high
 
 
 def coverage(scale: IntervalScale, found: Sequence[Errors]) -> dict[str, Json]:

@@ -2,201 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.document import Json, as_table, as_tables, read_object
 from coldray.errors import CheckpointError
-from coldray.frame import Frame, Gain, wiener_gain
+from coldray.frame import Frame
 from coldray.plugins import Degradation
-from coldray.restoration.even import DROWNED, GatedResult, fixed_gain
+from coldray.restoration.even import DROWNED, GatedResult
 from coldray.restoration.even_power import Power
-from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants
+from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.interval_width import IntervalScale, scale_parts
 from coldray.restoration.model import Model
 from coldray.words import percent
 
-FILE_FORMAT, FILE_VERSION = "coldray-interval", 1
 ENDING = ".interval.json"
 """Of the file with a model's calibration, beside the model."""
-PARTS = (
-    *("noise", "detail nearby", "detail around", "claim nearby", "slope", "rest around"),
-    *("structure", "structure with noise", "structure far", "structure far with noise"),
-)
-"""What the scale is made of, each a variance [fraction of the open beam squared]."""
-NEAR_PX, AROUND_PX, FAR_PX, SLOPE_PX = 1.5, 4.0, 12.0, 1.0
-"""Widths of the neighbourhoods [pixels]."""
-NOISE_GRID = 128
-"""Side of the frequency grid on which the variance behind a filter is worked out [pixels]."""
-LEAST_SD = 1e-6
 FEWEST_OBJECTS = 10
 """With known truth, from which the factor of a calibration can be set."""
 
-Float = NDArray[np.float64]
 Image = NDArray[np.float32]
-
-
-def scale_parts(frame: Frame, degradation: Degradation, gated: GatedResult, constants: EvenConstants) -> Image:
-    """What is known of every pixel's error.
-
-    Parameters
-    ----------
-    frame : Frame
-    degradation : object
-        Offers ``transfer(frequency, strength)``.
-    gated : GatedResult
-    constants : EvenConstants
-
-    Returns
-    -------
-    ndarray, float32, shape (10, rows, cols)
-        In the order of `PARTS`: the measurement's noise behind the linear filter that rules there; what was restored, squared,
-        nearby and around; what only the network claims, squared; the squared slope of the result per pixel; what the blurred result
-        leaves of the measurement, squared.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    def mean(image: Image, sigma_px: float) -> Image:
-        return np.asarray(gaussian_filter(image, sigma_px, mode="reflect", truncate=3.0), dtype=np.float32)
-
-    pitch = frame.pair.pixel_pitch_mm
-    signal = np.maximum(mean(gated.out, NEAR_PX), np.float32(LEAST_SIGNAL))
-    even = passed_noise(frame, lambda f: fixed_gain(degradation, constants, pitch, f), signal)
-    wiener = passed_noise(frame, wiener_gain(frame, degradation, frame.mean_signal), signal)
-    detail = np.square(gated.out - gated.measured)
-    down, across = np.gradient(mean(gated.out, SLOPE_PX))
-    rest = np.square(gated.measured - frame.operator(degradation)(gated.out))
-    structure, far = (
-        np.maximum(mean(np.square(gated.out), width) - np.square(mean(gated.out, width)), np.float32(0))
-        for width in (AROUND_PX, FAR_PX)
-    )
-    parts = (
-        (1 - gated.gate) * even + gated.gate * wiener,
-        mean(detail, NEAR_PX),
-        mean(detail, AROUND_PX),
-        mean(np.square(gated.claim), NEAR_PX),
-        np.square(down) + np.square(across),
-        mean(rest, AROUND_PX),
-        structure,
-        np.sqrt(structure * wiener),
-        far,
-        np.sqrt(far * wiener),
-    )
-    return np.stack(parts).astype(np.float32)
-
-
-def passed_noise(frame: Frame, gain: Gain, signal: Image) -> Image:
-    """Variance of the noise behind a filter at every pixel, for noise whose power grows with the signal.
-
-    Parameters
-    ----------
-    frame : Frame
-    gain : callable
-        Gain of the filter over frequency [cycles/mm].
-    signal : ndarray, shape (rows, cols)
-        Local signal [fraction of the open beam].
-
-    Returns
-    -------
-    ndarray, shape (rows, cols)
-    """
-    pitch = frame.pair.pixel_pitch_mm
-    axis = np.fft.fftfreq(NOISE_GRID)
-    f = np.hypot(axis[:, None], axis) / pitch
-    squared = gain(f) ** 2
-    dark, bright = (float(np.mean(squared * frame.noise.power(f, level))) / pitch**2 for level in (0.0, 1.0))
-    return np.asarray(dark + (bright - dark) * signal, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class IntervalScale:
-    """Half-width of the interval from the parts of the scale, as calibrated with one model.
-
-    Parameters
-    ----------
-    weights : tuple of float
-        One for each of `PARTS`, not negative: the scale squared is their weighted sum.
-    places : tuple of float
-        log10 of the scale over the standard deviation of the noise, at which the factors are given.
-    shut, opened : tuple of float
-        Half-width over scale at those places, where the gate is shut and where it is not; linear between.
-    factor : float
-        What whole objects that the scale was not fitted on make of it.
-    share : float
-        Share of an object's pixels that the interval covers, mean over objects.
-    objects : int
-        How many objects gave the factor.
-    model_sha256 : str
-        Model whose errors these are.
-    """
-
-    weights: tuple[float, ...]
-    places: tuple[float, ...]
-    shut: tuple[float, ...]
-    opened: tuple[float, ...]
-    factor: float = 1.0
-    share: float = 0.9
-    objects: int = 0
-    model_sha256: str = ""
-
-    def half_width(self, parts: NDArray[np.floating], gate: NDArray[np.floating]) -> Image:
-        """Half-width [fraction of the open beam], of the gate's shape, for parts of shape (10, ...)."""
-        scale, place = self.scale(parts)
-        factor = np.where(
-            gate == 0, np.interp(place, self.places, self.shut), np.interp(place, self.places, self.opened)
-        )
-        return np.asarray(self.factor * factor * scale, dtype=np.float32)
-
-    def scale(self, parts: NDArray[np.floating]) -> tuple[Float, Float]:
-        """Scale [fraction of the open beam], and log10 of it over the standard deviation of the noise."""
-        squared = np.tensordot(np.asarray(self.weights), np.asarray(parts, dtype=np.float64), 1)
-        scale = np.sqrt(np.maximum(squared, LEAST_SD**2))
-        return scale, np.log10(scale / np.sqrt(np.maximum(parts[0], LEAST_SD**2)))
-
-    def to_dict(self) -> dict[str, Json]:
-        """JSON-able form: the file beside the model."""
-        head: dict[str, Json] = {"format": FILE_FORMAT, "version": FILE_VERSION, "parts": list(PARTS)}
-        return head | asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> IntervalScale:
-        """Inverse of `to_dict`.
-
-        Raises
-        ------
-        CheckpointError
-            If it is none.
-        """
-        if (data.get("format"), data.get("version"), data.get("parts")) != (FILE_FORMAT, FILE_VERSION, list(PARTS)):
-            raise CheckpointError(
-                f"not a calibration of intervals: 'format' must be {FILE_FORMAT!r}, 'version' {FILE_VERSION}"
-            )
-        try:
-            curves = {name: tuple(float(v) for v in data[name]) for name in ("weights", "places", "shut", "opened")}
-            made = cls(
-                **curves,
-                factor=float(data["factor"]),
-                share=float(data["share"]),
-                objects=int(data["objects"]),
-                model_sha256=str(data["model_sha256"]),
-            )
-        except (KeyError, TypeError, ValueError) as problem:
-            raise CheckpointError(f"the calibration of intervals cannot be read ({problem})") from None
-        numbers = np.array([*made.weights, *made.shut, *made.opened, made.factor])
-        lengths = {len(made.places), len(made.shut), len(made.opened)}
-        rising = np.all(np.diff(made.places) > 0)
-        if (
-            len(made.weights) != len(PARTS)
-            or len(lengths) != 1
-            or not rising
-            or not np.all(np.isfinite(numbers) & (numbers >= 0))
-        ):
-            raise CheckpointError("the calibration of intervals holds impossible numbers; calibrate anew")
-        return made
 
 
 @dataclass(frozen=True, eq=False)

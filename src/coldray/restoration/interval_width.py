@@ -1,0 +1,254 @@
+"""Half-width of an interval from what is known of every pixel, by a small network that objects with known truth have set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldray.document import Json
+from coldray.errors import CheckpointError
+from coldray.frame import Frame, Gain, wiener_gain
+from coldray.plugins import Degradation
+from coldray.restoration.even import GatedResult, fixed_gain
+from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants
+
+FILE_FORMAT, FILE_VERSION = "coldray-interval", 2
+PARTS = (
+    *("noise", "detail nearby", "detail around", "claim nearby", "slope", "rest around"),
+    *("structure", "structure with noise", "structure far", "structure far with noise"),
+)
+"""What is known of every pixel, each a variance [fraction of the open beam squared]."""
+FEATURES = (*(f"log10 {part}" for part in PARTS), "gate", "gate shut")
+"""What the width is a function of: the noise, every other part over it, the gate, and whether it is shut."""
+LEAST_OVER_NOISE = 1e-4
+"""Part over the noise below which it counts as none."""
+REACH = 4.0
+"""Standard deviations of a feature beyond which it is taken at that."""
+AT_ONCE = 1 << 10
+"""Pixels whose width is worked out together: few enough that no matrix product is cut between threads, which would change its last bits."""
+NEAR_PX, AROUND_PX, FAR_PX, SLOPE_PX = 1.5, 4.0, 12.0, 1.0
+"""Widths of the neighbourhoods [pixels]."""
+NOISE_GRID = 128
+"""Side of the frequency grid on which the variance behind a filter is worked out [pixels]."""
+LEAST_SD = 1e-6
+Float = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+
+def scale_parts(frame: Frame, degradation: Degradation, gated: GatedResult, constants: EvenConstants) -> Image:
+    """What is known of every pixel's error.
+
+    Parameters
+    ----------
+    frame : Frame
+    degradation : object
+        Offers ``transfer(frequency, strength)``.
+    gated : GatedResult
+    constants : EvenConstants
+
+    Returns
+    -------
+    ndarray, float32, shape (10, rows, cols)
+        In the order of `PARTS`: the measurement's noise behind the linear filter that rules there; what was restored, squared,
+        nearby and around; what only the network claims, squared; the squared slope of the result per pixel; what the blurred result
+        leaves of the measurement, squared.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    def mean(image: Image, sigma_px: float) -> Image:
+        return np.asarray(gaussian_filter(image, sigma_px, mode="reflect", truncate=3.0), dtype=np.float32)
+
+    pitch = frame.pair.pixel_pitch_mm
+    signal = np.maximum(mean(gated.out, NEAR_PX), np.float32(LEAST_SIGNAL))
+    even = passed_noise(frame, lambda f: fixed_gain(degradation, constants, pitch, f), signal)
+    wiener = passed_noise(frame, wiener_gain(frame, degradation, frame.mean_signal), signal)
+    detail = np.square(gated.out - gated.measured)
+    down, across = np.gradient(mean(gated.out, SLOPE_PX))
+    rest = np.square(gated.measured - frame.operator(degradation)(gated.out))
+    structure, far = (
+        np.maximum(mean(np.square(gated.out), width) - np.square(mean(gated.out, width)), np.float32(0))
+        for width in (AROUND_PX, FAR_PX)
+    )
+    parts = (
+        (1 - gated.gate) * even + gated.gate * wiener,
+        mean(detail, NEAR_PX),
+        mean(detail, AROUND_PX),
+        mean(np.square(gated.claim), NEAR_PX),
+        np.square(down) + np.square(across),
+        mean(rest, AROUND_PX),
+        structure,
+        np.sqrt(structure * wiener),
+        far,
+        np.sqrt(far * wiener),
+    )
+    return np.stack(parts).astype(np.float32)
+
+
+def passed_noise(frame: Frame, gain: Gain, signal: Image) -> Image:
+    """Variance of the noise behind a filter at every pixel, for noise whose power grows with the signal.
+
+    Parameters
+    ----------
+    frame : Frame
+    gain : callable
+        Gain of the filter over frequency [cycles/mm].
+    signal : ndarray, shape (rows, cols)
+        Local signal [fraction of the open beam].
+
+    Returns
+    -------
+    ndarray, shape (rows, cols)
+    """
+    pitch = frame.pair.pixel_pitch_mm
+    axis = np.fft.fftfreq(NOISE_GRID)
+    f = np.hypot(axis[:, None], axis) / pitch
+    squared = gain(f) ** 2
+    dark, bright = (float(np.mean(squared * frame.noise.power(f, level))) / pitch**2 for level in (0.0, 1.0))
+    return np.asarray(dark + (bright - dark) * signal, dtype=np.float32)
+
+
+def features(parts: NDArray[np.floating], gate: NDArray[np.floating]) -> Image:
+    """What the width of the interval is a function of.
+
+    Parameters
+    ----------
+    parts : ndarray, shape (10, pixels)
+        See `scale_parts`.
+    gate : ndarray, shape (pixels,)
+
+    Returns
+    -------
+    ndarray, float32, shape (pixels, 12)
+        In the order of `FEATURES`.
+    """
+    noise = _noise(parts)
+    over = np.log10(np.maximum(np.asarray(parts[1:], dtype=np.float32) / noise, np.float32(LEAST_OVER_NOISE)))
+    shown = (np.log10(noise)[None], over, gate[None], (gate == 0)[None])
+    return np.concatenate(shown).T.astype(np.float32)
+
+
+def _noise(parts: NDArray[np.floating]) -> Image:
+    """Variance of the noise, never 0."""
+    return np.maximum(np.asarray(parts[0], dtype=np.float32), np.float32(LEAST_SD**2))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the small network behind the width: weights @ input + bias.
+
+    Parameters
+    ----------
+    weights : tuple of tuple of float, shape (outputs, inputs)
+    bias : tuple of float, shape (outputs,)
+    """
+
+    weights: tuple[tuple[float, ...], ...]
+    bias: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class IntervalScale:
+    """Half-width of the interval from what is known of every pixel, as calibrated with one model.
+
+    Parameters
+    ----------
+    centre, spread : tuple of float
+        One for each of `FEATURES`: what is taken off, and what the rest is divided by.
+    layers : tuple of Layer
+        Of the network that answers with the natural logarithm of half-width over noise; between them what is negative becomes 0.
+    factor : float
+        What whole objects that it was not fitted on make of it.
+    share : float
+        Share of an object's pixels that the interval covers, mean over objects.
+    objects : int
+        How many objects gave the factor.
+    model_sha256 : str
+        Model whose errors these are.
+    """
+
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+    layers: tuple[Layer, ...]
+    factor: float = 1.0
+    share: float = 0.9
+    objects: int = 0
+    model_sha256: str = ""
+
+    def half_width(self, parts: NDArray[np.floating], gate: NDArray[np.floating]) -> Image:
+        """Half-width [fraction of the open beam], of the gate's shape, for parts of shape (10, ...)."""
+        flat, opened = parts.reshape(len(PARTS), -1), gate.reshape(-1)
+        out = np.empty(opened.shape, dtype=np.float32)
+        for first in range(0, out.size, AT_ONCE):
+            at = slice(first, first + AT_ONCE)
+            out[at] = np.sqrt(_noise(flat[:, at])) * np.exp(self.answer(features(flat[:, at], opened[at])))
+        out *= np.float32(self.factor)
+        return out.reshape(gate.shape)
+
+    def answer(self, shown: Image) -> Image:
+        """Natural logarithm of half-width over noise, shape (pixels,), for features of shape (pixels, 12)."""
+        spread = np.asarray(self.spread, dtype=np.float32)
+        x = np.clip((shown - np.asarray(self.centre, dtype=np.float32)) / spread, -REACH, REACH)
+        for number, layer in enumerate(self.layers):
+            if number:
+                x = np.maximum(x, np.float32(0))
+            x = x @ np.asarray(layer.weights, dtype=np.float32).T + np.asarray(layer.bias, dtype=np.float32)
+        return np.asarray(x[:, 0])
+
+    def to_dict(self) -> dict[str, Json]:
+        """JSON-able form: the file beside the model."""
+        head: dict[str, Json] = {"format": FILE_FORMAT, "version": FILE_VERSION, "features": list(FEATURES)}
+        return head | asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> IntervalScale:
+        """Inverse of `to_dict`.
+
+        Raises
+        ------
+        CheckpointError
+            If it is none.
+        """
+        if (data.get("format"), data.get("version"), data.get("features")) != (
+            FILE_FORMAT,
+            FILE_VERSION,
+            list(FEATURES),
+        ):
+            raise CheckpointError(
+                f"not a calibration of intervals: 'format' must be {FILE_FORMAT!r}, 'version' {FILE_VERSION}"
+            )
+        try:
+            made = cls(
+                centre=tuple(float(v) for v in data["centre"]),
+                spread=tuple(float(v) for v in data["spread"]),
+                layers=tuple(_layer_of(layer) for layer in data["layers"]),
+                factor=float(data["factor"]),
+                share=float(data["share"]),
+                objects=int(data["objects"]),
+                model_sha256=str(data["model_sha256"]),
+            )
+        except (KeyError, TypeError, ValueError) as problem:
+            raise CheckpointError(f"the calibration of intervals cannot be read ({problem})") from None
+        if not made._possible():
+            raise CheckpointError("the calibration of intervals holds impossible numbers; calibrate anew")
+        return made
+
+    def _possible(self) -> bool:
+        """Whether the layers fit each other and every number can be one."""
+        width = len(FEATURES)
+        if (len(self.centre), len(self.spread)) != (width, width) or not self.layers:
+            return False
+        for layer in self.layers:
+            if len(layer.weights) != len(layer.bias) or any(len(row) != width for row in layer.weights):
+                return False
+            width = len(layer.bias)
+        flat = [v for layer in self.layers for row in (*layer.weights, layer.bias) for v in row]
+        finite = bool(np.all(np.isfinite([*self.centre, *self.spread, self.factor, *flat])))
+        return width == 1 and finite and min(self.spread) > 0 and self.factor >= 0
+
+
+def _layer_of(data: Mapping[str, Any]) -> Layer:
+    return Layer(tuple(tuple(float(v) for v in row) for row in data["weights"]), tuple(float(v) for v in data["bias"]))
