@@ -3,7 +3,8 @@
 python benchmarks/batch.py [--images 100] [--size 1024] [--workers 1 2] [-m MODEL] [--out benchmarks/results/batch.json]
 
 The bare sampler is what nobody can leave out: the method on frames that lie in memory, no files, no noise estimate, no
-certificate, no start of a program. The ratio of processor time is free of what else runs on the machine.
+certificate, no start of a program. A restorer that is warm does in memory all that the batch does to an image: noise, gate,
+certificate, and again what the certificate contradicts. The ratio of processor time is free of what else runs on the machine.
 The start is the same command on the finished folder: it finds that all is done. Half of the frames are sampled before the batch and half after it, so that a load
 that drifts meets both alike. The batch is the whole command, from its start to its end.
 """
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +29,10 @@ from typing import Any
 import numpy as np
 
 OPEN_BEAM, EXPOSURE_S = 50000.0, 0.25
+Times = tuple[float, float, float]
+"""When work began and ended, and its processor seconds."""
+Kind = Callable[[list[Path], "str | None", Callable[[Callable[[], None]], Times]], Times]
+"""Prepares work on files and a model, and hands it to what times it."""
 
 
 def make(folder: Path, count: int, size: int) -> None:
@@ -54,9 +60,23 @@ def make(folder: Path, count: int, size: int) -> None:
         write_image(folder / f"{number:04d}.tif", Radiograph(stored, known))
 
 
-def _sample(arguments: tuple[list[Path], str | None, str]) -> tuple[float, float, float]:
-    """Sample frames in this process; returns when the sampling began and ended, and its processor seconds."""
-    files, model, ready = arguments
+def _warm(files: list[Path], model: str | None, repeated: Callable[[Callable[[], None]], Times]) -> Times:
+    """Restore frames that lie in memory, with all that a batch does to them."""
+    import coldray
+
+    images = [coldray.read(file) for file in files]
+    restorer = coldray.Restorer(exposure_s=EXPOSURE_S, model=model)
+    restorer.restore(images[0])
+
+    def work() -> None:
+        for image in images:
+            restorer.restore(image)
+
+    return repeated(work)
+
+
+def _bare(files: list[Path], model: str | None, repeated: Callable[[Callable[[], None]], Times]) -> Times:
+    """Sample frames that lie in memory."""
     from coldray.formats import read_image
     from coldray.frame import Frame
     from coldray.physics.detector import load_detector
@@ -75,22 +95,36 @@ def _sample(arguments: tuple[list[Path], str | None, str]) -> tuple[float, float
         for f in files
     ]
     run_method(frames[0], degradation, job)
-    (Path(ready) / str(os.getpid())).touch()
-    team = int((Path(ready) / "team").read_text())
-    while sum(p.name != "team" for p in Path(ready).iterdir()) < team:
-        time.sleep(0.01)
-    began, used = time.monotonic(), time.process_time()
-    for frame in frames:
-        run_method(frame, degradation, job)
-    return began, time.monotonic(), time.process_time() - used
+
+    def work() -> None:
+        for frame in frames:
+            run_method(frame, degradation, job)
+
+    return repeated(work)
 
 
-def bare(files: list[Path], workers: int, model: str | None) -> np.ndarray:
-    """Seconds of the wall and of the processor that the sampler alone needs, in as many processes as the batch has."""
+def _timed(arguments: tuple[Kind, list[Path], str | None, str]) -> Times:
+    """Do one kind of work in this process when all processes are ready for it."""
+    kind, files, model, ready = arguments
+
+    def together(work: Callable[[], None]) -> Times:
+        (Path(ready) / str(os.getpid())).touch()
+        team = int((Path(ready) / "team").read_text())
+        while sum(p.name != "team" for p in Path(ready).iterdir()) < team:
+            time.sleep(0.01)
+        began, used = time.monotonic(), time.process_time()
+        work()
+        return began, time.monotonic(), time.process_time() - used
+
+    return kind(files, model, together)
+
+
+def alone(kind: Kind, files: list[Path], workers: int, model: str | None) -> np.ndarray:
+    """Seconds of the wall and of the processor that a kind of work needs, in as many processes as the batch has."""
     with tempfile.TemporaryDirectory() as ready, get_context("spawn").Pool(workers) as pool:
         (Path(ready) / "team").write_text(str(workers))
-        shares = [(files[k::workers], model, ready) for k in range(workers)]
-        times = pool.map(_sample, shares, chunksize=1)
+        shares = [(kind, files[k::workers], model, ready) for k in range(workers)]
+        times = pool.map(_timed, shares, chunksize=1)
     began, ended, used = np.array(times).T
     return np.array([ended.max() - began.min(), used.sum()])
 
@@ -133,22 +167,26 @@ def main() -> None:
         half = (len(files) + 1) // 2
         for workers in given.workers:
             os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(max(1, cores // workers))
-            before = bare(files[:half], workers, given.model)
+            before = alone(_bare, files[:half], workers, given.model)
+            warm = alone(_warm, files[:half], workers, given.model)
             whole = batch(scans, Path(folder) / f"out{workers}", workers, given.model)
             again = batch(scans, Path(folder) / f"out{workers}", workers, given.model)
-            after = bare(files[half:], workers, given.model)
-            alone = before + after
+            after = alone(_bare, files[half:], workers, given.model)
+            warm += alone(_warm, files[half:], workers, given.model)
+            bare = before + after
             run = {
                 "workers": workers,
                 "threads_each": max(1, cores // workers),
-                "bare_images_per_min": round(60 * len(files) / alone[0], 2),
+                "bare_images_per_min": round(60 * len(files) / bare[0], 2),
                 "batch_images_per_min": round(60 * len(files) / whole[0], 2),
-                "ratio": round(alone[0] / whole[0], 3),
-                "ratio_of_processor_time": round(alone[1] / whole[1], 3),
-                "ratio_of_processor_time_without_start": round(alone[1] / (whole[1] - again[1]), 3),
+                "ratio": round(bare[0] / whole[0], 3),
+                "ratio_of_processor_time": round(bare[1] / whole[1], 3),
+                "ratio_of_processor_time_without_start": round(bare[1] / (whole[1] - again[1]), 3),
+                "warm_restorer_over_batch_processor_time_without_start": round(warm[1] / (whole[1] - again[1]), 3),
                 "bare_seconds_before_and_after": [round(before[0], 1), round(after[0], 1)],
                 "batch_seconds": round(whole[0], 1),
-                "processor_seconds_bare_batch_and_start": [round(alone[1], 1), round(whole[1], 1), round(again[1], 1)],
+                "processor_seconds_bare_batch_and_start": [round(bare[1], 1), round(whole[1], 1), round(again[1], 1)],
+                "processor_seconds_warm_restorer": round(warm[1], 1),
             }
             result["runs"].append(run)
             print(json.dumps(run), flush=True)

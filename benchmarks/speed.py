@@ -254,7 +254,11 @@ def measured(
         rows = [run.row(size) for run in runs]
     reference = next((row for row in rows if row["run"] == RL), {})
     for row in rows:
-        row |= {"date": date.today().isoformat(), "rounds": rounds}
+        row |= {
+            "date": date.today().isoformat(),
+            "rounds": rounds,
+            "load_average_of_1_min": round(os.getloadavg()[0], 1),
+        }
         for what in ("warm_core_s", "command_core_s", "command_wall_s"):
             if what in row and what in reference:
                 row[f"{what}_over_rl30"] = round(row[what] / reference[what], 3)

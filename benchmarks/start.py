@@ -88,7 +88,13 @@ def main() -> None:
     for row in rows:
         print(f"{row['run']:38s} {row['core_s']:6.3f} core-s")
     if given.out:
-        note = {"date": date.today().isoformat(), "rounds": given.rounds, "machine": platform.machine(), "rows": rows}
+        note = {
+            "date": date.today().isoformat(),
+            "rounds": given.rounds,
+            "machine": platform.machine(),
+            "load_average_of_1_min": round(os.getloadavg()[0], 1),
+            "rows": rows,
+        }
         given.out.write_text(json.dumps(note, indent=1) + "\n")
 
 

@@ -4,7 +4,8 @@ python benchmarks/stream.py [--size 1024] [--seconds 600] [--frames N] [--pace 0
 
 The command judges every frame and writes it. It is fed as fast as it takes frames, or at a pace. Its processor seconds are
 counted between two of its own reports, so the start does not count; Richardson-Lucy runs before and after in this process.
-On a machine that others use, core-seconds and their ratio count; frames per second and latency are the others' too.
+On a machine that others use, core-seconds, their ratio and the resident memory count; frames per second and latency are the
+others' too, and the row says how busy the machine was. Memory is compared at fixed numbers of frames, not at times.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ def run(given: argparse.Namespace, frames: list[np.ndarray], folder: Path) -> di
         raise SystemExit(f"the command ended with code {process.returncode}")
     last = watch.last()
     told = [report for report in watch.reports if "core_s" in report and report["frames"] > 0]
+    if len(told) < 2 or told[-1]["frames"] == told[0]["frames"]:
+        raise SystemExit(f"{number} frames were over within {REPORT_S:g} s, between two reports; ask for more")
     first, end = told[0], told[-1]
     early = next((report for report in told if report["frames"] >= EARLY_FRAMES), first)
     taken = end["frames"] - first["frames"]
@@ -122,6 +125,7 @@ def run(given: argparse.Namespace, frames: list[np.ndarray], folder: Path) -> di
         "latency_ms": last["latency_ms"],
         "resident_mb_early": round(early["resident_mb"], 1),
         "resident_mb_late": round(end["resident_mb"], 1),
+        "resident_growth_mb": round(end["resident_mb"] - early["resident_mb"], 1),
         "early": {"frames": early["frames"], "seconds": round(early["t_s"], 1)},
         "late": {"frames": end["frames"], "seconds": round(end["t_s"], 1)},
     }
@@ -140,11 +144,14 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         frames = frames_of(given.size, Path(name))
+        busy = os.getloadavg()[0]
         before = rl_core_seconds(frames[0])
         found = run(given, frames, Path(name))
         reference = (before + rl_core_seconds(frames[0])) / 2
     asked = {what: getattr(given, what) for what in ("size", "workers", "threads", "pace")}
     row = {"date": date.today().isoformat(), "kind": "simulated", "model": DEFAULT_MODEL, **asked, **found}
+    row["p99_over_p50"] = round(found["latency_ms"]["p99"] / found["latency_ms"]["p50"], 2)
+    row["load_average_of_1_min"] = [round(busy, 1), round(os.getloadavg()[0], 1)]
     row["rl30_core_s"] = round(reference, 3)
     row["over_rl30"] = round(found["core_s_per_frame"] / reference, 3)
     row["estimate"] = {"cores": CORES, "efficiency_assumed": EFFICIENCY}
@@ -152,9 +159,9 @@ def main() -> None:
     times = found["latency_ms"]
     print(f"{given.size}^2: {found['frames']} frames in {found['seconds']} s, {found['core_s_per_frame']} core-s each")
     print(f"{row['over_rl30']} of RL(30); {found['frames_per_s']} frames/s here; latency {times}")
-    print(f"p99 over p50: {times['p99'] / times['p50']:.2f}")
+    print(f"p99 over p50: {row['p99_over_p50']}; load {row['load_average_of_1_min']}")
     print(
-        f"resident {found['resident_mb_early']} MB at {found['early']}, {found['resident_mb_late']} MB at {found['late']}"
+        f"resident {found['resident_mb_early']} MB at {found['early']}, {found['resident_growth_mb']:+} MB at {found['late']}"
     )
     print(f"estimate: {row['estimate']['frames_per_s']} frames/s on {CORES} cores, {EFFICIENCY:.0%} of each (assumed)")
     if given.out:
