@@ -146,8 +146,7 @@ def _answered(case: _Case, said: Answer, how: str) -> Answer:
         said.found.with_correction(whole, correction),
     )
     linear, corrected = (
-        _risk(case.judge(each.image, None).certificate, gain)
-        for each, gain in zip(answers, (_linear_gain, unshared_gain), strict=True)
+        _risk(case, each.image, gain) for each, gain in zip(answers, (_linear_gain, unshared_gain), strict=True)
     )
     if much and linear[certificate.marked].sum() <= corrected[certificate.marked].sum():
         return _linear_everywhere(case, said)
@@ -197,13 +196,14 @@ def _linear_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArra
     return wiener_gain(frame, degradation, frame.mean_signal)(frequency_lp_mm)
 
 
-def _risk(certificate: Certificate | None, gain: Callable[..., NDArray[np.float64]]) -> NDArray[np.float32]:
+def _risk(case: _Case, image: NDArray[np.float32], gain: Callable[..., NDArray[np.float64]]) -> NDArray[np.float32]:
     """Squared error of a result blurred again, as its residual tells it, in units of the noise; per pixel's tile.
 
     Parameters
     ----------
-    certificate : Certificate
-        Of the result, in units of the whole noise.
+    case : _Case
+    image : ndarray, float32, shape (rows, cols)
+        The result.
     gain : callable
         Gain G with which the measurement enters the result.
 
@@ -216,12 +216,12 @@ def _risk(certificate: Certificate | None, gain: Callable[..., NDArray[np.float6
     ----------
     Stein, Annals of Statistics 9, 1135 (1981).
     """
-    assert certificate is not None
-    frame, found = certificate.frame, certificate.levels[0].found
+    degradation = case.judge.degradation
+    frame, found = case.judge.energy(image)
     frequency, place = tile_frequency(frame)
-    back = certificate.degradation.transfer(frequency, 1.0) * gain(frame, certificate.degradation, frequency)
+    back = degradation.transfer(frequency, 1.0) * gain(frame, degradation, frequency)
     share = 1.0 - 2.0 * band_mean(back, place)
-    risk = (found.energy - found.degrees * share[:, None, None]) * np.array(certificate.tested)[:, None, None]
+    risk = found.energy - found.degrees * share[:, None, None]
     return found.grid.spread(risk.sum(axis=0), frame.shape, 0.0)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from coldray.frame import Frame, Gain
 from coldray.images.scale import Scale
 from coldray.plugins import Degradation
-from coldray.restoration.certificate.certify import Certificate, certify
+from coldray.restoration.certificate.certify import Certificate, certify, tile_energy
+from coldray.restoration.certificate.tiles import BandEnergy
 from coldray.restoration.guard import Written, written
 
 
@@ -63,17 +64,33 @@ class Judge:
     def __call__(self, result: NDArray[np.float32], gain: Gain | None) -> Verdict:
         """Judge a result; `gain` as for `certify`."""
         began = time.perf_counter()
-        found = written(self.stored, result, self.scale)
-        if not self.as_written:
-            found = replace(found, fraction=result)
+        found = self._written(result)
         if not self.certified:
             return Verdict(found, None)
-        frame = self.frame
-        if self.unmeasured is not None:
-            blurred = frame.operator(self.degradation)(found.fraction)
-            frame = replace(frame, blurred=np.where(self.unmeasured, blurred, frame.blurred))
+        frame = self._measured(found)
         certificate = certify(
             frame, self.degradation, found.fraction, gain=gain, excluded=self.excluded, linear=self.linear
         )
         self.seconds += time.perf_counter() - began
         return Verdict(found, certificate)
+
+    def energy(self, result: NDArray[np.float32]) -> tuple[Frame, BandEnergy]:
+        """What a result is judged by, and the energy of its residual as a certificate without a gain would find it."""
+        began = time.perf_counter()
+        found = self._written(result)
+        frame = self._measured(found)
+        energy = tile_energy(frame, self.degradation, found.fraction, excluded=self.excluded, linear=self.linear)
+        self.seconds += time.perf_counter() - began
+        return frame, energy
+
+    def _written(self, result: NDArray[np.float32]) -> Written:
+        """A result as it is judged."""
+        found = written(self.stored, result, self.scale)
+        return found if self.as_written else replace(found, fraction=result)
+
+    def _measured(self, found: Written) -> Frame:
+        """What a result is judged by."""
+        if self.unmeasured is None:
+            return self.frame
+        blurred = self.frame.operator(self.degradation)(found.fraction)
+        return replace(self.frame, blurred=np.where(self.unmeasured, blurred, self.frame.blurred))

@@ -13,7 +13,7 @@ from coldray.methods import cold, wiener
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.response import ResponseCurve
-from coldray.restoration.certificate.certify import certify
+from coldray.restoration.certificate.certify import certify, tile_energy
 from coldray.restoration.certificate.limits import disc
 from coldray.restoration.certificate.residual import ModelError
 
@@ -157,6 +157,17 @@ def test_unmeasured_pixels_are_left_out(frame_of, blend):
     assert whole.marked[24, 24] and whole.excluded_share == 0
     assert not partly.marked[24, 24] and partly.tests < whole.tests
     assert partly.excluded_share == pytest.approx(1 / 48)
+
+
+def test_the_energy_of_tiles_alone_is_that_of_the_certificate(frame_of, blend, picture):
+    truth = picture.astype(np.float32)
+    excluded, linear = np.zeros(picture.shape, bool), np.zeros(picture.shape, bool)
+    excluded[:3, :3], linear[:, 20:] = True, True
+    frame = measured(picture, frame_of, blend, 4)
+    whole = certify(frame, blend, truth, excluded=excluded, linear=linear)
+    alone = tile_energy(frame, blend, truth, excluded=excluded, linear=linear)
+    assert all(whole.tested) and np.array_equal(alone.energy, whole.levels[0].found.energy)
+    assert np.array_equal(alone.degrees, whole.levels[0].found.degrees)
 
 
 def test_an_image_of_the_other_response_needs_its_map(frame_of, blend):

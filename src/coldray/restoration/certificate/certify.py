@@ -220,6 +220,7 @@ def certify(
     kept: Gain = gain if gain is not None else np.ones_like
     allowance = model_error or ModelError.of(frame)
     residual, bias, signal = residual_of(frame, degradation, image, kept, allowance)
+    assert bias is not None
     untested = (excluded, linear)
     raw = [_measure(residual, bias, signal, grid, allowance, untested) for grid in grids_of(frame.shape)]
     fine_grids = len(raw)
@@ -247,9 +248,24 @@ def certify(
     )
 
 
+def tile_energy(
+    frame: Frame,
+    degradation: Degradation,
+    restored: NDArray[np.float32],
+    *,
+    excluded: NDArray[np.bool_] | None = None,
+    linear: NDArray[np.bool_] | None = None,
+) -> BandEnergy:
+    """Energy of a result's residual per tile of the first cut and band, as `certify` finds it without a gain; nothing is tested."""
+    allowance = ModelError.of(frame)
+    residual, _, signal = residual_of(frame, degradation, restored, np.ones_like, allowance, biased=False)
+    grid = grids_of(frame.shape)[0]
+    return _measure(residual, None, signal, grid, allowance, (excluded, linear))[0]
+
+
 def _measure(
     residual: Residual,
-    bias: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
     signal: NDArray[np.float32],
     grid: TileGrid,
     allowance: ModelError,
@@ -258,8 +274,9 @@ def _measure(
     """Energy of residual and allowed bias per tile and band, in units of the noise at the tile's signal."""
     doubt = 1.0 + allowance.noise_of_bands()[:, None, None]
     unit = doubt * residual.noise_power(tile_mean(signal, grid))
-    found, wrong = band_energy(residual.whitened, grid), band_energy(bias, grid)
-    energy, degrees, allowed = found.energy / unit, found.degrees, wrong.energy / unit
+    found = band_energy(residual.whitened, grid)
+    energy, degrees = found.energy / unit, found.degrees
+    allowed = np.zeros_like(energy) if bias is None else band_energy(bias, grid).energy / unit
     excluded, linear = untested
     kept = np.ones(grid.shape, dtype=bool)
     if excluded is not None and excluded.any():

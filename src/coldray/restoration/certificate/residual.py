@@ -193,8 +193,14 @@ def _tables(
 
 
 def residual_of(
-    frame: Frame, degradation: Degradation, restored: NDArray[np.float32], gain: Gain, allowance: ModelError
-) -> tuple[Residual, NDArray[np.float32], NDArray[np.float32]]:
+    frame: Frame,
+    degradation: Degradation,
+    restored: NDArray[np.float32],
+    gain: Gain,
+    allowance: ModelError,
+    *,
+    biased: bool = True,
+) -> tuple[Residual, NDArray[np.float32] | None, NDArray[np.float32]]:
     """Compare a result with its measurement.
 
     Parameters
@@ -206,18 +212,20 @@ def residual_of(
     gain : callable
         Share of a wrong prediction that the method leaves, over frequency [cycles/mm].
     allowance : ModelError
+    biased : bool
+        Whether the bias is wanted.
 
     Returns
     -------
     residual : Residual
-    bias : ndarray, float32, shape (rows, cols)
+    bias : ndarray, float32, shape (rows, cols), or None
         What the stated error of H makes of the result, in the units of ``residual.whitened``.
     signal : ndarray, float32, shape (rows, cols)
         Re-blurred result, fraction of the open beam, not below zero.
 
     Notes
     -----
-    One forward and three inverse cosine transforms, besides the frame's own. All gains are looked up on one radial grid per direction,
+    One forward and three inverse cosine transforms, two without the bias, besides the frame's own. All gains are looked up on one radial grid per direction,
     strip by strip, so memory grows by three images only.
     """
     shape, pitch = frame.shape, frame.pair.pixel_pitch_mm
@@ -229,7 +237,7 @@ def residual_of(
     level = np.float32(frame.level)
     spectrum = spectrum_of(restored - level)
     rest = frame.spectrum.astype(np.float32)
-    bias = np.empty_like(spectrum)
+    bias = np.empty_like(spectrum) if biased else None
     sums = np.zeros(4)
     mean = float(spectrum[0, 0]) ** 2
     for part, below, beyond in radial_places(shape):
@@ -243,9 +251,12 @@ def residual_of(
         y -= out
         sums += [*energies, _energy(y)]
         y *= np.take(tables.white, at, mode="wrap")
-        np.multiply(out, np.take(tables.error, at, mode="wrap"), out=bias[part])
+        if bias is not None:
+            np.multiply(out, np.take(tables.error, at, mode="wrap"), out=bias[part])
     contrast, prior_part, unverifiable, left = sums.tolist()
-    whitened, bias, signal = (image_of(image) for image in (rest, bias, spectrum))
+    whitened, signal = image_of(rest), image_of(spectrum)
+    if bias is not None:
+        bias = image_of(bias)
     share = _quantum_share(frame)
     quantum, electronic = share / frame.mean_signal, 1.0 - share
     total = 0.0
@@ -256,7 +267,8 @@ def residual_of(
         total += float(np.sum(local, dtype=np.float64))
         scale = np.sqrt(_unit(local, quantum, electronic))
         whitened[part] /= scale
-        bias[part] /= scale
+        if bias is not None:
+            bias[part] /= scale
     quantum_power, electronic_power = _pixel_power(frame)
     expected = quantum_power * total + electronic_power * signal.size
     result = Residual(
