@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from coldray.compiled import cosines
 from coldray.errors import PhysicsError
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.detector import Detector
@@ -90,6 +90,6 @@ class NoiseModel:
         amplitude = np.sqrt(self.quantum(dct_radial_frequency((rows, cols), self.pixel_pitch_mm))).astype(np.float32)
         amplitude /= np.float32(self.pixel_pitch_mm)
         quanta = rng.standard_normal((rows, cols), dtype=np.float32) * np.sqrt(np.maximum(signal, 0), dtype=np.float32)
-        coloured = scipy.fft.idctn(scipy.fft.dctn(quanta, norm="ortho") * amplitude, norm="ortho")
+        coloured = cosines(cosines(quanta, (0, 1)) * amplitude, (0, 1), inverse=True)
         white = np.float32(np.sqrt(self.electronic_mm2) / self.pixel_pitch_mm)
         return np.asarray(coloured + white * rng.standard_normal((rows, cols), dtype=np.float32), dtype=np.float32)

@@ -121,9 +121,11 @@ def degrade(
     import coldray
     from coldray.app.each import Verb, run_each
     from coldray.app.files import Pairing, pair_outputs
+    from coldray.compiled import load_alone
     from coldray.formats import read_image, write_image
     from coldray.plugins import degradation_of
 
+    load_alone()
     degradation_of(degradation)  # an unknown one is a bad option, not a bad file
     pairs = pair_outputs(files, out, overwrite=overwrite)
 

@@ -56,7 +56,9 @@ def verify(
     from coldray.app.signature import read_public
     from coldray.app.verify import Sources, audit
     from coldray.app.verify import verify as check
+    from coldray.compiled import load_alone
 
+    load_alone()
     given = Sources(source, stated, tuple(read_public(place) for place in key or ()))
     if file.is_dir():
         found = audit(file, given, (lambda _: None) if as_json else _tell_one)
