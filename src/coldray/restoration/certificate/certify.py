@@ -256,7 +256,24 @@ def tile_energy(
     excluded: NDArray[np.bool_] | None = None,
     linear: NDArray[np.bool_] | None = None,
 ) -> BandEnergy:
-    """Energy of a result's residual per tile of the first cut and band, as `certify` finds it without a gain; nothing is tested."""
+    """Energy of a result's residual per tile and band, as `certify` finds it without a gain; nothing is tested.
+
+    Parameters
+    ----------
+    frame : Frame
+        The measurement y with its detectors and noise.
+    degradation : object
+        Offers ``transfer(frequency, strength)``: the blur H at strength 1.
+    restored : ndarray, float32, shape (rows, cols)
+        The result, fraction of the open beam.
+    excluded, linear : ndarray of bool, shape (rows, cols), optional
+        As for `certify`.
+
+    Returns
+    -------
+    BandEnergy
+        Of the first of the two cuts, in units of the whole noise.
+    """
     allowance = ModelError.of(frame)
     residual, _, signal = residual_of(frame, degradation, restored, np.ones_like, allowance, biased=False)
     grid = grids_of(frame.shape)[0]
