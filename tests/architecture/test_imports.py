@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import coldray
@@ -201,6 +202,19 @@ def test_a_verb_loads_its_own_module_and_what_it_needs():
     loaded = run(f"exec({code!r})").split()
     assert [name for name in loaded if name.startswith("coldray.app.commands.")] == ["coldray.app.commands.models"]
     assert not {"scipy.fft", "scipy.ndimage", "scipy.optimize", "onnxruntime", "ncnn"} & set(loaded)
+
+
+def test_a_restoration_loads_the_compiled_parts_of_scipy_alone(tmp_path):
+    pixels = np.random.default_rng(0).normal(25_000, 400, (64, 64)).astype(np.uint16)
+    np.save(tmp_path / "flat.npy", pixels)
+    given = ["restore", str(tmp_path / "flat.npy"), "-o", str(tmp_path / "out.tif"), "--exposure-s", "0.25"]
+    given += ["--pitch-um", "48", "--open-beam", "50000"]
+    code = f"from coldray.app.cli import main\ntry: main({given!r})\nexcept SystemExit as done: print(done.code, *sys.modules)"
+    done, *loaded = run(f"import sys\nexec({code!r})").splitlines()[-1].split()
+    assert done == "0" and "scipy.special._ufuncs" in loaded and "scipy.fft._pocketfft.pypocketfft" in loaded
+    assert not {"scipy.fft", "scipy.special", "scipy.ndimage", "scipy.optimize", "numpy.f2py", "numpy.testing"} & set(
+        loaded
+    )
 
 
 def test_modules_that_filter_load_scipy_when_they_first_filter():
