@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,18 +59,19 @@ def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        None,
+        ModuleNotFoundError("no such part"),
+        AttributeError("looked for in the package"),
         SimpleNamespace(),
         SimpleNamespace(dct=lambda: None),
         SimpleNamespace(dct=lambda image, *rest: image.copy()),
     ],
-    ids=["missing", "without the function", "with other arguments", "with another meaning"],
+    ids=["missing", "in need of its package", "without the function", "with other arguments", "with another meaning"],
 )
 @pytest.mark.usefixtures("no_packages")
-def test_a_part_that_is_another_is_left_to_scipy(part: ModuleType | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_another_is_left_to_scipy(part: object, monkeypatch: pytest.MonkeyPatch) -> None:
     def imported(name: str) -> object:
-        if part is None:
-            raise ModuleNotFoundError(name)
+        if isinstance(part, Exception):
+            raise part
         return part
 
     monkeypatch.setattr(compiled.importlib, "import_module", imported)

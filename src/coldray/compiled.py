@@ -50,7 +50,8 @@ def _part(package: str, name: str) -> ModuleType | None:
                 sys.modules[place] = empty
                 standing.append(place)
         return importlib.import_module(f"{package}.{name}")
-    except ImportError:
+    except (ImportError, AttributeError):
+        # the second where a part looks for more in its package than its own name
         return None
     finally:
         for place in standing:
