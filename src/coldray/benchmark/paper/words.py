@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coldray.benchmark.paper.contestants import BLURRED, COLD, DEFAULT, THIN_KEYS, THIN_RAW, WIENER
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, THIN_RAW, WIENER, papers_rows
 from coldray.benchmark.paper.record import Entry, Results, Saved, Score
 from coldray.benchmark.paper.scenes import ACQUIRED
 
@@ -10,10 +10,10 @@ PAPER = (
     "Oh, Kim, Yoo, Lee, Park and Kim, “Restoration of X-ray detector responses using a diffusion-inspired deblur model”"
 )
 PRINTED: tuple[tuple[str, str, str, Score], ...] = (
-    ("Wiener, the highest PSNR of the paper", "23.301 dB", WIENER, "psnr_db_truth"),
-    ("the paper's cold sampling, its highest SSIM", "0.890", COLD, "ssim_truth"),
+    ("Wiener, the highest PSNR of the paper", "23.301 dB", "Wiener", "psnr_db_truth"),
+    ("the paper's cold sampling, its highest SSIM", "0.890", "cold diffusion", "ssim_truth"),
 )
-"""What the paper prints: row, value, our row, our score."""
+"""What the paper prints: row, value, the method by the name that `papers_rows` gives it, our score."""
 SCORE_NAMES: dict[Score, str] = {
     "psnr_db_truth": "PSNR", "psnr_db_curve": "PSNR with beam hardening taken out", "ssim_truth": "SSIM"
 }  # fmt: skip
@@ -97,15 +97,16 @@ def _times(factor: float) -> str:
 
 def printed_beside_ours(results: Results) -> list[dict[str, str]]:
     """The paper's printed values, and ours of the same row on acquired pairs, from the longest exposure to the shortest."""
-    found = []
-    for name, value, key, field in PRINTED:
+    found, rows = [], papers_rows(results.get("methods", {}))
+    for name, value, method, field in PRINTED:
+        key = rows.get(method)
         digits = 2 if field.startswith("psnr") else 3
         ours = [
             f"{e[field]['mean']:.{digits}f} at {e['exposure_s']:g} s"
             for e in results.get("summary", [])
             if e["method"] == key and e["kind"] == ACQUIRED
         ]
-        if ours:
+        if key is not None and ours:
             found.append(
                 {"name": name, "printed": value, "row": results["methods"][key]["label"], "ours": ", ".join(ours)}
             )
