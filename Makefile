@@ -57,10 +57,10 @@ test-cost: $(VENV)/.dev
 test-random: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --hypothesis-profile=search
 
-# Five random orders, detached, in several locales and time zones, every second one beside two busy loops; core-seconds of each.
+# Five random orders, detached, in several locales and time zones, each beside two busy loops; core-seconds of each.
 # OFTEN_ARGS="--logs FOLDER" keeps what was said, and goes on after the runs that passed there.
 test-often: $(VENV)/.dev
-	$(BIN)/python .ci/often.py $(OFTEN_ARGS)
+	$(BIN)/python .ci/often.py --out benchmarks/results/often.json $(OFTEN_ARGS)
 
 test-slow: $(VENV)/.dev $(VENV)/napari/.done
 	NAPARI=$(abspath $(VENV))/napari/bin/python $(BIN)/pytest $(PYTEST_ARGS) -m slow

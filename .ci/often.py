@@ -1,16 +1,17 @@
 """The whole suite several times, in random order and as a detached job has it: what its verdict hangs on besides the code.
 
-python .ci/often.py [RUNS] [--beside 2] [--logs FOLDER] [further options of pytest]
+python .ci/often.py [RUNS] [--beside 2] [--logs FOLDER] [--out FILE] [further options of pytest]
 
-Each run has a seed of its own, no terminal, SIGINT and SIGHUP ignored as under nohup, and a hash seed, locale and time
-zone of its own; every second one has busy loops of the same priority beside it. One line is printed for each run: its
-seed, what passed and failed, the core-seconds of the run with all its processes, and the load of the machine. With
---logs what pytest said is kept, and a run that passed there is not done again. Exit code 1 if a run failed.
+Each run has a seed of its own, no terminal, SIGINT and SIGHUP ignored as under nohup, a hash seed, locale and time zone
+of its own, and busy loops of the same priority beside it. One line is printed for each run: its seed, what passed and
+failed, the core-seconds of the run with all its processes, and the load of the machine; --out writes them to a file
+(JSON). With --logs what pytest said is kept, and a run that passed there is not done again. Exit code 1 if a run failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import resource
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 TESTS = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", "not slow", "-p", "randomly")
@@ -46,11 +48,11 @@ def summary(output: str) -> str:
     return "; ".join([counted[-1].strip("= ") if counted else "no verdict", *failed])
 
 
-def run(number: int, beside: int, options: list[str], log: Path) -> tuple[bool, str]:
-    """One run: whether it passed, and its line; both from an earlier call where that one passed."""
-    passed = log.with_suffix(".passed")
+def run(number: int, beside: int, options: list[str], log: Path) -> dict:
+    """One run: what is printed of it; of an earlier call where that one passed."""
+    passed = log.with_suffix(".passed.json")
     if passed.exists():
-        return True, passed.read_text(encoding="utf-8").strip()
+        return json.loads(passed.read_text(encoding="utf-8"))
     language, zone = PLACES[number % len(PLACES)]
     world = os.environ | {"LC_ALL": language, "TZ": zone, "PYTHONHASHSEED": str(number)}
     loops = [subprocess.Popen(LOOP) for _ in range(beside)]
@@ -66,31 +68,48 @@ def run(number: int, beside: int, options: list[str], log: Path) -> tuple[bool, 
         for loop in loops:
             loop.kill()
             loop.wait()
-    said = summary(log.read_text(encoding="utf-8", errors="replace"))
-    where = f"seed {number}, {language}, {zone}, {beside} busy loops beside, load {os.getloadavg()[2]:.0f}"
-    line = f"{where}: {said}; {used:.0f} core-seconds"
-    if done.returncode == 0:
-        passed.write_text(line + "\n", encoding="utf-8")
-    return done.returncode == 0, line
+    row = {
+        "seed": number,
+        "measured": f"{datetime.now(UTC):%Y-%m-%d}",
+        "locale": language,
+        "time_zone": zone,
+        "busy_loops": beside,
+        "load_15_min": round(os.getloadavg()[2], 1),
+        "passed": done.returncode == 0,
+        "verdict": summary(log.read_text(encoding="utf-8", errors="replace")),
+        "core_s": round(used, 1),
+    }
+    if row["passed"]:
+        passed.write_text(json.dumps(row), encoding="utf-8")
+    return row
+
+
+def line(row: dict) -> str:
+    """A run in a line."""
+    where = f"seed {row['seed']}, {row['locale']}, {row['time_zone']}, {row['busy_loops']} busy loops beside"
+    return f"{where}, load {row['load_15_min']:.0f}: {row['verdict']}; {row['core_s']:.0f} core-seconds"
 
 
 def main() -> int:
-    """Run and print."""
+    """Run, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="?", type=int, default=5)
     parser.add_argument("--first", type=int, default=1, help="seed of the first run")
-    parser.add_argument("--beside", type=int, default=2, help="busy loops beside every second run")
+    parser.add_argument("--beside", type=int, default=2, help="busy loops beside every run")
     parser.add_argument("--logs", type=Path, help="folder that keeps what pytest said; else nothing is kept")
+    parser.add_argument("--out", type=Path, help="JSON file")
     given, options = parser.parse_known_args()
-    passed = 0
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.logs or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(given.first, given.first + given.runs):
-            good, line = run(number, given.beside * (number % 2), options, folder / f"{number}.log")
-            passed += good
-            print(line, flush=True)
+            rows.append(run(number, given.beside, options, folder / f"{number}.log"))
+            print(line(rows[-1]), flush=True)
+    passed = sum(row["passed"] for row in rows)
     print(f"{passed} of {given.runs} runs passed")
+    if given.out:
+        given.out.write_text(json.dumps({"runs_passed": passed, "runs": rows}, indent=1) + "\n", encoding="utf-8")
     return 0 if passed == given.runs else 1
 
 
