@@ -69,7 +69,9 @@ def test_a_line_that_moves_sideways_is_the_targets_and_one_that_does_not_is_told
     assert mask[:, 100].all() and left is not upright and "left out" in words[0]
 
 
-@pytest.mark.parametrize("kind", ["dead", "hot", "two wide", "row"])
+@pytest.mark.parametrize(
+    "kind", ["dead", "row", *(pytest.param(k, marks=pytest.mark.slow) for k in ("hot", "two wide"))]
+)
 def test_the_duplex_gauge_is_read_past_a_stray_line(drawn_wires, kind):
     image, _ = drawn_wires(GaussianBlur(2.0), PITCH, rows=128, tilt_deg=3.0)
     clean = np.asarray(image, dtype=np.float64) + np.random.default_rng(0).standard_normal(image.shape) / 300

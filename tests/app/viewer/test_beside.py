@@ -87,8 +87,19 @@ def test_a_damaged_record_is_named_and_the_image_opens(shelf, one, text):
     assert any("one.tif.json" in warning for warning in told(study))
 
 
-@pytest.mark.parametrize("key", ["sha256_out", "side_files", "consistency", "about", "warnings"])
-@pytest.mark.parametrize("odd", [5, True, "x", [7], {"one.certificate.tif": 5}])
+ODD = (5, True, "x", [7], {"one.certificate.tif": 5})
+KEYS = ("sha256_out", "side_files", "consistency", "about", "warnings")
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        # each key with two values, each value with two keys; the others in make test-slow
+        pytest.param(key, odd, marks=() if (i + j) % 5 in (0, 2) else pytest.mark.slow)
+        for i, key in enumerate(KEYS)
+        for j, odd in enumerate(ODD)
+    ],
+)
 def test_an_odd_value_of_a_record_is_named_and_the_image_opens(shelf, one, key, odd):
     beside = one.with_name("one.tif.json")
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {key: odd}))

@@ -885,9 +885,14 @@ def swiped_pair(desk, path):
     desk.settle()
 
 
-def test_4096_by_4096_costs_four_draw_calls_an_image_and_frame_and_nothing_else(visit, tmp_path):
-    """Window, zoom and swipe on twice 16 Mpixel: no pixel is sent or scanned again, and several events make one picture."""
-    stored, path = large_image(tmp_path, 4096)
+# tiles are 2048 x 2048: both sizes have four
+LARGE = [2304, pytest.param(4096, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("size", LARGE)
+def test_an_image_of_four_tiles_costs_four_draw_calls_a_frame_and_nothing_else(visit, tmp_path, size):
+    """Window, zoom and swipe on two images: no pixel is sent or scanned again, and several events make one picture."""
+    stored, path = large_image(tmp_path, size)
     desk = visit("renderer=webgl")
     swiped_pair(desk, path)
     desk.press("w")
@@ -909,7 +914,8 @@ def test_4096_by_4096_costs_four_draw_calls_an_image_and_frame_and_nothing_else(
     assert desk.value("original") == stored[row, col]
 
 
-def test_a_frame_of_4096_by_4096_touches_no_more_pixels_than_one_of_1024_by_1024(visit, tmp_path):
+@pytest.mark.parametrize("large", LARGE)
+def test_a_frame_of_a_large_image_touches_no_more_pixels_than_one_of_1024_by_1024(visit, tmp_path, large):
     """On a plain canvas, counted and not timed: a frame costs what the screen has pixels, not what the image has."""
     desk, touched = visit("renderer=2d"), {}
     count = """() => {
@@ -921,7 +927,7 @@ def test_a_frame_of_4096_by_4096_touches_no_more_pixels_than_one_of_1024_by_1024
       };
     }"""
     desk.page.evaluate(count)
-    for size in (1024, 4096):
+    for size in (1024, large):
         _, path = large_image(tmp_path, size)
         swiped_pair(desk, path)
         desk.press("w")
@@ -933,11 +939,11 @@ def test_a_frame_of_4096_by_4096_touches_no_more_pixels_than_one_of_1024_by_1024
         touched[size] = max(a + b for a, b in zip(frames[::2], frames[1::2], strict=True))
         desk.page.click("#close-study")
         desk.page.wait_for_selector("#empty", state="visible")
-    assert 0 < touched[4096] <= 1.3 * touched[1024]
+    assert 0 < touched[large] <= 1.3 * touched[1024]
     area = desk.page.evaluate(
         "() => document.getElementById('stage').clientWidth * document.getElementById('stage').clientHeight"
     )
-    assert touched[4096] <= 1.1 * area
+    assert touched[large] <= 1.1 * area
 
 
 def test_without_a_gpu_the_page_changes_to_the_canvas_that_is_faster(visit, served, scan, png):

@@ -21,13 +21,18 @@ BOARD = BoardSet(("handheld",), 1, 128, 31)
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory, fake):
+def measured(fake):
     settings = PaperSettings(
         parts=("scores", "steps", "efficiency"), exposures_s=(1.0,), boards=BOARD, tuning_boards=0, step_counts=(1, 2), steps=2,
         flats=4,
         kinds=("acquired",),
     )  # fmt: skip
-    results, pictures = run_paper(fake(), {"mine": fake("direct")}, settings)
+    return run_paper(fake(), {"mine": fake("direct")}, settings)
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory, measured):
+    results, pictures = measured
     folder = tmp_path_factory.mktemp("paper")
     return results, folder, write_paper(folder, results, pictures, "coldray benchmark paper")
 
@@ -181,9 +186,11 @@ def test_models_by_name():
             split_models(bad)
 
 
-def test_the_command_line(fake, tmp_path, monkeypatch, capsys):
+def test_the_command_line(fake, measured, tmp_path, monkeypatch, capsys):
+    """What it asks for and what it writes of the results; the run itself is that of `measured`."""
+    given = []
     monkeypatch.setattr("coldray.restoration.model.load_model", lambda source=None: fake())
-    monkeypatch.setattr(scores, "tune", lambda *_, **__: {})
+    monkeypatch.setattr("coldray.benchmark.paper.run.run_paper", lambda *all_, **_: given.append(all_) or measured)
     asked = ["benchmark", "paper", "-o", str(tmp_path), "--boards", "1", "--size-px", "192", "--part", "scores", "--kind",
              "acquired", "--exposure-s", "1", "--json"]  # fmt: skip
     with pytest.raises(SystemExit) as left:
@@ -191,6 +198,18 @@ def test_the_command_line(fake, tmp_path, monkeypatch, capsys):
     assert left.value.code == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["report"].endswith("report.html") and "--kind acquired" in printed["command"]
+    assert printed["command"] in (tmp_path / "report.html").read_text()
+    ((_, beside, settings),) = given
+    assert beside == {} and (settings.parts, settings.kinds, settings.exposures_s) == (
+        ("scores",),
+        ("acquired",),
+        (1.0,),
+    )
+    assert (settings.boards.count, settings.boards.size_px) == (1, 192)
+    labels = {measured[0]["methods"][row["method"]]["label"] for row in measured[0]["summary"]}
+    assert {row["method"] for row in printed["summary"]} == labels
+    monkeypatch.undo()
+    monkeypatch.setattr("coldray.restoration.model.load_model", lambda source=None: fake())
     for wrong in (["--part", "magic"], ["--kind", "measured"]):
         with pytest.raises(SystemExit) as left:
             main(["benchmark", "paper", "-o", str(tmp_path), *wrong])

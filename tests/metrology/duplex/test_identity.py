@@ -22,7 +22,16 @@ def wires(drawn_wires):
     return noisy
 
 
-@pytest.mark.parametrize(("first", "sigma_px"), [(1, 2.0), (3, 4.0), (5, 0.9), (5, 2.0), (5, 4.0), (7, 2.0)])
+@pytest.mark.parametrize(
+    ("first", "sigma_px"),
+    [
+        (1, 2.0),
+        (3, 4.0),
+        (5, 0.9),
+        (7, 2.0),
+        *(pytest.param(5, sigma_px, marks=pytest.mark.slow) for sigma_px in (2.0, 4.0)),
+    ],
+)
 def test_an_indicator_without_its_coarse_pairs_is_numbered_right(wires, first, sigma_px):
     image, truth = wires(sigma_px, first, margin_px=30)
     found = duplex_isrb(image, PITCH)
@@ -30,7 +39,7 @@ def test_an_indicator_without_its_coarse_pairs_is_numbered_right(wires, first, s
     assert found.isrb_mm == pytest.approx(truth, rel=0.02)
 
 
-@pytest.mark.parametrize("first", [3, 5, 7])
+@pytest.mark.parametrize("first", [3, 7, pytest.param(5, marks=pytest.mark.slow)])
 def test_numbers_that_follow_from_widths_are_told_or_refused(wires, first):
     image, _ = wires(6.0, first, margin_px=30)
     try:
@@ -41,7 +50,7 @@ def test_numbers_that_follow_from_widths_are_told_or_refused(wires, first):
         assert any("give the number of the first element" in w for w in found.warnings)
 
 
-@pytest.mark.parametrize("tilt", [0.5, 12.0, 14.0])
+@pytest.mark.parametrize("tilt", [0.5, 14.0, pytest.param(12.0, marks=pytest.mark.slow)])
 def test_tilts_to_14_degrees_are_found(wires, tilt):
     image, truth = wires(tilt_deg=tilt, rows=160)
     found = duplex_isrb(image, PITCH)
@@ -54,8 +63,10 @@ def test_a_tilt_beyond_the_range_is_refused(wires):
         duplex_isrb(wires(tilt_deg=17.0, rows=160)[0], PITCH)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(
+    ("mirrored", "axis"),
+    [(False, 0), (True, 1), *(pytest.param(*other, marks=pytest.mark.slow) for other in ((False, 1), (True, 0)))],
+)
 def test_two_indicators_are_refused(wires, axis, mirrored):
     image, _ = wires()
     with pytest.raises(MeasurementError, match="more than one"):
