@@ -75,8 +75,15 @@ def test_view_serves_its_files_on_loopback_until_it_is_interrupted(started, scan
     assert "Traceback" not in err and token not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    ("busy", "number"),
+    [
+        (False, signal.SIGTERM),
+        (True, signal.SIGTERM),
+        (True, signal.SIGHUP),
+        pytest.param(False, signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_every_signal_that_ends_it_takes_uploads_and_results_along(
     started, scan, tmp_path, until, hangs_s, number, busy
 ):
