@@ -139,11 +139,108 @@ def test_hdf5_packed_values_and_those_that_are_none(tmp_path):
     np.testing.assert_array_equal(read.pixels, stored * 0.5 + 600)
     assert np.argwhere(read.mask).tolist() == [[3, 4], [7, 8]]
     assert ["CF: -9999" in note or "(CF): grey value = 600 + 0.5" in note for note in reading_notes(read)] == [True] * 2
-    for odd, words in ((0.0, "impossible calibration"), (np.nan, "impossible calibration"), ("twice", None)):
+    with h5py.File(tmp_path / "p.h5", "r+") as file:
+        file["image"].attrs["scale_factor"] = "2.0"  # some programs write numbers as text
+    np.testing.assert_array_equal(read_image(tmp_path / "p.h5").pixels, stored * 2 + 600)
+    cases = ((0.0, "impossible calibration"), (np.nan, "impossible calibration"), ("twice", "scale_factor that is not one number"),
+             ([1.0, 2.0], "scale_factor that is not one number"))  # fmt: skip
+    for odd, words in cases:
         with h5py.File(tmp_path / "p.h5", "r+") as file:
             file["image"].attrs["scale_factor"] = odd
-        if words is None:
-            np.testing.assert_array_equal(read_image(tmp_path / "p.h5").pixels, stored + 600)
-            continue
         with pytest.raises(ImageReadError, match=words):
             read_image(tmp_path / "p.h5")
+
+
+def written(path, stored, **attributes):
+    with h5py.File(path, "w") as file:
+        kept = file.create_dataset("image", data=stored)
+        for name, value in attributes.items():
+            kept.attrs[name] = value
+    return path
+
+
+def test_hdf5_every_number_that_stands_for_none_is_masked(tmp_path):
+    stored = np.arange(12, dtype=np.int16).reshape(3, 4)
+    read = read_image(
+        written(tmp_path / "n.h5", stored, _FillValue=np.int16(0), missing_value=np.array([5, 11], np.int16))
+    )
+    assert np.flatnonzero(read.mask).tolist() == [0, 5, 11]
+    with pytest.raises(ImageReadError, match="states missing_value that is not one or more numbers"):
+        read_image(written(tmp_path / "n.h5", stored, missing_value="none"))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "masked"),
+    [
+        ({"valid_range": np.array([2, 9], np.int16)}, [0, 1, 10, 11]),
+        ({"valid_min": np.int16(2)}, [0, 1]),
+        ({"valid_max": np.int16(9)}, [10, 11]),
+        # of packed numbers, and of grey values: told by its type
+        ({"scale_factor": 0.1, "valid_range": np.array([2, 9], np.int16)}, [0, 1, 10, 11]),
+        ({"scale_factor": 0.1, "valid_range": np.array([0.2, 0.91])}, [0, 1, 10, 11]),
+        ({"scale_factor": 0.1, "valid_range": np.array([0.0, 1.0])}, [11]),
+    ],
+)
+def test_hdf5_what_lies_outside_of_the_valid_range_is_masked(attributes, masked, tmp_path):
+    read = read_image(written(tmp_path / "v.h5", np.arange(12, dtype=np.int16).reshape(3, 4), **attributes))
+    assert np.flatnonzero(read.mask).tolist() == masked
+    assert "outside the range that the file calls valid" in " ".join(reading_notes(read))
+    np.testing.assert_allclose(read.pixels, attributes.get("scale_factor", 1) * np.arange(12).reshape(3, 4), rtol=1e-6)
+
+
+def test_hdf5_without_any_valid_pixel_is_refused(tmp_path):
+    with pytest.raises(ImageReadError, match=r"^v\.h5 holds no pixel that it calls valid"):
+        read_image(written(tmp_path / "v.h5", FRAME, valid_min=70000))
+    with pytest.raises(ImageReadError, match="valid_range that is not 2 numbers"):
+        read_image(written(tmp_path / "v.h5", FRAME, valid_range=7))
+
+
+def test_hdf5_unsigned_numbers_kept_as_signed_ones(tmp_path):
+    """NetCDF's classic files have no unsigned numbers; the attribute says that they are."""
+    kept = {"_Unsigned": np.array([b"true"]), "_FillValue": np.int16(-1), "valid_range": np.array([0, -2], np.int16)}
+    stored = FRAME.copy()
+    stored[0, 0] = 65535
+    read = read_image(written(tmp_path / "u.h5", stored.view(np.int16), **kept))
+    assert read.dtype == np.uint16 and np.array_equal(read.pixels, stored)
+    assert np.argwhere(read.mask).tolist() == [[0, 0]]
+
+
+def test_hdf5_nexus_scale_is_applied_in_its_order_or_refused(tmp_path):
+    path = tmp_path / "n.nxs"
+
+    def write(**fields):
+        with h5py.File(path, "w") as file:
+            group = file.create_group("entry/data")
+            group.attrs["NX_class"] = "NXdata"
+            group["data"] = FRAME
+            for name, value in fields.items():
+                group[name] = value
+        return path
+
+    # (stored + offset) * factor where they are named after the field
+    np.testing.assert_allclose(
+        read_image(write(data_offset=-100, data_scaling_factor=0.5)).pixels, (FRAME - 100.0) * 0.5
+    )
+    np.testing.assert_allclose(read_image(write(scaling_factor=0.25)).pixels, FRAME * 0.25)
+    np.testing.assert_array_equal(read_image(write(offset=-100)).pixels, FRAME.astype(np.int64) - 100)
+    np.testing.assert_array_equal(read_image(write(scaling_factor=1.0, offset=0.0)).pixels, FRAME)
+    for fields, words in (({"scaling_factor": 0.5, "offset": 3}, "without saying which comes first"),
+                          ({"data_scaling_factor": np.arange(3.0)}, "data_scaling_factor that is not one number"),
+                          ({"scaling_factor": h5py.ExternalLink("other.h5", "x")}, "scaling_factor that is not one number")):  # fmt: skip
+        with pytest.raises(ImageReadError, match=words):
+            read_image(write(**fields))
+
+
+def test_hdf5_scales_of_no_convention_and_colours_are_refused_by_name(tmp_path):
+    for name in ("slope", "intercept", "offset", "scaling_factor"):
+        with pytest.raises(ImageReadError, match=f"states {name} on /image"):
+            read_image(written(tmp_path / "s.h5", FRAME, **{name: 2.5}))
+        assert np.array_equal(
+            read_image(written(tmp_path / "s.h5", FRAME, **{name: int("s" in name[:2])})).pixels, FRAME
+        )
+    with pytest.raises(ImageReadError, match="is a colour image"):
+        read_image(written(tmp_path / "c.h5", FRAME, CLASS=b"IMAGE", IMAGE_SUBCLASS=np.bytes_("IMAGE_TRUECOLOR")))
+    dark = read_image(
+        written(tmp_path / "d.h5", FRAME, IMAGE_WHITE_IS_ZERO=np.uint8(1), IMAGE_SUBCLASS=b"IMAGE_GRAYSCALE")
+    )
+    assert np.array_equal(dark.pixels, FRAME) and "larger means darker" in reading_notes(dark)[0]

@@ -44,6 +44,41 @@ def calibrated(pixels: NDArray[np.number], line: tuple[float, float, str], notes
     return (c0 + c1 * pixels.astype(np.float64)).astype(np.float64 if wide else np.float32)
 
 
+def outside(
+    pixels: NDArray[np.number], low: float, high: float, source: str, notes: list[str]
+) -> NDArray[np.bool_] | None:
+    """Where a file has no value because what it holds lies outside the range that it calls valid, in any frame.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (rows, cols) or (frames, rows, cols)
+        In the unit of the range.
+    low, high : float
+        Ends of the range, themselves valid.
+    source : str
+        Who states it, for the note.
+    notes : list of str
+        Is told how much was found.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, cols), or None
+        None if everything is valid.
+    """
+    if (low, high) == (-math.inf, math.inf):
+        return None
+    off = np.zeros(pixels.shape[-2:], dtype=bool)
+    for frame in pixels[None] if pixels.ndim == 2 else pixels:
+        off |= (frame < low) | (frame > high)
+    if not off.any():
+        return None
+    notes.append(
+        f"{100 * off.mean():.3g} % of the image lies outside the range that the file calls valid ({source}: {low:.9g} to "
+        f"{high:.9g}), which is no signal: it is masked"
+    )
+    return off
+
+
 def without_value(
     pixels: NDArray[np.number], stated: object, source: str, notes: list[str]
 ) -> NDArray[np.bool_] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldray.files import write_atomically
 from coldray.formats import _record
 from coldray.formats._kinds import check_kind
-from coldray.formats._values import calibrated, stated_line, without_value
+from coldray.formats._values import calibrated, outside, stated_line, without_value
 from coldray.radiograph import Radiograph
 from coldray.reading import (
     DEFLATE_RATIO,
@@ -40,7 +40,13 @@ DTYPES = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 floa
 DATASET = "image"
 """Name of the written data set."""
 
-_CF = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+_CF: Mapping[str, int | None] = {
+    "scale_factor": 1, "add_offset": 1, "_FillValue": 1, "missing_value": None, "valid_min": 1, "valid_max": 1, "valid_range": 2,
+}  # fmt: skip
+"""Attributes of a data set that say what its numbers mean, and how many numbers each is; None for any."""
+_RANGE = ("valid_min", "valid_max", "valid_range")
+_OF_NO_CONVENTION = ("scaling_factor", "offset", "slope", "intercept")
+"""Attributes that programs write to the same end, in orders of their own."""
 _DEEPEST = 8
 # Where NeXus, Data Exchange and this plug-in keep the image; they decide where a file holds several arrays.
 _USUAL = ("entry/data/data", "entry/instrument/detector/data", "exchange/data", DATASET, "data")
@@ -57,13 +63,14 @@ def read(path: Location) -> Radiograph:
     Returns
     -------
     Radiograph
-        Pixels as stored, or scaled as the attributes of the data set say; nothing is known of the acquisition.
+        Pixels as stored, or scaled as the attributes of the data set or the fields of its NeXus group say; what stands for no
+        value, or lies outside of the valid range, is masked. Nothing is known of the acquisition.
 
     Raises
     ------
     ImageReadError
         If the file is damaged, holds no image or several of which none has a usual name, keeps its pixels in other
-        files, or h5py is not installed.
+        files, states a scale that cannot be applied, or h5py is not installed.
 
     References
     ----------
@@ -96,22 +103,118 @@ def read(path: Location) -> Radiograph:
             packed = DEFLATE_RATIO if dataset.compression or dataset.id.get_create_plist().get_nfilters() else 1
             check_declared(path, tuple(dataset.shape), dataset.dtype.itemsize, size, packed)
             pixels: NDArray[np.number] = np.asarray(dataset[()])
-            stated = {key: _number(dataset.attrs.get(key)) for key in _CF}
-        notes: list[str] = []
-        none = next((stated[key] for key in ("_FillValue", "missing_value") if stated[key] is not None), None)
-        blank = without_value(pixels, none, "CF", notes)
+            stated = _stated(path, dataset)
+            line = _line(path, dataset, stated)
+            fraction = any(
+                np.asarray(dataset.attrs[name]).dtype.kind == "f" for name in _RANGE if name in dataset.attrs
+            )
+            sign, kind = (_word(dataset.attrs.get(name, "")) for name in ("_Unsigned", "IMAGE_SUBCLASS"))
+            if kind == "image_truecolor" or (kind == "image_indexed" and "PALETTE" in dataset.attrs):
+                raise refuse(path, "is a colour image (IMAGE_SUBCLASS)", "save it as greyscale")
+            inverse = _word(dataset.attrs.get("IMAGE_WHITE_IS_ZERO", "")) in ("1", "true")
+        notes = ["IMAGE_WHITE_IS_ZERO: stored values are kept, larger means darker"] if inverse else []
+        blanks = [
+            without_value(pixels, number, "CF", notes)
+            for number in {*stated.get("_FillValue", []), *stated.get("missing_value", [])}
+        ]
         pixels = checked(path, pixels)
-        offset, slope = stated["add_offset"], stated["scale_factor"]
-        if offset is not None or slope is not None:
-            line = stated_line(path, 0 if offset is None else offset, 1 if slope is None else slope, "CF")
+        if sign in ("true", "false") and pixels.dtype.kind in "ui":
+            pixels = pixels.view(f"{'u' if sign == 'true' else 'i'}{pixels.dtype.itemsize}")
+        # packed integers with a range of the other type: it is one of grey values
+        unpacked = line is not None and pixels.dtype.kind in "ui" and fraction
+        low, high = _valid(stated, pixels.dtype)
+        if not unpacked:
+            blanks.append(outside(pixels, low, high, "CF", notes))
+        if line is not None:
             pixels = checked(path, calibrated(pixels, line, notes))
-        return Radiograph(pixels, history=_record.noted((), "hdf5", notes)).with_mask(blank)
+        if unpacked:
+            blanks.append(outside(pixels, low, high, "CF", notes))
+        blank = np.logical_or.reduce([np.zeros(pixels.shape[-2:], bool), *(one for one in blanks if one is not None)])
+        if blank.all():
+            raise refuse(path, "holds no pixel that it calls valid", "correct the fill value and the valid range in it")
+        image = Radiograph(pixels, history=_record.noted((), "hdf5", notes))
+        return image.with_mask(blank if blank.any() else None)
 
 
-def _number(value: object) -> float | None:
-    """One number of an attribute, which many programs write as an array of one; None if there is none."""
-    found = np.asarray(value).ravel() if value is not None else np.zeros(0)
-    return float(found[0]) if found.size == 1 and found.dtype.kind in "uif" else None
+def _stated(path: Location, dataset: h5py.Dataset) -> dict[str, list[float]]:
+    """What the attributes of a data set say of its numbers; what cannot be understood is refused by its name."""
+    found = {}
+    for name, count in _CF.items():
+        if name in dataset.attrs:
+            numbers = _numbers(dataset.attrs[name])
+            if not numbers or count not in (None, len(numbers)):
+                wanted = "one number" if count == 1 else f"{count or 'one or more'} numbers"
+                raise refuse(
+                    path, f"states {name} that is not {wanted}", f"correct {name}, or save the values themselves"
+                )
+            found[name] = numbers
+    for name in _OF_NO_CONVENTION:
+        if name in dataset.attrs and _numbers(dataset.attrs[name]) not in ([0.0], [1.0]):
+            raise refuse(
+                path,
+                f"states {name} on {dataset.name}, in an order of its own that is not known",
+                "save the values themselves, or state scale_factor and add_offset (CF)",
+            )
+    return found
+
+
+def _line(path: Location, dataset: h5py.Dataset, stated: Mapping[str, list[float]]) -> tuple[float, float, str] | None:
+    """Straight line from stored to grey values: of the attributes (CF), or of the fields of the NeXus group; None for none."""
+    if "scale_factor" in stated or "add_offset" in stated:
+        return stated_line(path, stated.get("add_offset", [0.0])[0], stated.get("scale_factor", [1.0])[0], "CF")
+    own = dataset.name.rpartition("/")[2]
+    found = [_field(path, dataset, f"{own}_{part}") for part in ("offset", "scaling_factor")]
+    if found == [None, None] and _name(dataset.parent.attrs.get("NX_class", "")) == "NXdata":
+        found = [_field(path, dataset, part) for part in ("offset", "scaling_factor")]
+        if None not in found and found[0] != 0 and found[1] != 1:
+            # these two, unlike those named after the field, were never given an order
+            raise refuse(
+                path,
+                "states NeXus offset and scaling_factor without saying which comes first",
+                "save the values themselves",
+            )
+    if found == [None, None]:
+        return None
+    offset, factor = 0.0 if found[0] is None else found[0], 1.0 if found[1] is None else found[1]
+    return stated_line(path, offset * factor, factor, "NeXus")
+
+
+def _field(path: Location, dataset: h5py.Dataset, name: str) -> float | None:
+    """Number of a field beside a data set; None if there is none."""
+    import h5py
+
+    if name not in dataset.parent:
+        return None
+    # no link is followed, which may lead out of the file
+    own = isinstance(dataset.parent.get(name, getlink=True), h5py.HardLink)
+    field = dataset.parent[name] if own else None
+    numbers = _numbers(field[()]) if isinstance(field, h5py.Dataset) and field.size == 1 else []
+    if len(numbers) != 1:
+        raise refuse(
+            path, f"states {name} that is not one number of its own", f"correct {name}, or save the values themselves"
+        )
+    return numbers[0]
+
+
+def _valid(stated: Mapping[str, list[float]], stored: np.dtype[np.number]) -> tuple[float, float]:
+    """Ends of the valid range."""
+    low, high = stated.get("valid_range", [-np.inf, np.inf])
+    low, high = stated.get("valid_min", [low])[0], stated.get("valid_max", [high])[0]
+    if stored.kind == "u":
+        # of unsigned numbers that the file holds as signed ones
+        high = high + 2.0 ** (8 * stored.itemsize) if -np.inf < high < 0 else high
+    return low, high
+
+
+def _numbers(value: object) -> list[float]:
+    """Numbers of an attribute, which many programs write as an array of one, and some as text; none if it is something else."""
+    found = np.asarray(value).ravel()
+    if found.dtype.kind in "uif":
+        return [float(one) for one in found]
+    try:
+        return [float(_name(one)) for one in found]
+    except ValueError:
+        return []
 
 
 def _signals(content: h5py.File, found: Mapping[str, h5py.Dataset]) -> list[str]:
@@ -126,6 +229,12 @@ def _signals(content: h5py.File, found: Mapping[str, h5py.Dataset]) -> list[str]
             return []
         group, name = group[step], f"{name}{step}/"
     return []
+
+
+def _word(value: object) -> str:
+    """Word of an attribute in small letters, which may be an array of one."""
+    found = np.asarray(value).ravel()
+    return _name(found[0]).strip().lower() if found.size else ""
 
 
 def _name(value: bytes | str) -> str:
