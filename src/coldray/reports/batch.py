@@ -14,6 +14,7 @@ from coldray.reports.blocks import Block, Facts, Note, Report, Section, Table
 from coldray.reports.done import part
 from coldray.reports.inspection import DECISIONS, Noted, counted_in_words, decision_in_words, marked_in_words
 from coldray.reports.restoration import NOT_CLAIMED, TONE_OF, VERDICT_WORDS
+from coldray.restoration.certificate.words import CONSISTENT, CONTRADICTED, LINEAR, LOCAL, UNTESTABLE
 from coldray.settings import ABOUT
 
 LABELS = {
@@ -35,9 +36,8 @@ LABELS = {
     "raw": ("geometry of raw files", ""),
 }
 """Settings by name: how they are called, and the unit of their value."""
-ORDER = ("contradicted", "contradicted in places", "not testable", "consistent", "linear")
-
-
+ORDER = (CONTRADICTED, LOCAL, UNTESTABLE, CONSISTENT, LINEAR)
+"""Verdicts, those to look at first before the others."""
 MOST_PICTURES = 200
 """Images that are shown small; of the others the report has the numbers."""
 CSV_COLUMNS = (
@@ -129,7 +129,7 @@ def batch_report(
     count = Counter(one.verdict for one in done)
     first = sorted(done, key=lambda one: (ORDER.index(one.verdict), -one.percent("marked_share"), one.name))
     seen = [one.noted for one in first if isinstance(one.noted, Noted)]
-    worst = next((v for v in ORDER if count[v]), "not testable")
+    worst = next((v for v in ORDER if count[v]), UNTESTABLE)
     statement = (
         f"{len(done)} of {len(images)} images were restored"
         + (f", {len(failed)} could not be." if failed else ".")
@@ -138,7 +138,7 @@ def batch_report(
         f"fault, about one in a hundred is. Expected here: at most {0.01 * len(done):.3g} such images.",
         *([_inspected_in_words(seen)] if seen else ()),
     )
-    words = "Some images need a look" if failed or worst != "consistent" else ""
+    words = "Some images need a look" if failed or worst != CONSISTENT else ""
     return Report(
         title=f"Batch report: {len(images)} images",
         subtitle=f"coldray {__version__}",

@@ -30,19 +30,17 @@ from coldray.reports.pictures import (
     layers_picture,
 )
 from coldray.restoration.certificate.certify import Certificate
+from coldray.restoration.certificate.words import CONSISTENT, CONTRADICTED, LINEAR, LOCAL, UNTESTABLE
 from coldray.restoration.pipeline import Job, Restoration
 from coldray.restoration.provenance import Provenance
 
-TONE_OF = {
-    "consistent": "good", "contradicted in places": "doubtful", "contradicted": "bad", "not testable": "unknown",
-    "linear": "good",
-}  # fmt: skip
+TONE_OF = {CONSISTENT: "good", LOCAL: "doubtful", CONTRADICTED: "bad", UNTESTABLE: "unknown", LINEAR: "good"}
 VERDICT_WORDS = {
-    "consistent": "Consistent with the measurement",
-    "contradicted in places": "Contradicted by the measurement in places",
-    "contradicted": "Contradicted by the measurement",
-    "not testable": "Not testable",
-    "linear": "A linear filter of the measurement: nothing to certify",
+    CONSISTENT: "Consistent with the measurement",
+    LOCAL: "Contradicted by the measurement in places",
+    CONTRADICTED: "Contradicted by the measurement",
+    UNTESTABLE: "Not testable",
+    LINEAR: "A linear filter of the measurement: nothing to certify",
 }
 NOT_CLAIMED = (
     "The original image is the record; the restored one is derived from it. Nothing here claims conformity with ISO 17636-2, "
