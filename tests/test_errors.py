@@ -30,3 +30,11 @@ def test_the_drawing_names_every_error_and_its_built_in_parent():
 def test_a_missing_extra_says_how_to_get_it():
     with pytest.raises(ImportError, match=r"training needs.*'torch'.*pip install 'coldray\[train\]'"):
         raise MissingExtraError("torch", "train", "training")
+
+
+def test_any_error_can_be_said_in_other_words():
+    """With the name of the file, say: an error that is made of other things than its words was none any more."""
+    for cls in TREE.values():
+        first = MissingExtraError("torch", "train", "training") if cls is MissingExtraError else cls("first")
+        other = first.worded("board_3: other")
+        assert type(other) is cls and str(other) == "board_3: other"

@@ -28,9 +28,18 @@ Messages say what was found, what was needed (with units) and what to do.
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 
 class ColdrayError(Exception):
     """Base of all errors raised on purpose by coldray."""
+
+    def worded(self, text: str) -> Self:
+        """The same error in other words, whatever it was made of."""
+        made = copy(self)
+        made.args = (text,)
+        return made
 
 
 class ImageError(ColdrayError, ValueError):
@@ -111,6 +120,12 @@ class MissingExtraError(ColdrayError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the package {package!r}; install it with: pip install 'coldray[{extra}]'")
         self._parts = (package, extra, purpose)
+
+    def worded(self, text: str) -> Self:
+        """As of every error; an import's holds its words twice."""
+        made = super().worded(text)
+        made.msg = text
+        return made
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
         return type(self), self._parts

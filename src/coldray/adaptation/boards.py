@@ -143,7 +143,7 @@ def _checked(folder: Path) -> BoardImages:
     except ColdrayError as problem:
         known = str(problem)
         named = known if folder.name in known else f"{folder.name}: {known}"
-        raise type(problem)(named) from None
+        raise problem.worded(named) from None
     if min(part.stop - part.start for part in seen_of(found)) < min(found.mean.shape) // 2:
         raise MeasurementError(
             f"{folder.name}: less than half of the frame was seen by both detectors after registration; place the board "

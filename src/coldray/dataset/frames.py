@@ -168,7 +168,7 @@ def pair_of(folder: Path, note: Mapping[str, Json]) -> DetectorPair:
     try:
         return DetectorPair(load(as_text(note["blurred"])), load(as_text(note["sharp"])))
     except PhysicsError as problem:
-        raise type(problem)(f"{folder.name}/pair.json: {problem}") from None
+        raise problem.worded(f"{folder.name}/pair.json: {problem}") from None
 
 
 def fingerprint(folder: Path) -> str:
@@ -234,7 +234,7 @@ def read_board(folder: Path, *, acquired: bool = True) -> BoardImages:
         warnings.extend(average.warnings)
         registration = Registration.from_note(note.get("registration"))
     except (ImageError, MetadataError) as problem:
-        raise type(problem)(f"{folder.name}: {problem}") from None
+        raise problem.worded(f"{folder.name}: {problem}") from None
     details["sha256"] = hashes
     return BoardImages(
         board, family, pair_of(folder, note), average.mean, halves, truth, is_matched, frames, exposure,

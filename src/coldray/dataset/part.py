@@ -120,7 +120,7 @@ def registered(images: BoardImages, *, measure: bool = False) -> BoardImages:
         try:
             found = register(images.mean, images.frames.mean(axis=0), images.pair)
         except ColdrayError as problem:
-            raise type(problem)(f"{images.details.get('folder', images.board)}: {problem}") from None
+            raise problem.worded(f"{images.details.get('folder', images.board)}: {problem}") from None
     if found.is_identity:
         return replace(images, registration=found)
     return replace(

@@ -391,4 +391,4 @@ def named(read: Callable[[], Radiograph], path: Path, name: str) -> Radiograph:
     try:
         return read()
     except ColdrayError as problem:
-        raise type(problem)(str(problem).replace(path.name, name)) from None
+        raise problem.worded(str(problem).replace(path.name, name)) from None

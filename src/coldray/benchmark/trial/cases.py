@@ -230,7 +230,7 @@ def _ground(source: Source, job: Job) -> Ground:
     try:
         return ground_of(source.image, job)
     except (ImageError, MetadataError, PhysicsError) as problem:
-        raise type(problem)(f"{source.name}: {problem}") from None
+        raise problem.worded(f"{source.name}: {problem}") from None
 
 
 def _check_counts(controls: int, defective: int) -> None:
