@@ -18,6 +18,17 @@ def test_the_environment_says_how_many_threads_there_are(monkeypatch, stated, co
     assert thread_count() == count
 
 
+def test_numbers_for_nested_levels_stop_neither_records_nor_engines(monkeypatch):
+    """OpenMP takes a list; it was once read as one number, and a restoration ended in a traceback."""
+    from coldray.app.recipe import environment
+    from coldray.restoration.model import load_model
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    monkeypatch.setenv("COLDRAY_ENGINE", "onnxruntime")
+    assert environment()["threads"] == 2
+    assert load_model().engine._session.get_session_options().intra_op_num_threads == 2
+
+
 @pytest.mark.parametrize("stated", ["", "0", "many"])
 def test_there_are_as_many_threads_as_cores_if_nobody_says_otherwise(monkeypatch, stated):
     monkeypatch.setenv("OMP_NUM_THREADS", stated)

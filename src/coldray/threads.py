@@ -15,11 +15,16 @@ Found = TypeVar("Found")
 _inside = threading.local()
 
 
-def thread_count() -> int:
-    """Threads that this process works with: ``OMP_NUM_THREADS``, or as many as there are cores."""
+def stated_threads() -> int:
+    """What ``OMP_NUM_THREADS`` says; 0 if it says no number."""
     # several numbers are those of nested levels, the first is ours
     stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return (int(stated) if stated.isdecimal() else 0) or os.cpu_count() or 1
+    return int(stated) if stated.isdecimal() else 0
+
+
+def thread_count() -> int:
+    """Threads that this process works with: ``OMP_NUM_THREADS``, or as many as there are cores."""
+    return stated_threads() or os.cpu_count() or 1
 
 
 def in_threads(work: Callable[[Part], Found], parts: Sequence[Part]) -> list[Found]:

@@ -294,3 +294,14 @@ def test_other_networks_other_versions_and_the_users_word_lead_to_onnx_runtime(m
     monkeypatch.setenv("COLDRAY_ENGINE", "onnxruntime")
     assert available() is None
     assert isinstance(load_model().engine, OnnxEngine)
+
+
+def test_without_a_folder_for_unfinished_files_onnx_runtime_is_used(model, monkeypatch):
+    """A container whose file system is read-only has none."""
+
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(fast, "gettempdir", none)
+    found, note = fast_engine(model.path, model.header)
+    assert found is None and "No usable temporary directory" in note and note.endswith("ONNX Runtime is used")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
+from coldray.threads import stated_threads
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -54,9 +54,8 @@ class OnnxEngine:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
-        if threads:
-            options.intra_op_num_threads = threads
+        # 0 leaves it to ONNX Runtime
+        options.intra_op_num_threads = stated_threads()
         options.log_severity_level = FATAL
         # waiting threads that spin take the cores of other processes
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -333,7 +333,8 @@ def fast_engine(path: Path, header: Mapping[str, Json], device: Device | None = 
         )
         answer = engine.run(*_probe_input(header, np.array(told, dtype=np.float32)))
         apart = float(np.abs(probed(answer) - np.array(stored)).max())
-    except CheckpointError as problem:
+    except (CheckpointError, OSError) as problem:
+        # no weights, or no folder for unfinished files to hand them over in
         return None, f"{name}: {problem}; {instead}"
     except (KeyError, ValueError, IndexError):
         # whatever is wrong with numbers that others wrote: ONNX Runtime needs neither
