@@ -224,3 +224,21 @@ def test_rows_of_a_tile_are_those_of_the_mirrored_image(shape, top, rows, left, 
     found = _seen(images, down, across, first, last)
     place = np.ix_(mirrored(top + first, top + last, shape[0]), mirrored(left, left + cols, shape[1]))
     np.testing.assert_array_equal(found, np.array([image[place] for image in images], dtype=np.float32))
+
+
+def test_no_tile_of_a_very_wide_frame_is_wider_than_the_engine_takes():
+    """A line scan may be wider than the most parts that are tried; it was run whole then, and memory goes with the width."""
+
+    class Rows(RunningMean):
+        budget_pixels, widest_px = None, 64
+
+        def answers(self, read, rows, conditions):
+            self.widths.append(read(0, 1).shape[2])
+            yield self.run(read(0, rows)[None], conditions)[0, 0]
+
+    engine = Rows(4, 8)
+    engine.widths = []
+    image = np.arange(8 * 3000, dtype=np.float32).reshape(8, 3000)
+    predictor = TiledPredictor(engine)
+    np.testing.assert_array_equal(predictor((image,), np.zeros(1, np.float32)), image)
+    assert max(engine.widths) <= 64 and len(engine.widths) > 24

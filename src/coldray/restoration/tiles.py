@@ -384,5 +384,8 @@ class TiledPredictor:
                     fits = True
                     yield down, across
         if not fits:
-            side = max(2 * self.halo, int(self._budget**0.5) - 2 * self.halo, self._engine.alignment)
-            yield cut(rows, -(-rows // side)), cut(cols, -(-cols // side))
+            least = max(2 * self.halo, self._engine.alignment)
+            down = max(least, int(self._budget**0.5) - 2 * self.halo)
+            # windows begin on the alignment grid, and are that much wider
+            across = max(least, min(down, self._widest - 2 * self.halo - 2 * self._engine.alignment))
+            yield cut(rows, -(-rows // down)), cut(cols, -(-cols // across))
