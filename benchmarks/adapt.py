@@ -186,7 +186,7 @@ def main() -> None:
             "date": date.today().isoformat(),
             "command": f"python benchmarks/adapt.py {name} {sizes}",
             "kind": "simulated",
-            "model": {"name": model.name, "sha256": model.sha256},
+            "model": model.named(),
         } | done
         if given.out:
             given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

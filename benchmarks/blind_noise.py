@@ -306,6 +306,7 @@ def main() -> None:
                 {
                     "kind": "simulated",
                     "date": datetime.date.today().isoformat(),
+                    "model": model.named(),
                     "first_scene": given.first,
                     "scenes": given.scenes,
                     "restored_scenes": given.restored,

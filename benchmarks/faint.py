@@ -316,7 +316,7 @@ def main() -> None:
         )
     results: dict[str, Any] = {
         "benchmark": "faint", "date": date.today().isoformat(), "kind": "simulated",
-        "model": {"name": model.name, "sha256": model.sha256}, "levels": LEVELS, "first_random_state": FIRST_STATE,
+        "model": model.named(), "levels": LEVELS, "first_random_state": FIRST_STATE,
         "pairs": pairs, "marks": {"lowest": MARK, "lowest_wide": WIDE_MARK}, "cells": rows, "efficiency": efficiency,
         "prediction": predictions(rows, efficiency), "core_seconds": time.process_time() - began,
     }  # fmt: skip

@@ -196,7 +196,8 @@ def main() -> None:
     worst = max(row[m]["loss_db"] for row in rows for m in ("wiener", "cold"))
     print(f"largest loss {worst:.3f} dB (mark: {MOST_LOSS_DB} dB)")
     if given.out is not None:
-        content = {"date": date.today().isoformat(), "coldray": __version__, "kind": "simulated", "rows": rows}
+        about = {"date": date.today().isoformat(), "coldray": __version__, "kind": "simulated"}
+        content = about | {"model": load_model().named(), "rows": rows}
         given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

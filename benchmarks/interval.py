@@ -89,7 +89,7 @@ def collected(
 def calibrate(given: argparse.Namespace, model: Model) -> None:
     """Fit the width on objects of the training role, set its factor on others, and write both beside the model."""
     fitted, held = (collected(CALIBRATION, role, given, model) for role in ("train", "validation"))
-    scale = conformal(fit_scale(fitted), held, model.sha256)
+    scale = conformal(fit_scale(fitted), held, model)
     write_text(interval_path(model), json.dumps(scale.to_dict(), indent=1) + "\n")
     print(f"{interval_path(model).name}: factor {scale.factor:.3f} from {scale.objects} objects", coverage(scale, held))
 
@@ -113,7 +113,7 @@ def check(given: argparse.Namespace, model: Model) -> None:
         "measured": "simulated objects of test families and ranges; built-in pair, noise-free sharp image in the blurred response",
         "command": f"python benchmarks/interval.py check --objects {given.objects} --first {given.first} --side {given.side}",
         "date": date.today().isoformat(),
-        "model_sha256": model.sha256,
+        "model": model.named(),
         "factor": scale.factor,
         "rows": rows,
         "marks": {"kinds": kinds, "places": places, "width": bool(rows["all"]["width_over_constant"] <= WIDTH)},

@@ -107,7 +107,7 @@ def main() -> None:
                     "kind": "simulated, frozen pairs",
                     "date": date.today().isoformat(),
                     "convention": convention.to_dict(),
-                    "model": None if model is None else {"name": model.name, "sha256": model.sha256},
+                    "model": None if model is None else model.named(),
                     "scores": results,
                 },
                 indent=1,

@@ -24,6 +24,7 @@ from coldray.metrology.metrics import Convention, psnr_db
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
+from coldray.restoration.model import load_model
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.paper import BLURRED_MG_CM2, SHARP_MG_CM2
 
@@ -103,6 +104,7 @@ def main() -> None:
         result = {
             "kind": "simulated",
             "date": datetime.date.today().isoformat(),
+            "model": load_model().named(),
             "boards": given.boards,
             "side_px": given.side,
             "most_worse_db": MOST_WORSE_DB,

@@ -29,6 +29,7 @@ from coldray.images.registration import Registration, register, resample
 from coldray.physics.detector import Detector
 from coldray.physics.pair import DetectorPair
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.model import load_model
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 EDGES = "neutron_edges_niqa"
@@ -203,7 +204,8 @@ def main() -> None:
     given = parser.parse_args()
     if not REAL.is_dir():
         raise SystemExit("the folder of real frames is absent; it is not part of the project")
-    content = {"date": date.today().isoformat(), "kind": "real", "edges": edges(given.pictures)}
+    content = {"date": date.today().isoformat(), "kind": "real", "model": load_model().named()}
+    content["edges"] = edges(given.pictures)
     content["as_they_come"] = as_they_come(given.pictures)
     if given.out is not None:
         given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

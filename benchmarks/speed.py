@@ -116,6 +116,7 @@ def prepared(name: str, model: str | None, path: Path) -> tuple[Callable[[], Any
         run, spared = (sum(getattr(one, what) for one in made) for what in ("tiles_run", "tiles_spared"))
         open_share = None if last[0] is None else round(1 - last[0], 4)
         return {
+            "model": counted.named(),
             "engine": type(counted.engine).__name__,
             "gate_open_share": open_share,
             "tiles_spared_share": round(spared / max(run + spared, 1), 4),

@@ -27,7 +27,7 @@ import _one_thread  # noqa: F401
 import numpy as np
 from speed import EXPOSURE_S, OPEN_BEAM, PITCH_MM, RL, THREADS, peer, scene
 
-from coldray.restoration.model import DEFAULT_MODEL
+from coldray.restoration.model import load_model
 
 FRAMES = 8
 """Different frames that come in turn: one board, turned and mirrored."""
@@ -149,7 +149,7 @@ def main() -> None:
         found = run(given, frames, Path(name))
         reference = (before + rl_core_seconds(frames[0])) / 2
     asked = {what: getattr(given, what) for what in ("size", "workers", "threads", "pace")}
-    row = {"date": date.today().isoformat(), "kind": "simulated", "model": DEFAULT_MODEL, **asked, **found}
+    row = {"date": date.today().isoformat(), "kind": "simulated", "model": load_model().named(), **asked, **found}
     row["p99_over_p50"] = round(found["latency_ms"]["p99"] / found["latency_ms"]["p50"], 2)
     row["load_average_of_1_min"] = [round(busy, 1), round(os.getloadavg()[0], 1)]
     row["rl30_core_s"] = round(reference, 3)

@@ -380,7 +380,7 @@ def run(cells: list[Cell], given: argparse.Namespace, model: Model, work: Path) 
         print(f"{missing} cells are left; the same command goes on with them")
     if given.out:
         head = {"benchmark": "trust marks", "date": date.today().isoformat(), "kind": "simulated; real images with synthetic blur and noise",
-            "model": {"name": model.name, "sha256": model.sha256}, "build": build(), "scale": given.scale, "cells_left": missing, "core_s": spent}  # fmt: skip
+            "model": model.named(), "build": build(), "scale": given.scale, "cells_left": missing, "core_s": spent}  # fmt: skip
         marks = plain([dict(zip(("question", "mark", "measured", "reached"), row, strict=True)) for row in rows])
         write_text(given.out, json.dumps(head | {"marks": marks, "cells": found}, indent=1) + "\n")
 

@@ -45,6 +45,9 @@ class Plain:
     def fits(self, method):
         return False
 
+    def named(self):
+        return {"name": self.name, "sha256": self.sha256}
+
 
 def test_truth_comes_first_and_frames_second(folder):
     blurred, references, note = compare.read_pair(folder / "board-0")

@@ -10,6 +10,7 @@ from coldray.errors import MeasurementError
 from coldray.formats import write_image
 from coldray.physics.noise import NoiseModel
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job
 
 
@@ -29,6 +30,7 @@ def test_a_linear_method_keeps_all_of_it(flats, tmp_path):
     assert found["restored"].lowest(0.03, 0.25) > 0.93
     assert len(told) == 10 and told[-1][:2] == (9, 10)
     results = flats_results(found, len(flats))
+    assert results["model"] is None and flats_results(found, 5, load_model())["model"] == load_model().named()
     assert len(results["eta"]) == len(results["eta_sd"]) == len(results["frequency_cycles_px"])
     assert len(results["statement"]) == 2
     page = write_flats(tmp_path, results)

@@ -1,6 +1,7 @@
 """The interval's calibration: it finds a known scale, keeps its promise for further objects, and refuses too few."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from coldray.benchmark.interval import Errors, conformal, coverage, fit_scale, oracle_width
 from coldray.errors import CheckpointError, MeasurementError
 from coldray.restoration.interval_width import PARTS, IntervalScale
+from coldray.restoration.model import Model
 
 PIXELS = 900
+MODEL = Model("m", Path("m.onnx"), {"even": {"clip": 25.0}}, "of a model")
 
 
 def drawn(number, rng, *, spread=0.0, weight=4.0):
@@ -56,10 +59,14 @@ def test_errors_that_are_the_noise_alone_get_its_quantile_anywhere(scale):
 
 def test_further_objects_are_covered_as_promised():
     """Objects that differ by 20 % in their errors: coverage over objects is 90 %, everywhere."""
-    scale = conformal(fitted(objects(0, 30, 3, spread=0.2)), objects(30, 40, 4, spread=0.2), "of a model")
+    scale = conformal(fitted(objects(0, 30, 3, spread=0.2)), objects(30, 40, 4, spread=0.2), MODEL)
     found = coverage(scale, objects(100, 150, 5, spread=0.2))
     assert found["coverage"] == pytest.approx(0.91, abs=0.02)
-    assert scale.objects == 40 and scale.model_sha256 == "of a model"
+    assert (
+        scale.objects == 40
+        and scale.model_sha256 == "of a model"
+        and scale.model_settings_sha256 == MODEL.settings_sha256
+    )
     assert all(0.87 < at["coverage"] < 0.95 for at in found["places"].values())
     assert set(found["places"]) == {"edges", "flats", "g = 0", "g > 0"}
 
@@ -106,7 +113,7 @@ def test_errors_that_no_factor_covers_are_refused(scale):
 
 
 def test_the_file_holds_the_whole_calibration(scale):
-    set_ = conformal(scale, objects(20, 12, 14), "abc")
+    set_ = conformal(scale, objects(20, 12, 14), MODEL)
     assert IntervalScale.from_dict(json.loads(json.dumps(set_.to_dict()))) == set_
 
 

@@ -14,6 +14,7 @@ from coldray.declaration import FIRST_FORMAT
 from coldray.formats import read_image, write_image
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.model import shipped_models
 from coldray.settings import newest_format, recorded
 
 FAST = ("--method", "wiener", "--exposure-s", "0.25")
@@ -214,6 +215,29 @@ def test_a_model_that_ships_under_another_name_by_now_is_found_by_its_content(ch
     monkeypatch.setattr(models, "shipped_models", lambda: renamed)
     code, found, _ = check(tmp_path / "out.tif")
     assert code == 0 and found["matches"] is True and found["repeated"]["same_bytes"] is True
+
+
+def test_a_model_with_other_constants_is_not_the_recorded_one(check, call, put, tmp_path):
+    """The same weights behind another gate; a record from before the constants were told says nothing of them."""
+    shipped = shipped_models()["compact"]
+    for name in ("m", "other"):
+        for suffix in (".onnx", ".json", ".safetensors"):
+            shutil.copy(shipped.with_suffix(suffix), tmp_path / f"{name}{suffix}")
+    put(tmp_path / "scan.tif", 3)
+    one = tmp_path / "out.tif"
+    assert call("restore", tmp_path / "scan.tif", "-o", one, "-m", tmp_path / "m.onnx", *FAST[2:])[0] == 0
+    record = json.loads((tmp_path / "out.tif.json").read_text())
+    header = json.loads((tmp_path / "m.json").read_text())
+    assert record["recipe"]["settings"]["model_settings"] == header.pop("settings_sha256")
+    assert record["settings"]["model_settings_sha256"] == record["recipe"]["settings"]["model_settings"]
+    assert check(one)[1]["matches"] is True
+    (tmp_path / "other.json").write_text(json.dumps(header | {"even": header["even"] | {"open_above": 15.0}}))
+    code, _, err = check(one, "-m", tmp_path / "other.onnx")
+    assert code == 3 and "other constants in its header" in err and "--model" in err
+    del record["recipe"]["settings"]["model_settings"], record["recipe"]["environment"]["build"]
+    (tmp_path / "out.tif.json").write_text(json.dumps(record))
+    code, found, _ = check(one)
+    assert code == 0 and found["matches"] is True
 
 
 @pytest.mark.parametrize("suffix", [".dcm", ".png", ".npy"])

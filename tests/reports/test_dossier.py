@@ -30,7 +30,7 @@ def model():
 
 def of(model, **content):
     evidence = tuple(Evidence(name, f"{name}.json", "ab" * 32, found) for name, found in content.items())
-    return Dossier(SETTINGS, model.header, model.sha256, evidence)
+    return Dossier(SETTINGS, model.header, model.sha256, model.settings_sha256, evidence)
 
 
 def test_there_are_twenty_questions_each_with_a_place():
@@ -88,6 +88,13 @@ def test_evidence_of_another_model_is_called_so(model):
         assert ("trust" in {gap["missing"] for gap in found.gaps()}) is told
 
 
+def test_evidence_of_the_same_weights_with_other_constants_is_called_so(model):
+    for settings, told in ((model.settings_sha256, False), ("0" * 64, True)):
+        found = of(model, pod=POD | {"model": model.named() | {"settings_sha256": settings}})
+        assert ("OTHER CONSTANTS" in to_html(dossier_report(found))) is told
+        assert ("pod" in {gap["missing"] for gap in found.gaps()}) is told
+
+
 def test_simulated_readers_do_not_answer_what_people_find(model):
     number = next(n for n, one in enumerate(QUESTIONS, 1) if one.place == "trial")
     cases = (
@@ -102,7 +109,7 @@ def test_simulated_readers_do_not_answer_what_people_find(model):
         assert words in gap["given"][0] and words in page and "what was given does not answer" in page
         assert next(one for one in found.to_dict()["questions"] if one["number"] == number)["section"] is None
     both = tuple(Evidence("trial", f"{who}.json", "ab" * 32, {"read_by": who}) for who in ("simulated", "people"))
-    found = Dossier(SETTINGS, model.header, model.sha256, both)
+    found = Dossier(SETTINGS, model.header, model.sha256, model.settings_sha256, both)
     assert number not in {gap["number"] for gap in found.gaps()} and "SIMULATED" in to_html(dossier_report(found))
 
 

@@ -42,6 +42,7 @@ class Answers:
     """A model whose network answers what a function makes of the linear estimate it is shown."""
 
     name, sha256, header = "answers", "0" * 64, {"method": "cold", "family": {}}
+    settings_sha256 = "1" * 64
     prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.0, 0.0]), None
     even = EvenConstants()
 

@@ -130,6 +130,31 @@ def test_a_calibration_belongs_to_its_model(image, calibrated, tmp_path):
         coldray.restore(image, model=copy, interval=True, **STATED)
 
 
+def test_a_calibration_belongs_to_the_constants_of_its_model(image, calibrated, tmp_path):
+    """The same weights behind another gate make other errors."""
+    for path in (calibrated, calibrated.with_suffix(".json")):
+        shutil.copy(path, tmp_path)
+    copy = tmp_path / calibrated.name
+    scale = json.loads(interval_path(load_model(calibrated)).read_text())
+    stated = {"model": copy, "interval": True, **STATED}
+    for settings in ("", load_model(copy).settings_sha256):
+        interval_path(load_model(copy)).write_text(json.dumps(scale | {"model_settings_sha256": settings}))
+        assert coldray.restore(image, **stated).interval is not None
+    card = json.loads(copy.with_suffix(".json").read_text())
+    card["even"]["open_above"] += 1
+    del card["settings_sha256"]
+    copy.with_suffix(".json").write_text(json.dumps(card))
+    assert load_model(copy).sha256 == load_model(calibrated).sha256
+    with pytest.raises(CheckpointError, match=r"compact\.interval\.json: calibrated with other constants"):
+        coldray.restore(image, **stated)
+
+
+def test_the_calibration_that_ships_names_the_constants_of_its_model():
+    model = load_model()
+    said = json.loads(interval_path(model).read_text())
+    assert said["model_settings_sha256"] == model.settings_sha256 == model.header["settings_sha256"]
+
+
 def test_an_adapted_model_says_in_one_line_why_it_has_none(image, calibrated, tmp_path):
     """Three boards without a truth set no factor; the remedy is not a command that a user does not have."""
     for path in (calibrated, calibrated.with_suffix(".json")):

@@ -16,6 +16,7 @@ from coldray.physics.detector import load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
+from coldray.restoration.card import settings_sha256
 from coldray.restoration.guard import linear_filter
 from coldray.restoration.model import load_model, network_of
 from coldray.restoration.pipeline import Job, run_method
@@ -230,6 +231,22 @@ def graph(path, outputs=1, names=("channels", "conditions"), kind=np.float32, sh
     path.write_bytes(model.SerializeToString())
     path.with_suffix(".json").write_text(json.dumps(header(sha256=file_sha256(path))))
     return load_model(path)
+
+
+def test_a_header_changed_in_what_decides_is_refused(tmp_path):
+    """Names, scores and words may change; the gate may not."""
+    path = tmp_path / "m.onnx"
+    graph(path)
+    made = json.loads(path.with_suffix(".json").read_text())
+    made |= {"settings_sha256": settings_sha256(made)}
+    for changes in ({"name": "another"}, {"validation": {"a_psnr_db": 40.0}}, {"family": {"exposure_s": [0.1, 1.0]}}):
+        path.with_suffix(".json").write_text(json.dumps(made | changes))
+        assert load_model(path).settings_sha256 == made["settings_sha256"]
+    for changes in ({"even": {"clip": 24.0}}, {"radius": 33}, {"family": {"cloud": {"points": [[0.0]], "reach": 1.0}}},
+                    {"consistency_share": {"frequency_cycles_px": [0.0, 0.5], "share": [0.0, 1.0]}}):  # fmt: skip
+        path.with_suffix(".json").write_text(json.dumps(made | changes))
+        with pytest.raises(CheckpointError, match=r"m\.onnx: its header was changed in what decides"):
+            load_model(path)
 
 
 def asked(model, images=3):

@@ -106,6 +106,7 @@ class Guess:
     """A model that answers with the linear estimate it is shown."""
 
     name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
+    settings_sha256 = "1" * 64
     prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5]), None
     even, engine = EvenConstants(), SimpleNamespace(stride=8)
 

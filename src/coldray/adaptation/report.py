@@ -60,8 +60,8 @@ def adaptation_report(
     calibrated = tuned.model.header
     facts = Facts(
         (
-            ("model before", f"{base.name}, sha256 {base.sha256[:16]}"),
-            ("adapted model", f"{tuned.model.name}, sha256 {tuned.model.sha256[:16]}"),
+            ("model before", f"{base.name}, sha256 {base.sha256[:16]}, settings {base.settings_sha256[:16]}"),
+            ("adapted model", f"{tuned.model.name}, sha256 {tuned.model.sha256[:16]}, settings {tuned.model.settings_sha256[:16]}"),
             ("detectors", _detectors(boards)),
             ("boards", f"{len(boards.tuned)} learnt from, {len(boards.apart)} kept apart"),
             ("learning", f"{how.steps} updates of {how.batch} windows, rate {how.learning_rate:g}, random state {how.random_state}"),

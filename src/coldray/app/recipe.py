@@ -19,6 +19,7 @@ from coldray.document import Json, as_table, shortened
 from coldray.errors import MetadataError
 from coldray.plugins import from_outside
 from coldray.settings import Settings, check_settings, declared, defaults, laid_over, newest_format, recorded
+from coldray.threads import stated_threads
 
 if TYPE_CHECKING:
     from coldray.formats.raw import RawGeometry
@@ -31,6 +32,8 @@ RECORD_FORMAT = newest_format()
 it came."""
 REPEATABLE_FORMATS = range(FIRST_FORMAT, RECORD_FORMAT + 1)
 """Formats whose restorations this version repeats."""
+MODEL_SETTINGS = "model_settings"
+"""Name in a record of the hash of what of the model's header decides a result, beside that of its file; earlier records have none."""
 _OWN_METHODS = {("cold", "naive", True): "cold_naive", ("pnp", "denoiser", "tv"): "pnp_tv"}
 """Methods that were an option's value of another one in version 0.1; with any other value the option meant its default."""
 _AS_RECORDED: Mapping[str, Callable[[Json], bool]] = {
@@ -156,6 +159,7 @@ class Recipe(Settings[str, str, tuple[str, ...]]):
             # of a folder: which of its settings an image has depends on the image
             values["profile"] = {"sha256": file_sha256(Path(self.profile))}
             values["profile"] |= {"rules": {name: one.settings() for name, one in self.every()}}
+        values[MODEL_SETTINGS] = None if job.model is None else job.model.settings_sha256
         return {**values, **further, "coldray": __version__, **{key: sources[key] for key in _source_keys()}}
 
     def history(self) -> dict[str, Json]:
@@ -293,7 +297,7 @@ def environment(workers: int = 1, device: str = "cpu") -> dict[str, Json]:
     used, _ = device_of(device)
     packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}" + (f" on {used}" if used else "")
     outside = {"plugins": from_outside()} if from_outside() else {}
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or max(1, (os.cpu_count() or 1) // workers)
+    threads = stated_threads() or max(1, (os.cpu_count() or 1) // workers)
     return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads, **outside}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from coldray.app.files import LEDGER, expand
 from coldray.app.one import record_path, restore_files
-from coldray.app.recipe import RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment
+from coldray.app.recipe import MODEL_SETTINGS, RECORD_FORMAT, REPEATABLE_FORMATS, Recipe, as_now, environment
 from coldray.app.records import Record, find_record
 from coldray.app.said import ANOTHER_MACHINE, differences, steps_apart
 from coldray.app.signature import PublicKey, judge
@@ -282,7 +282,7 @@ def _recipe(record: Record, given: Sources) -> Recipe:
     then = as_now(record.settings)
     chosen = {key: given.settings.get(name) or record.sources.get(key) for key, (name, _) in sources.items()}
     for key, (name, said) in sources.items():
-        if said.kind == "model" and not given.settings.get(name):
+        if said.kind == "model" and not given.settings.get(name) and not Path(str(chosen[key])).is_file():
             # a model that ships under another name by now
             chosen[key] = shipped_as(None if then[key] is None else as_text(then[key])) or chosen[key]
     recipe = Recipe.of_record(record.settings, chosen)
@@ -295,4 +295,8 @@ def _recipe(record: Record, given: Sources) -> Recipe:
         if said.kind == "detector":
             raise DetectorError(f"the {key} detector {chosen[key]!r} is not the recorded one; give `{name}`")
         raise MetadataError(f"the {key} at hand is not the recorded one (sha256 differs); give `{name}`")
+    if then.get(MODEL_SETTINGS, now[MODEL_SETTINGS]) != now[MODEL_SETTINGS]:
+        raise MetadataError(
+            "the model at hand has the recorded weights, but other constants in its header (gate, gain or domain); give `model`"
+        )
     return recipe

@@ -156,7 +156,7 @@ def evaluate_folder(
     return {
         "coldray": __version__,
         "convention": convention.to_dict(),
-        "model": {"name": model.name, "sha256": model.sha256},
+        "model": model.named(),
         "methods": mean,
         "ceiling": {**_mean_scores(list(ceilings.values())), "boards": ceilings} if ceilings else None,
         "paired": _against(table, "wiener" if "wiener" in table else "blurred"),

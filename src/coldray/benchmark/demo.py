@@ -89,7 +89,7 @@ def run_demo(
         "exposure_s": EXPOSURE_S,
         "reference": "noise-free image of the sharp detector, own energy response",
         "convention": convention.to_dict(),
-        "model": {"name": model.name, "sha256": model.sha256},
+        "model": model.named(),
         "snr_box_xywh": list(box),
         "methods": methods,
         "mtf": {

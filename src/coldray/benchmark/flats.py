@@ -22,6 +22,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import degradation_of
 from coldray.reports.html import template
 from coldray.restoration.fixed_pattern import shared_pattern
+from coldray.restoration.model import Model
 from coldray.restoration.noise import noise_of_flats
 from coldray.restoration.pipeline import Job, run_method
 from coldray.settings import EVEN_LINEAR, EVEN_NETWORK
@@ -99,8 +100,8 @@ def usual_jobs(job: Job) -> dict[str, Job]:
     return found | {"wiener": replace(job, method="wiener", model=None, steps=None, options={})}
 
 
-def flats_results(found: Mapping[str, Efficiency], frames: int) -> dict[str, Json]:
-    """JSON-able results: the curve of what is restored on top, every method's below, and what they mean in words."""
+def flats_results(found: Mapping[str, Efficiency], frames: int, model: Model | None = None) -> dict[str, Json]:
+    """JSON-able results: the curve of what is restored on top, every method's below, what they mean in words, and the model."""
     first = found["restored"].to_json()
     words = [
         f"{name}: at least {e.lowest():.2f} of the squared index of the best linear observer is kept from 0.03 to 0.35 cycles/pixel"
@@ -111,6 +112,7 @@ def flats_results(found: Mapping[str, Efficiency], frames: int) -> dict[str, Jso
         "coldray": __version__,
         **{key: first[key] for key in ("frequency_cycles_px", "eta", "eta_sd")},
         "frames": frames,
+        "model": None if model is None else model.named(),
         "methods": {name: e.to_json() | {"lowest": e.lowest()} for name, e in found.items()},
         "statement": words,
     }

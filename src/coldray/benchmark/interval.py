@@ -32,6 +32,8 @@ from coldray.restoration.interval_width import (
 if TYPE_CHECKING:
     import torch
 
+    from coldray.restoration.model import Model
+
 Float = NDArray[np.float64]
 
 BORDER_PX = 8
@@ -189,7 +191,7 @@ def _network(draw: torch.Generator, start: float) -> torch.nn.Sequential:
     return torch.nn.Sequential(first, torch.nn.ReLU(), second, torch.nn.ReLU(), last)
 
 
-def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str = "") -> IntervalScale:
+def conformal(scale: IntervalScale, found: Sequence[Errors], model: Model | None = None) -> IntervalScale:
     """Set the factor on objects that the scale was not fitted on.
 
     Parameters
@@ -197,7 +199,8 @@ def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str =
     scale : IntervalScale
     found : sequence of Errors
         Frames of one object count as one.
-    model_sha256 : str
+    model : Model, optional
+        Whose errors these are.
 
     Raises
     ------
@@ -229,7 +232,10 @@ def conformal(scale: IntervalScale, found: Sequence[Errors], model_sha256: str =
             factors.append(_least_factor([ratios[name] for name in some], most))
     if max(factors) >= LARGEST_FACTOR:
         raise MeasurementError(f"{len(names)} objects are too few for intervals that cover {100 * scale.share:g} %")
-    return replace(scale, factor=max(factors) * scale.factor, objects=len(names), model_sha256=model_sha256)
+    made = replace(scale, factor=max(factors) * scale.factor, objects=len(names))
+    if model is None:
+        return made
+    return replace(made, model_sha256=model.sha256, model_settings_sha256=model.settings_sha256)
 
 
 def _least_factor(objects: Sequence[Sequence[Float]], missed: float) -> float:

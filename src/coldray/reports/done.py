@@ -180,7 +180,8 @@ DOMAIN_WORDS = (
 
 def _model_facts(model: Model) -> Facts:
     header = model.header
-    rows = [("Name", model.name), ("SHA-256 of the file", model.sha256), ("Trained for", f"method {header['method']}")]
+    hashes = [("SHA-256 of the file", model.sha256), ("SHA-256 of what its header decides", model.settings_sha256)]
+    rows = [("Name", model.name), *hashes, ("Trained for", f"method {header['method']}")]
     network = as_table(header["network"])
     rows.append(("Network", f"{network['name']}, reach {header['radius']} pixels, grid {header['stride']} pixels"))
     training = as_table(header.get("training", {}))

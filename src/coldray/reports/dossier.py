@@ -85,12 +85,16 @@ class Evidence:
     sha256: str
     content: Mapping[str, Json] | str
 
-    def shortfall(self, model_sha256: str) -> str:
+    def shortfall(self, model_sha256: str, settings_sha256: str = "") -> str:
         """Why it does not answer for a model, in a sentence; empty if nothing in it says so."""
         said: Mapping[str, Json] = {} if isinstance(self.content, str) else self.content
         named = _model_of(said)
         if named is not None and named != model_sha256:
             return f"This was measured with ANOTHER model, sha256 {named[:16]}: it does not answer for this one."
+        model = said.get("model")
+        constants = model.get("settings_sha256") if isinstance(model, Mapping) else None
+        if isinstance(constants, str) and constants != settings_sha256:
+            return f"This was measured with OTHER CONSTANTS of this model (gate, gain or domain), sha256 {constants[:16]}: it does not answer."
         if self.name == "trial" and said.get("read_by") == "simulated":
             return "The readers are SIMULATED: what people find is not answered."
         if self.name == "trial" and said.get("read_by") != "people":
@@ -108,8 +112,8 @@ class Dossier:
         Of the procedure: detectors, method, pitch and so on, as stated.
     header : dict
         The model's card.
-    sha256 : str
-        Of the model's file.
+    sha256, settings_sha256 : str
+        Of the model's file, and of what of its header decides a result.
     evidence : tuple of Evidence
 
     Raises
@@ -121,6 +125,7 @@ class Dossier:
     settings: Mapping[str, Json]
     header: Mapping[str, Any]
     sha256: str
+    settings_sha256: str = ""
     evidence: tuple[Evidence, ...] = ()
 
     def __post_init__(self) -> None:
@@ -133,13 +138,13 @@ class Dossier:
         own = {SETTINGS: _facts(self.settings), MODEL: self._model(), DOMAIN: self._domain(), DATA: self._data()}
         own |= {CHECK: (Note(CHECKED),), LIMITS: (Note(NOT_CLAIMED), Note(ALSO_NOT))}
         for one in self.evidence:
-            own[one.name] = (*own.get(one.name, ()), *_shown(one, one.shortfall(self.sha256)))
+            own[one.name] = (*own.get(one.name, ()), *_shown(one, self._shortfall(one)))
         return {name: blocks for name, blocks in own.items() if blocks}
 
     def answered(self) -> set[str]:
         """Places of `sections` that answer their questions: not those whose every file says that it does not."""
         given = {one.name for one in self.evidence}
-        return set(self.sections()) - given | {e.name for e in self.evidence if not e.shortfall(self.sha256)}
+        return set(self.sections()) - given | {e.name for e in self.evidence if not self._shortfall(e)}
 
     def gaps(self) -> list[dict[str, Json]]:
         """Questions that nothing given answers, by their number, with what would, and why what was given does not."""
@@ -150,7 +155,7 @@ class Dossier:
                 "question": one.text,
                 "missing": one.place,
                 "made_by": EVIDENCE.get(one.place, "the model's card"),
-                "given": [e.shortfall(self.sha256) for e in self.evidence if e.name == one.place],
+                "given": [self._shortfall(e) for e in self.evidence if e.name == one.place],
             }
             for number, one in enumerate(QUESTIONS, 1)
             if one.place not in answered
@@ -162,7 +167,7 @@ class Dossier:
         return {
             "coldray": __version__,
             "settings": dict(self.settings),
-            "model": {"name": self.header.get("name"), "sha256": self.sha256},
+            "model": self._named(),
             "questions": [
                 {"number": number, "question": one.text, "section": one.place if one.place in answered else None}
                 for number, one in enumerate(QUESTIONS, 1)
@@ -178,13 +183,19 @@ class Dossier:
             "card": dict(self.header),
         }
 
+    def _shortfall(self, one: Evidence) -> str:
+        return one.shortfall(self.sha256, self.settings_sha256)
+
+    def _named(self) -> dict[str, Json]:
+        return {"name": self.header.get("name"), "sha256": self.sha256, "settings_sha256": self.settings_sha256}
+
     def _model(self) -> tuple[Block, ...]:
         known = {
             name: self.header[name]
             for name in ("name", "method", "degradation", "network", "reach")
             if name in self.header
         }
-        return (Facts(tuple(_scalars(known | {"sha256": self.sha256, "coldray": __version__}))), Note(FROZEN))
+        return (Facts(tuple(_scalars(known | self._named() | {"coldray": __version__}))), Note(FROZEN))
 
     def _domain(self) -> tuple[Block, ...]:
         family = self.header.get("family")
@@ -208,8 +219,9 @@ class Dossier:
 
 
 FROZEN = (
-    "The model is one file and its header. Its sha256 stands in the history of every restored image and in its record; a file that differs "
-    "from its header's sha256 is refused, and a result restored by another model does not verify."
+    "The model is one file and its header. The sha256 of the file, and that of what of the header decides a result (gate, gain, domain, prior), "
+    "stand in the history of every restored image and in its record; a file that differs from its header's sha256 is refused, and a result restored "
+    "by another model, or with other constants, does not verify."
 )
 GUARDED = (
     "Every image's MTF ratio and noise are compared with those of the training. Outside, the network's share fades to 0 and the linear filter is "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -100,6 +102,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "method": TEXT._replace(needed=True),
         "name": TEXT,
         "sha256": TEXT,
+        "settings_sha256": TEXT,
         "channels": TEXTS,
         "conditions": TEXTS,
         "consistency_share": Rule(lambda value: value is None or isinstance(value, dict), "an object, or null"),
@@ -155,6 +158,35 @@ RULES: dict[str, dict[str, Rule]] = {
     },
 }
 """By the place in the header. Keys that are not named here describe the model and decide nothing."""
+DECIDING: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("method", "network", "stride", "radius", "reach", "prior", "channels", "conditions"), ()),
+    **dict.fromkeys(("consistency_share", "even"), ()),
+    "family": ("conditions_low", "conditions_high", "cloud"),
+}
+"""Entries of a header that decide a result beside the weights; those within an entry where not all of it does."""
+
+
+def settings_sha256(header: Mapping[str, Json]) -> str:
+    """Hash of the entries of a header that decide a result: gate, share of the gain, domain, prior and network.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a model.
+
+    Returns
+    -------
+    str
+        SHA-256 of `DECIDING` as JSON with sorted names and no spaces; what the header lacks is left out.
+    """
+    found: dict[str, Json] = {}
+    for name, parts in DECIDING.items():
+        entry = header.get(name)
+        if parts and isinstance(entry, Mapping):
+            entry = {part: entry[part] for part in parts if part in entry}
+        if entry not in (None, {}):
+            found[name] = entry
+    return hashlib.sha256(json.dumps(found, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_header(header: Json, name: str) -> None:

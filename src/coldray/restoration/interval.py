@@ -150,7 +150,7 @@ def interval_scale_of(model: Model) -> IntervalScale:
     Raises
     ------
     CheckpointError
-        If there is none, or it is another model's.
+        If there is none, or it is another model's, or of the same weights with other constants.
     """
     path = interval_path(model)
     if not path.is_file():
@@ -159,6 +159,10 @@ def interval_scale_of(model: Model) -> IntervalScale:
     if found.model_sha256 != model.sha256:
         raise CheckpointError(
             f"{path.name}: calibrated with another model (sha256 {found.model_sha256[:12]}…); calibrate anew"
+        )
+    if found.model_settings_sha256 not in ("", model.settings_sha256):
+        raise CheckpointError(
+            f"{path.name}: calibrated with other constants in the model's header (gate, gain or domain); calibrate anew"
         )
     return found
 

@@ -166,8 +166,8 @@ class IntervalScale:
         Share of an object's pixels that the interval covers, mean over objects.
     objects : int
         How many objects gave the factor.
-    model_sha256 : str
-        Model whose errors these are.
+    model_sha256, model_settings_sha256 : str
+        Model whose errors these are: its file, and what of its header decides a result; the second is empty where it is not told.
     """
 
     centre: tuple[float, ...]
@@ -177,6 +177,7 @@ class IntervalScale:
     share: float = 0.9
     objects: int = 0
     model_sha256: str = ""
+    model_settings_sha256: str = ""
 
     def half_width(self, parts: NDArray[np.floating], gate: NDArray[np.floating]) -> Image:
         """Half-width [fraction of the open beam], of the gate's shape, for parts of shape (10, ...)."""
@@ -229,6 +230,7 @@ class IntervalScale:
                 share=float(data["share"]),
                 objects=int(data["objects"]),
                 model_sha256=str(data["model_sha256"]),
+                model_settings_sha256=str(data.get("model_settings_sha256", "")),
             )
         except (KeyError, TypeError, ValueError) as problem:
             raise CheckpointError(f"the calibration of intervals cannot be read ({problem})") from None

@@ -24,7 +24,7 @@ from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, plugin
 from coldray.restoration.build import build_network
-from coldray.restoration.card import check_header
+from coldray.restoration.card import check_header, settings_sha256
 from coldray.restoration.device import CPU, device_of
 from coldray.restoration.domain import BOX_REACH, Domain, asked_for, noise_in_training
 from coldray.restoration.engines import OnnxEngine, TorchEngine
@@ -67,6 +67,15 @@ class Model:
             fast, note = fast_engine(self.path, self.header)
             return fast or OnnxEngine(self.path, int(as_number(self.header["stride"])), self.reach, note)
         return TorchEngine(network_of(self.path), grid=int(as_number(self.header["stride"])))
+
+    @cached_property
+    def settings_sha256(self) -> str:
+        """Hash of what of the header decides a result, see `coldray.restoration.card.settings_sha256`."""
+        return settings_sha256(self.header)
+
+    def named(self) -> dict[str, Json]:
+        """Name and both hashes, by which a result says which model it is of."""
+        return {"name": self.name, "sha256": self.sha256, "settings_sha256": self.settings_sha256}
 
     @property
     def reach(self) -> int:
@@ -273,7 +282,8 @@ def load_model(source: str | os.PathLike[str] | None = None) -> Model:
     Raises
     ------
     CheckpointError
-        If there is no such model, its file is broken, a pickle, or does not match its header's sha256.
+        If there is no such model, its file is broken, a pickle, or does not match its header's sha256, or the header was
+        changed in what decides a result since the model was written.
 
     Examples
     --------
@@ -303,5 +313,10 @@ def load_model(source: str | os.PathLike[str] | None = None) -> Model:
     if path.suffix == ".onnx" and header.get("sha256") != digest:
         raise CheckpointError(
             f"{path.name}: sha256 {digest[:12]}… does not match its header; the file was changed or cut"
+        )
+    if header.get("settings_sha256", settings := settings_sha256(header)) != settings:
+        raise CheckpointError(
+            f"{path.name}: its header was changed in what decides a result (gate, gain, domain or network) since the model was "
+            "written; take the header as it was written, or export the model anew"
         )
     return Model(as_text(header.get("name", path.stem)), path, header, digest)

@@ -310,7 +310,9 @@ def _details(prepared: _Prepared, chosen: Mapping[str, Json], notes: list[_Frame
     if hasattr(prepared.degradation, "told"):
         details["geometry"] = prepared.degradation.told()
     if job.model is not None and method.LEARNS:
-        details |= {"model": job.model.name, "model_sha256": job.model.sha256, "gain": job.gain}
+        model = job.model
+        details |= {"model": model.name, "model_sha256": model.sha256, "model_settings_sha256": model.settings_sha256}
+        details["gain"] = job.gain
         if even_constants(job) is not None:
             details["even"] = job.even
             details["linear_share"] = round(float(np.mean([n.linear_share for n in notes])), 4)

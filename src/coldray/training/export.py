@@ -23,6 +23,7 @@ from coldray.frame import Frame
 from coldray.gain import unshared_gain
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.build import build_network
+from coldray.restoration.card import settings_sha256
 from coldray.restoration.engines import OnnxEngine, TorchEngine
 from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import design_of, probe_of
@@ -134,6 +135,7 @@ def write_model(
     header["reach"] = {"acting_px": acting, "formal_px": network.radius}
     even = EvenConstants.of_header(as_table(header.get("even", {})))
     header["even"] = (even if open_share is None else replace(even, open_share=open_share)).to_header()
+    header["settings_sha256"] = settings_sha256(header)
     # all three files or none: a model that fails its check leaves the one before as it was
     with scratch_folder(out.parent) as folder:
         made = folder / out.name

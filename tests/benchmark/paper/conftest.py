@@ -48,6 +48,13 @@ class FakeModel:
     def consistency_share(self):
         return FrequencyCurve([0.0, 0.5], [self.share, self.share])
 
+    @property
+    def settings_sha256(self):
+        return "1" * 64
+
+    def named(self):
+        return {"name": self.name, "sha256": self.sha256, "settings_sha256": self.settings_sha256}
+
     def predictor(self, progress=None, device="cpu"):
         return Predictor(self.answer)
 

@@ -289,6 +289,7 @@ def test_the_map_tells_quiet_ground_from_restless():
 
 def test_json_csv_and_page_say_the_same(study):
     told, table = study_json(study), readings_csv(study).splitlines()
+    assert told["model"] is None
     rows = [line.split(",") for line in table if not line.startswith("#")]
     assert rows[0] == ["kind", "arm", "size_mm", "contrast", "reading", "found"]
     for point in told["points"]:

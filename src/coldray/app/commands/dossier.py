@@ -60,8 +60,8 @@ def dossier(
     check_outputs([(out, REPORT_SUFFIXES), (beside, (".json",))], [Path(one.file) for one in given], overwrite)
     recipe = recipe_of(stated)
     model = recipe.job().model
-    header, digest = ({}, "") if model is None else (model.header, model.sha256)
-    found = Dossier(recipe.settings(), header, digest, tuple(given))
+    known = ({}, "", "") if model is None else (model.header, model.sha256, model.settings_sha256)
+    found = Dossier(recipe.settings(), *known, tuple(given))
     told = plain_table(found.to_dict() | {"report": str(out)})
     write_files(
         {

@@ -95,10 +95,11 @@ def card(
     from coldray.restoration.model import load_model
 
     found = load_model(model)
+    told = found.header | {"sha256": found.sha256, "settings_sha256": found.settings_sha256}
     if as_json:
-        console.emit(found.header | {"sha256": found.sha256})
+        console.emit(told)
     else:
-        typer.echo(json.dumps(found.header | {"sha256": found.sha256}, indent=1))
+        typer.echo(json.dumps(told, indent=1))
     return console.OK
 
 
@@ -119,10 +120,19 @@ def verify(
     shown = as_texts(found.header.get("channels", shown))
     # the predictor refuses what is not one finite image
     found.predictor()(tuple(np.ones((64, 64), np.float32) for _ in shown), np.zeros(len(told), np.float32))
+    proven = as_table(found.header.get("adaptation", {})).get("settings_sha256", found.settings_sha256)
+    other = proven != found.settings_sha256
+    warnings = (
+        ["the gain in its card was proven with other constants in the header (gate, gain or domain)"] if other else []
+    )
     if as_json:
-        console.emit({"model": found.name, "sha256": found.sha256, "matches": True})
+        hashes = {"sha256": found.sha256, "settings_sha256": found.settings_sha256}
+        console.emit({"model": found.name, **hashes, "matches": True, "warnings": warnings})
     else:
         typer.echo(f"{found.name}: sha256 {found.sha256} matches, the network runs")
+        typer.echo(f"  what its header decides: sha256 {found.settings_sha256}")
+        for warning in warnings:
+            console.say(f"warning: {warning}")
     return console.OK
 
 
@@ -246,7 +256,7 @@ def _evaluate_flats(
     with console.progress("evaluate", len(jobs) * len(stack), quiet=as_json) as advance:
         found = efficiency_of_flats(stack, jobs, pair.pixel_pitch_mm, advance)
     warnings = [*warnings, *notes_of_flats(stack)]
-    results = flats_results(found, len(stack)) | {"warnings": warnings}
+    results = flats_results(found, len(stack), chosen) | {"warnings": warnings}
     written = write_flats(out, results)
     if as_json:
         console.emit(results | {"report": str(written)})

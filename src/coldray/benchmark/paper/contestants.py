@@ -155,7 +155,7 @@ class Contestant:
             "options_by_exposure_s": {f"{k:g}": dict(v) for k, v in self.by_exposure.items()},
             "gain": self.gain if corrects else None,
             "even": self.even if self.model is not None else None,
-            "model": None if model is None else {"name": model.name, "sha256": model.sha256},
+            "model": None if model is None else model.named(),
             "trained_for": self.trained_for,
             "screen": self.screen,
         }

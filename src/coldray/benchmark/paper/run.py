@@ -148,8 +148,7 @@ def head(
         "convention": conventions(),
         "settings": asdict(settings),
         "model": {
-            "name": model.name,
-            "sha256": model.sha256,
+            **model.named(),
             "updates": updates(as_table(model.header.get("training", {}))),
         },
         "methods": {c.key: c.to_json() for c in contestants},

@@ -28,6 +28,7 @@ def study_json(study: Study) -> dict[str, Json]:
         "blurred": study.pair.blurred.name,
         "sharp": study.pair.sharp.name,
         "noise": study.noise_source,
+        "model": study.model,
         "false_call_rate": FALSE_CALLS,
         "kinds": {kind: KINDS[kind].words for kind in study.sizes_mm},
         "contrast": None if asked.contrast_per_mm is not None else asked.contrast,

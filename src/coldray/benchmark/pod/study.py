@@ -15,6 +15,7 @@ from coldray.benchmark.pod.design import Design, Gathered, Question
 from coldray.benchmark.pod.noise_limit import a90_on_even_ground
 from coldray.benchmark.pod.places import READ_PX, SPACING_PX, allowed_places, cells, sites
 from coldray.benchmark.pod.reading import Outputs, Reading, patches, read
+from coldray.document import Json
 from coldray.errors import ImageError, MeasurementError
 from coldray.frame import Frame
 from coldray.images.scale import scale_of
@@ -66,6 +67,8 @@ class Study:
     warnings : tuple of str
     structured_share : float, optional
         Share of the frame that shows structure, and is read by itself; None where nothing tells it from noise.
+    model : dict, optional
+        Name and hashes of the model that restored; None without one.
     """
 
     question: Question
@@ -82,6 +85,7 @@ class Study:
     noise_source: str
     warnings: tuple[str, ...] = ()
     structured_share: float | None = None
+    model: Mapping[str, Json] | None = None
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -112,6 +116,8 @@ class Ground:
     warnings : tuple of str
     structured : ndarray of bool, shape (rows, cols), optional
         Where the frame without defects shows structure beyond noise: the sort of ground that a reader knows.
+    model : dict, optional
+        Name and hashes of the model of an arm.
     """
 
     fraction: Image
@@ -122,6 +128,7 @@ class Ground:
     arms: Mapping[str, Callable[[Image], Image]]
     warnings: tuple[str, ...] = ()
     structured: NDArray[np.bool_] | None = None
+    model: Mapping[str, Json] | None = None
 
     def images(self, fraction: Image) -> dict[str, Image]:
         """What is read of a frame, by arm."""
@@ -210,7 +217,8 @@ def ground_of(image: Radiograph, job: Job) -> Ground:
     prior = ObjectPrior() if job.model is None else job.model.prior
     found = evidence(Frame(seen.fraction, pair, seen.noise, prior), degradation, constants)
     structured = found.gate(constants) > 0 if found.power.known else None
-    return Ground(seen.fraction, pair, degradation, seen.noise, seen.excluded, arms, notes, structured)
+    model = None if job.model is None else job.model.named()
+    return Ground(seen.fraction, pair, degradation, seen.noise, seen.excluded, arms, notes, structured, model)
 
 
 def read_study(ground: Ground, question: Question, advance: Advance = lambda *_: None) -> Study:
@@ -256,7 +264,7 @@ def read_study(ground: Ground, question: Question, advance: Advance = lambda *_:
     return Study(
         question, sizes, readings, fits, maps, _by_noise_alone(ground, question, sizes), design.spacing, design.disjoint, design.frames, ground.fraction,
         ground.pair, ground.noise.source, tuple(dict.fromkeys([*ground.warnings, *design.warnings])),
-        None if ground.structured is None else float(ground.structured.mean()),
+        None if ground.structured is None else float(ground.structured.mean()), ground.model,
     )  # fmt: skip
 
 
