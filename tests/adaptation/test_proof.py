@@ -66,6 +66,8 @@ def test_the_interval_is_that_of_paired_differences():
 
 def test_a_gain_that_may_be_none_is_none():
     assert proof_of([0.5, 0.6, 0.7]).holds
+    # shown beyond doubt, and not worth a model of one's own
+    assert not proof_of([0.08, 0.09, 0.1]).holds and proof_of([0.08, 0.09, 0.1]).gain_db.low > 0
     assert not proof_of([0.1, 1.5, 0.2]).holds
     assert not proof_of([-0.5, -0.6, -0.7]).holds
     assert "no difference" in proof_of([0.1, 1.5, 0.2]).words()

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -84,6 +85,8 @@ def test_a_gain_writes_model_card_weights_and_report(outcome, boards, tmp_path):
     assert {b["role"] for b in account["boards"]} == {"learnt from", "kept apart"} and len(account["boards"]) == 6
     assert all(len(b["sha256"]) == 64 for b in account["boards"])
     assert read_tensors(tmp_path / "plant.safetensors")[1]["adaptation"] == account
+    assert account["model_before"] == load_model().named() == found.to_dict()["model_before"]
+    assert account["settings_sha256"] == model.settings_sha256
     page = (tmp_path / "plant.html").read_text()
     for word in (
         "Gain shown",
@@ -100,7 +103,12 @@ def test_a_gain_writes_model_card_weights_and_report(outcome, boards, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("gain_db", "kept", "words"), [(0.0, 0.0, "no gain: \\+0.00 dB"), (0.6, -0.1, "small features keep 10.0 % less")]
+    ("gain_db", "kept", "words"),
+    [
+        (0.0, 0.0, "no gain: \\+0.00 dB"),
+        (0.08, 0.0, "too small a gain: \\+0.08 dB.*0.1 dB must be proven"),
+        (0.6, -0.1, "small features keep 10.0 % less"),
+    ],
 )
 def test_no_gain_writes_nothing_and_leaves_what_was_there(outcome, tmp_path, gain_db, kept, words):
     outcome(gain_db, kept)
@@ -189,6 +197,22 @@ def test_models_that_cannot_learn_on_are_refused(tmp_path):
         shutil.copyfile(base.path.with_suffix(suffix), tmp_path / f"alone{suffix}")
     with pytest.raises(CheckpointError, match=r"alone.safetensors is missing beside it"):
         check_base(load_model(tmp_path / "alone.onnx"))
+    header = {key: value for key, value in base.header.items() if key != "degradation"}
+    (tmp_path / "alone.json").write_text(json.dumps(header))
+    with pytest.raises(CheckpointError, match="does not say for which 'degradation'"):
+        check_base(load_model(tmp_path / "alone.onnx"))
+
+
+def test_a_score_that_is_none_leaves_a_model_that_can_be_read(outcome, boards, tmp_path, monkeypatch):
+    """Errors to both halves can be of opposite sign on the average: then there is no PSNR without noise."""
+    outcome(0.6)
+    found = proof_of(boards.apart, 0.6)
+    none = HalfScores(30.6, float("nan"), 29.5, 40.0)
+    rows = tuple(replace(one, scores=one.scores | {AFTER: none}) for one in found.boards)
+    monkeypatch.setattr(run, "prove", lambda *_: replace(found, boards=rows))
+    adapt(tmp_path / "pairs", tmp_path / "plant.onnx")
+    assert load_model(tmp_path / "plant.onnx").header["adaptation"]["after"]["psnr_noise_free_db"] is None
+    assert load_model(tmp_path / "plant.safetensors").header["adaptation"]["after"]["psnr_db"] == pytest.approx(30.6)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ LEAST_ERROR = 1e-9
 """Mean squared error [fraction of the open beam, squared] below which nothing is told apart."""
 LOST = 0.02
 """Share of small features' contrast that an adapted model may lose on the average."""
+LEAST_GAIN_DB = 0.1
+"""What the boards kept apart must prove: a model of one's own has no intervals and must be qualified anew, which less is not worth."""
 BEFORE, AFTER, LINEAR = "before", "after", "wiener"
 
 Image = NDArray[np.float32]
@@ -162,8 +164,8 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether the gain's interval lies above 0 and small features are not lost for it."""
-        return self.gain_db.low > 0 and not self.loses_features
+        """Whether a gain of `LEAST_GAIN_DB` is proven and small features are not lost for it."""
+        return self.gain_db.low >= LEAST_GAIN_DB and not self.loses_features
 
     @property
     def loses_features(self) -> bool:

@@ -12,12 +12,12 @@ from typing import Protocol
 
 from coldray.adaptation.boards import Boards, board_digest, load_boards
 from coldray.adaptation.checks import MeasuredRatio, measured_ratio
-from coldray.adaptation.proof import AFTER, BEFORE, LINEAR, Proof, prove
+from coldray.adaptation.proof import AFTER, BEFORE, LEAST_GAIN_DB, LINEAR, Proof, prove
 from coldray.adaptation.report import adaptation_report
 from coldray.adaptation.tune import Tuned, TuneSettings, check_base, request_of, tune
 from coldray.checkpoint import read_tensors, write_tensors
 from coldray.dataset.frames import BoardImages
-from coldray.document import Json, as_table
+from coldray.document import Json, as_table, plain
 from coldray.files import own_folder, scratch_folder, together, write_bytes, write_text
 from coldray.reports.html import to_html
 from coldray.restoration.model import Model, load_model
@@ -74,6 +74,11 @@ class Adaptation:
         if self.proof.loses_features:
             kept = self.proof.features
             return f"no gain: {figures}, but small features keep {-100 * kept.mean:.1f} % less of their contrast; nothing is written"
+        if gain.low > 0:
+            return (
+                f"too small a gain: {figures}, and {LEAST_GAIN_DB:g} dB must be proven for a model of your own; nothing is written, "
+                f"{self.base.name} stays the model for this pair"
+            )
         return f"no gain: {figures}; nothing is written, {self.base.name} stays the model for this pair"
 
     def to_dict(self) -> dict[str, Json]:
@@ -87,7 +92,7 @@ class Adaptation:
             "features_kept": proof.features.to_json(),
             "statement": proof.words(),
             "finding": self.finding(),
-            "model_before": {"name": self.base.name, "sha256": self.base.sha256},
+            "model_before": self.base.named(),
             "learnt_from": sorted({b.board for b in self.boards.tuned}),
             "boards": [board.to_dict() for board in proof.boards],
             "ratio": {name: value.tolist() for name, value in asdict(self.ratio).items()},
@@ -144,8 +149,8 @@ def adapt(
     -----
     1. Sharp frames are averaged in halves: one is the target, the other calibrates; no noise is in both.
     2. The boards that prove the gain give nothing to learning, calibration or the response curve.
-    3. Written if the 95 % interval of the paired gain, one value for each board kept apart, lies above 0 dB, and small
-       features are not shown to lose contrast.
+    3. Written if the 95 % interval of the paired gain (Student's t, one value for each board kept apart) lies above 0.1 dB, and
+       small features are not shown to lose contrast.
     """
     check_model_path(out)
     base = load_model(model)
@@ -176,15 +181,20 @@ def _write(
     """Write model, card, weights and report, all or none."""
     report = to_html(adaptation_report(boards, ratio, proof, tuned, base, how))
     card = dict(tuned.model.header)
-    card["adaptation"] = {
-        "gain_db": proof.gain_db.to_json(),
-        "features_kept": proof.features.to_json(),
-        "before": proof.mean(BEFORE),
-        "after": proof.mean(AFTER),
-        "boards": [_account(b, "learnt from") for b in boards.tuned]
-        + [_account(b, "kept apart") for b in boards.apart],
-        "response": boards.response.to_dict(),
-    }
+    # a score that is none must not be written as a number: no reader of JSON takes it
+    card["adaptation"] = plain(
+        {
+            "model_before": base.named(),
+            "settings_sha256": tuned.model.settings_sha256,
+            "gain_db": proof.gain_db.to_json(),
+            "features_kept": proof.features.to_json(),
+            "before": proof.mean(BEFORE),
+            "after": proof.mean(AFTER),
+            "boards": [_account(b, "learnt from") for b in boards.tuned]
+            + [_account(b, "kept apart") for b in boards.apart],
+            "response": boards.response.to_dict(),
+        }
+    )
     finals = tuple(out.with_suffix(suffix) for suffix in WRITTEN)
     with together() as staged:
         places = dict(zip(WRITTEN, (staged(final) for final in finals), strict=True))

@@ -95,6 +95,10 @@ def check_base(base: Model) -> Path:
         raise CheckpointError(
             f"{base.name}: it is shown or told less than the method {base.header['method']!r} shows today; adapt the shipped model"
         )
+    if "degradation" not in base.header:
+        raise CheckpointError(
+            f"{base.name}: its header does not say for which 'degradation' it was trained; adapt the shipped model"
+        )
     weights = base.path.with_suffix(".safetensors")
     if not weights.is_file():
         raise CheckpointError(
