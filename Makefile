@@ -22,7 +22,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
-	$(PIP) -e ".[train,codecs,science,view,pacs,cluster,sign,dev]"
+	$(PIP) -e ".[train,codecs,fast,science,view,pacs,cluster,sign,dev]"
 	touch $@ $(VENV)/.core
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
