@@ -17,6 +17,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from _numbers import short
+from letter import KEPT as LETTER
+from letter import blocks as letter_blocks
+
 from coldray.benchmark.paper.markdown import blocks, filled
 from coldray.files import write_text
 from coldray.training.states import read_scores
@@ -27,17 +31,7 @@ PAGES = (ROOT / "docs" / "theory" / "paper.md", ROOT / "docs" / "howto" / "compa
 OF_IMAGES = (
     "method", "board", "kind", "exposure_s", "psnr_db_truth", "ssim_truth", "psnr_db_curve", "snr_box_1", "cpu_seconds_per_mpx"
 )  # fmt: skip
-DIGITS = 6
 WIDTH_PX = 1420
-
-
-def short(value: Any) -> Any:
-    """Numbers with six digits."""
-    if isinstance(value, dict):
-        return {k: short(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [short(v) for v in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def take(folder: Path, runs: list[Path]) -> None:
@@ -87,7 +81,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.folder:
         take(asked.folder, asked.run)
-    found = blocks(json.loads((KEPT / "results.json").read_text(encoding="utf-8")))
+    results = json.loads((KEPT / "results.json").read_text(encoding="utf-8"))
+    found = blocks(results) | letter_blocks(json.loads(LETTER.read_text(encoding="utf-8")), results)
     for page in PAGES:
         write_text(page, filled(page.read_text(encoding="utf-8"), found))
 

@@ -10,8 +10,9 @@ from coldray.benchmark.paper.markdown import BLOCK, blocks, filled
 from .pages import ROOT
 
 KEPT = ROOT / "benchmarks" / "results" / "paper"
+LETTER_BLOCKS = ("letter", "letter_scores", "letter_differences")
 PAGES = {
-    "docs/theory/paper.md": {"made", "worth", "saved", "claims", "differences"},
+    "docs/theory/paper.md": {"made", "worth", "saved", "claims", "differences", *LETTER_BLOCKS},
     "docs/howto/compare.md": {"made", "scores", "fourier", "training", "detection", "trust"},
 }
 
@@ -22,10 +23,14 @@ def results():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_is_that_of_the_kept_results(page, results):
+def test_every_block_is_that_of_the_kept_results(page, results, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from letter import KEPT as LETTER
+    from letter import blocks as letter_blocks
+
     text = (ROOT / page).read_text(encoding="utf-8")
     assert {match["name"] for match in BLOCK.finditer(text)} == PAGES[page]
-    found = blocks(results)
+    found = blocks(results) | letter_blocks(json.loads(LETTER.read_text(encoding="utf-8")), results)
     assert PAGES[page] <= set(found)
     assert filled(text, found) == text, "python benchmarks/paper_pages.py fills the pages"
 
