@@ -73,7 +73,7 @@ class Model:
         """Hash of what of the header decides a result, see `coldray.restoration.card.settings_sha256`."""
         return settings_sha256(self.header)
 
-    def named(self) -> dict[str, Json]:
+    def named(self) -> dict[str, str]:
         """Name and both hashes, by which a result says which model it is of."""
         return {"name": self.name, "sha256": self.sha256, "settings_sha256": self.settings_sha256}
 

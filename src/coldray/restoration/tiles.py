@@ -385,7 +385,7 @@ class TiledPredictor:
                     yield down, across
         if not fits:
             least = max(2 * self.halo, self._engine.alignment)
-            down = max(least, int(self._budget**0.5) - 2 * self.halo)
+            high = max(least, int(self._budget**0.5) - 2 * self.halo)
             # windows begin on the alignment grid, and are that much wider
-            across = max(least, min(down, self._widest - 2 * self.halo - 2 * self._engine.alignment))
-            yield cut(rows, -(-rows // down)), cut(cols, -(-cols // across))
+            wide = max(least, min(high, self._widest - 2 * self.halo - 2 * self._engine.alignment))
+            yield cut(rows, -(-rows // high)), cut(cols, -(-cols // wide))

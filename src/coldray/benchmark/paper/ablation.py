@@ -288,7 +288,7 @@ def run_ablation(
         "question": how.question,
         "missing": how.missing,
         "convention": conventions(),
-        "model": model.named(),
+        "model": {**model.named()},
         "methods": {c.key: c.to_json() for c in how.contestants},
         "summary": scores.summarise(rows),
         "paired": paired,

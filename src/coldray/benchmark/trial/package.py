@@ -142,7 +142,7 @@ def make_trial(
     sealed = Sealed(
         id=trial, nonce=_derived(state, "nonce", 64), random_state=str(state), tolerance_px=tolerance_px, arms=list(arms),
         defects="simulated" if isinstance(what, Simulated) else "known", settings=dict(settings or {}), read_by=read_by,
-        model={} if job.model is None else {key: str(value) for key, value in job.model.named().items()},
+        model={} if job.model is None else job.model.named(),
         cases=[
             Case(
                 source=one.source.name, sha256=one.source.sha256, field_px=list(one.field_px), defects=list(one.defects),
