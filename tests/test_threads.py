@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldray.threads import in_threads, thread_count
+from coldray.threads import core_count, in_threads, thread_count
 
 
 @pytest.mark.parametrize(("stated", "count"), [("1", 1), ("3", 3), ("4,2", 4)])
@@ -32,7 +32,16 @@ def test_numbers_for_nested_levels_stop_neither_records_nor_engines(monkeypatch)
 @pytest.mark.parametrize("stated", ["", "0", "many"])
 def test_there_are_as_many_threads_as_cores_if_nobody_says_otherwise(monkeypatch, stated):
     monkeypatch.setenv("OMP_NUM_THREADS", stated)
-    assert thread_count() == (os.cpu_count() or 1)
+    assert thread_count() == core_count()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives processes no cores of their own")
+def test_a_process_that_may_use_one_core_works_with_one_thread():
+    """A container or a task set hands out fewer cores than the machine has; threads beyond them wait for each other."""
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from coldray.threads import thread_count; print(thread_count())"
+    world = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=world, check=True).stdout
+    assert said.strip() == "1"
 
 
 @given(st.lists(st.integers(-5, 5), max_size=20), st.sampled_from(["1", "2", "4"]))

@@ -22,9 +22,14 @@ def stated_threads() -> int:
     return int(stated) if stated.isdecimal() else 0
 
 
+def core_count() -> int:
+    """Cores that this process may run on: those of a task set or a container's cpuset, not all that the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def thread_count() -> int:
-    """Threads that this process works with: ``OMP_NUM_THREADS``, or as many as there are cores."""
-    return stated_threads() or os.cpu_count() or 1
+    """Threads that this process works with: ``OMP_NUM_THREADS``, or as many as there are cores for it."""
+    return stated_threads() or core_count()
 
 
 def in_threads(work: Callable[[Part], Found], parts: Sequence[Part]) -> list[Found]:

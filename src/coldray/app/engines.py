@@ -22,6 +22,7 @@ from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 from coldray.plugins import load_plugin_files, loaded_files
+from coldray.threads import core_count
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -176,7 +177,7 @@ def run_in_processes(
     Stopped
         If `stop` was set.
     """
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, core_count() // workers)
     team: list[_Worker] = []
     again: deque[Task] = deque()
     deaths: dict[int, int] = {}

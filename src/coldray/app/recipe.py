@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from coldray.document import Json, as_table, shortened
 from coldray.errors import MetadataError
 from coldray.plugins import from_outside
 from coldray.settings import Settings, check_settings, declared, defaults, laid_over, newest_format, recorded
-from coldray.threads import stated_threads
+from coldray.threads import core_count, stated_threads
 
 if TYPE_CHECKING:
     from coldray.formats.raw import RawGeometry
@@ -297,7 +296,7 @@ def environment(workers: int = 1, device: str = "cpu") -> dict[str, Json]:
     used, _ = device_of(device)
     packages["engine"] = "onnxruntime" if fast is None else f"ncnn {fast}" + (f" on {used}" if used else "")
     outside = {"plugins": from_outside()} if from_outside() else {}
-    threads = stated_threads() or max(1, (os.cpu_count() or 1) // workers)
+    threads = stated_threads() or max(1, core_count() // workers)
     return {"coldray": __version__, "build": build(), **packages, "machine": _machine(), "threads": threads, **outside}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from coldray.errors import PhysicsError
 from coldray.physics.grids import dct_axes
+from coldray.threads import core_count
 
 MANY_QUANTA = 20.0
 """From here on a cell's count is drawn from a skewed normal law; below it from the Poisson law."""
@@ -26,7 +26,7 @@ Made = TypeVar("Made")
 def worker_count(workers: int | None) -> int:
     """Threads to use: the number given, or one per core this process may run on."""
     if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return core_count()
     if workers < 1:
         raise PhysicsError(f"{workers} workers were asked for; at least 1 is needed")
     return workers

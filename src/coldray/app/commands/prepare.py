@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from coldray.app import console
 from coldray.document import Json, as_entries, as_number, as_table, as_tables, as_texts
 from coldray.errors import SettingsError
+from coldray.threads import core_count
 
 EXAMPLE = """
 Example: coldray prepare simulated:train:120 simulated:validation:6 simulated:test:40 -o dataset
@@ -112,7 +112,7 @@ def prepare(
     began = time.perf_counter()
     with console.progress("boards", 1, quiet=as_json) as advance:
         manifest, problems = make(
-            out, given, settings, workers=workers or os.cpu_count() or 1, overwrite=overwrite, progress=advance
+            out, given, settings, workers=workers or core_count(), overwrite=overwrite, progress=advance
         )
     seconds = time.perf_counter() - began
     for problem in problems:
