@@ -44,6 +44,23 @@ def test_a_process_that_may_use_one_core_works_with_one_thread():
     assert said.strip() == "1"
 
 
+@pytest.mark.parametrize(("stated", "used"), [(None, "1"), ("2", "2")])
+def test_a_command_keeps_blas_from_spinning_unless_the_user_says_otherwise(stated, used):
+    """Its threads wait for the next product of small matrices by taking cores from other processes."""
+    code = """
+import os, runpy, sys
+sys.argv = ["coldray", "--version"]
+try:
+    runpy.run_module("coldray", run_name="__main__")
+except SystemExit:
+    print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    world = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    world |= {} if stated is None else {"OPENBLAS_NUM_THREADS": stated}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=world, check=True)
+    assert done.stdout.split()[-1] == used
+
+
 @given(st.lists(st.integers(-5, 5), max_size=20), st.sampled_from(["1", "2", "4"]))
 @settings(max_examples=20)
 def test_results_come_in_the_order_of_the_parts(parts, threads):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -20,6 +21,18 @@ def stated_threads() -> int:
     # several numbers are those of nested levels, the first is ours
     stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(stated) if stated.isdecimal() else 0
+
+
+@contextmanager
+def set_meanwhile(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables, but those that the user has set, for as long as something loads that reads them then."""
+    names = [name for name in variables if name not in os.environ]
+    os.environ.update({name: variables[name] for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
 
 
 def core_count() -> int:

@@ -1,5 +1,8 @@
 """The fast engine answers as ONNX Runtime does, to the last bit the same for any cut and any number of threads."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -47,6 +50,18 @@ def shown(rows, cols, seed=0):
 def test_the_shipped_model_runs_in_it(model):
     assert available() in fast.TESTED_VERSIONS
     assert isinstance(model.engine, FastEngine)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other wheels bring another OpenMP")
+@pytest.mark.parametrize(("stated", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_its_threads_sleep_while_they_wait_unless_the_user_says_otherwise(stated, used):
+    """Beside other work threads that spin took three times the core time: GNU OpenMP reads its policy while it loads."""
+    code = "import os; from coldray.restoration.fast import available; available(); print(os.environ.get('OMP_WAIT_POLICY'))"
+    world = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "COLDRAY_ENGINE")}
+    world |= {"OMP_DISPLAY_ENV": "true"} | ({} if stated is None else {"OMP_WAIT_POLICY": stated})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=world, check=True)
+    assert f"OMP_WAIT_POLICY = '{used}'" in done.stderr
+    assert done.stdout.strip() == str(stated)
 
 
 def test_nothing_is_stored_in_half_precision(engine, model):

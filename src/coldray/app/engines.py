@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from multiprocessing import get_context, resource_tracker
@@ -22,7 +21,7 @@ from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 from coldray.plugins import load_plugin_files, loaded_files
-from coldray.threads import core_count
+from coldray.threads import core_count, set_meanwhile
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -113,16 +112,9 @@ class _Worker:
         self.pipe.close()
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
+def _threads(number: int) -> AbstractContextManager[None]:
     """Environment of a process to be started: share the cores unless the user decided otherwise."""
-    names = [n for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if n not in os.environ]
-    os.environ.update({name: str(number) for name in names})
-    try:
-        yield
-    finally:
-        for name in names:
-            del os.environ[name]
+    return set_meanwhile(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(number)))
 
 
 @contextmanager

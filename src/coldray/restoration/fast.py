@@ -22,7 +22,7 @@ from coldray.restoration import ncnn_compact, ncnn_unet
 from coldray.restoration.ladder import STRIP_ROWS, Stage, answers
 from coldray.restoration.ncnn_layers import CONTRAST, RESIDUAL_SCALE, Design
 from coldray.restoration.tiles import TILE_BUDGET_PIXELS, Engine
-from coldray.threads import thread_count
+from coldray.threads import set_meanwhile, thread_count
 
 if TYPE_CHECKING:
     import ncnn
@@ -81,7 +81,8 @@ def available() -> str | None:
     if os.environ.get("COLDRAY_ENGINE", "") == "onnxruntime":
         return None
     try:
-        import ncnn
+        with set_meanwhile({"OMP_WAIT_POLICY": "PASSIVE"}):
+            import ncnn
     except ImportError:
         return None
     return ncnn.__version__ if ncnn.__version__ in TESTED_VERSIONS else None
@@ -235,6 +236,7 @@ class FastEngine:
         param, weights = self.design.files(conditions)
         net = ncnn.Net()
         net.opt.num_threads = thread_count()
+        # LLVM's OpenMP is told here not to spin; GNU's, which the Linux wheel brings, asks while it loads alone: see `available`
         net.opt.openmp_blocktime = 0
         # on by default, and they would round to half precision
         for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
