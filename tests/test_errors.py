@@ -38,3 +38,9 @@ def test_any_error_can_be_said_in_other_words():
         first = MissingExtraError("torch", "train", "training") if cls is MissingExtraError else cls("first")
         other = first.worded("board_3: other")
         assert type(other) is cls and str(other) == "board_3: other"
+
+
+def test_errors_are_said_in_other_words_beside_packages_that_copy_exceptions_their_own_way():
+    """Once distributed is loaded, errors that are operating-system errors too can be copied no more."""
+    pytest.importorskip("distributed", reason="needs the extra cluster")
+    test_any_error_can_be_said_in_other_words()

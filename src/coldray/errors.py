@@ -28,7 +28,6 @@ Messages say what was found, what was needed (with units) and what to do.
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Self
 
 
@@ -37,9 +36,15 @@ class ColdrayError(Exception):
 
     def worded(self, text: str) -> Self:
         """The same error in other words, whatever it was made of."""
-        made = copy(self)
+        # not by copy(): packages change how exceptions are copied, as distributed does, for all of a process
+        made = self._made(text)
+        made.__dict__.update(self.__dict__)
         made.args = (text,)
         return made
+
+    def _made(self, text: str) -> Self:
+        """An error of this class."""
+        return type(self)(text)
 
 
 class ImageError(ColdrayError, ValueError):
@@ -126,6 +131,9 @@ class MissingExtraError(ColdrayError, ImportError):
         made = super().worded(text)
         made.msg = text
         return made
+
+    def _made(self, text: str) -> Self:
+        return type(self)(*self._parts)
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
         return type(self), self._parts
