@@ -232,12 +232,11 @@ def test_hdf5_nexus_scale_is_applied_in_its_order_or_refused(tmp_path):
 
 
 def test_hdf5_scales_of_no_convention_and_colours_are_refused_by_name(tmp_path):
-    for name in ("slope", "intercept", "offset", "scaling_factor"):
-        with pytest.raises(ImageReadError, match=f"states {name} on /image"):
-            read_image(written(tmp_path / "s.h5", FRAME, **{name: 2.5}))
-        assert np.array_equal(
-            read_image(written(tmp_path / "s.h5", FRAME, **{name: int("s" in name[:2])})).pixels, FRAME
-        )
+    for name, nothing in {"slope": 1, "intercept": 0, "offset": 0, "scaling_factor": 1}.items():
+        for other in (2.5, 1 - nothing):
+            with pytest.raises(ImageReadError, match=f"states {name} on /image"):
+                read_image(written(tmp_path / "s.h5", FRAME, **{name: other}))
+        assert np.array_equal(read_image(written(tmp_path / "s.h5", FRAME, **{name: nothing})).pixels, FRAME)
     with pytest.raises(ImageReadError, match="is a colour image"):
         read_image(written(tmp_path / "c.h5", FRAME, CLASS=b"IMAGE", IMAGE_SUBCLASS=np.bytes_("IMAGE_TRUECOLOR")))
     dark = read_image(

@@ -22,11 +22,12 @@ from coldray.restoration.interval_width import (
     FEATURES,
     LEAST_SD,
     PARTS,
-    REACH,
     IntervalScale,
     Layer,
     features,
+    noise_variance,
     scale_parts,
+    standardised,
 )
 
 if TYPE_CHECKING:
@@ -149,13 +150,13 @@ def fit_scale(found: Sequence[Errors], share: float = 0.9, updates: int = UPDATE
     import torch
 
     shown = np.concatenate([features(one.parts[:, ::EVERY], one.gate[::EVERY]) for one in found])
-    noise = np.concatenate([one.parts[0, ::EVERY] for one in found])
+    noise = np.concatenate([noise_variance(one.parts[:, ::EVERY]) for one in found])
     error = np.abs(np.concatenate([one.error[::EVERY] for one in found]))
-    wanted = np.log(np.maximum(error, LEAST_SD) / np.sqrt(np.maximum(noise, LEAST_SD**2)))
+    wanted = np.log(np.maximum(error, LEAST_SD) / np.sqrt(noise))
     of_kind = Counter(one.kind for one in found)
     weight = np.concatenate([np.full(one.error[::EVERY].size, 1.0 / of_kind[one.kind]) for one in found])
     centre, spread = shown.mean(axis=0), shown.std(axis=0) + LEAST_SPREAD
-    x = torch.from_numpy(np.clip((shown - centre) / spread, -REACH, REACH))
+    x = torch.from_numpy(standardised(shown, centre, spread))
     y, w = (torch.from_numpy(values.astype(np.float32)) for values in (wanted, weight / weight.mean()))
     draw = torch.Generator().manual_seed(0)
     net = _network(draw, float(np.quantile(wanted, share)))

@@ -45,8 +45,8 @@ _CF: Mapping[str, int | None] = {
 }  # fmt: skip
 """Attributes of a data set that say what its numbers mean, and how many numbers each is; None for any."""
 _RANGE = ("valid_min", "valid_max", "valid_range")
-_OF_NO_CONVENTION = ("scaling_factor", "offset", "slope", "intercept")
-"""Attributes that programs write to the same end, in orders of their own."""
+_OF_NO_CONVENTION = {"scaling_factor": 1.0, "offset": 0.0, "slope": 1.0, "intercept": 0.0}
+"""Attributes that programs write to the same end, in orders of their own, and what each is where it changes nothing."""
 _DEEPEST = 8
 # Where NeXus, Data Exchange and this plug-in keep the image; they decide where a file holds several arrays.
 _USUAL = ("entry/data/data", "entry/instrument/detector/data", "exchange/data", DATASET, "data")
@@ -148,8 +148,8 @@ def _stated(path: Location, dataset: h5py.Dataset) -> dict[str, list[float]]:
                     path, f"states {name} that is not {wanted}", f"correct {name}, or save the values themselves"
                 )
             found[name] = numbers
-    for name in _OF_NO_CONVENTION:
-        if name in dataset.attrs and _numbers(dataset.attrs[name]) not in ([0.0], [1.0]):
+    for name, nothing in _OF_NO_CONVENTION.items():
+        if name in dataset.attrs and _numbers(dataset.attrs[name]) != [nothing]:
             raise refuse(
                 path,
                 f"states {name} on {dataset.name}, in an order of its own that is not known",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ NEAR_PX, AROUND_PX, FAR_PX, SLOPE_PX = 1.5, 4.0, 12.0, 1.0
 NOISE_GRID = 128
 """Side of the frequency grid on which the variance behind a filter is worked out [pixels]."""
 LEAST_SD = 1e-6
-Float = NDArray[np.float64]
+
 Image = NDArray[np.float32]
 
 
@@ -125,15 +126,20 @@ def features(parts: NDArray[np.floating], gate: NDArray[np.floating]) -> Image:
     ndarray, float32, shape (pixels, 12)
         In the order of `FEATURES`.
     """
-    noise = _noise(parts)
+    noise = noise_variance(parts)
     over = np.log10(np.maximum(np.asarray(parts[1:], dtype=np.float32) / noise, np.float32(LEAST_OVER_NOISE)))
     shown = (np.log10(noise)[None], over, gate[None], (gate == 0)[None])
     return np.concatenate(shown).T.astype(np.float32)
 
 
-def _noise(parts: NDArray[np.floating]) -> Image:
-    """Variance of the noise, never 0."""
+def noise_variance(parts: NDArray[np.floating]) -> Image:
+    """Variance of the noise behind the linear filter, never 0, for parts of shape (10, pixels)."""
     return np.maximum(np.asarray(parts[0], dtype=np.float32), np.float32(LEAST_SD**2))
+
+
+def standardised(shown: Image, centre: Image, spread: Image) -> Image:
+    """Features as the small network sees them, shape (pixels, 12): what lies farther than `REACH` is taken at that."""
+    return np.clip((shown - centre) / spread, -REACH, REACH)
 
 
 @dataclass(frozen=True)
@@ -185,19 +191,25 @@ class IntervalScale:
         out = np.empty(opened.shape, dtype=np.float32)
         for first in range(0, out.size, AT_ONCE):
             at = slice(first, first + AT_ONCE)
-            out[at] = np.sqrt(_noise(flat[:, at])) * np.exp(self.answer(features(flat[:, at], opened[at])))
+            out[at] = np.sqrt(noise_variance(flat[:, at])) * np.exp(self.answer(features(flat[:, at], opened[at])))
         out *= np.float32(self.factor)
         return out.reshape(gate.shape)
 
     def answer(self, shown: Image) -> Image:
         """Natural logarithm of half-width over noise, shape (pixels,), for features of shape (pixels, 12)."""
-        spread = np.asarray(self.spread, dtype=np.float32)
-        x = np.clip((shown - np.asarray(self.centre, dtype=np.float32)) / spread, -REACH, REACH)
-        for number, layer in enumerate(self.layers):
+        centre, spread, layers = self._arrays
+        x = standardised(shown, centre, spread)
+        for number, (weights, bias) in enumerate(layers):
             if number:
                 x = np.maximum(x, np.float32(0))
-            x = x @ np.asarray(layer.weights, dtype=np.float32).T + np.asarray(layer.bias, dtype=np.float32)
+            x = x @ weights + bias
         return np.asarray(x[:, 0])
+
+    @cached_property
+    def _arrays(self) -> tuple[Image, Image, list[tuple[Image, Image]]]:
+        """Centre, spread, and every layer's weights, turned, with its bias; made once for all blocks of pixels."""
+        layers = [(np.array(one.weights, np.float32).T, np.array(one.bias, np.float32)) for one in self.layers]
+        return np.array(self.centre, np.float32), np.array(self.spread, np.float32), layers
 
     def to_dict(self) -> dict[str, Json]:
         """JSON-able form: the file beside the model."""

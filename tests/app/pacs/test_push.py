@@ -4,6 +4,8 @@ import json
 import socket
 import sys
 import threading
+import time
+from contextlib import contextmanager
 
 import numpy as np
 import pydicom
@@ -92,30 +94,65 @@ def test_both_titles_must_be_right(archive, object_file):
     assert len(kept) == 1
 
 
-@pytest.mark.parametrize(("hang_ups", "words"), [(1, "rejects COLDRAY: called ae title"), (2, "no DICOM node answers")])
-def test_a_node_that_hangs_up_without_a_word_is_asked_once_more(hang_ups, words):
-    """A refusal and the hanging up behind it can be heard in either order."""
-    refusal = bytes(
-        [3, 0, 0, 0, 0, 4, 0, 1, 1, 7]
-    )  # A-ASSOCIATE-RJ (PS3.8 9.3.4): permanent, called AE title not recognised
+REFUSAL = bytes([3, 0, 0, 0, 0, 4, 0, 1, 1, 7])
+"""A-ASSOCIATE-RJ (PS3.8 9.3.4): permanent, called AE title not recognised."""
+
+
+@contextmanager
+def refusing(hang_ups=0, most=2):
+    """A node that hangs up without a word so many times, and refuses then; yields its address and what it was asked."""
     calls = []
 
     def answer(server):
-        for number in range(2):
+        for number in range(most):
             line, _ = server.accept()
             with line:
                 calls.append(line.recv(65536))
                 if number >= hang_ups:
-                    line.sendall(refusal)
+                    line.sendall(REFUSAL)
                     line.recv(65536)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         node = threading.Thread(target=answer, args=(server,))
         node.start()
-        with pytest.raises(PeerError, match=words):
-            echo(Node("OTHER", *server.getsockname()), "COLDRAY")
+        yield Node("OTHER", *server.getsockname()), calls
         node.join()
+
+
+@pytest.mark.parametrize(("hang_ups", "words"), [(1, "rejects COLDRAY: called ae title"), (2, "no DICOM node answers")])
+def test_a_node_that_hangs_up_without_a_word_is_asked_once_more(hang_ups, words):
+    """A refusal and the hanging up behind it can be heard in either order."""
+    with refusing(hang_ups) as (node, calls), pytest.raises(PeerError, match=words):
+        echo(node, "COLDRAY")
     assert len(calls) == 2
+
+
+def test_a_refusal_that_came_before_anybody_looked_is_heard(monkeypatch):
+    """On a busy machine the thread that asked wakes when the line is closed already, and takes it for one that was never open."""
+    from pynetdicom.transport import AssociationSocket
+
+    made = AssociationSocket.__init__
+
+    class Late(threading.Event):
+        """Wakes who waits when the line is closed again."""
+
+        def wait(self, timeout=None):
+            found = super().wait(timeout)
+            for _ in range(10_000):
+                if not self.line._is_connected:
+                    break
+                time.sleep(0.001)
+            return found
+
+    def late(self, *given, **more):
+        made(self, *given, **more)
+        self._ready = Late()
+        self._ready.line = self
+
+    monkeypatch.setattr(AssociationSocket, "__init__", late)
+    with refusing(most=1) as (node, calls), pytest.raises(PeerError, match="rejects COLDRAY: called ae title"):
+        echo(node, "COLDRAY")
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from coldray.files import shown, told
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
+    from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 PURPOSE = "sending to a DICOM node"
 TIMEOUT_S = 30.0
@@ -86,17 +87,18 @@ def _association(node: Node, aet: str, asked: set[Context], timeout_s: float) ->
     heard = [(library(PURPOSE).evt.EVT_CONN_OPEN, opened.append)]
     try:
         line = own.associate(node.host, node.port, contexts=contexts, ae_title=node.aet, evt_handlers=heard)
-        if opened and not line.is_established and line.acceptor.primitive is None:
+        answer = _answer(line)
+        if opened and not line.is_established and answer is None:
             # whoever refuses and hangs up at once may be heard hanging up first
             line = own.associate(node.host, node.port, contexts=contexts, ae_title=node.aet)
+            answer = _answer(line)
     except OSError as problem:
         raise PeerError(f"{node}: no such host ({told(problem)}); check the address") from None
     if not line.is_established:
         own.close_sockets()
-        answer = line.acceptor.primitive
-        if line.is_rejected:
+        if answer is not None and answer.result != 0:
             raise PeerError(f"{node} rejects {aet}: {answer.reason_str.lower()}; check both AE titles there and here")
-        if answer is not None and answer.result == 0:
+        if answer is not None:
             raise PeerError(f"{node} lets {aet} in, but takes no objects of these kinds; allow them there")
         raise PeerError(f"{node}: no DICOM node answers; check that it runs, its address, port and AE title")
     try:
@@ -105,6 +107,20 @@ def _association(node: Node, aet: str, asked: set[Context], timeout_s: float) ->
         with suppress(Exception):  # it may be gone already
             line.release() if line.is_established else line.abort()
         own.close_sockets()
+
+
+def _answer(line: Association) -> A_ASSOCIATE | None:
+    """What a node said to being asked for an association; None if nothing was heard of it.
+
+    Where a refusal came and the line was closed before pynetdicom looked, it takes the line for one that was never open, and leaves
+    the refusal in its queue.
+    """
+    from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+    if line.acceptor.primitive is not None or line.is_established:
+        return line.acceptor.primitive
+    found = line.dul.receive_pdu(wait=False)
+    return found if isinstance(found, A_ASSOCIATE) else None
 
 
 def echo(node: Node, aet: str, timeout_s: float = TIMEOUT_S) -> float:

@@ -112,7 +112,7 @@ class PaperSettings:
 
     @classmethod
     def full(cls) -> PaperSettings:
-        """As large as the questions need: three times the boards, since intervals are over boards, some 45 core-minutes.
+        """As large as the questions need: three times the boards, since intervals are over boards.
 
         Rows are those of the quick comparison, on boards of the same size. Noise is repeated more often where a mark is judged by
         it, not for peers; more steps of conditional diffusion, the costliest rows, are asked on a few boards at one exposure.
