@@ -138,7 +138,20 @@ def noise_variance(parts: NDArray[np.floating]) -> Image:
 
 
 def standardised(shown: Image, centre: Image, spread: Image) -> Image:
-    """Features as the small network sees them, shape (pixels, 12): what lies farther than `REACH` is taken at that."""
+    """Features as the small network sees them: what lies farther than `REACH` from the centre is taken at that.
+
+    Parameters
+    ----------
+    shown : numpy.ndarray, shape (pixels, 12)
+        Features of every pixel.
+    centre, spread : numpy.ndarray, shape (12,)
+        Where they lie and how far they scatter on the frames of the calibration.
+
+    Returns
+    -------
+    numpy.ndarray, shape (pixels, 12)
+        Without unit, within ±`REACH`.
+    """
     return np.clip((shown - centre) / spread, -REACH, REACH)
 
 
