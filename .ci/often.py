@@ -4,8 +4,9 @@ python .ci/often.py [RUNS] [--beside 2] [--logs FOLDER] [--out FILE] [further op
 
 Each run has a seed of its own, no terminal, SIGINT and SIGHUP ignored as under nohup, a hash seed, locale and time zone
 of its own, and busy loops of the same priority beside it. One line is printed for each run: its seed, what passed and
-failed, the core-seconds of the run with all its processes, and the load of the machine; --out writes them to a file
-(JSON). With --logs what pytest said is kept, and a run that passed there is not done again. Exit code 1 if a run failed.
+failed, the core-seconds of the run with all its processes, and what every other process took of the cores meanwhile,
+busy loops or any other work; --out writes them to a file (JSON). With --logs what pytest said is kept, and a run that
+passed there is not done again. Exit code 1 if a run failed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +33,12 @@ def core_s() -> float:
     """Core-seconds of all processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def machine_core_s() -> float:
+    """Core-seconds that this machine has worked since it started, of all processes: /proc/stat but idle and waiting."""
+    spent = [float(each) for each in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return (sum(spent) - spent[3] - spent[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def detached() -> None:
@@ -56,14 +64,15 @@ def run(number: int, beside: int, options: list[str], log: Path) -> dict:
     language, zone = PLACES[number % len(PLACES)]
     world = os.environ | {"LC_ALL": language, "TZ": zone, "PYTHONHASHSEED": str(number)}
     loops = [subprocess.Popen(LOOP) for _ in range(beside)]
-    before = core_s()
+    before, machine, began = core_s(), machine_core_s(), time.monotonic()
     try:
         with log.open("wb") as out:
             command = [*TESTS, f"--randomly-seed={number}", *options]
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=world, preexec_fn=detached
             )
-        used = core_s() - before
+        used, others = core_s() - before, machine_core_s() - machine
+        wall = time.monotonic() - began
     finally:
         for loop in loops:
             loop.kill()
@@ -74,10 +83,11 @@ def run(number: int, beside: int, options: list[str], log: Path) -> dict:
         "locale": language,
         "time_zone": zone,
         "busy_loops": beside,
-        "load_15_min": round(os.getloadavg()[2], 1),
         "passed": done.returncode == 0,
         "verdict": summary(log.read_text(encoding="utf-8", errors="replace")),
         "core_s": round(used, 1),
+        "others_core_s": round(others - used, 1),
+        "wall_s": round(wall, 1),
     }
     if row["passed"]:
         passed.write_text(json.dumps(row), encoding="utf-8")
@@ -87,7 +97,8 @@ def run(number: int, beside: int, options: list[str], log: Path) -> dict:
 def line(row: dict) -> str:
     """A run in a line."""
     where = f"seed {row['seed']}, {row['locale']}, {row['time_zone']}, {row['busy_loops']} busy loops beside"
-    return f"{where}, load {row['load_15_min']:.0f}: {row['verdict']}; {row['core_s']:.0f} core-seconds"
+    spent = f"{row['core_s']:.0f} core-seconds in {row['wall_s']:.0f} s, all other processes {row['others_core_s']:.0f}"
+    return f"{where}: {row['verdict']}; {spent}"
 
 
 def main() -> int:
