@@ -1,6 +1,7 @@
 """The tree drawn at the top of errors.py is the tree there is."""
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -38,6 +39,14 @@ def test_any_error_can_be_said_in_other_words():
         first = MissingExtraError("torch", "train", "training") if cls is MissingExtraError else cls("first")
         other = first.worded("board_3: other")
         assert type(other) is cls and str(other) == "board_3: other"
+
+
+def test_an_error_of_a_worker_process_says_what_it_said_there():
+    for cls in TREE.values():
+        first = MissingExtraError("torch", "train", "training") if cls is MissingExtraError else cls("first")
+        for sent in (first, first.worded("board_3: other")):
+            back = pickle.loads(pickle.dumps(sent))
+            assert type(back) is cls and str(back) == str(sent)
 
 
 def test_errors_are_said_in_other_words_beside_packages_that_copy_exceptions_their_own_way():

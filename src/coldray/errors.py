@@ -135,5 +135,5 @@ class MissingExtraError(ColdrayError, ImportError):
     def _made(self, text: str) -> Self:
         return type(self)(*self._parts)
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
-        return type(self), self._parts
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str], dict[str, object]]:
+        return type(self), self._parts, self.__dict__ | {"args": self.args, "msg": self.msg}

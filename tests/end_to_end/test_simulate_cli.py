@@ -1,10 +1,12 @@
 """`coldray simulate`: every kind of object, what its truth promises against what measuring finds, and raw frames."""
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+from coldray.app import console
 from coldray.app.cli import main
 from coldray.dataset.frames import read_board
 from coldray.formats import read_image
@@ -211,3 +213,20 @@ def test_an_oblique_view_shifts_layers(call, tmp_path):
     one, two = (read_image(found["truth"]["hr"]).pixels for found in (plan, tilted))
     assert two.mean() < one.mean()
     assert np.abs(one - two).max() > 0.1
+
+
+def test_progress_counts_the_drawing_and_every_frame(tmp_path, monkeypatch):
+    """A board takes as long to draw as to expose: the bar stood at nothing meanwhile."""
+    told = []
+
+    @contextmanager
+    def progress(title, total, quiet=False, unit=""):
+        yield lambda done, whole=None, note="": told.append((done, total, note))
+
+    monkeypatch.setattr(console, "progress", progress)
+    asked = ["simulate", "wire", "-o", str(tmp_path), "--size-px", "64", "--frames", "2"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*asked, "--detector", "gos135"])
+    assert [done for done, _, _ in told] == [0, 1, 2, 3]
+    assert {total for _, total, _ in told} == {3}
+    assert told[0][2] == "drawing the object"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +107,13 @@ def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tup
     written : dict
         "files", "truth" by name, and where "pair" or "note" is; with "gerber" of a real board.
     """
+    with console.progress("simulate", 1 + drawn.how.frames * len(drawn.screens), quiet=quiet) as advance:
+        advance(0, note="drawing the object")
+        return _write(drawn, out, overwrite, lambda frames: advance(1 + frames, note="taking frames"))
+
+
+def _write(drawn: Drawn, out: Path, overwrite: bool, advance: Callable[[int], None]) -> tuple[Path, dict[str, Json]]:
+    """As `write_drawn`; `advance` is told the frames that are done, 0 when the object is drawn."""
     asked, how = drawn.asked, drawn.how
     screens = {role: (name, screen_of(name, asked.pitch_mm)[1]) for role, name in drawn.screens.items()}
     rng = np.random.default_rng([how.random_state, 1])
@@ -124,6 +131,7 @@ def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tup
             exposure_s=how.exposure_s,
             magnification=asked.magnification,
         )
+    advance(0)
     step: dict[str, Json] = {"board": thing.name, **drawn.drawing, "kind": "simulated"}
     common = {
         "pixel_pitch_mm": asked.pitch_mm,
@@ -133,9 +141,8 @@ def write_drawn(drawn: Drawn, out: Path, *, overwrite: bool, quiet: bool) -> tup
     }
     seen = oblique(thing, drawn.view_deg) if drawn.view_deg else thing
     with whole_folder(folder) as place:
-        with console.progress("simulate", how.frames * len(screens), quiet=quiet) as advance:
-            scene = Scene(seen, drawn.geometry, asked.oversampling, common, step)
-            files, truth = acquire(place, scene, screens, how, advance)
+        scene = Scene(seen, drawn.geometry, asked.oversampling, common, step)
+        files, truth = acquire(place, scene, screens, how, advance)
         facts = {role: target_truth(asked, thing, screen, how.exposure_s) for role, (_, screen) in screens.items()}
         if any(facts.values()):
             target: dict[str, Json] = {"target": asked.kind, "pixel_pitch_mm": asked.pitch_mm, **facts}
