@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -40,8 +40,8 @@ BOARD_PX = 512
 FAMILY = "dense_bga"
 
 
-def scene(size: int, path: Path) -> None:
-    """Write a simulated radiograph: one board and its mirror images side by side, blurred, with noise of the thick screen."""
+def scenes(size: int, paths: Sequence[Path]) -> None:
+    """Write simulated radiographs: one board and its mirror images side by side, blurred, in other turns and thick-screen noise."""
     import coldray
     from coldray.degradations.mtf_blend import Degradation
     from coldray.physics.detector import load_detector
@@ -53,11 +53,14 @@ def scene(size: int, path: Path) -> None:
     board = coldray.simulate("board", family=FAMILY, size_px=BOARD_PX, random_state=1).sharp.pixels
     sharp = np.pad(np.asarray(board, dtype=np.float32), (0, max(0, size - BOARD_PX)), mode="symmetric")[:size, :size]
     pair = DetectorPair(load_detector("gos135"), load_detector("gos34"))
-    degradation = Degradation(pair)
-    blurred = radial_operator(lambda f: degradation.transfer(f, 1.0), sharp.shape, PITCH_MM)(sharp)
-    noise = NoiseModel.of_detector(pair.blurred, EXPOSURE_S).draw(np.maximum(blurred, 0), np.random.default_rng(1))
-    stored = np.clip(np.rint((blurred + noise) * OPEN_BEAM), 0, 65535).astype(np.uint16)
-    coldray.write(path, Radiograph(stored, Acquisition(pixel_pitch_mm=PITCH_MM, open_beam=OPEN_BEAM, linear=True)))
+    degradation, model = Degradation(pair), NoiseModel.of_detector(pair.blurred, EXPOSURE_S)
+    blur = radial_operator(lambda f: degradation.transfer(f, 1.0), sharp.shape, PITCH_MM)
+    known = Acquisition(pixel_pitch_mm=PITCH_MM, open_beam=OPEN_BEAM, linear=True)
+    for number, path in enumerate(paths):
+        blurred = blur(np.rot90(sharp if number % 8 < 4 else sharp.T, number % 4))
+        noise = model.draw(np.maximum(blurred, 0), np.random.default_rng(1 + number))
+        stored = np.clip(np.rint((blurred + noise) * OPEN_BEAM), 0, 65535).astype(np.uint16)
+        coldray.write(path, Radiograph(stored, known))
 
 
 def peer(name: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -403,7 +406,7 @@ def main() -> None:
         serve(given.serve[0], given.model[0] if given.model else None, Path(given.serve[1]))
         return
     if given.scene:
-        scene(int(given.scene[0]), Path(given.scene[1]))
+        scenes(int(given.scene[0]), [Path(given.scene[1])])
         return
     if given.peer:
         import tifffile

@@ -25,7 +25,7 @@ from typing import Any
 
 import _one_thread  # noqa: F401
 import numpy as np
-from speed import EXPOSURE_S, OPEN_BEAM, PITCH_MM, RL, THREADS, peer, scene
+from speed import EXPOSURE_S, OPEN_BEAM, PITCH_MM, RL, THREADS, peer, scenes
 
 from coldray.restoration.model import load_model
 
@@ -44,7 +44,7 @@ def frames_of(size: int, folder: Path) -> list[np.ndarray]:
     """The board in all its turns."""
     import coldray
 
-    scene(size, folder / "scene.tif")
+    scenes(size, [folder / "scene.tif"])
     stored = coldray.read(folder / "scene.tif").pixels
     return [np.ascontiguousarray(np.rot90(one, k)) for k in range(FRAMES // 2) for one in (stored, stored.T)]
 
