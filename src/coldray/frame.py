@@ -75,13 +75,13 @@ class Frame:
     @cached_property
     def level(self) -> np.floating:
         """Mean of the image, summed in double precision, in the image's own type."""
-        image = np.asarray(self.blurred)
+        image = np.asanyarray(self.blurred)
         return image.dtype.type(image.mean(dtype=np.float64))
 
     @cached_property
     def spectrum(self) -> NDArray[np.floating]:
         """DCT-II of the image less its `level`, a numpy array, for all who filter it; not to be written to."""
-        found = spectrum_of(np.asarray(self.blurred) - self.level)
+        found = spectrum_of(np.asanyarray(self.blurred) - self.level)
         found.flags.writeable = False
         return found
 
@@ -136,8 +136,8 @@ class Frame:
         if not isinstance(self.blurred, np.ndarray):
             return prediction + gain(self.blurred - blur(prediction))
         rest = spectrum_of(prediction - self.level)
-        rest *= -blur.gain(rest.dtype)
-        rest += self.spectrum
+        rest *= blur.gain(rest.dtype)
+        np.subtract(self.spectrum, rest, out=rest)
         change = image_of(rest, gain.gain(rest.dtype))
         change += prediction
         return change

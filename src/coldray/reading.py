@@ -184,7 +184,7 @@ def checked(path: Location, pixels: NDArray[np.number]) -> NDArray[np.number]:
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise refuse(path, f"holds an array of shape {pixels.shape}", "store (rows, cols) or (frames, rows, cols)")
     check_finite(path, pixels)
-    native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    native = np.asanyarray(pixels, dtype=pixels.dtype.newbyteorder("="), order="C")
     return native if native.flags.writeable else native.copy()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from coldray.images._bound import BOUND_LEVELS, beyond, largest_excess
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.scratch import tidy
 
 Float = NDArray[np.float64]
 
@@ -100,8 +102,7 @@ class Predictor:
         """Best guess of pixels from the others, and the standard deviation of noise in it, for pixels that are no measurement."""
         guess, spread = np.empty(where.size), np.empty(where.size)
         flat = image.ravel()
-        for first in range(0, where.size, CHUNK):
-            part = slice(first, first + CHUNK)
+        for part in _chunks(where):
             near = flat[self._around(where[part], self.down, self.across)]
             at = _nearest(SIGNAL_LEVELS, _middle(np.sort(near, axis=1)))
             guess[part] = np.einsum("ij,ij->i", near, self._filling_weights[at])
@@ -148,8 +149,7 @@ class Predictor:
         """
         size, flat = np.abs(self._filling_weights).max(axis=0), marked.ravel()
         out = np.empty(where.size)
-        for first in range(0, where.size, CHUNK):
-            part = slice(first, first + CHUNK)
+        for part in _chunks(where):
             out[part] = flat[self._around(where[part], self.down, self.across)] @ size
         return np.asarray(np.minimum(1.0, 2.0 / (1.0 + out)))
 
@@ -192,8 +192,7 @@ class Predictor:
         values = flat[where] if values is None else values
         deviation, excess, guess = (np.empty(where.size) for _ in range(3))
         weights, _, noise = self.bound
-        for first in range(0, where.size, CHUNK):
-            part = slice(first, first + CHUNK)
+        for part in _chunks(where):
             near = flat[self._around(where[part], self.down, self.across)]
             guess[part], spread = self._predicted(near, flat[where[part]])
             predicted = near @ weights
@@ -215,8 +214,7 @@ class Predictor:
     def least_spread(self, image: Float, where: NDArray[np.intp], threshold: float, top: float) -> Float:
         """The least unit of a pixel's `stand_out`, by the pixels alone that adjoin the hole around it."""
         flat, out = image.ravel(), np.empty(where.size)
-        for first in range(0, where.size, CHUNK):
-            part = slice(first, first + CHUNK)
+        for part in _chunks(where):
             ring = np.sort(
                 flat[self._around(where[part], self.down[self.adjacent], self.across[self.adjacent])], axis=1
             )
@@ -284,9 +282,11 @@ class Predictor:
         The weights of `bound` see the least of an object, so they alone may raise the power; those for no object see the
         noise as the predictions do, and it is lowered no further than they say.
         """
-        some = np.random.default_rng(0).integers(0, image.size, min(image.size, SAMPLED))
-        flat = image.ravel()
-        near = flat[self._around(some, self.down, self.across)]
+        some = np.sort(np.random.default_rng(0).integers(0, image.size, min(image.size, SAMPLED)))
+        near, values = np.empty((some.size, self.down.size)), np.empty(some.size)
+        for part in _chunks(some):
+            near[part] = image.ravel()[self._around(some[part], self.down, self.across)]
+            values[part] = image.ravel()[some[part]]
         ordered = np.sort(near, axis=1)
         signal = _middle(ordered)
         at = np.flatnonzero(SIGNAL_LEVELS >= 1.0)[0]
@@ -298,7 +298,7 @@ class Predictor:
         quiet = active <= np.quantile(active, QUIET_SHARE)
         factors = []
         for by, sd in ((weights, noise[at]), (free, deviation)):
-            off = np.abs(flat[some[quiet]] - near[quiet] @ by) / (sd * relative[quiet])
+            off = np.abs(values[quiet] - near[quiet] @ by) / (sd * relative[quiet])
             factors.append(
                 (float(np.quantile(off, QUIET_QUANTILE)) / float(np.sqrt(2) * special("erfinv")(QUIET_QUANTILE))) ** 2
             )
@@ -312,6 +312,13 @@ class Predictor:
         spanned = ordered[:, -1 - 2 * OUTLIERS] - ordered[:, 2 * OUTLIERS]
         found = np.maximum(NEAR_SHARE * adjacent, OBJECT_SHARE * spanned)
         return np.sqrt(np.maximum(found**2 - (RANGE_OF_NOISE * noise) ** 2, 0.0))
+
+
+def _chunks(where: NDArray[np.intp]) -> Iterator[slice]:
+    """Places in runs of at most `CHUNK`; what arrays on disk hold for one is let go before the next."""
+    for first in range(0, where.size, CHUNK):
+        yield slice(first, first + CHUNK)
+        tidy()
 
 
 @lru_cache(maxsize=8)

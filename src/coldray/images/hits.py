@@ -15,6 +15,7 @@ from coldray.images._shapes import REACH_PX as SHAPE_REACH_PX
 from coldray.images._shapes import has_shape, learn, surroundings
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
+from coldray.scratch import copied, strips, zeros
 
 __all__ = ["REACH_PX", "Hits", "find_hits", "padding_of"]
 
@@ -123,15 +124,15 @@ def find_hits(
     ----------
     Cressie, Statistics for Spatial Data (1993), ordinary kriging.
     """
-    pixels = np.asarray(image)
+    pixels = np.asanyarray(image)
     if pixels.ndim != 2 or min(pixels.shape) < 16:
         raise ImageError(f"hits are looked for in one frame of at least 16 x 16 pixels; found shape {pixels.shape}")
     if not np.all(np.isfinite(pixels)):
         raise ImageError("the image holds NaN or infinite pixels; replace them first")
     if known is not None and (known.dtype != np.bool_ or known.shape != pixels.shape or known.all()):
         raise ImageError(f"`known` must be bool of shape {pixels.shape}, and not true everywhere")
-    filled = (pixels if known is None else _from_nearest(pixels, known)).astype(np.float64)
-    marked = np.zeros(pixels.shape, dtype=np.int8)
+    filled = copied(pixels if known is None else _from_nearest(pixels, known), np.float64)
+    marked = zeros(pixels.shape, np.int8)
     if known is not None:
         padding = padding_of(known)
         marked[known] = _KNOWN
@@ -139,7 +140,8 @@ def find_hits(
             marked[padding] = _PADDING
     single = Predictor(mtf, noise, 0, pixels.shape)
     _fill(filled, marked, single)
-    top = BRIGHTEST * max(1.0, float(np.quantile(filled[::4, ::4], BRIGHT_QUANTILE)))
+    some = np.concatenate([np.asarray(filled[rows][::4, ::4]) for rows in strips(filled.shape, 4)])
+    top = BRIGHTEST * max(1.0, float(np.quantile(some, BRIGHT_QUANTILE)))
     _take_brighter_than_any_object(filled, marked, single, top, threshold)
     for number in range(NOISE_ROUNDS):
         factor = single.noise_factor(filled)
@@ -162,9 +164,9 @@ def find_hits(
     _fill_by_shape(filled, marked, single, _fill(filled, marked, single))
     found = (marked != 0) & (marked < _KNOWN)
     where = np.flatnonzero(found)
-    bright = np.zeros_like(found)
+    bright = zeros(found.shape, np.bool_)
     bright.flat[where] = pixels.flat[where] > filled.flat[where]
-    return Hits(bright, found & ~bright, filled.astype(np.float32))
+    return Hits(bright, found & ~bright, copied(filled, np.float32))
 
 
 _BRIGHT, _DARK, _KNOWN, _PADDING = 1, -1, 2, 3
@@ -187,8 +189,9 @@ def _fill(filled: Float, marked: NDArray[np.int8], single: Predictor) -> NDArray
     where = np.flatnonzero((marked != 0) & (marked != _PADDING))
     if not where.size:
         return where
-    measured = filled[marked == 0]
-    low, high = float(measured.min()), float(measured.max())
+    measured = marked == 0
+    low = float(filled.min(where=measured, initial=np.inf))
+    high = float(filled.max(where=measured, initial=-np.inf))
     left, step = where, single.step(marked != 0, where)
     for _ in range(FILLING_PASSES):
         if not left.size:
@@ -305,7 +308,7 @@ def _peel(
             chosen = chosen[predictor.stands_out(before, look[chosen], SCREENED_SHARE * threshold)]
         at = look[chosen]
         if before is filled and at.size:
-            before = filled.copy()
+            before = copied(filled, np.float64)
         own[at] = True
         marked.flat[at] = np.sign(score[chosen])
         filled.flat[at] = guess[chosen]
@@ -321,12 +324,12 @@ def _screen(image: Float, predictor: Predictor, threshold: float, top: float) ->
     no object at all, and from a surface of second degree through eight of them by half of what would be marked if they
     alone told how strong the object is; and those around them, which decide what is marked first.
     """
-    step, rows = predictor.hole + 1, image.shape[0]
+    step = predictor.hole + 1
     limits = SCREENED_SHARE * threshold * predictor.least_deviations.astype(np.float32)
     strong, by = [np.empty(0, dtype=np.intp)], [np.empty(0)]
-    for first in range(0, rows, SCREEN_ROWS):
-        last = min(first + SCREEN_ROWS, rows)
-        part = _with_reflected(image, first, last, step)
+    for of_strip in strips(image.shape, pixels=SCREEN_ROWS * image.shape[1]):
+        first = of_strip.start
+        part = _with_reflected(image, first, of_strip.stop, step)
         ring = ring_mean(part, predictor.hole)
         excess = part[step:-step, step:-step] - ring
         could = excess > limits[0].min()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coldray.errors import ImageError, MetadataError
 from coldray.images.open_beam import bright_plateau
 from coldray.radiograph import Radiograph
-from coldray.scratch import strips
+from coldray.scratch import copied, empty, strips
 from coldray.words import percent
 
 LARGEST_VALUE = 1e30
@@ -53,8 +53,8 @@ class Scale:
     def to_fraction(self, pixels: NDArray[np.number]) -> NDArray[np.float32]:
         """Stored values as float32 fractions of the open beam."""
         if self.open_beam == 1:
-            return pixels.astype(np.float32)
-        out = np.empty(pixels.shape, dtype=np.float32)
+            return copied(pixels, np.float32)
+        out = empty(pixels.shape, np.float32)
         for part in _parts(pixels.shape):
             out[part] = pixels[part] / self.open_beam
         return out
@@ -71,13 +71,12 @@ class Scale:
         -----
         Integers are rounded to nearest; floats are never clipped.
         """
-        bad = int(np.count_nonzero(~np.isfinite(fraction)))
-        if bad:
+        if bad := _count(fraction, lambda part: ~np.isfinite(part)):
             raise ImageError(f"{bad} of {fraction.size} pixels to be written are NaN or infinite; nothing was written")
         if self.dtype.kind == "f":
             return (fraction * np.float32(self.open_beam)).astype(self.dtype), 0
         limits, clipped = np.iinfo(self.dtype.str), 0
-        out = np.empty(fraction.shape, dtype=self.dtype)
+        out = empty(fraction.shape, self.dtype)
         for part in _parts(fraction.shape):
             values = self._exact(fraction[part])
             if values.min() < limits.min or values.max() > limits.max:
@@ -88,7 +87,7 @@ class Scale:
 
     def beyond(self, fraction: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Where the stored value that a fraction asks for lies beyond the range of the type, an integer one."""
-        limits, out = np.iinfo(self.dtype.str), np.empty(fraction.shape, dtype=bool)
+        limits, out = np.iinfo(self.dtype.str), empty(fraction.shape, np.bool_)
         for part in _parts(fraction.shape):
             values = self._exact(fraction[part])
             np.logical_or(values < limits.min, values > limits.max, out=out[part])
@@ -102,9 +101,8 @@ class Scale:
 
 def _parts(shape: tuple[int, ...]) -> Iterator[tuple[slice | EllipsisType, ...]]:
     """Runs of rows of an image or stack that stay in the processor's cache in double precision."""
-    height = max(1, PART_PIXELS // max(shape[-1], 1))
-    for first in range(0, shape[-2], height):
-        yield ..., slice(first, first + height), slice(None)
+    for rows in strips(shape, pixels=PART_PIXELS):
+        yield ..., rows, slice(None)
 
 
 def scale_of(image: Radiograph, open_beam: float | None = None, *, plateau: bool = True) -> tuple[Scale, list[str]]:

@@ -103,12 +103,16 @@ def restore(
     linear = channels.linear_estimates(frame, degradation)
     conditions = channels.conditions(frame, degradation)
     remainder = TransferOperator(1.0 - blur.transfer) if steps > 1 or consistency is None else None
-    total = 0.0 * y
+    total = None
     for step in range(steps, 0, -1):
-        state = y if remainder is None or step == steps else y + remainder(total)
+        state = y if remainder is None or total is None else y + remainder(total)
         at = conditions.copy()
         at[0] = step / steps
-        total = total + channels.needed(predictor)((state, *linear), at) / steps
+        answer = channels.needed(predictor)((state, *linear), at)
+        share = answer if steps == 1 else answer / steps
+        total = share if total is None else total + share
+    del linear, state, answer, share
+    assert total is not None
     if consistency is not None:
         return frame.corrected(total, blur, consistency)
     assert remainder is not None

@@ -16,6 +16,7 @@ from coldray.arrays import Floating
 from coldray.compiled import cosines
 from coldray.errors import PhysicsError
 from coldray.physics.grids import across, dct_axes
+from coldray.scratch import empty, is_large, strips, tidy
 from coldray.threads import in_threads
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ STRIP_PIXELS = 2**17
 BLOCK, BLOCK_PIXELS = 64, 2**18
 """Columns, or rows, that one thread transforms at a time: at least so many, and so many pixels. A block stays in its cache, whatever
 the distance of rows in memory."""
+COLUMNS_ON_DISK = 16 * BLOCK
+"""The same of an image that lies on disk, at least: a page of it holds so many pixels of one row."""
 
 Gain = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Gain over radial frequency [cycles/mm]."""
@@ -48,7 +51,7 @@ def spectrum_of(image: NDArray[Floating]) -> NDArray[Floating]:
     """Orthonormal DCT-II of the last two axes of a numpy array of floats."""
     if image.size < PARALLEL_PIXELS:
         return cosines(image, (-2, -1))
-    return _in_blocks(image, None, np.empty(image.shape, np.result_type(image.dtype, np.float32)))
+    return _in_blocks(image, None, empty(image.shape, np.result_type(image.dtype, np.float32)))
 
 
 def image_of(spectrum: NDArray[Floating], gain: NDArray[np.floating] | None = None) -> NDArray[Floating]:
@@ -68,27 +71,40 @@ def _in_blocks(
     inverse: bool = False,
 ) -> NDArray[Floating]:
     """Transform down columns, then along rows, block by block into `out`, which may be the image itself."""
+    on_disk = is_large(image.shape)
 
     def down(columns: slice) -> None:
         # a copy: rows whose distance is a power of two bytes would throw each other out of the cache
-        block = (..., columns)
-        part = np.array(image[block], order="C") if gain is None else image[block] * gain[block]
-        out[block] = cosines(part, (-2,), inverse=inverse, overwrite=True)
+        part = np.empty(image[..., columns].shape, out.dtype)
+        for rows in strips(image.shape):
+            block = ..., rows, columns
+            if gain is None:
+                part[..., rows, :] = image[block]
+            else:
+                np.multiply(image[block], gain[block], out=part[..., rows, :])
+        part = cosines(part, (-2,), inverse=inverse, overwrite=True)
+        for rows in strips(image.shape):
+            out[..., rows, columns] = part[..., rows, :]
+        if on_disk:
+            tidy()
 
     def along(rows: slice) -> None:
-        part = out[..., rows, :]
+        part = np.asarray(out[..., rows, :])
         found = cosines(part, (-1,), inverse=inverse, overwrite=True)
         if not np.may_share_memory(found, part):
             part[...] = found
+        if on_disk:
+            tidy()
 
-    in_threads(down, _blocks(image.shape[-1], image.shape[-2]))
+    # pages of a file hold a row's neighbours: columns are taken many at a time
+    in_threads(down, _blocks(image.shape[-1], image.shape[-2], COLUMNS_ON_DISK if on_disk else BLOCK))
     in_threads(along, _blocks(image.shape[-2], image.shape[-1]))
     return out
 
 
-def _blocks(count: int, length: int) -> list[slice]:
+def _blocks(count: int, length: int, least: int = BLOCK) -> list[slice]:
     """Cut so many lines of a length into blocks, however many threads there are."""
-    step = max(BLOCK_PIXELS // length // BLOCK, 1) * BLOCK
+    step = max(BLOCK_PIXELS // length // BLOCK * BLOCK, least)
     return [slice(first, first + step) for first in range(0, count, step)]
 
 
@@ -120,7 +136,7 @@ class TransferOperator:
     def __init__(self, transfer: NDArray[np.floating]) -> None:
         if transfer.ndim != 2 or not np.all(np.isfinite(transfer)):
             raise PhysicsError("a transfer function must be a finite 2-D array on the DCT grid")
-        self.transfer = np.asarray(transfer)
+        self.transfer = np.asanyarray(transfer)
         self._gains: dict[str, NDArray[np.floating]] = {}
         self._mirrored: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
@@ -150,7 +166,7 @@ class TransferOperator:
         gain = self.gain(spectrum.dtype)
         if spectrum.size < PARALLEL_PIXELS:
             return image_of(spectrum * gain)
-        return _in_blocks(spectrum, gain, np.empty(spectrum.shape, spectrum.dtype), inverse=True)
+        return _in_blocks(spectrum, gain, empty(spectrum.shape, spectrum.dtype), inverse=True)
 
     def gain(self, dtype: DTypeLike) -> NDArray[np.floating]:
         """Gain of every DCT-II coefficient in the type of a spectrum, shape (rows, cols); not to be written to."""
@@ -290,9 +306,7 @@ def radial_places(shape: tuple[int, int]) -> Iterator[tuple[slice, NDArray[np.in
         How far beyond it, 0 to 1; in single precision for images from `PARALLEL_PIXELS` on.
     """
     kept = _kept_places(shape) if PARALLEL_PIXELS <= shape[0] * shape[1] <= KEPT_PLACES else None
-    strip = max(1, STRIP_PIXELS // shape[1])
-    for first in range(0, shape[0], strip):
-        rows = slice(first, min(first + strip, shape[0]))
+    for rows in strips(shape, pixels=STRIP_PIXELS):
         yield (rows, *_places(shape, rows)) if kept is None else (rows, kept[0][rows], kept[1][rows])
 
 
@@ -313,7 +327,8 @@ def _kept_places(shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.
 
 def _gains(values: NDArray[np.float64], shape: tuple[int, int], pixel_pitch_mm: float) -> NDArray[np.floating]:
     """Gain of every DCT coefficient from tables over radial frequency, one per direction."""
-    gain = np.empty(shape, dtype=np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
+    kind: np.dtype[np.floating] = np.dtype(np.float64 if shape[0] * shape[1] < PARALLEL_PIXELS else np.float32)
+    gain = empty(shape, kind)
     rise = np.append(np.diff(values), 0.0)
     rise[RADIAL_SAMPLES - 1 :: RADIAL_SAMPLES] = 0.0
     values, rise = (table.astype(gain.dtype) for table in (values, rise))

@@ -21,6 +21,7 @@ from coldray.restoration.estimate import Estimate, gain_left, share_of_gain
 from coldray.restoration.guard import RAMP_PX, linear_filter, ramp, refuse
 from coldray.restoration.job import Job
 from coldray.restoration.judge import Judge, Verdict
+from coldray.scratch import zeros
 from coldray.words import percent
 
 NETWORK_CONTRADICTED = "the measurement contradicts the network in much of the image, and the linear filter's result stands in for all of it"
@@ -88,7 +89,7 @@ def answer(frame: Frame, degradation: Degradation, job: Job, found: Estimate, ju
     """
     left = gain_left(judge.frame, judge.degradation, job)
     verdict = judge(found.image, left)
-    none = np.zeros(frame.shape, dtype=np.float32)
+    none = zeros(frame.shape, np.float32)
     if not job.safeguards or job.model is None or not plugin("method", job.method).LEARNS:
         return Answer(found, verdict, none, none, None, [], [])
     certificate = verdict.certificate
@@ -165,7 +166,7 @@ def _answered(case: _Case, said: Answer, how: str) -> Answer:
 
 def _linear_everywhere(case: _Case, said: Answer) -> Answer:
     """The linear filter's result in all of the image."""
-    whole = np.ones(case.frame.shape, dtype=np.float32)
+    whole = zeros(case.frame.shape, np.float32) + np.float32(1.0)
     found = said.found.with_linear(whole, case.linear)
     verdict = case.judge(found.image, None)
     return replace(
@@ -188,7 +189,7 @@ def _correction(case: _Case, image: NDArray[np.float32]) -> NDArray[np.float32]:
 
     correction = frame.directional_operator(more, degradation)
     blur = frame.operator(degradation)
-    return np.asarray(frame.corrected(image, blur, correction) - image, dtype=np.float32)
+    return np.asanyarray(frame.corrected(image, blur, correction) - image, dtype=np.float32)
 
 
 def _linear_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:

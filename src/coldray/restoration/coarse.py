@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldray.physics.transfer import TransferOperator
+from coldray.scratch import empty, is_large, strips
 
 STEP_PX = 4
 """Pixels of the frame per sample of the coarse grid, down and across."""
+
+SPREAD_PIXELS = 2**18
+"""How many pixels are interpolated at once."""
 
 Image = NDArray[np.float32]
 
 
 def padded(image: Image) -> Image:
     """The image with its far borders mirrored up to multiples of `STEP_PX`."""
-    more = [(0, -n % STEP_PX) for n in image.shape]
-    return image if not any(after for _, after in more) else np.pad(image, more, mode="symmetric")
+    rows, cols = image.shape
+    down, across = (-n % STEP_PX for n in image.shape)
+    if not down and not across:
+        return image
+    if not is_large(image.shape):
+        return np.pad(image, [(0, down), (0, across)], mode="symmetric")
+    out = empty((rows + down, cols + across), image.dtype)
+    for part in strips(image.shape):
+        out[part, :cols] = image[part]
+    out[rows:, :cols] = out[rows - down : rows, :cols][::-1]
+    for part in strips(out.shape):
+        out[part, cols:] = out[part, cols - across : cols][:, ::-1]
+    return out
 
 
 def block_mean(image: Image) -> Image:
     """Mean over blocks of `STEP_PX` by `STEP_PX`; both sides must be multiples of it."""
-    rows, cols = (n // STEP_PX for n in image.shape)
-    # a product with ones adds up short axes faster than a reduction
-    lines = image.reshape(rows, STEP_PX, -1).sum(axis=1).reshape(-1, STEP_PX)
-    return np.asarray((lines @ np.full(STEP_PX, 1.0 / STEP_PX**2, dtype=image.dtype)).reshape(rows, cols))
+    return mean_of_blocks(image.shape, lambda rows: image[rows])
+
+
+def mean_of_blocks(shape: tuple[int, ...], seen: Callable[[slice], Image]) -> Image:
+    """Mean over blocks of `STEP_PX` by `STEP_PX` of an image that is made strip by strip.
+
+    Parameters
+    ----------
+    shape : (rows, cols)
+        Both must be multiples of `STEP_PX`.
+    seen : callable
+        Rows of the image, float32.
+    """
+    found = []
+    for part in strips(shape, STEP_PX):
+        image = np.asarray(seen(part))
+        # a product with ones adds up short axes faster than a reduction
+        lines = image.reshape(-1, STEP_PX, shape[1]).sum(axis=1).reshape(-1, STEP_PX)
+        found.append(lines @ np.full(STEP_PX, 1.0 / STEP_PX**2, dtype=image.dtype))
+    return np.concatenate(found).reshape(shape[0] // STEP_PX, -1)
 
 
 def smoothed(coarse: Image, sigma_px: float) -> Image:
@@ -55,20 +87,26 @@ def spread(coarse: Image, shape: tuple[int, int]) -> Image:
     shape : (rows, cols)
         Of the frame.
     """
-    wide = np.ascontiguousarray(_spread_rows(np.ascontiguousarray(coarse.T), shape[1]).T)
-    return _spread_rows(wide, shape[0])
+    out = empty(shape, coarse.dtype)
+    # the outer half blocks hold the border's value
+    near = np.pad(coarse, 1, mode="edge")
+    for rows in strips(shape, STEP_PX, SPREAD_PIXELS):
+        part = near[rows.start // STEP_PX : -(-rows.stop // STEP_PX) + 2]
+        wide = np.ascontiguousarray(_between(np.ascontiguousarray(part.T)).T[:, : shape[1]])
+        out[rows] = _between(wide)[: rows.stop - rows.start]
+    return out
 
 
-def _spread_rows(values: Image, length: int) -> Image:
-    """Interpolate along the first axis; the outer half blocks hold the border's value."""
-    below = np.concatenate([values[:1], values, values[-1:]])
-    out = np.empty((values.shape[0], STEP_PX, values.shape[1]), dtype=values.dtype)
+def _between(values: Image) -> Image:
+    """Interpolate along the first axis, whose first and last values are neighbours alone."""
+    count = len(values) - 2
+    out = np.empty((count, STEP_PX, values.shape[1]), dtype=values.dtype)
     for i in range(STEP_PX):
         place = (i + 0.5) / STEP_PX - 0.5
         first = 1 if place >= 0 else 0
         weight = values.dtype.type(place if place >= 0 else place + 1.0)
-        low, high = below[first : first + len(values)], below[first + 1 : first + 1 + len(values)]
+        low, high = values[first : first + count], values[first + 1 : first + 1 + count]
         np.subtract(high, low, out=out[:, i])
         out[:, i] *= weight
         out[:, i] += low
-    return out.reshape(-1, values.shape[1])[:length]
+    return out.reshape(-1, values.shape[1])

@@ -246,7 +246,7 @@ class KeptInside:
         self, channels: tuple[NDArray[np.floating], ...], conditions: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Predict a frame."""
-        return np.asarray(self.predictor(channels, self.domain.kept(conditions)))
+        return self.predictor(channels, self.domain.kept(conditions))
 
 
 def thinned(

@@ -96,7 +96,7 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     rng = np.random.default_rng([job.random_state, *numbers]) if is_stochastic(method) else None
     if not method.LEARNS:
         image = frame.towards_aim(method.restore(frame, degradation, None, rng, **options))
-        image = np.asarray(image, dtype=np.float32)
+        image = np.asanyarray(image, dtype=np.float32)
         return Estimate(image, 0, 0.0, [])
     model = job.model
     assert model is not None
@@ -125,7 +125,7 @@ def estimate(frame: Frame, degradation: Degradation, job: Job, *numbers: int) ->
     if isinstance(method, CorrectingMethod):
         options["consistency"] = method.gain(shown, degradation, share_of_gain(job))
     image = frame.towards_aim(method.restore(shown, degradation, kept, rng, **options))
-    image = np.asarray(image, dtype=np.float32)
+    image = np.asanyarray(image, dtype=np.float32)
     if reading is not None:
         gated = reading.join(image)
         if share < 1:

@@ -11,10 +11,11 @@ from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, spectrum_of
 from coldray.plugins import Degradation
-from coldray.restoration.coarse import block_mean, padded, smoothed, spread
+from coldray.restoration.coarse import STEP_PX, mean_of_blocks, padded, smoothed, spread
 from coldray.restoration.domain import smooth_step
 from coldray.restoration.evidence import EvenConstants, Evidence, evidence
 from coldray.restoration.guard import linear_filter
+from coldray.scratch import CACHED_PIXELS, empty, strips, zeros
 
 Float = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -119,15 +120,26 @@ class GatedResult:
         return self._of(self.linear, self.claim + added, self.gate)
 
     def _of(self, linear: Image, claim: Image, gate: Image) -> GatedResult:
-        out = (self.measured + linear) + claim
-        return replace(self, out=out, linear=linear, claim=claim, gate=gate)
+        return replace(self, out=_summed(self.measured, linear, claim), linear=linear, claim=claim, gate=gate)
 
 
 def _without_mean(claim: Image, gate: Image) -> Image:
-    """What is claimed, shifted where it counts to a mean of 0."""
+    """What is claimed, shifted where it counts to a mean of 0, in place."""
     if not gate.any():
         return claim
-    return claim - np.float32(claim.mean(dtype=np.float64) / gate.mean(dtype=np.float64)) * gate
+    shift = np.float32(claim.mean(dtype=np.float64) / gate.mean(dtype=np.float64))
+    for rows in strips(claim.shape, pixels=CACHED_PIXELS):
+        claim[rows] -= shift * gate[rows]
+    return claim
+
+
+def _summed(measured: Image, linear: Image, claim: Image) -> Image:
+    """The result that its parts make."""
+    out = empty(measured.shape, measured.dtype)
+    for rows in strips(out.shape, pixels=CACHED_PIXELS):
+        np.add(measured[rows], linear[rows], out=out[rows])
+        out[rows] += claim[rows]
+    return out
 
 
 def even_gain(
@@ -197,7 +209,7 @@ def even_filter(frame: Frame, degradation: Degradation, constants: EvenConstants
         [G + L (1 - H G)] y: the local mean, and what deviates from it at the gain L. A constant stays constant to the
         last bit.
     """
-    shut = np.zeros(block_mean(padded(np.asarray(frame.blurred, dtype=np.float32))).shape, dtype=np.float32)
+    shut = np.zeros(tuple(-(-n // STEP_PX) for n in frame.shape), dtype=np.float32)
     return _linear_reading(frame, degradation, constants, shut, spread(shut, frame.shape))
 
 
@@ -263,18 +275,22 @@ class Reading:
             raise ImageError(f"prediction: found {found}, the frame has {self.measured.shape}; they must be equal")
         if not np.all(np.isfinite(prediction)):
             raise ImageError("prediction holds values that are not finite; restore with another method or model")
-        claim = self.gate * (np.asarray(prediction, dtype=np.float32) - (self.measured + self.linear))
+        claim = empty(self.measured.shape, self.measured.dtype)
+        for rows in strips(claim.shape, pixels=CACHED_PIXELS):
+            without = self.measured[rows] + self.linear[rows]
+            np.subtract(prediction[rows], without, out=claim[rows])
+            claim[rows] *= self.gate[rows]
         # what the network claims moves quanta and adds none
         return self._result(_without_mean(claim, self.gate), self.gate)
 
     def alone(self) -> GatedResult:
         """Linear reading without any network."""
-        nothing = np.zeros_like(self.measured)
+        nothing = zeros(self.measured.shape, self.measured.dtype)
         return self._result(nothing, nothing)
 
     def _result(self, claim: Image, gate: Image) -> GatedResult:
         warnings = tuple(self.evidence.power.warnings())
-        out = (self.measured + self.linear) + claim
+        out = _summed(self.measured, self.linear, claim)
         return GatedResult(out, self.measured, self.linear, claim, gate, self.evidence, warnings, self.stood_in)
 
 
@@ -312,11 +328,12 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
     coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
     gate = spread(coarse_gate, frame.shape)
     reading = _linear_reading(frame, degradation, constants, coarse_gate, gate)
-    measured = np.asarray(frame.blurred, dtype=np.float32)
+    measured = np.asanyarray(frame.blurred, dtype=np.float32)
     drowned = smooth_step(frame.noise.relative_sd(), *DROWNED)
     if drowned > 0:
         reading += np.float32(drowned) * (linear_filter(frame, degradation) - reading)
-    return Reading(measured, reading - measured, gate, found, drowned)
+    reading -= measured
+    return Reading(measured, reading, gate, found, drowned)
 
 
 def apply(
@@ -345,22 +362,24 @@ def _linear_reading(
 ) -> Image:
     """Linear reading b + L (y - H b), with all images less the frame's level: a constant is kept to the last bit."""
     pitch, level = frame.pair.pixel_pitch_mm, np.float32(frame.level)
-    y = np.asarray(frame.blurred, dtype=np.float32) - level
+    y = padded(np.asanyarray(frame.blurred, dtype=np.float32))
     shut = np.float32(1.0) - coarse_gate
     # the mean of even pixels: block means weighted by how shut the gate is there
-    weighted, mean = shut * block_mean(padded(y)), np.zeros_like(shut)
+    weighted, mean = shut * mean_of_blocks(y.shape, lambda rows: y[rows] - level), np.zeros_like(shut)
     for part in constants.bases:
         weight = np.maximum(smoothed(shut, part.sigma_px), np.float32(LEAST_EVEN_WEIGHT))
         mean += np.float32(part.share) * (smoothed(weighted, part.sigma_px) / weight)
     base = spread(mean, frame.shape)
     if coarse_gate.any():
-        open_ground = np.asarray(frame.wiener_estimate(degradation) - level, dtype=np.float32)
-        open_ground -= base
-        open_ground *= gate
-        base += open_ground
+        estimate = frame.wiener_estimate(degradation)
+        for rows in strips(base.shape, pixels=CACHED_PIXELS):
+            open_ground = np.asarray(estimate[rows] - level, dtype=np.float32)
+            open_ground -= base[rows]
+            open_ground *= gate[rows]
+            base[rows] += open_ground
     left = spectrum_of(base)
-    left *= -frame.operator(degradation).gain(left.dtype)
-    left += frame.spectrum
+    left *= frame.operator(degradation).gain(left.dtype)
+    np.subtract(frame.spectrum, left, out=left)
     gain = frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).gain(left.dtype)
     base += image_of(left, gain)
     base += level

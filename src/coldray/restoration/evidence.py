@@ -15,7 +15,7 @@ from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, radial_operator, spectrum_of
 from coldray.plugins import Degradation
-from coldray.restoration.coarse import STEP_PX, block_mean, padded, smoothed, spread
+from coldray.restoration.coarse import STEP_PX, block_mean, mean_of_blocks, padded, smoothed, spread
 from coldray.restoration.even_power import Power, judge_power
 
 Float = NDArray[np.float64]
@@ -332,8 +332,8 @@ def evidence(frame: Frame, degradation: Degradation, constants: EvenConstants) -
     the coarse grid's own limit are worked out on it. The noise power is the stated one unless the frame's own even
     ground shows another, see `judge_power`.
     """
-    image = np.asarray(frame.blurred, dtype=np.float32)
-    spectrum = np.asarray(frame.spectrum, dtype=np.float32)
+    image = np.asanyarray(frame.blurred, dtype=np.float32)
+    spectrum = np.asanyarray(frame.spectrum, dtype=np.float32)
     if any(n % STEP_PX for n in image.shape):
         image = padded(image)
         spectrum = spectrum_of(image - np.float32(image.mean(dtype=np.float64)))
@@ -375,6 +375,7 @@ class _BandEnergy:
         rows, cols = spectrum.shape[0] // step, spectrum.shape[1] // step
         transfer = radial_operator(gain, (rows, cols), pitch * step, frame.operators).gain(np.float32)
         filtered = spectrum[:rows, :cols] * transfer
+        del transfer
         if step > 1:
             filtered /= step
         filtered = image_of(filtered)
@@ -386,11 +387,14 @@ class _BandEnergy:
         squared = self.squared
         if squared.shape == self.variance.shape:
             mean = squared if most is None else np.minimum(squared, most * self.variance)
-        else:
-            if most is not None:
-                rows, cols = self.variance.shape
-                blocks = squared.reshape(rows, STEP_PX, cols, STEP_PX)
-                limit = np.repeat(np.float32(most) * self.variance, STEP_PX, axis=1).reshape(rows, 1, cols, STEP_PX)
-                squared = np.minimum(blocks, limit).reshape(squared.shape)
+        elif most is None:
             mean = block_mean(squared)
+        else:
+            mean = mean_of_blocks(squared.shape, lambda rows: self._limited(rows, np.float32(most)))
         return smoothed(np.asarray(mean / self.variance), self.band.sigma_px)
+
+    def _limited(self, rows: slice, most: np.float32) -> NDArray[np.float32]:
+        """Rows of a band that is not on the coarse grid, with at most `most` of the noise per pixel."""
+        variance = self.variance[rows.start // STEP_PX : rows.stop // STEP_PX]
+        blocks = np.asarray(self.squared[rows]).reshape(len(variance), STEP_PX, -1)
+        return np.minimum(blocks, np.repeat(most * variance, STEP_PX, axis=1)[:, None]).reshape(-1, blocks.shape[-1])

@@ -27,7 +27,7 @@ SATURATION_REACH_PX = 4
 
 def linear_filter(frame: Frame, degradation: Degradation) -> NDArray[np.float32]:
     """Linear result that stands in for a network's: the method "wiener" with its own settings."""
-    return np.asarray(frame.towards_aim(plugin("method", "wiener").restore(frame, degradation)), dtype=np.float32)
+    return np.asanyarray(frame.towards_aim(plugin("method", "wiener").restore(frame, degradation)), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -236,7 +236,7 @@ def noise_factor(image: NDArray[np.floating], model: NoiseModel) -> float:
 
 def power_found(frame: Frame) -> float:
     """Noise power that a frame shows over that stated, see `noise_factor`; for `Frame.once`."""
-    return noise_factor(np.asarray(frame.blurred), frame.noise)
+    return noise_factor(np.asanyarray(frame.blurred), frame.noise)
 
 
 def octave_ratios(found: NoiseModel, stated: NoiseModel, signal: float) -> NDArray[np.float64]:

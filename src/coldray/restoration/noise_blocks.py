@@ -123,7 +123,7 @@ def quiet_blocks(image: NDArray[np.floating], most: int = MOST_BLOCKS) -> QuietB
         raise MeasurementError(
             f"the image is {image.shape[0]}x{image.shape[1]} pixels; noise needs at least 64x64 to be estimated"
         )
-    blocks = _cut(np.asarray(image, dtype=np.float32), most)
+    blocks = _cut(np.asanyarray(image, dtype=np.float32), most)
     _remove_hits(blocks)
     basis = _cosines()
     spectrum = np.matmul(np.matmul(basis, blocks), basis.T).reshape(len(blocks), -1)

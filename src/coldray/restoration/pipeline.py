@@ -35,6 +35,7 @@ from coldray.restoration.pair import detectors_of
 from coldray.restoration.provenance import Provenance, provenance_of
 from coldray.restoration.response import brought, notes_of, recorded, with_response
 from coldray.restoration.unmeasured import Measured, counted, measured_of
+from coldray.scratch import empty, zeros
 
 __all__ = ["DEFAULT_METHOD", "Job", "Restoration", "check_job", "restore", "run_method"]
 
@@ -198,9 +199,9 @@ def restore(
     averaged = image.acquisition.frames if frames is None else frames
     prepared = _Prepared(job, scale, pair, *both, plugin("method", job.method), averaged, image.mask, changing)
     stack = image.pixels if image.pixels.ndim == 3 else image.pixels[None]
-    out = np.empty_like(stack)
+    out = empty(stack.shape, stack.dtype)
     notes: list[_FrameNote] = []
-    hit = np.zeros(stack.shape[1:], dtype=bool)
+    hit = zeros(stack.shape[1:], np.bool_)
     worst, number_of_worst = None, 0
     for number, stored in enumerate(stack):
         found = _restore_frame(prepared, stored, number)

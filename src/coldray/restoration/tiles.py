@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
+from coldray.scratch import copied, tidy
 
 TILE_BUDGET_PIXELS = 1_600_000
 """Largest tile with its margin; bounds the memory of the network's features."""
@@ -298,7 +299,7 @@ class TiledPredictor:
         """
         images = [np.asarray(image) for image in channels]
         rows, cols = images[0].shape
-        out = np.array(images[self.base], dtype=np.float32)
+        out = copied(channels[self.base], np.float32)
         self.evaluations += 1
         told = (conditions if self._told is None else conditions[self._told])[None].astype(np.float32)
         tiles = self._tiles(rows, cols)
@@ -320,6 +321,7 @@ class TiledPredictor:
                     )
                 self._place(out, answer, top, down, across)
                 top += answer.shape[0]
+                tidy()
                 if self._progress is not None:
                     done = (number + (top - down.top) / rows_of_tile) / len(tiles)
                     self._progress(self.evaluations - 1 + done)

@@ -30,6 +30,7 @@ from coldray.restoration.certificate.tiles import (
     pool,
     tile_mean,
 )
+from coldray.scratch import zeros
 
 LEVEL = 0.01
 """Chance that an image without any contradiction gets a mark; also the expected share of false marks among all."""
@@ -109,7 +110,7 @@ class Certificate:
 
         A coarse tile speaks only where no fine tile within it is marked.
         """
-        out = np.zeros(self.frame.shape, dtype=np.float32)
+        out = zeros(self.frame.shape, np.float32)
         for grid, strength in self._strengths():
             if strength.any():
                 np.maximum(out, grid.spread(strength, out.shape, 0.0), out=out)
@@ -123,7 +124,7 @@ class Certificate:
     @cached_property
     def marked(self) -> NDArray[np.bool_]:
         """Pixels under a mark, shape (rows, cols): where `evidence` reaches the level."""
-        out = np.zeros(self.frame.shape, dtype=bool)
+        out = zeros(self.frame.shape, np.bool_)
         for grid, strength in self._strengths():
             found = strength >= self.least_evidence
             if found.any():
@@ -149,7 +150,7 @@ class Certificate:
         """Share of the tiles that were left out because pixels in them were not measured."""
         if self.excluded is None:
             return 0.0
-        return float(np.mean(tile_mean(self.excluded.astype(np.float32), self.levels[0].found.grid) > 0))
+        return float(np.mean(tile_mean(self.excluded, self.levels[0].found.grid) > 0))
 
     @property
     def linear_share(self) -> float:
@@ -211,7 +212,7 @@ def certify(
     excess counts: a residual below the noise means that the result kept noise, not that the data contradict it.
     All tests together are controlled after Benjamini and Hochberg. See ``docs/theory/certificate.md``.
     """
-    image = np.asarray(restored if response is None else response(restored), dtype=np.float32)
+    image = np.asanyarray(restored if response is None else response(restored), dtype=np.float32)
     if image.shape != frame.shape:
         raise ImageError(f"the result has {image.shape} pixels, its measurement {frame.shape}; they must be equal")
     bad = int(np.count_nonzero(~np.isfinite(image)))
@@ -231,7 +232,7 @@ def certify(
     open_share = band_mean((np.abs(kept(frequency)) >= LEAST_GAIN).astype(np.float64), place)
     tested = tuple(bool(s >= 0.5) for s in open_share)
     levels, tests = _adjust(raw, fine_grids, tested, level)
-    measured = float(np.mean(np.asarray(frame.blurred), dtype=np.float64))
+    measured = float(np.mean(frame.blurred, dtype=np.float64))
     return Certificate(
         frame=frame,
         degradation=degradation,
@@ -297,9 +298,9 @@ def _measure(
     excluded, linear = untested
     kept = np.ones(grid.shape, dtype=bool)
     if excluded is not None and excluded.any():
-        kept &= tile_mean(excluded.astype(np.float32), grid) == 0
+        kept &= tile_mean(excluded, grid) == 0
     if linear is not None and linear.any():
-        kept &= tile_mean((~linear).astype(np.float32), grid) > 0
+        kept &= tile_mean(linear, grid) < 1
     if not kept.all():
         energy, degrees, allowed = energy * kept, degrees * kept, allowed * kept
     return BandEnergy(grid, energy, degrees), allowed

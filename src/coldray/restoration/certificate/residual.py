@@ -15,7 +15,7 @@ from coldray.physics.transfer import RADIAL_SAMPLES, image_of, radial_grid, radi
 from coldray.plugins import Degradation
 from coldray.restoration.certificate.tiles import BANDS, TILE_PX, band_power, bands_of_tile
 from coldray.restoration.noise import power_found
-from coldray.scratch import CACHED_PIXELS, strips
+from coldray.scratch import CACHED_PIXELS, copied, empty, strips
 
 LEAST_GAIN = 0.1
 """Where the method leaves less than this of a wrong prediction in its result, nothing can be tested."""
@@ -236,8 +236,8 @@ def residual_of(
     # all images are taken less the frame's mean: a blur keeps it
     level = np.float32(frame.level)
     spectrum = spectrum_of(restored - level)
-    rest = frame.spectrum.astype(np.float32)
-    bias = np.empty_like(spectrum) if biased else None
+    rest = copied(frame.spectrum, np.float32)
+    bias = empty(shape, spectrum.dtype) if biased else None
     sums = np.zeros(4)
     mean = float(spectrum[0, 0]) ** 2
     for part, below, beyond in radial_places(shape):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coldray.arrays import Scalar
 from coldray.compiled import cosines
+from coldray.scratch import empty, strips, tidy
 
 TILE_PX = 16
 """Least side of a tile [pixels]."""
@@ -47,9 +48,14 @@ class TileGrid:
 
     def spread(self, values: NDArray[Scalar], shape: tuple[int, int], outside: float) -> NDArray[Scalar]:
         """Paint one value per tile onto the pixels, in its type; `outside` where no tile lies."""
-        out = np.full(shape, outside, dtype=values.dtype)
-        inner = np.repeat(np.repeat(values, np.diff(self.rows), axis=0), np.diff(self.cols), axis=1)
-        out[self.rows[0] : self.rows[-1], self.cols[0] : self.cols[-1]] = inner
+        out = empty(shape, values.dtype)
+        tile = np.repeat(np.arange(self.shape[0]), np.diff(self.rows))
+        for part in strips(shape, pixels=STRIP_PIXELS):
+            out[part] = outside
+            first = max(part.start, int(self.rows[0]))
+            last = max(min(part.stop, int(self.rows[-1])), first)
+            painted = values[tile[first - self.rows[0] : last - self.rows[0]]]
+            out[first:last, self.cols[0] : self.cols[-1]] = np.repeat(painted, np.diff(self.cols), axis=1)
         return out
 
 
@@ -166,6 +172,7 @@ def _strips(edges: NDArray[np.intp], across: int) -> Iterator[tuple[slice, slice
                 slice(tiles.start + first, tiles.start + last),
                 side,
             )
+            tidy()
 
 
 def band_energy(image: NDArray[np.floating], grid: TileGrid) -> BandEnergy:
@@ -204,12 +211,12 @@ def band_energy(image: NDArray[np.floating], grid: TileGrid) -> BandEnergy:
     return BandEnergy(grid, energy, degrees)
 
 
-def tile_mean(image: NDArray[np.floating], grid: TileGrid) -> NDArray[np.float64]:
+def tile_mean(image: NDArray[np.floating] | NDArray[np.bool_], grid: TileGrid) -> NDArray[np.float64]:
     """Mean of an image over every tile, shape (tiles down, tiles across)."""
     out = np.empty(grid.shape)
-    for row_pixels, row_tiles, height in _runs(grid.rows):
+    for row_pixels, row_tiles, height in _strips(grid.rows, image.shape[1]):
         for col_pixels, col_tiles, width in _runs(grid.cols):
-            part = image[row_pixels, col_pixels]
+            part = np.asarray(image[row_pixels, col_pixels], dtype=np.float32)
             down, across = part.shape[0] // height, part.shape[1] // width
             # a product with ones adds up rows faster than a reduction over short axes
             rows = part.reshape(down, height, -1).sum(axis=1)

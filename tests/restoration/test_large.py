@@ -1,0 +1,221 @@
+"""Frames too large for memory: they lie on disk, and every pixel, hit and word is what it is for a frame in memory."""
+
+import errno
+import os
+import tempfile
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from coldray import scratch
+from coldray.app.one import restore_file
+from coldray.app.recipe import Recipe
+from coldray.errors import ImageWriteError
+from coldray.formats import read_image, write_image
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.noise import NoiseModel
+from coldray.physics.prior import ObjectPrior
+from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.model import load_model
+from coldray.restoration.pipeline import Job, restore
+
+OPEN_BEAM = 50000.0
+LEAST = 0.05 / 65535
+"""What sums in another order may move a pixel by: a twentieth of a step of 16 bits."""
+ROWS = 24
+"""Of a strip, here."""
+
+
+@pytest.fixture
+def scene(frame_of, blend, pair):
+    """Radiograph of squares beside even ground at 0.25 s with hits, some of them where strips meet; simulated."""
+
+    def build(rows=190, cols=238, stored=True):
+        squares = np.kron(np.random.default_rng(7).uniform(0.3, 0.9, (6, 8)), np.ones((20, 20)))
+        truth = np.full((rows, cols), 0.8)
+        truth[40:160, 40:200] = squares
+        truth = gaussian_filter(truth, 1.2).astype(np.float32)
+        blurred = frame_of(truth).operator(blend)(truth)
+        measured = blurred + NoiseModel.of_detector(pair.blurred, 0.25).draw(blurred, np.random.default_rng(0))
+        for row, col in ((ROWS - 1, 30), (ROWS, 90), (2 * ROWS, 9), (77, 0), (rows - 1, 120), (100, 180)):
+            measured[row, col] += 0.4
+        pixels = np.rint(measured * OPEN_BEAM).astype(np.uint16) if stored else measured.astype(np.float32)
+        known = Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM if stored else 1.0, linear=True)
+        return Radiograph(pixels, known)
+
+    return build
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    """Memory in which no frame of these tests has room, from the call on."""
+
+    def begin(cols=238):
+        monkeypatch.setattr(scratch, "LARGEST_WHOLE_PIXELS", 150 * 150)
+        monkeypatch.setattr(scratch, "WORKED_PIXELS", ROWS * cols)
+        monkeypatch.setattr(scratch, "HELD_PIXELS", 2 * ROWS * cols)
+
+    return begin
+
+
+class Answers:
+    """A model whose network answers what a function makes of the linear estimate it is shown."""
+
+    name, sha256, settings_sha256 = "answers", "0" * 64, "1" * 64
+    prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.0, 0.0]), None
+    even = EvenConstants()
+
+    def __init__(self, change):
+        self._change, self.header = change, {"method": "cold", "family": {}}
+
+    def check_fits(self, method, name):
+        pass
+
+    def warnings_for(self, conditions):
+        return []
+
+    def familiar(self, frame, degradation):
+        return frame
+
+    def predictor(self, progress=None, device="cpu"):
+        def answer(channels, conditions):
+            return self._change(np.array(channels[1]))
+
+        answer.evaluations = 1
+        return answer
+
+
+def invented(image):
+    """Add what the measurement denies: a bright block."""
+    image[90:98, 110:120] += 0.3
+    return image
+
+
+def checkerboard(image):
+    """Deny the measurement everywhere."""
+    image += 0.2 * np.where(np.indices(image.shape).sum(axis=0) % 2, 1, -1).astype(np.float32)
+    return image
+
+
+def sharper(image):
+    """Answer with a detail more than the linear estimate."""
+    return image + np.float32(0.5) * (image - gaussian_filter(image, 1.0))
+
+
+def answering(change, **settings):
+    """Job whose network is as quick as a function."""
+    return Job(**{"method": "cold", "model": Answers(change), "exposure_s": 0.25} | settings)
+
+
+JOBS = {
+    "default": lambda: Job(model=load_model(), exposure_s=0.25),
+    "far from its training": lambda: Job(model=load_model(), exposure_s=0.012),
+    "wiener": lambda: Job(method="wiener", exposure_s=0.25),
+    "noise of the image": lambda: answering(sharper, exposure_s=None),
+    "two steps": lambda: answering(sharper, options={"steps": 2}),
+    "network everywhere": lambda: answering(sharper, even="network"),
+    "no safeguards": lambda: answering(sharper, safeguards=False),
+    **{
+        f"contradicted, {how}": lambda how=how: answering(invented, on_contradiction=how, even="network")
+        for how in ("correct", "linear")
+    },
+    "contradicted under the gate": lambda: answering(invented),
+    "contradicted everywhere": lambda: answering(checkerboard, even="network"),
+}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_frame_on_disk_gives_what_one_in_memory_gives(scene, small_memory, name):
+    image, job = scene(stored=False), JOBS[name]()
+    whole = restore(image, job)
+    small_memory()
+    found = restore(image, job)
+    np.testing.assert_allclose(found.image.pixels, whole.image.pixels, rtol=0, atol=LEAST)
+    assert found.consistency == whole.consistency
+    assert found.image.history == whole.image.history
+    assert (found.hits, found.warnings) == (whole.hits, whole.warnings)
+    assert name == "no safeguards" or found.hits["bright"] >= 6
+    masks = [np.zeros((1, 1)) if one.image.mask is None else one.image.mask for one in (found, whole)]
+    np.testing.assert_array_equal(*masks)
+
+
+@pytest.mark.parametrize("side", [(188, 236), (189, 237), (190, 239), (191, 238)])
+def test_sides_of_every_remainder(scene, small_memory, side):
+    image, job = scene(*side, stored=False), answering(sharper)
+    whole = restore(image, job)
+    small_memory()
+    np.testing.assert_allclose(restore(image, job).image.pixels, whole.image.pixels, rtol=0, atol=LEAST)
+
+
+def test_a_mask_and_layers(scene, small_memory):
+    image = scene(stored=False)
+    mask = np.zeros(image.shape, dtype=bool)
+    mask[:, 60] = mask[120:150, 5:30] = mask[ROWS - 1 : ROWS + 1, 100] = True
+    image = replace(image, mask=mask)
+    job = Job(model=load_model(), exposure_s=0.25, provenance=True, interval=True, keep_certificate=True)
+    whole = restore(image, job)
+    small_memory()
+    found = restore(image, job)
+    for one, other in (
+        (found.image.pixels, whole.image.pixels),
+        (found.provenance.layers, whole.provenance.layers),
+        (found.interval.bounds, whole.interval.bounds),
+    ):
+        np.testing.assert_allclose(one, other, rtol=0, atol=LEAST)
+    np.testing.assert_allclose(found.certificate.evidence, whole.certificate.evidence, rtol=0, atol=0.01)
+    assert found.consistency == whole.consistency and found.hits == whole.hits
+
+
+def test_what_is_held_in_memory_is_a_small_share_of_a_frame(scene, small_memory, monkeypatch):
+    """What numpy holds at once, in single precision images of the frame, from one size to a larger one."""
+    job = answering(lambda image: image)
+
+    def held():
+        peaks = {}
+        for side in (512, 1024):
+            image = scene(side, side)
+            restore(image, job)
+            tracemalloc.start()
+            restore(image, job)
+            peaks[side] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return (peaks[1024] - peaks[512]) / (4 * (1024**2 - 512**2))
+
+    whole = held()
+    small_memory(512)
+    monkeypatch.setattr(scratch, "STRIP_PIXELS", 2**14)
+    found = held()
+    assert whole > 8 and found < 2
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="a full disk is met where it is written to there")
+def test_a_disk_without_room_leaves_no_output(scene, small_memory, monkeypatch, tmp_path):
+    source, target = tmp_path / "frame.tif", tmp_path / "out.tif"
+    write_image(source, scene())
+    small_memory()
+    left = [12]
+
+    def full(*_):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ImageWriteError, match="TMPDIR"):
+        restore_file(source, target, Recipe(exposure_s=0.25), record=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frame.tif"]
+
+
+def test_a_file_of_a_large_frame_has_the_same_bytes(scene, small_memory, tmp_path):
+    source = tmp_path / "frame.tif"
+    write_image(source, scene())
+    restore_file(source, tmp_path / "whole.tif", Recipe(exposure_s=0.25))
+    small_memory()
+    restore_file(source, tmp_path / "found.tif", Recipe(exposure_s=0.25))
+    assert (tmp_path / "found.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    assert read_image(tmp_path / "found.tif").mask is not None
