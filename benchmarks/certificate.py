@@ -28,7 +28,7 @@ from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.limits import DIAMETERS_PX, detectable, disc
 from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore, run_method
-from coldray.simulation.acquire import acquire_pair
+from coldray.simulation.acquire import project_pair
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.paper import BLURRED_MG_CM2, OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
 
@@ -70,12 +70,12 @@ def main() -> None:
             rng = np.random.default_rng([number, board_number])
             cells = SIDE_PX * OVERSAMPLING
             board = procedural_board(family, (cells, cells), PITCH_MM / OVERSAMPLING, rng)
+            seen = project_pair(board, *screens, OVERSAMPLING)
             for exposure in EXPOSURES_S:
                 noise = NoiseModel.of_detector(pair.blurred, exposure)
                 for _ in range(arguments.frames):
-                    seen = acquire_pair(board, *screens, OVERSAMPLING, rng, exposure_s=exposure, sharp_frames=1)
-                    frame = Frame(seen.blurred, pair, noise, model.prior)
-                    timed = seen.blurred
+                    timed = seen.blurred.frame(exposure, rng)
+                    frame = Frame(timed, pair, noise, model.prior)
                     truth = certify(frame, degradation, seen.target)
                     alarms[exposure][0] += truth.marked_share > 0
                     alarms[exposure][1] += 1
@@ -87,7 +87,8 @@ def main() -> None:
                     _plant(found, name, frame, degradation, base, clean, rng)
     record = {
         "date": date.today().isoformat(),
-        "model_sha256": model.sha256,
+        "kind": "simulated",
+        "model": model.named(),
         "false_alarms_per_image_of_a_truth": {f"{e:g} s": share(*alarms[e]) for e in EXPOSURES_S},
         "found_at_the_stated_contrast": {
             name: {f"{px * PITCH_MM:.3g} mm": share(*found[name, px]) for px in DIAMETERS_PX if found[name, px][1]}
