@@ -13,6 +13,7 @@ import contextlib
 import io
 import json
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.physics.detector import load_detector
 from coldray.radiograph import Acquisition, Radiograph
+from coldray.restoration.model import load_model
 from coldray.simulation.acquire import acquire_pair
 from coldray.simulation.detector import ScreenDetector
 
@@ -88,7 +90,12 @@ def main() -> None:
                 print(f"{exposure:g} s  {name:8s} {mean[0]:7.2f} dB  SSIM {mean[1]:.4f}", flush=True)
     if given.out:
         given.out.write_text(
-            json.dumps({"kind": "simulated", "boards": given.boards, "scores": table}, indent=1) + "\n"
+            json.dumps(
+                {"kind": "simulated", "date": date.today().isoformat(), "model": load_model(given.model).named()}
+                | {"boards": given.boards, "scores": table},
+                indent=1,
+            )
+            + "\n"
         )
 
 
