@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ OBJECT_LEVELS = np.concatenate([[0.0], np.geomspace(3e-4, 2.0, 18)])
 """Of the object's standard deviation, fraction of the open beam."""
 CHUNK = 2**13
 """Pixels that are predicted at a time, so that their neighbours stay in the processor's cache."""
+NEAR_PIXELS = 2**24
+"""How much of a flat image pixels are predicted from at a time: the system reads a file many pages around each."""
 BOUND_STRENGTH = 0.25
 """Standard deviation of the object for which the weights are made that no object can exceed by much."""
 BOUND_MARGIN = 1.25
@@ -189,16 +192,17 @@ class Predictor:
         whatever can exceed. Dark ones beside a spot too large to be predicted would be marked for it.
         """
         flat = image.ravel()
-        values = flat[where] if values is None else values
         deviation, excess, guess = (np.empty(where.size) for _ in range(3))
         weights, _, noise = self.bound
         for part in _chunks(where):
             near = flat[self._around(where[part], self.down, self.across)]
-            guess[part], spread = self._predicted(near, flat[where[part]])
+            own = flat[where[part]]
+            guess[part], spread = self._predicted(near, own)
+            own = own if values is None else values[part]
             predicted = near @ weights
-            excess[part] = over = values[part] - predicted
+            excess[part] = over = own - predicted
             beyond = over / (self._allowed(predicted, top) / threshold + noise[_nearest(SIGNAL_LEVELS, predicted)])
-            plain = (values[part] - guess[part]) / spread
+            plain = (own - guess[part]) / spread
             deviation[part] = np.maximum(plain, np.where(over > 0, beyond, -np.inf))
         return deviation, excess, guess
 
@@ -315,10 +319,12 @@ class Predictor:
 
 
 def _chunks(where: NDArray[np.intp]) -> Iterator[slice]:
-    """Places in runs of at most `CHUNK`; what arrays on disk hold for one is let go before the next."""
-    for first in range(0, where.size, CHUNK):
-        yield slice(first, first + CHUNK)
-        tidy()
+    """Places in runs of at most `CHUNK` that lie near each other; what arrays on disk hold for one is let go before the next."""
+    turns = np.flatnonzero(np.diff(where // NEAR_PIXELS)) + 1
+    for begin, end in pairwise([0, *turns.tolist(), where.size]):
+        for first in range(begin, end, CHUNK):
+            yield slice(first, min(first + CHUNK, end))
+            tidy()
 
 
 @lru_cache(maxsize=8)

@@ -278,7 +278,6 @@ def _peel(
     if not look.size:
         return
     before = filled if beside else None
-    largest = np.zeros(filled.size)
     kept_back, again = np.empty(0, dtype=np.intp), predictor.hole == 0
     own = marked.ravel() >= _KNOWN
     for _ in range(LARGEST_PASSES):
@@ -292,15 +291,14 @@ def _peel(
         over = np.flatnonzero((np.abs(score) if predictor.hole == 0 else score) > threshold)
         at = look[over]
         # a hit makes its neighbours stand out too, and by less: the largest first
-        largest[at] = np.abs(excess[over])
-        found = largest[at] >= largest[predictor.square(at)].max(axis=1, initial=0.0)
+        size = np.abs(excess[over])
+        found = size >= _largest(size, at, predictor.square(at))
         if predictor.hole:
             parts = np.flatnonzero(score > PART_SHARE * threshold)
             parts = parts[own[predictor.square(look[parts], 1)].any(axis=1)]
             chosen = np.union1d(over[found], parts)
         else:
             chosen = over[found]
-        largest[at] = 0.0
         if again:
             kept_back = np.append(kept_back, at[~found])
         chosen = chosen[~own[look[chosen]]]
@@ -313,6 +311,14 @@ def _peel(
         marked.flat[at] = np.sign(score[chosen])
         filled.flat[at] = guess[chosen]
         look = _distinct(predictor.square(at), filled.size)
+
+
+def _largest(size: Float, at: NDArray[np.intp], around: NDArray[np.intp]) -> Float:
+    """Largest of the sizes of places, in order, among those around each."""
+    if not at.size:
+        return size
+    place = np.minimum(np.searchsorted(at, around), at.size - 1)
+    return np.asarray(np.where(at[place] == around, size[place], 0.0).max(axis=1))
 
 
 def _screen(image: Float, predictor: Predictor, threshold: float, top: float) -> NDArray[np.intp]:
