@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import tempfile
@@ -148,7 +149,7 @@ def scratch_array(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     ImageWriteError
         If there is no room for it.
     """
-    tidy()
+    give_back()
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     try:
         file = tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX)
@@ -200,6 +201,18 @@ def release(*arrays: NDArray[Any] | None) -> None:
     for array in arrays:
         if array is not None and (owner := _file_of(array)) is not None and hasattr(owner, "madvise"):
             owner.madvise(mmap.MADV_DONTNEED)
+
+
+def give_back() -> None:
+    """Let the system take what arrays on disk hold, if there are any, and what was freed but is kept: strips leave a lot of it."""
+    if not _files:
+        return
+    tidy()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        # only GNU's library has it
+        return
 
 
 def tidy() -> None:

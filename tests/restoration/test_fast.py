@@ -230,10 +230,22 @@ def test_last_bits_of_a_unet_depend_on_no_more_than_the_stated_reach(grown):
 def test_frames_are_cut_across_where_they_are_wide_and_never_along(grown):
     engine, _ = grown
     predictor = TiledPredictor(engine)
-    assert len(predictor._tiles(50_000, fast.WIDEST_PX - 2 * predictor.border)) == 1
+    assert len(predictor._tiles(25_000, fast.WIDEST_PX - 2 * predictor.border)) == 1
     wide = predictor._tiles(900, 2 * fast.WIDEST_PX)
     assert len(wide) > 1 and len({down for down, _ in wide}) == 1
     assert all(across.bottom - across.top <= fast.WIDEST_PX for _, across in wide)
+    # a frame that lies on disk leaves half of that
+    large = predictor._tiles(12_000, 12_000)
+    assert len({down for down, _ in large}) == 1
+    assert all(across.bottom - across.top <= fast.WIDEST_PX // 2 for _, across in large)
+
+
+def test_an_engine_that_forgot_its_networks_gives_the_same_bits(engine, model):
+    image = shown(64, 96)[None]
+    before = engine.run(image, told(model)[None])
+    engine.forget()
+    assert not engine._nets
+    np.testing.assert_array_equal(engine.run(image, told(model)[None]), before)
 
 
 def test_any_number_of_threads_gives_the_same_bits(engine, model, monkeypatch):

@@ -9,6 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from coldray.errors import ImageError
+from coldray.images._clusters import clusters
 from coldray.images._prediction import OUTLIERS, REACH_PX, SCREEN_LEVELS, SCREEN_TOP, Predictor
 from coldray.images._rings import ring_mean
 from coldray.images._shapes import REACH_PX as SHAPE_REACH_PX
@@ -227,13 +228,6 @@ def _fill_by_shape(filled: Float, marked: NDArray[np.int8], single: Predictor, w
         filled.flat[where[shown]] = np.clip(shapes.middle(near[shown], mean[shown]), low, high)
 
 
-def _clusters(of: NDArray[np.bool_]) -> list[tuple[tuple[slice, slice], NDArray[np.bool_], int]]:
-    """Pixels that adjoin each other: their box, which of it they are, and its larger side."""
-    labels, _ = scipy.ndimage.label(of, np.ones((3, 3), dtype=bool))
-    boxes = scipy.ndimage.find_objects(labels)
-    return [(box, labels[box] == n, max(s.stop - s.start for s in box)) for n, box in enumerate(boxes, 1)]
-
-
 def _take_brighter_than_any_object(
     filled: Float, marked: NDArray[np.int8], single: Predictor, top: float, threshold: float
 ) -> None:
@@ -241,7 +235,7 @@ def _take_brighter_than_any_object(
     over = (filled > top + threshold * single.brightest_noise) & (marked == 0)
     if not over.any():
         return
-    for box, part, side in _clusters(over):
+    for box, part, side in clusters(over):
         if side <= LARGEST_SPOT_PX:
             marked[box][part] = _BRIGHT
             around = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in box)
@@ -254,7 +248,7 @@ def _keep_borders(pixels: NDArray[np.number], filled: Float, marked: NDArray[np.
     found = (marked != 0) & (marked < _KNOWN)
     if not found.any():
         return
-    for box, part, side in _clusters(found):
+    for box, part, side in clusters(found):
         if side > LARGEST_CLUSTER_PX:
             given_up = part if side > LARGEST_SPOT_PX else part & (pixels[box] <= top)
             marked[box][given_up] = 0

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.physics.transfer import TransferOperator
+from coldray.physics.transfer import KEPT_PLACES, TransferOperator
 from coldray.scratch import empty, is_large, strips
 
 STEP_PX = 4
@@ -68,7 +68,8 @@ def smoothed(coarse: Image, sigma_px: float) -> Image:
     -----
     The mean over a block has already the variance (step^2 - 1) / 12; the Gaussian adds what is missing.
     """
-    return np.asarray(_smoother(coarse.shape, sigma_px)(coarse))
+    smoother = _smoother if coarse.size <= KEPT_PLACES else _smoother.__wrapped__
+    return np.asarray(smoother(coarse.shape, sigma_px)(coarse))
 
 
 @lru_cache(maxsize=16)

@@ -141,6 +141,11 @@ class FastEngine:
         """Widest tile [pixels]; None if only its area counts."""
         return WIDEST_PX if self.budget_pixels is None else None
 
+    def forget(self) -> None:
+        """Give back the memory that networks keep from tile to tile; the next tile loads its network anew."""
+        with self._lock:
+            self._nets.clear()
+
     def run(self, channels: Float, conditions: Float) -> Float:
         """Evaluate one tile."""
         image = np.asarray(channels[0], dtype=np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.errors import CheckpointError
-from coldray.scratch import copied, tidy
+from coldray.scratch import copied, give_back, is_large
 
 TILE_BUDGET_PIXELS = 1_600_000
 """Largest tile with its margin; bounds the memory of the network's features."""
@@ -321,10 +321,12 @@ class TiledPredictor:
                     )
                 self._place(out, answer, top, down, across)
                 top += answer.shape[0]
-                tidy()
+                give_back()
                 if self._progress is not None:
                     done = (number + (top - down.top) / rows_of_tile) / len(tiles)
                     self._progress(self.evaluations - 1 + done)
+        if is_large(out.shape) and hasattr(self._engine, "forget"):
+            self._engine.forget()
         return out
 
     def _place(
@@ -380,14 +382,16 @@ class TiledPredictor:
 
         downs, acrosses = ([cut(n, parts) for parts in range(1, MOST_PARTS + 1)] for n in (rows, cols))
         fits = False
+        # a frame that lies on disk leaves the network less memory too
+        widest = self._widest // 2 if is_large((rows, cols)) else self._widest
         for down in downs:
             for across in acrosses:
-                if down.side * across.side <= self._budget and across.side <= self._widest:
+                if down.side * across.side <= self._budget and across.side <= widest:
                     fits = True
                     yield down, across
         if not fits:
             least = max(2 * self.halo, self._engine.alignment)
             high = max(least, int(self._budget**0.5) - 2 * self.halo)
             # windows begin on the alignment grid, and are that much wider
-            wide = max(least, min(high, self._widest - 2 * self.halo - 2 * self._engine.alignment))
+            wide = max(least, min(high, widest - 2 * self.halo - 2 * self._engine.alignment))
             yield cut(rows, -(-rows // high)), cut(cols, -(-cols // wide))
