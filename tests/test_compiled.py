@@ -29,6 +29,8 @@ from coldray.compiled import cosines, load_alone, special, trigamma
 load_alone()
 image = np.arange(60.0).reshape(6, 10)
 alone = cosines(image, (-2, -1)), cosines(image.astype(np.float32), (0,), inverse=True), special("gammaincinv")(3.0, 0.1), trigamma(2.5)
+mapped = image.copy().view(np.memmap)  # as an array on disk
+assert np.array_equal(cosines(mapped, (-2, -1), overwrite=True), alone[0])
 loaded = [name for name in ("scipy.fft", "scipy.special", "numpy.f2py", "numpy.testing") if name in sys.modules]
 assert not loaded, loaded
 import scipy.fft, scipy.special, scipy.stats

@@ -87,6 +87,8 @@ def cosines(
         The same bits as `scipy.fft.dctn` and `idctn` give.
     """
     transform = _alone.get("dct")
+    # neither takes the place of an array of another class, as those on disk are
+    image = np.asarray(image)
     if transform is None or image.dtype not in (np.float32, np.float64) or not image.dtype.isnative:
         import scipy
 
