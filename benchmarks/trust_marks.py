@@ -283,7 +283,7 @@ def _price(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, bool]]:
 
 def _fourier(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, bool]]:
     (part,) = found.values()
-    half, ctf = {float(k): v for k, v in part["ttf50_lp_mm"].items()}, np.array(part["ctf_difference"])
+    half, ctf = {float(k): v for k, v in part["ttf50_lp_mm"].items()}, np.array(part["ctf_difference"], dtype=float)
     fine = np.array(fourier.BAR_FREQUENCIES_LP_MM) > 5
     rows = []
     if half.get(0.05) and half.get(0.8):

@@ -1,11 +1,14 @@
 """Targets with exact truth: a perfect restorer reaches every mark, a linear filter has no contrast dependence."""
 
+import json
+
 import numpy as np
 import pytest
 
 from coldray.benchmark.paper import fourier as F
-from coldray.benchmark.paper.contestants import BLURRED, Contestant, Output
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, Output
 from coldray.benchmark.paper.far_edge import known_edge_transfer
+from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.scenes import THIN, paper_pair
 from coldray.objects.phantoms import presampled_mtf
 from coldray.physics.prior import ObjectPrior
@@ -73,6 +76,27 @@ def test_noise_of_a_linear_filter_does_not_know_edges():
 def test_bars_of_the_sharp_detector_fall():
     ctf = [g["ctf"] for g in F.bar_contrast(None, F.FourierRecipe(), ObjectPrior())]
     assert len(ctf) == len(F.BAR_FREQUENCIES_LP_MM) and np.all(np.diff(ctf) < 0) and ctf[0] > 0.95
+
+
+def test_bars_that_noise_hides_have_no_contrast_and_take_no_others_along(monkeypatch):
+    """The finest bars behind the thin screen at 0.05 s: the whole comparison ended there, after an hour and a half."""
+    monkeypatch.setattr(F, "CONTRASTS", (0.80,))
+    recipe = F.FourierRecipe(exposure_s=2e-3, repeats=2, bar_repeats=1)
+    results = F.measure([Contestant(DEFAULT, "as it is", None)], recipe, ObjectPrior())
+    found = results["methods"][DEFAULT]
+    seen = F.contrasts(found["ctf"])
+    assert np.isfinite(seen[0]) and np.isnan(seen[-1]) and len(seen) == len(F.BAR_FREQUENCIES_LP_MM)
+    off = found["marks"]["ctf_difference"]
+    assert off[-1] is None and found["marks"]["ctf_largest_difference"] == max(o for o in off if o is not None)
+    json.dumps(results, allow_nan=False)
+    # against one that shows them all, what the hidden ones have behind the thin screen is missing
+    results["exposure_s"] = 1.0  # the one that is judged
+    results["methods"]["sharp"] = {"marks": {"ctf_difference": [0.0] * len(seen)}}
+    (mark,) = (
+        m for m in judge_marks({"fourier": [results], "settings": {"repeats": 2}}) if m["mark"].startswith("CTF")
+    )
+    hidden = np.isnan(seen)
+    assert not mark["passed"] and mark["measured"] >= F.contrasts(results["sharp"]["ctf"])[hidden].max()
 
 
 def test_the_marks_tell_a_perfect_restorer_from_none(monkeypatch):

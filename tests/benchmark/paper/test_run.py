@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from coldray.app.cli import main
 from coldray.benchmark.paper import run
 from coldray.benchmark.paper.run import PARTS, PaperSettings, run_paper
 from coldray.benchmark.paper.scenes import BoardSet, board_scenes
 from coldray.benchmark.statistics import interval
+from coldray.errors import MeasurementError
 
 KEPT = Path(__file__).parents[3] / "benchmarks" / "results" / "paper" / "results.json"
 BOARDS = BoardSet(("handheld", "backplane"), 2, 128, 31)
@@ -97,6 +99,23 @@ def test_steps_of_conditional_diffusion_stand_beside_those_of_the_walk(parts):
 def test_every_part_says_its_core_time(parts):
     assert set(parts["part_cpu_seconds"]) == {"worth", "steps"} < set(PARTS)
     assert 0 < parts["part_cpu_seconds"]["steps"] <= parts["cpu_seconds"]
+
+
+def test_a_part_that_cannot_be_measured_takes_no_other_along(fake, monkeypatch, tmp_path, capsys):
+    def refuses(*_, **__):
+        raise MeasurementError("nothing stands out")
+
+    monkeypatch.setattr(run, "measure_worth", refuses)
+    monkeypatch.setattr(run, "quality_by_steps", lambda *_: [])
+    monkeypatch.setattr("coldray.restoration.model.load_model", lambda source=None: fake())
+    monkeypatch.setattr("coldray.benchmark.paper.contestants.peers", lambda others: {})
+    with pytest.raises(SystemExit) as left:
+        main(["benchmark", "paper", "-o", str(tmp_path), "--part", "worth", "--part", "steps"])
+    assert left.value.code == 1
+    said = "not measured: worth: nothing stands out"
+    assert said in capsys.readouterr().out and said in (tmp_path / "report.html").read_text()
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert kept["failed"] == [said] and kept["steps"] == [] and "worth" not in kept
 
 
 def test_the_first_boards_of_a_set_do_not_depend_on_its_size():

@@ -148,16 +148,17 @@ def paper(
     words += [f"--judge {judge.name}"] if judge else []
     command = " ".join(words)
     written = write_paper(out, results, pictures, command)
+    code = console.SOME_FAILED if "failed" in results else console.OK
     if as_json:
         console.emit(plain_table(results) | {"command": command, "report": str(written)})
-        return console.OK
+        return code
     _print_summary(results)
     for mark in results.get("marks", []):
         measured = "" if mark["measured"] is None else f" (measured {as_number(mark['measured']):.4g})"
         if not mark["passed"]:
             console.say(f"warning: not reached: {mark['mark']}{measured}")
     typer.echo(f"report: {written}")
-    return console.OK
+    return code
 
 
 @benchmark.command("trust", epilog="Example: coldray benchmark trust characterisation invention -o trust")
@@ -220,7 +221,7 @@ def _print_summary(results: Results) -> None:
             f"{entry['kind']:10s} {entry['exposure_s']:5g} s  {label:36s} {entry['psnr_db_truth']['mean']:7.2f} dB  "
             f"SSIM {entry['ssim_truth']['mean']:.4f}"
         )
-    for sentence in [*results.get("verdicts", []), *results.get("absent", [])]:
+    for sentence in [*results.get("verdicts", []), *results.get("absent", []), *results.get("failed", [])]:
         typer.echo(sentence)
 
 

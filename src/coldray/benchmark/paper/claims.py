@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, papers_rows
 from coldray.benchmark.paper.curves import STRONG, transfer_of
+from coldray.benchmark.paper.fourier import contrasts
 from coldray.benchmark.paper.record import Entry, Fourier, Measured, Results, Score
 from coldray.benchmark.paper.scenes import ACQUIRED, NOISE_FREE
+from coldray.benchmark.paper.tables import number
 from coldray.document import as_number
 from coldray.simulation.paper import SHARP_FRAMES
 from coldray.words import percent
@@ -85,7 +87,7 @@ def _leads(
 
 
 def _listed(values: Mapping[str, float], digits: int) -> str:
-    return ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items())
+    return ", ".join(f"{name} {number(value, digits)}" for name, value in values.items())
 
 
 def _said(claim: str, parts: Sequence[str], answers: Sequence[bool]) -> dict[str, str]:
@@ -156,15 +158,12 @@ def _fluctuates(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ctf(measured: Fourier, rows: Mapping[str, str]) -> dict[str, str]:
-    values = {
-        n: np.array([g["ctf"] for g in measured["methods"][k]["ctf"]])
-        for n, k in rows.items()
-        if k in measured["methods"]
-    }
+    values = {n: contrasts(measured["methods"][k]["ctf"]) for n, k in rows.items() if k in measured["methods"]}
     frequency = np.array([g["frequency_lp_mm"] for g in measured["sharp"]["ctf"]])
     mine = values["cold diffusion"]
-    others = np.max([v for n, v in values.items() if n != "cold diffusion"], axis=0)
-    first = mine >= others - TIED
+    # bars that do not stand out have no contrast that could be compared
+    others = np.nan_to_num([v for n, v in values.items() if n != "cold diffusion"]).max(axis=0)
+    first = np.nan_to_num(mine) >= others - TIED
     shown = [
         f"at {frequency[i]:.2g} lp/mm {_listed({n: float(v[i]) for n, v in values.items()}, 3)}"
         for i in (len(frequency) // 2, -2, -1)

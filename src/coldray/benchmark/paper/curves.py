@@ -9,6 +9,7 @@ import numpy as np
 
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_KEYS, THIN_RAW, WIENER, papers_rows
 from coldray.benchmark.paper.figures import COLOURS, WIDTH_IN
+from coldray.benchmark.paper.fourier import contrasts
 from coldray.benchmark.paper.looks import Dash, Look
 from coldray.benchmark.paper.record import Bars, Flat, Fourier, Measured, Method, Sharp, Transfer
 from coldray.physics.grids import nyquist_lp_mm
@@ -137,7 +138,7 @@ def _draw_noise(axis: Axes, flat: Flat, style: Look) -> None:
 def _draw_bars(axes: Sequence[Axes], sharp: Sequence[Bars], found: Sequence[Bars], style: Look) -> None:
     bars, missed = axes
     x = np.array([g["frequency_lp_mm"] for g in sharp])
-    values, wanted = (np.array([g["ctf"] for g in groups]) for groups in (found, sharp))
+    values, wanted = contrasts(found), contrasts(sharp)
     bars.plot(x, values, **style)
     missed.plot(x, values - wanted, **style)
 
@@ -153,7 +154,7 @@ def _draw_sharp(axes: Sequence[Axes], sharp: Sharp) -> None:
         f[1:], np.array(sharp["nnps_20_frames_mm2"])[1:], **truth, label="thin screen: MTF, CTF; NNPS of 20 frames"
     )
     groups = sharp["ctf"]
-    bars.plot([g["frequency_lp_mm"] for g in groups], [g["ctf"] for g in groups], **truth)
+    bars.plot([g["frequency_lp_mm"] for g in groups], contrasts(groups), **truth)
 
 
 def _name_axes(axes: dict[str, Axes], limit_lp_mm: float) -> None:

@@ -17,6 +17,7 @@ from coldray.benchmark.paper.scenes import THIN, blend_of, pair_of, paper_pair, 
 from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.metrology.bars.ctf import bars_ctf
+from coldray.metrology.bars.group import Roi
 from coldray.metrology.transfer import TaskTransfer, contrast_dependence, noise_by_repeats, task_transfer
 from coldray.objects.phantoms import CurveBlur, bars, slanted_edge
 from coldray.physics.curves import FrequencyCurve
@@ -37,6 +38,8 @@ BRIGHT = 0.8
 EDGE_SHAPE = (192, 192)
 BAR_FREQUENCIES_LP_MM = (1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0)
 BAR_CONTRAST = 0.5
+BAR_TOLERANCE = 0.05
+"""Relative distance from its frequency beyond which what was found is no group of bars but noise."""
 NEAR_PX = 8
 """Half-width of the strip that counts as near the edge."""
 CURVE_POINTS = 53
@@ -234,16 +237,29 @@ def flat_noise(contestant: Contestant, recipe: FourierRecipe, prior: ObjectPrior
 
 
 def bar_contrast(contestant: Contestant | None, recipe: FourierRecipe, prior: ObjectPrior) -> list[Bars]:
-    """CTF of the mean over repeats, per group; None gives the sharp detector's own, without noise."""
+    """CTF of the mean over repeats, per group; the sharp detector's own, without noise, for no contestant."""
     blur = screen_blur(contestant is None or contestant.screen == THIN)
     image, groups = bars(BAR_FREQUENCIES_LP_MM, blur, PITCH_MM, rows=96, low=BRIGHT * (1 - BAR_CONTRAST), high=BRIGHT)
     if contestant is not None:
         clean = np.asarray(image, dtype=np.float32)
         image = repeats_of(contestant, clean, recipe, prior, 70, recipe.bar_repeats).mean(axis=0)
-    found = bars_ctf(
-        np.asarray(image), PITCH_MM, [g.box for g in groups], plateau=(BRIGHT * (1 - BAR_CONTRAST), BRIGHT)
-    )
-    return [{"frequency_lp_mm": g.frequency_lp_mm, "ctf": g.ctf, "ctf_sd": g.ctf_sd} for g in found.groups]
+    return [_group(np.asarray(image), g.box, f) for g, f in zip(groups, BAR_FREQUENCIES_LP_MM, strict=True)]
+
+
+def _group(image: Image, box: Roi, frequency_lp_mm: float) -> Bars:
+    """One group by itself: what is lost in the noise takes no other along."""
+    try:
+        found = bars_ctf(image, PITCH_MM, [box], plateau=(BRIGHT * (1 - BAR_CONTRAST), BRIGHT)).groups[0]
+    except MeasurementError:
+        found = None
+    if found is None or abs(found.frequency_lp_mm / frequency_lp_mm - 1) > BAR_TOLERANCE:
+        return {"frequency_lp_mm": frequency_lp_mm, "ctf": None, "ctf_sd": None}
+    return {"frequency_lp_mm": found.frequency_lp_mm, "ctf": found.ctf, "ctf_sd": found.ctf_sd}
+
+
+def contrasts(groups: Sequence[Bars]) -> NDArray[np.float64]:
+    """CTF of groups, NaN where they do not stand out."""
+    return np.array([np.nan if g["ctf"] is None else g["ctf"] for g in groups])
 
 
 def measure(
@@ -309,14 +325,14 @@ def marks_of(found: Measured, results: Fourier) -> FourierMarks:
     if faint is not None and "high" in faint and 0.05 in raw_near:
         data = f <= results["limit_lp_mm"]
         below = float((_response(raw_near[0.05], "value") - _response(faint, "high"))[data].max())
-    wanted = np.array([g["ctf"] for g in results["sharp"]["ctf"]])
-    ctf = np.abs(np.array([g["ctf"] for g in found["ctf"]]) - wanted)
+    off_bars = np.abs(contrasts(found["ctf"]) - contrasts(results["sharp"]["ctf"])).round(4)
+    seen = off_bars[np.isfinite(off_bars)]
     ratios = [n["ratio"] for n in found["noise"].values() if n["ratio"] is not None]
     return {
         "ttf80_largest_difference": off,
         "ttf5_largest_shortfall_below_raw": below,
-        "ctf_difference": ctf.round(4).tolist(),
-        "ctf_largest_difference": float(ctf.max()),
+        "ctf_difference": [float(one) if np.isfinite(one) else None for one in off_bars],
+        "ctf_largest_difference": float(seen.max()) if seen.size else None,
         "edge_over_flat_noise": max(ratios) if ratios else None,
         "contrast_dependence": found["contrast_dependence"],
     }

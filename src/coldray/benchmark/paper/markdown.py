@@ -166,7 +166,8 @@ def fourier_table(results: Results) -> str:
         )
         rows.append((
             label_of(results, key), number(marks["ttf80_largest_difference"], 3),
-            f"{max(off[i] for i in easy):.3f} / {', '.join(f'{off[i]:.3f}' for i in hard)}",
+            f"{number(max((v for i in easy if (v := off[i]) is not None), default=None), 3)} / "
+            f"{', '.join(number(off[i], 3) for i in hard)}",
             f"{number(strong, 2)} / {number(faint, 2)}", number(100 * method["flat"]["relative_sd"], 2),
             number(marks["edge_over_flat_noise"], 2),
         ))  # fmt: skip

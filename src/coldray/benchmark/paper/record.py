@@ -98,11 +98,11 @@ class Transfer(TypedDict, total=False):
 
 
 class Bars(TypedDict):
-    """CTF of one group of bars."""
+    """CTF of one group of bars; None where they do not stand out from the noise."""
 
     frequency_lp_mm: float
-    ctf: float
-    ctf_sd: float
+    ctf: float | None
+    ctf_sd: float | None
 
 
 class Flat(TypedDict):
@@ -120,8 +120,8 @@ class FourierMarks(TypedDict):
 
     ttf80_largest_difference: float | None
     ttf5_largest_shortfall_below_raw: float | None
-    ctf_difference: list[float]
-    ctf_largest_difference: float
+    ctf_difference: list[float | None]
+    ctf_largest_difference: float | None
     edge_over_flat_noise: float | None
     contrast_dependence: float | None
 
@@ -227,6 +227,7 @@ class Results(TypedDict, total=False):
     model: dict[str, Json]
     methods: dict[str, Method]
     absent: list[str]
+    failed: list[str]
     own: dict[str, Json]
     ceiling: dict[str, Statistic]
     summary: list[Entry]

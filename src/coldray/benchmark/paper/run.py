@@ -38,7 +38,7 @@ from coldray.benchmark.paper.record import Entry, Fourier, Results, Row
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, KINDS, BoardSet, Scene, board_scenes, judge_scenes
 from coldray.benchmark.paper.worth import measure_worth
 from coldray.document import Json, as_table
-from coldray.errors import SettingsError
+from coldray.errors import MeasurementError, SettingsError
 from coldray.frame import Frame
 from coldray.metrology.metrics import Convention, psnr_db
 from coldray.physics.prior import ObjectPrior
@@ -184,47 +184,48 @@ def run_paper(
     """
     how = settings or PaperSettings()
     began, cpu = time.perf_counter(), time.process_time()
-    spent: dict[str, float] = {}
     prior = model.prior
     contestants = line_up(model, others or {}, how)
     tuned: dict[str, dict[float, dict[str, Json]]] = {}
+    results: Results = {}
     if how.tuning_boards and "scores" in how.parts:
         say("tuning the linear baselines on validation boards")
-        with timed(spent, "tuning"):
+        with timed(results, "tuning"):
             tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
     contestants = [replace(c, by_exposure=tuned.get(c.key, {})) for c in contestants]
     by_key = {c.key: c for c in contestants}
-    results = head(model, others or {}, how, contestants)
+    results |= head(model, others or {}, how, contestants)
     pictures: Pictures = {}
     if "scores" in how.parts:
-        with timed(spent, "scores"):
+        with timed(results, "scores"):
             found, candidates = _scores(contestants, how, judge, prior, say)
             results |= found
             pictures |= typical(candidates, model, others or {}, how.steps)
     if "worth" in how.parts:
-        with timed(spent, "worth"):
+        with timed(results, "worth"):
             results["worth"] = measure_worth(contestants, how.boards, prior, say=say)
     if "steps" in how.parts:
         say("quality against steps")
-        with timed(spent, "steps"):
+        with timed(results, "steps"):
             results["steps"] = quality_by_steps(model, others or {}, how)
     if "fourier" in how.parts:
-        with timed(spent, "fourier"):
+        with timed(results, "fourier"):
             results["fourier"] = _fourier(contestants, how, prior, say)
-    results |= _inspector(model, by_key, how, spent, say)
+    _add_inspector(results, model, by_key, how, say)
     results["marks"] = judge_marks(results)
-    results |= {
-        "seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu, "part_cpu_seconds": spent
-    }  # fmt: skip
+    results |= {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
     return results, pictures
 
 
 @contextmanager
-def timed(spent: dict[str, float], part: str) -> Iterator[None]:
-    """Note the core time that a part took [s]."""
+def timed(results: Results, part: str) -> Iterator[None]:
+    """Note the core time that a part took [s]; one that cannot be measured is noted and takes no other along."""
     began = time.process_time()
-    yield
-    spent[part] = time.process_time() - began
+    try:
+        yield
+    except MeasurementError as problem:
+        results["failed"] = [*results.get("failed", []), f"not measured: {part}: {problem}"]
+    results.setdefault("part_cpu_seconds", {})[part] = time.process_time() - began
 
 
 def _fourier(contestants: Sequence[Contestant], how: PaperSettings, prior: ObjectPrior, say: Say) -> list[Fourier]:
@@ -235,15 +236,14 @@ def _fourier(contestants: Sequence[Contestant], how: PaperSettings, prior: Objec
     return [fourier.measure(measured, recipe, prior, say) for recipe in recipes]
 
 
-def _inspector(
-    model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, spent: dict[str, float], say: Say
-) -> Results:
+def _add_inspector(
+    results: Results, model: Model, by_key: Mapping[str, Contestant], how: PaperSettings, say: Say
+) -> None:
     """What an inspector asks: detectability, what is left of faint details, trust."""
-    results: Results = {}
     if "detection" in how.parts:
         say("detectability of voids and cracks")
         seekers = [by_key[k] for k in (BLURRED, WIENER, WIENER_TV, VAN_CITTERT, DETAIL, DEFAULT)]
-        with timed(spent, "detection"):
+        with timed(results, "detection"):
             results["detection"] = {
                 "exposure_s": 1.0, "cnr": list(detection.CNRS),
                 "methods": detection.flat_detectability(seekers, 1.0, how.pairs, model.prior),
@@ -251,7 +251,7 @@ def _inspector(
     if "efficiency" in how.parts:
         say("detection efficiency on flats")
         shown = [by_key[k] for k in (WIENER, VAN_CITTERT, DETAIL, UNGATED, DEFAULT)]
-        with timed(spent, "efficiency"):
+        with timed(results, "efficiency"):
             results["efficiency"] = efficiency.measure_efficiency(shown, how.exposures_s, how.flats, model.prior)
     if "trust" in how.parts:
         recipe = trust.TrustRecipe(
@@ -262,9 +262,8 @@ def _inspector(
         def warnings_for(frame: Frame, degradation: Degradation) -> list[str]:
             return model.warnings_for(conditions(frame, degradation))
 
-        with timed(spent, "trust"):
+        with timed(results, "trust"):
             results["trust"] = run_trust([by_key[WIENER], by_key[DEFAULT]], recipe, model.prior, warnings_for, say)
-    return results
 
 
 def _scores(
