@@ -53,3 +53,10 @@ def test_errors_are_said_in_other_words_beside_packages_that_copy_exceptions_the
     """Once distributed is loaded, errors that are operating-system errors too can be copied no more."""
     pytest.importorskip("distributed", reason="needs the extra cluster")
     test_any_error_can_be_said_in_other_words()
+
+
+def test_errors_come_from_the_workers_of_a_cluster():
+    """Which pickles all exceptions in its own way, and those that are of two built-in kinds came as another error."""
+    support = pytest.importorskip("tblib.pickling_support", reason="needs the extra cluster")
+    support.install()
+    test_an_error_of_a_worker_process_says_what_it_said_there()

@@ -46,6 +46,10 @@ class ColdrayError(Exception):
         """An error of this class."""
         return type(self)(text)
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, object]]:
+        # of its own: what distributed does to all exceptions that have none breaks those of two built-in kinds
+        return type(self), self.args, self.__dict__
+
 
 class ImageError(ColdrayError, ValueError):
     """Pixels are not what they must be (shape, type, finiteness, colour)."""
@@ -135,5 +139,5 @@ class MissingExtraError(ColdrayError, ImportError):
     def _made(self, text: str) -> Self:
         return type(self)(*self._parts)
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str], dict[str, object]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, object]]:
         return type(self), self._parts, self.__dict__ | {"args": self.args, "msg": self.msg}
