@@ -1,0 +1,94 @@
+"""Memory, time and exactness of frames larger than memory: `coldray restore` on simulated boards side by side.
+
+python benchmarks/large.py [--sides 2048 8192 12000] [--compared 4096] [--out benchmarks/results/large.json]
+
+Every run is a command of its own that reads a TIFF file of 16 bits and writes one, by the default model with gate and
+certificate, on one thread. The frame of `--compared` pixels a side is restored in memory and, with less of it allowed, on disk: both
+results are compared pixel by pixel and word by word. What is measured anew replaces its entry in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+from speed import EXPOSURE_S, THREADS, scenes
+
+MARK_PEAK_MB, MARK_RATIO, MARK_STEPS = 1500.0, 16.5, 0.5
+COMMAND = "from coldray.app.cli import main; main()"
+ON_DISK = "from coldray import scratch; scratch.LARGEST_WHOLE_PIXELS = 0; " + COMMAND
+"""The same with every frame on disk."""
+
+
+def run(source: Path, target: Path, command: str = COMMAND) -> dict[str, float]:
+    """Core-seconds, wall time and peak resident memory [MB] of one command."""
+    asked = [sys.executable, "-c", command, "restore", str(source), "-o", str(target), "--overwrite"]
+    environment = os.environ | dict.fromkeys(THREADS, "1")
+    began = time.perf_counter()
+    process = subprocess.Popen([*asked, "--exposure-s", str(EXPOSURE_S)], stdout=subprocess.DEVNULL, env=environment)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"the command ended with code {process.returncode}")
+    return {
+        "core_s": round(used.ru_utime + used.ru_stime, 2),
+        "wall_s": round(time.perf_counter() - began, 2),
+        "peak_mb": round(used.ru_maxrss * 1024 / 1e6),
+    }
+
+
+def compared(source: Path, folder: Path) -> dict[str, object]:
+    """How far a frame restored on disk differs from one in memory."""
+    import numpy as np
+
+    import coldray
+
+    in_memory, on_disk = folder / "in_memory.tif", folder / "on_disk.tif"
+    runs = {"in_memory": run(source, in_memory), "on_disk": run(source, on_disk, ON_DISK)}
+    one, other = coldray.read(in_memory), coldray.read(on_disk)
+    steps = np.abs(one.pixels.astype(np.int32) - other.pixels.astype(np.int32))
+    return runs | {
+        "largest_difference_steps": int(steps.max()),
+        "differing_share": float(np.mean(steps > 0)),
+        "records_equal": [s.details for s in one.history] == [s.details for s in other.history],
+    }
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sides", type=int, nargs="*", default=[2048, 8192, 12000])
+    parser.add_argument("--compared", type=int, default=4096)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    kept = json.loads(given.out.read_text()) if given.out and given.out.exists() else {"sides": {}}
+    kept["scene"] = "simulated"
+    kept["marks"] = {"peak_mb_12000": MARK_PEAK_MB, "ratio_8192_2048": MARK_RATIO, "steps": MARK_STEPS}
+    today = date.today().isoformat()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for side in given.sides:
+            scenes(side, [folder / "frame.tif"])
+            kept["sides"][str(side)] = run(folder / "frame.tif", folder / "out.tif") | {"date": today}
+            print(side, kept["sides"][str(side)], flush=True)
+        if given.compared:
+            scenes(given.compared, [folder / "frame.tif"])
+            kept["compared"] = {"side": given.compared, "date": today, **compared(folder / "frame.tif", folder)}
+            print(kept["compared"])
+    small, large = (kept["sides"].get(side) for side in ("2048", "8192"))
+    if small and large:
+        kept["ratio_8192_2048"] = {what: round(large[what] / small[what], 2) for what in ("wall_s", "core_s")}
+        print("8192 over 2048:", kept["ratio_8192_2048"])
+    if given.out:
+        given.out.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
