@@ -18,13 +18,20 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from speed import EXPOSURE_S, THREADS, scenes
+import speed
+from speed import EXPOSURE_S, THREADS
 
 MARK_PEAK_MB, MARK_RATIO, MARK_STEPS = 1500.0, 16.5, 0.5
 COMMAND = "from coldray.app.cli import main; main()"
 ON_DISK = "from coldray import scratch; scratch.LARGEST_WHOLE_PIXELS = 0; " + COMMAND
 """The same with every frame on disk."""
+
+
+def scene(side: int, path: Path) -> None:
+    """Write the frame, in a process of its own: the peak of a command counts what its parent held when it was started."""
+    subprocess.run([sys.executable, speed.__file__, "--scene", str(side), str(path)], check=True)
 
 
 def run(source: Path, target: Path, command: str = COMMAND) -> dict[str, float]:
@@ -75,19 +82,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for side in given.sides:
-            scenes(side, [folder / "frame.tif"])
+            scene(side, folder / "frame.tif")
             kept["sides"][str(side)] = run(folder / "frame.tif", folder / "out.tif") | {"date": today}
             print(side, kept["sides"][str(side)], flush=True)
+            keep(kept, given.out)
         if given.compared:
-            scenes(given.compared, [folder / "frame.tif"])
+            scene(given.compared, folder / "frame.tif")
             kept["compared"] = {"side": given.compared, "date": today, **compared(folder / "frame.tif", folder)}
             print(kept["compared"])
-    small, large = (kept["sides"].get(side) for side in ("2048", "8192"))
+            keep(kept, given.out)
+
+
+def keep(found: dict[str, Any], out: Path | None) -> None:
+    """Write what was measured so far, with the ratio of two sizes."""
+    small, large = (found["sides"].get(side) for side in ("2048", "8192"))
     if small and large:
-        kept["ratio_8192_2048"] = {what: round(large[what] / small[what], 2) for what in ("wall_s", "core_s")}
-        print("8192 over 2048:", kept["ratio_8192_2048"])
-    if given.out:
-        given.out.write_text(json.dumps(kept, indent=1) + "\n")
+        found["ratio_8192_2048"] = {what: round(large[what] / small[what], 2) for what in ("wall_s", "core_s")}
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
