@@ -25,7 +25,12 @@ def cluster():
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=50,
     ) as found:
         yield found
 
@@ -84,7 +89,12 @@ def test_a_scheduler_that_goes_away_costs_a_second_run(call, start, scans, put, 
     for number in range(40):
         put(scans / f"more{number}.tif", number, (300, 300))
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+        n_workers=1,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=50,
     ) as cluster:
         running = start(
             "restore", scans, "-o", tmp_path / "out", *FAST, "--scheduler", cluster.scheduler_address,
