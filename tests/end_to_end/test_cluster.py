@@ -20,18 +20,19 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def cluster():
+def local_cluster(workers):
+    """Workers of one thread on this machine, with a dashboard on any free port."""
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
+    return LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         silence_logs=50,
-    ) as found:
+    )  # fmt: skip
+
+
+@pytest.fixture
+def cluster():
+    with local_cluster(2) as found:
         yield found
 
 
@@ -84,18 +85,9 @@ def test_a_scheduler_that_is_not_there(call, scans, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_scheduler_that_goes_away_costs_a_second_run(call, start, scans, put, tmp_path, results, until, hold):
-    from distributed import LocalCluster
-
     for number in range(40):
         put(scans / f"more{number}.tif", number, (300, 300))
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        silence_logs=50,
-    ) as cluster:
+    with local_cluster(1) as cluster:
         running = start(
             "restore", scans, "-o", tmp_path / "out", *FAST, "--scheduler", cluster.scheduler_address,
             prologue="import coldray.app.cluster as cluster\ncluster.LOST_S = 1.0\n"
