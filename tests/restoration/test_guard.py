@@ -13,12 +13,10 @@ from coldray.images.scale import Scale
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
-from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Acquisition, Radiograph
 from coldray.restoration.answer import NETWORK_CONTRADICTED, NETWORK_CORRECTED
 from coldray.restoration.certificate.certify import certify
 from coldray.restoration.certificate.words import MUCH_OF_THE_IMAGE
-from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.guard import RAMP_PX, at_limit, linear_filter, ramp, written
 from coldray.restoration.pipeline import CONTRADICTED_EVERYWHERE, Job, restore
 from coldray.settings import CONTRADICTIONS
@@ -38,36 +36,15 @@ def scene(frame_of, blend, pair):
     return truth, Radiograph(stored, Acquisition(pixel_pitch_mm=0.048, open_beam=OPEN_BEAM, linear=True))
 
 
-class Answers:
-    """A model whose network answers what a function makes of the linear estimate it is shown."""
+@pytest.fixture
+def job(answers):
+    """Job at 0.25 s whose network is a function, without the gate."""
 
-    name, sha256, header = "answers", "0" * 64, {"method": "cold", "family": {}}
-    settings_sha256 = "1" * 64
-    prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.0, 0.0]), None
-    even = EvenConstants()
+    def build(change, **settings):
+        known = {"method": "cold", "exposure_s": 0.25, "keep_certificate": True, "even": "network"}
+        return Job(**known | {"model": answers(change)} | settings)
 
-    def __init__(self, change):
-        self._change = change
-
-    def check_fits(self, method, name):
-        pass
-
-    def warnings_for(self, conditions):
-        return []
-
-    def familiar(self, frame, degradation):
-        return frame
-
-    def predictor(self, progress=None, device="cpu"):
-        def answer(channels, conditions):
-            return self._change(np.array(channels[1]))
-
-        answer.evaluations = 1
-        return answer
-
-
-def job(change, **settings):
-    return Job(method="cold", model=Answers(change), exposure_s=0.25, keep_certificate=True, even="network", **settings)
+    return build
 
 
 def wiener(radiograph):
@@ -125,7 +102,7 @@ def test_a_network_that_answers_without_numbers_restores_nothing(value, scene, m
         restore(scene[1], Job(method="cold", model=load_model(), exposure_s=0.25))
 
 
-def test_where_the_network_is_contradicted_the_linear_filter_stands_in(scene):
+def test_where_the_network_is_contradicted_the_linear_filter_stands_in(scene, job):
     truth, radiograph = scene
     found = restore(radiograph, job(invented, on_contradiction="linear"))
     kept = restore(radiograph, job(invented, on_contradiction="keep"))
@@ -154,20 +131,23 @@ def test_where_the_network_is_contradicted_the_linear_filter_stands_in(scene):
         restore(radiograph, job(invented, on_contradiction="refuse"))
 
 
-def errors(scene, place, change, even="network"):
+@pytest.fixture
+def errors(job):
     """Root mean square error where the measurement contradicts the network, by what is done about it; the default's result too."""
-    truth, radiograph = scene
-    ways = {
-        way: restore(radiograph, replace(job(change, on_contradiction=way), even=even)) for way in CONTRADICTIONS[:3]
-    }
-    images = {way: found.image.pixels / OPEN_BEAM for way, found in ways.items()}
-    images["wiener"] = wiener(radiograph) / OPEN_BEAM
-    where = ways["keep"].certificate.marked if place is None else place
-    return {way: np.sqrt(np.mean((image - truth)[where] ** 2)) for way, image in images.items()}, ways["correct"]
+
+    def found_of(scene, place, change, even="network"):
+        truth, radiograph = scene
+        ways = {way: restore(radiograph, job(change, on_contradiction=way, even=even)) for way in CONTRADICTIONS[:3]}
+        images = {way: found.image.pixels / OPEN_BEAM for way, found in ways.items()}
+        images["wiener"] = wiener(radiograph) / OPEN_BEAM
+        where = ways["keep"].certificate.marked if place is None else place
+        return {way: np.sqrt(np.mean((image - truth)[where] ** 2)) for way, image in images.items()}, ways["correct"]
+
+    return found_of
 
 
 @pytest.mark.parametrize("amplitude", [0.3, 0.1])
-def test_what_the_network_invents_is_lessened_and_goes_where_it_is_plain(scene, amplitude):
+def test_what_the_network_invents_is_lessened_and_goes_where_it_is_plain(scene, amplitude, errors):
     def change(image):
         image[44:52, 60:70] += amplitude
         return image
@@ -179,7 +159,7 @@ def test_what_the_network_invents_is_lessened_and_goes_where_it_is_plain(scene, 
 
 
 @pytest.mark.parametrize("even", ["network", "linear"])
-def test_a_network_that_knows_more_than_the_linear_filter_is_corrected_and_its_marks_stay(scene, even):
+def test_a_network_that_knows_more_than_the_linear_filter_is_corrected_and_its_marks_stay(scene, even, job, errors):
     """Small faults of a network that else has the truth."""
     truth, radiograph = scene
     waves = 0.02 * np.cos(0.35 * np.arange(truth.shape[1])).astype(np.float32)
@@ -194,7 +174,7 @@ def test_a_network_that_knows_more_than_the_linear_filter_is_corrected_and_its_m
     )
     assert not np.any((found.corrected > 0) & (found.replaced == 1))
     # the residual made the correction: it cannot clear the marks
-    kept = restore(radiograph, replace(job(lambda image: truth + waves, on_contradiction="keep"), even=even))
+    kept = restore(radiograph, job(lambda image: truth + waves, on_contradiction="keep", even=even))
     whole = found.replaced == 0
     assert np.array_equal(found.certificate.marked[whole], kept.certificate.marked[whole])
     assert found.image.pixels.mean() == pytest.approx(kept.image.pixels.mean(), rel=2e-4)
@@ -203,7 +183,7 @@ def test_a_network_that_knows_more_than_the_linear_filter_is_corrected_and_its_m
 
 
 def test_a_network_that_knows_the_sound_object_by_heart_is_corrected_where_a_part_is_missing(
-    frame_of, blend, pair, scene
+    frame_of, blend, pair, scene, errors
 ):
     sound, radiograph = scene
     truth = sound.copy()
@@ -223,14 +203,14 @@ def checkerboard(image):
 
 @pytest.mark.parametrize("way", ["correct", "linear"])
 @pytest.mark.parametrize("change", [checkerboard, lambda x: x + 0.2 * np.sin(np.arange(x.shape[1])), lambda x: 0 * x])
-def test_a_network_that_is_wrong_everywhere_gives_the_linear_result_and_says_so_first(change, way, scene):
+def test_a_network_that_is_wrong_everywhere_gives_the_linear_result_and_says_so_first(change, way, scene, job):
     found = restore(scene[1], job(change, on_contradiction=way))
     np.testing.assert_array_equal(found.image.pixels, wiener(scene[1]))
     assert found.replaced_share == 1
     assert found.warnings[0] == NETWORK_CONTRADICTED
 
 
-def test_a_correction_that_cannot_be_written_gives_way_to_the_linear_filter(scene, monkeypatch):
+def test_a_correction_that_cannot_be_written_gives_way_to_the_linear_filter(scene, monkeypatch, job):
     """What is written is what must not clip, whatever the network's own result did."""
     from coldray.restoration import answer
 
@@ -242,17 +222,17 @@ def test_a_correction_that_cannot_be_written_gives_way_to_the_linear_filter(scen
     assert any(w.startswith("the network's result is not written") and "leave the range" in w for w in found.warnings)
 
 
-def test_a_result_that_cannot_be_right_is_not_written(scene):
+def test_a_result_that_cannot_be_right_is_not_written(scene, answers):
     """Tables that do not belong to the image: a hundredfold exposure, sharpened until pixels leave the range."""
     radiograph = scene[1]
     dark = radiograph.with_pixels((radiograph.pixels // 40).astype(np.uint16), *radiograph.history[:0])
     noisy = np.random.default_rng(3).poisson(2.0, dark.pixels.shape).astype(np.uint16)
-    for method, model in (("wiener", None), ("cold", Answers(lambda x: x))):
+    for method, model in (("wiener", None), ("cold", answers())):
         with pytest.raises(RefusalError, match="leave the range 0 to 65535"):
             restore(replace(dark, pixels=noisy), Job(method=method, model=model, exposure_s=1000.0, even="network"))
 
 
-def test_safeguards_off_repeats_version_0_1(scene):
+def test_safeguards_off_repeats_version_0_1(scene, job):
     found = restore(scene[1], job(checkerboard, safeguards=False))
     assert found.clipped_pixels > 0.9 * scene[0].size and found.consistency["verdict"] == "contradicted"
     assert "network" not in found.consistency

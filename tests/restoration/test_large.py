@@ -15,11 +15,8 @@ from coldray.app.one import restore_file
 from coldray.app.recipe import Recipe
 from coldray.errors import ImageWriteError
 from coldray.formats import read_image, write_image
-from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
-from coldray.physics.prior import ObjectPrior
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import load_model
 from coldray.restoration.pipeline import Job, restore
 
@@ -62,33 +59,6 @@ def small_memory(monkeypatch):
     return begin
 
 
-class Answers:
-    """A model whose network answers what a function makes of the linear estimate it is shown."""
-
-    name, sha256, settings_sha256 = "answers", "0" * 64, "1" * 64
-    prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.0, 0.0]), None
-    even = EvenConstants()
-
-    def __init__(self, change):
-        self._change, self.header = change, {"method": "cold", "family": {}}
-
-    def check_fits(self, method, name):
-        pass
-
-    def warnings_for(self, conditions):
-        return []
-
-    def familiar(self, frame, degradation):
-        return frame
-
-    def predictor(self, progress=None, device="cpu"):
-        def answer(channels, conditions):
-            return self._change(np.array(channels[1]))
-
-        answer.evaluations = 1
-        return answer
-
-
 def invented(image):
     """Add what the measurement denies: a bright block."""
     image[90:98, 110:120] += 0.3
@@ -106,31 +76,36 @@ def sharper(image):
     return image + np.float32(0.5) * (image - gaussian_filter(image, 1.0))
 
 
-def answering(change, **settings):
+@pytest.fixture
+def answering(answers):
     """Job whose network is as quick as a function."""
-    return Job(**{"method": "cold", "model": Answers(change), "exposure_s": 0.25} | settings)
+
+    def build(change, **settings):
+        return Job(**{"method": "cold", "model": answers(change), "exposure_s": 0.25} | settings)
+
+    return build
 
 
 JOBS = {
-    "default": lambda: Job(model=load_model(), exposure_s=0.25),
-    "far from its training": lambda: Job(model=load_model(), exposure_s=0.012),
-    "wiener": lambda: Job(method="wiener", exposure_s=0.25),
-    "noise of the image": lambda: answering(sharper, exposure_s=None),
-    "two steps": lambda: answering(sharper, options={"steps": 2}),
-    "network everywhere": lambda: answering(sharper, even="network"),
-    "no safeguards": lambda: answering(sharper, safeguards=False),
+    "default": lambda answering: Job(model=load_model(), exposure_s=0.25),
+    "far from its training": lambda answering: Job(model=load_model(), exposure_s=0.012),
+    "wiener": lambda answering: Job(method="wiener", exposure_s=0.25),
+    "noise of the image": lambda answering: answering(sharper, exposure_s=None),
+    "two steps": lambda answering: answering(sharper, options={"steps": 2}),
+    "network everywhere": lambda answering: answering(sharper, even="network"),
+    "no safeguards": lambda answering: answering(sharper, safeguards=False),
     **{
-        f"contradicted, {how}": lambda how=how: answering(invented, on_contradiction=how, even="network")
+        f"contradicted, {how}": lambda answering, how=how: answering(invented, on_contradiction=how, even="network")
         for how in ("correct", "linear")
     },
-    "contradicted under the gate": lambda: answering(invented),
-    "contradicted everywhere": lambda: answering(checkerboard, even="network"),
+    "contradicted under the gate": lambda answering: answering(invented),
+    "contradicted everywhere": lambda answering: answering(checkerboard, even="network"),
 }
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_a_frame_on_disk_gives_what_one_in_memory_gives(scene, small_memory, name):
-    image, job = scene(stored=False), JOBS[name]()
+def test_a_frame_on_disk_gives_what_one_in_memory_gives(scene, small_memory, name, answering):
+    image, job = scene(stored=False), JOBS[name](answering)
     whole = restore(image, job)
     small_memory()
     found = restore(image, job)
@@ -144,7 +119,7 @@ def test_a_frame_on_disk_gives_what_one_in_memory_gives(scene, small_memory, nam
 
 
 @pytest.mark.parametrize("side", [(188, 236), (189, 237), (190, 239), (191, 238)])
-def test_sides_of_every_remainder(scene, small_memory, side):
+def test_sides_of_every_remainder(scene, small_memory, side, answering):
     image, job = scene(*side, stored=False), answering(sharper)
     whole = restore(image, job)
     small_memory()
@@ -170,7 +145,7 @@ def test_a_mask_and_layers(scene, small_memory):
     assert found.consistency == whole.consistency and found.hits == whole.hits
 
 
-def test_what_is_held_in_memory_is_a_small_share_of_a_frame(scene, small_memory, monkeypatch):
+def test_what_is_held_in_memory_is_a_small_share_of_a_frame(scene, small_memory, monkeypatch, answering):
     """What numpy holds at once, in single precision images of the frame, from one size to a larger one."""
     job = answering(lambda image: image)
 

@@ -1,7 +1,6 @@
 """The certificate as part of a restoration: by default, for stacks and saturated pixels."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,12 +8,9 @@ import scipy.fft
 from scipy.ndimage import gaussian_filter
 
 from coldray.errors import SettingsError
-from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
-from coldray.physics.prior import ObjectPrior
 from coldray.physics.tables import write_table
 from coldray.radiograph import Acquisition, Radiograph, Step
-from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.model import Model, load_model
 from coldray.restoration.pipeline import Job, restore, saturated
 from coldray.restoration.tiles import TiledPredictor
@@ -102,31 +98,6 @@ def test_a_stack_states_its_worst_frame(radiograph):
     assert result.consistency["verdict"] == "contradicted"
 
 
-class Guess:
-    """A model that answers with the linear estimate it is shown."""
-
-    name, sha256, header = "guess", "0" * 64, {"method": "cold", "family": {}}
-    settings_sha256 = "1" * 64
-    prior, consistency_share, domain = ObjectPrior(), FrequencyCurve([0, 1], [0.5, 0.5]), None
-    even, engine = EvenConstants(), SimpleNamespace(stride=8)
-
-    def check_fits(self, method, name):
-        pass
-
-    def warnings_for(self, conditions):
-        return []
-
-    def familiar(self, frame, degradation):
-        return frame
-
-    def predictor(self, progress=None, device="cpu"):
-        def answer(channels, conditions):
-            return channels[1]
-
-        answer.evaluations = 1
-        return answer
-
-
 @pytest.mark.parametrize(
     ("method", "gain", "left"),
     [
@@ -136,8 +107,8 @@ class Guess:
         ("cold_naive", "paper", "all"),
     ],
 )
-def test_the_certificate_knows_what_each_sampler_leaves(radiograph, method, gain, left):
-    job = Job(method=method, model=Guess(), gain=gain, exposure_s=0.25, keep_certificate=True)
+def test_the_certificate_knows_what_each_sampler_leaves(radiograph, method, gain, left, answers):
+    job = Job(method=method, model=answers(share=0.5), gain=gain, exposure_s=0.25, keep_certificate=True)
     certificate = restore(radiograph(), job).certificate
     frequency = np.linspace(0.5, 10, 40)
     found, blur = certificate.gain(frequency), certificate.degradation.transfer(frequency, 1.0)
@@ -167,20 +138,19 @@ def squares_beside_even_ground(cols, blend, pair, frame_of, random_state=1):
     return Radiograph(np.rint(measured * OPEN_BEAM).astype(np.uint16), known)
 
 
-class Inventive(Guess):
-    """A network that draws stripes all over, which the measurement denies."""
-
-    def predictor(self, progress=None, device="cpu"):
-        def answer(channels, conditions):
-            return channels[1] + 0.1 * np.cos(0.8 * np.arange(channels[1].shape[1])).astype(np.float32)
-
-        answer.evaluations = 1
-        return answer
+def striped(image):
+    """Draw stripes all over, which the measurement denies."""
+    return image + 0.1 * np.cos(0.8 * np.arange(image.shape[1])).astype(np.float32)
 
 
-def test_nothing_is_invented_on_even_ground_and_it_speaks_for_no_network(half_even):
+def test_nothing_is_invented_on_even_ground_and_it_speaks_for_no_network(half_even, answers):
     job = Job(
-        method="cold", model=Inventive(), exposure_s=0.25, provenance=True, keep_certificate=True, gain="calibrated"
+        method="cold",
+        model=answers(striped, share=0.5),
+        exposure_s=0.25,
+        provenance=True,
+        keep_certificate=True,
+        gain="calibrated",
     )
     found = restore(half_even, replace(job, on_contradiction="keep"))
     measured, linear, claim, gate = found.provenance.layers
@@ -272,19 +242,19 @@ def test_a_second_frame_of_the_same_detectors_and_noise_makes_no_operator(half_e
     assert darker.image.history[-1].details["filter_signal"] == job.filter_signal
 
 
-def test_the_dial_and_old_records(half_even):
+def test_the_dial_and_old_records(half_even, answers):
     from coldray.app.recipe import Recipe
     from coldray.declaration import FIRST_FORMAT
     from coldray.settings import declared, newest_format
 
     contrast = {}
     for value in (None, 0.2, 0.9):
-        found = restore(half_even, Job(method="cold", model=Guess(), exposure_s=0.25, even_contrast=value))
+        found = restore(half_even, Job(method="cold", model=answers(share=0.5), exposure_s=0.25, even_contrast=value))
         contrast[value] = found.image.pixels[20:-20, 280:-20].std()
     assert contrast[0.2] < contrast[None] < contrast[0.9]
     for bad in ({"even": "both"}, {"even_contrast": 0.0}, {"even_contrast": 2.0}):
         with pytest.raises(SettingsError, match="even"):
-            restore(half_even, Job(method="cold", model=Guess(), exposure_s=0.25, **bad))
+            restore(half_even, Job(method="cold", model=answers(share=0.5), exposure_s=0.25, **bad))
     settings = Recipe(method="wiener").settings()
     since_0_1 = {
         "on_contradiction": "keep",
@@ -325,19 +295,16 @@ def test_old_records_name_methods_by_an_option(method, options, now, left):
     again.job()
 
 
-def test_the_chosen_gain_is_used_and_recorded(radiograph):
-    class Sure(Guess):
-        consistency_share = FrequencyCurve([0, 1], [0.0, 0.0])
-
-    images = {}
+def test_the_chosen_gain_is_used_and_recorded(radiograph, answers):
+    images, sure = {}, answers()
     for gain in ("calibrated", "detail", "paper"):
-        found = restore(radiograph(), Job(method="cold", model=Sure(), gain=gain, steps=1, exposure_s=0.25)).image
+        found = restore(radiograph(), Job(method="cold", model=sure, gain=gain, steps=1, exposure_s=0.25)).image
         assert found.history[-1].details["gain"] == gain
         images[gain] = found.pixels.astype(float)
     moved = {gain: np.abs(image - images["calibrated"]).mean() for gain, image in images.items()}
     assert 0 < moved["detail"] < moved["paper"]
     with pytest.raises(SettingsError, match="choose one of"):
-        restore(radiograph(), Job(method="cold", model=Sure(), gain="strong", exposure_s=0.25))
+        restore(radiograph(), Job(method="cold", model=sure, gain="strong", exposure_s=0.25))
 
 
 def test_nothing_is_sharpened_beyond_what_the_tables_tell(radiograph, blend, pair, tmp_path):
