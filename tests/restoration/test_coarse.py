@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from coldray.restoration.coarse import STEP_PX, block_mean, padded, smoothed, spread
+from coldray.restoration.coarse import STEP_PX, block_mean, mean_within, padded, smoothed, spread
 
 sides = st.integers(1, 40)
 
@@ -50,3 +50,56 @@ def test_smoothing_block_means_is_smoothing_the_image(sigma_px):
     wanted = fine.reshape(50, 4, 60, 4)[:, 1:3, :, 1:3].mean(axis=(1, 3))
     found = smoothed(block_mean(image), sigma_px)
     assert np.std(found - wanted) < 0.03 * wanted.std()
+
+
+WIDTHS_PX = pytest.mark.parametrize("sigma_px", [10.0, 20.0, 36.0, 72.0])
+
+
+def grounds(rows=60, cols=90, seed=4):
+    """Block values of two grounds at different levels, and their weight: none in a strip of 30 blocks between them."""
+    values = np.random.default_rng(seed).standard_normal((rows, cols)).astype(np.float32)
+    values[:, 45:] += 100
+    weight = np.ones_like(values)
+    weight[:, 30:60] = 0
+    return values, weight
+
+
+@WIDTHS_PX
+def test_a_mean_within_ground_that_counts_everywhere_is_a_gaussian(sigma_px):
+    values = smoothed(np.random.default_rng(3).standard_normal((101, 120)).astype(np.float32), 12.0)
+    found, wanted = mean_within(values, np.ones_like(values), sigma_px), smoothed(values, sigma_px)
+    assert found.dtype == np.float32 and found.shape == values.shape
+    assert np.std(found - wanted) < 0.06 * wanted.std()
+    # a side that is no multiple of the merged blocks mirrors some lines once more
+    assert found.mean() == pytest.approx(values.mean(), abs=2e-3)
+
+
+@pytest.mark.parametrize("sigma_px", [20.0, 36.0, 72.0])
+def test_what_lies_beyond_a_strip_that_does_not_count_has_no_part_in_the_mean(sigma_px):
+    values, weight = grounds()
+    other = values.copy()
+    other[:, 60:] = np.random.default_rng(5).uniform(-1e3, 1e3, (60, 30))
+    here = mean_within(weight * values, weight, sigma_px)[:, :30]
+    np.testing.assert_array_equal(mean_within(weight * other, weight, sigma_px)[:, :30], here)
+    assert np.abs(here).max() < 2.5
+
+
+@WIDTHS_PX
+def test_a_mean_within_ground_keeps_a_constant_and_is_linear(sigma_px):
+    values, weight = grounds()
+    kept = mean_within(weight * np.float32(0.7), weight, sigma_px)
+    np.testing.assert_allclose(kept[weight == 1], 0.7, rtol=2e-6)
+    assert not mean_within(0 * weight, weight, sigma_px).any()
+    other = np.random.default_rng(6).uniform(size=values.shape).astype(np.float32)
+    both = mean_within(weight * (values + 2 * other), weight, sigma_px)
+    parts = mean_within(weight * values, weight, sigma_px) + 2 * mean_within(weight * other, weight, sigma_px)
+    np.testing.assert_allclose(both[weight == 1], parts[weight == 1], atol=2e-4)
+
+
+@given(sides, sides, st.sampled_from([10.0, 20.0, 36.0, 72.0]))
+def test_a_mean_within_ground_of_any_size_stays_between(rows, cols, sigma_px):
+    rng = np.random.default_rng(rows * 41 + cols)
+    values = rng.uniform(2, 3, (rows, cols)).astype(np.float32)
+    weight = rng.uniform(0.1, 1, (rows, cols)).astype(np.float32)
+    found = mean_within(weight * values, weight, sigma_px)
+    assert found.shape == values.shape and found.min() > 1.99 and found.max() < 3.01

@@ -159,6 +159,25 @@ def test_edges_leave_no_halo_in_the_ground_beside_them(scene, blend):
     assert np.abs(unmasked[115:-20]).max() > 0.02
 
 
+def test_no_side_of_an_edge_takes_the_level_of_the_other(pair, blend):
+    """In the mean of repeats, far from one strong edge: neither side is lifted or lowered towards the other."""
+    truth = np.full((160, 320), 0.8, dtype=np.float32)
+    truth[:, :160] = 0.2
+    noise = NoiseModel.of_detector(pair.blurred, 0.05)
+    rng = np.random.default_rng(5)
+    blurred = Frame(truth, pair, noise).operator(blend)(truth)
+    results = []
+    for _ in range(6):
+        frame = Frame((blurred + noise.draw(blurred, rng)).astype(np.float32), pair, noise)
+        results.append(apply(frame, blend, truth, CONSTANTS))
+    shut = np.max([r.gate.max(axis=0) for r in results], axis=0) == 0
+    # both grounds lie within 72 pixels of each other and of the strip between them where the gate is open
+    assert shut[:100].any() and shut[-100:].any() and not shut[150:170].any()
+    off = np.mean([r.out - truth for r in results], axis=(0, 1))
+    # 0.0031 and 0.0019 where the mean of even ground reached over the edge
+    assert np.abs(off[:160][shut[:160]]).mean() < 0.002 and np.abs(off[160:][shut[160:]]).mean() < 0.0015
+
+
 def test_fading_ends_at_the_filter_that_stands_in(scene, blend):
     frame = scene()
     found = apply(frame, blend, np.full(frame.shape, 7.0, dtype=np.float32), CONSTANTS)

@@ -11,7 +11,7 @@ from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, spectrum_of
 from coldray.plugins import Degradation
-from coldray.restoration.coarse import STEP_PX, mean_of_blocks, padded, smoothed, spread
+from coldray.restoration.coarse import STEP_PX, mean_of_blocks, mean_within, padded, spread
 from coldray.restoration.domain import smooth_step
 from coldray.restoration.evidence import EvenConstants, Evidence, evidence
 from coldray.restoration.guard import linear_filter
@@ -28,8 +28,6 @@ DROWNED = 0.08, 0.16
 A void of five times such noise would take half of the beam away: nothing faint is left to keep, and the noise that would be kept for it
 makes the picture up to 2.5 dB worse than the Wiener filter's (frames of 2 ms, `benchmarks/domain.py`).
 """
-LEAST_EVEN_WEIGHT = 1e-3
-"""Share of even ground in a neighbourhood below which it has no mean of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class GatedResult:
         The measurement y.
     linear : ndarray
         What a linear filter of the measurement adds to it. Farther from structure than the filter reaches it is one
-        fixed filter, G + L (1 - H G) - 1; near structure the same with the mean taken over even ground alone.
+        fixed filter, G + L (1 - H G) - 1; near structure the same with the mean taken over the even ground on its own side.
     claim : ndarray
         What only the network says: exactly 0 where the gate is shut.
     gate : ndarray
@@ -320,9 +318,9 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
 
     Notes
     -----
-    b is the mean of even ground nearby, G*[(1 - g) y] / G*[1 - g], and a Wiener estimate where the gate is open, so
-    that edges leave no halo in the ground beside them. Both are linear in y for a given gate: no network enters where
-    g = 0. Least squared error under a limit on distortion noise is such a gate, see ``docs/theory/faint_details.md``.
+    b is the mean of the even ground nearby that is reached without crossing structure, and a Wiener estimate where the
+    gate is open, so that edges leave no halo in the ground beside them, and no side takes the level of the other. Both are
+    linear in y for a given gate: no network enters where g = 0. Least squared error under a limit on distortion noise is such a gate, see ``docs/theory/faint_details.md``.
     """
     found = evidence(frame, degradation, constants)
     coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
@@ -367,8 +365,7 @@ def _linear_reading(
     # the mean of even pixels: block means weighted by how shut the gate is there
     weighted, mean = shut * mean_of_blocks(y.shape, lambda rows: y[rows] - level), np.zeros_like(shut)
     for part in constants.bases:
-        weight = np.maximum(smoothed(shut, part.sigma_px), np.float32(LEAST_EVEN_WEIGHT))
-        mean += np.float32(part.share) * (smoothed(weighted, part.sigma_px) / weight)
+        mean += np.float32(part.share) * mean_within(weighted, shut, part.sigma_px)
     base = spread(mean, frame.shape)
     if coarse_gate.any():
         estimate = frame.wiener_estimate(degradation)
