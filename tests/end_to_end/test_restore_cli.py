@@ -48,8 +48,8 @@ def test_one_image_keeps_type_pitch_and_mean_and_gains_a_history(call, scan, tmp
     assert result.history[-1].verb == "restore"
     assert result.history[-1].details["sha256_in"] == entry["sha256_in"]
     assert entry["method"] == "cold" and entry["steps"] >= 1 and len(entry["sha256_out"]) == 64
-    # what the network claims has a mean of 0
-    assert abs(entry["consistency"]["mean_shift"]) < 1e-6
+    # neither the linear reading nor what the network claims moves the mean; two pixels leave the range of the type
+    assert abs(entry["consistency"]["mean_shift"]) < 5e-6
     assert json.loads((tmp_path / "out.tif.json").read_text())["sha256_out"] == entry["sha256_out"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "out.tif.json", "scan.tif"]
 

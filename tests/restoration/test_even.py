@@ -159,6 +159,13 @@ def test_edges_leave_no_halo_in_the_ground_beside_them(scene, blend):
     assert np.abs(unmasked[115:-20]).max() > 0.02
 
 
+def test_the_linear_reading_keeps_the_mean_wherever_its_even_ground_lies(scene, blend):
+    for exposure_s in (1.0, 0.25):
+        found = read(scene(3, exposure_s), blend, CONSTANTS)
+        assert 0.1 < found.gate.mean() < 0.95
+        assert abs(found.linear.mean(dtype=np.float64)) < 1e-8
+
+
 def test_no_side_of_an_edge_takes_the_level_of_the_other(pair, blend):
     """In the mean of repeats, far from one strong edge: neither side is lifted or lowered towards the other."""
     truth = np.full((160, 320), 0.8, dtype=np.float32)

@@ -377,7 +377,8 @@ def _linear_reading(
     left = spectrum_of(base)
     left *= frame.operator(degradation).gain(left.dtype)
     np.subtract(frame.spectrum, left, out=left)
-    gain = frame.radial_operator(lambda f: even_gain(degradation, constants, pitch, f)).gain(left.dtype)
-    base += image_of(left, gain)
+    # 1 at zero: wherever the even ground lies whose mean b is, the mean of the frame is kept
+    kept = frame.radial_operator(lambda f: np.where(f == 0, 1.0, even_gain(degradation, constants, pitch, f)))
+    base += image_of(left, kept.gain(left.dtype))
     base += level
     return base
