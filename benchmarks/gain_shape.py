@@ -23,7 +23,6 @@ import _one_thread  # noqa: F401
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import rankdata
 from trust_marks import EXPOSURES_S, POOLED_MARK, PRICE_DB
 
 from coldray.benchmark.paper.detection import CELLS, defect_image, draw_sites, noisy, with_defects
@@ -35,6 +34,7 @@ from coldray.benchmark.paper.scenes import (
     paper_blend,
     paper_pair,
 )
+from coldray.benchmark.statistics import auc
 from coldray.files import write_text
 from coldray.frame import Frame
 from coldray.gain import share_of, unshared_gain
@@ -97,13 +97,6 @@ class Found:
         """Pooled AUC of the result less that of the blurred frame."""
         by = np.concatenate([[1.0], share])
         return float(np.mean([auc(here @ by, away @ by) - self.raw[c] for c, (here, away) in self.scores.items()]))
-
-
-def auc(here: Float, away: Float) -> float:
-    """Share of pairs in which the score with the defect is the higher one."""
-    ranks = rankdata(np.concatenate([here, away]))
-    count = len(here)
-    return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * len(away)))
 
 
 def bands(cycles_per_px: Float) -> list[Float]:
@@ -239,6 +232,7 @@ def main() -> None:
             print(f"{name}, {kind}:")
             for each in rows:
                 print("  ", *each["share"], "price", each["price_db"], "insertion", each["insertion"], flush=True)
+            print("   at the marks:", said[f"{kind}, at the marks"])
     if given.out:
         write_text(given.out, json.dumps(table, indent=1) + "\n")
 

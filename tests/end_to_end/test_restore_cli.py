@@ -39,6 +39,7 @@ def test_one_image_keeps_type_pitch_and_mean_and_gains_a_history(call, scan, tmp
     before = scan.read_bytes()
     code, out, _ = call("restore", scan, "-o", tmp_path / "out.tif", "--exposure-s", 0.25, "--json")
     assert code == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "out.tif.json", "scan.tif"]
     entry = json.loads(out)["files"][0]
     result, source = read_image(tmp_path / "out.tif"), read_image(scan)
     assert scan.read_bytes() == before
@@ -48,10 +49,15 @@ def test_one_image_keeps_type_pitch_and_mean_and_gains_a_history(call, scan, tmp
     assert result.history[-1].verb == "restore"
     assert result.history[-1].details["sha256_in"] == entry["sha256_in"]
     assert entry["method"] == "cold" and entry["steps"] >= 1 and len(entry["sha256_out"]) == 64
-    # neither the linear reading nor what the network claims moves the mean; two pixels leave the range of the type
-    assert abs(entry["consistency"]["mean_shift"]) < 5e-6
+    # neither the linear reading nor what the network claims moves the mean: what does is what left the range of the type
+    known = Acquisition(pixel_pitch_mm=0.048, open_beam=1.0, exposure_s=0.25)
+    write_image(tmp_path / "float.tif", Radiograph((source.pixels / OPEN_BEAM).astype(np.float32), known))
+    _, out, _ = call("restore", tmp_path / "float.tif", "-o", tmp_path / "whole.tif", "--exposure-s", 0.25, "--json")
+    assert abs(json.loads(out)["files"][0]["consistency"]["mean_shift"]) < 1e-6
+    whole = read_image(tmp_path / "whole.tif").pixels.astype(np.float64)
+    clipped = (np.clip(whole, 0, 65535 / OPEN_BEAM) - whole).mean()
+    assert abs(entry["consistency"]["mean_shift"] - clipped) < 1e-6
     assert json.loads((tmp_path / "out.tif.json").read_text())["sha256_out"] == entry["sha256_out"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "out.tif.json", "scan.tif"]
 
 
 def test_the_same_command_gives_the_same_bytes(call, scan, tmp_path):

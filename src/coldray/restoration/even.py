@@ -320,7 +320,8 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
     -----
     b is the mean of the even ground nearby that is reached without crossing structure, and a Wiener estimate where the
     gate is open, so that edges leave no halo in the ground beside them, and no side takes the level of the other. Both are
-    linear in y for a given gate: no network enters where g = 0. Least squared error under a limit on distortion noise is such a gate, see ``docs/theory/faint_details.md``.
+    linear in y for a given gate: no network enters where g = 0. Least squared error under a limit on distortion noise
+    is such a gate, see ``docs/theory/faint_details.md``.
     """
     found = evidence(frame, degradation, constants)
     coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
