@@ -1,6 +1,7 @@
 """The verdict in words and numbers: for every case a user can meet."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -35,6 +36,12 @@ def test_a_consistent_result_is_said_with_its_limits(seen, blend):
     assert "does not prove a detail true" in text
     assert 0 <= found["unverifiable_share_of_prior"] <= 1
     assert found["model_error"] == {"transfer": 0.01, "noise": 0.05}
+
+
+@pytest.mark.parametrize(("shift", "told"), [(4e-8, 0.0), (-9e-8, 0.0), (-1.2345e-5, -1.23e-5), (2e-7, 2e-7)])
+def test_a_shift_of_the_mean_is_no_noise_of_rounding(seen, blend, shift, told):
+    frame, truth = seen
+    assert summary(replace(certify(frame, blend, truth), mean_shift=shift))["mean_shift"] == told
 
 
 def test_bands_state_what_was_found_and_what_a_linear_estimate_leaves(seen, blend):

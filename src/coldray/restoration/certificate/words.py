@@ -36,6 +36,8 @@ LENIENT, VOID = 0.5, 0.1
 STRIDE_PX = 4
 """Raster on which marked places are joined [pixels]."""
 ONE_SIDED_Z = 4.0
+LEAST_SHIFT = 1e-7
+"""Shift of the mean [fraction of the open beam] that single precision cannot tell from none: less is told as 0."""
 
 
 def summary(certificate: Certificate) -> dict[str, Json]:
@@ -61,7 +63,7 @@ def summary(certificate: Certificate) -> dict[str, Json]:
         "verdict": verdict,
         "residual_over_noise": _round(residual.residual_over_noise),
         "noise_found": _round(residual.noise_found),
-        "mean_shift": float(f"{certificate.mean_shift:.3g}"),
+        "mean_shift": _shift(certificate.mean_shift),
         "tests": certificate.tests,
         "false_alarm_chance": certificate.level,
         "marked_share": _round(certificate.marked_share),
@@ -283,6 +285,11 @@ def _strongest(certificate: Certificate, labels: NDArray[np.integer], count: int
             if chance < best[number][0]:
                 best[number] = (chance, int(band), float(tests.found.energy[band, i, j] / expected))
     return best
+
+
+def _shift(shift: float) -> float:
+    """A shift of the mean as it is told: 0 where it is no more than single precision makes of the order of a sum."""
+    return float(f"{shift:.3g}") if abs(shift) >= LEAST_SHIFT else 0.0
 
 
 def _round(value: float) -> float:
