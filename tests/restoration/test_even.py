@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from coldray.errors import ImageError
 from coldray.frame import Frame
@@ -183,6 +183,31 @@ def test_no_side_of_an_edge_takes_the_level_of_the_other(pair, blend):
     off = np.mean([r.out - truth for r in results], axis=(0, 1))
     # 0.0031 and 0.0019 where the mean of even ground reached over the edge
     assert np.abs(off[:160][shut[:160]]).mean() < 0.002 and np.abs(off[160:][shut[160:]]).mean() < 0.0015
+
+
+def test_the_way_from_one_ground_to_the_other_is_no_noisier_than_even_ground(scene, blend):
+    """The estimate inside open ground amplifies noise; between two grounds that are quieter none of it is seen."""
+    truth = scene().blurred.copy()
+    truth[:] = 0.8
+    truth[:, 40:90] = 0.3
+    sharp, noise = scene().operator(blend)(truth), scene().noise
+    rng = np.random.default_rng(6)
+    frames = [replace(scene(), blurred=sharp + noise.draw(sharp, rng)) for _ in range(12)]
+    results = [apply(frame, blend, truth, CONSTANTS) for frame in frames]
+    between = np.logical_and.reduce([(r.gate > 0) & (r.gate < 1) for r in results])
+    shut = np.logical_and.reduce([r.gate == 0 for r in results])
+    assert between.sum() > 500
+    error = np.mean([(r.out - truth) ** 2 for r in results], axis=0)
+    # 1.8 times where the estimate was shown as far as the gate was open
+    assert error[between].mean() < error[shut].mean()
+
+
+@given(rows=st.integers(1, 9), cols=st.integers(1, 9), seed=st.integers(0, 2**32 - 1))
+def test_the_estimate_is_used_inside_open_ground(rows, cols, seed):
+    rng = np.random.default_rng(seed)
+    coarse_gate = np.clip(rng.uniform(-0.2, 3.0, (rows, cols)), 0, 1).astype(np.float32)
+    used = even._inside(coarse_gate)
+    np.testing.assert_array_equal(used, minimum_filter(coarse_gate, 3, mode="nearest"))
 
 
 def test_fading_ends_at_the_filter_that_stands_in(scene, blend):

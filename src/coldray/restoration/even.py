@@ -208,7 +208,7 @@ def even_filter(frame: Frame, degradation: Degradation, constants: EvenConstants
         last bit.
     """
     shut = np.zeros(tuple(-(-n // STEP_PX) for n in frame.shape), dtype=np.float32)
-    return _linear_reading(frame, degradation, constants, shut, spread(shut, frame.shape))
+    return _linear_reading(frame, degradation, constants, shut)
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,15 +318,17 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
 
     Notes
     -----
-    b is the mean of the even ground nearby that is reached without crossing structure, and a Wiener estimate where the
-    gate is open, so that edges leave no halo in the ground beside them, and no side takes the level of the other. Both are
-    linear in y for a given gate: no network enters where g = 0. Least squared error under a limit on distortion noise
-    is such a gate, see ``docs/theory/faint_details.md``.
+    b is the mean of the even ground nearby that is reached without crossing structure, and a Wiener estimate inside open
+    ground, so that edges leave no halo in the ground beside them, and no side takes the level of the other. Both are
+    linear in y for a given gate: no network enters where g = 0. The estimate is noisier than the frame; it takes over one
+    sample of the coarse grid farther in than the network, which covers it, so that its noise is not seen on the way from
+    one ground to the other. Least squared error under a limit on distortion noise is such a gate, see
+    ``docs/theory/faint_details.md``.
     """
     found = evidence(frame, degradation, constants)
     coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
     gate = spread(coarse_gate, frame.shape)
-    reading = _linear_reading(frame, degradation, constants, coarse_gate, gate)
+    reading = _linear_reading(frame, degradation, constants, coarse_gate)
     measured = np.asanyarray(frame.blurred, dtype=np.float32)
     drowned = smooth_step(frame.noise.relative_sd(), *DROWNED)
     if drowned > 0:
@@ -356,9 +358,14 @@ def apply(
     return read(frame, degradation, constants).join(prediction)
 
 
-def _linear_reading(
-    frame: Frame, degradation: Degradation, constants: EvenConstants, coarse_gate: Image, gate: Image
-) -> Image:
+def _inside(coarse_gate: Image) -> Image:
+    """Least share of the network in the neighbourhood of every sample of the coarse grid, itself and the eight around it."""
+    near = np.pad(coarse_gate, 1, mode="edge")
+    down = np.minimum(np.minimum(near[:-2], near[1:-1]), near[2:])
+    return np.minimum(np.minimum(down[:, :-2], down[:, 1:-1]), down[:, 2:])
+
+
+def _linear_reading(frame: Frame, degradation: Degradation, constants: EvenConstants, coarse_gate: Image) -> Image:
     """Linear reading b + L (y - H b), with all images less the frame's level: a constant is kept to the last bit."""
     pitch, level = frame.pair.pixel_pitch_mm, np.float32(frame.level)
     y = padded(np.asanyarray(frame.blurred, dtype=np.float32))
@@ -368,12 +375,13 @@ def _linear_reading(
     for part in constants.bases:
         mean += np.float32(part.share) * mean_within(weighted, shut, part.sigma_px)
     base = spread(mean, frame.shape)
-    if coarse_gate.any():
-        estimate = frame.wiener_estimate(degradation)
+    inside = _inside(coarse_gate)
+    if inside.any():
+        estimate, share = frame.wiener_estimate(degradation), spread(inside, frame.shape)
         for rows in strips(base.shape, pixels=CACHED_PIXELS):
             open_ground = np.asarray(estimate[rows] - level, dtype=np.float32)
             open_ground -= base[rows]
-            open_ground *= gate[rows]
+            open_ground *= share[rows]
             base[rows] += open_ground
     left = spectrum_of(base)
     left *= frame.operator(degradation).gain(left.dtype)
