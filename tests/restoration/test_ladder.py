@@ -1,5 +1,7 @@
 """A U-shaped network run strip by strip answers what it answers at once, holding only the rows it still needs."""
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,10 +63,19 @@ def pieces(image, heights):
 def test_strips_answer_as_all_rows_at_once(levels, cells, heights, strip, seed):
     made, rows = of(levels), cells * 2**levels
     image = np.random.default_rng(seed).integers(0, 97, (2, rows, 3)).astype(np.float32)
+    seen = defaultdict(list)
+
+    def seeing(stage, features):
+        seen[stage].append(features[-1].shape[1])
+        return evaluate(stage, features)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ladder, "STRIP_ROWS", strip)
-        found = list(answers(made, pieces(image, heights), rows, evaluate))
-    assert all(strip_.shape[1] <= strip for strip_ in found)
+        found = list(answers(made, pieces(image, heights), rows, seeing))
+    for tall in seen.values():
+        # of one height, so that the memory of one is that of the next
+        assert len(set(tall[:-1])) <= 1
+        assert max(tall) <= strip + 2 * 8
     np.testing.assert_array_equal(np.concatenate(found, axis=1), at_once(made, image))
 
 
@@ -86,6 +97,6 @@ def test_rows_are_read_no_farther_ahead_than_the_levels_need(monkeypatch):
             yield np.zeros((1, 8, 2), dtype=np.float32)
 
     first = next(answers(of(3), source(), rows, evaluate))
-    assert first.shape == (1, 16, 2)
+    assert first.shape == (1, 16 + 8, 2)
     # each level asks for one strip and its margin: (16 + 8) times the 1, 2, 4 and 8 rows of its cells, on both ways
     assert read[-1] + 8 <= 2 * 24 * (1 + 2 + 4) + 24 * 8

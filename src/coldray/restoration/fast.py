@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ PARITY = 0.1 / 65535
 """Largest difference from the stored answer at which the engine is used [fraction of open beam]."""
 KEPT_NETS = 2
 """Conditions whose folded weights are kept."""
-
+LEAST_FILLED = 0.5
+"""Share of a piece of memory that features must fill to be given it: a third less is touched than where any that fits is given."""
 
 BYTES_PER_PIXEL = 500
 """That the features of a network take of a tile, measured with the networks of the release."""
@@ -141,10 +143,24 @@ class FastEngine:
         """Widest tile [pixels]; None if only its area counts."""
         return WIDEST_PX if self.budget_pixels is None else None
 
+    @cached_property
+    def _memory(self) -> tuple[ncnn.PoolAllocator, ncnn.PoolAllocator] | None:
+        """What features and working space are taken from, kept from strip to strip; None leaves it to the engine."""
+        if self.device is not None:
+            return None
+        import ncnn
+
+        made = ncnn.PoolAllocator(), ncnn.PoolAllocator()
+        for pool in made:
+            pool.set_size_compare_ratio(LEAST_FILLED)
+        return made
+
     def forget(self) -> None:
         """Give back the memory that networks keep from tile to tile; the next tile loads its network anew."""
         with self._lock:
             self._nets.clear()
+            for pool in self._memory or ():
+                pool.clear()
 
     def run(self, channels: Float, conditions: Float) -> Float:
         """Evaluate one tile."""
@@ -187,10 +203,10 @@ class FastEngine:
                 yield self._folded(image)
 
         def evaluate(stage: Stage, features: tuple[Float, ...]) -> tuple[Float, ...]:
-            return _extracted(net, dict(zip(stage.inputs, features, strict=True)), stage.outputs)
+            return _extracted(net, dict(zip(stage.inputs, features, strict=True)), stage.outputs, self._memory)
 
         found = (
-            (_extracted(net, {"in0": image}, ("out0",))[0] for image in shown())
+            (_extracted(net, {"in0": image}, ("out0",), self._memory)[0] for image in shown())
             if design.ladder is None or height >= rows
             else answers(design.ladder, shown(), rows // fold, evaluate)
         )
@@ -259,7 +275,12 @@ class FastEngine:
         return net
 
 
-def _extracted(net: ncnn.Net, given: dict[str, Float], wanted: tuple[str, ...]) -> tuple[Float, ...]:
+def _extracted(
+    net: ncnn.Net,
+    given: dict[str, Float],
+    wanted: tuple[str, ...],
+    memory: tuple[ncnn.PoolAllocator, ncnn.PoolAllocator] | None,
+) -> tuple[Float, ...]:
     """Features of a network from others; copies, since what the engine gives is its own memory."""
     import ncnn
 
@@ -267,6 +288,9 @@ def _extracted(net: ncnn.Net, given: dict[str, Float], wanted: tuple[str, ...]) 
     held = {name: np.ascontiguousarray(features) for name, features in given.items()}
     found = []
     with net.create_extractor() as extractor:
+        if memory is not None:
+            extractor.set_blob_allocator(memory[0])
+            extractor.set_workspace_allocator(memory[1])
         for name, features in held.items():
             extractor.input(name, ncnn.Mat(features))
         for name in wanted:

@@ -124,10 +124,13 @@ def answers(ladder: Ladder, source: Iterator[Float], rows: int, run: Run, level:
 def _strips(stage: Stage, sources: list[tuple[_Rows, int]], rows: int, run: Run) -> Iterator[tuple[Float, ...]]:
     """What a stage answers, strip by strip, from sources that have so many times fewer rows."""
     parts = -(-rows // STRIP_ROWS)
-    height = -(-rows // (parts * GRID_ROWS)) * GRID_ROWS
-    for first in range(0, rows, height):
-        last = min(first + height, rows)
-        top, bottom = max(first - stage.margin, 0), min(last + stage.margin, rows)
+    # the first strip as tall as the rest: engines find the memory of one strip for the next
+    seen = -(-rows // (parts * GRID_ROWS)) * GRID_ROWS + 2 * stage.margin
+    last = 0
+    while last < rows:
+        first, top = last, max(last - stage.margin, 0)
+        bottom = min(top + seen, rows)
+        last = rows if bottom == rows else bottom - stage.margin
         found = run(stage, tuple(source.between(top // fold, bottom // fold) for source, fold in sources))
         cut = []
         for features in found:
