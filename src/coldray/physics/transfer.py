@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -305,9 +305,17 @@ def radial_places(shape: tuple[int, int]) -> Iterator[tuple[slice, NDArray[np.in
     beyond : ndarray, same shape
         How far beyond it, 0 to 1; in single precision for images from `PARALLEL_PIXELS` on.
     """
-    kept = _kept_places(shape) if PARALLEL_PIXELS <= shape[0] * shape[1] <= KEPT_PLACES else None
+    of_rows = _places_by_rows(shape)
     for rows in strips(shape, pixels=STRIP_PIXELS):
-        yield (rows, *_places(shape, rows)) if kept is None else (rows, kept[0][rows], kept[1][rows])
+        yield rows, *of_rows(rows)
+
+
+def _places_by_rows(shape: tuple[int, int]) -> Callable[[slice], tuple[NDArray[np.int32], NDArray[np.floating]]]:
+    """Places of the coefficients of some rows, as a function of these; looked up where they are kept."""
+    if not PARALLEL_PIXELS <= shape[0] * shape[1] <= KEPT_PLACES:
+        return partial(_places, shape)
+    below, beyond = _kept_places(shape)
+    return lambda rows: (below[rows], beyond[rows])
 
 
 def _places(shape: tuple[int, int], rows: slice) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
@@ -322,7 +330,23 @@ def _places(shape: tuple[int, int], rows: slice) -> tuple[NDArray[np.int32], NDA
 
 @lru_cache(maxsize=1)
 def _kept_places(shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
-    return _places(shape, slice(0, shape[0]))
+    below, beyond = np.empty(shape, np.int32), np.empty(shape, np.float32)
+
+    def work_out(rows: slice) -> None:
+        below[rows], beyond[rows] = _places(shape, rows)
+
+    _in_strips(work_out, shape)
+    return below, beyond
+
+
+def _in_strips(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
+    """Work on all rows of an image strip by strip, in threads where it is large enough for them."""
+    parts = list(strips(shape, pixels=STRIP_PIXELS))
+    if shape[0] * shape[1] >= PARALLEL_PIXELS:
+        in_threads(work, parts)
+    else:
+        for rows in parts:
+            work(rows)
 
 
 def _gains(values: NDArray[np.float64], shape: tuple[int, int], pixel_pitch_mm: float) -> NDArray[np.floating]:
@@ -334,17 +358,25 @@ def _gains(values: NDArray[np.float64], shape: tuple[int, int], pixel_pitch_mm: 
     values, rise = (table.astype(gain.dtype) for table in (values, rise))
     last = values.size // RADIAL_SAMPLES - 1
     v, u = dct_axes(shape, pixel_pitch_mm)
-    for rows, below, beyond in radial_places(shape):
-        if not last:
+
+    of_rows, on_disk = _places_by_rows(shape), is_large(shape)
+
+    def look_up(rows: slice) -> None:
+        below, beyond = of_rows(rows)
+        if last:
+            turned = last * across(v[rows], u)
+            node = np.minimum(turned.astype(np.int32), last - 1)
+            turned -= node
+            at = below + node * RADIAL_SAMPLES
+            one, other = (values[i] + beyond * rise[i] for i in (at, at + RADIAL_SAMPLES))
+            gain[rows] = one + turned * (other - one)
+        else:
             part = np.take(rise, below, out=gain[rows], mode="wrap")
             part *= beyond
             part += np.take(values, below, mode="wrap")
-            continue
-        turned = last * across(v[rows], u)
-        node = np.minimum(turned.astype(np.int32), last - 1)
-        turned -= node
-        at = below + node * RADIAL_SAMPLES
-        one, other = (values[i] + beyond * rise[i] for i in (at, at + RADIAL_SAMPLES))
-        gain[rows] = one + turned * (other - one)
+        if on_disk:
+            tidy()
+
+    _in_strips(look_up, shape)
     gain.flags.writeable = False
     return gain
