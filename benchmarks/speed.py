@@ -175,7 +175,9 @@ class Run:
     times: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._environment = {k: v for k, v in os.environ.items() if k != "COLDRAY_ENGINE"}
+        # an installed package has its byte code at hand, as scikit-image has here
+        left_out = ("COLDRAY_ENGINE", "PYTHONDONTWRITEBYTECODE")
+        self._environment = {k: v for k, v in os.environ.items() if k not in left_out}
         self._environment |= dict.fromkeys(THREADS, str(self.threads))
         if self.name.endswith("onnxruntime"):
             self._environment["COLDRAY_ENGINE"] = "onnxruntime"

@@ -210,3 +210,12 @@ def test_the_ratio_of_the_paper_levels_off_near_one_fifth(pair):
     found = pair.ratio([0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.42])
     assert found == pytest.approx([1, 0.870, 0.640, 0.365, 0.269, 0.219, 0.208, 0.208], abs=0.003)
     assert pair.ratio(14.7) == pytest.approx(0.21, abs=0.01)
+
+
+def test_a_detector_of_ours_is_read_once_and_cannot_be_written_to():
+    first, again = load_detector("gos135"), load_detector("gos135")
+    assert first is again
+    with pytest.raises(ValueError, match="read-only"):
+        first.mtf.value[0] = 2.0
+    with pytest.raises(ValueError, match="read-only"):
+        first.nnps.value[0] = 2.0

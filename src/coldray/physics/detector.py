@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,7 @@ class _Measured:
         return self.found
 
 
+@lru_cache(maxsize=16)
 def plugin_of(name: str, content: bytes) -> _Measured:
     """Plug-in of a detector file.
 
@@ -234,9 +236,15 @@ def plugin_of(name: str, content: bytes) -> _Measured:
     Returns
     -------
     object
-        Offers ``detector(argument, pixel_pitch_mm)``, as a plug-in does.
+        Offers ``detector(argument, pixel_pitch_mm)``, as a plug-in does; the same one for the same content, so that its curves
+        cannot be written to.
     """
-    return _Measured(Detector.from_dict(parse_json(content, f"{name}.json", DetectorError)))
+    found = Detector.from_dict(parse_json(content, f"{name}.json", DetectorError))
+    for curve in (found.mtf, found.nnps, *(found.mtf_along or ())):
+        for values in () if curve is None else (curve.frequency_lp_mm, curve.value, curve.low, curve.high):
+            if values is not None:
+                values.flags.writeable = False
+    return _Measured(found)
 
 
 def built_in_detectors() -> tuple[str, ...]:

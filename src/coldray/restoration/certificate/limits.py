@@ -90,11 +90,18 @@ def disc_energy(certificate: Certificate, diameters_px: Sequence[float]) -> NDAr
         In units of the noise at the mean signal, for 16 places of a disc against the tiles; of every grid the tile that gets
         most.
     """
-    seen_by_tests = whitened_blur(certificate)
+    return _disc_energy(whitened_blur(certificate), certificate.model_error.noise, tuple(diameters_px))
+
+
+@lru_cache(maxsize=4)
+def _disc_energy(
+    seen_by_tests: TransferOperator, model_noise: float, diameters_px: tuple[float, ...]
+) -> NDArray[np.float64]:
+    """Energies for an operator, which is the same object from frame to frame of the same detectors and noise; not to be written to."""
     out = np.zeros((len(diameters_px), len(OFFSETS_PX) ** 2, len(grids_of(RASTER)) + 1, BANDS))
     for place, diameter in zip(out, diameters_px, strict=True):
         seen = seen_by_tests.of_spectrum(_spectrum_of_discs(diameter))
-        seen /= np.sqrt(1.0 + certificate.model_error.noise)
+        seen /= np.sqrt(1.0 + model_noise)
         found: list[BandEnergy] = [band_energy(seen, grid) for grid in grids_of(seen.shape)]
         found.append(found[0].pooled())
         for number, energies in enumerate(found):
@@ -105,6 +112,7 @@ def disc_energy(certificate: Certificate, diameters_px: Sequence[float]) -> NDAr
             ]
             most = np.maximum.reduceat(np.maximum.reduceat(energies.energy, firsts[0], axis=1), firsts[1], axis=2)
             place[:, number] = most.reshape(BANDS, -1).T
+    out.flags.writeable = False
     return out
 
 
