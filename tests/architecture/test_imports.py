@@ -204,6 +204,13 @@ def test_a_verb_loads_its_own_module_and_what_it_needs():
     assert not {"scipy.fft", "scipy.ndimage", "scipy.optimize", "onnxruntime", "ncnn"} & set(loaded)
 
 
+def test_a_command_ends_without_a_search_for_cycles():
+    code = "import atexit, gc\natexit.register(lambda: print(gc.get_count()[0] < gc.get_freeze_count()))"
+    code += "\nfrom coldray.app.cli import main\nprint(gc.get_freeze_count())\nmain(['--version'])"
+    before, _, frozen = run(f"exec({code!r})").splitlines()
+    assert (before, frozen) == ("0", "True")
+
+
 def test_a_restoration_loads_the_compiled_parts_of_scipy_alone(tmp_path):
     pixels = np.random.default_rng(0).normal(25_000, 400, (64, 64)).astype(np.uint16)
     np.save(tmp_path / "flat.npy", pixels)
