@@ -39,7 +39,7 @@ PARITY = 0.1 / 65535
 KEPT_NETS = 2
 """Conditions whose folded weights are kept."""
 LEAST_FILLED = 0.5
-"""Share of a piece of memory that features must fill to be given it: a third less is touched than where any that fits is given."""
+"""Share of a piece of kept memory that features must fill to be given it; of the shares that were tried the least was touched at this one."""
 
 BYTES_PER_PIXEL = 500
 """That the features of a network take of a tile, measured with the networks of the release."""
