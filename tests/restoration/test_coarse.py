@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, minimum_filter
 
-from coldray.restoration.coarse import STEP_PX, block_mean, mean_within, padded, smoothed, spread
+from coldray.restoration.coarse import STEP_PX, block_mean, least_nearby, mean_within, padded, smoothed, spread
 
 sides = st.integers(1, 40)
 
@@ -103,3 +103,9 @@ def test_a_mean_within_ground_of_any_size_stays_between(rows, cols, sigma_px):
     weight = rng.uniform(0.1, 1, (rows, cols)).astype(np.float32)
     found = mean_within(weight * values, weight, sigma_px)
     assert found.shape == values.shape and found.min() > 1.99 and found.max() < 3.01
+
+
+@given(sides, sides, st.integers(0, 99))
+def test_the_least_nearby_is_that_of_nine(rows, cols, seed):
+    coarse = np.random.default_rng(seed).uniform(0, 1, (rows, cols)).astype(np.float32)
+    np.testing.assert_array_equal(least_nearby(coarse), minimum_filter(coarse, 3, mode="nearest"))

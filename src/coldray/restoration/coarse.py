@@ -69,6 +69,13 @@ def mean_of_blocks(shape: tuple[int, ...], seen: Callable[[slice], Image]) -> Im
     return np.concatenate(found).reshape(shape[0] // STEP_PX, -1)
 
 
+def least_nearby(coarse: Image) -> Image:
+    """Least value of every sample and the eight around it."""
+    near = np.pad(coarse, 1, mode="edge")
+    down = np.minimum(np.minimum(near[:-2], near[1:-1]), near[2:])
+    return np.minimum(np.minimum(down[:, :-2], down[:, 1:-1]), down[:, 2:])
+
+
 def smoothed(coarse: Image, sigma_px: float) -> Image:
     """Smooth block means by a Gaussian of the given width [pixels of the frame], half-sample symmetric at borders.
 

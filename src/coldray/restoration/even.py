@@ -11,7 +11,16 @@ from coldray.errors import ImageError
 from coldray.frame import Frame
 from coldray.physics.transfer import image_of, spectrum_of
 from coldray.plugins import Degradation
-from coldray.restoration.coarse import STEP_PX, mean_of_blocks, mean_within, padded, spread
+from coldray.restoration.coarse import (
+    LEAST_WEIGHT,
+    STEP_PX,
+    least_nearby,
+    mean_of_blocks,
+    mean_within,
+    padded,
+    smoothed,
+    spread,
+)
 from coldray.restoration.domain import smooth_step
 from coldray.restoration.evidence import EvenConstants, Evidence, evidence
 from coldray.restoration.guard import linear_filter
@@ -22,6 +31,8 @@ Image = NDArray[np.float32]
 
 NETWORK_REACH_PX = 64
 """How far from an open gate the network is still run: the data-consistency step carries its answer no farther."""
+BETWEEN_PX = 6.0
+"""Width of the Gaussian whose mean counts between even ground and the inside of open ground [pixels]."""
 DROWNED = 0.08, 0.16
 """Noise of one pixel, as a share of the open beam, from which even ground goes over to the Wiener filter, and at which it is that.
 
@@ -322,8 +333,8 @@ def read(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Re
     ground, so that edges leave no halo in the ground beside them, and no side takes the level of the other. Both are
     linear in y for a given gate: no network enters where g = 0. The estimate is noisier than the frame; it takes over one
     sample of the coarse grid farther in than the network, which covers it, so that its noise is not seen on the way from
-    one ground to the other. Least squared error under a limit on distortion noise is such a gate, see
-    ``docs/theory/faint_details.md``.
+    one ground to the other. On that way b is a local mean, which follows slopes. Least squared error under a limit on
+    distortion noise is such a gate, see ``docs/theory/faint_details.md``.
     """
     found = evidence(frame, degradation, constants)
     coarse_gate = found.coarse_gate(constants) if found.power.known else np.zeros_like(found.z)
@@ -358,24 +369,20 @@ def apply(
     return read(frame, degradation, constants).join(prediction)
 
 
-def _inside(coarse_gate: Image) -> Image:
-    """Least share of the network in the neighbourhood of every sample of the coarse grid, itself and the eight around it."""
-    near = np.pad(coarse_gate, 1, mode="edge")
-    down = np.minimum(np.minimum(near[:-2], near[1:-1]), near[2:])
-    return np.minimum(np.minimum(down[:, :-2], down[:, 1:-1]), down[:, 2:])
-
-
 def _linear_reading(frame: Frame, degradation: Degradation, constants: EvenConstants, coarse_gate: Image) -> Image:
     """Linear reading b + L (y - H b), with all images less the frame's level: a constant is kept to the last bit."""
     pitch, level = frame.pair.pixel_pitch_mm, np.float32(frame.level)
     y = padded(np.asanyarray(frame.blurred, dtype=np.float32))
     shut = np.float32(1.0) - coarse_gate
     # the mean of even pixels: block means weighted by how shut the gate is there
-    weighted, mean = shut * mean_of_blocks(y.shape, lambda rows: y[rows] - level), np.zeros_like(shut)
+    blocks, inside = mean_of_blocks(y.shape, lambda rows: y[rows] - level), least_nearby(coarse_gate)
+    weighted, mean = shut * blocks, np.zeros_like(shut)
     for part in constants.bases:
         mean += np.float32(part.share) * mean_within(weighted, shut, part.sigma_px)
+    if coarse_gate.any():
+        between = (coarse_gate - inside) / np.maximum(1 - inside, LEAST_WEIGHT)
+        mean += between * (smoothed(blocks, BETWEEN_PX) - mean)
     base = spread(mean, frame.shape)
-    inside = _inside(coarse_gate)
     if inside.any():
         estimate, share = frame.wiener_estimate(degradation), spread(inside, frame.shape)
         for rows in strips(base.shape, pixels=CACHED_PIXELS):
