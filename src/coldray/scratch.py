@@ -7,12 +7,12 @@ import mmap
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from coldray.arrays import Scalar
 from coldray.errors import ImageWriteError
@@ -46,9 +46,10 @@ class ScratchArray(np.ndarray):
     Notes
     -----
     Arithmetic whose result is an image too large for memory goes strip by strip, and the result lies on disk as well; so do
-    sums, means and extremes over all pixels, and choices by `numpy.where`. Everything else numpy does as ever: functions that
-    are no arithmetic give arrays in memory, and `numpy.asarray` an ordinary view. Strips are rows, so single pixels are what
-    they would be in memory; sums may differ in the last bit.
+    sums, means and extremes over all pixels, choices by `numpy.where`, copies, other types, images that are filled with one
+    value, and stacks of images. Everything else numpy does as ever: functions that are no arithmetic give arrays in memory, and
+    `numpy.asarray` an ordinary view. Strips are rows, so single pixels are what they would be in memory; sums may differ in the
+    last bit.
     """
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -72,7 +73,27 @@ class ScratchArray(np.ndarray):
         """Choose strip by strip where the result is large; everything else as ever."""
         if func is np.where and len(args) == 3 and is_large(np.broadcast_shapes(*(np.shape(given) for given in args))):
             return _by_strips(np.where, args, None)
+        if func in _FILLED and len(args) == 1 and not kwargs.keys() - {"dtype"} and is_large(args[0].shape):
+            return filled(args[0].shape, _FILLED[func], kwargs.get("dtype") or args[0].dtype)
+        if func is np.stack and len(args) == 1 and not kwargs and is_large(np.shape(args[0][0])):
+            return _stacked(args[0])
         return super().__array_function__(func, types, args, kwargs)
+
+    def copy(self, order: str = "C") -> NDArray[np.generic]:  # type: ignore[override]
+        """Copy, on disk where it is large."""
+        return copied(self, self.dtype) if is_large(self.shape) else super().copy(order)  # type: ignore[arg-type]
+
+    def astype(  # type: ignore[override]
+        self, dtype: DTypeLike, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> NDArray[np.generic]:
+        """Copy in another type, on disk where it is large."""
+        if not is_large(self.shape):
+            return super().astype(dtype, order, casting, subok, copy)  # type: ignore[call-overload]
+        return self if not copy and self.dtype == dtype else copied(self, np.dtype(dtype))
+
+
+_FILLED: dict[object, int] = {np.empty_like: 0, np.zeros_like: 0, np.ones_like: 1}
+"""Functions of numpy that make an image like another one, and what it is filled with."""
 
 
 def _plain(value: Any) -> Any:
@@ -130,6 +151,18 @@ def _reduced(ufunc: np.ufunc, image: Any, **options: Any) -> Any:
     return ufunc.reduce(np.array(parts), **options)
 
 
+def _stacked(images: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+    """Large images of one shape as a stack of them on disk."""
+    if any(image.shape != images[0].shape for image in images):
+        raise ValueError("all input arrays must have the same shape")
+    out = scratch_array((len(images), *images[0].shape), np.result_type(*images))
+    for layer, image in zip(out, images, strict=True):
+        for rows in strips(layer.shape):
+            layer[..., rows, :] = image[..., rows, :]
+    tidy()
+    return out
+
+
 def scratch_array(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Array of zeros in a nameless file of the system's folder for temporary files.
 
@@ -178,6 +211,67 @@ def empty(shape: tuple[int, ...], dtype: type[Scalar] | np.dtype[Scalar]) -> NDA
     return scratch_array(shape, dtype) if is_large(shape) else np.empty(shape, dtype)
 
 
+def filled(shape: tuple[int, ...], value: float, dtype: type[Scalar] | np.dtype[Scalar]) -> NDArray[Scalar]:
+    """Array of one value: in memory, or on disk if it is too large for that."""
+    out = zeros(shape, dtype)
+    if value:
+        for rows in strips(shape):
+            out[..., rows, :] = value
+    return out
+
+
+def nearby(work: Callable[..., NDArray[Scalar]], reach_px: int, *images: NDArray[np.generic]) -> NDArray[Scalar]:
+    """Result of what looks at a pixel and its neighbours: of whole images in memory, strip by strip of those on disk.
+
+    Parameters
+    ----------
+    work : callable
+        Makes an image of as many rows and columns of the images, which it gets in their order.
+    reach_px : int
+        How many rows up and down it looks at most; beyond a border it sees what it makes of the border itself.
+    *images : ndarray, shape (rows, cols)
+        Of one shape.
+
+    Returns
+    -------
+    ndarray, shape (..., rows, cols)
+        In memory, or on disk if the images are too large for that; pixel by pixel the same.
+    """
+    shape = images[0].shape
+    if not is_large(shape):
+        return work(*images)
+    out = None
+    for rows, seen, inner in windows(shape, reach_px):
+        found = work(*(np.asarray(image[seen]) for image in images))
+        if out is None:
+            out = scratch_array((*found.shape[:-2], *shape), found.dtype)
+        out[..., rows, :] = found[..., inner, :]
+        del found
+    tidy()
+    assert out is not None
+    return out
+
+
+def windows(shape: tuple[int, ...], reach_px: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Strips of a large image with what their pixels see up and down; all of an image in memory at once.
+
+    Yields
+    ------
+    rows : slice
+        Of the strip.
+    seen : slice
+        The same with `reach_px` rows more on either side, as far as there are any.
+    inner : slice
+        Where the strip lies in what is seen.
+    """
+    count = shape[-2]
+    for rows in (
+        strips(shape, pixels=max(WORKED_PIXELS, reach_px * shape[-1])) if is_large(shape) else [slice(0, count)]
+    ):
+        first, last = max(rows.start - reach_px, 0), min(rows.stop + reach_px, count)
+        yield rows, slice(first, last), slice(rows.start - first, rows.stop - first)
+
+
 def copied(image: NDArray[Any], dtype: type[Scalar] | np.dtype[Scalar]) -> NDArray[Scalar]:
     """Copy of an image in a type of its own."""
     if not is_large(image.shape):
@@ -224,10 +318,10 @@ def tidy() -> None:
             owner.madvise(mmap.MADV_DONTNEED)
 
 
-def strips(shape: tuple[int, ...], step: int = 1, pixels: int = STRIP_PIXELS) -> Iterator[slice]:
-    """Rows of an image in runs of about `pixels`, each but the last a multiple of `step`; arrays on disk hold little meanwhile."""
+def strips(shape: tuple[int, ...], step: int = 1, pixels: int | None = None) -> Iterator[slice]:
+    """Rows of an image in runs of about `pixels`, `STRIP_PIXELS` unless stated, each but the last a multiple of `step`; arrays on disk hold little meanwhile."""
     rows, cols = shape[-2:]
-    height = max(pixels // max(cols, 1) // step, 1) * step
+    height = max((pixels or STRIP_PIXELS) // max(cols, 1) // step, 1) * step
     held = 0
     for first in range(0, rows, height):
         last = min(first + height, rows)

@@ -1,7 +1,9 @@
 """Frames too large for memory: they lie on disk, and every pixel, hit and word is what it is for a frame in memory."""
 
 import errno
+import json
 import os
+import re
 import tempfile
 import tracemalloc
 from dataclasses import replace
@@ -13,11 +15,15 @@ from scipy.ndimage import gaussian_filter
 from coldray import scratch
 from coldray.app.one import restore_file
 from coldray.app.recipe import Recipe
+from coldray.app.said import differences
+from coldray.app.verify import Sources, verify
 from coldray.errors import ImageWriteError
 from coldray.formats import read_image, write_image
+from coldray.physics import transfer
 from coldray.physics.noise import NoiseModel
 from coldray.radiograph import Acquisition, Radiograph
-from coldray.restoration.model import load_model
+from coldray.restoration.certificate import tiles
+from coldray.restoration.model import Model, load_model
 from coldray.restoration.pipeline import Job, restore
 
 OPEN_BEAM = 50000.0
@@ -165,6 +171,90 @@ def test_what_is_held_in_memory_is_a_small_share_of_a_frame(scene, small_memory,
     monkeypatch.setattr(scratch, "STRIP_PIXELS", 2**14)
     found = held()
     assert whole > 8 and found < 2
+
+
+BESIDE = {"provenance": True, "report": True, "certificate_map": True}
+WAYS = {"wiener": {"method": "wiener"} | BESIDE, "network": {"interval": True} | BESIDE}
+"""Commands that write and show everything that there is beside a result."""
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The shipped model with a network that answers with what it corrects, but for a bright block where it is told so."""
+
+    def begin(block=False):
+        def answer(channels, conditions):
+            image = scratch.copied(channels[1], np.float32)
+            return invented(image) if block else image
+
+        answer.evaluations = 1
+        monkeypatch.setattr(Model, "predictor", lambda *_: answer)
+
+    return begin
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_writes_the_same_files(scene, small_memory, quick, tmp_path, way):
+    source = tmp_path / "frame.tif"
+    write_image(source, scene())
+    quick(block=True)
+    folders = tmp_path / "whole", tmp_path / "found"
+    for folder in folders:
+        folder.mkdir()
+        restore_file(source, folder / "out.tif", Recipe(exposure_s=0.25, **WAYS[way]), record=True)
+        small_memory()
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert names[0] == names[1]
+    for name in names[0]:
+        whole, found = ((folder / name).read_bytes() for folder in folders)
+        if name.endswith(".json"):
+            assert differences(json.loads(whole), json.loads(found)) == []
+        elif name.endswith(".tif"):
+            if name == "out.interval.tif":  # products of matrices cut elsewhere
+                whole, found = (read_image(folder / name).pixels for folder in folders)
+                np.testing.assert_allclose(found, whole, rtol=0, atol=LEAST)
+            else:
+                assert found == whole, name
+        elif name.endswith(".html"):
+            # nothing in words differs but the time that it took; one shade in a picture may
+            whole, found = (re.sub(rb"[0-9.]+ s\b|base64,[^\"]+", b"", page) for page in (whole, found))
+            assert found == whole
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_way_holds_the_frame_in_memory(scene, small_memory, quick, monkeypatch, tmp_path, way):
+    """What numpy holds at once for every further pixel, in single precision images of the frame."""
+    for module in (scratch, tiles):
+        monkeypatch.setattr(module, "STRIP_PIXELS", 2**14)
+    for name in ("KEPT_PLACES", "PARALLEL_PIXELS"):  # transforms go by blocks, as those of large frames do
+        monkeypatch.setattr(transfer, name, 0)
+    quick()
+    small_memory(1000)
+    # the pictures of a report are as large whatever the frame is, and slow to watch
+    source, recipe, peaks = tmp_path / "frame.tif", Recipe(exposure_s=0.25, **WAYS[way] | {"report": False}), []
+    for rows in (480, 480, 1120):
+        write_image(source, scene(rows, 200))
+        tracemalloc.start()
+        restore_file(source, tmp_path / f"{len(peaks)}.tif", recipe)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # a transform takes 1024 columns at once: here all of them
+    assert (peaks[2] - peaks[1]) / (4 * 200 * (1120 - 480)) < 2
+
+
+def test_a_record_of_a_large_frame_is_verified(scene, small_memory, quick, tmp_path):
+    source, target = tmp_path / "frame.tif", tmp_path / "out.tif"
+    write_image(source, scene())
+    quick()
+    small_memory()
+    restore_file(source, target, Recipe(exposure_s=0.25, provenance=True), record=True)
+    said = verify(target, Sources())
+    assert said["matches"] and said["repeated"]["same_bytes"]
+    image = read_image(target)
+    image.pixels[ROWS, 5] += 3
+    write_image(target, image)
+    said = verify(target, Sources())
+    assert not said["matches"] and said["repeated"]["largest_difference_lsb16"] == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="a full disk is met where it is written to there")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -10,11 +12,14 @@ from coldray.errors import SettingsError
 from coldray.frame import Frame, Gain
 from coldray.physics.transfer import TransferOperator
 from coldray.plugins import Degradation, Predictor
+from coldray.scratch import nearby
 
 LEARNS = False
 SIGNAL_LEVELS = (0.03, 0.1, 0.3, 1.0)
 """Local signal levels [fraction of open beam] between which the dose-dependent filters are blended."""
 SIGNAL_SIGMA_PX = 4.0
+SIGNAL_REACH_PX = 16
+"""Where the Gaussian that tells the local signal is cut off."""
 PRIOR_NODES = 256
 """Frequencies per direction, evenly spaced, over which the power of the object prior is summed."""
 
@@ -61,16 +66,31 @@ def restore(
         return scalar_operator(frame, degradation, regularisation)(frame.blurred)
     if noise != "local":
         raise SettingsError(f"noise={noise!r}; choose local, mean or scalar")
-    levels = np.log(SIGNAL_LEVELS)
-    local = scipy.ndimage.gaussian_filter(np.asarray(frame.blurred), SIGNAL_SIGMA_PX, mode="reflect")
-    place = np.log(np.clip(local, SIGNAL_LEVELS[0], SIGNAL_LEVELS[-1]))
-    out = np.zeros_like(frame.blurred)
-    for i, level in enumerate(SIGNAL_LEVELS):
-        near = np.interp(place, levels, np.eye(len(levels))[i]).astype(out.dtype)
-        if near.any():
+    blurred = np.asanyarray(frame.blurred)
+    place = nearby(_place, SIGNAL_REACH_PX, blurred)
+    out = np.zeros_like(blurred)
+    for number, level in enumerate(SIGNAL_LEVELS):
+        share = nearby(partial(_share, number), 0, place)
+        if share.any():
             filtered = frame.wiener_operator(degradation, signal=level, regularisation=regularisation)
-            out += near * frame.filtered(filtered)
-    return out + (frame.blurred.mean() - out.mean())
+            share *= frame.filtered(filtered)
+            out += share
+        del share
+    del place
+    return out + (blurred.mean() - out.mean())
+
+
+def _place(blurred: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Logarithm of the local signal, within that of the levels."""
+    truncate = SIGNAL_REACH_PX / SIGNAL_SIGMA_PX
+    local = scipy.ndimage.gaussian_filter(blurred, SIGNAL_SIGMA_PX, mode="reflect", truncate=truncate)
+    return np.asarray(np.log(np.clip(local, SIGNAL_LEVELS[0], SIGNAL_LEVELS[-1])))
+
+
+def _share(number: int, place: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Share of one level's filter at a logarithm of the local signal, in its type."""
+    levels = np.log(SIGNAL_LEVELS)
+    return np.asarray(np.interp(place, levels, np.eye(len(levels))[number]), dtype=place.dtype)
 
 
 def scalar_operator(frame: Frame, degradation: Degradation, regularisation: float = 1.0) -> TransferOperator:

@@ -21,7 +21,7 @@ from coldray.restoration.estimate import Estimate, gain_left, share_of_gain
 from coldray.restoration.guard import RAMP_PX, linear_filter, ramp, refuse
 from coldray.restoration.job import Job
 from coldray.restoration.judge import Judge, Verdict
-from coldray.scratch import zeros
+from coldray.scratch import nearby, zeros
 from coldray.words import percent
 
 NETWORK_CONTRADICTED = "the measurement contradicts the network in much of the image, and the linear filter's result stands in for all of it"
@@ -230,7 +230,10 @@ def _smooth(choice: NDArray[np.float32]) -> NDArray[np.float32]:
     """A choice between tiles without a step at their borders."""
     from scipy.ndimage import uniform_filter
 
-    return np.asarray(uniform_filter(choice, RAMP_PX, mode="nearest"), dtype=np.float32)
+    def mean(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(uniform_filter(image, RAMP_PX, mode="nearest"), dtype=np.float32)
+
+    return nearby(mean, RAMP_PX, choice)
 
 
 def _said_of(certificate: Certificate | None) -> dict[str, Json]:

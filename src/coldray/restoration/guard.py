@@ -11,6 +11,7 @@ from coldray.errors import RefusalError
 from coldray.frame import Frame
 from coldray.images.scale import Scale
 from coldray.plugins import Degradation, plugin
+from coldray.scratch import nearby
 from coldray.words import percent
 
 CLIPPED_SHARE = 0.01
@@ -86,9 +87,15 @@ def saturated(stored: NDArray[np.number]) -> NDArray[np.bool_] | None:
     full = stored == np.iinfo(stored.dtype.str).max
     if not full.any():
         return None
+    return around(full, SATURATION_REACH_PX)
+
+
+def around(places: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
+    """Pixels within a square of so many pixels up, down and to the sides of places."""
     from scipy.ndimage import binary_dilation
 
-    return np.asarray(binary_dilation(full, np.ones((3, 3), dtype=bool), iterations=SATURATION_REACH_PX))
+    square = np.ones((3, 3), dtype=bool)
+    return nearby(lambda part: np.asarray(binary_dilation(part, square, iterations=reach_px)), reach_px, places)
 
 
 def written(stored: NDArray[np.number], result: NDArray[np.floating], scale: Scale) -> Written:
@@ -135,6 +142,10 @@ def refuse(reason: str) -> RefusalError:
 
 def ramp(marked: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Weight of the linear filter around marked pixels: 1 on them, 0 from `RAMP_PX` off, linear between."""
+    return nearby(_ramp, RAMP_PX, marked)
+
+
+def _ramp(marked: NDArray[np.bool_]) -> NDArray[np.float32]:
     if not marked.any():
         return np.zeros(marked.shape, dtype=np.float32)
     # distances along rows, then the nearest of what lies up and down: farther ones weigh nothing and need not be told

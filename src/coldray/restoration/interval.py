@@ -16,7 +16,7 @@ from coldray.plugins import Degradation
 from coldray.restoration.even import DROWNED, GatedResult
 from coldray.restoration.even_power import Power
 from coldray.restoration.evidence import EvenConstants
-from coldray.restoration.interval_width import IntervalScale, scale_parts
+from coldray.restoration.interval_width import IntervalScale
 from coldray.restoration.model import Model
 from coldray.words import percent
 
@@ -94,7 +94,7 @@ def interval_of(
         return None, ["intervals are given for single frames only; this image is a stack"]
     assert gated is not None and constants is not None and model is not None, "checked with the job"
     scale = interval_scale_of(model)
-    half = scale.half_width(scale_parts(frame, degradation, gated, constants), gated.gate)
+    half = scale.half_width_of(frame, degradation, gated, constants)
     limits = unsure(network_share, gated.evidence.power, answered_share, gated.stood_in, changed)
     return Interval(np.stack([written - half, written + half]), scale), limits
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from coldray.frame import Frame, Gain, wiener_gain
 from coldray.plugins import Degradation
 from coldray.restoration.even import GatedResult, fixed_gain
 from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants
+from coldray.scratch import empty, windows
 
 FILE_FORMAT, FILE_VERSION = "coldray-interval", 2
 PARTS = (
@@ -33,6 +35,10 @@ AT_ONCE = 1 << 10
 """Pixels whose width is worked out together: few enough that no matrix product is cut between threads, which would change its last bits."""
 NEAR_PX, AROUND_PX, FAR_PX, SLOPE_PX = 1.5, 4.0, 12.0, 1.0
 """Widths of the neighbourhoods [pixels]."""
+CUT_OFF = 3.0
+"""Of the Gaussians that tell them, in their widths."""
+SEEN_PX = math.ceil(CUT_OFF * FAR_PX) + 1
+"""How far away anything is that a width depends on [pixels]."""
 NOISE_GRID = 128
 """Side of the frequency grid on which the variance behind a filter is worked out [pixels]."""
 LEAST_SD = 1e-6
@@ -58,27 +64,44 @@ def scale_parts(frame: Frame, degradation: Degradation, gated: GatedResult, cons
         nearby and around; what only the network claims, squared; the squared slope of the result per pixel; what the blurred result
         leaves of the measurement, squared.
     """
+    again = frame.operator(degradation)(gated.out)
+    noises = _noises(frame, degradation, constants)
+    return _parts(noises, gated.out, gated.measured, gated.claim, gated.gate, again)
+
+
+def _noises(frame: Frame, degradation: Degradation, constants: EvenConstants) -> Sequence[Callable[[Image], Image]]:
+    """Variance of the noise at a local signal behind the filter of even ground, and behind the Wiener filter."""
+    pitch = frame.pair.pixel_pitch_mm
+    gains: tuple[Gain, Gain] = (
+        lambda f: fixed_gain(degradation, constants, pitch, f),
+        wiener_gain(frame, degradation, frame.mean_signal),
+    )
+    return [partial(passed_noise, frame, gain) for gain in gains]
+
+
+def _parts(
+    noises: Sequence[Callable[[Image], Image]], out: Image, measured: Image, claim: Image, gate: Image, again: Image
+) -> Image:
+    """`scale_parts` of a result that is also blurred again, or of rows of it."""
     from scipy.ndimage import gaussian_filter
 
     def mean(image: Image, sigma_px: float) -> Image:
-        return np.asarray(gaussian_filter(image, sigma_px, mode="reflect", truncate=3.0), dtype=np.float32)
+        return np.asarray(gaussian_filter(image, sigma_px, mode="reflect", truncate=CUT_OFF), dtype=np.float32)
 
-    pitch = frame.pair.pixel_pitch_mm
-    signal = np.maximum(mean(gated.out, NEAR_PX), np.float32(LEAST_SIGNAL))
-    even = passed_noise(frame, lambda f: fixed_gain(degradation, constants, pitch, f), signal)
-    wiener = passed_noise(frame, wiener_gain(frame, degradation, frame.mean_signal), signal)
-    detail = np.square(gated.out - gated.measured)
-    down, across = np.gradient(mean(gated.out, SLOPE_PX))
-    rest = np.square(gated.measured - frame.operator(degradation)(gated.out))
+    signal = np.maximum(mean(out, NEAR_PX), np.float32(LEAST_SIGNAL))
+    even, wiener = (noise(signal) for noise in noises)
+    detail = np.square(out - measured)
+    down, across = np.gradient(mean(out, SLOPE_PX))
+    rest = np.square(measured - again)
     structure, far = (
-        np.maximum(mean(np.square(gated.out), width) - np.square(mean(gated.out, width)), np.float32(0))
+        np.maximum(mean(np.square(out), width) - np.square(mean(out, width)), np.float32(0))
         for width in (AROUND_PX, FAR_PX)
     )
     parts = (
-        (1 - gated.gate) * even + gated.gate * wiener,
+        (1 - gate) * even + gate * wiener,
         mean(detail, NEAR_PX),
         mean(detail, AROUND_PX),
-        mean(np.square(gated.claim), NEAR_PX),
+        mean(np.square(claim), NEAR_PX),
         np.square(down) + np.square(across),
         mean(rest, AROUND_PX),
         structure,
@@ -207,6 +230,19 @@ class IntervalScale:
             out[at] = np.sqrt(noise_variance(flat[:, at])) * np.exp(self.answer(features(flat[:, at], opened[at])))
         out *= np.float32(self.factor)
         return out.reshape(gate.shape)
+
+    def half_width_of(
+        self, frame: Frame, degradation: Degradation, gated: GatedResult, constants: EvenConstants
+    ) -> Image:
+        """Half-width [fraction of the open beam] at every pixel of a result, by its `scale_parts`, which need no room as a whole."""
+        again = frame.operator(degradation)(gated.out)
+        noises = _noises(frame, degradation, constants)
+        images = gated.out, gated.measured, gated.claim, gated.gate, again
+        width = empty(gated.gate.shape, np.float32)
+        for rows, seen, inner in windows(width.shape, SEEN_PX):
+            parts = _parts(noises, *(np.asarray(image[seen]) for image in images))
+            width[rows] = self.half_width(parts[:, inner], gated.gate[rows])
+        return width
 
     def answer(self, shown: Image) -> Image:
         """Natural logarithm of half-width over noise, shape (pixels,), for features of shape (pixels, 12)."""

@@ -68,7 +68,7 @@ def provenance_of(
     """
     if gated is None or constants is None:
         linear = frame.wiener_operator(degradation)(frame.blurred)
-        layers = np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32)
+        layers = np.stack([frame.blurred, linear - frame.blurred, restored - linear]).astype(np.float32, copy=False)
         return Provenance(layers, WIENER_NAMES, {"name": "wiener", **_sampled(frame, _wiener_gain(frame, degradation))})
     layers = np.stack([gated.measured, gated.linear, gated.claim, gated.gate])
     gain, name = fixed_gain(degradation, constants, frame.pair.pixel_pitch_mm, _frequencies(frame)), "even ground"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from coldray.images.hits import REACH_PX, Hits, find_hits, padding_of
@@ -13,6 +12,7 @@ from coldray.images.repeats import ChangingPower
 from coldray.images.scale import ROUNDING_VARIANCE, Scale
 from coldray.physics.detector import Detector
 from coldray.physics.noise import NoiseModel
+from coldray.restoration.guard import around
 from coldray.restoration.job import Job
 from coldray.restoration.noise import choose_noise
 
@@ -59,7 +59,7 @@ class Measured:
         """Padding and what the blur mixes with it, where no result is compared with the measurement; None if there is none."""
         if self.padding is None:
             return None
-        return np.asarray(scipy.ndimage.binary_dilation(self.padding, np.ones((3, 3), dtype=bool), iterations=REACH_PX))
+        return around(self.padding, REACH_PX)
 
 
 def measured_of(
