@@ -1,10 +1,12 @@
 """Memory, time and exactness of frames larger than memory: `coldray restore` on simulated boards side by side.
 
-python benchmarks/large.py [--sides 2048 8192 12000] [--compared 4096] [--out benchmarks/results/large.json]
+python benchmarks/large.py [--sides 2048 8192 12000] [--compared 4096] [--run wiener provenance …] [--out benchmarks/results/large.json]
 
 Every run is a command of its own that reads a TIFF file of 16 bits and writes one, by the default model with gate and
 certificate, on one thread. The frame of `--compared` pixels a side is restored in memory and, with less of it allowed, on disk: both
-results are compared pixel by pixel and word by word. What is measured anew replaces its entry in the file.
+results are compared pixel by pixel and word by word. `--run` measures other ways through the command, each on a frame of every
+side, under the name of the way; "verify" repeats a Wiener restoration from its record. What is measured anew replaces its entry in the file;
+every entry names the model that it was measured with.
 """
 
 from __future__ import annotations
@@ -34,12 +36,33 @@ def scene(side: int, path: Path) -> None:
     subprocess.run([sys.executable, speed.__file__, "--scene", str(side), str(path)], check=True)
 
 
-def run(source: Path, target: Path, command: str = COMMAND) -> dict[str, float]:
-    """Core-seconds, wall time and peak resident memory [MB] of one command."""
-    asked = [sys.executable, "-c", command, "restore", str(source), "-o", str(target), "--overwrite"]
+WAYS = {
+    "wiener": ["--method", "wiener"],
+    "provenance": ["--provenance"],
+    "interval": ["--interval"],
+    "report": ["--report"],
+    "map": ["--map"],
+    "wiener with all beside": ["--method", "wiener", "--provenance", "--report", "--map"],
+    "verify": ["--method", "wiener"],
+}
+"""Other ways through the command than the default, and the options of `coldray restore` that take them."""
+
+
+def run(source: Path, target: Path, command: str = COMMAND, way: str = "") -> dict[str, float]:
+    """Core-seconds, wall time and peak resident memory [MB] of one command; the record that "verify" repeats is written before."""
+    asked = ["restore", str(source), "-o", str(target), "--overwrite", "--exposure-s", str(EXPOSURE_S)]
+    asked += WAYS.get(way, [])
+    if way == "verify":
+        measured(asked, command)
+        asked = ["verify", str(target)]
+    return measured(asked, command)
+
+
+def measured(asked: list[str], command: str) -> dict[str, float]:
+    """Core-seconds, wall time and peak resident memory [MB] of the command with these words."""
     environment = os.environ | dict.fromkeys(THREADS, "1")
     began = time.perf_counter()
-    process = subprocess.Popen([*asked, "--exposure-s", str(EXPOSURE_S)], stdout=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen([sys.executable, "-c", command, *asked], stdout=subprocess.DEVNULL, env=environment)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -73,24 +96,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", type=int, nargs="*", default=[2048, 8192, 12000])
     parser.add_argument("--compared", type=int, default=4096)
+    parser.add_argument("--run", nargs="*", default=[], choices=WAYS, metavar="WAY", help=", ".join(WAYS))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     kept = json.loads(given.out.read_text()) if given.out and given.out.exists() else {"sides": {}}
     kept["scene"] = "simulated"
     kept["marks"] = {"peak_mb_12000": MARK_PEAK_MB, "ratio_8192_2048": MARK_RATIO, "steps": MARK_STEPS}
-    today = date.today().isoformat()
+    said = {"date": date.today().isoformat(), "model": model()}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for side in given.sides:
             scene(side, folder / "frame.tif")
-            kept["sides"][str(side)] = run(folder / "frame.tif", folder / "out.tif") | {"date": today}
-            print(side, kept["sides"][str(side)], flush=True)
-            keep(kept, given.out)
+            for way in given.run or [""]:
+                found = run(folder / "frame.tif", folder / "out.tif", way=way) | said
+                place = kept.setdefault("ways", {}).setdefault(way, {}) if way else kept["sides"]
+                place[str(side)] = found
+                print(side, way, found, flush=True)
+                keep(kept, given.out)
         if given.compared:
             scene(given.compared, folder / "frame.tif")
-            kept["compared"] = {"side": given.compared, "date": today, **compared(folder / "frame.tif", folder)}
+            kept["compared"] = {"side": given.compared, **said, **compared(folder / "frame.tif", folder)}
             print(kept["compared"])
             keep(kept, given.out)
+
+
+def model() -> dict[str, str]:
+    """Name and sha256 of the model that is measured."""
+    from coldray.restoration.model import load_model
+
+    shipped = load_model()
+    return {"name": shipped.name, "sha256": shipped.sha256}
 
 
 def keep(found: dict[str, Any], out: Path | None) -> None:
