@@ -6,7 +6,7 @@ python benchmarks/pod_arms.py --why SCENE KIND [--out ...]
 Simulated voids, cracks and inclusions in simulated frames of 1024 x 1024 pixels, read raw, after a Wiener filter and after the
 default restoration at one false-call rate, as `coldray pod` does. A scene is an object and an exposure: a board and a battery with
 defects of 40 % contrast, even ground with 5 %. Mark: a90 by hit/miss of the default not more than 5 % above that of the raw frame, in
-any cell. Scenes that were measured before with the same model are kept; some 20 core-seconds each.
+any cell. Scenes that were measured before with the same model by the same build are kept; some 20 core-seconds each.
 
 --why reads more arms of one kind in one scene: the raw frame without its noise, a perfect restoration (the sharp detector's image
 without noise, the defect's change unblurred), the network alone, and with all of its residual put back (K = 1). What a perfect one
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 import coldray
 from coldray.api.make import Simulated
+from coldray.app.build import build
 from coldray.benchmark.pod.design import Question
 from coldray.benchmark.pod.study import ground_of, read_study
 from coldray.frame import Frame
@@ -129,6 +130,7 @@ def write(place: Path, model: Model, cells: list[dict[str, Any]], causes: dict[s
         "date": date.today().isoformat(),
         "model": model.name,
         "model_sha256": model.sha256,
+        "build": build(),
         "mark": LARGEST,
         "cells": sorted(cells, key=lambda cell: list(SCENES).index(cell["scene"])),
         "causes": causes,
@@ -146,7 +148,8 @@ def main() -> None:
     model = load_model(None)
     before = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
     same = before.get("model_sha256") == model.sha256
-    cells, causes = (before.get("cells", []), before.get("causes", {})) if same else ([], {})
+    cells = before.get("cells", []) if same and before.get("build") == build() else []
+    causes = before.get("causes", {}) if same else {}
     if given.why:
         causes[" ".join(given.why)] = found = why(*given.why)
         write(given.out, model, cells, causes)
