@@ -147,9 +147,8 @@ def main() -> None:
     given = parser.parse_args()
     model = load_model(None)
     before = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
-    same = before.get("model_sha256") == model.sha256
-    cells = before.get("cells", []) if same and before.get("build") == build() else []
-    causes = before.get("causes", {}) if same else {}
+    same = (before.get("model_sha256"), before.get("build")) == (model.sha256, build())
+    cells, causes = (before.get("cells", []), before.get("causes", {})) if same else ([], {})
     if given.why:
         causes[" ".join(given.why)] = found = why(*given.why)
         write(given.out, model, cells, causes)
