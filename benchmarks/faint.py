@@ -6,7 +6,7 @@ python benchmarks/faint.py [--quick] [--work runs/faint] [--pairs 2000] [--metho
 Voids and cracks of CNR 2 to 8, porosity, wide discs and a long edge, at 1, 0.25 and 0.05 s, on the signal levels 0.35 and
 0.8 of the open beam and random states from 5000 on: no constant of the gate was chosen on any of them. Everything is
 simulated. The efficiency's prediction is checked over several methods: --methods coldray_network,coldray_detail,...
-Pieces are kept in the work folder, so that a run that was cut goes on where it stopped.
+Pieces are kept in the work folder, so that a run that was cut goes on where it stopped; those of another model or build are kept apart.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import _one_thread  # noqa: F401
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.app.build import build
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, classical, learned
 from coldray.benchmark.paper.detection import channels_for, defect_image
 from coldray.benchmark.paper.efficiency import agreement, measure_efficiency
@@ -242,7 +243,8 @@ def run_cell(
 ) -> list[dict[str, Any]]:
     """All pieces of a cell, then the paired differences of every method from the raw frame."""
     gathered: dict[str, list[Float]] = {}
-    who = hashlib.sha256(json.dumps([c.to_json() for c in contestants], sort_keys=True).encode()).hexdigest()[:8]
+    said = json.dumps([build(), model.sha256, *(c.to_json() for c in contestants)], sort_keys=True)
+    who = hashlib.sha256(said.encode()).hexdigest()[:8]
     for piece in pieces_of(cell, exposure_s, pairs):
         place = work / f"{cell.kind}-{cell.size:g}-{exposure_s:g}-{piece.number}-{who}.npz"
         if not place.is_file():

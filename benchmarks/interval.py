@@ -6,7 +6,7 @@ python benchmarks/interval.py check [-m MODEL] [--objects 20] [--first 0] [--sid
 `calibrate` draws objects of the training role, boards and every other kind, restores frames of three doses and fits the width on
 them; objects of the validation role, which no training saw, set its factor. It writes NAME.interval.json beside the model. `check` draws boards of test
 families, batteries and plates of the ranges for tests. All objects are simulated. WORK keeps the restored frames, so that a run that
-is cut goes on, and a changed scale needs no restoration; those of another model or side are kept apart.
+is cut goes on; those of another model, build or side are kept apart.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from _scenes import BOARD, seen
 
 from coldray import load_detector
+from coldray.app.build import build
 from coldray.benchmark.interval import Errors, conformal, coverage, errors_of, fit_scale, oracle_width
 from coldray.files import write_text
 from coldray.frame import Frame
@@ -48,7 +49,7 @@ def frames(
     kind: str, number: int, role: str, given: argparse.Namespace, model: Model
 ) -> Iterator[tuple[str, Any, Any]]:
     """Name, frame with what was made of it, and truth of one object at every dose."""
-    place = given.work / f"{model.sha256[:12]}-{given.side}-{role}-{kind}-{number}.npz"
+    place = given.work / f"{model.sha256[:12]}-{build()[:8]}-{given.side}-{role}-{kind}-{number}.npz"
     if not place.is_file():
         name, pair = seen(kind, number, role, given.side)
         kept = {"name": name, "truth": pair.target}

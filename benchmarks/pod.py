@@ -4,7 +4,7 @@ python benchmarks/pod.py [--repeats 200] [--out benchmarks/results/pod.json]
 
 An even frame of 1024 x 1024 pixels with known noise, a new draw of it in every repeat; voids, cracks and inclusions of 5 %
 contrast, 60 of each of eight sizes that the study chooses itself. The true a90 is the closed form of the reader on even
-ground. Everything is simulated. A run that is cut goes on where the file ends; 1.5 core-seconds a repeat.
+ground. Everything is simulated. A run that is cut goes on where the file of this build ends; 1.5 core-seconds a repeat.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import _one_thread  # noqa: F401
 import numpy as np
 
 from coldray import load_detector
+from coldray.app.build import build
 from coldray.benchmark.pod.curves import ANALYSES
 from coldray.benchmark.pod.defects import KINDS
 from coldray.benchmark.pod.design import Question
@@ -76,9 +77,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "pod.json")
-    parser.add_argument("--work", type=Path, help="file in which repeats are kept; OUT with .jsonl by default")
+    parser.add_argument(
+        "--work", type=Path, help="file in which repeats are kept; by default OUT, with the build's name and .jsonl"
+    )
     given = parser.parse_args()
-    work = given.work or given.out.with_suffix(".jsonl")
+    work = given.work or given.out.with_suffix(f".{build()[:8]}.jsonl")
     lines = work.read_text(encoding="utf-8").splitlines() if work.is_file() else []
     for number in range(len(lines), given.repeats):
         lines.append(json.dumps(repeat(number)))
