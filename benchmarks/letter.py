@@ -3,7 +3,7 @@
     python benchmarks/letter.py train [--arms cold regression cdm] [--updates 5000]     (the same command resumes)
     python benchmarks/letter.py score [--arms cold] [--runs runs] [--out benchmarks/results/letter.json]     (rows of other arms are kept)
 
-The recipes are paper.toml, paper_regression.toml and paper_cdm.toml with what `changes` sets. The rows stand on the scenes of the quick
+The recipes are paper.toml, paper_regression.toml and paper_cdm.toml with what `changes` sets. The rows stand on the first scenes of the full
 comparison, frame by frame, so that they pair with those of results/paper. `python benchmarks/paper_pages.py` fills the page.
 """
 

@@ -14,7 +14,7 @@ import coldray
 ROOT = Path(coldray.__file__).parent
 FREE = {
     *("radiograph", "plugins", "declaration", "settings", "document", "errors", "checkpoint"),
-    *("arrays", "compiled", "files", "leftovers", "scratch", "reading", "threads", "words", ""),
+    *("arrays", "compiled", "files", "leftovers", "scratch", "reading", "threads", "processes", "words", ""),
 }
 """What everyone may use; the empty name is the package itself (its version)."""
 PHYSICS = {"physics", "frame", "channels", "gain", "contracts"}

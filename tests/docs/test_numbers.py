@@ -37,7 +37,7 @@ def test_every_block_is_that_of_the_kept_results(page, results, monkeypatch):
 
 def test_the_kept_results_hold_every_part_and_row(results):
     from coldray.benchmark.paper.contestants import PEERS, THIN_KEYS
-    from coldray.benchmark.paper.run import PARTS
+    from coldray.benchmark.paper.plan import PARTS
 
     assert results["command"] in ("coldray benchmark paper", "coldray benchmark paper --full")
     assert set(results["settings"]["parts"]) == set(PARTS)

@@ -7,10 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from coldray.document import Json
 from coldray.errors import ColdrayError, ImageError, WorkerError
 from coldray.files import shown, told
 from coldray.plugins import load_plugin_files, loaded_files
-from coldray.threads import core_count, set_meanwhile
+from coldray.processes import no_interrupt, sharing_cores
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -78,10 +78,10 @@ def run_here(attempt: Try, tasks: Tasks) -> Generator[tuple[int, Outcome]]:
 
 @dataclass
 class _Worker:
-    """A process, the pipe to it, and what it is busy with."""
+    """A process, one of so many that share the cores, the pipe to it, and what it is busy with."""
 
     attempt: Try
-    threads: int
+    workers: int
     task: Task | None = None
     pipe: Connection = field(init=False)
     process: SpawnProcess = field(init=False)
@@ -91,7 +91,7 @@ class _Worker:
         context = get_context("spawn")
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, self.attempt), daemon=True)
-        with _threads(self.threads), _no_interrupt():
+        with sharing_cores(self.workers), no_interrupt():
             self.process.start()
         other.close()
 
@@ -110,26 +110,6 @@ class _Worker:
                 self.pipe.send(None)
         self.process.join()
         self.pipe.close()
-
-
-def _threads(number: int) -> AbstractContextManager[None]:
-    """Environment of a process to be started: share the cores unless the user decided otherwise."""
-    return set_meanwhile(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(number)))
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Processes started meanwhile never see an interrupt at the keyboard, not even while they start; ours waits."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    # its start unblocks the signal for good, so it must not come between the block and the process
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, attempt: Try) -> None:
@@ -169,7 +149,6 @@ def run_in_processes(
     Stopped
         If `stop` was set.
     """
-    threads = max(1, core_count() // workers)
     team: list[_Worker] = []
     again: deque[Task] = deque()
     deaths: dict[int, int] = {}
@@ -186,7 +165,7 @@ def run_in_processes(
                     continue
                 idle = next((w for w in team if w.task is None), None)
                 if idle is None:
-                    team.append(idle := _Worker(attempt, threads))
+                    team.append(idle := _Worker(attempt, workers))
                 idle.give(task)
             busy = {w.pipe: w for w in team if w.task is not None}
             if finished and not busy:

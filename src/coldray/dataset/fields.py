@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
 from coldray.objects.kinds import KINDS, draw_kind
-from coldray.plugins import load_plugin_files, loaded_files
+from coldray.processes import Crew
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.paper import PITCH_MM
 from coldray.simulation.thickness import ThicknessMaps
@@ -207,28 +206,15 @@ def build_fields(
                 f"or delete {folder}"
             )
     done = len(recipes) - len(missing)
-    if workers <= 1:
-        results: Any = map(_write_field, *_arguments(missing, folder, real_boards, cache))
-        for _ in results:
+    with Crew(workers) as crew:
+        for _ in crew.map(partial(_write_field, folder, real_boards, cache), missing):
             done += 1
             if progress is not None:
                 progress(done, len(recipes))
-    else:
-        with ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=load_plugin_files, initargs=(loaded_files(),)
-        ) as pool:
-            for _ in pool.map(_write_field, *_arguments(missing, folder, real_boards, cache)):
-                done += 1
-                if progress is not None:
-                    progress(done, len(recipes))
     return FieldSet(folder, max((recipe.index for recipe in recipes), default=-1) + 1)
 
 
-def _arguments(recipes: list[FieldRecipe], *same: Any) -> list[list[Any]]:
-    return [recipes, *([value] * len(recipes) for value in same)]
-
-
-def _write_field(recipe: FieldRecipe, folder: Path, real_boards: tuple[str, ...], cache: Path | None) -> None:
+def _write_field(folder: Path, real_boards: tuple[str, ...], cache: Path | None, recipe: FieldRecipe) -> None:
     sharp, description = make_field(recipe, real_boards, cache)
     stem = folder / f"{recipe.index:05d}"
     write_atomically(stem.with_suffix(".npy"), lambda file: np.save(file, sharp, allow_pickle=False))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +31,7 @@ from coldray.document import Json, as_texts
 from coldray.errors import ColdrayError, ImageWriteError, SettingsError
 from coldray.files import own_folder
 from coldray.physics.response import ResponseCurve, load_response
-from coldray.plugins import load_plugin_files, loaded_files
+from coldray.processes import Crew
 
 Progress = Callable[..., None]
 
@@ -161,12 +160,12 @@ def prepare(
             write_json(out / "response.json", curve.to_dict())
         explicit = sources.response is not None or bool(sources.calibration)
         jobs = [replace(j, response=None if curve is None else curve.to_dict(), must_match=explicit) for j in jobs]
-        found_of: dict[int, PartNote | ColdrayError] = {}
-        for number, result in _worked(jobs, parts, workers):
-            found_of[number] = result
-            if progress is not None:
-                progress(len(found_of), len(jobs), names[number].board)
-        results = [found_of[number] for number in range(len(jobs))]
+        results: list[PartNote | ColdrayError] = []
+        with Crew(workers) as crew:
+            for result in crew.map(partial(make_part, folder=parts), jobs):
+                if progress is not None:
+                    progress(len(results) + 1, len(jobs), names[len(results)].board)
+                results.append(result)
         failed = [(r, s) for r, s in zip(results, splits, strict=True) if isinstance(r, ColdrayError)]
         good = [(r, s) for r, s in zip(results, splits, strict=True) if isinstance(r, PartNote)]
         lost = set(splits) - {split for _, split in good}
@@ -287,22 +286,3 @@ def _never_tested(calibration: Sequence[str], tested: Sequence[BoardName]) -> No
         raise SettingsError(
             f"leak: the response is fitted on {', '.join(both)}, which is tested on; calibrate on others"
         )
-
-
-def _worked(jobs: Sequence[Job], parts: Path, workers: int) -> Iterator[tuple[int, PartNote | ColdrayError]]:
-    """Results as they come, with the number of their job."""
-    if workers <= 1:
-        for number, job in enumerate(jobs):
-            yield number, make_part(job, parts)
-        return
-    # spawned, not forked: a fork copies the locks of threads that others hold, and can die of it
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=load_plugin_files, initargs=(loaded_files(),)
-    ) as pool:
-        running = {pool.submit(make_part, job, parts): number for number, job in enumerate(jobs)}
-        try:
-            for future in as_completed(running):
-                yield running[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -60,6 +60,10 @@ class Model:
     sha256: str
     _checked: dict[Device, tuple[FastEngine | None, str]] = field(default_factory=dict, init=False, repr=False)
 
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[object, ...]]:
+        """To another process go the file's name and the header; engines are prepared there, once."""
+        return _arrived, (self.name, self.path, self.header, self.sha256)
+
     @cached_property
     def engine(self) -> FastEngine | OnnxEngine | TorchEngine:
         """Engine for one tile: for ONNX files ncnn if it can be used, else ONNX Runtime; torch for safetensors."""
@@ -233,6 +237,17 @@ class Model:
                 chosen = float(raised)
                 break
         return frame if chosen <= 1e-6 else frame.told(frame.noise.scaled(10 ** (LEVEL_DECADES * chosen)))
+
+
+_arrivals: dict[tuple[str, Path, str], Model] = {}
+
+
+def _arrived(name: str, path: Path, header: dict[str, Json], sha256: str) -> Model:
+    """A model that another process sent: the same object whenever the same one is sent."""
+    found = _arrivals.get((name, path, sha256))
+    if found is None or found.header != header:
+        found = _arrivals[name, path, sha256] = Model(name, path, header, sha256)
+    return found
 
 
 def network_of(path: Path) -> Any:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from coldray.benchmark.paper import contestants as C
-from coldray.benchmark.paper.run import PaperSettings, line_up
+from coldray.benchmark.paper.plan import PaperSettings
+from coldray.benchmark.paper.run import line_up
 from coldray.benchmark.paper.scenes import THIN, blend_of, paper_blend, paper_pair
 from coldray.errors import CheckpointError, SettingsError
 from coldray.frame import Frame

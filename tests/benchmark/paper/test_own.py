@@ -9,8 +9,8 @@ import tifffile
 
 from coldray.benchmark.paper import own
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, WIENER
+from coldray.benchmark.paper.plan import PaperSettings
 from coldray.benchmark.paper.report import write_paper
-from coldray.benchmark.paper.run import PaperSettings
 from coldray.benchmark.paper.scenes import paper_pair
 from coldray.dataset.frames import board_folders, read_board
 from coldray.dataset.part import registered

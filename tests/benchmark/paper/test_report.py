@@ -12,8 +12,9 @@ from coldray.app.commands.benchmark import split_models
 from coldray.benchmark.paper import ablation, scores, tables, words
 from coldray.benchmark.paper.contestants import BLURRED, THIN_KEYS
 from coldray.benchmark.paper.marks import judge_marks
+from coldray.benchmark.paper.plan import PaperSettings
 from coldray.benchmark.paper.report import write_paper
-from coldray.benchmark.paper.run import PaperSettings, run_paper
+from coldray.benchmark.paper.run import run_paper
 from coldray.benchmark.paper.scenes import BoardSet, paper_blend
 from coldray.errors import SettingsError
 

@@ -6,7 +6,8 @@ import pytest
 from coldray.benchmark.paper import words, worth
 from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, THIN_RAW, WIENER
 from coldray.benchmark.paper.figures import worth_figure
-from coldray.benchmark.paper.run import PaperSettings, line_up
+from coldray.benchmark.paper.plan import PaperSettings
+from coldray.benchmark.paper.run import line_up
 from coldray.benchmark.paper.scenes import BoardSet, paper_pair
 from coldray.metrology.tasks import disc
 from coldray.physics.prior import ObjectPrior

@@ -13,6 +13,7 @@ from coldray.app import console
 from coldray.app.help import SentencesHelp
 from coldray.document import as_number, plain_table
 from coldray.errors import SettingsError
+from coldray.threads import core_count
 
 if TYPE_CHECKING:
     from coldray.benchmark.paper.record import Results
@@ -34,6 +35,9 @@ Boards = Annotated[
     int | None, typer.Option(min=1, max=200, help="Test boards; 5 or more give intervals worth reading.")
 ]
 Size = Annotated[int | None, typer.Option("--size-px", min=192, max=2048, help="Rows and columns of a board.")]
+
+
+Workers = Annotated[int | None, typer.Option(min=1, max=64, help="Processes; all cores by default.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +76,7 @@ def paper(
         bool,
         typer.Option(
             "--full",
-            help="18 boards instead of 6, 200 repeats of noise, two exposures of targets, more steps: three times the time.",
+            help="18 boards instead of 6, 200 repeats of noise, two exposures of targets, more steps: five times the time.",
         ),
     ] = False,
     boards: Boards = None,
@@ -100,18 +104,21 @@ def paper(
         ),
     ] = None,
     judge: Annotated[Path | None, typer.Option(help="File of frozen pairs to score as well (.npz).")] = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> int:
     """Rerun the paper's comparison: every method, dose and kind of pair on boards never trained on."""
     from coldray.benchmark.paper.contestants import peers
     from coldray.benchmark.paper.own import run_own
+    from coldray.benchmark.paper.plan import PaperSettings
     from coldray.benchmark.paper.report import write_paper
-    from coldray.benchmark.paper.run import PaperSettings, run_paper
+    from coldray.benchmark.paper.run import run_paper
     from coldray.dataset.frames import board_folders, read_board
     from coldray.dataset.part import registered
     from coldray.restoration.model import load_model
 
     main, others = split_models(model)
+    processes = workers or core_count()
     settings = PaperSettings.full() if full else PaperSettings()
     chosen = replace(settings.boards, count=boards or settings.boards.count, size_px=size_px or settings.boards.size_px)
     settings = replace(
@@ -126,14 +133,14 @@ def paper(
     say = (lambda _: None) if as_json else console.say
     beside = peers({n: load_model(p) for n, p in others.items()})
     if pairs is None:
-        results, pictures = run_paper(load_model(main), beside, settings, judge=judge, say=say)
+        results, pictures = run_paper(load_model(main), beside, settings, judge=judge, say=say, workers=processes)
     else:
-        given = {"--part": part, "--boards": boards, "--size-px": size_px, "--exposure-s": exposure_s, "--kind": kind,
+        given = {"--part": part,  "--boards": boards, "--size-px": size_px, "--exposure-s": exposure_s, "--kind": kind,
                  "--repeats": repeats, "--judge": judge}  # fmt: skip
         if drawn := [name for name, value in given.items() if value]:
             raise SettingsError(f"{drawn[0]} is of drawn boards; leave it out with --pairs")
         seen = (registered(read_board(folder)) for folder in board_folders(pairs))
-        results, pictures = run_own(seen, pairs.name, load_model(main), beside, settings, say=say)
+        results, pictures = run_own(seen, pairs.name, load_model(main), beside, settings, say=say, workers=processes)
     words = ["coldray benchmark paper", *(["--full"] if full else []), *(f"-m {m}" for m in _names(model))]
     words += [f"--part {p}" for p in part or []]
     words += [f"--exposure-s {e:g}" for e in exposure_s or []] + [f"--kind {k}" for k in kind or []]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from coldray.physics.grids import nyquist_lp_mm
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.physics.source import AIR_KERMA_RATE_UGY_S
+from coldray.processes import Crew
 from coldray.simulation.paper import PITCH_MM
 
 Image = NDArray[np.float32]
@@ -267,8 +268,19 @@ def measure(
     recipe: FourierRecipe,
     prior: ObjectPrior,
     say: Callable[[str], None] = lambda _: None,
+    crew: Crew | None = None,
 ) -> Fourier:
     """Everything of this module for every contestant, with the marks at this exposure.
+
+    Parameters
+    ----------
+    contestants : sequence of Contestant
+    recipe : FourierRecipe
+    prior : ObjectPrior
+    say : callable
+        Told what happens next.
+    crew : Crew, optional
+        Shares the contestants.
 
     Returns
     -------
@@ -293,17 +305,26 @@ def measure(
         },
         "methods": {},
     }
-    for contestant in contestants:
-        say(f"Fourier targets at {recipe.exposure_s:g} s: {contestant.label}")
-        own = recipe.of(contestant.key)
-        results["methods"][contestant.key] = {
-            **edge_family(contestant, own, prior),
-            "flat": flat_noise(contestant, own, prior),
-            "ctf": bar_contrast(contestant, own, prior),
-        }
+
+    def announced() -> Iterator[Contestant]:
+        for contestant in contestants:
+            say(f"Fourier targets at {recipe.exposure_s:g} s: {contestant.label}")
+            yield contestant
+
+    measured = (crew or Crew()).map(partial(_measured, recipe, prior), announced())
+    results["methods"] |= {c.key: found for c, found in zip(contestants, measured, strict=True)}
     for found in results["methods"].values():
         found["marks"] = marks_of(found, results)
     return results
+
+
+def _measured(recipe: FourierRecipe, prior: ObjectPrior, contestant: Contestant) -> Measured:
+    own = recipe.of(contestant.key)
+    return {
+        **edge_family(contestant, own, prior),
+        "flat": flat_noise(contestant, own, prior),
+        "ctf": bar_contrast(contestant, own, prior),
+    }
 
 
 def marks_of(found: Measured, results: Fourier) -> FourierMarks:

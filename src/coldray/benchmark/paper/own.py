@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Protocol
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from coldray.benchmark.paper import scores
 from coldray.benchmark.paper.contestants import Contestant
 from coldray.benchmark.paper.path import Pictures
+from coldray.benchmark.paper.plan import PaperSettings
 from coldray.benchmark.paper.record import Results, Row
-from coldray.benchmark.paper.run import PaperSettings, head, line_up, typical
+from coldray.benchmark.paper.run import cost, head, line_up, typical
 from coldray.benchmark.paper.scenes import OWN, THICK, Scene
 from coldray.channels import conditions
 from coldray.document import Json, as_table, as_text
@@ -22,6 +24,7 @@ from coldray.metrology.metrics import Convention
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation
+from coldray.processes import Crew
 from coldray.restoration.model import Model
 
 Image = NDArray[np.float32]
@@ -78,7 +81,7 @@ class SeenBoard(Protocol):
 
 def run_own(
     boards: Iterable[SeenBoard], folder: str, model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None, workers: int = 1,
 ) -> tuple[Results, Pictures]:  # fmt: skip
     """Run every method on a data folder in the layout of `coldray prepare`.
 
@@ -96,6 +99,8 @@ def run_own(
         Numbers of steps and samples count.
     say : callable
         Told what happens next.
+    workers : int
+        Processes, which share the frames of a board.
 
     Returns
     -------
@@ -110,23 +115,26 @@ def run_own(
     labels = {c.key: c.label for c in line}
     rows: list[Row] = []
     seen, warnings, shown, first = [], [], [], []
-    number = 0
-    for images in boards:
-        say(f"own frames: {images.board}")
-        scenes = list(own_scenes(images))
-        warnings += [*images.warnings, *_unfamiliar(line, scenes[0])]
-        seen.append({"board": images.board, "frames": len(scenes), "reference": _reference(images), **images.details})
-        made: list[dict[str, Image]] = []
-        found: list[dict[str, Json]] = []
-        for scene in scenes:
-            made.append({})
-            for row in scores.score_scene(scene, line, number, prior, made[-1]):
-                frame = scene.frame(prior)
-                found.append({**row, **without_truth(made[-1][as_text(row["method"])], frame, scene.degradation())})
-            number += 1
-        rows += _with_repeats(found, made)
-        shown.append((scenes[0], made[0]))
-        first += scenes[:1]
+    numbers = count()
+    with Crew(workers) as crew:
+        for images in boards:
+            say(f"own frames: {images.board}")
+            scenes = list(own_scenes(images))
+            warnings += [*images.warnings, *_unfamiliar(line, scenes[0])]
+            seen.append(
+                {"board": images.board, "frames": len(scenes), "reference": _reference(images), **images.details}
+            )
+            heats = ((scene, next(numbers), True) for scene in scenes)
+            results_of = list(scores.score_heats(heats, line, prior, crew))
+            made = [restored for _, restored in results_of]
+            found = [
+                {**row, **without_truth(restored[as_text(row["method"])], scene.frame(prior), scene.degradation())}
+                for scene, (scored, restored) in zip(scenes, results_of, strict=True)
+                for row in scored
+            ]
+            rows += _with_repeats(found, made)
+            shown.append((scenes[0], made[0]))
+            first += scenes[:1]
     compared = scores.comparisons(rows, labels)
     results = head(model, others or {}, how, line)
     results["absent"] = [*results["absent"], *NOT_HERE]
@@ -139,7 +147,7 @@ def run_own(
         "images": rows,
     }
     pictures = typical(shown, model, others or {}, how.steps)
-    results |= {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
+    results |= cost(began, cpu, crew, workers)
     return results, pictures
 
 

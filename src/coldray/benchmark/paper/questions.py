@@ -132,13 +132,18 @@ def run_trust(
     return out
 
 
-def trust_of_model(
-    model: Model, recipe: TrustRecipe, asked: Sequence[str] = QUESTIONS, say: Callable[[str], None] = lambda _: None
-) -> Trust:
-    """Ask the trust tests of the default method with a model, and of a Wiener filter as control; see `run_trust`."""
+def warnings_by(model: Model) -> WarningsFor:
+    """What a model says of a frame that it does not know."""
 
     def warnings_for(frame: Frame, degradation: Degradation) -> list[str]:
         return model.warnings_for(conditions(frame, degradation))
 
+    return warnings_for
+
+
+def trust_of_model(
+    model: Model, recipe: TrustRecipe, asked: Sequence[str] = QUESTIONS, say: Callable[[str], None] = lambda _: None
+) -> Trust:
+    """Ask the trust tests of the default method with a model, and of a Wiener filter as control; see `run_trust`."""
     contestants = [next(c for c in (*classical(), *learned(model, 1)) if c.key == key) for key in (WIENER, DEFAULT)]
-    return run_trust(contestants, recipe, model.prior, warnings_for, say, asked)
+    return run_trust(contestants, recipe, model.prior, warnings_by(model), say, asked)

@@ -245,5 +245,6 @@ class Results(TypedDict, total=False):
     training: list[dict[str, Json]]
     seconds: float
     cpu_seconds: float
+    processes: int
     part_cpu_seconds: dict[str, float]
     command: str

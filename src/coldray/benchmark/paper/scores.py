@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ from coldray.metrology.metrics import Convention, psnr_db, roi_snr, ssim
 from coldray.metrology.response import response_ceiling, response_scores
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
+from coldray.processes import Crew
 
 Box = tuple[int, int, int, int]
 BOX_SIDES_PX = (12, 8, 6)
@@ -174,6 +176,26 @@ def score_scene(
         if keep is not None:
             keep[contestant.key] = out.image
     return rows
+
+
+Heat = tuple[Scene, int, bool]
+"""A scene, its number, and whether the restored images are wanted."""
+
+
+def score_heats(
+    heats: Iterable[Heat], contestants: Sequence[Contestant], prior: ObjectPrior, crew: Crew
+) -> Iterator[tuple[list[dict[str, Json]], dict[str, Image]]]:
+    """Run every contestant on many scenes: rows of each as `score_scene` gives them, and images by key where they are wanted."""
+    yield from crew.map(partial(_scored, tuple(contestants), prior), heats)
+
+
+def _scored(
+    contestants: Sequence[Contestant], prior: ObjectPrior, heat: Heat
+) -> tuple[list[dict[str, Json]], dict[str, Image]]:
+    scene, number, wanted = heat
+    images: dict[str, Image] = {}
+    rows = score_scene(scene, contestants, number, prior, images if wanted else None)
+    return rows, images
 
 
 def ceiling(scenes: Iterable[Scene]) -> dict[str, Statistic]:

@@ -22,7 +22,7 @@ from coldray.benchmark.paper.contestants import (
 from coldray.benchmark.paper.record import Entry, Row, Saved, Score, Seen, Worth
 from coldray.benchmark.paper.scenes import ACQUIRED, BoardSet, Scene, board_scenes, paper_pair
 from coldray.benchmark.statistics import interval
-from coldray.document import Json, as_number
+from coldray.document import as_number
 from coldray.metrology.detectability import detectability
 from coldray.metrology.tasks import Task, disc
 from coldray.physics.curves import FrequencyCurve
@@ -30,6 +30,7 @@ from coldray.physics.detector import Detector, load_detector
 from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
+from coldray.processes import Crew
 from coldray.simulation.acquire import project_pair
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.paper import OVERSAMPLING, PITCH_MM, SHARP_MG_CM2
@@ -56,6 +57,7 @@ def measure_worth(
     contestants: Sequence[Contestant], boards: BoardSet, prior: ObjectPrior, *,
     exposures_s: Sequence[float] = EXPOSURES_S, loadings_mg_cm2: Sequence[float] = LOADINGS_MG_CM2,
     loading_exposures_s: Sequence[float] = LOADING_EXPOSURES_S, say: Callable[[str], None] = lambda _: None,
+    crew: Crew | None = None,
 ) -> Worth:  # fmt: skip
     """Quality over exposure and over loading on acquired pairs, the exposure saved, and detection without any restoration.
 
@@ -74,6 +76,8 @@ def measure_worth(
         Exposures at which loadings are compared [s].
     say : callable
         Told what happens next.
+    crew : Crew, optional
+        Shares the frames.
 
     Returns
     -------
@@ -82,18 +86,29 @@ def measure_worth(
         the exposure of the thin screen over that of equal quality, see `saved`; "detection": see `detection_saved`.
     """
     by_key = {c.key: c for c in contestants if c.key in CONTENDERS}
-    rows: list[dict[str, Json]] = []
-    for number, scenes in enumerate(board_scenes(boards, exposures_s, (ACQUIRED,))):
-        say(f"quality over exposure: {scenes[0].board}")
-        for scene in scenes:
-            rows += scores.score_scene(scene, list(by_key.values()), number, prior)
-    loaded: list[dict[str, Json]] = []
-    for number, scene in enumerate(loading_scenes(boards, loadings_mg_cm2, loading_exposures_s)):
-        if number % (len(loadings_mg_cm2) * len(loading_exposures_s)) == 0:
-            say(f"quality over phosphor loading: {scene.board}")
-        loading = scene.detectors().blurred.loading_mg_cm2
-        line_up = [by_key[k] for k in RESTORED if k in by_key]
-        loaded += [r | {"loading_mg_cm2": loading} for r in scores.score_scene(scene, line_up, number, prior)]
+    team = crew or Crew()
+
+    def over_exposure() -> Iterator[scores.Heat]:
+        for number, scenes in enumerate(board_scenes(boards, exposures_s, (ACQUIRED,))):
+            say(f"quality over exposure: {scenes[0].board}")
+            yield from ((scene, number, False) for scene in scenes)
+
+    rows = [row for made, _ in scores.score_heats(over_exposure(), list(by_key.values()), prior, team) for row in made]
+    loadings: list[float | None] = []
+
+    def over_loading() -> Iterator[scores.Heat]:
+        for number, scene in enumerate(loading_scenes(boards, loadings_mg_cm2, loading_exposures_s)):
+            if number % (len(loadings_mg_cm2) * len(loading_exposures_s)) == 0:
+                say(f"quality over phosphor loading: {scene.board}")
+            loadings.append(scene.detectors().blurred.loading_mg_cm2)
+            yield scene, number, False
+
+    restored = [by_key[k] for k in RESTORED if k in by_key]
+    loaded = [
+        row | {"loading_mg_cm2": loadings[number]}
+        for number, (made, _) in enumerate(scores.score_heats(over_loading(), restored, prior, team))
+        for row in made
+    ]
     by_loading: list[Entry] = [
         {**entry, "loading_mg_cm2": loading}
         for loading in dict.fromkeys(as_number(r["loading_mg_cm2"]) for r in loaded)
