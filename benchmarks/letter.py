@@ -1,6 +1,6 @@
 """The paper's training to the letter, on the small U-Net: noise-free Eq. 1, Adam at 2e-5, batches of 16; and its rows in the comparison.
 
-    python benchmarks/letter.py train [--arms cold regression cdm] [--updates 5000]     (the same command resumes)
+    python benchmarks/letter.py train [--arms cold cold_T4 regression cdm] [--updates 5000]     (the same command resumes)
     python benchmarks/letter.py score [--arms cold] [--runs runs] [--out benchmarks/results/letter.json]     (rows of other arms are kept)
 
 The recipes are paper.toml, paper_regression.toml and paper_cdm.toml with what `changes` sets. The rows stand on the first scenes of the full
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "benchmarks" / "results" / "letter.json"
-RECIPES = {"cold": "paper", "regression": "paper_regression", "cdm": "paper_cdm"}
+RECIPES = {"cold": "paper", "cold_T4": "paper", "regression": "paper_regression", "cdm": "paper_cdm"}
 """Recipe of every arm."""
+LEVELS = {"cold_T4": 4}
+"""T of training, where it is not the recipe's."""
 UPDATES = 5000
 SAMPLES = 8
 AT_BEST = {"regression": "regression", "cold_4": "cold_small_4", "cold_1": "cold_small_1", "cdm_sample": "cdm_sample"}
@@ -53,7 +55,7 @@ def changes(arm: str, updates: int = UPDATES) -> list[str]:
         f"network.settings={{ width = 16, blocks = 1, kernel = 3, unshuffle = 2, told = [0], shown = {shown} }}",
         f"optimiser.steps={updates}",
         'data.folder="runs/small_patches"', "data.prepare.validation_patches=32",
-        "log.validate_every=500", "log.save_every=250",
+        "log.validate_every=500", "log.save_every=250", *([f"example.levels={LEVELS[arm]}"] if arm in LEVELS else []),
     ]  # fmt: skip
 
 
@@ -113,9 +115,10 @@ def rows_of(arm: Arm) -> list[Contestant]:
             Contestant("cdm_sample", "CDM, one sample", "ddim", {"steps": 10}, arm.model),
             Contestant("cdm_mean", f"CDM, mean of {SAMPLES}", "ddim", {"steps": 10, "samples": SAMPLES}, arm.model),
         ]
+    trained = f"cold diffusion, T = {LEVELS[arm.name]} in training" if arm.name in LEVELS else "cold diffusion"
     return [
         Contestant(
-            f"cold_{n}", f"cold diffusion, {n} step{'s' * (n > 1)}, K = 1", "cold", {"steps": n}, arm.model, "paper"
+            f"{arm.name}_{n}", f"{trained}, {n} step{'s' * (n > 1)}, K = 1", "cold", {"steps": n}, arm.model, "paper"
         )
         for n in (1, 4)
     ]
@@ -214,6 +217,7 @@ def _differences(letter: dict[str, Any], results: Results, theirs: Sequence[Any]
         for key, m in results["methods"].items()
     }
     asked = [("cold_1", "regression"), ("cold_4", "regression"), ("cold_4", "cold_1"),
+             ("cold_T4_1", "cold_1"), ("cold_T4_4", "cold_4"), ("cdm_sample", "regression"), ("cdm_mean", "cdm_sample"),
              ("cold_4", "best cold_small_4"), ("regression", "best regression"), ("cold_4", "best wiener_scalar")]  # fmt: skip
     lines = []
     for key, against in asked:
