@@ -239,6 +239,7 @@ def ablate(
     model: Models = None,
     boards: Boards = None,
     size_px: Size = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> int:
     """Change one thing and measure what it does, on acquired pairs of boards never trained on."""
@@ -250,7 +251,8 @@ def ablate(
     usual = BoardSet()
     chosen = replace(usual, count=boards or usual.count, size_px=size_px or usual.size_px)
     say = (lambda _: None) if as_json else console.say
-    results = run_ablation(name, load_model(main), {n: load_model(p) for n, p in others.items()}, chosen, say=say)
+    beside = {n: load_model(p) for n, p in others.items()}
+    results = run_ablation(name, load_model(main), beside, chosen, say=say, workers=workers or core_count())
     words = [f"coldray benchmark ablate {name}", *(f"-m {m}" for m in _names(model))]
     words += [f"--boards {boards}"] if boards else []
     words += [f"--size-px {size_px}"] if size_px else []

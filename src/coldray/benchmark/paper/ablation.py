@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -27,12 +27,13 @@ from coldray.benchmark.paper.conventions import conventions
 from coldray.benchmark.paper.record import Difference, Results, Row, Statistic
 from coldray.benchmark.paper.scenes import ACQUIRED, EXPOSURES_S, BoardSet, Scene, board_scenes
 from coldray.benchmark.statistics import verdict
-from coldray.document import as_table, as_text, plain_table
+from coldray.document import as_table, plain_table
 from coldray.errors import SettingsError
 from coldray.files import write_text
 from coldray.frame import Frame
 from coldray.physics.pair import DetectorPair
 from coldray.plugins import Degradation
+from coldray.processes import Crew
 from coldray.restoration.model import Model
 
 NAMES = ("steps", "sampler", "gain", "noise", "levels", "blur", "dose", "registration")
@@ -125,6 +126,11 @@ class Ablation:
     missing: str = ""
 
 
+def counted(steps: int) -> str:
+    """Steps in words."""
+    return f"{steps} step{'s' * (steps > 1)}"
+
+
 def _cold(key: str, label: str, model: Model, steps: int, gain: str) -> Contestant:
     return Contestant(key, label, "cold", {"steps": steps}, model, gain)
 
@@ -140,8 +146,11 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
     usual = {c.key: c for c in learned(model, 4)}
     linear = Contestant(WIENER, "Wiener, measured NPS", "wiener")
     if name == "steps":
-        found = [_cold(f"cold_{n}", f"{n} steps, K = 1", model, n, "paper") for n in STEP_COUNTS]
-        found += [_cold(f"calibrated_{n}", f"{n} steps, K calibrated", model, n, "calibrated") for n in STEP_COUNTS]
+        found = [
+            _cold(f"{key}_{n}", f"{counted(n)}, {words}", model, n, gain)
+            for key, gain, words in (("cold", "paper", "K = 1"), ("calibrated", "calibrated", "K calibrated"))
+            for n in STEP_COUNTS
+        ]
         return Ablation(found, EXPOSURES_S, "Do more steps help?", [(f"cold_{n}", "cold_1") for n in STEP_COUNTS[1:]])
     if name == "sampler":
         found = [
@@ -155,7 +164,7 @@ def plan(name: str, model: Model, others: Mapping[str, Model]) -> Ablation:
         return Ablation(found, EXPOSURES_S, "Which sampler on the same weights?", pairs)
     if name == "gain":
         found = [
-            _cold(f"{gain}_{n}", f"{n} step{'s' if n > 1 else ''}, {words}", model, n, gain)
+            _cold(f"{gain}_{n}", f"{counted(n)}, {words}", model, n, gain)
             for n in (1, 4)
             for gain, words in (("network", "K = 0"), ("paper", "K = 1"), ("calibrated", "K calibrated"))
         ]
@@ -237,7 +246,7 @@ def _off_register(scene: Scene) -> list[tuple[str, Scene]]:
 
 def run_ablation(
     name: str, model: Model, others: Mapping[str, Model] | None = None, boards: BoardSet | None = None, *,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None, workers: int = 1,
 ) -> Results:  # fmt: skip
     """Run one ablation.
 
@@ -252,6 +261,8 @@ def run_ablation(
     boards : BoardSet, optional
     say : callable
         Told what happens next.
+    workers : int
+        Processes, which share the frames.
 
     Returns
     -------
@@ -261,16 +272,21 @@ def run_ablation(
     how = plan(name, model, others or {})
     if how.missing:
         say(f"warning: {how.missing}")
-    rows: list[Row] = []
-    number = 0
-    for scenes in board_scenes(boards or BoardSet(), how.exposures_s, (ACQUIRED,)):
-        say(f"{name}: {scenes[0].board}")
-        for scene in scenes:
-            rows += scores.score_scene(scene, how.contestants, number, model.prior)
-            for suffix, other in how.change(scene) if how.change else []:
-                changed = scores.score_scene(other, how.contestants, number, model.prior)
-                rows += [{**row, "kind": as_text(row["kind"]) + suffix} for row in changed]
-            number += 1
+    kinds: list[str] = []
+
+    def heats() -> Iterator[scores.Heat]:
+        number = 0
+        for scenes in board_scenes(boards or BoardSet(), how.exposures_s, (ACQUIRED,)):
+            say(f"{name}: {scenes[0].board}")
+            for scene in scenes:
+                for suffix, seen in [("", scene), *(how.change(scene) if how.change else [])]:
+                    kinds.append(scene.kind + suffix)
+                    yield seen, number, False
+                number += 1
+
+    with Crew(workers) as crew:
+        made = list(scores.score_heats(heats(), how.contestants, model.prior, crew))
+    rows: list[Row] = [row | {"kind": kind} for kind, (found, _) in zip(kinds, made, strict=True) for row in found]
     labels = {c.key: c.label for c in how.contestants}
     paired: list[Difference] = []
     for kind, exposure in scores.cells(rows):
