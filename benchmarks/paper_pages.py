@@ -2,6 +2,7 @@
 
     coldray benchmark paper -o out && python benchmarks/paper_pages.py out
     python benchmarks/paper_pages.py out --run runs/regression --run runs/cold_small     (and the curves of trainings; others are kept)
+    coldray benchmark paper --full --part fourier -o part && python benchmarks/paper_pages.py part     (that part anew, the rest is kept)
     python benchmarks/paper_pages.py                (the pages alone, from what is kept)
 
 Numbers are kept to six digits; of every image, its scores. Pages hold blocks between two comments with a name, see
@@ -22,6 +23,7 @@ from letter import KEPT as LETTER
 from letter import blocks as letter_blocks
 
 from coldray.benchmark.paper.markdown import blocks, filled
+from coldray.benchmark.paper.plan import PARTS
 from coldray.files import write_text
 from coldray.training.states import read_scores
 
@@ -39,20 +41,40 @@ def take(folder: Path, runs: list[Path]) -> None:
     from PIL import Image
 
     results = short(json.loads((folder / "results.json").read_text(encoding="utf-8")))
-    results["images"] = [{k: row[k] for k in OF_IMAGES if k in row} for row in results["images"]]
+    is_whole = "summary" in results
+    if is_whole:
+        results["images"] = [{k: row[k] for k in OF_IMAGES if k in row} for row in results["images"]]
+        results |= {"date": date.today().isoformat(), "made_by": "benchmarks/paper_pages.py"}
+    else:
+        results = joined(json.loads((KEPT / "results.json").read_text(encoding="utf-8")), results)
     results["training"] = curves(runs)
-    results |= {"date": date.today().isoformat(), "made_by": "benchmarks/paper_pages.py"}
     KEPT.mkdir(parents=True, exist_ok=True)
-    for old in KEPT.iterdir():
+    for old in KEPT.iterdir() if is_whole else ():
         old.unlink()
     write_text(KEPT / "results.json", json.dumps(results, separators=(",", ":"), allow_nan=False) + "\n")
-    for name in ("table.csv", "table.tex"):
+    for name in ("table.csv", "table.tex") if is_whole else ():
         shutil.copyfile(folder / name, KEPT / name)
     for path in folder.glob("*.png"):
         image = Image.open(path).convert("RGB")
         if image.width > WIDTH_PX:
             image = image.resize((WIDTH_PX, round(image.height * WIDTH_PX / image.width)), Image.Resampling.LANCZOS)
         image.save(KEPT / f"{path.stem}.webp", quality=70, method=6)
+
+
+def joined(kept: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What is kept, with the parts of another run of the same models and settings in the place of its own."""
+    same = ("benchmark", "model", "methods")
+    if any(kept[key] != part[key] for key in same) or any(
+        kept["settings"][key] != value for key, value in part["settings"].items() if key != "parts"
+    ):
+        raise SystemExit("the part is of other models or settings than the comparison that is kept; take a whole one")
+    names = [name for name in PARTS if name in part]
+    how = {"command": part["command"], "date": date.today().isoformat(), "core_s": short(part["cpu_seconds"])}
+    found = kept | {name: part[name] for name in names}
+    found["measured_apart"] = kept.get("measured_apart", {}) | dict.fromkeys(names, how)
+    found["part_cpu_seconds"] = kept["part_cpu_seconds"] | part["part_cpu_seconds"]
+    marks = {mark["mark"]: mark for mark in part["marks"]}
+    return found | {"marks": [marks.get(mark["mark"], mark) for mark in kept["marks"]]}
 
 
 def curves(runs: list[Path]) -> list[dict[str, Any]]:
@@ -73,6 +95,14 @@ def curve(run: Path) -> dict[str, Any]:
     return {"name": run.name.partition("-")[0], "scores": short(scores)}
 
 
+def page_blocks(results: dict[str, Any]) -> dict[str, str]:
+    """All blocks of the pages, with what was measured apart said where the run is."""
+    found = blocks(results) | letter_blocks(json.loads(LETTER.read_text(encoding="utf-8")), results)
+    for name, how in results.get("measured_apart", {}).items():
+        found["made"] += f" Measured again on {how['date']}: {name} (`{how['command']}`)."
+    return found
+
+
 def main() -> None:
     """Take what is asked, and fill the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,7 +112,7 @@ def main() -> None:
     if asked.folder:
         take(asked.folder, asked.run)
     results = json.loads((KEPT / "results.json").read_text(encoding="utf-8"))
-    found = blocks(results) | letter_blocks(json.loads(LETTER.read_text(encoding="utf-8")), results)
+    found = page_blocks(results)
     for page in PAGES:
         write_text(page, filled(page.read_text(encoding="utf-8"), found))
 

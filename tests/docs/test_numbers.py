@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from coldray.benchmark.paper.markdown import BLOCK, blocks, filled
+from coldray.benchmark.paper.markdown import BLOCK, filled
 
 from .pages import ROOT
 
@@ -25,12 +25,11 @@ def results():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_that_of_the_kept_results(page, results, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from letter import KEPT as LETTER
-    from letter import blocks as letter_blocks
+    from paper_pages import page_blocks
 
     text = (ROOT / page).read_text(encoding="utf-8")
     assert {match["name"] for match in BLOCK.finditer(text)} == PAGES[page]
-    found = blocks(results) | letter_blocks(json.loads(LETTER.read_text(encoding="utf-8")), results)
+    found = page_blocks(results)
     assert PAGES[page] <= set(found)
     assert filled(text, found) == text, "python benchmarks/paper_pages.py fills the pages"
 

@@ -13,6 +13,7 @@ from coldray.benchmark.paper import run
 from coldray.benchmark.paper.plan import PARTS, PaperSettings
 from coldray.benchmark.paper.run import run_paper
 from coldray.benchmark.paper.scenes import NOISE_FREE, BoardSet, board_scenes
+from coldray.benchmark.paper.scores import TUNING_SETS
 from coldray.benchmark.statistics import interval
 from coldray.errors import MeasurementError
 from coldray.restoration.model import load_model
@@ -84,7 +85,7 @@ def parts(fake, monkeypatch):
     monkeypatch.setattr(run, "measure_worth", lambda *_, **__: {"saved": []})
     settings = PaperSettings(
         parts=("worth", "steps"), exposures_s=(1.0, 0.25), boards=BOARDS, step_counts=(1, 2), diffusion_step_counts=(1, 3),
-        step_boards=1, samples=2,
+        step_boards=1, samples=2, tuning_boards=0,
     )  # fmt: skip
     results, _ = run_paper(fake(), {"mine": fake("direct"), "cdm": fake("ddim")}, settings)
     return results
@@ -133,12 +134,21 @@ def test_every_part_says_its_core_time(parts):
     assert 0 < parts["part_cpu_seconds"]["steps"] <= parts["cpu_seconds"]
 
 
+def test_a_part_measures_the_filters_of_the_whole(fake, monkeypatch):
+    """Options that are chosen on validation boards hold for every part, not for the scores alone."""
+    monkeypatch.setattr(run, "_fourier", lambda *_: [])
+    settings = PaperSettings(parts=("fourier",), exposures_s=(0.25,), tuning_boards=1)
+    results, _ = run_paper(fake(), None, settings)
+    assert {key for key, told in results["methods"].items() if told["options_by_exposure_s"]} == set(TUNING_SETS)
+
+
 def test_a_part_that_cannot_be_measured_takes_no_other_along(fake, monkeypatch, tmp_path, capsys):
     def refuses(*_, **__):
         raise MeasurementError("nothing stands out")
 
     monkeypatch.setattr(run, "measure_worth", refuses)
     monkeypatch.setattr(run, "quality_by_steps", lambda *_: [])
+    monkeypatch.setattr(run.scores, "tune", lambda *_, **__: {})
     monkeypatch.setattr("coldray.restoration.model.load_model", lambda source=None: fake())
     monkeypatch.setattr("coldray.benchmark.paper.contestants.peers", lambda others: {})
     with pytest.raises(SystemExit) as left:

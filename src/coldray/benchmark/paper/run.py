@@ -120,7 +120,7 @@ def _run(
     contestants = line_up(model, others, how)
     tuned: dict[str, dict[float, dict[str, Json]]] = {}
     results: Results = {}
-    if how.tuning_boards and "scores" in how.parts:
+    if how.tuning_boards and set(how.parts) - {"steps"}:
         say("tuning the linear baselines on validation boards")
         with timed(results, "tuning", crew):
             tuned = scores.tune(contestants, how.exposures_s, prior, boards=how.tuning_boards, say=say)
