@@ -1,9 +1,12 @@
 """Processes that share work: results in order, errors as they are raised, nothing left running."""
 
 import os
+import subprocess
+import sys
 import time
 from itertools import count
 from multiprocessing import active_children
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +102,52 @@ def test_leaving_by_an_exception_ends_what_still_runs():
         list(crew.map(time.sleep, stopped()))
     assert time.monotonic() - began < 30
     assert set(active_children()) <= before
+
+
+def test_what_is_being_written_is_cleared_when_the_crew_is_left(tmp_path):
+    place = tmp_path / "field.npy"
+    writes = (
+        "import pathlib, time; from coldray.files import write_atomically\n"
+        f"write_atomically(pathlib.Path({str(place)!r}), lambda file: time.sleep(60))"
+    )
+
+    def stopped():
+        yield writes
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Crew(2) as crew:
+        list(crew.map(exec, stopped()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def is_alive(process):
+    """Runs, and does not only wait to be taken notice of by whoever inherited it."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return told.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="needs /proc")
+def test_no_process_outlives_a_parent_that_is_killed():
+    code = (
+        "from coldray.processes import Crew\n"
+        "with Crew(2) as crew:\n"
+        "    found = crew.map(eval, ['__import__(\"os\").getpid()'] * 8 + ['__import__(\"time\").sleep(60)'] * 2)\n"
+        "    print(*{next(found) for _ in range(5)}, flush=True)\n"
+        "    list(found)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    others = [int(word) for word in parent.stdout.readline().split()]
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert others
+    until = time.monotonic() + 30
+    while any(is_alive(process) for process in others) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(is_alive(process) for process in others)

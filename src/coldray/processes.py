@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
-from multiprocessing import active_children, get_context, resource_tracker
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self, TypeVar
@@ -23,6 +25,8 @@ Found = TypeVar("Found")
 
 AHEAD = 2
 """Tasks per process that are handed out or done while the first of them is waited for."""
+PATIENCE_S = 5.0
+"""How long processes that are told to end may clear what they were about to write."""
 
 
 def sharing_cores(workers: int) -> AbstractContextManager[None]:
@@ -61,7 +65,7 @@ class Crew:
 
     Notes
     -----
-    Used as a context. Leaving it by an exception ends what still runs at once.
+    Used as a context. Leaving it by an exception ends what still runs, and nothing half-written is left.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -84,8 +88,7 @@ class Crew:
     ) -> None:
         if self._pool is not None:
             if kind is not None:
-                for process in set(active_children()) - self._others:
-                    process.kill()
+                _ended(set(active_children()) - self._others)
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
@@ -134,14 +137,42 @@ class Crew:
         return found
 
 
+def _ended(processes: Collection[BaseProcess]) -> None:
+    """End processes: what they are about to write is cleared, unless that takes too long."""
+    for process in processes:
+        process.terminate()
+    last = time.monotonic() + PATIENCE_S
+    for process in processes:
+        process.join(max(0.0, last - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+
+
 def _enter(plugins: tuple[str, ...]) -> None:
-    """Prepare a process that was started: the parent handles what ends the whole group."""
+    """Prepare a process that was started: the parent handles what ends the whole group, and tells it by a SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_outlive_nobody, name="coldray parent", daemon=True).start()
     load_plugin_files(plugins)
+
+
+def _outlive_nobody() -> None:
+    """End with the parent, however that ended: nobody is left to take a result."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _timed(work: Callable[[Task], Found], task: Task) -> tuple[Found, float]:
     """Result of a task, and the processor time that it took [s]."""
     began = time.process_time()
-    found = work(task)
+    try:
+        found = work(task)
+    except SystemExit as told:  # what the work had begun to write is cleared by now; no other task is begun
+        os._exit(int(str(told.code)))
     return found, time.process_time() - began
