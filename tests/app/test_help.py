@@ -213,3 +213,11 @@ def test_the_first_of_a_cause_is_told_with_its_numbers(capsys):
     warned.tell("a.tif", "held at 0.27 times")
     warned.tell("b.tif", "held at -3 times")
     assert capsys.readouterr().err == "warning: a.tif: held at 0.27 times\n"
+
+
+def test_an_interrupt_is_told_in_one_line(call, monkeypatch, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coldray.benchmark.paper.ablation.run_ablation", interrupted)
+    assert call("benchmark", "ablate", "gain", "-o", tmp_path) == (130, "", "coldray: interrupted\n")

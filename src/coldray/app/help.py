@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from typer.models import DefaultPlaceholder
 
 from coldray.app.options import with_plugins
+from coldray.app.stopping import Stopped
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
@@ -119,6 +121,13 @@ class GroupedHelp(SentencesHelp):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = Verbs()  # type: ignore[assignment]
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run a verb; an interrupt at the keyboard passes through, which typer would end with code 130 and not a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Stopped(signal.SIGINT) from None
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write a section for each group."""

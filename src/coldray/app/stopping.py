@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 
 class Stopped(SystemExit):
-    """SIGTERM or SIGHUP: the program leaves with 128 + the signal's number, and cleans up on its way."""
+    """SIGTERM, SIGHUP or an interrupt at the keyboard: the program leaves with 128 + the signal's number, and cleans up on its way."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
