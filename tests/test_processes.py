@@ -56,6 +56,14 @@ def test_tasks_are_asked_for_as_results_are_taken(crew):
     results.close()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_is_told_what_the_tasks_weigh(workers):
+    told = []
+    with Crew(workers, told.append) as crew:
+        assert list(crew.map(abs, (-1, -2, -3), lambda task: 10.0 * task)) == [1, 2, 3]
+    assert told == [-10, -20, -30]
+
+
 def test_an_error_of_the_work_is_raised_as_it_is(crew):
     results = crew.map(exec, ("", REFUSED, ""))
     assert next(results) is None

@@ -57,6 +57,8 @@ class Crew:
     ----------
     workers : int
         Processes; 1 starts none.
+    progress : callable, optional
+        Told the weight of every task that is done.
 
     Attributes
     ----------
@@ -68,8 +70,8 @@ class Crew:
     Used as a context. Leaving it by an exception ends what still runs, and nothing half-written is left.
     """
 
-    def __init__(self, workers: int = 1) -> None:
-        self._workers = workers
+    def __init__(self, workers: int = 1, progress: Callable[[float], None] = lambda _: None) -> None:
+        self._workers, self._progress = workers, progress
         self._pool: ProcessPoolExecutor | None = None
         self._others: set[BaseProcess] = set()
         self.core_seconds = 0.0
@@ -92,7 +94,9 @@ class Crew:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def map(self, work: Callable[[Task], Found], tasks: Iterable[Task]) -> Iterator[Found]:
+    def map(
+        self, work: Callable[[Task], Found], tasks: Iterable[Task], weight: Callable[[Task], float] = lambda _: 1.0
+    ) -> Iterator[Found]:
         """Do work on tasks.
 
         Parameters
@@ -101,6 +105,8 @@ class Crew:
             Found by its name in the other processes.
         tasks : iterable
             Asked for as processes become idle, so that memory does not grow with their number.
+        weight : callable
+            How much work a task is, for the progress.
 
         Yields
         ------
@@ -115,18 +121,21 @@ class Crew:
             What the work raises.
         """
         if self._pool is None:
-            yield from map(work, tasks)
+            for task in tasks:
+                found = work(task)
+                self._progress(weight(task))
+                yield found
             return
-        waiting: deque[Future[tuple[Found, float]]] = deque()
+        waiting: deque[tuple[Future[tuple[Found, float]], float]] = deque()
         for task in tasks:
             with sharing_cores(self._workers), no_interrupt():
-                waiting.append(self._pool.submit(_timed, work, task))
+                waiting.append((self._pool.submit(_timed, work, task), weight(task)))
             if len(waiting) > AHEAD * self._workers:
-                yield self._taken(waiting.popleft())
+                yield self._taken(*waiting.popleft())
         while waiting:
-            yield self._taken(waiting.popleft())
+            yield self._taken(*waiting.popleft())
 
-    def _taken(self, future: Future[tuple[Found, float]]) -> Found:
+    def _taken(self, future: Future[tuple[Found, float]], weight: float) -> Found:
         try:
             found, core_s = future.result()
         except BrokenProcessPool:
@@ -134,6 +143,7 @@ class Crew:
                 "a process that shared the work died; check memory, or use fewer processes (--workers 1 starts none)"
             ) from None
         self.core_seconds += core_s
+        self._progress(weight)
         return found
 
 

@@ -129,6 +129,15 @@ def test_numbers_do_not_depend_on_the_processes():
     assert 0 < shared["part_cpu_seconds"]["scores"] < shared["cpu_seconds"]
 
 
+def test_progress_rises_to_all_of_the_work(fake):
+    told = []
+    settings = PaperSettings(
+        parts=("steps", "worth"), boards=BoardSet(count=1, size_px=128), step_counts=(1, 2), tuning_boards=0
+    )
+    run_paper(fake(), None, settings, progress=lambda *done: told.append(done))
+    assert told == sorted(told) and told[0][0] < 10 and told[-1] == (100, 100)
+
+
 def test_every_part_says_its_core_time(parts):
     assert set(parts["part_cpu_seconds"]) == {"worth", "steps"} < set(PARTS)
     assert 0 < parts["part_cpu_seconds"]["steps"] <= parts["cpu_seconds"]

@@ -133,7 +133,10 @@ def paper(
     say = (lambda _: None) if as_json else console.say
     beside = peers({n: load_model(p) for n, p in others.items()})
     if pairs is None:
-        results, pictures = run_paper(load_model(main), beside, settings, judge=judge, say=say, workers=processes)
+        with console.progress("paper", 100, quiet=as_json, unit="%") as advance:
+            results, pictures = run_paper(
+                load_model(main), beside, settings, judge=judge, say=say, workers=processes, progress=advance
+            )
     else:
         given = {"--part": part,  "--boards": boards, "--size-px": size_px, "--exposure-s": exposure_s, "--kind": kind,
                  "--repeats": repeats, "--judge": judge}  # fmt: skip
@@ -144,15 +147,9 @@ def paper(
     words = ["coldray benchmark paper", *(["--full"] if full else []), *(f"-m {m}" for m in _names(model))]
     words += [f"--part {p}" for p in part or []]
     words += [f"--exposure-s {e:g}" for e in exposure_s or []] + [f"--kind {k}" for k in kind or []]
-    for name, value in (
-        ("boards", boards),
-        ("size-px", size_px),
-        ("repeats", repeats),
-        ("diffusion-steps", diffusion_steps),
-    ):
-        words += [f"--{name} {value}"] if value else []
-    words += [f"--pairs {pairs.name}"] if pairs else []
-    words += [f"--judge {judge.name}"] if judge else []
+    numbers = {"boards": boards, "size-px": size_px, "repeats": repeats, "diffusion-steps": diffusion_steps}
+    words += [f"--{name} {value}" for name, value in numbers.items() if value]
+    words += [f"--{name} {path.name}" for name, path in (("pairs", pairs), ("judge", judge)) if path]
     command = " ".join(words)
     written = write_paper(out, results, pictures, command)
     code = console.SOME_FAILED if "failed" in results else console.OK

@@ -161,6 +161,19 @@ class Contestant:
         }
 
 
+BESIDE = 1.5
+"""A frame's work beside the network, scoring included, over one evaluation of it."""
+
+
+def effort(contestants: Sequence[Contestant], shape: tuple[int, ...]) -> float:
+    """Work of one frame by everyone, roughly: in evaluations of a network on 10^5 pixels."""
+    evaluations = [
+        0.0 if c.model is None else as_number(c.options.get("steps", 1)) * as_number(c.options.get("samples", 1))
+        for c in contestants
+    ]
+    return shape[0] * shape[1] / 1e5 * (sum(evaluations) + BESIDE * len(evaluations))
+
+
 def classical(tuned: Mapping[str, Mapping[float, Mapping[str, Json]]] | None = None) -> list[Contestant]:
     """Methods that need no network; `tuned` holds options by exposure per key."""
     found = tuned or {}

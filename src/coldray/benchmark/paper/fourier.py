@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant
+from coldray.benchmark.paper.contestants import BLURRED, DEFAULT, Contestant, effort
 from coldray.benchmark.paper.far_edge import known_edge_transfer
+from coldray.benchmark.paper.plan import PaperSettings
 from coldray.benchmark.paper.record import Bars, Flat, Fourier, FourierMarks, Measured, Transfer
 from coldray.benchmark.paper.scenes import THIN, blend_of, pair_of, paper_pair, screens
 from coldray.errors import MeasurementError
@@ -95,6 +96,19 @@ class FourierRecipe:
         """Recipe of one contestant."""
         in_full = key in (BLURRED, DEFAULT)
         return self if in_full else replace(self, repeats=min(self.repeats, self.peer_repeats))
+
+
+def recipes_of(how: PaperSettings) -> list[FourierRecipe]:
+    """Targets at every exposure asked for."""
+    return [
+        FourierRecipe(exposure, how.repeats, how.bar_repeats, peer_repeats=how.peer_repeats)
+        for exposure in how.fourier_exposures_s
+    ]
+
+
+def targeted(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """Whose targets are measured: everyone's, but means of draws."""
+    return [c for c in contestants if not c.key.endswith("_mean")]
 
 
 def repeats_of(
@@ -311,11 +325,19 @@ def measure(
             say(f"Fourier targets at {recipe.exposure_s:g} s: {contestant.label}")
             yield contestant
 
-    measured = (crew or Crew()).map(partial(_measured, recipe, prior), announced())
+    measured = (crew or Crew()).map(
+        partial(_measured, recipe, prior), announced(), lambda contestant: effort_of_targets(contestant, recipe)
+    )
     results["methods"] |= {c.key: found for c, found in zip(contestants, measured, strict=True)}
     for found in results["methods"].values():
         found["marks"] = marks_of(found, results)
     return results
+
+
+def effort_of_targets(contestant: Contestant, recipe: FourierRecipe) -> float:
+    """Work of the edges, the flat and the bars of one contestant, as `effort` counts."""
+    frames = (len(CONTRASTS) + 2) * recipe.of(contestant.key).repeats + recipe.bar_repeats
+    return frames * effort([contestant], EDGE_SHAPE)
 
 
 def _measured(recipe: FourierRecipe, prior: ObjectPrior, contestant: Contestant) -> Measured:

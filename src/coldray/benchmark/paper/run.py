@@ -28,6 +28,7 @@ from coldray.benchmark.paper.contestants import (
     updates,
 )
 from coldray.benchmark.paper.conventions import conventions
+from coldray.benchmark.paper.effort import effort_of_all, effort_of_inspection
 from coldray.benchmark.paper.inspector import inspected
 from coldray.benchmark.paper.marks import judge_marks
 from coldray.benchmark.paper.path import Pictures, path_of
@@ -78,6 +79,7 @@ def head(
 def run_paper(
     model: Model, others: Mapping[str, Model] | None = None, settings: PaperSettings | None = None, *,
     judge: Path | None = None, say: Say = lambda _: None, workers: int = 1,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Results, Pictures]:  # fmt: skip
     """Run the comparison.
 
@@ -95,6 +97,8 @@ def run_paper(
         Told what happens next.
     workers : int
         Processes; no number depends on them but times.
+    progress : callable
+        Told how many of 100 parts of the work are done.
 
     Returns
     -------
@@ -105,11 +109,25 @@ def run_paper(
     """
     how = settings or PaperSettings()
     began, cpu = time.perf_counter(), time.process_time()
-    with Crew(workers) as crew:
-        results, pictures = _run(model, others or {}, how, judge, say, crew)
+    beside = others or {}
+    work = effort_of_all(how, line_up(model, beside, how), step_line_up(model, beside, how))
+    with Crew(workers, _counter(work, progress)) as crew:
+        results, pictures = _run(model, beside, how, judge, say, crew)
     results["marks"] = judge_marks(results)
     results |= cost(began, cpu, crew, workers)
     return results, pictures
+
+
+def _counter(total: float, progress: Callable[[int, int], None]) -> Callable[[float], None]:
+    """Adds up work that is done, and tells how many of 100 parts of the whole that is."""
+    done = 0.0
+
+    def add(work: float) -> None:
+        nonlocal done
+        done += work
+        progress(min(100, round(100 * done / total)), 100)
+
+    return add
 
 
 def _run(
@@ -175,10 +193,9 @@ def _fourier(
     contestants: Sequence[Contestant], how: PaperSettings, prior: ObjectPrior, say: Say, crew: Crew
 ) -> list[Fourier]:
     """Transfer, noise and bars at every exposure asked for, of all but means of draws."""
-    measured = [c for c in contestants if not c.key.endswith("_mean")]
-    recipes = [fourier.FourierRecipe(e, how.repeats, how.bar_repeats, peer_repeats=how.peer_repeats)
-               for e in how.fourier_exposures_s]  # fmt: skip
-    return [fourier.measure(measured, recipe, prior, say, crew) for recipe in recipes]
+    return [
+        fourier.measure(fourier.targeted(contestants), recipe, prior, say, crew) for recipe in fourier.recipes_of(how)
+    ]
 
 
 def _add_inspector(
@@ -196,7 +213,9 @@ def _add_inspector(
                 yield part
 
     by_key = {c.key: c for c in contestants}
-    for part, found, core_s in crew.map(partial(inspected, model, by_key, how), announced()):
+    for part, found, core_s in crew.map(
+        partial(inspected, model, by_key, how), announced(), lambda part: effort_of_inspection(part, how)
+    ):
         results.setdefault("part_cpu_seconds", {})[part] = core_s
         if isinstance(found, MeasurementError):
             _note_failure(results, part, found)
@@ -256,25 +275,30 @@ def typical(candidates: Sequence[Shown], model: Model, others: Mapping[str, Mode
     return {"scene": scene, "images": images, "path": path_of(scene, model, others, steps)}
 
 
-def quality_by_steps(
-    model: Model, others: Mapping[str, Model], how: PaperSettings, crew: Crew | None = None
-) -> list[Entry]:
-    """Scores of the samplers over the number of steps, on acquired pairs of the first test boards."""
+def step_line_up(model: Model, others: Mapping[str, Model], how: PaperSettings) -> list[Contestant]:
+    """The samplers of quality against steps, by every number of steps."""
     samplers = [
         ("cold, K = 1", "cold", "paper"), ("cold, K calibrated", "cold", "calibrated"), ("InDI", "indi", "calibrated")
     ]  # fmt: skip
-    contestants = [
+    walks = [
         Contestant(f"{label}|{steps}", label, method, {"steps": steps}, model, gain)
         for label, method, gain in samplers
         for steps in how.step_counts
     ]
-    contestants += [
+    return walks + [
         replace(c, key=f"{c.label}|{steps}")
         for steps in how.diffusion_step_counts
         for name, other in others.items()
         if other.header["method"] in DIFFUSION
         for c in extra(name, other, how.steps, steps, how.samples)
     ]
+
+
+def quality_by_steps(
+    model: Model, others: Mapping[str, Model], how: PaperSettings, crew: Crew | None = None
+) -> list[Entry]:
+    """Scores of the samplers over the number of steps, on acquired pairs of the first test boards."""
+    contestants = step_line_up(model, others, how)
     boards = replace(how.boards, count=min(how.boards.count, how.step_boards))
     exposures = how.exposures_s[1:2] or how.exposures_s
     heats = (

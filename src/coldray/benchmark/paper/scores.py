@@ -18,6 +18,7 @@ from coldray.benchmark.paper.contestants import (
     WIENER,
     WIENER_TV,
     Contestant,
+    effort,
 )
 from coldray.benchmark.paper.record import SCORES, Difference, Entry, Row, Score, Statistic
 from coldray.benchmark.paper.scenes import (
@@ -186,7 +187,8 @@ def score_heats(
     heats: Iterable[Heat], contestants: Sequence[Contestant], prior: ObjectPrior, crew: Crew
 ) -> Iterator[tuple[list[dict[str, Json]], dict[str, Image]]]:
     """Run every contestant on many scenes: rows of each as `score_scene` gives them, and images by key where they are wanted."""
-    yield from crew.map(partial(_scored, tuple(contestants), prior), heats)
+    everyone = tuple(contestants)
+    yield from crew.map(partial(_scored, everyone, prior), heats, lambda heat: effort(everyone, heat[0].blurred.shape))
 
 
 def _scored(
