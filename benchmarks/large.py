@@ -42,6 +42,7 @@ WAYS = {
     "interval": ["--interval"],
     "report": ["--report"],
     "map": ["--map"],
+    "all beside": ["--provenance", "--interval", "--report", "--map"],
     "wiener with all beside": ["--method", "wiener", "--provenance", "--report", "--map"],
     "verify": ["--method", "wiener"],
 }
