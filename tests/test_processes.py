@@ -94,9 +94,17 @@ def test_cores_are_shared_unless_the_user_decided(monkeypatch):
             assert list(crew.map(eval, [THREADS] * 2)) == [expected] * 2
 
 
-def test_a_process_that_dies_is_told_in_one_line():
+@pytest.mark.parametrize("pause_s", [0.0, 0.2])
+def test_a_process_that_dies_is_told_in_one_line(pause_s):
+    """Whether that shows when a result is waited for or when the next task is handed over."""
+
+    def tasks():
+        for _ in range(20):
+            yield "import os; os._exit(1)"
+            time.sleep(pause_s)
+
     with Crew(2) as crew, pytest.raises(WorkerError, match="--workers 1"):
-        list(crew.map(exec, ["import os; os._exit(1)"] * 2))
+        list(crew.map(exec, tasks()))
 
 
 def test_leaving_by_an_exception_ends_what_still_runs():

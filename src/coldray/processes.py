@@ -128,7 +128,7 @@ class Crew:
             return
         waiting: deque[tuple[Future[tuple[Found, float]], float]] = deque()
         for task in tasks:
-            with sharing_cores(self._workers), no_interrupt():
+            with _death_told(), sharing_cores(self._workers), no_interrupt():
                 waiting.append((self._pool.submit(_timed, work, task), weight(task)))
             if len(waiting) > AHEAD * self._workers:
                 yield self._taken(*waiting.popleft())
@@ -136,15 +136,22 @@ class Crew:
             yield self._taken(*waiting.popleft())
 
     def _taken(self, future: Future[tuple[Found, float]], weight: float) -> Found:
-        try:
+        with _death_told():
             found, core_s = future.result()
-        except BrokenProcessPool:
-            raise WorkerError(
-                "a process that shared the work died; check memory, or use fewer processes (--workers 1 starts none)"
-            ) from None
         self.core_seconds += core_s
         self._progress(weight)
         return found
+
+
+@contextmanager
+def _death_told() -> Iterator[None]:
+    """Say in one line that a process is gone, whether a task is handed over or a result is waited for."""
+    try:
+        yield
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a process that shared the work died; check memory, or use fewer processes (--workers 1 starts none)"
+        ) from None
 
 
 def _ended(processes: Collection[BaseProcess]) -> None:
