@@ -7,7 +7,7 @@ into the resolution tags and the record of the image into its description.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
@@ -25,7 +25,7 @@ from coldray.formats._tiff_tags import NO_VALUE, TiffCarrier
 from coldray.formats._values import calibrated, without_value
 from coldray.radiograph import Radiograph
 from coldray.reading import Location, check_declared, check_writable, checked, one_channel, opened, reading, refuse
-from coldray.scratch import is_large, release, scratch_array
+from coldray.scratch import is_large, release, scratch_array, strips, tidy
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -273,7 +273,9 @@ def write(path: Location, radiograph: Radiograph) -> None:
 
         tifffile.imwrite(
             file,
-            pixels,
+            _in_parts(pixels, tile, "compression" in options) if is_large(pixels.shape) else pixels,
+            shape=pixels.shape,
+            dtype=pixels.dtype,
             bigtiff=size > 2**32 - 2**25,
             byteorder="<",
             photometric="miniswhite" if carrier and carrier.photometric == 0 else "minisblack",
@@ -287,3 +289,21 @@ def write(path: Location, radiograph: Radiograph) -> None:
         )
 
     write_atomically(path, save)
+
+
+def _in_parts(
+    pixels: NDArray[np.number], tile: tuple[int, int] | None, compressed: bool
+) -> Iterator[NDArray[np.number]]:
+    """Pixels of a large image in the order of the file, as little of them in memory at once as its layout allows."""
+    rows, cols = pixels.shape[-2:]
+    for page in np.asarray(pixels).reshape(-1, rows, cols):
+        if tile is None and compressed:
+            yield page
+            tidy()
+        elif tile is None:
+            yield from (page[strip] for strip in strips(page.shape))
+        else:
+            for strip in strips(page.shape, step=tile[0]):
+                for first in range(strip.start, strip.stop, tile[0]):
+                    part = page[first : first + tile[0]]
+                    yield from (part[:, left : left + tile[1]] for left in range(0, cols, tile[1]))

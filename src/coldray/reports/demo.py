@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from coldray.reports.figures import empty_figure
 from coldray.reports.html import data_uri, template
+from coldray.scratch import tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +44,7 @@ def busiest_window(image: NDArray[np.floating], side: int) -> tuple[slice, slice
             detail = float(np.abs(np.diff(part, axis=0)).mean() + np.abs(np.diff(part, axis=1)).mean())
             if detail > best:
                 best, where = detail, (r, c)
+        tidy()
     return slice(where[0], where[0] + side), slice(where[1], where[1] + side)
 
 

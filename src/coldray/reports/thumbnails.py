@@ -7,6 +7,8 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from coldray.scratch import strips
+
 OVERVIEW_PX = 1000
 THUMBNAIL_PX = 176
 
@@ -18,8 +20,9 @@ def shrunk(image: NDArray[np.number], longest: int = OVERVIEW_PX) -> NDArray[np.
         return image
     across = [min(block, n) for n in image.shape]
     rows, cols = (n // b for n, b in zip(image.shape, across, strict=True))
-    blocks = image[: rows * across[0], : cols * across[1]].reshape(rows, across[0], cols, across[1])
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    whole = image[: rows * across[0], : cols * across[1]]
+    parts = (whole[strip].reshape(-1, across[0], cols, across[1]) for strip in strips(whole.shape, step=across[0]))
+    return np.concatenate([np.asarray(part).mean(axis=(1, 3)) for part in parts])
 
 
 def grey_range(image: NDArray[np.number]) -> tuple[float, float]:
