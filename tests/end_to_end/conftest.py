@@ -166,10 +166,11 @@ def results():
     """Contents of a result folder by relative name, without dot files and dot folders."""
 
     def read(folder: Path) -> dict[str, bytes]:
-        if not folder.is_dir():
-            return {}
-        files = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
-        shown = [p for p in files if not any(part.startswith(".") for part in p.parts)]
-        return {p.as_posix(): (folder / p).read_bytes() for p in shown}
+        shown: list[Path] = []
+        for place, folders, files in os.walk(folder):
+            # a folder of temporary files may be gone before anybody looks into it
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            shown += [Path(place) / name for name in files if not name.startswith(".")]
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(shown)}
 
     return read
