@@ -77,7 +77,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/judge.py
 
-# The paper's comparison, small: at most 15 minutes on two free cores. BENCHMARK_ARGS=--full for all of it (three times that).
+# The paper's comparison, small: at most 15 minutes on two free cores. BENCHMARK_ARGS=--full for all of it (five times that).
 benchmark: $(VENV)/.core
 	$(BIN)/coldray benchmark paper -o coldray-benchmark $(BENCHMARK_ARGS)
 
