@@ -37,7 +37,11 @@ Boards = Annotated[
 Size = Annotated[int | None, typer.Option("--size-px", min=192, max=2048, help="Rows and columns of a board.")]
 
 
-Workers = Annotated[int | None, typer.Option(min=1, max=64, help="Processes; all cores by default.")]
+MOST_PROCESSES = 16
+"""Unless the user says otherwise: each takes up to 0.9 GB."""
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=64, help=f"Processes; all cores by default, {MOST_PROCESSES} at most.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -118,7 +122,7 @@ def paper(
     from coldray.restoration.model import load_model
 
     main, others = split_models(model)
-    processes = workers or core_count()
+    processes = workers or min(core_count(), MOST_PROCESSES)
     settings = PaperSettings.full() if full else PaperSettings()
     chosen = replace(settings.boards, count=boards or settings.boards.count, size_px=size_px or settings.boards.size_px)
     settings = replace(
@@ -249,7 +253,9 @@ def ablate(
     chosen = replace(usual, count=boards or usual.count, size_px=size_px or usual.size_px)
     say = (lambda _: None) if as_json else console.say
     beside = {n: load_model(p) for n, p in others.items()}
-    results = run_ablation(name, load_model(main), beside, chosen, say=say, workers=workers or core_count())
+    results = run_ablation(
+        name, load_model(main), beside, chosen, say=say, workers=workers or min(core_count(), MOST_PROCESSES)
+    )
     words = [f"coldray benchmark ablate {name}", *(f"-m {m}" for m in _names(model))]
     words += [f"--boards {boards}"] if boards else []
     words += [f"--size-px {size_px}"] if size_px else []
