@@ -52,3 +52,26 @@ def test_the_kept_results_hold_every_part_and_row(results):
     assert {path.suffix for path in KEPT.iterdir()} == {".json", ".csv", ".tex", ".webp"}
     exposures = [e["exposure_s"] for e in results["summary"] if e["method"] == "thin" and e["kind"] == "acquired"]
     assert all(a > b for a, b in pairwise(exposures)) and len(exposures) == 3
+
+
+def test_a_part_takes_its_place_only_in_a_comparison_like_its_own(results, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from paper_pages import joined, page_blocks
+
+    mark = results["marks"][-1]
+    part = {
+        **{key: results[key] for key in ("benchmark", "model", "methods")},
+        "settings": results["settings"] | {"parts": ["efficiency"]},
+        "command": "coldray benchmark paper --full --part efficiency",
+        "efficiency": [],
+        "cpu_seconds": 3.0,
+        "part_cpu_seconds": {"efficiency": 2.0},
+        "marks": [mark | {"passed": not mark["passed"]}],
+    }
+    found = joined(results, part)
+    assert found["efficiency"] == [] and found["fourier"] == results["fourier"]
+    assert found["part_cpu_seconds"] == results["part_cpu_seconds"] | {"efficiency": 2.0}
+    assert found["marks"] == [*results["marks"][:-1], *part["marks"]]
+    assert f": efficiency (`{part['command']}`)." in page_blocks(found)["made"]
+    with pytest.raises(SystemExit, match="other models or settings"):
+        joined(results, part | {"settings": part["settings"] | {"flats": 3}})
