@@ -1,5 +1,7 @@
 """Training fields: equal recipes give equal bytes, roles never share a board family, nothing is made twice."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,25 @@ def test_stretch_acts_on_the_screen_and_not_on_the_pixel():
     f = np.linspace(0, 5, 30)
     aperture = np.sinc(0.1 * f)
     np.testing.assert_allclose(stretched.mtf(f) / aperture, plain.mtf(f / 0.8) / np.sinc(0.1 * f / 0.8), atol=2e-3)
+
+
+def test_boards_have_defects_in_their_share_and_else_stay_as_they_were():
+    sound = [make_field(one) for one in recipes(6)]
+    flawed = [make_field(one) for one in recipes(6, defect_share=0.5)]
+    counts = [note["defects"] for _, note in flawed]
+    assert 0 < sum(count > 0 for count in counts) < 6
+    for (before, _), (after, _), count in zip(sound, flawed, counts, strict=True):
+        assert np.any(before != after) == (count > 0)
+    objects = [make_field(one)[1] for one in recipes(3, defect_share=1.0, object_share=1.0)]
+    assert not any(note["object"] == "board" for note in objects)
+
+
+def test_a_field_of_before_a_setting_existed_is_one_of_its_default(tmp_path):
+    build_fields(tmp_path / "f", recipes(1))
+    note = tmp_path / "f" / "00000.json"
+    told = json.loads(note.read_text())
+    del told["recipe"]["defect_share"]
+    note.write_text(json.dumps(told))
+    assert len(build_fields(tmp_path / "f", recipes(1))) == 1
+    with pytest.raises(SettingsError, match="was made by another recipe"):
+        build_fields(tmp_path / "f", recipes(1, defect_share=0.5))

@@ -15,6 +15,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.physics.transfer import radial_operator
 from coldray.training.features import (
+    BARS,
     DEEPEST,
     EDGE_CNR,
     EDGE_PX,
@@ -64,7 +65,7 @@ def test_bars_repeat_with_their_period():
         profile = np.maximum(mask.sum(0), mask.sum(1) if np.ptp(mask.sum(1)) > np.ptp(mask.sum(0)) else 0)
         inside = profile > 0.3 * profile.max()
         bars = int(np.sum(np.diff(inside.astype(int)) == 1) + inside[0])
-        axis_aligned += 3 <= bars <= 5
+        axis_aligned += BARS[0] <= bars <= BARS[1]
     assert axis_aligned > 15, "half of all bars stand along an axis, within 5 degrees"
 
 

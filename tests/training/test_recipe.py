@@ -28,7 +28,7 @@ def test_recipes_that_share_a_folder_share_its_fields():
     for path in CONFIGS:
         data = read_recipe(path).data
         wanted = {"gerber_if_present", "real_share", "field_size", "random_state", "paper_share", "object_share", "other_share",
-                  "soft_share", "dataset", "prepare", "margin"}  # fmt: skip
+                  "soft_share", "defect_share", "dataset", "prepare", "margin"}  # fmt: skip
         made.setdefault(data.folder, []).append(data.model_dump(include=wanted))
         assert not data.gerber, "a fresh clone has no boards beside it"
     assert all(one == same[0] for same in made.values() for one in same)

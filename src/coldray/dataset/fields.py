@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldray.dataset.family import PairDraw, draw_pitch
-from coldray.document import Json, read_object
+from coldray.document import Json, as_table, read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
+from coldray.objects.defects import KINDS_IN_BOARDS, add_defects
 from coldray.objects.kinds import KINDS, draw_kind
 from coldray.processes import Crew
 from coldray.simulation.detector import ScreenDetector
@@ -27,6 +28,10 @@ from coldray.simulation.thickness import ThicknessMaps
 REAL_GRID_MM = 0.012
 SOFT_PX = (0.1, 0.7)
 """Standard deviation of the blur of soft fields [pixels]: focal spot and magnification."""
+DEFECTS = (10, 250)
+"""Defects in a board that has any, log-uniform: so dense that a network does not take lines, rows and grids for granted."""
+BREAKS, BREAKS_WEIGHT = ("ball_missing", "ball_offset", "wire_missing", "wire_broken", "trace_open", "trace_crack"), 4
+"""Kinds that break what looks as if it went on, and how many times as often as others they are tried besides."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class FieldRecipe:
         Of the pairs that are not the paper's: share of screens of other physics than the phosphors'.
     soft_share : float
         Share of fields that focal spot and magnification have blurred before the screen.
+    defect_share : float
+        Share of the boards with defects of all kinds that boards and any material have; other objects have theirs anyway.
     """
 
     role: str
@@ -64,6 +71,7 @@ class FieldRecipe:
     object_share: float = 0.0
     other_share: float = 0.0
     soft_share: float = 0.0
+    defect_share: float = 0.0
 
 
 def make_field(
@@ -87,9 +95,8 @@ def make_field(
     description : dict
         Board, pair and recipe, JSON-able.
     """
-    rng = np.random.default_rng(
-        [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
-    )
+    state = [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
+    rng = np.random.default_rng(state)
     kind, is_paper = "board", rng.random() < recipe.paper_share
     is_object = rng.random() < recipe.object_share
     is_real = bool(real_boards) and not is_object and rng.random() < recipe.real_share
@@ -108,15 +115,26 @@ def make_field(
         else:
             family = str(rng.choice(sorted(name for name, role in ROLES.items() if role == recipe.role)))
             maps = procedural_board(family, (cells, cells), pitch / oversampling, rng)
+    if not is_object:
+        maps = _with_defects(maps, recipe.defect_share, np.random.default_rng([*state, 1]))
     draw = PairDraw() if is_paper else PairDraw.draw(rng, pitch, recipe.other_share)
     fine = ScreenDetector.gos(draw.blurred_loading_mg_cm2, pitch).transmission(maps)
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     fine = np.rot90(fine[:, ::-1] if flip else fine, turns)
     soft_px = float(rng.uniform(*SOFT_PX)) if rng.random() < recipe.soft_share else 0.0
     sharp = draw.sharp_image(fine, oversampling, soft_px * pitch)
-    seen: dict[str, Json] = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px}
+    seen: dict[str, Json] = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px,
+                             "defects": len(maps.labels.get("defects", ()))}  # fmt: skip
     note: dict[str, Json] = {"recipe": asdict(recipe), "pair": asdict(draw), **seen}
     return sharp, note
+
+
+def _with_defects(maps: ThicknessMaps, share: float, rng: np.random.Generator) -> ThicknessMaps:
+    """A board, in its share of the draws with as many defects as find a place."""
+    if rng.random() >= share:
+        return maps
+    count = int(np.exp(rng.uniform(*np.log(DEFECTS))))
+    return add_defects(maps, count, rng, kinds=(*KINDS_IN_BOARDS, *BREAKS_WEIGHT * BREAKS), fewer=True)[0]
 
 
 def _real_window(archive: str, cells: int, rng: np.random.Generator, cache: Path | None) -> ThicknessMaps:
@@ -200,7 +218,7 @@ def build_fields(
         note = folder / f"{recipe.index:05d}.json"
         if not note.exists():
             missing.append(recipe)
-        elif read_object(note, SettingsError).get("recipe") != asdict(recipe):
+        elif _told(read_object(note, SettingsError)) != asdict(recipe):
             raise SettingsError(
                 f"{folder / note.name} was made by another recipe; choose a folder of its own with --set data.folder=FOLDER, "
                 f"or delete {folder}"
@@ -212,6 +230,11 @@ def build_fields(
             if progress is not None:
                 progress(done, len(recipes))
     return FieldSet(folder, max((recipe.index for recipe in recipes), default=-1) + 1)
+
+
+def _told(note: dict[str, Json]) -> dict[str, Json]:
+    """Recipe that a field was made by; settings that its note does not name yet were at their defaults then."""
+    return asdict(FieldRecipe("", -1)) | as_table(note.get("recipe", {}))
 
 
 def _write_field(folder: Path, real_boards: tuple[str, ...], cache: Path | None, recipe: FieldRecipe) -> None:

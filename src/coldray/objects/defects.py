@@ -18,10 +18,11 @@ from coldray.objects._visibility import pixel_sd
 from coldray.simulation.detector import ScreenDetector
 from coldray.simulation.thickness import ThicknessMaps
 
-__all__ = ["DEFECT_KINDS", "Defect", "add_defects", "defect_labels", "fitting_kinds", "pixel_sd"]
+__all__ = ["DEFECT_KINDS", "KINDS_IN_BOARDS", "Defect", "add_defects", "defect_labels", "fitting_kinds", "pixel_sd"]
 
 MAKERS: dict[str, Maker] = BOARD_KINDS | BATTERY_KINDS | MATERIAL_KINDS
 DEFECT_KINDS: tuple[str, ...] = tuple(MAKERS)
+KINDS_IN_BOARDS: tuple[str, ...] = (*BOARD_KINDS, *MATERIAL_KINDS)
 LEAST_CHANGE_MM = 1e-4
 """A cell belongs to a defect if some material differs by this much [mm]."""
 _MARGIN_PX = 12

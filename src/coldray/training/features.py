@@ -21,10 +21,12 @@ SUBPIXELS = 4
 EDGE_PX = 8
 """Least distance of a feature from the border of its window."""
 COUNT = (1, 8)
-CNR = (1.5, 60.0)
+CNR = (1.0, 100.0)
 """Contrast over the standard deviation of one pixel of the blurred frame, log-uniform."""
 DEEPEST = 0.85
 """Largest contrast, as a share of the local signal."""
+BARS, PERIODS, LONGEST_PX = (3, 12), (2.0, 20.0), 120.0
+"""Bars of a group, and their length in periods, log-uniform, up to so many pixels."""
 FLAT_SIGNAL = (0.1, 1.0)
 KINDS = ("disc", "rod", "bars", "plate")
 EDGES, EDGE_CNR = (1, 4), (3.0, 120.0)
@@ -43,7 +45,7 @@ def feature_mask(kind: str, rng: np.random.Generator) -> Image:
     Parameters
     ----------
     kind : {"disc", "rod", "bars", "plate"}
-        Void-like, crack-like, three to five bars, or a rectangle with edges of some length.
+        Void-like, crack-like, three to twelve bars, or a rectangle with edges of some length.
     rng : numpy.random.Generator
 
     Returns
@@ -57,8 +59,8 @@ def feature_mask(kind: str, rng: np.random.Generator) -> Image:
     elif kind == "rod":
         length, width = rng.uniform(4, 36), float(np.exp(rng.uniform(np.log(0.6), np.log(4))))
     elif kind == "bars":
-        period, bars = float(np.exp(rng.uniform(np.log(2.1), np.log(16)))), int(rng.integers(3, 6))
-        width, length = (bars - 0.5) * period, rng.uniform(2, 4) * period
+        period, bars = float(np.exp(rng.uniform(np.log(2.1), np.log(16)))), int(rng.integers(BARS[0], BARS[1] + 1))
+        width, length = (bars - 0.5) * period, min(float(np.exp(rng.uniform(*np.log(PERIODS)))) * period, LONGEST_PX)
     else:
         length, width = rng.uniform(8, 80), rng.uniform(8, 80)
     side = int(np.ceil(np.hypot(length, width))) + 2

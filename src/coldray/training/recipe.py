@@ -78,6 +78,8 @@ class DataRecipe(_Strict):
     """Of "fields" whose pair is not the paper's: share of detector pairs of other physics than the phosphors'."""
     soft_share: float = Field(0.0, ge=0, le=1)
     """Of "fields": share that focal spot and magnification have blurred before the screen."""
+    defect_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of boards with defects of all kinds, 10 to 250 in a field."""
     exposure_s: tuple[float, float] = (0.05, 1.0)
     wide_exposure_s: tuple[float, float] | None = None
     """Of "fields": exposures of the share `wide_share` of the frames."""

@@ -59,7 +59,9 @@ def prepare_fields(recipe: Recipe, role: str, progress: Callable[..., None] | No
             )
     # without real boards the share is void; keeping it out of the recipe keeps fields reusable
     share = data.real_share if real else 0.0
-    kinds = {key: getattr(data, key) for key in ("paper_share", "object_share", "other_share", "soft_share")}
+    kinds = {
+        key: getattr(data, key) for key in ("paper_share", "object_share", "other_share", "soft_share", "defect_share")
+    }
     recipes = [FieldRecipe(role, i, data.random_state, data.field_size, share, **kinds) for i in range(count)]
     return build_fields(Path(data.folder) / role, recipes, real, Path(data.gerber_cache), data.workers, progress)
 
