@@ -254,6 +254,7 @@ def judged(question: str, found: dict[str, dict[str, Any]]) -> list[tuple[str, s
     if question == "removal":
         by = {who: interval([s for part in parts for s in part[who]["by_board"]]) for who in (WIENER, DEFAULT)}
         text = f"{by[DEFAULT].mean:.3f} (to {by[DEFAULT].high:.3f}), Wiener {by[WIENER].mean:.3f}, {by[DEFAULT].count} boards"
+        text += f"; {_by_kind([part[DEFAULT]['by_kind'] for part in parts])}"
         return [(f"share drawn back: mean <= {trust.DRAWN_BACK}", text, by[DEFAULT].mean <= trust.DRAWN_BACK)]
     if question == "eta":
         low = {name: part["eta"]["lowest"] for name, part in found.items()}
@@ -267,6 +268,17 @@ def judged(question: str, found: dict[str, dict[str, Any]]) -> list[tuple[str, s
         text = f"{part['count']}, Wiener {part['wiener']['count']} ({part['per_mpx']:.0f} per Mpx)"
         return [(part["mark"], text, part["passed"])]
     return {"price": _price, "fourier": _fourier, "real images": _real}[question](found)
+
+
+def _by_kind(found: list[dict[str, dict[str, float]]]) -> str:
+    """Shares drawn back of each kind of part over all boards."""
+    kinds = sorted({kind for part in found for kind in part})
+    shares = []
+    for kind in kinds:
+        here = [part[kind] for part in found if kind in part]
+        share = sum(k["drawn_back"] * k["power"] for k in here) / sum(k["power"] for k in here)
+        shares.append(f"{kind} {share:.3f} of {sum(int(k['parts']) for k in here)}")
+    return ", ".join(shares)
 
 
 def _price(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, bool]]:

@@ -45,7 +45,8 @@ def test_removed_parts_differ_where_they_should(parts):
     assert parts
     for _, sound, faulty, windows in parts:
         inside = np.zeros(sound.shape, dtype=bool)
-        for window in windows:
+        for kind, window in windows:
+            assert kind in trust.REMOVED_KINDS
             inside[window] = True
             assert np.abs(sound[window] - faulty[window]).max() > 0.005
         assert windows and np.abs((sound - faulty)[inside]).sum() > 0
@@ -56,6 +57,10 @@ def test_removed_parts_are_drawn_back_by_memory_only(parts, recipe):
     assert golden["drawn_back"]["mean"] > 0.25 > trust.DRAWN_BACK > honest["drawn_back"]["mean"]
     assert not golden["passed"]
     assert honest["contrast_kept"] > 0.7 and honest["parts"] >= 2
+    kinds = golden["by_kind"].values()
+    assert sum(kind["parts"] for kind in kinds) == golden["parts"]
+    pooled = sum(kind["drawn_back"] * kind["power"] for kind in kinds) / sum(kind["power"] for kind in kinds)
+    assert min(golden["by_board"]) <= pooled <= max(golden["by_board"])
 
 
 class Textured(Contestant):
