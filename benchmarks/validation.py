@@ -22,6 +22,7 @@ from coldray.dataset.fields import FieldSet
 from coldray.metrology.metrics import Convention, psnr_db, ssim
 from coldray.objects.kinds import KINDS
 from coldray.restoration.estimate import estimate
+from coldray.restoration.gate_constants import OpenShare
 from coldray.restoration.job import Job
 from coldray.restoration.model import load_model
 from coldray.training.pairs import PairSource
@@ -41,7 +42,7 @@ class Shared:
 
     def __init__(self, model, share):
         self._model = model
-        self.even = replace(model.even, open_share=share)
+        self.even = replace(model.even, open_share=(OpenShare(share),))
 
     def __getattr__(self, name):
         return getattr(self._model, name)

@@ -92,9 +92,11 @@ def test_the_choices_of_the_gain():
     for calibrated in (own, None):
         np.testing.assert_array_equal(share_of("network", calibrated)(np.array([0.1, 0.5])), 0)
     np.testing.assert_allclose(share_of("detail", own).value, [DETAIL_SHARE, 0.7])
-    np.testing.assert_allclose(share_of("calibrated", own, 0.3).value, [0.3, 0.7])
-    np.testing.assert_allclose(share_of("detail", own, 0.3).value, [DETAIL_SHARE, 0.7])
-    assert share_of("paper", own, 0.3) is None
+    least = FrequencyCurve([0.0, 0.2, 1.0], [0.9, 0.3, 0.3])
+    at = np.array([0.05, 0.1, 0.2, 0.4, 0.7])
+    np.testing.assert_allclose(share_of("calibrated", own, least)(at), [0.75, 0.6, 0.3, 0.7, 0.7])
+    np.testing.assert_allclose(share_of("detail", own, least)(at), [0.75, 0.6, DETAIL_SHARE, 0.7, 0.7])
+    assert share_of("paper", own, least) is None
     with pytest.raises(SettingsError, match="choose one of calibrated, detail, paper"):
         share_of("strong", own)
 

@@ -16,7 +16,9 @@ DETAIL_SHARE = 0.4
 """Share of `unshared_gain` at which a linear observer loses little of what it finds in the raw frame (decision 0013)."""
 
 
-def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -> FrequencyCurve | None:
+def share_of(
+    gain: str, calibrated: FrequencyCurve | None, least: FrequencyCurve | None = None
+) -> FrequencyCurve | None:
     """Share of `unshared_gain` for a choice of K; None for K = 1.
 
     Parameters
@@ -26,8 +28,8 @@ def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -
         answers with next to nothing but its mean, and what it took for noise is lost to every observer.
     calibrated : FrequencyCurve, optional
         The model's own share, over cycles/pixel; None if K = 1 was best, or nothing was calibrated.
-    least : float
-        Least share of "calibrated" and "detail": under the gate the network is corrected where it rules.
+    least : FrequencyCurve, optional
+        Least share of "calibrated" and "detail" over cycles/pixel: under the gate the network is corrected where it rules.
 
     Raises
     ------
@@ -46,10 +48,13 @@ def share_of(gain: str, calibrated: FrequencyCurve | None, least: float = 0.0) -
         return FrequencyCurve(np.array([0.0, 1.0]), np.zeros(2))
     if gain == "paper" or calibrated is None:
         return None
-    least = max(least, DETAIL_SHARE if gain == "detail" else 0.0)
-    if least <= 0:
+    floor = DETAIL_SHARE if gain == "detail" else 0.0
+    if least is None and floor == 0:
         return calibrated
-    return FrequencyCurve(calibrated.frequency_lp_mm, np.maximum(calibrated.value, least))
+    points = [calibrated.frequency_lp_mm, *(() if least is None else (least.frequency_lp_mm,))]
+    u = np.unique(np.concatenate(points))
+    lowest = np.full(u.shape, floor) if least is None else np.maximum(least(u), floor)
+    return FrequencyCurve(u, np.maximum(calibrated(u), lowest))
 
 
 def unshared_gain(frame: Frame, degradation: Degradation, frequency_lp_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import pytest
 
 from coldray.adaptation.gate import fit_gate, noise_alone
 from coldray.physics.noise import NoiseModel
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 
 CONSTANTS = EvenConstants()
 

@@ -7,7 +7,7 @@ import pytest
 
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 
 
 class _Answers:

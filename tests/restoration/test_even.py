@@ -13,8 +13,9 @@ from coldray.frame import Frame
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.restoration import even
-from coldray.restoration.even import apply, even_filter, even_gain, fixed_gain, read
-from coldray.restoration.evidence import Base, EvenConstants
+from coldray.restoration.even import apply, even_filter, read
+from coldray.restoration.even_gain import even_gain, fixed_gain
+from coldray.restoration.gate_constants import Base, EvenConstants
 from coldray.restoration.guard import linear_filter
 from coldray.restoration.provenance import provenance_of
 

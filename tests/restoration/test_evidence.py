@@ -10,7 +10,8 @@ from coldray.errors import CheckpointError
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.restoration.even_power import EVEN_GROUND, HIGH_BAND, NO_NOISE, NOTHING, even_scale
-from coldray.restoration.evidence import Band, Base, EvenConstants, evidence, gate, noise_law, whitening
+from coldray.restoration.evidence import evidence, gate, noise_law, whitening
+from coldray.restoration.gate_constants import Band, Base, EvenConstants, OpenShare
 from coldray.restoration.noise import choose_noise, white_noise
 
 CONSTANTS = EvenConstants()
@@ -245,6 +246,10 @@ def test_constants_travel_in_a_models_header():
     # as it was before there were several
     assert EvenConstants.of_header({}) == replace(CONSTANTS, bases=(Base(36.0, 1.0),))
     assert EvenConstants.of_header({"base_sigma_px": 30}).bases == (Base(30.0, 1.0),)
+    assert EvenConstants.of_header({"open_share": 0.2}).open_share == (OpenShare(0.2),)
+    assert CONSTANTS.to_header()["open_share"] == 0.3
+    shares = (OpenShare(0.5, 0.05), OpenShare(0.1, 0.2))
+    assert EvenConstants.of_header(replace(own, open_share=shares).to_header()).open_share == shares
     for broken, words in (
         ({"sigma": 3}, "unknown constants sigma"),
         ({"clip": -1}, "must be positive"),
@@ -255,6 +260,9 @@ def test_constants_travel_in_a_models_header():
         ({"bases": [{"sigma_px": 30, "share": 0.9}]}, "must sum to 1"),
         ({"bases": []}, "must sum to 1"),
         ({"bases": [{"sigma_px": -3}]}, "must be positive"),
+        ({"open_share": []}, "rising frequencies"),
+        ({"open_share": [{"share": 0.1, "cycles_px": 0.2}, {"share": 0.3, "cycles_px": 0.2}]}, "rising frequencies"),
+        ({"open_share": [{"cycles_px": 0.2}]}, "cannot be read"),
     ):
         with pytest.raises(CheckpointError, match=words):
             EvenConstants.of_header(broken)

@@ -11,6 +11,7 @@ pytest.importorskip("onnx")
 
 from coldray.checkpoint import file_sha256, read_tensors, write_tensors  # noqa: E402
 from coldray.errors import CheckpointError  # noqa: E402
+from coldray.restoration.gate_constants import OpenShare  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
 from coldray.training import trained  # noqa: E402
 from coldray.training.export import PARITY, parity_input  # noqa: E402
@@ -109,12 +110,28 @@ def test_the_command_exports_a_run_and_exports_it_again(call, runs, tmp_path, me
 def test_the_least_share_of_the_gain_is_the_models_own(call, runs, tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
     assert call("model", "export", runs["cold"].folder, "-o", first, "--open-share", 0.45)[0] == 0
-    assert load_model(first).even.open_share == 0.45
+    assert load_model(first).even.open_share == (OpenShare(0.45),)
     # exported again it stays; nothing else changes
     assert call("model", "export", first.with_suffix(".safetensors"), "-o", second)[0] == 0
     assert load_model(second).header == load_model(first).header
-    code, _, err = call("model", "export", runs["cold"].folder, "-o", tmp_path / "third.onnx", "--open-share", 1.5)
-    assert code != 0 and "a share is 0 to 1" in err and not list(tmp_path.glob("third*"))
+    by_frequency = tmp_path / "by_frequency.onnx"
+    shares = "1.3@0.03,0.5@0.055,0.1@0.2"
+    assert (
+        call("model", "export", first.with_suffix(".safetensors"), "-o", by_frequency, "--open-share", shares)[0] == 0
+    )
+    told = load_model(by_frequency).even
+    assert told.open_share == (OpenShare(1.3, 0.03), OpenShare(0.5, 0.055), OpenShare(0.1, 0.2))
+    np.testing.assert_allclose(told.least_share()([0.0, 0.03, 0.0425, 0.2, 0.6]), [1.3, 1.3, 0.9, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [("2.5", "shares of 0 to 2"), ("-0.1", "shares of 0 to 2"), ("0.5@0.2,0.1@0.1", "rising"), ("0.1@nan", "rising"),
+     ("much", "give a share"), ("0.1@0.2@0.3", "give a share"), ("", "give a share"), ("nan", "shares of 0 to 2")],
+)  # fmt: skip
+def test_shares_of_the_gain_that_make_no_curve_are_refused(call, runs, tmp_path, shares, words):
+    code, _, err = call("model", "export", runs["cold"].folder, "-o", tmp_path / "third.onnx", f"--open-share={shares}")
+    assert code == 2 and words in err and len(err.splitlines()) == 1 and not list(tmp_path.glob("third*"))
 
 
 def test_the_file_must_end_in_onnx(call, runs, tmp_path):

@@ -16,7 +16,8 @@ from coldray.dataset.frames import BoardImages
 from coldray.frame import Frame
 from coldray.physics.noise import NoiseModel
 from coldray.plugins import degradation_of
-from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants, evidence
+from coldray.restoration.evidence import LEAST_SIGNAL, evidence
+from coldray.restoration.gate_constants import EvenConstants
 
 LOCAL_SIGMA_PX = 4.0
 """Width of the mean that says how strong the noise of a place is [pixels]."""

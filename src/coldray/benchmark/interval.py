@@ -16,7 +16,7 @@ from coldray.errors import MeasurementError
 from coldray.frame import Frame
 from coldray.plugins import Degradation
 from coldray.restoration.even import GatedResult, read
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.restoration.interval import FEWEST_OBJECTS
 from coldray.restoration.interval_width import (
     FEATURES,

@@ -234,7 +234,7 @@ def build_fields(
 
 def _told(note: dict[str, Json]) -> dict[str, Json]:
     """Recipe that a field was made by; settings that its note does not name yet were at their defaults then."""
-    return asdict(FieldRecipe("", -1)) | as_table(note.get("recipe", {}))
+    return {**asdict(FieldRecipe("", -1)), **as_table(note.get("recipe", {}))}
 
 
 def _write_field(folder: Path, real_boards: tuple[str, ...], cache: Path | None, recipe: FieldRecipe) -> None:

@@ -15,7 +15,7 @@ from coldray.contracts import shown_by
 from coldray.document import Json, as_entries, as_numbers
 from coldray.errors import CheckpointError
 from coldray.plugins import is_plugin, plugin, plugin_names
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 
 LARGEST_STRIDE, LARGEST_RADIUS = 1024, 8192
 """Coarsest grid and farthest reach of a network [pixels]: tiles grow with both."""

@@ -153,7 +153,7 @@ def share_of_gain(job: Job) -> FrequencyCurve | None:
     """Share of the data-consistency gain; under the gate the network is corrected where it rules."""
     constants = even_constants(job)
     calibrated = None if job.model is None else job.model.consistency_share
-    return share_of(job.gain, calibrated, 0.0 if constants is None else constants.open_share)
+    return share_of(job.gain, calibrated, None if constants is None else constants.least_share())
 
 
 def gain_left(frame: Frame, degradation: Degradation, job: Job) -> Gain | None:

@@ -15,7 +15,7 @@ from coldray.frame import Frame
 from coldray.plugins import Degradation
 from coldray.restoration.even import DROWNED, GatedResult
 from coldray.restoration.even_power import Power
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.restoration.interval_width import IntervalScale
 from coldray.restoration.model import Model
 from coldray.words import percent

@@ -15,8 +15,10 @@ from coldray.document import Json
 from coldray.errors import CheckpointError
 from coldray.frame import Frame, Gain, wiener_gain
 from coldray.plugins import Degradation
-from coldray.restoration.even import GatedResult, fixed_gain
-from coldray.restoration.evidence import LEAST_SIGNAL, EvenConstants
+from coldray.restoration.even import GatedResult
+from coldray.restoration.even_gain import fixed_gain
+from coldray.restoration.evidence import LEAST_SIGNAL
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.scratch import empty, windows
 
 FILE_FORMAT, FILE_VERSION = "coldray-interval", 2

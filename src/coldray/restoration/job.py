@@ -16,7 +16,7 @@ from coldray.physics.detector import Detector
 from coldray.physics.transfer import SHARED, Operators
 from coldray.plugins import degradation_of, plugin, plugin_names
 from coldray.restoration.device import chosen
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.restoration.interval import interval_scale_of
 from coldray.restoration.model import Model
 from coldray.settings import EVEN_LINEAR, Settings, check_options, check_settings, defaults, documented

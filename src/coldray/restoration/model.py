@@ -28,8 +28,8 @@ from coldray.restoration.card import check_header, settings_sha256
 from coldray.restoration.device import CPU, device_of
 from coldray.restoration.domain import BOX_REACH, Domain, asked_for, noise_in_training
 from coldray.restoration.engines import OnnxEngine, TorchEngine
-from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import Device, FastEngine, fast_engine
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.restoration.tiles import TiledPredictor
 
 DEFAULT_MODEL = "compact"

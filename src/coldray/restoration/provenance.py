@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from coldray.document import Json
 from coldray.frame import Frame
 from coldray.plugins import Degradation
-from coldray.restoration.even import GatedResult, fixed_gain
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.even import GatedResult
+from coldray.restoration.even_gain import fixed_gain
+from coldray.restoration.gate_constants import EvenConstants
 
 WIENER_NAMES = ("measured y", "linear part (W - I) y", "prior part out - W y")
 GATED_NAMES = ("measured y", "linear part of y", "network's claim", "share of the network g")

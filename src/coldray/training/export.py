@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from coldray.checkpoint import file_sha256, write_tensors
 from coldray.dataset.family import PairDraw
 from coldray.degradations.mtf_blend import Degradation
 from coldray.document import Json, as_table, as_text
-from coldray.errors import CheckpointError
+from coldray.errors import CheckpointError, SettingsError
 from coldray.files import move_into_place, scratch_folder, write_text
 from coldray.frame import Frame
 from coldray.gain import unshared_gain
@@ -25,8 +25,8 @@ from coldray.physics.noise import NoiseModel
 from coldray.restoration.build import build_network
 from coldray.restoration.card import settings_sha256
 from coldray.restoration.engines import OnnxEngine, TorchEngine
-from coldray.restoration.evidence import EvenConstants
 from coldray.restoration.fast import design_of, probe_of
+from coldray.restoration.gate_constants import CURVE, EvenConstants, OpenShare, is_curve
 from coldray.restoration.tiles import TiledPredictor
 from coldray.training.calibrate import CalibrationPairs, calibrate_consistency
 from coldray.training.reach import acting_reach
@@ -82,7 +82,7 @@ def write_model(
     header: dict[str, Json],
     out: Path,
     pairs: CalibrationPairs | None = None,
-    open_share: float | None = None,
+    open_share: Sequence[OpenShare] | None = None,
 ) -> dict[str, Json]:
     """Write a model: ONNX, its header beside it, and safetensors with both.
 
@@ -97,7 +97,7 @@ def write_model(
     pairs : CalibrationPairs, optional
         Of boards never trained on: the consistency share is calibrated on them and goes into the header. Without
         them it stays as the header has it.
-    open_share : float, optional
+    open_share : sequence of OpenShare, optional
         Least share of the data-consistency gain where the gate is open; as the header has it by default.
 
     Returns
@@ -108,13 +108,15 @@ def write_model(
     Raises
     ------
     CheckpointError
-        If `out` is no .onnx, ONNX Runtime and torch differ by more than 1e-5, or the share is outside 0 to 1.
+        If `out` is no .onnx, or ONNX Runtime and torch differ by more than 1e-5.
+    SettingsError
+        If the shares make no curve.
     """
     import torch
 
     check_model_path(out)
-    if open_share is not None and not 0 <= open_share <= 1:
-        raise CheckpointError(f"open_share {open_share:g}: a share is 0 to 1")
+    if open_share is not None and not is_curve(open_share):
+        raise SettingsError(f"open_share must be {CURVE}")
     header = dict(header)
     design = as_table(header["network"])
     network = build_network(as_text(design["name"]), as_table(design["settings"]), CheckpointError)
@@ -134,7 +136,7 @@ def write_model(
     acting = acting_reach(TorchEngine(network), *parity_input(network.settings, -(-side // 8) * 8))
     header["reach"] = {"acting_px": acting, "formal_px": network.radius}
     even = EvenConstants.of_header(as_table(header.get("even", {})))
-    header["even"] = (even if open_share is None else replace(even, open_share=open_share)).to_header()
+    header["even"] = (even if open_share is None else replace(even, open_share=tuple(open_share))).to_header()
     header["settings_sha256"] = settings_sha256(header)
     # all three files or none: a model that fails its check leaves the one before as it was
     with scratch_folder(out.parent) as folder:

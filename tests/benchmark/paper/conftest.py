@@ -10,7 +10,7 @@ from coldray.benchmark.paper import scenes
 from coldray.benchmark.paper.scenes import BoardSet
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.prior import ObjectPrior
-from coldray.restoration.evidence import EvenConstants
+from coldray.restoration.gate_constants import EvenConstants
 
 
 class Predictor:

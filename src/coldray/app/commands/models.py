@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from coldray.app import console
 from coldray.app.help import SentencesHelp
 from coldray.document import as_table, as_text, as_texts
 from coldray.errors import MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from coldray.restoration.gate_constants import OpenShare
 
 models = typer.Typer(
     help="The models at hand: list, card, verify, export.",
@@ -143,11 +146,12 @@ def export(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file; a header and a safetensors file go beside it.")],
     open_share: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            metavar="SHARE",
-            help="Least share of the data-consistency gain on structure, 0 to 1: more keeps more of what the network does not "
-            "believe, and more noise. As the header has it by default, 0.3 for a new run.",
+            metavar="SHARE|SHARE@CYCLES_PX,...",
+            help="Least share of the data-consistency gain on structure, 0 to 2: more keeps more of what the network does not "
+            "believe, and more noise; or shares at rising frequencies in cycles/pixel, 0.5@0.05,0.1@0.2. As the header has it "
+            "by default, 0.3 for a new run.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -163,18 +167,32 @@ def export(
     from coldray.training.trained import trained_model
 
     check_model_path(out)
+    shares = None if open_share is None else _shares(open_share)
     if run.is_dir():
         trained = trained_model(run, out.stem)
-        written = write_model(trained.weights, trained.header, out, trained.validation, open_share)
+        written = write_model(trained.weights, trained.header, out, trained.validation, shares)
     else:
         weights, header = read_tensors(run)
         check_header(header, run.name)
-        written = write_model(weights, header, out, open_share=open_share)
+        written = write_model(weights, header, out, open_share=shares)
     if as_json:
         console.emit(written)
     else:
         typer.echo(f"{out}: {written['megabytes']:.1f} MB, parity with torch {written['parity']:.1e}")
     return console.OK
+
+
+def _shares(text: str) -> tuple[OpenShare, ...]:
+    """Shares of --open-share; whether they make a curve is the model's to say."""
+    from coldray.restoration.gate_constants import OpenShare
+
+    try:
+        points = [[float(number) for number in part.split("@")] for part in text.split(",")]
+        return tuple(OpenShare(*point) for point in points)
+    except (ValueError, TypeError):
+        raise SettingsError(
+            f"--open-share {text!r}: give a share, or shares at frequencies in cycles/pixel as 0.5@0.05,0.1@0.2"
+        ) from None
 
 
 def evaluate(

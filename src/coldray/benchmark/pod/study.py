@@ -24,7 +24,8 @@ from coldray.physics.pair import DetectorPair
 from coldray.physics.prior import ObjectPrior
 from coldray.plugins import Degradation, degradation_of
 from coldray.radiograph import Radiograph
-from coldray.restoration.evidence import EvenConstants, evidence
+from coldray.restoration.evidence import evidence
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.restoration.job import Job
 from coldray.restoration.pair import detectors_of
 from coldray.restoration.pipeline import restore
