@@ -52,6 +52,8 @@ WIDTHS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
 EQUAL = tuple(round(0.05 * n, 2) for n in range(21))
 EXCHANGES_PER_DB = (0.6, 0.3, 0.15, 0.08, 0.04, 0.02)
 """AUC that a dB is worth; each has its best share over the bands."""
+AS_CURVE = (0.005, 0.01, 0.02, 0.03, 0.045, 0.065, 0.09, 0.13, 0.18, 0.25, 0.35, 0.5)
+"""Frequencies at which the shares of the bands are told as one curve [cycles/pixel]."""
 BORDER_PX = 8
 
 
@@ -181,10 +183,17 @@ def best(found: dict[float, Found], exchange: float) -> Float:
     )
 
 
+def as_curve(share: Float) -> str:
+    """Shares of the bands as `coldray model export --open-share` takes them."""
+    curve = sum(one * band for one, band in zip(share, bands(np.array(AS_CURVE)), strict=True))
+    return ",".join(f"{value:.3g}@{u:g}" for value, u in zip(np.asarray(curve), AS_CURVE, strict=True))
+
+
 def row(share: Float, found: dict[float, Found]) -> dict:
     """One gain in the table."""
     return {
         "share": share.tolist(),
+        "open_share": as_curve(share),
         "psnr_db": {f"{e:g} s": round(f.psnr_db(share), 3) for e, f in found.items()},
         "price_db": {f"{e:g} s": round(f.price_db(share), 4) for e, f in found.items()},
         "insertion": {f"{e:g} s": round(f.kept(share), 4) for e, f in found.items()},
