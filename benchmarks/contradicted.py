@@ -78,7 +78,7 @@ def contents(model: Any, real: Path) -> Iterator[tuple[str, Image, Any]]:
     for name in REAL:
         if (real / name).is_file():
             yield f"{name} (real content)", real_images.read_sharp(real / name)[:SIDE, :SIDE], model
-    board = make_field(FieldRecipe("validation", 701, 77, 512, 0.0, 1.0))[0]
+    board = make_field(FieldRecipe("validation", 701, 77, 512, 0.0, 1.0)).sharp
     for amplitude in AMPLITUDES:
         yield f"simulated board, {amplitude:g} invented", board, Inventing(model, inventing(amplitude))
 

@@ -110,7 +110,7 @@ def main():
     parser.add_argument("-o", "--out", type=Path)
     chosen = parser.parse_args()
     recipes = [FieldRecipe("validation", 700 + i, 77, chosen.side, 0.0, 1.0) for i in range(chosen.fields)]
-    fields = [make_field(recipe)[0] for recipe in recipes]
+    fields = [make_field(recipe).sharp for recipe in recipes]
     model = load_model()
     rows = []
     for pair_name, pair in pairs().items():

@@ -256,11 +256,14 @@ class TrainingPair:
         x_0, the target.
     blurred : ndarray, float32, shape (rows, cols)
         H x_0 without noise.
+    defects : ndarray of integers, shape (rows, cols), optional
+        0, or the number of the defect that a pixel shows or lies beside.
     """
 
     frame: Frame
     sharp: NDArray[np.float32]
     blurred: NDArray[np.float32]
+    defects: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,14 +19,14 @@ def recipes(count, role="train", **more):
 
 def test_equal_recipes_give_equal_bytes_and_a_field_is_a_transmission():
     recipe = FieldRecipe("validation", 3, size=SIZE)
-    (one, note), (two, same) = make_field(recipe), make_field(recipe)
+    (one, note, labels), (two, same, again) = make_field(recipe), make_field(recipe)
     np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(labels, again)
     assert note == same
     assert (one.shape, one.dtype) == ((SIZE, SIZE), np.float32)
     assert -0.05 < one.min()
     assert 0.05 < one.max() < 1.1
-    other, _ = make_field(FieldRecipe("validation", 4, size=SIZE))
-    assert np.any(one != other)
+    assert np.any(one != make_field(FieldRecipe("validation", 4, size=SIZE)).sharp)
 
 
 def test_every_role_has_boards_of_its_own():
@@ -92,12 +92,29 @@ def test_stretch_acts_on_the_screen_and_not_on_the_pixel():
 def test_boards_have_defects_in_their_share_and_else_stay_as_they_were():
     sound = [make_field(one) for one in recipes(6)]
     flawed = [make_field(one) for one in recipes(6, defect_share=0.5)]
-    counts = [note["defects"] for _, note in flawed]
+    counts = [field.description["defects"] for field in flawed]
     assert 0 < sum(count > 0 for count in counts) < 6
-    for (before, _), (after, _), count in zip(sound, flawed, counts, strict=True):
-        assert np.any(before != after) == (count > 0)
-    objects = [make_field(one)[1] for one in recipes(3, defect_share=1.0, object_share=1.0)]
+    for before, after, count in zip(sound, flawed, counts, strict=True):
+        changed = np.abs(before.sharp - after.sharp)
+        assert np.any(changed > 0) == np.any(after.defects > 0) == (count > 0)
+        if count:
+            # the labels are where the change is, turned and mirrored as the image is
+            assert changed[after.defects > 0].sum() > 0.9 * changed.sum()
+            assert after.defects.shape == (SIZE, SIZE) and after.defects.max() <= count
+    objects = [make_field(one).description for one in recipes(3, defect_share=1.0, object_share=1.0)]
     assert not any(note["object"] == "board" for note in objects)
+
+
+def test_defects_are_kept_beside_their_field(tmp_path):
+    found = build_fields(tmp_path / "f", recipes(3, defect_share=0.5))
+    made = [make_field(one) for one in recipes(3, defect_share=0.5)]
+    assert {bool(field.defects.any()) for field in made} == {True, False}
+    for place, field in enumerate(made):
+        kept = found.defects(place)
+        if field.defects.any():
+            np.testing.assert_array_equal(kept, field.defects)
+        else:
+            assert kept is None
 
 
 def test_a_field_of_before_a_setting_existed_is_one_of_its_default(tmp_path):

@@ -294,3 +294,17 @@ def test_a_run_learns_from_the_shipped_model(start, tmp_path):
     assert not same(weights(run), weights(alone))
     with pytest.raises(SettingsError, match="teacher needs a squared error"):
         start(tmp_path / "l1", network={"teacher": "compact"}, optimiser={"loss": "l1"})
+
+
+def test_a_weighed_loss_is_the_plain_one_of_what_the_weights_repeat():
+    rng = np.random.default_rng(0)
+    estimate, target = (torch.from_numpy(rng.random((2, 1, 4, 6))) for _ in range(2))
+    weight = torch.ones_like(target)
+    for loss in ("mse", "log_mse", "l1"):
+        recipe = OptimiserRecipe(loss=loss, border=0)
+        plain = float(loss_of(recipe, estimate, target))
+        assert float(loss_of(recipe, estimate, torch.cat([target, 3 * weight], 1))) == pytest.approx(plain)
+        half = weight.clone()
+        half[..., 3:] = 1e-12
+        left = float(loss_of(recipe, estimate[..., :3], target[..., :3]))
+        assert float(loss_of(recipe, estimate, torch.cat([target, half], 1))) == pytest.approx(left, rel=1e-5)

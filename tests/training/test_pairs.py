@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from coldray.channels import CONDITIONS
+from coldray.dataset.fields import FieldRecipe, build_fields
 from coldray.errors import SettingsError
 from coldray.physics.transfer import radial_operator
-from coldray.training.pairs import PairSource, drawn_window
+from coldray.training.pairs import LEAST_PX, PairSource, defect_weight, drawn_window
 from coldray.training.validation import scores
 
 
@@ -143,3 +144,33 @@ def test_without_noise_the_fields_are_looked_at_once_and_the_linear_filter_knows
     assert {"direct_1s_psnr_db", "direct_0.25s_ssim", "wiener_0.05s_psnr_db", "direct_1s_eta"} <= set(usual)
     # frames of all exposures are equal without noise; the filter that knows it inverts the blur
     assert found["wiener_noise_free_psnr_db"] > max(usual["wiener_1s_psnr_db"] + 10, found["direct_noise_free_psnr_db"])
+
+
+def test_a_defect_counts_as_so_many_pixels_whatever_its_size():
+    defects = np.zeros((40, 40), dtype=np.uint16)
+    defects[2:8, 2:8], defects[20:40, 20:40], defects[0, 30:33] = 1, 2, 3
+    weight = defect_weight(defects, 500.0)
+    assert weight.dtype == np.float32 and weight[defects == 0].max() == 1
+    for number, size in ((1, 36), (2, 400)):
+        assert (weight[defects == number] - 1).sum() == pytest.approx(500, rel=1e-5)
+        assert np.ptp(weight[defects == number]) == 0 and (defects == number).sum() == size
+    # three pixels of one that the border cut off are no defect of three pixels
+    assert (weight[defects == 3] - 1).sum() == pytest.approx(500 * 3 / LEAST_PX, rel=1e-5)
+
+
+def test_the_loss_is_told_where_defects_are(tmp_path, recipe_of):
+    recipes = [FieldRecipe("train", i, size=128, defect_share=1.0) for i in range(3)]
+    found = build_fields(tmp_path / "f", recipes)
+    recipe = recipe_of(data={"feature_share": 0.5}, optimiser={"defect_pixels": 200.0, "batch": 6})
+    source, plain = (
+        PairSource(found, recipe),
+        PairSource(found, recipe_of(data={"feature_share": 0.5}, optimiser={"batch": 6})),
+    )
+    (shown, _, target), (same, _, answer) = source.batch(0), plain.batch(0)
+    assert target.shape == (6, 2, *answer.shape[2:])
+    np.testing.assert_array_equal(shown, same)
+    np.testing.assert_array_equal(target[:, :1], answer)
+    assert target[:, 1].min() == 1 and target[:, 1].max() > 2
+    pair, _ = source.pair(0, np.random.default_rng(5), 1.0, window=96)
+    assert pair.defects is not None and pair.defects.shape == pair.sharp.shape
+    assert np.any(pair.defects > 0) and np.any(pair.defects == 0)

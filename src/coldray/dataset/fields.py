@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.dataset.family import PairDraw, draw_pitch
@@ -18,7 +19,7 @@ from coldray.document import Json, as_table, read_object
 from coldray.errors import SettingsError
 from coldray.files import write_atomically, write_text
 from coldray.objects.boards import ROLES, procedural_board
-from coldray.objects.defects import KINDS_IN_BOARDS, add_defects
+from coldray.objects.defects import KINDS_IN_BOARDS, add_defects, defect_labels
 from coldray.objects.kinds import KINDS, draw_kind
 from coldray.processes import Crew
 from coldray.simulation.detector import ScreenDetector
@@ -30,6 +31,8 @@ SOFT_PX = (0.1, 0.7)
 """Standard deviation of the blur of soft fields [pixels]: focal spot and magnification."""
 DEFECTS = (10, 250)
 """Defects in a board that has any, log-uniform: so dense that a network does not take lines, rows and grids for granted."""
+AROUND_PX = 2
+"""How far round a defect a pixel counts as its own: about as far as the sharp screen spreads it."""
 BREAKS, BREAKS_WEIGHT = ("ball_missing", "ball_offset", "wire_missing", "wire_broken", "trace_open", "trace_crack"), 4
 """Kinds that break what looks as if it went on, and how many times as often as others they are tried besides."""
 
@@ -74,9 +77,26 @@ class FieldRecipe:
     defect_share: float = 0.0
 
 
-def make_field(
-    recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Path | None = None
-) -> tuple[NDArray[np.float32], dict[str, Json]]:
+class Field(NamedTuple):
+    """One field.
+
+    Parameters
+    ----------
+    sharp : ndarray, float32, shape (size, size)
+        Sharp detector's image of the object, weighted with the blurred detector's energy response: the
+        blurred image is then exactly the MTF ratio times this one, up to aliasing.
+    description : dict
+        Board, pair and recipe, JSON-able.
+    defects : ndarray, uint16, shape (size, size)
+        0, or the number (from 1) of the defect that a pixel shows or lies beside.
+    """
+
+    sharp: NDArray[np.float32]
+    description: dict[str, Json]
+    defects: NDArray[np.uint16]
+
+
+def make_field(recipe: FieldRecipe, real_boards: tuple[str, ...] = (), cache: Path | None = None) -> Field:
     """Make one noise-free sharp field in the blurred detector's response.
 
     Parameters
@@ -89,11 +109,7 @@ def make_field(
 
     Returns
     -------
-    sharp : ndarray, float32, shape (size, size)
-        Sharp detector's image of the object, weighted with the blurred detector's energy response: the
-        blurred image is then exactly the MTF ratio times this one, up to aliasing.
-    description : dict
-        Board, pair and recipe, JSON-able.
+    Field
     """
     state = [recipe.random_state, {"train": 0, "validation": 1, "test": 2}[recipe.role], recipe.index]
     rng = np.random.default_rng(state)
@@ -123,10 +139,12 @@ def make_field(
     fine = np.rot90(fine[:, ::-1] if flip else fine, turns)
     soft_px = float(rng.uniform(*SOFT_PX)) if rng.random() < recipe.soft_share else 0.0
     sharp = draw.sharp_image(fine, oversampling, soft_px * pitch)
-    seen: dict[str, Json] = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px,
-                             "defects": len(maps.labels.get("defects", ()))}  # fmt: skip
-    note: dict[str, Json] = {"recipe": asdict(recipe), "pair": asdict(draw), **seen}
-    return sharp, note
+    found = maps.labels.get("defects", ())
+    labels = defect_labels(found, maps.shape, oversampling)
+    labels = scipy.ndimage.maximum_filter(np.rot90(labels[:, ::-1] if flip else labels, turns), 2 * AROUND_PX + 1)
+    seen: dict[str, Json] = {"object": kind, "board": maps.name, "real": is_real, "soft_px": soft_px}
+    note: dict[str, Json] = {"recipe": asdict(recipe), "pair": asdict(draw), **seen, "defects": len(found)}
+    return Field(sharp, note, labels)
 
 
 def _with_defects(maps: ThicknessMaps, share: float, rng: np.random.Generator) -> ThicknessMaps:
@@ -155,7 +173,7 @@ class FieldSet:
     Parameters
     ----------
     folder : Path
-        Holds NNNNN.npy and NNNNN.json, one of each per field.
+        Holds NNNNN.npy and NNNNN.json, one of each per field, and NNNNN.defects.npy of those with defects.
     count : int, optional
         Only fields with a number below it: a folder may hold more, made for a larger recipe. All of them if not given.
     """
@@ -173,6 +191,11 @@ class FieldSet:
     def __iter__(self) -> Iterator[tuple[NDArray[np.float32], dict[str, Json]]]:
         for path in self._notes():
             yield np.load(path.with_suffix(".npy"), allow_pickle=False), read_object(path, SettingsError)
+
+    def defects(self, place: int) -> NDArray[np.uint16] | None:
+        """Defects of the field at this place of the set, as in `Field`; None if there are none."""
+        path = self._notes()[place].with_suffix(".defects.npy")
+        return np.asarray(np.load(path, allow_pickle=False)) if path.exists() else None
 
     def digest(self) -> str:
         """sha256 over all fields of the set, in order."""
@@ -238,7 +261,10 @@ def _told(note: dict[str, Json]) -> dict[str, Json]:
 
 
 def _write_field(folder: Path, real_boards: tuple[str, ...], cache: Path | None, recipe: FieldRecipe) -> None:
-    sharp, description = make_field(recipe, real_boards, cache)
+    made = make_field(recipe, real_boards, cache)
     stem = folder / f"{recipe.index:05d}"
-    write_atomically(stem.with_suffix(".npy"), lambda file: np.save(file, sharp, allow_pickle=False))
-    write_text(stem.with_suffix(".json"), json.dumps(description))
+    write_atomically(stem.with_suffix(".npy"), lambda file: np.save(file, made.sharp, allow_pickle=False))
+    if made.defects.any():
+        write_atomically(stem.with_suffix(".defects.npy"), lambda file: np.save(file, made.defects, allow_pickle=False))
+    # last, for a field is there if its description is
+    write_text(stem.with_suffix(".json"), json.dumps(made.description))

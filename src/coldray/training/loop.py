@@ -69,7 +69,9 @@ def loss_of(
     Parameters
     ----------
     recipe : OptimiserRecipe
-    estimate, target : Tensor, shape (batch, 1, rows, cols)
+    estimate : Tensor, shape (batch, 1, rows, cols)
+    target : Tensor, shape (batch, 1 or 2, rows, cols)
+        With the weight of every pixel as a second plane, if there are weights.
     taught : (Tensor, Tensor), optional
         Answers of a teacher and which of them count, see `Teacher`: where a teacher errs less than the estimate, the squared
         error is that to the teacher plus the teacher's own.
@@ -77,18 +79,24 @@ def loss_of(
     if recipe.border:
         b = recipe.border
         estimate, target = estimate[..., b:-b, b:-b], target[..., b:-b, b:-b]
+    weight = target[:, 1:] / target[:, 1:].mean(dim=(1, 2, 3), keepdim=True) if target.shape[1] > 1 else None
+    target = target[:, :1]
+
+    def mean(values: Tensor) -> Tensor:
+        return (values if weight is None else values * weight).mean(dim=(1, 2, 3))
+
     error = estimate - target
     if recipe.loss == "l1":
-        return error.abs().mean()
-    squared = error.square().mean(dim=(1, 2, 3))
+        return mean(error.abs()).mean()
+    squared = mean(error.square())
     if taught is not None:
         answer, known = taught
         answer = answer[
             ..., recipe.border : answer.shape[-2] - recipe.border, recipe.border : answer.shape[-1] - recipe.border
         ]
-        own = (answer - target).square().mean(dim=(1, 2, 3))
+        own = mean((answer - target).square())
         better = known & (own < squared.detach())
-        squared = torch.where(better, (estimate - answer).square().mean(dim=(1, 2, 3)) + own, squared)
+        squared = torch.where(better, mean((estimate - answer).square()) + own, squared)
     return squared.mean() if recipe.loss == "mse" else torch.log(squared + 1e-8).mean()
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.contracts import options_of
 from coldray.dataset.family import PairDraw, draw_noise
 from coldray.dataset.fields import FieldSet
-from coldray.dataset.patches import turned
+from coldray.dataset.patches import Scalar, turned
 from coldray.document import as_number, as_table, entries_of
 from coldray.errors import SettingsError
 from coldray.frame import Example, Frame, TrainingPair
@@ -25,6 +26,8 @@ from coldray.training.recipe import Recipe
 Image = NDArray[np.float32]
 EXPOSURES_S = (1.0, 0.25, 0.05)
 """Exposures at which a run is scored."""
+LEAST_PX = 25
+"""Smallest defect, with what counts as its own around it [pixels]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +36,17 @@ class _Field:
     blurred: NDArray[np.float32]
     pair: DetectorPair
     degradation: Degradation
+    defects: NDArray[np.uint16] | None
 
 
-def drawn_window(
-    shape: tuple[int, ...], side: int, pair: DetectorPair, rng: np.random.Generator
-) -> Callable[[Image], Image]:
+class Window(Protocol):
+    """Cuts the same window out of any image of one shape."""
+
+    def __call__(self, image: NDArray[Scalar], /) -> NDArray[Scalar]:
+        """Cut it out."""
+
+
+def drawn_window(shape: tuple[int, ...], side: int, pair: DetectorPair, rng: np.random.Generator) -> Window:
     """Draw a square window with one of the flips and rotations that the detectors allow.
 
     Parameters
@@ -52,18 +61,27 @@ def drawn_window(
 
     Returns
     -------
-    callable
-        Cuts the same window out of any image of that shape.
+    Window
     """
     row, col = (int(rng.integers(0, n - side + 1)) for n in shape)
     turns, flip = int(rng.integers(4)), int(rng.integers(2))
     if pair.directional:
         turns = 2 * (turns // 2)
 
-    def cut(image: Image) -> Image:
+    def cut(image: NDArray[Scalar], /) -> NDArray[Scalar]:
         return np.ascontiguousarray(turned(image[row : row + side, col : col + side], turns + 4 * flip))
 
     return cut
+
+
+def defect_weight(defects: NDArray[np.integer], pixels: float) -> NDArray[np.float32]:
+    """Weight of every pixel in the loss: 1, and where there is a defect `pixels` besides, shared out over all of its own.
+
+    What the border of the window leaves of a defect counts as if it were of `LEAST_PX` pixels at least.
+    """
+    added = pixels / np.maximum(np.bincount(defects.ravel()), LEAST_PX)
+    added[0] = 0.0
+    return (1 + added[defects]).astype(np.float32)
 
 
 class PairSource:
@@ -92,7 +110,8 @@ class PairSource:
             degradation = self._build(pair)
             noise = NoiseModel.of_detector(pair.blurred, 1.0)
             blurred = Frame(sharp, pair, noise).operator(degradation)(sharp)
-            self._fields.append(_Field(sharp, np.asarray(blurred, dtype=np.float32), pair, degradation))
+            defects = fields.defects(number) if recipe.optimiser.defect_pixels else None
+            self._fields.append(_Field(sharp, np.asarray(blurred, dtype=np.float32), pair, degradation, defects))
             is_usual = note.get("object", "board") == "board" and draw == PairDraw()
             weights.append(recipe.data.board_weight if is_usual else 1.0)
         self._shares = np.cumsum(weights) / np.sum(weights)
@@ -159,30 +178,37 @@ class PairSource:
         else:
             noise = NoiseModel.of_detector(item.pair.blurred, exposure_s)
         sharp, blurred = cut(item.sharp), cut(item.blurred)
+        defects: NDArray[np.integer] | None = None if item.defects is None else cut(item.defects)
         if extras is not None:
-            sharp, blurred = self._changed(sharp, blurred, Frame(blurred, item.pair, noise), item.degradation, extras)
+            clean = TrainingPair(Frame(blurred, item.pair, noise), sharp, blurred, defects)
+            sharp, blurred, defects = self._changed(clean, item.degradation, extras)
         measured = blurred + noise.draw(sharp, rng) if data.noise == "measured" else blurred
         if extras is not None and extras.random() < data.nuisance_share:
             measured = disturb(measured, extras)
-        return TrainingPair(Frame(measured, item.pair, noise), sharp, blurred), item.degradation
+        return TrainingPair(Frame(measured, item.pair, noise), sharp, blurred, defects), item.degradation
 
     def _changed(
-        self, sharp: Image, blurred: Image, frame: Frame, degradation: Degradation, rng: np.random.Generator
-    ) -> tuple[Image, Image]:
-        """Noise-free window with what the recipe adds to boards, each in its share."""
-        data = self._recipe.data
+        self, pair: TrainingPair, degradation: Degradation, rng: np.random.Generator
+    ) -> tuple[Image, Image, NDArray[np.integer] | None]:
+        """Noise-free window with what the recipe adds to boards, each in its share, and its defects."""
+        data, frame = self._recipe.data, pair.frame
+        sharp, blurred, defects = pair.sharp, pair.blurred, pair.defects
         if rng.random() < data.nuisance_share:
             factor = slope(sharp.shape, rng)
             sharp, blurred = sharp * factor, blurred * factor
         is_edges = rng.random() < data.edge_share
         if is_edges or rng.random() < data.flat_share:
             sharp = blurred = np.full_like(sharp, rng.uniform(*FLAT_SIGNAL))
+            defects = None
         if is_edges:
             change = faint_edges(sharp.shape[0], float(sharp[0, 0]), frame.noise, rng)
-            return add_change(sharp, blurred, change, frame, degradation)
+            return *add_change(sharp, blurred, change, frame, degradation), None
         if rng.random() < data.feature_share:
-            return add_change(sharp, blurred, draw_features(sharp, frame.noise, rng), frame, degradation)
-        return sharp, blurred
+            change = draw_features(sharp, frame.noise, rng)
+            sharp, blurred = add_change(sharp, blurred, change, frame, degradation)
+            more = scipy.ndimage.label(change)[0]
+            defects = more if defects is None else np.where(more > 0, more + int(defects.max()), defects)
+        return sharp, blurred, defects
 
     def example(self, number: int) -> Example:
         """Return example `number` of the endless, reproducible stream."""
@@ -192,8 +218,18 @@ class PairSource:
         shown = self._method.example(pair, degradation, rng, **self._recipe.example)
         m = self._recipe.data.margin
         inner = slice(m, -m if m else None)
-        target = self._answer(drawn, pair, shown)
-        return Example(shown.channels[:, inner, inner], shown.conditions, target[inner, inner])
+        answer = self._answer(drawn, pair, shown)[inner, inner]
+        return Example(shown.channels[:, inner, inner], shown.conditions, self._weighed(answer, pair.defects, inner))
+
+    def _weighed(
+        self, answer: NDArray[np.float32], defects: NDArray[np.integer] | None, inner: slice
+    ) -> NDArray[np.float32]:
+        """Answer, and the weight of its pixels in the loss where the recipe gives defects one."""
+        pixels = self._recipe.optimiser.defect_pixels
+        if not pixels:
+            return answer
+        weight = np.ones_like(answer) if defects is None else defect_weight(defects[inner, inner], pixels)
+        return np.stack([answer, weight])
 
     def _number(self, rng: np.random.Generator) -> int:
         """Draw a field, each in its share."""
@@ -208,11 +244,11 @@ class PairSource:
         return shown.target
 
     def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Return channels, conditions and targets of optimiser step `step`."""
+        """Return channels, conditions and targets of optimiser step `step`; targets with weights as a second plane if any."""
         size = self._recipe.optimiser.batch
         examples = [self.example(step * size + i) for i in range(size)]
         return (
             np.stack([e.channels for e in examples]),
             np.stack([e.conditions for e in examples]),
-            np.stack([e.target for e in examples])[:, None],
+            np.stack([e.target.reshape(-1, *e.target.shape[-2:]) for e in examples]),
         )
