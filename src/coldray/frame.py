@@ -274,7 +274,8 @@ class Example:
     ----------
     channels : ndarray, float32, shape (channels, rows, cols)
     conditions : ndarray, float32, shape (conditions,)
-    target : ndarray, float32, shape (rows, cols)
+    target : ndarray, float32, shape (rows, cols) or (2, rows, cols)
+        With the weight of every pixel in the loss as a second plane, if there are weights.
     """
 
     channels: NDArray[np.float32]

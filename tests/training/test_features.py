@@ -166,3 +166,5 @@ def test_prepared_patches_take_no_features(recipe_of):
 
     with pytest.raises(SettingsError, match="nothing is put into prepared patches"):
         PatchSource(Patches(), recipe_of(data={"feature_share": 0.5, "dataset": "folder"}))
+    with pytest.raises(SettingsError, match="where prepared patches have defects is not known"):
+        PatchSource(Patches(), recipe_of(data={"dataset": "folder"}, optimiser={"defect_pixels": 9}))

@@ -96,6 +96,10 @@ class PatchSource(PairSource):
         added = [key for key in PUT_INTO_FIELDS if getattr(recipe.data, key)]
         if added:
             raise SettingsError(f"{name}: nothing is put into prepared patches; leave out data.{added[0]}")
+        if recipe.optimiser.defect_pixels:
+            raise SettingsError(
+                f"{name}: where prepared patches have defects is not known; leave out optimiser.defect_pixels"
+            )
         if recipe.data.margin > patches.context_px:
             raise SettingsError(
                 f"data.margin is {recipe.data.margin} px, but {name} keeps {patches.context_px} px around its patches; "
