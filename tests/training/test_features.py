@@ -25,6 +25,7 @@ from coldray.training.features import (
     SLOPE,
     add_change,
     disturb,
+    draw_breaks,
     draw_features,
     faint_edges,
     feature_mask,
@@ -168,3 +169,18 @@ def test_prepared_patches_take_no_features(recipe_of):
         PatchSource(Patches(), recipe_of(data={"feature_share": 0.5, "dataset": "folder"}))
     with pytest.raises(SettingsError, match="where prepared patches have defects is not known"):
         PatchSource(Patches(), recipe_of(data={"dataset": "folder"}, optimiser={"defect_pixels": 9}))
+
+
+def test_breaks_bring_the_level_beside_a_line_into_it_or_the_lines_beside_it():
+    signal = np.full((96, 96), 0.8, dtype=np.float32)
+    signal[:, 40:46], signal[70:73, :36] = 0.5, 0.9
+    broken = 0.0
+    for seed in range(8):
+        change = draw_breaks(signal, np.random.default_rng(seed))
+        assert change.dtype == np.float32 and change.shape == signal.shape
+        # nothing goes beyond the levels that are there
+        after = signal + change
+        assert after.min() >= 0.5 - 1e-6 and after.max() <= 0.9 + 1e-6
+        broken += np.abs(change).max()
+    assert broken / 8 > 0.1
+    np.testing.assert_array_equal(draw_breaks(np.full((64, 64), 0.5, np.float32), np.random.default_rng(0)), 0)

@@ -7,6 +7,7 @@ any learns that faint and small means noise. The shapes, sizes, angles and contr
 from __future__ import annotations
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from coldray.frame import Frame
@@ -29,6 +30,13 @@ BARS, PERIODS, LONGEST_PX = (3, 12), (2.0, 20.0), 120.0
 """Bars of a group, and their length in periods, log-uniform, up to so many pixels."""
 FLAT_SIGNAL = (0.1, 1.0)
 KINDS = ("disc", "rod", "bars", "plate")
+BREAKS, GAP_PX = (3, 20), (1.0, 7.0)
+"""Gaps across lines in a window, and their widths, log-uniform."""
+GROUND_PX, STANDS_OUT, BREAK_PX = 5.0, (0.4, 0.95), 10
+"""Width of the mean that a line stands out of, shares of the pixels that stand out less and no more, half-width of what a gap lies in.
+
+The strongest contrasts are rims of parts; lines are fainter.
+"""
 EDGES, EDGE_CNR = (1, 4), (3.0, 120.0)
 """Long edges in a window of even ground, and their common contrast over the standard deviation of one pixel."""
 SLOPE = 0.2
@@ -63,15 +71,23 @@ def feature_mask(kind: str, rng: np.random.Generator) -> Image:
         width, length = (bars - 0.5) * period, min(float(np.exp(rng.uniform(*np.log(PERIODS)))) * period, LONGEST_PX)
     else:
         length, width = rng.uniform(8, 80), rng.uniform(8, 80)
+    spacing = period if kind == "bars" else None
+    return _drawn(length, width, angle, rng, is_disc=kind == "disc", period=spacing)
+
+
+def _drawn(
+    length: float, width: float, angle: float, rng: np.random.Generator, *, is_disc: bool = False, period: float | None = None
+) -> Image:  # fmt: skip
+    """Covered share of every pixel of one shape: a rectangle, a disc, or bars along the rectangle's length."""
     side = int(np.ceil(np.hypot(length, width))) + 2
     axis = (np.arange(side * SUBPIXELS) + 0.5) / SUBPIXELS - side / 2
     v, u = axis[:, None] - rng.uniform(-0.5, 0.5), axis[None] - rng.uniform(-0.5, 0.5)
     along, across = u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
-    if kind == "disc":
+    if is_disc:
         inside = along**2 + across**2 < (width / 2) ** 2
     else:
         inside = (np.abs(along) < length / 2) & (np.abs(across) < width / 2)
-    if kind == "bars":
+    if period is not None:
         inside &= (across + width / 2) % period < period / 2
     return inside.reshape(side, SUBPIXELS, side, SUBPIXELS).mean(axis=(1, 3)).astype(np.float32)
 
@@ -107,6 +123,42 @@ def draw_features(signal: Image, noise: NoiseModel, rng: np.random.Generator) ->
         sign = 1 if rng.random() < 0.5 else -1
         change[window] += np.float32(sign * min(contrast, DEEPEST * level)) * mask
     return np.maximum(change, -DEEPEST * signal)
+
+
+def draw_breaks(signal: Image, rng: np.random.Generator) -> Image:
+    """Draw gaps across lines and rims of a window, and bridges beside them, before any screen spreads them.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (rows, cols)
+        Noise-free sharp image, fraction of the open beam.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, float32, shape (rows, cols)
+        Change of the transmitted fraction: in a strip across a line the level beside it, or beside a line its level.
+    """
+    broken = signal.copy()
+    detail = np.abs(signal - scipy.ndimage.gaussian_filter(signal, GROUND_PX))
+    reach = BREAK_PX
+    inner = detail[reach:-reach, reach:-reach]
+    least, most = np.quantile(inner, STANDS_OUT)
+    places = np.argwhere((inner >= least) & (inner <= most)) + reach
+    for row, col in places[rng.integers(0, len(places), int(rng.integers(BREAKS[0], BREAKS[1] + 1)))]:
+        window = slice(row - reach, row + reach + 1), slice(col - reach, col + reach + 1)
+        here = signal[window]
+        down, right = np.gradient(here)
+        # main direction of the gradient: across the line
+        across = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2 - down**2).sum())
+        mask = _drawn(rng.uniform(5, 2 * reach - 4), float(np.exp(rng.uniform(*np.log(GAP_PX)))), float(across), rng)
+        half = mask.shape[0] // 2
+        part = slice(row - half, row - half + mask.shape[0]), slice(col - half, col - half + mask.shape[0])
+        is_dark = here[reach, reach] < np.median(here)
+        level = np.quantile(here, 0.8 if is_dark else 0.2)
+        missing = (level - broken[part]) * mask * rng.uniform(0.5, 1.0)
+        broken[part] += np.maximum(missing, 0) if is_dark else np.minimum(missing, 0)
+    return np.maximum(broken - signal, -DEEPEST * signal).astype(np.float32)
 
 
 def sharp_screen(pair: DetectorPair, shape: tuple[int, int]) -> TransferOperator:

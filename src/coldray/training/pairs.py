@@ -20,7 +20,7 @@ from coldray.physics.noise import NoiseModel
 from coldray.physics.pair import DetectorPair
 from coldray.plugins import Degradation, degradation_of, plugin
 from coldray.settings import check_options
-from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_features, faint_edges, slope
+from coldray.training.features import FLAT_SIGNAL, add_change, disturb, draw_breaks, draw_features, faint_edges, slope
 from coldray.training.recipe import Recipe
 
 Image = NDArray[np.float32]
@@ -203,8 +203,14 @@ class PairSource:
         if is_edges:
             change = faint_edges(sharp.shape[0], float(sharp[0, 0]), frame.noise, rng)
             return *add_change(sharp, blurred, change, frame, degradation), None
-        if rng.random() < data.feature_share:
-            change = draw_features(sharp, frame.noise, rng)
+        has_features, has_breaks = (
+            rng.random() < data.feature_share,
+            data.break_share and rng.random() < data.break_share,
+        )
+        if has_features or has_breaks:
+            change = draw_features(sharp, frame.noise, rng) if has_features else np.zeros_like(sharp)
+            if has_breaks:
+                change = change + draw_breaks(sharp, rng)
             sharp, blurred = add_change(sharp, blurred, change, frame, degradation)
             more = scipy.ndimage.label(change)[0]
             defects = more if defects is None else np.where(more > 0, more + int(defects.max()), defects)

@@ -16,7 +16,15 @@ from coldray.plugins import Degradation
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import Recipe
 
-PUT_INTO_FIELDS = ("feature_share", "flat_share", "edge_share", "nuisance_share", "wide_share", "white_share")
+PUT_INTO_FIELDS = (
+    "feature_share",
+    "break_share",
+    "flat_share",
+    "edge_share",
+    "nuisance_share",
+    "wide_share",
+    "white_share",
+)
 """Settings that change fields at every draw; prepared patches stay as they were measured."""
 
 

@@ -89,6 +89,8 @@ class DataRecipe(_Strict):
     noise: Literal["measured", "none"] = "measured"
     feature_share: float = Field(0.0, ge=0, le=1)
     """Of "fields": share of examples with small voids, cracks, bars and plates put into them."""
+    break_share: float = Field(0.0, ge=0, le=1)
+    """Of "fields": share of examples with gaps across the lines that they hold, and bridges beside them."""
     flat_share: float = Field(0.0, ge=0, le=1)
     """Of "fields": share of examples on a constant background instead of a board."""
     edge_share: float = Field(0.0, ge=0, le=1)
