@@ -7,6 +7,7 @@ from coldray.errors import SettingsError
 from coldray.frame import Frame
 from coldray.gain import DETAIL_SHARE, consistency_gain, residual_gain, share_of, unshared_gain
 from coldray.physics.curves import FrequencyCurve
+from coldray.restoration.gate_constants import MOST_SHARE
 from coldray.settings import GAINS
 
 
@@ -110,3 +111,11 @@ def test_detail_puts_back_what_the_network_took_for_noise(frame, blend):
     full = consistency_gain(frame, blend, FrequencyCurve([0.1, 0.4], [1.0, 1.0]))(frame.blurred - mean)
     np.testing.assert_allclose(added, DETAIL_SHARE * full, atol=1e-6)
     assert added.std() > 0
+
+
+def test_no_share_that_a_model_may_carry_lets_an_error_grow(frame, blend):
+    """Left of a wrong prediction is 1 - H K; with K = s K_0 and H K_0 within 0 to 1 it stays within -1 to 1 up to s = 2."""
+    frequency = frame.frequency_lp_mm
+    for share in (0.0, 1.0, MOST_SHARE):
+        left = residual_gain(frame, blend, FrequencyCurve([0.0, 1.0], [share, share]))(frequency)
+        assert -1 <= left.min() <= left.max() <= 1

@@ -109,12 +109,15 @@ def test_defects_are_kept_beside_their_field(tmp_path):
     found = build_fields(tmp_path / "f", recipes(3, defect_share=0.5))
     made = [make_field(one) for one in recipes(3, defect_share=0.5)]
     assert {bool(field.defects.any()) for field in made} == {True, False}
-    for place, field in enumerate(made):
-        kept = found.defects(place)
+    for (_, description), field in zip(found, made, strict=True):
+        kept = found.defects(description)
         if field.defects.any():
             np.testing.assert_array_equal(kept, field.defects)
         else:
             assert kept is None
+    del description["defects"]
+    with pytest.raises(SettingsError, match=r"00002\.json does not say what defects"):
+        found.defects(description)
 
 
 def test_a_field_of_before_a_setting_existed_is_one_of_its_default(tmp_path):
@@ -126,3 +129,6 @@ def test_a_field_of_before_a_setting_existed_is_one_of_its_default(tmp_path):
     assert len(build_fields(tmp_path / "f", recipes(1))) == 1
     with pytest.raises(SettingsError, match="was made by another recipe"):
         build_fields(tmp_path / "f", recipes(1, defect_share=0.5))
+    note.write_text(json.dumps({"recipe": [3]}))
+    with pytest.raises(SettingsError, match="was made by another recipe"):
+        build_fields(tmp_path / "f", recipes(1))

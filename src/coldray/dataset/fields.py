@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -192,9 +192,20 @@ class FieldSet:
         for path in self._notes():
             yield np.load(path.with_suffix(".npy"), allow_pickle=False), read_object(path, SettingsError)
 
-    def defects(self, place: int) -> NDArray[np.uint16] | None:
-        """Defects of the field at this place of the set, as in `Field`; None if there are none."""
-        path = self._notes()[place].with_suffix(".defects.npy")
+    def defects(self, description: Mapping[str, Json]) -> NDArray[np.uint16] | None:
+        """Defects of the field that a description of the set belongs to, as in `Field`; None if there are none.
+
+        Raises
+        ------
+        SettingsError
+            If the field was made before its defects were kept.
+        """
+        name = f"{as_table(description['recipe'])['index']:05d}"
+        if "defects" not in description:
+            raise SettingsError(
+                f"{self.folder.name}/{name}.json does not say what defects there are; delete {self.folder}"
+            )
+        path = self.folder / f"{name}.defects.npy"
         return np.asarray(np.load(path, allow_pickle=False)) if path.exists() else None
 
     def digest(self) -> str:
@@ -257,7 +268,8 @@ def build_fields(
 
 def _told(note: dict[str, Json]) -> dict[str, Json]:
     """Recipe that a field was made by; settings that its note does not name yet were at their defaults then."""
-    return {**asdict(FieldRecipe("", -1)), **as_table(note.get("recipe", {}))}
+    found = note.get("recipe")
+    return {**asdict(FieldRecipe("", -1)), **found} if isinstance(found, dict) else {}
 
 
 def _write_field(folder: Path, real_boards: tuple[str, ...], cache: Path | None, recipe: FieldRecipe) -> None:

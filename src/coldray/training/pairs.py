@@ -110,7 +110,7 @@ class PairSource:
             degradation = self._build(pair)
             noise = NoiseModel.of_detector(pair.blurred, 1.0)
             blurred = Frame(sharp, pair, noise).operator(degradation)(sharp)
-            defects = fields.defects(number) if recipe.optimiser.defect_pixels else None
+            defects = fields.defects(note) if recipe.optimiser.defect_pixels else None
             self._fields.append(_Field(sharp, np.asarray(blurred, dtype=np.float32), pair, degradation, defects))
             is_usual = note.get("object", "board") == "board" and draw == PairDraw()
             weights.append(recipe.data.board_weight if is_usual else 1.0)
@@ -203,10 +203,8 @@ class PairSource:
         if is_edges:
             change = faint_edges(sharp.shape[0], float(sharp[0, 0]), frame.noise, rng)
             return *add_change(sharp, blurred, change, frame, degradation), None
-        has_features, has_breaks = (
-            rng.random() < data.feature_share,
-            data.break_share and rng.random() < data.break_share,
-        )
+        has_features = rng.random() < data.feature_share
+        has_breaks = data.break_share > 0 and rng.random() < data.break_share
         if has_features or has_breaks:
             change = draw_features(sharp, frame.noise, rng) if has_features else np.zeros_like(sharp)
             if has_breaks:

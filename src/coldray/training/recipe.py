@@ -136,7 +136,7 @@ class OptimiserRecipe(_Strict):
     clip: float = Field(0.1, gt=0)
     loss: Literal["log_mse", "l1", "mse"] = "log_mse"
     defect_pixels: float = Field(0.0, ge=0, le=1e5)
-    """Of "fields": how many ordinary pixels a defect counts as in the loss, whatever its size; 0: as its own."""
+    """Of "fields": how many ordinary pixels a defect, or a piece of a feature, counts as in the loss besides its own."""
     border: int = Field(8, ge=0)
     ema: float = Field(0.999, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
