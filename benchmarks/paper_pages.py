@@ -3,6 +3,7 @@
     coldray benchmark paper -o out && python benchmarks/paper_pages.py out
     python benchmarks/paper_pages.py out --run runs/regression --run runs/cold_small     (and the curves of trainings; others are kept)
     coldray benchmark paper --full --part fourier -o part && python benchmarks/paper_pages.py part     (that part anew, the rest is kept)
+    python benchmarks/paper_renew.py out && python benchmarks/paper_pages.py out      (new weights: the peers' rows are kept)
     python benchmarks/paper_pages.py                (the pages alone, from what is kept)
 
 Numbers are kept to six digits; of every image, its scores. Pages hold blocks between two comments with a name, see
@@ -98,6 +99,13 @@ def curve(run: Path) -> dict[str, Any]:
 def page_blocks(results: dict[str, Any]) -> dict[str, str]:
     """All blocks of the pages, with what was measured apart said where the run is."""
     found = blocks(results) | letter_blocks(json.loads(LETTER.read_text(encoding="utf-8")), results)
+    if kept := results.get("kept"):
+        names = ", ".join(
+            f"`{name}`" for name in dict.fromkeys(results["methods"][k]["model"]["name"] for k in kept["methods"])
+        )
+        found["made"] += (
+            f" Rows of {names} are those of {kept['date']}, since their weights are the same (`benchmarks/paper_renew.py`)."
+        )
     for name, how in results.get("measured_apart", {}).items():
         found["made"] += f" Measured again on {how['date']}: {name} (`{how['command']}`)."
     return found

@@ -1,5 +1,6 @@
 """What pages say of the comparison is what its kept results say: every block is made from them."""
 
+import copy
 import json
 from itertools import pairwise
 
@@ -75,3 +76,56 @@ def test_a_part_takes_its_place_only_in_a_comparison_like_its_own(results, monke
     assert f": efficiency (`{part['command']}`)." in page_blocks(found)["made"]
     with pytest.raises(SystemExit, match="other models or settings"):
         joined(results, part | {"settings": part["settings"] | {"flats": 3}})
+
+
+@pytest.fixture
+def without_peers(results):
+    """The kept comparison as a run without peers gives it, and the keys of all rows and samplers in their order."""
+    theirs = {k for k, m in results["methods"].items() if m["model"] and m["model"]["name"] != results["model"]["name"]}
+    found = copy.deepcopy(results)
+    found["methods"] = {k: m for k, m in found["methods"].items() if k not in theirs}
+    for name in ("summary", "images", "paired"):
+        found[name] = [row for row in found[name] if row["method"] not in theirs]
+    for measured in found["fourier"]:
+        measured["methods"] = {k: m for k, m in measured["methods"].items() if k not in theirs}
+    found["steps"] = [e for e in found["steps"] if not e["sampler"].startswith("CDM")]
+    samplers = [f"{e['sampler']}|{e['steps']}" for e in results["steps"]]
+    return found, list(results["methods"]), samplers
+
+
+def test_rows_of_peers_that_are_kept_stand_where_they_stood(results, without_peers, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from paper_pages import page_blocks
+    from paper_renew import renewed
+
+    found, order, samplers = without_peers
+    assert len(found["methods"]) < len(order) and len(found["steps"]) < len(samplers)
+    joined = renewed(results, found, order, samplers)
+    for name in ("methods", "summary", "fourier", "steps"):
+        assert joined[name] == results[name], name
+    # which of two equal rows is named next to the best is a matter of the last digit
+    words = ([(m["mark"].partition("; next")[0], m["passed"]) for m in one["marks"]] for one in (joined, results))
+    assert next(words) == next(words)
+    before = {(d["method"], d["against"], d["kind"], d["exposure_s"], d["field"]): d for d in results["paired"]}
+    for one in joined["paired"]:
+        was = before.pop((one["method"], one["against"], one["kind"], one["exposure_s"], one["field"]))
+        # a PSNR is kept to 1e-4 dB
+        bounds = ("mean", "low", "high")
+        assert [one[k] for k in bounds] == pytest.approx([was[k] for k in bounds], rel=1e-3, abs=2e-4)
+    assert not before
+    assert f"are those of {results.get('kept', results)['date']}" in page_blocks(joined)["made"]
+
+
+def test_rows_of_peers_stand_beside_no_other_scenes(results, without_peers, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from paper_renew import renewed
+
+    found, order, samplers = without_peers
+    row = next(r for r in found["images"] if r["method"] == "wiener")
+    row["psnr_db_truth"] += 0.01
+    with pytest.raises(SystemExit, match=r"psnr_db_truth of wiener, .* was"):
+        renewed(results, found, order, samplers)
+    row["psnr_db_truth"] -= 0.01
+    found["settings"] = found["settings"] | {"repeats": 3}
+    with pytest.raises(SystemExit, match="other settings"):
+        renewed(results, found, order, samplers)
