@@ -1,6 +1,6 @@
 """A model on the validation fields of a training: what gate and gain cost, and its network alone against another's. Simulated.
 
-python benchmarks/validation.py MODEL --config configs/compact.toml --fields runs/fields_wide [--against compact-0.1] [-o FILE]
+python benchmarks/validation.py MODEL --config configs/compact.toml --fields runs/fields_defects [--against compact-0.1] [-o FILE]
 
 Price, on the fields before the built-in pair: PSNR with data range 1 (open beam) and SSIM of the default minus those of the same network
 without gate and gain, by the least share of the data-consistency gain where the gate is open. Against: PSNR of the

@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 pytest.importorskip("onnx")
 
+from coldray.app.cli import main  # noqa: E402
 from coldray.checkpoint import file_sha256, read_tensors, write_tensors  # noqa: E402
 from coldray.errors import CheckpointError  # noqa: E402
-from coldray.restoration.gate_constants import OpenShare  # noqa: E402
+from coldray.restoration.gate_constants import EvenConstants, OpenShare  # noqa: E402
 from coldray.restoration.model import load_model  # noqa: E402
 from coldray.training import trained  # noqa: E402
 from coldray.training.export import PARITY, parity_input  # noqa: E402
@@ -59,6 +60,7 @@ def test_a_trained_model_is_the_averaged_network_and_its_card(runs, fields):
     assert found.header["name"] == "mine" and found.header["training"]["steps"] == 1
     assert found.header["training"]["fields_sha256"] == fields[0].digest()
     assert found.header["validation"]["step"] == 1
+    assert EvenConstants.of_header(found.header["even"]) == EvenConstants()
     low, high = (np.array(found.header["family"][f"conditions_{k}"]) for k in ("low", "high"))
     assert np.all(low <= high)
     assert "folder" not in found.header["training"]["recipe"]["data"]
@@ -170,3 +172,15 @@ def test_a_disk_that_fails_leaves_the_model_before_and_nothing_else(
         code, _, err = call("model", "export", runs["direct"].folder, "-o", out)
     assert code == 3 and "No space left on device" in err and "Traceback" not in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("method", "warns"), [("cold", True), ("direct", False)])
+def test_an_export_far_from_its_fields_says_that_the_gain_is_not_calibrated(
+    runs, method, warns, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(trained, "_data_of", lambda _recipe, _role: None)
+    with pytest.raises(SystemExit) as ended:
+        main(["model", "export", str(runs[method].folder), "-o", str(tmp_path / "far.onnx")])
+    assert ended.value.code == 0
+    assert ("not calibrated" in capsys.readouterr().err) == warns
+    assert "consistency_share" not in json.loads((tmp_path / "far.json").read_text(encoding="utf-8"))

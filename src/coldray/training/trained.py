@@ -28,6 +28,7 @@ from coldray.physics.prior import ObjectPrior
 from coldray.plugins import plugin
 from coldray.restoration.build import build_network
 from coldray.restoration.domain import thinned
+from coldray.restoration.gate_constants import EvenConstants
 from coldray.training.features import FIXED_PATTERN_SD, HIT_SHARE, SLOPE
 from coldray.training.pairs import PairSource
 from coldray.training.recipe import DataRecipe, Recipe, parse_recipe
@@ -88,6 +89,7 @@ def trained_model(folder: Path, name: str) -> TrainedModel:
     stated = parse_recipe(recipe)
     train, fields = (_data_of(stated, role) for role in ("train", "validation"))
     header = header_of(run, network, scores, name, train if isinstance(train, PatchSet) else None)
+    header["even"] = EvenConstants().to_header()
     if train is not None:
         what = "patches" if isinstance(train, PatchSet) else "fields"
         header["training"] = {**as_table(header["training"]), what: len(train), f"{what}_sha256": train.digest()}

@@ -162,6 +162,8 @@ def export(
     except ImportError:
         raise MissingExtraError("torch", "train", "exporting a model") from None
     from coldray.checkpoint import read_tensors
+    from coldray.contracts import CorrectingMethod
+    from coldray.plugins import plugin
     from coldray.restoration.card import check_header
     from coldray.training.export import check_model_path, write_model
     from coldray.training.trained import trained_model
@@ -170,6 +172,12 @@ def export(
     shares = None if open_share is None else _shares(open_share)
     if run.is_dir():
         trained = trained_model(run, out.stem)
+        if trained.validation is None and isinstance(
+            plugin("method", as_text(trained.header["method"])), CorrectingMethod
+        ):
+            console.say(
+                "warning: what the run was validated on is not at hand here, so the gain of data consistency is not calibrated"
+            )
         written = write_model(trained.weights, trained.header, out, trained.validation, shares)
     else:
         weights, header = read_tensors(run)
