@@ -104,7 +104,7 @@ def page_blocks(results: dict[str, Any]) -> dict[str, str]:
             f"`{name}`" for name in dict.fromkeys(results["methods"][k]["model"]["name"] for k in kept["methods"])
         )
         found["made"] += (
-            f" Rows of {names} are those of {kept['date']}, since their weights are the same (`benchmarks/paper_renew.py`)."
+            f" Rows of {names} are those of a whole run of {kept['date']}, since their weights are the same; the core-minutes are without them (`benchmarks/paper_renew.py`)."
         )
     for name, how in results.get("measured_apart", {}).items():
         found["made"] += f" Measured again on {how['date']}: {name} (`{how['command']}`)."

@@ -113,7 +113,7 @@ def test_rows_of_peers_that_are_kept_stand_where_they_stood(results, without_pee
         bounds = ("mean", "low", "high")
         assert [one[k] for k in bounds] == pytest.approx([was[k] for k in bounds], rel=1e-3, abs=2e-4)
     assert not before
-    assert f"are those of {results.get('kept', results)['date']}" in page_blocks(joined)["made"]
+    assert f"are those of a whole run of {results.get('kept', results)['date']}" in page_blocks(joined)["made"]
 
 
 def test_rows_of_peers_stand_beside_no_other_scenes(results, without_peers, monkeypatch):

@@ -93,3 +93,12 @@ def test_the_figure_and_the_sentences_tell_it(measured):
     said = words.said_of_worth({"worth": found, "methods": methods})
     assert any("thin screen, as it is" in s for s in said)
     assert words.said_of_worth({}) == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(2.43, "2.4 times less exposure"), (0.4, "2.5 times more exposure"), (0.999, "the same exposure")],
+)
+def test_a_saving_reads_as_a_sentence(factor, said):
+    found = {"boards": 18, "factor": {"mean": factor, "low": factor / 2, "high": 2 * factor}}
+    assert words._saving(found).startswith(f"with {said} (factor {factor:.2f}")

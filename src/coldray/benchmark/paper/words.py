@@ -91,8 +91,9 @@ def _saving(found: Saved) -> str:
 
 
 def _times(factor: float) -> str:
-    """An exposure saved in words: less, or more."""
-    return f"{factor:.2g} times less exposure" if factor >= 1 else f"{1 / factor:.2g} times more exposure"
+    """An exposure saved in words: less, more, or the same."""
+    times = f"{max(factor, 1 / factor):.2g}"
+    return "the same exposure" if times == "1" else f"{times} times {'less' if factor >= 1 else 'more'} exposure"
 
 
 def printed_beside_ours(results: Results) -> list[dict[str, str]]:
