@@ -3,9 +3,9 @@
     python benchmarks/paper_renew.py OUT [-m FILE] [--workers N] && python benchmarks/paper_pages.py OUT
 
 The peers' networks (`contestants.PEERS`) take two thirds of `coldray benchmark paper --full`, and no weight of theirs moves with the
-model's. What is kept of them stands only beside scenes and code like those it was measured with: the settings, the peers' own
-descriptions and every score of the raw frames and linear estimates must be what they were, or nothing is written. Images and the walk of
-Fig. 1 are drawn by all, the peers included.
+model's. What is kept of them stands only beside scenes and code like those it was measured with, or nothing is written: the settings,
+the peers' own descriptions and every score of the raw frames and linear estimates must be what they were, and so must the score of every
+peer on the board that is shown, since its images and the walk of Fig. 1 are drawn by all.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from coldray.benchmark.paper.report import write_paper
 from coldray.benchmark.paper.run import line_up, run_paper, step_line_up
 from coldray.benchmark.paper.scores import comparisons, headline
 from coldray.document import plain_table
+from coldray.metrology.metrics import Convention, psnr_db
 from coldray.restoration.model import Model, load_model
 
 SCORES = tuple(name for name in OF_IMAGES if not name.startswith("cpu"))
@@ -49,11 +50,30 @@ def unlike(kept: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
     for place, row in now.items():
         for name in SCORES:
             old, new = before[place].get(name), row.get(name)
-            if isinstance(new, float) and old is not None:
-                if abs(new - old) > LEAST_DIFFERENCE * max(abs(new), abs(old)):
-                    return f"{name} of {', '.join(map(str, place))} is {new:g}, was {old:g}"
-            elif old != new:
+            if differ(old, new):
                 return f"{name} of {', '.join(map(str, place))} is {new}, was {old}"
+    return None
+
+
+def differ(old: Any, new: Any) -> bool:
+    """Whether two scores, or two names, are not the same."""
+    if isinstance(old, float) and isinstance(new, float):
+        return abs(new - old) > LEAST_DIFFERENCE * max(abs(new), abs(old))
+    return bool(old != new)
+
+
+def peers_unlike(joined: Mapping[str, Any], pictures: Pictures) -> str | None:
+    """Which peer does not make of the board that is shown what it made of it, in words; None if all do."""
+    scene = pictures["scene"]
+    for row in joined["images"]:
+        here = (row["board"], row["kind"], row["exposure_s"]) == (scene.board, scene.kind, scene.exposure_s)
+        if here and row["method"] in joined["kept"]["methods"]:
+            old, new = (
+                row["psnr_db_truth"],
+                psnr_db(pictures["images"][row["method"]], scene.truths["truth"], Convention()),
+            )
+            if differ(old, new):
+                return f"{row['method']} gives {new:.6g} dB on {scene.board}, gave {old:.6g}"
     return None
 
 
@@ -74,8 +94,7 @@ def renewed(
     SystemExit
         If the two are not of the same scenes, settings and linear estimates.
     """
-    if (why := unlike(kept, found)) is not None:
-        raise SystemExit(f"the peers' rows do not stand beside this run: {why}; run coldray benchmark paper --full")
+    refuse(unlike(kept, found))
     theirs = [key for key in order if key not in found["methods"]]
     rank = {key: n for n, key in enumerate(order)}
     out = dict(found)
@@ -105,9 +124,16 @@ def renewed(
     return out
 
 
+def refuse(why: str | None) -> None:
+    """End where rows that are kept do not stand."""
+    if why is not None:
+        raise SystemExit(f"the peers' rows do not stand beside this run: {why}; run coldray benchmark paper --full")
+
+
 def with_peers(pictures: Pictures, found: Mapping[str, Any], rows: Sequence[Contestant], model: Model) -> Pictures:
     """The images of the board that is shown by everyone, and its walk."""
     scene, images = pictures["scene"], dict(pictures["images"])
+    # the run's own order, by which draws are seeded
     heats = list(dict.fromkeys((r["board"], r["kind"], r["exposure_s"]) for r in found["images"]))
     number = heats.index((scene.board, scene.kind, scene.exposure_s))
     for one in rows:
@@ -139,7 +165,9 @@ def main() -> None:
     found, pictures = run_paper(model, {}, settings, say=lambda words: print(words, flush=True), workers=asked.workers)
     plain = short(json.loads(json.dumps(plain_table(found))))
     joined = renewed(kept, plain, [c.key for c in rows], [c.key for c in step_line_up(model, peers(), settings)])
-    write_paper(asked.out, joined, with_peers(pictures, found, rows, model), "coldray benchmark paper --full")
+    shown = with_peers(pictures, found, rows, model)
+    refuse(peers_unlike(joined, shown))
+    write_paper(asked.out, joined, shown, "coldray benchmark paper --full")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import copy
 import json
 from itertools import pairwise
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from coldray.benchmark.paper.markdown import BLOCK, filled
@@ -114,6 +116,31 @@ def test_rows_of_peers_that_are_kept_stand_where_they_stood(results, without_pee
         assert [one[k] for k in bounds] == pytest.approx([was[k] for k in bounds], rel=1e-3, abs=2e-4)
     assert not before
     assert f"are those of a whole run of {results.get('kept', results)['date']}" in page_blocks(joined)["made"]
+
+
+def test_a_peer_that_does_something_else_now_is_found(results, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from paper_renew import peers_unlike
+
+    theirs = [k for k, m in results["methods"].items() if m["model"] and m["model"]["name"] != results["model"]["name"]]
+    shown = next(row for row in results["images"] if row["method"] == theirs[0])
+    place = ("board", "kind", "exposure_s")
+    rows = {r["method"]: r for r in results["images"] if [r[k] for k in place] == [shown[k] for k in place]}
+    truth = np.full((64, 64), 0.5, np.float32)
+
+    def of_error(left):
+        """Checks of the amplitude that leave so much squared error once the gain is matched."""
+        squared = left * 0.25 / (0.25 - left)
+        return np.float32(np.sqrt(squared)) * (-1.0) ** np.indices(truth.shape).sum(axis=0)
+
+    pictures = {
+        "scene": SimpleNamespace(**{k: shown[k] for k in place}, truths={"truth": truth}),
+        "images": {k: truth + of_error(10 ** (-rows[k]["psnr_db_truth"] / 10)) for k in theirs},
+    }
+    joined = results | {"kept": {"methods": theirs}}
+    assert peers_unlike(joined, pictures) is None
+    pictures["images"][theirs[-1]] = truth + of_error(0.01)
+    assert theirs[-1] in peers_unlike(joined, pictures)
 
 
 def test_rows_of_peers_stand_beside_no_other_scenes(results, without_peers, monkeypatch):
