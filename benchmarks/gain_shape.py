@@ -6,7 +6,7 @@ The default writes x + K (y - H x) where the gate is open, with K a share of K0 
 PSNR and what an observer finds again are worked out here from the same predictions for any share over frequency: the result
 is linear in it, so after one pass of the network a gain costs a few multiplications. Equal shares at all frequencies, and
 the share over six bands of frequency that is best for a given exchange of AUC for PSNR, are two fronts; what they give at
-the marks of `trust_marks.py` is printed. Validation boards, simulated; no test board is looked at.
+the marks of `trust_marks.py` is printed, and what the share gives that the model carries. Validation boards, simulated; no test board is looked at.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from coldray.benchmark.statistics import auc
 from coldray.files import write_text
 from coldray.frame import Frame
 from coldray.gain import share_of, unshared_gain
+from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.transfer import image_of, spectrum_of
 from coldray.plugins import plugin
@@ -59,7 +60,10 @@ BORDER_PX = 8
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A default result as the prediction alone and what each band of K0 (y - H x) adds to it, shape (1 + bands, rows, cols)."""
+    """A default result as the prediction alone and what each part of K0 (y - H x) adds to it, shape (1 + parts, rows, cols).
+
+    Parts are the bands, and last the model's own share of all of it.
+    """
 
     layers: Float
     blurred: NDArray[np.float32]
@@ -76,7 +80,7 @@ class Found:
     pixels : list of int
         Of each board.
     scores : dict
-        Of a cell: scores with and without the defect, one column for the prediction and one for each band.
+        Of a cell: scores with and without the defect, one column for the prediction and one for each part of the gain.
     raw : dict
         AUC of a cell in the blurred frame.
     """
@@ -108,6 +112,13 @@ def bands(cycles_per_px: Float) -> list[Float]:
     return [fine - coarse for fine, coarse in itertools.pairwise(edges)]
 
 
+def carried(model: Model) -> FrequencyCurve:
+    """Share that the model's header states, over cycles/pixel."""
+    constants = even_constants(Job(model=model))
+    assert constants is not None
+    return constants.least_share()
+
+
 def parts_of(frame: Frame, model: Model, gated_as: Model) -> Parts:
     """Restore a frame and take the result apart by bands of the gain."""
     blend, cold = paper_blend(), plugin("method", "cold")
@@ -121,10 +132,11 @@ def parts_of(frame: Frame, model: Model, gated_as: Model) -> Parts:
     gain = unshared_gain(frame, blend, frequency)
     gain[0, 0] = 0.0
     residual = frame.spectrum - spectrum_of(prediction - frame.level) * blend.transfer(frequency, 1.0)
+    cycles_per_px = frequency * frame.pair.pixel_pitch_mm
     layers = [reading.join(prediction).out]
     layers += [
-        reading.gate * image_of(residual * gain * band, np.ones_like(gain))
-        for band in bands(frequency * frame.pair.pixel_pitch_mm)
+        reading.gate * image_of(residual * gain * part, np.ones_like(gain))
+        for part in (*bands(cycles_per_px), carried(model)(cycles_per_px))
     ]
     return Parts(np.stack(layers).astype(np.float64), np.asarray(frame.blurred, dtype=np.float32))
 
@@ -142,7 +154,7 @@ def priced(found: Found, boards: BoardSet, exposure_s: float, model: Model, gate
 
 
 def inserted(found: Found, boards: BoardSet, exposure_s: float, turns: int, model: Model, gated_as: Model) -> None:
-    """Scores of voids and cracks in boards, as test 3 of `trust.insertion` takes them, for every band."""
+    """Scores of voids and cracks in boards, as test 3 of `trust.insertion` takes them, for every part of the gain."""
     pair, blend, prior = paper_pair(), paper_blend(), model.prior
     noise = NoiseModel.of_detector(pair.blurred, exposure_s)
     sharps = [image for _, image in boards.sharp_truths()]
@@ -175,12 +187,18 @@ def best(found: dict[float, Found], exchange: float) -> Float:
     """Share over the bands, one for all exposures, at which nothing is won by giving AUC for PSNR at this rate."""
 
     def cost(share: Float) -> float:
-        return sum(exchange * f.price_db(np.abs(share)) - f.kept(np.abs(share)) for f in found.values())
+        tried = of_bands(np.abs(share))
+        return sum(exchange * f.price_db(tried) - f.kept(tried) for f in found.values())
 
     start = np.full(len(WIDTHS_PX) + 1, 0.3)
     return np.abs(minimize(cost, start, method="Powell", options={"maxfev": 700, "xtol": 0.02, "ftol": 1e-5}).x).round(
         3
     )
+
+
+def of_bands(share: Float) -> Float:
+    """Shares of all parts: of the bands as given, of the model's own share none."""
+    return np.append(share, 0.0)
 
 
 def as_curve(share: Float) -> str:
@@ -190,14 +208,24 @@ def as_curve(share: Float) -> str:
 
 
 def row(share: Float, found: dict[float, Found]) -> dict:
-    """One gain in the table."""
+    """One gain by bands in the table."""
+    return {"share": share.tolist(), "open_share": as_curve(share)} | told(of_bands(share), found)
+
+
+def told(share: Float, found: dict[float, Found]) -> dict:
+    """What shares of all parts give."""
     return {
-        "share": share.tolist(),
-        "open_share": as_curve(share),
         "psnr_db": {f"{e:g} s": round(f.psnr_db(share), 3) for e, f in found.items()},
         "price_db": {f"{e:g} s": round(f.price_db(share), 4) for e, f in found.items()},
         "insertion": {f"{e:g} s": round(f.kept(share), 4) for e, f in found.items()},
     }
+
+
+def own(model: Model, found: dict[float, Found]) -> dict:
+    """The gain that the model carries."""
+    points = carried(model)
+    shares = [[float(u), float(v)] for u, v in zip(points.frequency_lp_mm, points.value, strict=True)]
+    return {"cycles_px_share": shares} | told(np.append(np.zeros(len(WIDTHS_PX) + 1), 1.0), found)
 
 
 def at_marks(rows: list[dict]) -> dict[str, dict[str, float | None]]:
@@ -234,7 +262,8 @@ def main() -> None:
             priced(f, boards, exposure_s, model, shipped)
             inserted(f, boards, exposure_s, given.turns, model, shipped)
         table["pairs_per_cell"] = min(len(here) for here, _ in found[EXPOSURES_S[0]].scores.values())
-        said = table["models"][name] = {"sha256": model.sha256}
+        said = table["models"][name] = {"sha256": model.sha256, "carried": own(model, found)}
+        print(f"{name}, as it is:", said["carried"])
         for kind, rows in fronts(found):
             said[kind] = rows
             said[f"{kind}, at the marks"] = at_marks(rows)

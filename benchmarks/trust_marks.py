@@ -254,7 +254,8 @@ def judged(question: str, found: dict[str, dict[str, Any]]) -> list[tuple[str, s
     if question == "removal":
         by = {who: interval([s for part in parts for s in part[who]["by_board"]]) for who in (WIENER, DEFAULT)}
         text = f"{by[DEFAULT].mean:.3f} (to {by[DEFAULT].high:.3f}), Wiener {by[WIENER].mean:.3f}, {by[DEFAULT].count} boards"
-        text += f"; {_by_kind([part[DEFAULT]['by_kind'] for part in parts])}"
+        kinds = [part[DEFAULT]["by_kind"] for part in parts]
+        text += f"; {_by_kind(kinds)}; by matched contrast {_by_contrast(kinds)}"
         return [(f"share drawn back: mean <= {trust.DRAWN_BACK}", text, by[DEFAULT].mean <= trust.DRAWN_BACK)]
     if question == "eta":
         low = {name: part["eta"]["lowest"] for name, part in found.items()}
@@ -278,6 +279,19 @@ def _by_kind(found: list[dict[str, dict[str, float]]]) -> str:
         here = [part[kind] for part in found if kind in part]
         share = sum(k["drawn_back"] * k["power"] for k in here) / sum(k["power"] for k in here)
         shares.append(f"{kind} {share:.3f} of {sum(int(k['parts']) for k in here)}")
+    return ", ".join(shares)
+
+
+def _by_contrast(found: list[dict[str, dict[str, Any]]]) -> str:
+    """Shares drawn back of parts of every kind over all boards, by how clearly the measurement shows them."""
+    classes: dict[float, list[dict[str, float]]] = {}
+    for kind in (kind for part in found for kind in part.values()):
+        for one in kind["by_contrast"]:
+            classes.setdefault(one["contrast_from"], []).append(one)
+    shares = []
+    for low, here in sorted(classes.items()):
+        share = sum(c["drawn_back"] * c["power"] for c in here) / sum(c["power"] for c in here)
+        shares.append(f"from {low:g} {share:.3f} of {sum(int(c['parts']) for c in here)}")
     return ", ".join(shares)
 
 

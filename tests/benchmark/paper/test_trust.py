@@ -8,7 +8,9 @@ import pytest
 from coldray.benchmark.paper import questions, strangers, trust
 from coldray.benchmark.paper.contestants import DEFAULT, WIENER, Contestant, Output, learned
 from coldray.benchmark.paper.controls import Memoriser, Smoother
-from coldray.benchmark.paper.scenes import VALIDATION_FAMILIES, BoardSet
+from coldray.benchmark.paper.scenes import VALIDATION_FAMILIES, BoardSet, paper_pair
+from coldray.physics.curves import FrequencyCurve
+from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
 from coldray.restoration.model import load_model
 
@@ -64,6 +66,34 @@ def test_removed_parts_are_drawn_back_by_memory_only(parts, recipe):
     assert min(golden["by_board"]) <= pooled <= max(golden["by_board"])
 
 
+def test_matched_contrast_of_white_noise_is_energy_over_variance():
+    """d^2 = sum of squares over the variance of one pixel, whatever the shape; colour counts where the difference lies."""
+    pitch, sd = 0.05, 0.02
+    white = NoiseModel(FrequencyCurve(np.array([0.0, 100.0]), np.zeros(2)), (sd * pitch) ** 2, pitch)
+    shape = np.random.default_rng(3).normal(0, 0.01, (24, 31))
+    assert trust.matched_contrast(shape, white, 0.4) == pytest.approx(np.sqrt((shape**2).sum()) / sd, rel=1e-9)
+    detector = NoiseModel.of_detector(paper_pair().blurred, 1.0)
+    fine = np.indices((32, 32)).sum(axis=0) % 2 - 0.5
+    coarse = np.where(np.arange(32) < 16, 0.5, -0.5)[:, None] * np.ones(32)
+    assert trust.matched_contrast(fine, detector, 0.4) > 2 * trust.matched_contrast(coarse, detector, 0.4)
+    four = trust.matched_contrast(coarse, detector.scaled(0.25), 0.4)
+    assert four == pytest.approx(2 * trust.matched_contrast(coarse, detector, 0.4), rel=1e-9)
+
+
+def test_classes_of_contrast_share_out_all_parts():
+    rng = np.random.default_rng(5)
+    found = [
+        trust.Drawn(*map(float, rng.normal(0, 1, 2)), float(rng.uniform(1, 2)), float(c))
+        for c in rng.uniform(0, 40, 60)
+    ]
+    told = trust.told_of_kind([*found, trust.Drawn(0.0, 1.0, 1.0, 3.0)])
+    classes = told["by_contrast"]
+    assert [c["contrast_from"] for c in classes] == [0, 3, 6, 12, 25] and classes[-1]["contrast_to"] is None
+    assert sum(c["parts"] for c in classes) == told["parts"] == 61
+    assert sum(c["power"] * c["drawn_back"] for c in classes) == pytest.approx(told["power"] * told["drawn_back"])
+    assert classes[1]["parts"] == 1 + sum(3 <= part.contrast < 6 for part in found)
+
+
 class Textured(Contestant):
     """Adds a faint regular texture: blanks are not blank."""
 
@@ -92,6 +122,9 @@ def test_the_default_leaves_open_what_is_open():
     found = trust.removal(default, opened, trust.TrustRecipe(), ObjectPrior())["by_kind"]
     assert found["trace_open"]["parts"] >= 15 and found["trace_open"]["drawn_back"] < 0.1
     assert all(kind["drawn_back"] < 0.05 for name, kind in found.items() if name != "trace_open")
+    # what is drawn closed is what the measurement hardly shows
+    clear = [c for kind in found.values() for c in kind["by_contrast"] if c["contrast_from"] >= 12]
+    assert sum(c["parts"] for c in clear) >= 5 and all(c["drawn_back"] < 0.1 for c in clear)
 
 
 def test_a_blank_stays_blank():

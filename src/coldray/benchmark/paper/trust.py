@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -31,6 +32,8 @@ LSB = 1 / 65535
 BLANKS = (0.0, 0.01, 0.5, 0.99, 1.0)
 REMOVED_KINDS = ("ball_missing", "ball_offset", "wire_missing", "wire_broken", "trace_open")
 REACH_PX = 10
+CONTRASTS = (0.0, 3.0, 6.0, 12.0, 25.0, np.inf)
+"""Classes of parts by their matched contrast."""
 FALSE_ALARM_SD = 4.5
 SMOOTHING_PX = 1.2
 """Blob detector: a Gaussian of this width before counting local extremes."""
@@ -169,6 +172,61 @@ def removed_parts(boards: BoardSet, per_board: int = 10) -> Iterator[RemovedPart
             yield RemovedParts(f"{family}-{index}", sound_image, faulty_image, windows)
 
 
+class Drawn(NamedTuple):
+    """What became of one part: products with what it ought to look like, and how clearly the measurement shows it."""
+
+    back: float
+    kept: float
+    power: float
+    contrast: float
+
+
+def matched_contrast(difference: NDArray[np.floating], noise: NoiseModel, signal: float) -> float:
+    """Contrast over noise of the filter matched to a known difference, in the blurred frame.
+
+    Parameters
+    ----------
+    difference : ndarray, shape (rows, cols)
+        Noise-free difference as the detector shows it, fraction of the open beam; it has died out at the border.
+    noise : NoiseModel
+    signal : float
+        Local signal, fraction of the open beam.
+
+    Returns
+    -------
+    float
+        d = sqrt(sum |D|^2 / (n N / pitch^2)) over all frequencies: an ideal observer who knows place and shape finds it
+        with AUC = Phi(d / sqrt 2) (Barrett and Myers, Foundations of Image Science, 13.2.8).
+    """
+    pitch = noise.pixel_pitch_mm
+    rows, cols = (np.fft.fftfreq(n, pitch) for n in difference.shape)
+    power = noise.power(np.hypot(rows[:, None], cols), signal) / pitch**2 * difference.size
+    return float(np.sqrt((np.abs(np.fft.fft2(difference.astype(np.float64))) ** 2 / power).sum()))
+
+
+def told_of_kind(found: Sequence[Drawn]) -> dict[str, Json]:
+    """Share drawn back of the parts of one kind: of all, and by how clearly the measurement shows them."""
+    classes: list[Json] = []
+    for low, high in itertools.pairwise(CONTRASTS):
+        some = [part for part in found if low <= part.contrast < high]
+        if some:
+            classes.append(
+                {
+                    "contrast_from": low,
+                    "contrast_to": high if np.isfinite(high) else None,
+                    "parts": len(some),
+                    "power": sum(part.power for part in some),
+                    "drawn_back": sum(part.back for part in some) / sum(part.power for part in some),
+                    "mean_of_parts": float(np.mean([part.back / part.power for part in some])),
+                    "sd_of_parts": float(np.std([part.back / part.power for part in some])),
+                }
+            )
+    power = sum(part.power for part in found)
+    return {
+        "parts": len(found), "drawn_back": sum(part.back for part in found) / power, "power": power, "by_contrast": classes,
+    }  # fmt: skip
+
+
 def removal(
     contestant: Contestant, boards: Sequence[RemovedParts], recipe: TrustRecipe, prior: ObjectPrior
 ) -> dict[str, Json]:
@@ -179,41 +237,37 @@ def removal(
     Share drawn back = <R(y_faulty) - x_faulty, s> / <s, s> with s = x_sound - x_faulty in a window around the part,
     y_faulty blurred and noisy, both sums over all parts of a board: 0 if faults are shown as they are, 1 if the sound
     board is shown. Contrast kept = <R(y_sound) - R(y_faulty), s> / <s, s>. Kinds of parts are told by the same sums over
-    all boards, so strong parts rule there.
+    all boards, so strong parts rule there, and in classes of `matched_contrast`.
     """
     noise = NoiseModel.of_detector(paper_pair().blurred, recipe.exposure_s)
     blend = paper_blend()
     shares: list[float] = []
-    by_kind: dict[str, list[tuple[float, float, float]]] = {}
+    by_kind: dict[str, list[Drawn]] = {}
     for number, (_, sound, faulty, windows) in enumerate(boards):
         rng = np.random.default_rng([recipe.random_state, 59, number])
         contestant.remember(sound)
         state = (recipe.random_state, number)
+        frames = [noisy(x, noise, rng, prior) for x in (faulty, sound)]
         restored = [
-            contestant.restore(
-                noisy(x, noise, rng, prior), blend, exposure_s=recipe.exposure_s, random_state=state
-            ).image
-            for x in (faulty, sound)
+            contestant.restore(f, blend, exposure_s=recipe.exposure_s, random_state=state).image for f in frames
         ]
+        shown = np.asarray(frames[0].operator(blend)(sound - faulty))
         here = []
         for kind, window in windows:
             s = (sound[window] - faulty[window]).astype(np.float64)
-            sums = (restored[0][window] - faulty[window], restored[1][window] - restored[0][window], s)
-            here.append((float(np.vdot(sums[0], s)), float(np.vdot(sums[1], s)), float(np.vdot(sums[2], s))))
+            back, kept = restored[0][window] - faulty[window], restored[1][window] - restored[0][window]
+            contrast = matched_contrast(shown[window], noise, float(faulty[window].mean()))
+            here.append(Drawn(float(np.vdot(back, s)), float(np.vdot(kept, s)), float(np.vdot(s, s)), contrast))
             by_kind.setdefault(kind, []).append(here[-1])
-        drawn, _, power = np.sum(here, axis=0)
-        shares.append(float(drawn / power))
+        shares.append(sum(part.back for part in here) / sum(part.power for part in here))
     share = interval(shares)
-    kinds = {kind: np.sum(found, axis=0) for kind, found in sorted(by_kind.items())}
-    _, kept, power = np.sum(list(kinds.values()), axis=0)
+    found = list(itertools.chain(*by_kind.values()))
     return verdict(
         4, "defect removal", share.high <= DRAWN_BACK,
         f"share of a missing or displaced part that is drawn back: 95 % interval over boards <= {DRAWN_BACK}",
-        drawn_back=share.to_json(), by_board=shares, parts=sum(map(len, by_kind.values())), contrast_kept=float(kept / power),
-        by_kind={
-            kind: {"parts": len(by_kind[kind]), "drawn_back": float(drawn / power), "power": float(power)}
-            for kind, (drawn, _, power) in kinds.items()
-        },
+        drawn_back=share.to_json(), by_board=shares, parts=len(found),
+        contrast_kept=sum(part.kept for part in found) / sum(part.power for part in found),
+        by_kind={kind: told_of_kind(parts) for kind, parts in sorted(by_kind.items())},
     )  # fmt: skip
 
 
