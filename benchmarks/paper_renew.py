@@ -117,9 +117,9 @@ def renewed(
         for one, old in zip(found["fourier"], kept["fourier"], strict=True)
     ]
     out["absent"] = kept["absent"]
-    # rows that were kept already are as old as they were
-    date = kept.get("kept", {}).get("date", kept["date"])
-    out["kept"] = {"methods": theirs, "date": date, "part_cpu_seconds": kept["part_cpu_seconds"]}
+    # rows that were kept already are as old, and have cost as much, as they were and had
+    whole = kept.get("kept", kept)
+    out["kept"] = {"methods": theirs, "date": whole["date"], "part_cpu_seconds": whole["part_cpu_seconds"]}
     out["marks"] = judge_marks(out)
     return out
 
