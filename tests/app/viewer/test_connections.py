@@ -22,6 +22,12 @@ def is_gone(line):
         return True
 
 
+def connections_of(served, line):
+    """What the server holds of one connection; it adds and takes away meanwhile, and what is being made has no client yet."""
+    port = line.getsockname()[1]
+    return [c for c in list(served.server.server_state.connections) if c.client and c.client[1] == port]
+
+
 @pytest.fixture
 def dial(hangs_s):
     """Open connections and send something on each; all are closed afterwards."""
@@ -50,9 +56,8 @@ def test_three_times_as_many_silent_connections_as_fit_shut_nobody_out(served, d
 
 def test_the_peer_with_most_silent_connections_loses_one(served, dial, until, monkeypatch):
     first = dial(served, HALF)
-    port = first.getsockname()[1]
-    (mine,) = until(lambda: [c for c in served.server.server_state.connections if c.client[1] == port])
-    monkeypatch.setattr(mine, "client", ("192.0.2.1", port))
+    (mine,) = until(lambda: connections_of(served, first))
+    monkeypatch.setattr(mine, "client", ("192.0.2.1", first.getsockname()[1]))
     for _ in range(2 * connections.SILENT):
         dial(served)
     assert served.client.get("/health").status_code == 200
@@ -82,8 +87,8 @@ def test_an_answer_that_nobody_reads_is_given_up(serve, write_scan, tmp_path, mo
             line.sendall(f"GET /api/layers/{layer}/pixels HTTP/1.1\r\nHost: localhost\r\n".encode())
             line.sendall(f"Authorization: {authorization}\r\n\r\n".encode())
             first = line.recv(1)
-            reading = [c for c in served.server.server_state.connections if c.client[1] == line.getsockname()[1]]
-            until(lambda: not set(reading) & set(served.server.server_state.connections))
+            reading = connections_of(served, line)
+            until(lambda: not connections_of(served, line))
             got = len(first)
             while True:
                 try:
