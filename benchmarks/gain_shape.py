@@ -6,7 +6,8 @@ The default writes x + K (y - H x) where the gate is open, with K a share of K0 
 PSNR and what an observer finds again are worked out here from the same predictions for any share over frequency: the result
 is linear in it, so after one pass of the network a gain costs a few multiplications. Equal shares at all frequencies, and
 the share over six bands of frequency that is best for a given exchange of AUC for PSNR, are two fronts; what they give at
-the marks of `trust_marks.py` is printed, and what the share gives that the model carries. Validation boards, simulated; no test board is looked at.
+the marks of `trust_marks.py` is printed, and what the share gives that the model carries. Validation boards, simulated; no test
+board is looked at.
 """
 
 from __future__ import annotations

@@ -271,14 +271,12 @@ def judged(question: str, found: dict[str, dict[str, Any]]) -> list[tuple[str, s
     return {"price": _price, "fourier": _fourier, "real images": _real}[question](found)
 
 
-def _by_kind(found: list[dict[str, dict[str, float]]]) -> str:
+def _by_kind(found: list[dict[str, dict[str, Any]]]) -> str:
     """Shares drawn back of each kind of part over all boards."""
     kinds = sorted({kind for part in found for kind in part})
     shares = []
     for kind in kinds:
-        here = [part[kind] for part in found if kind in part]
-        share = sum(k["drawn_back"] * k["power"] for k in here) / sum(k["power"] for k in here)
-        shares.append(f"{kind} {share:.3f} of {sum(int(k['parts']) for k in here)}")
+        shares.append(f"{kind} {_pooled([part[kind] for part in found if kind in part])}")
     return ", ".join(shares)
 
 
@@ -288,11 +286,13 @@ def _by_contrast(found: list[dict[str, dict[str, Any]]]) -> str:
     for kind in (kind for part in found for kind in part.values()):
         for one in kind["by_contrast"]:
             classes.setdefault(one["contrast_from"], []).append(one)
-    shares = []
-    for low, here in sorted(classes.items()):
-        share = sum(c["drawn_back"] * c["power"] for c in here) / sum(c["power"] for c in here)
-        shares.append(f"from {low:g} {share:.3f} of {sum(int(c['parts']) for c in here)}")
-    return ", ".join(shares)
+    return ", ".join(f"from {low:g} {_pooled(here)}" for low, here in sorted(classes.items()))
+
+
+def _pooled(parts: list[dict[str, Any]]) -> str:
+    """Share drawn back over several boards, and of how many parts."""
+    share = sum(k["drawn_back"] * k["power"] for k in parts) / sum(k["power"] for k in parts)
+    return f"{share:.3f} of {sum(int(k['parts']) for k in parts)}"
 
 
 def _price(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, bool]]:

@@ -9,6 +9,7 @@ from coldray.benchmark.paper import questions, strangers, trust
 from coldray.benchmark.paper.contestants import DEFAULT, WIENER, Contestant, Output, learned
 from coldray.benchmark.paper.controls import Memoriser, Smoother
 from coldray.benchmark.paper.scenes import VALIDATION_FAMILIES, BoardSet, paper_pair
+from coldray.objects.defects import Defect
 from coldray.physics.curves import FrequencyCurve
 from coldray.physics.noise import NoiseModel
 from coldray.physics.prior import ObjectPrior
@@ -64,6 +65,15 @@ def test_removed_parts_are_drawn_back_by_memory_only(parts, recipe):
     assert sum(kind["parts"] for kind in kinds) == golden["parts"]
     pooled = sum(kind["drawn_back"] * kind["power"] for kind in kinds) / sum(kind["power"] for kind in kinds)
     assert min(golden["by_board"]) <= pooled <= max(golden["by_board"])
+
+
+def test_a_part_that_leaves_no_trace_is_none(monkeypatch):
+    def hidden(maps, count, rng, kinds):
+        mask = np.ones((40, 40), dtype=bool)
+        return maps, tuple(Defect(kind, (96 + 64 * n, 200, 40, 40), mask, 0.1, ("Cu",)) for n, kind in enumerate(kinds))
+
+    monkeypatch.setattr(trust, "add_defects", hidden)
+    assert list(trust.removed_parts(BOARDS)) == []
 
 
 def test_matched_contrast_of_white_noise_is_energy_over_variance():

@@ -167,7 +167,9 @@ def removed_parts(boards: BoardSet, per_board: int = 10) -> Iterator[RemovedPart
             if row < 16 or col < 16 or row + height > rows - 16 or col + width > cols - 16:
                 continue
             window = slice(row - REACH_PX, row + height + REACH_PX), slice(col - REACH_PX, col + width + REACH_PX)
-            windows.append((defect.kind, window))
+            # what lies under something opaque leaves nothing to be drawn back
+            if np.any(sound_image[window] != faulty_image[window]):
+                windows.append((defect.kind, window))
         if windows:
             yield RemovedParts(f"{family}-{index}", sound_image, faulty_image, windows)
 
@@ -196,12 +198,18 @@ def matched_contrast(difference: NDArray[np.floating], noise: NoiseModel, signal
     -------
     float
         d = sqrt(sum |D|^2 / (n N / pitch^2)) over all frequencies: an ideal observer who knows place and shape finds it
-        with AUC = Phi(d / sqrt 2) (Barrett and Myers, Foundations of Image Science, 13.2.8).
+        with AUC = Phi(d / sqrt 2) (Barrett and Myers, Foundations of Image Science, 13.2.8). In white noise that is
+        `Defect.matched_snr`.
     """
     pitch = noise.pixel_pitch_mm
     rows, cols = (np.fft.fftfreq(n, pitch) for n in difference.shape)
     power = noise.power(np.hypot(rows[:, None], cols), signal) / pitch**2 * difference.size
     return float(np.sqrt((np.abs(np.fft.fft2(difference.astype(np.float64))) ** 2 / power).sum()))
+
+
+def share_drawn(parts: Sequence[Drawn]) -> float:
+    """Share drawn back of several parts, weighed by their contrast."""
+    return sum(part.back for part in parts) / sum(part.power for part in parts)
 
 
 def told_of_kind(found: Sequence[Drawn]) -> dict[str, Json]:
@@ -216,15 +224,13 @@ def told_of_kind(found: Sequence[Drawn]) -> dict[str, Json]:
                     "contrast_to": high if np.isfinite(high) else None,
                     "parts": len(some),
                     "power": sum(part.power for part in some),
-                    "drawn_back": sum(part.back for part in some) / sum(part.power for part in some),
-                    "mean_of_parts": float(np.mean([part.back / part.power for part in some])),
-                    "sd_of_parts": float(np.std([part.back / part.power for part in some])),
+                    "drawn_back": share_drawn(some),
+                    "mean_of_parts": float(np.mean([share_drawn([part]) for part in some])),
+                    "sd_of_parts": float(np.std([share_drawn([part]) for part in some])),
                 }
             )
     power = sum(part.power for part in found)
-    return {
-        "parts": len(found), "drawn_back": sum(part.back for part in found) / power, "power": power, "by_contrast": classes,
-    }  # fmt: skip
+    return {"parts": len(found), "drawn_back": share_drawn(found), "power": power, "by_contrast": classes}
 
 
 def removal(
@@ -259,7 +265,7 @@ def removal(
             contrast = matched_contrast(shown[window], noise, float(faulty[window].mean()))
             here.append(Drawn(float(np.vdot(back, s)), float(np.vdot(kept, s)), float(np.vdot(s, s)), contrast))
             by_kind.setdefault(kind, []).append(here[-1])
-        shares.append(sum(part.back for part in here) / sum(part.power for part in here))
+        shares.append(share_drawn(here))
     share = interval(shares)
     found = list(itertools.chain(*by_kind.values()))
     return verdict(
