@@ -1,6 +1,7 @@
 """What `coldray adapt` gains: on a CsI screen taken for Gd2O2S, on the same stated rightly, on a pair the model covers; what it refuses.
 
-python benchmarks/adapt.py [foreign stated covered refused] [--pairs 7] [--further 4] [--steps 400] [--work runs/adapt] [--out benchmarks/results/adapt.json]
+python benchmarks/adapt.py [foreign stated covered refused] [--pairs 7] [--further 4] [--steps 400] [--work runs/adapt]
+    [--out benchmarks/results/adapt.json] [--keep-as NAME]
 
 Simulated: procedural boards of test families, moved between the detectors (up to 4 pixels, 0.3 degrees, 0.3 %), 8 sharp and 2 blurred
 frames each. `adapt` is given the frames of the first boards, no truth. The further boards, which it never saw, are scored against the
@@ -172,7 +173,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--work", type=Path, default=Path("runs/adapt"))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep-as", help="name of the result of the one scenario that is asked; its own by default")
     given = parser.parse_args()
+    if given.keep_as and len(given.scenarios) != 1:
+        parser.error("--keep-as names the result of one scenario")
     if unknown := set(given.scenarios) - set(SCENARIOS):
         parser.error(f"no scenario {unknown.pop()!r}; there are {', '.join(SCENARIOS)}")
     results: dict[str, Any] = {}
@@ -182,7 +186,7 @@ def main() -> None:
         done = {"refusals": refused(given)} if name == "refused" else scenario(name, given)
         sizes = f"--pairs {given.pairs} --further {given.further} --steps {given.steps}"
         model = load_model()
-        results[name] = {
+        results[given.keep_as or name] = {
             "date": date.today().isoformat(),
             "command": f"python benchmarks/adapt.py {name} {sizes}",
             "kind": "simulated",

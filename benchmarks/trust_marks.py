@@ -52,7 +52,7 @@ PRICE_DB, PRICE_SSIM = 0.12, 0.007
 EDGE_NOISE = 1.05
 TTF_RATIO = 0.75
 CTF_FINE, CTF_COARSE = 0.06, 0.03
-REMOVAL_BOARDS, BOARDS_PER_CELL = 60, 10
+REMOVAL_BOARDS, BOARDS_PER_CELL = 70, 10
 BARE, UNGAINED = "bare", "ungained"
 """Keys of the same network without gate and gain, and with the gate alone."""
 
