@@ -125,7 +125,9 @@ def measure(one: Measurement, work: Path) -> str | None:
     environment = os.environ | dict.fromkeys(THREADS, "1")
     with log.open("w", encoding="utf-8") as told:
         for command in one.commands:
-            words = shlex.split(command.format(work=shlex.quote(str(work)), results=RESULTS, out=RESULTS / f"{one.name}.json"))
+            words = shlex.split(
+                command.format(work=shlex.quote(str(work)), results=RESULTS, out=RESULTS / f"{one.name}.json")
+            )
             program = [sys.executable, *(["-m", "coldray"] if words[0] == "coldray" else []), *words[1:]]
             code = subprocess.run(program, env=environment, stdout=told, stderr=subprocess.STDOUT).returncode
             if code:

@@ -9,6 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
+from accelerate.state import AcceleratorState  # noqa: E402
+
 from coldray.checkpoint import write_tensors  # noqa: E402
 from coldray.errors import SettingsError, TrainingError  # noqa: E402
 from coldray.training.loop import Training, _ema, loss_of, schedule  # noqa: E402
@@ -143,6 +145,29 @@ def test_the_loop_averages_parameters_only(straight):
     run = straight[0]
     assert not run.average.use_buffers
     assert not same(weights(run), run.plain_network.state_dict())
+
+
+@pytest.fixture
+def other_precision():
+    """Accelerate keeps one precision for a process; here another one for a test."""
+    shared = AcceleratorState._shared_state
+    kept = dict(shared)
+    AcceleratorState._reset_state()
+    yield
+    shared.clear()
+    shared.update(kept)
+
+
+def test_what_is_scored_computes_as_what_is_exported(start, straight, other_precision, tmp_path):
+    image, conditions = torch.randn(1, 3, 32, 32), torch.randn(1, len(straight[0].plain_network.embed[0].weight[0]))
+    exact, coarse = straight[0], start(tmp_path / "bf16", optimiser={"precision": "bf16"})
+    with torch.no_grad():
+        for run in (exact, coarse):
+            run.plain_network.load_state_dict(exact.plain_network.state_dict())
+            run.network.load_state_dict(exact.plain_network.state_dict())
+        wanted = exact.plain_network.eval()(image, conditions)
+        assert not torch.equal(coarse.network.eval()(image, conditions), wanted), "training is in bf16"
+        assert torch.equal(coarse.plain_network.eval()(image, conditions), wanted)
 
 
 def test_learning_rate_schedule():

@@ -185,6 +185,8 @@ class Training:
         self.network, *self._moments = self.accelerator.prepare(network, *moments)
         self._rates = (optimiser.learning_rate, optimiser.muon_learning_rate)
         self.average = AveragedModel(self.accelerator.unwrap_model(self.network), multi_avg_fn=_ema(optimiser))
+        # Accelerate makes the forward pass of what is trained one in bf16; what is scored and exported computes in fp32
+        self.accelerator.unwrap_model(self.plain_network, keep_fp32_wrapper=False)
         self.step = 0
         self.warnings: list[str] = []
         self._states = RunStates(folder / "states", recipe.log.keep)
