@@ -161,10 +161,9 @@ def other_precision():
 def test_what_is_scored_computes_as_what_is_exported(start, straight, other_precision, tmp_path):
     image, conditions = torch.randn(1, 3, 32, 32), torch.randn(1, len(straight[0].plain_network.embed[0].weight[0]))
     exact, coarse = straight[0], start(tmp_path / "bf16", optimiser={"precision": "bf16"})
+    for network in (coarse.network, coarse.plain_network):
+        network.load_state_dict(exact.plain_network.state_dict())
     with torch.no_grad():
-        for run in (exact, coarse):
-            run.plain_network.load_state_dict(exact.plain_network.state_dict())
-            run.network.load_state_dict(exact.plain_network.state_dict())
         wanted = exact.plain_network.eval()(image, conditions)
         assert not torch.equal(coarse.network.eval()(image, conditions), wanted), "training is in bf16"
         assert torch.equal(coarse.plain_network.eval()(image, conditions), wanted)
