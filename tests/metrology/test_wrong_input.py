@@ -9,6 +9,7 @@ from coldray.metrology.contrast import contrast
 from coldray.metrology.duplex.isrb import duplex_isrb
 from coldray.metrology.edge.mtf import edge_mtf
 from coldray.metrology.noise import flat_nnps
+from coldray.metrology.uniformity import uniformity
 from coldray.objects.phantoms import GaussianBlur, bars, duplex_wires, flat_field, slanted_edge
 from coldray.radiograph import Acquisition, Radiograph
 
@@ -102,9 +103,19 @@ def test_too_small(verb, good):
 
 
 @EVERY
-def test_constant(verb):
-    text = said(verb, np.full((256, 256), 7.0))
+@pytest.mark.parametrize("level", [7.0, 0.1, 1 / 3, 40000.3])
+@pytest.mark.parametrize("ulps", [0, 1])
+def test_constant(verb, level, ulps):
+    """Also with what rounding adds on one processor or another."""
+    last = np.spacing(level) * np.random.default_rng(0).integers(-ulps, ulps, (256, 256), endpoint=True)
+    text = said(verb, level + last)
     assert any(word in text for word in ("no straight edge", "no noise", "no bar group", "no wire", "noise is 0"))
+
+
+@pytest.mark.parametrize("level", [7.0, 0.1, 1 / 3, 40000.3])
+def test_a_constant_flat_is_not_taken_for_a_quiet_one(level):
+    with pytest.raises(ColdrayError, match="a tile has no noise"):
+        uniformity(np.full((256, 256), level), PITCH)
 
 
 @WITH_TARGET

@@ -11,7 +11,7 @@ from coldray.arrays import Scalar
 from coldray.document import Json
 from coldray.errors import MeasurementError
 from coldray.metrology import flat_checks
-from coldray.metrology.inputs import Images, as_frames, crop, crop_mask, filled, joined_mask, require_signal
+from coldray.metrology.inputs import ROUNDING, Images, as_frames, crop, crop_mask, filled, joined_mask, require_signal
 from coldray.metrology.strays import without_strays
 from coldray.physics.trend import Detrend
 
@@ -245,9 +245,14 @@ def _region(frames: list[NDArray[np.number]], roi: Roi | None, mask: NDArray[np.
     detrended = float(np.sqrt(np.median(deviation))) if deviation.size else float(values.std(ddof=1))
     noise, relative, freedom_each = _noise(grouped(cut[0]), counted) or (detrended, 0.0, MOST_FREEDOM)
     relative = relative or 1 / np.sqrt(2 * max(values.size - 6, 1))
+    mean = float(values.mean())
+    plain, detrended, noise = (
+        deviation if deviation > ROUNDING * abs(mean) else 0.0
+        for deviation in (float(values.std(ddof=1)), detrended, noise)
+    )
     return RegionNoise(
-        float(values.mean()),
-        float(values.std(ddof=1)),
+        mean,
+        plain,
         detrended,
         noise,
         float(relative),

@@ -19,6 +19,8 @@ Images: TypeAlias = NDArray[np.number] | Radiograph | Sequence[NDArray[np.number
 SATURATED_FRACTION = 1e-3
 """Share of pixels at one common maximum above which an image counts as saturated."""
 SPECKLE = 0.15
+ROUNDING = 1e-9
+"""Part of a mean that is arithmetic, which differs by processor: no deviation up to it is noise, and no amplitude bars."""
 LEVELS_APART = 1.1
 """Ratio of two means above which flats are of two exposures."""
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from coldray.arrays import Scalar
 from coldray.document import Json
 from coldray.errors import MeasurementError
-from coldray.metrology.inputs import Images, as_frames, check_pitch, joined_mask, require_signal
+from coldray.metrology.inputs import ROUNDING, Images, as_frames, check_pitch, joined_mask, require_signal
 from coldray.physics.trend import Detrend
 
 TILE_MM = 10.0
@@ -127,7 +127,7 @@ def uniformity(
     else:
         rest = Detrend(side)(np.where(good, stack[0], level[..., None, None])) * good
         variance = np.sum(rest**2, axis=(-2, -1)) / np.maximum(counted - 6, 1)
-    if not np.nanmin(variance) > 0:
+    if not np.nanmin(variance / level**2) > ROUNDING**2:
         raise MeasurementError("a tile has no noise; a flat of a detector has")
     snr = level / np.sqrt(variance)
     return UniformityMeasurement(

@@ -16,7 +16,7 @@ from coldray.metrology.bars.grating import Grating, fit_grating
 from coldray.metrology.bars.group import BarGroup, Roi
 from coldray.metrology.bars.plateau import plateaus
 from coldray.metrology.bars.targets import Target, find_groups
-from coldray.metrology.inputs import as_frame, check_pitch, crop, crop_mask, joined_mask
+from coldray.metrology.inputs import ROUNDING, as_frame, check_pitch, crop, crop_mask, joined_mask
 from coldray.metrology.strays import without_strays
 from coldray.physics.curves import FrequencyCurve
 from coldray.radiograph import Radiograph
@@ -220,7 +220,7 @@ def _single(
         grating = fit_grating(region, np.ones(region.shape, dtype=bool) if bad is None else ~bad)
     except MeasurementError as error:
         raise MeasurementError(f"ROI {','.join(map(str, roi))}: {error}") from None
-    if not grating.amplitude[0] > max(RESOLVED * grating.amplitude_sd, 1e-9 * abs(grating.mean)):
+    if not grating.amplitude[0] > max(RESOLVED * grating.amplitude_sd, ROUNDING * abs(grating.mean)):
         raise MeasurementError(f"ROI {','.join(map(str, roi))} holds no bars that stand out from the noise")
     return grating, roi
 
@@ -235,7 +235,12 @@ def _filled_with_bars(region: Float, target: Target, bad: NDArray[np.bool_] | No
     except MeasurementError:
         return False
     explained = float(grating.amplitude[0]) ** 2 / 2
-    return bool(grating.periods >= MANY_PERIODS and explained > BARS_ALONE * float(np.var(region[good])))
+    is_more_than_rounding = grating.amplitude[0] > ROUNDING * abs(grating.mean)
+    return bool(
+        is_more_than_rounding
+        and grating.periods >= MANY_PERIODS
+        and explained > BARS_ALONE * float(np.var(region[good]))
+    )
 
 
 def _group(grating: Grating, roi: Roi, contrast: float, uncertain: float, pitch: float) -> BarGroup:
