@@ -3,7 +3,7 @@
 python benchmarks/remeasure.py [--lanes 2] [--only NAME ...] [--plan] [--work runs/remeasure]
 
 Run from the repository's root, with `runs/fields_defects` as the model was trained on (`configs/compact.toml`) and the data beside the
-project; what needs data that are absent says so in its result. A measurement is commands one after the other, each on one thread; as many
+project: a measurement leaves out what needs data that are absent, or fails. A measurement is commands one after the other, each on one thread; as many
 run side by side as there are lanes, the longest first, the interval before all that it is part of. What is done is noted under --work for
 these weights and settings, so the same command goes on where it was cut; a failed measurement is named at the end, its log lies there.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -21,13 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import _one_thread  # noqa: F401
 from _numbers import short
 
 from coldray.files import write_text
 from coldray.restoration.model import load_model
 
 RESULTS = Path("benchmarks/results")
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ABLATIONS = ("blur", "dose", "gain", "registration", "sampler", "steps")
 ADAPT = "benchmarks/adapt.py"
 
@@ -41,8 +40,8 @@ class Measurement:
     commands: tuple[str, ...]
 
 
-FIRST = Measurement("interval", 6, ("python benchmarks/interval.py calibrate --work {work}/interval",))
-"""Part of the build that all others name."""
+FIRST = Measurement("calibration", 6, ("python benchmarks/interval.py calibrate --work {work}/interval",))
+"""The interval is part of the build that all others name."""
 MEASUREMENTS = (
     Measurement(
         "paper",
@@ -62,9 +61,7 @@ MEASUREMENTS = (
         ),
     ),
     Measurement(
-        "interval_check",
-        8,
-        ("python benchmarks/interval.py check --objects 40 --work {work}/interval --out {results}/interval.json",),
+        "interval", 8, ("python benchmarks/interval.py check --objects 40 --work {work}/interval --out {out}",)
     ),
     Measurement("gain_shape", 8, ("python benchmarks/gain_shape.py --out {out}",)),
     Measurement("pod_arms", 6, ("python benchmarks/pod_arms.py --out {out}",)),
@@ -122,14 +119,11 @@ def measure(one: Measurement, work: Path) -> str | None:
     if done.exists():
         return None
     began = time.perf_counter()
-    environment = os.environ | dict.fromkeys(THREADS, "1")
     with log.open("w", encoding="utf-8") as told:
         for command in one.commands:
-            words = shlex.split(
-                command.format(work=shlex.quote(str(work)), results=RESULTS, out=RESULTS / f"{one.name}.json")
-            )
+            words = shlex.split(command.format(work=shlex.quote(str(work)), out=RESULTS / f"{one.name}.json"))
             program = [sys.executable, *(["-m", "coldray"] if words[0] == "coldray" else []), *words[1:]]
-            code = subprocess.run(program, env=environment, stdout=told, stderr=subprocess.STDOUT).returncode
+            code = subprocess.run(program, stdout=told, stderr=subprocess.STDOUT).returncode
             if code:
                 return f"{one.name}: code {code}, see {log}"
     if one.name.startswith("ablate_"):
